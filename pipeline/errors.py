@@ -1,0 +1,87 @@
+"""Every exception of the package, and nothing else.
+
+    CallcostError            what, hint, slug; everything below is one
+    |- ConfigError           an option or a file of options is wrong          (exit 2)
+    |- LogError              a log cannot be found or opened
+    |- TokenizerError        a vocabulary cannot be found, verified or used
+    |- PriceError            a price version or a rate is missing or wrong
+    |  `- UnknownModelError  no version prices the model; also a LookupError
+    |- ReportError           a report cannot be written
+    `- RunError              the run as a whole failed
+
+Rows never raise: a record that cannot become a call is a reject, a call that cannot be priced is
+unpriced. Only ``main()`` turns an error into text. Each takes one positional message, so that it
+survives pickling on its way out of a worker process.
+"""
+
+from __future__ import annotations
+
+
+class CallcostError(Exception):
+    """Say what went wrong with which thing, and what to do next.
+
+    Args:
+        message: the thing and the place, in one line.
+        hint: the next step for the person who reads it, or "".
+    """
+
+    slug = "error"
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.message, self.hint))
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+def _rebuild(kind: type[CallcostError], message: str, hint: str) -> CallcostError:
+    return kind(message, hint=hint)
+
+
+class ConfigError(CallcostError):
+    """An option, an environment variable or a file of options is wrong."""
+
+    slug = "config"
+    exit_code = 2
+
+
+class LogError(CallcostError):
+    """A log cannot be found or opened."""
+
+    slug = "log"
+
+
+class TokenizerError(CallcostError):
+    """A vocabulary cannot be found, verified or used."""
+
+    slug = "tokenizer"
+
+
+class PriceError(CallcostError):
+    """A price version or a rate is missing or wrong."""
+
+    slug = "price"
+
+
+class UnknownModelError(PriceError, LookupError):
+    """No version that applies prices the model."""
+
+    slug = "unknown_model"
+
+
+class ReportError(CallcostError):
+    """A report cannot be written."""
+
+    slug = "report"
+
+
+class RunError(CallcostError):
+    """The run as a whole failed."""
+
+    slug = "run"

@@ -1,0 +1,1 @@
+"""The LiteLLM-shaped functions; nothing of their own. No Polars, even indirectly."""

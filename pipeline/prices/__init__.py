@@ -1,0 +1,1 @@
+"""What things cost and since when: units, dated cost maps, names, charges. No Polars here."""

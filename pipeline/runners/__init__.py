@@ -1,0 +1,1 @@
+"""Where work runs: shards, processes, retries. Knows nothing about LLMs."""

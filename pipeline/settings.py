@@ -1,0 +1,133 @@
+"""Options and places: the frozen option objects, their defaults, the environment's prefix, and where data/ lives.
+
+Precedence is defaults < environment (``CALLCOST_*``, read by the command line) < flags. What an option means is
+written beside it; checking that its words make sense is done here too, so that the library and the command refuse
+the same things with the same sentence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "CALLCOST"
+
+GROUP_COLUMNS = (
+    "hour", "day", "week", "month", "provider", "model", "model_group", "user", "end_user", "team", "api_key", "org",
+    "project", "session", "service_tier", "region", "status", "source_format", "source_file",
+)  # fmt: skip
+FORMATS = ("parquet", "csv", "json")
+COST_SOURCES = ("computed", "logged", "auto")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PriceOptions:
+    """Which rates apply.
+
+    Attributes:
+        prices: "as-of" (each call with the version in force when it was made), "latest", a version's name or a date.
+        override: path of a TOML or JSON file with rates, discounts and aliases of the user's own; None: none.
+    """
+
+    prices: str = "as-of"
+    override: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """How logs are read.
+
+    Attributes:
+        dialect: force one dialect by name; None: recognise each record.
+        mapping: path of a mapping file for logs of the user's own; None: none.
+    """
+
+    dialect: str | None = None
+    mapping: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CountOptions:
+    """How tokens are counted.
+
+    Attributes:
+        item_timeout: seconds one large item may take before it counts 0 and is flagged timed_out; 0: no limit.
+    """
+
+    item_timeout: float = 5.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOptions:
+    """Where work runs; never changes a result.
+
+    Attributes:
+        workers: processes; None: one per core.
+        threads: threads per process.
+    """
+
+    workers: int | None = None
+    threads: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """Everything that says what `report` does.
+
+    Attributes:
+        logs: files, folders, globs or "-".
+        out: folder for the reports; None: nothing is written.
+        by: group columns in order; see GROUP_COLUMNS, and "tag:NAME".
+        since: first moment of the interval, inclusive (UTC); None: open.
+        until: end of the interval, exclusive (UTC); None: open.
+        timezone: IANA name for hour, day, week and month.
+        where: (column, glob) pairs; calls that do not match are filtered.
+        cost_source: "computed", "logged" or "auto" (logged where there is one).
+        formats: of spend: "parquet", "csv", "json".
+        calls: also write calls.parquet.
+        max_unpriced: percent of calls that may be unpriced before the gate is crossed; None: no gate.
+        max_rejected: percent of records that may be rejected before the gate is crossed; None: no gate.
+        strict: any reject, unpriced, partly priced, timed-out or inconsistent call crosses.
+    """
+
+    logs: tuple[str, ...]
+    out: str | None = None
+    by: tuple[str, ...] = ("model", "user")
+    since: datetime | None = None
+    until: datetime | None = None
+    timezone: str = "UTC"
+    where: tuple[tuple[str, str], ...] = ()
+    cost_source: str = "computed"
+    formats: tuple[str, ...] = ("parquet", "csv")
+    calls: bool = False
+    max_unpriced: float | None = None
+    max_rejected: float | None = None
+    strict: bool = False
+    prices: PriceOptions = PriceOptions()
+    read: ReadOptions = ReadOptions()
+    count: CountOptions = CountOptions()
+    work: WorkOptions = WorkOptions()
+
+
+def data_dir() -> Path:
+    """Return the folder with the bundled prices and vocabularies: the wheel's, else the checkout's.
+
+    Raises:
+        ConfigError: neither exists; the installation is broken.
+    """
+    here = Path(__file__).resolve().parent
+    for place in (here / "_data", here.parent / "data"):
+        if (place / "prices").is_dir():
+            return place
+    raise ConfigError(f"no data folder beside {here}", hint="Install callcost again")
+
+
+def user_data_dir() -> Path:
+    """Return the folder for the user's own price versions and vocabularies (``CALLCOST_DATA_DIR`` moves it)."""
+    import platformdirs  # noqa: PLC0415 - only commands that touch user data pay for it
+
+    return Path(os.environ.get(f"{ENVIRONMENT_PREFIX}_DATA_DIR") or platformdirs.user_data_path("callcost"))

@@ -1,0 +1,1 @@
+"""The pipeline itself: each stage takes a table and gives a table."""
