@@ -1,0 +1,97 @@
+"""Which vocabulary and which framing a model's text is counted with: one table of families.
+
+A row names a family by a pattern on the model's name, the vocabulary that is really the family's, and what stands in
+for it where that vocabulary is not installed: a bundled one with a calibrated factor. How messages are framed stands
+in rules.py under the family's name. What a model costs, and how its name is spelled elsewhere, is left to prices/
+and models.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from typing import NamedTuple
+
+BUNDLED = frozenset({"o200k_base", "cl100k_base", "p50k_base", "r50k_base", "claude2"})
+
+
+class Family(NamedTuple):
+    """One row: a pattern, the family's own vocabulary, and its stand-in among the bundled ones."""
+
+    name: str
+    pattern: str
+    vocabulary: str
+    stand_in: str = "o200k_base"
+    factor: int = 1000  # thousandths of a token per token of the stand-in
+
+
+# First match wins.
+FAMILIES = (
+    Family("claude-2", r"claude-(v?[12]\b|instant)", "claude2"),
+    Family("claude-4.7", r"claude.*(opus|sonnet|haiku)-(4[.-][789]|5)|fable", "cl100k_base"),
+    Family("claude", r"claude", "cl100k_base"),
+    Family("gemini-2.5", r"gemini-(2\.5|[3-9])", "gemma3"),
+    Family("gemini-2", r"gemini", "gemma2"),
+    Family("gpt-oss", r"gpt-oss", "o200k_base"),
+    Family("gpt-5", r"(^|/)gpt-[5-9]", "o200k_base"),
+    Family("o-series", r"(^|/)o[1-9](-|$)", "o200k_base"),
+    Family("gpt-4o", r"(^|/)(chatgpt|gpt-4o|gpt-4\.[15])", "o200k_base"),
+    Family("gpt-4", r"(^|/)gpt-(3\.5|35|4)|text-embedding-(3|ada)", "cl100k_base"),
+    Family("davinci", r"davinci-00[23]|code-(davinci|cushman)", "p50k_base"),
+    Family("other", r"", "o200k_base"),
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """How one model's text is counted.
+
+    Attributes:
+        family: name of the family's row.
+        vocabulary: what counts: the family's own where installed, else the stand-in.
+        wanted: the family's own vocabulary.
+        factor: thousandths of a token per token of ``vocabulary``.
+        model: the model's name in lower case.
+        provider: who was asked, in lower case, or "".
+    """
+
+    family: str
+    vocabulary: str
+    wanted: str
+    factor: int
+    model: str
+    provider: str
+
+    @property
+    def native(self) -> bool:
+        """Whether the text is counted with the family's own vocabulary."""
+        return self.vocabulary == self.wanted
+
+
+@functools.lru_cache(maxsize=4096)
+def choose(
+    model: str,
+    provider: str | None = None,
+    endpoint: str | None = None,  # noqa: ARG001
+    available: frozenset[str] = frozenset(),
+) -> Choice:
+    """Return how a model's text is counted; never fails: an unknown model is the family "other".
+
+    Args:
+        model: the model's name as logged.
+        provider: who was asked, if known.
+        endpoint: which API, if known.
+        available: vocabularies that are installed beside the bundled ones.
+    """
+    name = model.lower()
+    family = next(row for row in FAMILIES if re.search(row.pattern, name))
+    own = family.vocabulary in BUNDLED or family.vocabulary in available
+    return Choice(
+        family=family.name,
+        vocabulary=family.vocabulary if own else family.stand_in,
+        wanted=family.vocabulary,
+        factor=1000 if own else family.factor,
+        model=name,
+        provider=(provider or "").lower(),
+    )

@@ -1,0 +1,61 @@
+"""What is counted: texts with weights, a constant, and how far the sum can be trusted.
+
+A ``Frame`` is the bridge between the rules (messages.py and its neighbours), which know how a provider lays a prompt
+out, and the counting engine, which knows only texts. Integers in thousandths throughout, so that a sum never depends
+on the order of its parts and texts can be counted once per window. Counting the texts is left to the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+UNIT = 1000  # weights and constants are thousandths of a token
+
+EXACT = "exact"
+CALIBRATED = "calibrated"
+ESTIMATED = "estimated"
+
+
+class Part(NamedTuple):
+    """One text and how many thousandths of a token each of its tokens counts."""
+
+    text: str
+    weight: int = UNIT
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """What one side of a call comes to, before its texts are counted.
+
+    Attributes:
+        vocabulary: name of the vocabulary that counts every text.
+        parts: the texts; an empty text counts nothing.
+        constant: thousandths of a token that no text accounts for.
+        method: "exact", "calibrated" or "estimated".
+        error: expected relative error; nine of ten counts of this kind are closer.
+    """
+
+    vocabulary: str
+    parts: tuple[Part, ...]
+    constant: int = 0
+    method: str = ESTIMATED
+    error: float = 1.0
+
+
+def total(frame: Frame, counts: Sequence[int]) -> int:
+    """Return the tokens of a frame whose texts have the given counts.
+
+    Args:
+        frame: the frame.
+        counts: tokens of each part's text, in the order of ``frame.parts``.
+
+    Returns:
+        Tokens, rounded half up, never negative.
+
+    >>> total(Frame(vocabulary="o200k_base", parts=(Part("hi"),), constant=3000), [1])
+    4
+    """
+    weighted = sum(part.weight * count for part, count in zip(frame.parts, counts, strict=True))
+    return max(0, (frame.constant + weighted + UNIT // 2) // UNIT)
