@@ -1,6 +1,6 @@
 """The shape of every table: a comment per column, and the two structs that travel before a table exists.
 
-Kinds are plain words (``text int money number time bytes flags tags units iterations``); stages turn them into Polars
+Kinds are plain words (``text int money number time flags tags units iterations``); stages turn them into Polars
 types. Nothing stated is null, a stated zero is 0. Suffixes carry units: ``_tokens`` counts, ``_cost`` US dollars
 (exact decimals), ``_at`` UTC (microseconds since 1970 before a table exists). Everything else leaves this file to
 its readers: logs/ fills ``Call`` and ``Usage``, stages/ lays them out as columns.
@@ -196,9 +196,11 @@ logged_cost money found in the log, never replaced, US dollars
 FACT_COLUMNS = CALL_COLUMNS + _columns("""
 line int 0 for the call itself, then one per further iteration
 lines int charge lines of this call
-key bytes blake2b-128 of what a duplicate shares: family and id, or family, time and canonical bytes
-request_digest bytes blake2b-128 of the canonical request; null: none
-record_digest bytes blake2b-128 of the record's canonical bytes
+key text blake2b-128 (hex) of what a duplicate shares: family and id, else the record's canonical bytes
+key_kind text id | bytes (no id, but a time) | none (neither: never a duplicate)
+request_digest text blake2b-128 (hex) of the canonical request; null: none
+record_digest text blake2b-128 (hex) of the record's canonical bytes
+bucket int which reduce step settles it: a function of the key alone
 byte_offset int in uncompressed bytes; null for Parquet
 input int number of the input among the run's inputs
 model_group text the router's name for a group of deployments

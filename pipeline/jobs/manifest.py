@@ -1,0 +1,183 @@
+"""The record of a run: what was asked, what was read, what came of every record, which rates and vocabularies.
+
+Everything outside ``run`` is a function of the input and the options alone; ``run`` says how this one run went.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+import polars as pl
+
+from pipeline import __version__
+from pipeline.jobs.run import Settled
+from pipeline.settings import PriceOptions, ReportOptions
+from pipeline.stages.kernel import book_of
+from pipeline.stages.write import plain_decimals
+from pipeline.tables import SPEND_MEASURES
+
+SCHEMA_VERSION = 1
+_HOW = ("logs", "out", "work")  # options that never change a result
+_TALLIES = ("usage_source", "count_method", "price_status", "price_basis", "source_format", "flags")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunClock:
+    """When the run began, and its name."""
+
+    run_id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
+    started_at: datetime = dataclasses.field(default_factory=lambda: datetime.now(timezone.utc))
+
+
+def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, clock: RunClock) -> dict[str, Any]:
+    """Write the record of a run.
+
+    Args:
+        options: of the run.
+        settled: what map and reduce left.
+        spend: the merged spend.
+        clock: of the run.
+
+    Returns:
+        A JSON-able document; without its ``run`` it is the same for the same input and options.
+    """
+    inputs = inputs_of(settled)
+    records = _sum_of(inputs)
+    counts = {name: dict(sorted(settled.total(name).items())) for name in _TALLIES}
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "callcost": {"version": __version__},
+        "options": _options_of(options),
+        "inputs": inputs,
+        "records": records,
+        "totals": totals_of(spend),
+        **counts,
+        "undated_calls": settled.total("undated")["calls"],
+        "price_versions": _versions_of(settled, options.prices),
+        "vocabularies": _merge(line["counting"].get("vocabularies", {}) for line in settled.mapped),
+        "timed_out": sorted(item for line in settled.mapped for item in line["counting"].get("timed_out", [])),
+        "unpriced": _unpriced(settled),
+    }
+    document["gates"] = _gates(options, document)
+    document["run"] = _run(options, settled, clock)
+    return document
+
+
+def inputs_of(settled: Settled) -> list[dict[str, Any]]:
+    """Return the fate of every record, per input; the parts of each add up to its records."""
+    lines = {number: line for mapped in settled.mapped for number, line in mapped["inputs"].items()}
+    fates: dict[str, Counter[str]] = {"read": Counter(), "kept": Counter(), "calls": Counter()}
+    for reduced in settled.reduced:
+        for fate, counts in reduced.get("per_input", {}).items():
+            fates[fate].update(counts)
+    rows = []
+    for number, source in enumerate(settled.inputs):
+        line, key = lines[str(number)], str(number)
+        rows.append(
+            {
+                "path": source.name,
+                "bytes": source.bytes,
+                "sha256": line["sha256"],
+                "records": line.get("records", 0),
+                "calls": fates["calls"][key],
+                "duplicates": fates["read"][key] - fates["kept"][key],
+                "rejects": line.get("rejects", 0),
+                "context": line.get("context", 0),
+                "fragments": line.get("fragments", 0),
+                "filtered": fates["kept"][key] - fates["calls"][key],
+            }
+        )
+    return sorted(rows, key=lambda row: str(row["path"]))
+
+
+def _sum_of(inputs: list[dict[str, Any]]) -> dict[str, int]:
+    names = ("records", "calls", "duplicates", "rejects", "context", "fragments", "filtered")
+    return {name: sum(row[name] for row in inputs) for name in names}
+
+
+def totals_of(spend: pl.DataFrame) -> dict[str, Any]:
+    """Return the sums over all groups; money as plain decimal text, null where nothing is stated."""
+    names = [column.name for column in SPEND_MEASURES]
+    sums = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in names]
+    return plain_decimals(spend.select(sums)).row(0, named=True)
+
+
+def _versions_of(settled: Settled, options: PriceOptions) -> list[dict[str, Any]]:
+    used = settled.total("price_version")
+    digests = book_of(options).version_digests()
+    return [{"name": name, "sha256": digests.get(name), "calls": used[name]} for name in sorted(used)]
+
+
+def _unpriced(settled: Settled) -> list[dict[str, Any]]:
+    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in (row for line in settled.reduced for row in line.get("unpriced", [])):
+        key = tuple(row[name] or "" for name in ("model", "provider", "price_status", "price_reason"))
+        known = merged.setdefault(key, {**row, "calls": 0})
+        known["calls"] += row["calls"]
+        known["first"] = min(known["first"], row["first"])
+    return [merged[key] for key in sorted(merged)]
+
+
+def _merge(mappings: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return dict(sorted({key: value for mapping in mappings for key, value in mapping.items()}.items()))
+
+
+def _options_of(options: ReportOptions) -> dict[str, Any]:
+    what = {name: value for name, value in dataclasses.asdict(options).items() if name not in _HOW}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in what.items()}
+
+
+def _gates(options: ReportOptions, document: dict[str, Any]) -> list[dict[str, Any]]:
+    records, status = document["records"], document["price_status"]
+    calls = records["calls"]
+    bad = {
+        "rejected records": records["rejects"],
+        "unpriced calls": status.get("unpriced", 0),
+        "partly priced calls": status.get("partly_priced", 0),
+        "timed-out calls": document["usage_source"].get("timed_out", 0),
+        "inconsistent calls": document["flags"].get("inconsistent_usage", 0),
+    }
+    gates: list[tuple[str, float, float]] = []
+    if options.max_unpriced is not None:
+        gates.append(("--max-unpriced", options.max_unpriced, _percent(bad["unpriced calls"], calls)))
+    if options.max_rejected is not None:
+        gates.append(("--max-rejected", options.max_rejected, _percent(records["rejects"], records["records"])))
+    if options.strict:
+        gates += [(f"--strict: {name}", 0, count) for name, count in bad.items()]
+    return [{"gate": name, "limit": limit, "found": found, "crossed": found > limit} for name, limit, found in gates]
+
+
+def _percent(part: int, whole: int) -> float:
+    return 100 * part / whole if whole else 0.0
+
+
+def verdicts_of(manifest: dict[str, Any]) -> int:
+    """Return the exit code: 1 where there was no call at all, 3 where a gate was crossed, else 0."""
+    records = manifest["records"]
+    if records["calls"] + records["filtered"] == 0:
+        return 1
+    return 3 if any(gate["crossed"] for gate in manifest["gates"]) else 0
+
+
+def _run(options: ReportOptions, settled: Settled, clock: RunClock) -> dict[str, Any]:
+    ended = datetime.now(timezone.utc)
+    counting = [line["counting"] for line in settled.mapped]
+    return {
+        "id": clock.run_id,
+        "started_at": clock.started_at.isoformat(),
+        "ended_at": ended.isoformat(),
+        "seconds": round((ended - clock.started_at).total_seconds(), 3),
+        "logs": list(options.logs),
+        "out": options.out,
+        "workers": settled.workers,
+        "threads": options.work.threads,
+        "process": os.getpid(),
+        "engines": sorted({engine for line in counting for engine in line.get("engines", [])}),
+        "cache_hits": sum(line.get("cache_hits", 0) for line in counting),
+    }

@@ -1,0 +1,120 @@
+"""What every verb over logs does first and last: plan, map, reduce, in a working folder that never outlives the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.logs.files import Input, find_inputs
+from pipeline.runners.local import run_tasks
+from pipeline.runners.shards import pack_inputs, worker_count
+from pipeline.settings import ReportOptions
+from pipeline.stages.facts import BUCKETS
+from pipeline.stages.kernel import MapTask, ReduceTask, map_inputs, reduce_buckets
+
+REDUCE_ROWS = 1_000_000  # facts settled at a time
+Progress = Callable[[int, int], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What map and reduce left behind: files in the working folder, and their tallies.
+
+    Attributes:
+        inputs: of the run, in order.
+        workers: processes that did the work.
+        mapped: manifest lines of the map tasks.
+        reduced: manifest lines of the reduce tasks.
+        folder: where the partial spends, calls and rejects are.
+    """
+
+    inputs: Sequence[Input]
+    workers: int
+    mapped: list[dict[str, Any]]
+    reduced: list[dict[str, Any]]
+    folder: Path
+
+    def tables(self, kind: str) -> list[Path]:
+        """Return the files of a kind ("spend", "calls", "rejects") in the order of their tasks."""
+        return sorted(self.folder.glob(f"{kind}-*.parquet"))
+
+    def total(self, name: str) -> Counter[str]:
+        """Add up a tally over all reduce tasks."""
+        counts: Counter[str] = Counter()
+        for line in self.reduced:
+            counts.update(line.get(name, {}))
+        return counts
+
+    def table(self, kind: str, empty: dict[str, Any]) -> pl.DataFrame:
+        """Read the files of a kind as one table; ``empty`` is its schema where there are none."""
+        paths = self.tables(kind)
+        return pl.concat([pl.read_parquet(path) for path in paths]) if paths else pl.DataFrame(schema=empty)
+
+
+@contextmanager
+def working_folder(out: str | None) -> Iterator[Path]:
+    """Make a folder for what the run passes between its steps: beside the results, removed at the end."""
+    parent = Path(out) if out is not None else None
+    made = [path for path in (parent, *parent.parents) if not path.exists()] if parent is not None else []
+    if parent is not None:
+        parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".callcost-run-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        for path in made:  # a run that failed before it wrote anything leaves no empty folders
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+
+
+def settle_logs(
+    options: ReportOptions,
+    folder: Path,
+    *,
+    priced: bool = True,
+    progress: Progress = lambda _bytes, _calls: None,
+    planned: Callable[[int], None] = lambda _bytes: None,
+) -> Settled:
+    """Read, count, settle and (where asked) price the calls of the logs.
+
+    Args:
+        options: of the run.
+        folder: the working folder.
+        priced: False prices nothing.
+        progress: called with (bytes, calls) as the work goes on.
+        planned: called once with the bytes to read.
+
+    Raises:
+        LogError: an argument matches no file.
+    """
+    inputs = find_inputs(options.logs)
+    total = sum(source.bytes for source in inputs)
+    planned(total)
+    workers = worker_count(options.work.workers, total)
+    tasks = [
+        MapTask(number=number, inputs=packed, folder=str(folder), options=options)
+        for number, packed in enumerate(pack_inputs(inputs, workers))
+    ]
+    mapped = run_tasks(map_inputs, tasks, workers=workers, tick=progress)
+    steps = _steps(sum(line["facts"] for line in mapped))
+    reductions = [
+        ReduceTask(number=n, first=first, last=last, folder=str(folder), options=options, priced=priced)
+        for n, (first, last) in enumerate(steps)
+    ]
+    reduced = run_tasks(reduce_buckets, reductions, workers=min(workers, len(steps)))
+    return Settled(inputs=inputs, workers=workers, mapped=mapped, reduced=reduced, folder=folder)
+
+
+def _steps(rows: int) -> list[tuple[int, int]]:
+    count = min(BUCKETS, -(-rows // REDUCE_ROWS) or 1)
+    edges = [BUCKETS * n // count for n in range(count + 1)]
+    return [(first, last - 1) for first, last in zip(edges, edges[1:], strict=False)]

@@ -1,0 +1,128 @@
+"""Run tasks on this machine: inline, or in a pool of spawned processes that survives the death of its workers.
+
+A task is small picklable data, its result a small manifest line. A worker that dies takes the pool with it, so the
+pool is made anew and what was under way is tried again, one task at a time, until the one that kills is known.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from pipeline.errors import RunError
+
+T = TypeVar("T")
+Result = dict[str, Any]
+Tick = Callable[[int, int], None]
+_POLL_SECONDS = 0.1
+
+_progress: Any = None  # in a worker: the shared (bytes, calls) counters
+
+
+def run_tasks(
+    function: Callable[[T, Tick], Result],
+    tasks: Sequence[T],
+    *,
+    workers: int = 1,
+    retries: int = 1,
+    tick: Tick = lambda _bytes, _calls: None,
+) -> list[Result]:
+    """Run a function over tasks and return its results in the order of the tasks.
+
+    Args:
+        function: a module-level function of (task, tick).
+        tasks: picklable.
+        workers: processes; 1 runs inline.
+        retries: how often a task whose worker died is tried again.
+        tick: called with (bytes, calls) as the work goes on.
+
+    Returns:
+        One result per task.
+
+    Raises:
+        RunError: a task ended its worker more than ``retries`` times.
+    """
+    if workers <= 1 or len(tasks) <= 1:
+        return [function(task, tick) for task in tasks]
+    results: dict[int, Result] = {}
+    deaths = dict.fromkeys(range(len(tasks)), 0)
+    while len(results) < len(tasks):
+        left = [number for number in deaths if number not in results]
+        suspects = [number for number in left if deaths[number]]
+        batch, size = (suspects[:1], 1) if suspects else (left, workers)
+        for number in _run_pool(function, tasks, batch, size, results, tick):
+            deaths[number] += 1
+            if deaths[number] > retries:
+                message = f"a worker process died {deaths[number]} times on the same input"
+                raise RunError(message, hint="Run again with --workers 1 to see which input it is")
+    return [results[number] for number in range(len(tasks))]
+
+
+def _run_pool(
+    function: Callable[[T, Tick], Result],
+    tasks: Sequence[T],
+    batch: list[int],
+    workers: int,
+    results: dict[int, Result],
+    tick: Tick,
+) -> list[int]:
+    """Run a batch in a fresh pool; return the tasks under way when a worker died."""
+    context = multiprocessing.get_context("spawn")
+    counters = context.Array("q", 2)
+    with ProcessPoolExecutor(workers, context, _start_worker, (counters, os.getpid())) as pool:
+        futures: dict[Future[Result], int] = {}
+        try:
+            futures = {pool.submit(_run_one, function, tasks[number]): number for number in batch}
+            _collect(futures, results, counters, tick)
+        except BrokenProcessPool:
+            return [number for number in batch if number not in results][: 2 * workers + 1]
+        except BaseException:
+            for process in list((pool._processes or {}).values()):  # the only way to end work under way
+                process.kill()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return []
+
+
+def _collect(futures: dict[Future[Result], int], results: dict[int, Result], counters: Any, tick: Tick) -> None:
+    seen = (0, 0)
+    waiting = set(futures)
+    while waiting:
+        done, waiting = wait(waiting, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+        now = (counters[0], counters[1])
+        tick(now[0] - seen[0], now[1] - seen[1])
+        seen = now
+        for future in done:
+            results[futures[future]] = future.result()
+    tick(counters[0] - seen[0], counters[1] - seen[1])
+
+
+def _start_worker(counters: Any, parent: int) -> None:
+    global _progress  # noqa: PLW0603 - a worker has one parent and one set of counters
+    _progress = counters
+    os.environ["POLARS_MAX_THREADS"] = "1"  # before Polars is imported: one thread per process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def _run_one(function: Callable[[T, Tick], Result], task: T) -> Result:
+    return function(task, _tick_parent)
+
+
+def _tick_parent(read_bytes: int, calls: int) -> None:
+    with _progress.get_lock():
+        _progress[0] += read_bytes
+        _progress[1] += calls

@@ -1,0 +1,59 @@
+"""What is one piece of work: inputs packed into tasks of a worthwhile size. Knows nothing of what is in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+INLINE_BYTES = 24 << 20  # below this, starting processes costs more than it saves
+TASKS_PER_WORKER = 4  # so that one slow task does not hold up the end
+MAX_TASK_BYTES = 256 << 20
+
+
+class Sized(Protocol):
+    """Anything with a size in bytes."""
+
+    @property
+    def bytes(self) -> int:
+        """Return the size as stored."""
+        ...
+
+
+T = TypeVar("T", bound=Sized)
+
+
+def worker_count(asked: int | None, total_bytes: int) -> int:
+    """Return how many processes the work is worth: 1 (inline) for little input, never more than the cores.
+
+    Args:
+        asked: the user's cap; None: the cores.
+        total_bytes: of all inputs.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threshold = int(os.environ.get("CALLCOST_INLINE_BYTES", INLINE_BYTES))
+    return 1 if total_bytes < threshold else max(1, min(asked or cores, cores))
+
+
+def pack_inputs(inputs: Sequence[T], workers: int) -> list[tuple[tuple[int, T], ...]]:
+    """Pack numbered inputs, in order, into tasks of about equal size.
+
+    Args:
+        inputs: in the order of the run.
+        workers: processes that will share the tasks.
+
+    Returns:
+        Tasks of (number of the input, input); every input is in exactly one.
+    """
+    total = sum(item.bytes for item in inputs)
+    target = max(1, min(total // (workers * TASKS_PER_WORKER), MAX_TASK_BYTES)) if workers > 1 else MAX_TASK_BYTES
+    tasks: list[tuple[tuple[int, T], ...]] = []
+    held: list[tuple[int, T]] = []
+    size = 0
+    for number, item in enumerate(inputs):
+        if held and size + item.bytes > target:
+            tasks.append(tuple(held))
+            held, size = [], 0
+        held.append((number, item))
+        size += item.bytes
+    return [*tasks, tuple(held)] if held else tasks

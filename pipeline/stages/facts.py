@@ -1,0 +1,166 @@
+"""Calls laid out as facts: one row per charge line, every column of FACT_COLUMNS, no text of any message.
+
+This file knows the Polars type of each kind of column and how a call's identity becomes a key. Reading, counting and
+pricing are its neighbours' work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+from hashlib import blake2b
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from pipeline.tables import (
+    CALL_COLUMNS,
+    FACT_COLUMNS,
+    MONEY_SCALE,
+    REJECT_COLUMNS,
+    USAGE_COUNTS,
+    Call,
+    Column,
+    Reject,
+    Usage,
+)
+
+MONEY = pl.Decimal(38, MONEY_SCALE)
+TYPES: dict[str, pl.DataType] = {
+    "text": pl.String(),
+    "int": pl.Int64(),
+    "number": pl.Float64(),
+    "money": MONEY,
+    "time": pl.Datetime("us", "UTC"),
+    "flags": pl.List(pl.String()),
+    "tags": pl.List(pl.Struct({"key": pl.String(), "value": pl.String()})),
+    "units": pl.List(pl.Struct({"unit": pl.String(), "quantity": MONEY})),
+    "iterations": pl.List(
+        pl.Struct(
+            {
+                "model": pl.String(),
+                "prompt_tokens": pl.Int64(),
+                "completion_tokens": pl.Int64(),
+                "price_status": pl.String(),
+                "total_cost": MONEY,
+            }
+        )
+    ),
+}
+_TEXT, _MONEY = pa.string(), pa.decimal128(38, MONEY_SCALE)
+_ARROW_TYPES: dict[str, pa.DataType] = {  # Polars takes 20 us a cell for nested Python values, pyarrow under 1
+    "money": _MONEY,
+    "flags": pa.list_(_TEXT),
+    "tags": pa.list_(pa.struct({"key": _TEXT, "value": _TEXT})),
+    "units": pa.list_(pa.struct({"unit": _TEXT, "quantity": _MONEY})),
+}
+_LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
+BUCKETS = 64  # every fact names its bucket; a small run settles them all in one step
+
+
+def schema_of(columns: Iterable[Column]) -> dict[str, pl.DataType]:
+    """Return name -> Polars type of a table's columns, in order."""
+    return {column.name: TYPES[column.kind] for column in columns}
+
+
+CALL_SCHEMA = schema_of(CALL_COLUMNS)
+FACT_SCHEMA = schema_of(FACT_COLUMNS)
+REJECT_SCHEMA = schema_of(REJECT_COLUMNS)
+
+_CALL_FIELDS = tuple(
+    name for name in FACT_SCHEMA if name in Call.__struct_fields__ and name not in {"tags", "iterations", "flags"}
+)
+_USAGE_FIELDS = tuple(name for name in USAGE_COUNTS if name in FACT_SCHEMA)
+
+
+def digest_of(*parts: bytes) -> str:
+    """Return the blake2b-128 of the parts as hex; a length before each keeps ("ab", "c") apart from ("a", "bc")."""
+    state = blake2b(digest_size=16)
+    for part in parts:
+        state.update(len(part).to_bytes(8, "little"))
+        state.update(part)
+    return state.hexdigest()
+
+
+def key_of(call: Call) -> tuple[str, str]:
+    """Return (key, key_kind): equal keys of kind ``id`` or ``bytes`` may be duplicates (design.md section 5)."""
+    family = call.family.encode()
+    if call.duplicate_id:
+        return digest_of(b"id", family, call.duplicate_id.encode("utf-8", "surrogatepass")), "id"
+    return digest_of(b"bytes", family, call.record_digest), "none" if call.started_at is None else "bytes"
+
+
+def facts_of(calls: Sequence[Call], input_number: int) -> pl.DataFrame:
+    """Lay out calls of one input as facts.
+
+    Args:
+        calls: counted calls; their requests and responses are not looked at.
+        input_number: number of the input among the run's inputs.
+
+    Returns:
+        One row per charge line, columns of FACT_COLUMNS; prices are null.
+    """
+    pairs = [(call, n, line) for call in calls for n, line in enumerate(_lines(call))]
+    owners = [call for call, _, _ in pairs]
+    lines = [line for _, _, line in pairs]
+    columns: dict[str, list[Any]] = {name: [getattr(call, name) for call in owners] for name in _CALL_FIELDS}
+    columns |= {name: [getattr(call.usage, name, None) for call in owners] for name in _USAGE_FIELDS}
+    columns |= {f"line_{name}": [getattr(line, name) for line in lines] for name in USAGE_COUNTS}
+    keys = [key_of(call) for call in owners]
+    columns["key"] = [key for key, _ in keys]
+    columns["key_kind"] = [kind for _, kind in keys]
+    columns["bucket"] = [int(key[:2], 16) % BUCKETS for key, _ in keys]
+    columns["call_id"] = [call.own_id or call.provider_response_id for call in owners]
+    columns["logged_cost"] = [_rounded(call.logged_cost) for call in owners]
+    columns["request_digest"] = [call.request_digest.hex() if call.request_digest else None for call in owners]
+    columns["record_digest"] = [call.record_digest.hex() for call in owners]
+    columns["flags"] = [sorted(set(call.flags)) for call in owners]
+    columns["tags"] = [_pairs_of(call.tags, "key", "value") for call in owners]
+    columns["billed_units"] = [_units_of(call.usage) for call in owners]
+    columns["line_units"] = [_units_of(line) for line in lines]
+    columns["line"] = [n for _, n, _ in pairs]
+    columns["lines"] = [max(1, len(call.iterations)) for call in owners]
+    columns["line_model"] = [line.model or call.model for call, _, line in pairs]
+    columns["input"] = [input_number] * len(pairs)
+    return _frame(columns, len(pairs))
+
+
+def _rounded(amount: Decimal | None) -> Decimal | None:
+    return None if amount is None else amount.quantize(_LAST_PLACE, ROUND_HALF_EVEN)
+
+
+def _lines(call: Call) -> list[Usage]:
+    return call.iterations or [call.usage or Usage()]
+
+
+def _pairs_of(mapping: dict[str, Any] | None, key: str, value: str) -> list[dict[str, Any]] | None:
+    if not mapping:
+        return None
+    return [{key: name, value: mapping[name]} for name in sorted(mapping)]
+
+
+def _units_of(usage: Usage | None) -> list[dict[str, Any]] | None:
+    return _pairs_of(usage.billed_units, "unit", "quantity") if usage is not None else None
+
+
+def _frame(columns: dict[str, list[Any]], height: int) -> pl.DataFrame:
+    return pl.DataFrame([_series(column, columns.get(column.name), height) for column in FACT_COLUMNS])
+
+
+def _series(column: Column, values: list[Any] | None, height: int) -> pl.Series:
+    kind = TYPES[column.kind]
+    if values is None:
+        return pl.Series(column.name, [None], dtype=kind).new_from_index(0, height)
+    if column.kind == "time":
+        moments = pl.Series(column.name, values, dtype=pl.Int64)
+        return moments.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    if column.kind in _ARROW_TYPES:
+        return pl.Series(column.name, pa.array(values, type=_ARROW_TYPES[column.kind])).cast(kind)
+    return pl.Series(column.name, values, dtype=kind)
+
+
+def rejects_of(rejects: Sequence[Reject]) -> pl.DataFrame:
+    """Lay out rejects as a table with the columns of REJECT_COLUMNS."""
+    rows = {name: [getattr(reject, name) for reject in rejects] for name in REJECT_SCHEMA}
+    return pl.DataFrame(rows, schema=REJECT_SCHEMA).sort(REJECT_SCHEMA, nulls_last=True)

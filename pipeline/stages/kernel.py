@@ -1,0 +1,175 @@
+"""The kernel: map a task of inputs to facts in files, reduce the facts of some buckets to results in files.
+
+Both are pure functions of their task and the options; a task names paths and its result is a small manifest line, so
+the same two functions run inline, in a pool of processes and on a cluster, and give the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.logs.files import Input
+from pipeline.prices.book import Book, open_book
+from pipeline.settings import PriceOptions, ReportOptions
+from pipeline.stages.count import TextCounter, count_missing
+from pipeline.stages.facts import FACT_SCHEMA, facts_of, rejects_of
+from pipeline.stages.price import price_facts
+from pipeline.stages.read import digest_file, read_windows
+from pipeline.stages.summary import (
+    UID,
+    charge_by_source,
+    filter_calls,
+    gather_calls,
+    settle_duplicates,
+    sum_spend,
+)
+
+FLUSH_ROWS = 100_000  # facts held before they go to a file
+Tick = Callable[[int, int], None]  # (bytes read, calls read) since the last tick
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MapTask:
+    """Inputs to read, count and lay out as facts.
+
+    Attributes:
+        number: of the task.
+        inputs: (number of the input, the input).
+        folder: where fact files go.
+        options: of the run.
+    """
+
+    number: int
+    inputs: tuple[tuple[int, Input], ...]
+    folder: str
+    options: ReportOptions
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ReduceTask:
+    """Buckets to settle, price and sum.
+
+    Attributes:
+        number: of the task.
+        first: first bucket, inclusive.
+        last: last bucket, inclusive.
+        folder: where fact files are and results go.
+        options: of the run.
+        priced: False for what only wants to know what is there.
+    """
+
+    number: int
+    first: int
+    last: int
+    folder: str
+    options: ReportOptions
+    priced: bool = True
+
+
+def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
+    """Read and count the calls of a task's inputs and write them as facts.
+
+    Returns:
+        A manifest line: ``inputs`` (number -> sha256 and tally), ``facts`` (rows written), ``counting`` (statistics).
+    """
+    inputs: dict[str, Any] = {}
+    held: list[pl.DataFrame] = []
+    rejects: list[pl.DataFrame] = []
+    files = rows = 0
+    with TextCounter(item_timeout=task.options.count.item_timeout) as counter:
+        for number, source in task.inputs:
+            tally: Counter[str] = Counter()
+            for window in read_windows(source, task.options.read):
+                count_missing(window.calls, counter)
+                held.append(facts_of(window.calls, number))
+                rejects.append(rejects_of(window.rejects))
+                tally += window.tally
+                tally["rejects"] += len(window.rejects)
+                tick(window.seen_bytes, len(window.calls))
+                if sum(map(len, held)) >= FLUSH_ROWS:
+                    rows += _flush(held, task, files)
+                    files += 1
+            inputs[str(number)] = {"sha256": digest_file(source.path), **tally}
+        rows += _flush(held, task, files)
+        pl.concat(rejects).write_parquet(Path(task.folder) / f"rejects-{task.number:06}.parquet")
+        return {"task": task.number, "inputs": inputs, "facts": rows, "counting": counter.stats()}
+
+
+def _flush(held: list[pl.DataFrame], task: MapTask, file: int) -> int:
+    facts = pl.concat(held) if held else pl.DataFrame(schema=FACT_SCHEMA)
+    held.clear()
+    if facts.height:
+        path = Path(task.folder) / f"facts-{task.number:06}-{file:04}.parquet"
+        facts.sort("bucket", maintain_order=True).write_parquet(path, compression="lz4", row_group_size=16_384)
+    return facts.height
+
+
+@lru_cache(maxsize=4)
+def book_of(options: PriceOptions) -> Book:
+    """Return the process's one price book for these options."""
+    return open_book(options)
+
+
+def reduce_buckets(task: ReduceTask, tick: Tick) -> dict[str, Any]:
+    """Settle, filter, price and sum the facts of a range of buckets.
+
+    Returns:
+        A manifest line: tallies that add up over tasks. The partial spend, and the calls where asked for, are files.
+    """
+    folder = Path(task.folder)
+    paths = sorted(folder.glob("facts-*.parquet"))
+    if not paths:
+        return {"task": task.number}
+    facts = pl.scan_parquet(paths).filter(pl.col("bucket").is_between(task.first, task.last)).collect()
+    if facts.is_empty():
+        return {"task": task.number}
+    per_input = {"read": _heads(facts)}
+    facts = settle_duplicates(facts)
+    per_input["kept"] = _heads(facts)
+    facts = filter_calls(facts, task.options)
+    per_input["calls"] = _heads(facts)
+    if task.priced:
+        facts = charge_by_source(price_facts(facts, book_of(task.options.prices)), task.options.cost_source)
+    calls = gather_calls(facts)
+    sum_spend(facts, calls, task.options).write_parquet(folder / f"spend-{task.number:06}.parquet")
+    calls.write_parquet(folder / f"calls-{task.number:06}.parquet", compression="lz4")
+    tick(0, 0)
+    return {"task": task.number, "per_input": per_input, **tally_calls(calls)}
+
+
+def _heads(facts: pl.DataFrame) -> dict[str, int]:
+    counts = facts.filter(pl.col("line") == 0).select(UID[0]).to_series().value_counts()
+    return {str(number): count for number, count in counts.iter_rows()}
+
+
+def tally_calls(calls: pl.DataFrame) -> dict[str, Any]:
+    """Count calls by what a reader of the manifest asks first; every figure adds over tasks."""
+    unpriced = calls.filter(pl.col("price_status").is_in(["unpriced", "partly_priced"]))
+    groups = unpriced.group_by("model", "provider", "price_status", "price_reason").agg(
+        pl.len().alias("calls"), pl.concat_str("source_file", pl.lit(":"), "source_row").min().alias("first")
+    )
+    return {
+        "usage_source": _counts(calls, "usage_source"),
+        "count_method": _counts(calls, "count_method"),
+        "price_status": _counts(calls, "price_status"),
+        "price_basis": _counts(calls, "price_basis"),
+        "price_version": _counts(calls, "price_version"),
+        "source_format": _counts(calls, "source_format"),
+        "model": _counts(calls, "model"),
+        "day": _counts(calls.with_columns(day=pl.col("started_at").dt.date().cast(pl.String)), "day"),
+        "flags": _counts(calls.select(pl.col("flags").explode(empty_as_null=False)), "flags"),
+        "undated": {"calls": calls["started_at"].null_count()},
+        "unpriced": groups.sort(groups.columns, nulls_last=True).to_dicts(),
+    }
+
+
+def _counts(table: pl.DataFrame, column: str) -> dict[str, int]:
+    counts = table.select(pl.col(column).drop_nulls()).to_series().value_counts()
+    return {str(value): count for value, count in counts.iter_rows()}

@@ -1,0 +1,132 @@
+"""Open the inputs of a task and hand out windows of calls: the bridge from files to the record reader.
+
+Text logs are read by logs/; Parquet is opened here, row group by row group, and its rows go through the same record
+reader. Rejects and counters come along with the calls, so that every record stays accounted for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.logs.files import Input, container_of, read_raw
+from pipeline.logs.reader import CONTEXT, FRAGMENT, Outcome, RecordReader
+from pipeline.settings import ReadOptions
+from pipeline.tables import Call, Reject
+
+WINDOW_BYTES = 16 << 20  # of record text per window: enough repeats to de-duplicate, little memory
+PARQUET_ROWS = 2_000  # rows decoded at a time; a row may hold a whole conversation
+
+
+@dataclasses.dataclass(slots=True)
+class Window:
+    """A stretch of one input, read.
+
+    Attributes:
+        calls: in the order of the input, still with their text.
+        rejects: records that could not become calls.
+        tally: "records", "context" and "fragments" of this stretch.
+        seen_bytes: how much of the input this stretch covers, as stored.
+    """
+
+    calls: list[Call] = dataclasses.field(default_factory=list)
+    rejects: list[Reject] = dataclasses.field(default_factory=list)
+    tally: Counter[str] = dataclasses.field(default_factory=Counter)
+    seen_bytes: int = 0
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Sort outcomes into their places; each is one record."""
+        for outcome in outcomes:
+            if isinstance(outcome, Call):
+                self.calls.append(outcome)
+            elif isinstance(outcome, Reject):
+                self.rejects.append(outcome)
+            elif outcome is CONTEXT:
+                self.tally["context"] += 1
+            elif outcome is FRAGMENT:
+                self.tally["fragments"] += 1
+            self.tally["records"] += 1
+
+
+def read_windows(source: Input, options: ReadOptions) -> Iterator[Window]:
+    """Read one input, window by window.
+
+    Args:
+        source: the input.
+        options: how logs are read.
+
+    Yields:
+        Windows of about WINDOW_BYTES of records; their lineage columns are filled.
+    """
+    reader = RecordReader(options)
+    stretches = _parquet_outcomes if container_of(source) == "parquet" else _text_outcomes
+    window = Window()
+    for outcomes, seen in stretches(source, reader):
+        window.add(outcomes)
+        window.seen_bytes += seen
+        if window.seen_bytes >= WINDOW_BYTES:
+            yield _named(window, source)
+            window = Window()
+    window.add(reader.finish())
+    yield _named(window, source)
+
+
+def digest_file(path: str) -> str:
+    """Return the sha256 of a file's bytes, as hex; "" when it cannot be read."""
+    state = sha256()
+    try:
+        with Path(path).open("rb") as stream:
+            while block := stream.read(1 << 20):
+                state.update(block)
+    except OSError:
+        return ""
+    return state.hexdigest()
+
+
+def _named(window: Window, source: Input) -> Window:
+    for call in window.calls:
+        call.source_file = source.name
+    window.rejects = [
+        Reject(
+            reason=reject.reason,
+            detail=reject.detail,
+            source_file=source.name,
+            source_row=reject.source_row,
+            byte_offset=reject.byte_offset,
+        )
+        for reject in window.rejects
+    ]
+    return window
+
+
+def _text_outcomes(source: Input, reader: RecordReader) -> Iterator[tuple[list[Outcome], int]]:
+    for raw in read_raw(source):
+        if isinstance(raw, Reject):
+            yield [raw], 0
+        else:
+            yield reader.read(raw), len(raw.data)
+
+
+def _parquet_outcomes(source: Input, reader: RecordReader) -> Iterator[tuple[list[Outcome], int]]:
+    try:
+        with pq.ParquetFile(source.path) as table:
+            row = 0
+            for batch in table.iter_batches(batch_size=PARQUET_ROWS):
+                for record in batch.to_pylist():
+                    row += 1
+                    yield reader.read_value(_decoded(record), row), 0
+                yield [], batch.nbytes
+    except (OSError, pa.ArrowException):
+        yield [Reject(reason="unreadable_file", detail="not a readable Parquet file")], 0
+
+
+def _decoded(record: dict[str, Any]) -> dict[str, Any]:
+    """Drop what Parquet must state and JSON would leave out: columns that are null in this row."""
+    return {name: value for name, value in record.items() if value is not None}

@@ -1,0 +1,222 @@
+"""Settle duplicates, filter, and sum: from the facts of one bucket to one call per call, and a partial spend.
+
+Partial spends add: merging is associative and commutative, so neither buckets nor their order show in a result.
+Null means that nobody stated the figure; a sum over nothing stated stays null.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import polars as pl
+
+from pipeline.settings import ReportOptions
+from pipeline.stages.facts import CALL_SCHEMA
+from pipeline.tables import SPEND_MEASURES, USAGE_COUNTS
+
+UID = ("input", "source_row")  # names one record, so one call
+_LINE_COUNTS = [name for name in USAGE_COUNTS if name in {column.name for column in SPEND_MEASURES}]
+_COSTS = ("input_cost", "output_cost", "other_cost", "total_cost")
+_CALL_MEASURES = [column.name for column in SPEND_MEASURES if column.name.endswith("calls")]
+_SUMMED = [column.name for column in SPEND_MEASURES if column.name not in _CALL_MEASURES]
+
+
+def settle_duplicates(facts: pl.DataFrame) -> pl.DataFrame:
+    """Keep one call of those that are the same call (design.md section 5).
+
+    Args:
+        facts: all facts whose keys fall into the buckets at hand.
+
+    Returns:
+        The facts of the calls that stay, with the earliest time of their copies, ``id_conflict`` flagged where equal
+        ids came with different requests, and ``call_id`` filled for every call.
+    """
+    heads = facts.filter(pl.col("line") == 0).select(
+        *UID, "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at", "ended_at",
+        "total_tokens", "completion_tokens",
+    )  # fmt: skip
+    sole = pl.when(pl.col("key_kind") == "none").then(pl.concat_str(pl.col(*UID), separator=":"))
+    heads = heads.with_columns(
+        sole.alias("sole"),
+        # A copy without its request joins the one that has one; of several, always the same one.
+        pl.coalesce("request_digest", pl.col("request_digest").min().over("key")).alias("group"),
+    )
+    same = ["key", "sole", "group"]
+    heads = heads.with_columns(
+        pl.col("started_at").min().over(same).alias("first_at"),
+        ((pl.col("group").n_unique().over("key") > 1) & (pl.col("key_kind") == "id")).alias("conflict"),
+    )
+    kept = heads.sort(
+        "total_tokens", "completion_tokens", "record_digest", "source_file", "source_row",
+        descending=[True, True, False, False, False], nulls_last=True, maintain_order=True,
+    ).unique(same, keep="first", maintain_order=True)  # fmt: skip
+    kept = kept.sort("source_file", "source_row").with_columns(
+        pl.int_range(1, pl.len() + 1).over("key").alias("occurrence")
+    )
+    made_id = pl.concat_str(pl.lit("x-"), "record_digest", pl.lit("-"), pl.col("occurrence"))
+    return (
+        facts.join(kept.select(*UID, "first_at", "conflict", "occurrence"), on=UID, maintain_order="left")
+        .with_columns(
+            pl.coalesce("call_id", made_id).alias("call_id"),
+            pl.col("first_at").alias("started_at"),
+            pl.when("conflict")
+            .then(pl.concat_list("flags", pl.lit("id_conflict")).list.sort())
+            .otherwise("flags")
+            .alias("flags"),
+        )
+        .drop("first_at", "conflict", "occurrence")
+    )
+
+
+def filter_calls(facts: pl.DataFrame, options: ReportOptions) -> pl.DataFrame:
+    """Keep the calls inside the asked interval and filters; an undated call is outside every interval."""
+    keep = [pl.lit(value=True)]
+    if options.since is not None:
+        keep.append(pl.col("started_at").ge(_moment(options.since)).fill_null(value=False))
+    if options.until is not None:
+        keep.append(pl.col("started_at").lt(_moment(options.until)).fill_null(value=False))
+    for column, glob in options.where:
+        keep.append(group_column(column, options.timezone).cast(pl.String).fill_null("").str.contains(_regex_of(glob)))
+    return facts.filter(pl.all_horizontal(keep))
+
+
+def _moment(moment: datetime) -> pl.Expr:
+    return pl.lit(moment).dt.cast_time_unit("us")
+
+
+def _regex_of(glob: str) -> str:
+    parts = (".*" if sign == "*" else "." if sign == "?" else re.escape(sign) for sign in glob)
+    return f"(?s)^{''.join(parts)}$"
+
+
+def group_column(name: str, timezone: str) -> pl.Expr:
+    """Return the expression of a column of ``--by`` over facts, named as in the report."""
+    local = pl.col("started_at").dt.convert_time_zone(timezone)
+    periods = {
+        "hour": local.dt.strftime("%Y-%m-%dT%H:00%z"),
+        "day": local.dt.date(),
+        "week": local.dt.date().dt.truncate("1w"),
+        "month": local.dt.strftime("%Y-%m"),
+    }
+    if name in periods:
+        return periods[name].alias(name)
+    if name.startswith("tag:"):
+        wanted = pl.element().struct.field("key") == name.removeprefix("tag:")
+        return pl.col("tags").list.filter(wanted).list.first().struct.field("value").alias(name)
+    return pl.col(name).alias(name)
+
+
+def charge_by_source(facts: pl.DataFrame, cost_source: str) -> pl.DataFrame:
+    """Put the logged cost in the place of the computed one where the user asked for it.
+
+    Args:
+        facts: priced facts.
+        cost_source: "computed", "logged" or "auto" (logged where there is one).
+
+    Returns:
+        Facts whose costs and price_status follow the source; a logged cost is one sum, so its parts are null.
+    """
+    if cost_source == "computed":
+        return facts
+    logged = pl.col("logged_cost").is_not_null() | pl.lit(cost_source == "logged")
+    amount = pl.when(pl.col("line") == 0).then("logged_cost")
+    status = pl.when(pl.col("logged_cost").is_null()).then(pl.lit("unpriced")).otherwise(pl.lit("priced"))
+    reason = pl.when(pl.col("logged_cost").is_null()).then(pl.lit("no_logged_cost"))
+    parts = [pl.when(~logged).then(name).alias(name) for name in _COSTS[:-1]]
+    return facts.with_columns(
+        *parts,
+        pl.when(logged).then(amount).otherwise("total_cost").alias("total_cost"),
+        pl.when(logged).then(status).otherwise("price_status").alias("price_status"),
+        pl.when(logged).then(reason).otherwise("price_reason").alias("price_reason"),
+    )
+
+
+def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
+    """Bring the charge lines of each call together: one row per call, the columns of CALL_COLUMNS.
+
+    A call is as priced as its lines are: all unpriced or all free stay so, a mixture is partly priced.
+    """
+    single = facts.filter(pl.col("lines") == 1).select(CALL_SCHEMA)
+    many = facts.filter(pl.col("lines") > 1)
+    if many.is_empty():
+        return single
+    statuses = pl.col("price_status")
+    status = (
+        pl.when((statuses == "unpriced").all()).then(pl.lit("unpriced"))
+        .when((statuses == "free").all()).then(pl.lit("free"))
+        .when(statuses.is_in(["unpriced", "partly_priced"]).any()).then(pl.lit("partly_priced"))
+        .otherwise(pl.lit("priced"))
+    )  # fmt: skip
+    lines = pl.struct(
+        pl.col("line_model").alias("model"),
+        pl.col("line_prompt_tokens").alias("prompt_tokens"),
+        pl.col("line_completion_tokens").alias("completion_tokens"),
+        "price_status",
+        "total_cost",
+    )
+    gathered = (
+        many.sort(*UID, "line")
+        .group_by(UID, maintain_order=True)
+        .agg(
+            *[
+                pl.col(name).first()
+                for name in CALL_SCHEMA
+                if name not in {"source_row", "price_status", "price_reason", "iterations", *_COSTS}
+            ],
+            status.alias("price_status"),
+            pl.col("price_reason").drop_nulls().first(),
+            lines.alias("iterations"),
+            *[_sum_stated(name) for name in _COSTS],
+        )
+    )
+    return pl.concat([single, gathered.select(CALL_SCHEMA).cast(CALL_SCHEMA)])  # type: ignore[arg-type]
+
+
+def _sum_stated(name: str) -> pl.Expr:
+    """Sum what is stated; null, not 0, where nothing is."""
+    return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
+
+
+def sum_spend(facts: pl.DataFrame, calls: pl.DataFrame, options: ReportOptions) -> pl.DataFrame:
+    """Sum priced facts per group of ``options.by``: a partial spend.
+
+    Money and tokens go to the model of their charge line, the call itself is counted under its main model.
+    """
+    by = [group_column(name, options.timezone) for name in options.by]
+    status = pl.col("price_status")
+    heads = facts.filter(pl.col("line") == 0).drop("price_status")
+    heads = heads.join(calls.select("source_file", "source_row", "price_status"), on=["source_file", "source_row"])
+    counted = pl.col("usage_source").is_in(["counted", "partial", "timed_out"])
+    flags = {
+        "calls": pl.lit(value=True),
+        "failed_calls": pl.col("status") == "failure",
+        "counted_calls": counted,
+        "unpriced_calls": status == "unpriced",
+        "partly_priced_calls": status == "partly_priced",
+        "free_calls": status == "free",
+        "logged_calls": pl.col("logged_cost").is_not_null(),
+    }
+    per_call = heads.select(
+        *by, *[flag.fill_null(value=False).cast(pl.Int64).alias(name) for name, flag in flags.items()], "logged_cost"
+    )
+    lines = facts.with_columns(pl.col("line_model").alias("model"))
+    per_line = lines.select(
+        *by, *[pl.col(f"line_{name}").alias(name) for name in _LINE_COUNTS], *_COSTS
+    )
+    return merge_spend([pl.concat([per_call, per_line], how="diagonal")], options.by)
+
+
+def merge_spend(partials: list[pl.DataFrame], by: tuple[str, ...]) -> pl.DataFrame:
+    """Add partial spends into one; the order of the partials does not matter."""
+    rows = pl.concat(partials, how="diagonal_relaxed")
+    return (
+        rows.group_by(by)
+        .agg(*[pl.col(name).sum() for name in _CALL_MEASURES], *[_sum_stated(name) for name in _SUMMED])
+        .select(*by, *[column.name for column in SPEND_MEASURES])
+    )
+
+
+def sort_spend(spend: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
+    """Order a report: dearest first, what has no price last, then by group."""
+    return spend.sort("total_cost", *by, descending=[True, *[False] * len(by)], nulls_last=True)

@@ -1,0 +1,84 @@
+"""Publish tables: the one place that writes a report's files, whole or not at all, with the same bytes each time.
+
+Parquet is sorted and rechunked by its caller's order, with fixed row groups, compression and statistics; CSV has
+plain decimals without exponent and guards text that a spreadsheet would run; every file goes to a temporary name,
+to the disk, and only then to its own name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.errors import ReportError
+
+ROW_GROUP_ROWS = 131_072
+TEMPORARY_SUFFIX = ".callcost-tmp"
+_RISKY = r"^[=+\-@\t\r]"  # what spreadsheets take for a formula
+
+
+def publish_bytes(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name, sync it, and rename it into place.
+
+    Raises:
+        ReportError: the folder is read-only, full or gone; nothing is left under either name.
+    """
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        message = f"cannot write {path}: {error.strerror or error}"
+        raise ReportError(message, hint="Check the folder's permissions and free space, then run again") from error
+
+
+def parquet_bytes(table: pl.DataFrame) -> bytes:
+    """Return a table as Parquet; the same rows in the same order give the same bytes (per Polars version)."""
+    sink = io.BytesIO()
+    table.rechunk().write_parquet(
+        sink, compression="zstd", compression_level=3, statistics=True, row_group_size=ROW_GROUP_ROWS
+    )
+    return sink.getvalue()
+
+
+def plain_decimals(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with money as plain decimal text: no exponent, no trailing zeros."""
+    money = [name for name, kind in table.schema.items() if isinstance(kind, pl.Decimal)]
+    texts = [pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".") for name in money]
+    return table.with_columns(texts)
+
+
+def csv_bytes(table: pl.DataFrame) -> bytes:
+    """Return a table as CSV (UTF-8, LF): null is empty, money is plain decimal text."""
+    text = [name for name, kind in table.schema.items() if kind == pl.String()]
+    guarded = [
+        pl.when(pl.col(name).str.contains(_RISKY)).then(pl.concat_str(pl.lit("'"), name)).otherwise(name).alias(name)
+        for name in text
+    ]
+    return plain_decimals(table.with_columns(guarded)).write_csv().encode()
+
+
+def json_bytes(table: pl.DataFrame) -> bytes:
+    """Return a table as JSON Lines: money is decimal text, so that no reader makes it a float."""
+    return plain_decimals(table).write_ndjson().encode()
+
+
+def document_bytes(document: Mapping[str, Any]) -> bytes:
+    """Return a JSON document for people and scripts: sorted keys, two spaces, a final newline."""
+    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+WRITERS = {"parquet": parquet_bytes, "csv": csv_bytes, "json": json_bytes}
