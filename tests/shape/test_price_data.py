@@ -1,0 +1,61 @@
+"""The shipped price history: its digests, its size, and how fast one date is there."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+
+from pipeline.prices.archive import INDEX
+from pipeline.prices.catalog import build_catalog
+from pipeline.settings import data_dir
+from tests.command import ROOT
+
+FOLDER = data_dir() / "prices"
+
+# Versions are only ever appended: (how many lines of the index, their sha256). Add a row, change none. The index
+# pins each map by its digest, and a test recomputes those from the files.
+PINNED = [
+    (103, "6fb21217a546329d44ec06d2279094f09b899c90afc085c0f29fc133febe10f0"),
+]
+
+
+def test_what_has_shipped_never_changes() -> None:
+    lines = (FOLDER / INDEX).read_bytes().splitlines(keepends=True)
+    for count, digest in PINNED:
+        assert hashlib.sha256(b"".join(lines[:count])).hexdigest() == digest
+    assert len(lines) == PINNED[-1][0], "pin the versions that were added"
+
+
+def test_every_map_is_what_its_digest_says() -> None:
+    catalog = build_catalog([("bundled", FOLDER)])
+    damaged = [version.name for version in catalog.versions if catalog.digest_of(version) != version.sha256]
+    assert not damaged
+    assert len({version.name for version in catalog.versions}) == len(catalog.versions) == PINNED[-1][0]
+    assert len(catalog.models) == 5720
+
+
+def test_the_folder_holds_the_indexed_versions_and_nothing_else() -> None:
+    versions = {f"{version.name}.jsonl.zst" for version in build_catalog([("bundled", FOLDER)]).versions}
+    assert {path.name for path in FOLDER.iterdir()} == versions | {INDEX, "README.md", "LICENSE"}
+
+
+def test_the_whole_history_is_under_one_megabyte() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 1_000_000
+
+
+def test_one_date_is_there_in_under_a_third_of_a_second() -> None:
+    """Measured in a process of its own, imports included, as processor time: other work must not fail it."""
+    script = """if True:
+        import time
+        from pipeline.prices.catalog import load_catalog
+        catalog = load_catalog()
+        assert catalog.entry("gpt-4o", catalog.find("2024-06-01"))
+        print(time.process_time())"""
+    spent = [
+        float(
+            subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True).stdout
+        )
+        for _ in range(3)
+    ]
+    assert min(spent) < 0.3
