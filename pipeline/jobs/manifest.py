@@ -10,7 +10,7 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -32,7 +32,7 @@ class RunClock:
     """When the run began, and its name."""
 
     run_id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
-    started_at: datetime = dataclasses.field(default_factory=lambda: datetime.now(timezone.utc))
+    started_at: datetime = dataclasses.field(default_factory=lambda: datetime.now(UTC))
 
 
 def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, clock: RunClock) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def verdicts_of(manifest: dict[str, Any]) -> int:
 
 
 def _run(options: ReportOptions, settled: Settled, clock: RunClock) -> dict[str, Any]:
-    ended = datetime.now(timezone.utc)
+    ended = datetime.now(UTC)
     counting = [line["counting"] for line in settled.mapped]
     return {
         "id": clock.run_id,

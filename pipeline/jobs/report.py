@@ -78,7 +78,7 @@ def _merged(settled: Settled, options: ReportOptions) -> pl.DataFrame:
     partials = [pl.read_parquet(path) for path in settled.tables("spend")]
     if not partials:
         nothing = pl.DataFrame(schema=FACT_SCHEMA)
-        partials = [sum_spend(nothing, nothing.select(CALL_SCHEMA), options)]
+        partials = [sum_spend(nothing, nothing.select(CALL_SCHEMA.keys()), options)]
     return merge_spend(partials, options.by)
 
 

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def settle_logs(
     Args:
         options: of the run.
         folder: the working folder.
-        priced: False prices nothing.
+        priced: False counts and prices nothing.
         progress: called with (bytes, calls) as the work goes on.
         planned: called once with the bytes to read.
 
@@ -101,7 +102,7 @@ def settle_logs(
     planned(total)
     workers = worker_count(options.work.workers, total)
     tasks = [
-        MapTask(number=number, inputs=packed, folder=str(folder), options=options)
+        MapTask(number=number, inputs=packed, folder=str(folder), options=options, counted=priced)
         for number, packed in enumerate(pack_inputs(inputs, workers))
     ]
     mapped = run_tasks(map_inputs, tasks, workers=workers, tick=progress)
@@ -117,4 +118,4 @@ def settle_logs(
 def _steps(rows: int) -> list[tuple[int, int]]:
     count = min(BUCKETS, -(-rows // REDUCE_ROWS) or 1)
     edges = [BUCKETS * n // count for n in range(count + 1)]
-    return [(first, last - 1) for first, last in zip(edges, edges[1:], strict=False)]
+    return [(first, last - 1) for first, last in pairwise(edges)]

@@ -52,8 +52,8 @@ _TEXT, _MONEY = pa.string(), pa.decimal128(38, MONEY_SCALE)
 _ARROW_TYPES: dict[str, pa.DataType] = {  # Polars takes 20 us a cell for nested Python values, pyarrow under 1
     "money": _MONEY,
     "flags": pa.list_(_TEXT),
-    "tags": pa.list_(pa.struct({"key": _TEXT, "value": _TEXT})),
-    "units": pa.list_(pa.struct({"unit": _TEXT, "quantity": _MONEY})),
+    "tags": pa.list_(pa.struct([("key", _TEXT), ("value", _TEXT)])),
+    "units": pa.list_(pa.struct([("unit", _TEXT), ("quantity", _MONEY)])),
 }
 _LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
 BUCKETS = 64  # every fact names its bucket; a small run settles them all in one step

@@ -44,12 +44,14 @@ class MapTask:
         inputs: (number of the input, the input).
         folder: where fact files go.
         options: of the run.
+        counted: False leaves missing usage missing.
     """
 
     number: int
     inputs: tuple[tuple[int, Input], ...]
     folder: str
     options: ReportOptions
+    counted: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,8 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
         for number, source in task.inputs:
             tally: Counter[str] = Counter()
             for window in read_windows(source, task.options.read):
-                count_missing(window.calls, counter)
+                if task.counted:
+                    count_missing(window.calls, counter)
                 held.append(facts_of(window.calls, number))
                 rejects.append(rejects_of(window.rejects))
                 tally += window.tally

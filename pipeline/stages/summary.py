@@ -137,7 +137,7 @@ def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
 
     A call is as priced as its lines are: all unpriced or all free stay so, a mixture is partly priced.
     """
-    single = facts.filter(pl.col("lines") == 1).select(CALL_SCHEMA)
+    single = facts.filter(pl.col("lines") == 1).select(CALL_SCHEMA.keys())
     many = facts.filter(pl.col("lines") > 1)
     if many.is_empty():
         return single
@@ -170,7 +170,7 @@ def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
             *[_sum_stated(name) for name in _COSTS],
         )
     )
-    return pl.concat([single, gathered.select(CALL_SCHEMA).cast(CALL_SCHEMA)])  # type: ignore[arg-type]
+    return pl.concat([single, gathered.select(CALL_SCHEMA.keys()).cast(CALL_SCHEMA)])  # type: ignore[arg-type]
 
 
 def _sum_stated(name: str) -> pl.Expr:

@@ -1,0 +1,67 @@
+"""`callcost inspect`: one screen on what is in the logs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import logs_argument, read_options, report_options_of, work_options
+
+if TYPE_CHECKING:
+    from pipeline.jobs.inspect import Inspection
+
+_SHOWN_ROWS = 12
+
+
+@click.command()
+@logs_argument
+@read_options
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@work_options
+def inspect(**words: Any) -> int:
+    """Say what is in LOGS: dialects, calls, dates, models, usage missing, rejects. Prices nothing."""
+    from pipeline.cli.terminal import watch  # noqa: PLC0415 - rich and Polars load when it runs
+    from pipeline.jobs.inspect import inspect_logs  # noqa: PLC0415
+
+    options = report_options_of({**words, "by": "model"})
+    with watch(quiet=words["quiet"]) as progress:
+        found = inspect_logs(options, progress=progress.advance, planned=progress.plan)
+    if words["form"] == "json":
+        click.echo(json.dumps(dataclasses.asdict(found), indent=2))
+    else:
+        click.echo("\n".join(screen_of(found)))
+    return 0 if any(row["calls"] for row in found.inputs) else 1
+
+
+def screen_of(found: Inspection) -> list[str]:
+    """Return the lines of one screen."""
+    sums = {name: sum(row[name] for row in found.inputs) for name in found.inputs[0] if name not in {"path", "sha256"}}
+    parts = ("calls", "duplicates", "rejects", "context", "fragments")
+    fates = ", ".join(f"{sums[name]:,} {name}" for name in parts if sums[name])
+    days = list(found.days)
+    lines = [
+        f"{len(found.inputs):,} files, {sums['bytes']:,} bytes, {sums['records']:,} records: {fates}",
+        f"from {days[0]} to {days[-1]}" if days else "no call has a time",
+    ]
+    if found.undated and days:
+        lines[1] += f"; {found.undated:,} calls without a time"
+    for title, counts in (
+        ("dialects", found.dialects),
+        ("models", found.models),
+        ("usage", found.usage),
+        ("flags", found.flags),
+        ("rejects", found.rejects),
+    ):
+        lines += _block(title, counts)
+    return lines
+
+
+def _block(title: str, counts: dict[str, int]) -> list[str]:
+    if not counts:
+        return []
+    rows = [f"  {count:>10,}  {name}" for name, count in list(counts.items())[:_SHOWN_ROWS]]
+    more = len(counts) - _SHOWN_ROWS
+    return ["", title, *rows, *([f"  {'':>10}  and {more:,} more"] if more > 0 else [])]

@@ -1,0 +1,138 @@
+"""Options that several verbs share: one decorator per group, the same spelling everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from pipeline.settings import (
+    COST_SOURCES,
+    CountOptions,
+    PriceOptions,
+    ReadOptions,
+    ReportOptions,
+    WorkOptions,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def logs_argument(function: F) -> F:
+    """Take LOGS: files, folders, globs or - for stdin."""
+    return click.argument("logs", nargs=-1, required=True, metavar="LOGS...")(function)
+
+
+def read_options(function: F) -> F:
+    """Say how logs are read."""
+    return _stack(
+        click.option("--dialect", metavar="NAME", help="Read every record as this dialect."),
+        click.option(
+            "--mapping", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
+            help="Read logs of your own shape as this TOML file says.",
+        ),
+    )(function)  # fmt: skip
+
+
+def price_options(function: F) -> F:
+    """Say which rates apply."""
+    return _stack(
+        click.option(
+            "--prices", default="as-of", show_default=True, metavar="WHICH",
+            help="as-of (each call with the rates of its day), latest, a version's name, or a date.",
+        ),
+        click.option(
+            "--prices-override", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
+            help="TOML or JSON with your own rates, discounts and aliases.",
+        ),
+    )(function)  # fmt: skip
+
+
+def select_options(function: F) -> F:
+    """Say which calls are looked at."""
+    return _stack(
+        click.option("--since", metavar="TIME", help="Only calls made at this time (ISO date or time) or later."),
+        click.option("--until", metavar="TIME", help="Only calls made before this time."),
+        click.option(
+            "--timezone", default="UTC", show_default=True, metavar="IANA",
+            help="Zone of --since, --until and of hour, day, week and month.",
+        ),
+        click.option(
+            "--where", multiple=True, metavar="COLUMN=VALUE",
+            help="Only calls whose column matches (globs). Repeatable.",
+        ),
+    )(function)  # fmt: skip
+
+
+def work_options(function: F) -> F:
+    """Say where work runs; never changes a result."""
+    return _stack(
+        click.option("--workers", type=click.IntRange(1), help="Processes at the most.  [default: the cores]"),
+        click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per process."),
+        click.option(
+            "--item-timeout", type=click.FloatRange(0), default=5.0, show_default=True, metavar="SECONDS",
+            help="Counting a large text may take this long, then it counts 0 and is flagged; 0: no limit.",
+        ),
+        click.option("--quiet", is_flag=True, help="No progress and no summary."),
+    )(function)  # fmt: skip
+
+
+def report_options_of(words: dict[str, Any]) -> ReportOptions:
+    """Build the options object from a command's words.
+
+    Raises:
+        click.BadParameter: a time or a filter cannot be read.
+    """
+    return ReportOptions(
+        logs=tuple(words["logs"]),
+        out=words.get("out"),
+        by=tuple(name.strip() for name in words.get("by", "model,user").split(",") if name.strip()),
+        since=_moment(words.get("since"), words.get("timezone", "UTC"), "--since"),
+        until=_moment(words.get("until"), words.get("timezone", "UTC"), "--until"),
+        timezone=words.get("timezone", "UTC"),
+        where=tuple(_pair(text) for text in words.get("where", ())),
+        cost_source=words.get("cost_source", COST_SOURCES[0]),
+        formats=tuple(name.strip() for name in words.get("formats", "parquet,csv").split(",") if name.strip()),
+        calls=words.get("calls", False),
+        max_unpriced=words.get("max_unpriced"),
+        max_rejected=words.get("max_rejected"),
+        strict=words.get("strict", False),
+        prices=PriceOptions(prices=words.get("prices", "as-of"), override=words.get("prices_override")),
+        read=ReadOptions(dialect=words.get("dialect"), mapping=words.get("mapping")),
+        count=CountOptions(item_timeout=words.get("item_timeout", 5.0)),
+        work=WorkOptions(workers=words.get("workers"), threads=words.get("threads", 1)),
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    column, sign, value = text.partition("=")
+    if not sign:
+        message = f"{text!r} is not COLUMN=VALUE"
+        raise click.BadParameter(message, param_hint="--where")
+    return column, value
+
+
+def _moment(text: str | None, zone: str, option: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=ZoneInfo(zone))
+        return moment.astimezone(UTC)
+    except (ValueError, OSError, KeyError) as error:
+        example = datetime.combine(date(2026, 11, 20), time(13), UTC).isoformat()
+        message = f"{text!r} is not a time; write 2026-11-20 or {example}"
+        raise click.BadParameter(message, param_hint=option) from error

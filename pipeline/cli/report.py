@@ -1,0 +1,58 @@
+"""`callcost report`: words in, files and a summary out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pipeline.cli.options import (
+    logs_argument,
+    price_options,
+    read_options,
+    report_options_of,
+    select_options,
+    work_options,
+)
+from pipeline.settings import COST_SOURCES
+
+
+@click.command()
+@logs_argument
+@click.option("--out", required=True, metavar="DIR", type=click.Path(file_okay=False), help="Folder for the report.")
+@click.option(
+    "--by", default="model,user", show_default=True, metavar="LIST",
+    help="Group by any of hour day week month provider model model_group user end_user team api_key org project "
+    "session service_tier region status source_format source_file, tag:NAME.",
+)  # fmt: skip
+@select_options
+@read_options
+@price_options
+@click.option("--cost-source", type=click.Choice(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
+              help="Sum the computed cost, the logged one, or the logged one where there is one.")  # fmt: skip
+@click.option("--format", "formats", default="parquet,csv", show_default=True, metavar="LIST",
+              help="Write spend as parquet, csv, json.")  # fmt: skip
+@click.option("--calls", is_flag=True, help="Also write calls.parquet: one row per call, no text.")
+@click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of the table on the terminal.")
+@click.option("--max-unpriced", type=click.FloatRange(0, 100), metavar="PCT",
+              help="Exit 3 when more than this percent of calls is unpriced.")  # fmt: skip
+@click.option("--max-rejected", type=click.FloatRange(0, 100), metavar="PCT",
+              help="Exit 3 when more than this percent of records is rejected.")  # fmt: skip
+@click.option("--strict", is_flag=True,
+              help="Exit 3 on any reject, unpriced, partly priced, timed-out or inconsistent call.")  # fmt: skip
+@work_options
+def report(**words: Any) -> int:
+    """Price the calls in LOGS and sum the cost per group.
+
+    LOGS are files, folders, globs or - for stdin: JSONL, JSON or Parquet, plain, .gz or .zst. Writes spend.parquet,
+    spend.csv, rejects.parquet and manifest.json to DIR; each is written whole, the manifest last.
+    """
+    from pipeline.cli.terminal import show_summary, watch  # noqa: PLC0415 - rich and Polars load when a report runs
+    from pipeline.jobs.report import report_spend  # noqa: PLC0415
+
+    options = report_options_of(words)
+    with watch(quiet=words["quiet"]) as progress:
+        result = report_spend(options, progress=progress.advance, planned=progress.plan)
+    if not words["quiet"]:
+        show_summary(result, options, top=words["top"])
+    return result.exit_code

@@ -1,0 +1,91 @@
+"""The command's root: its verbs, loaded when they are called, and the one place that turns errors into text."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from pipeline import __version__
+from pipeline.errors import CallcostError
+from pipeline.settings import ENVIRONMENT_PREFIX
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+_VERBS = {
+    "report": ("pipeline.cli.report", "report", "Price the calls in the logs and sum the cost per group."),
+    "inspect": ("pipeline.cli.inspect", "inspect", "Say what is in the logs; prices nothing."),
+    "prices": ("pipeline.cli.prices", "prices", "List, show and compare the dated cost maps."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run, so that --help costs nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order a user meets them."""
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb's module and return its command."""
+        if cmd_name not in _VERBS:
+            return None
+        module, name, _ = _VERBS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs with their one line, importing none."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, _, line) in _VERBS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="callcost")
+def callcost() -> None:
+    """What LLM calls cost: read request logs, count missing tokens, price each call with the rates of its day.
+
+    Exit codes: 0 done, 1 failed or no call at all, 2 wrong usage, 3 done but a gate was crossed,
+    4 partly done and resumable, 130 interrupted.
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: the words after the command; None: the process's own.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        result: Any = callcost.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="callcost",
+            standalone_mode=False,
+            auto_envvar_prefix=ENVIRONMENT_PREFIX,
+        )
+    except click.exceptions.Abort:
+        return _interrupted()
+    except KeyboardInterrupt:
+        return _interrupted()
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except CallcostError as error:
+        click.echo(f"callcost: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more to say
+        return EXIT_FAILED
+    return result if isinstance(result, int) else 0
+
+
+def _interrupted() -> int:
+    click.echo("callcost: interrupted; nothing was published, run the same command again", err=True)
+    return EXIT_INTERRUPTED

@@ -1,0 +1,126 @@
+"""What a person sees on the terminal: a progress bar while the work goes on, then a table and a few plain lines.
+
+All of it goes to stderr and none of it into pipes; numbers are only rounded here, where a person reads them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+from pipeline.jobs.report import SpendReport
+from pipeline.settings import ReportOptions
+
+_SHOWN = (
+    ("calls", "calls"),
+    ("prompt_tokens", "prompt"),
+    ("completion_tokens", "completion"),
+    ("total_cost", "cost"),
+)
+
+
+class Watcher:
+    """A progress bar of bytes and calls, or nothing at all."""
+
+    def __init__(self, bar: Progress | None) -> None:
+        self._bar = bar
+        self._calls = 0
+        self._task = bar.add_task("reading", total=None, calls="0") if bar is not None else None
+
+    def plan(self, total_bytes: int) -> None:
+        """Say how many bytes there are to read."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, total=total_bytes)
+
+    def advance(self, read_bytes: int, calls: int) -> None:
+        """Move on by some bytes and calls."""
+        self._calls += calls
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, advance=read_bytes, calls=f"{self._calls:,}")
+
+
+@contextmanager
+def watch(*, quiet: bool) -> Iterator[Watcher]:
+    """Show a progress bar on stderr while the block runs, if a person is looking."""
+    if quiet or not sys.stderr.isatty():
+        yield Watcher(None)
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        TextColumn("{task.fields[calls]} calls"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield Watcher(bar)
+
+
+def show_summary(report: SpendReport, options: ReportOptions, *, top: int) -> None:
+    """Print the dearest groups, the totals, and a line each for what the totals leave out."""
+    if not sys.stderr.isatty():
+        return
+    console = Console(stderr=True)
+    rows = report.spend.head(top).to_dicts()
+    console.print(_table(rows, options.by, report.manifest["totals"]))
+    if report.spend.height > top:
+        console.print(f"{report.spend.height - top:,} more groups; --top shows more", style="dim")
+    for line in summary_lines(report.manifest, options):
+        console.print(line, highlight=False, markup=False)
+
+
+def _table(rows: Sequence[dict[str, Any]], by: Sequence[str], totals: dict[str, Any]) -> Table:
+    table = Table(show_footer=True)
+    for number, name in enumerate(by):
+        table.add_column(name, footer="total" if number == 0 else "")
+    for name, title in _SHOWN:
+        table.add_column(title, justify="right", footer=_shown(name, totals[name]))
+    for row in rows:
+        table.add_row(*[_label(row[name]) for name in by], *[_shown(name, row[name]) for name, _ in _SHOWN])
+    return table
+
+
+def _label(value: Any) -> str:
+    return "-" if value is None else str(value).replace("[", r"\[")
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    return dollars(Decimal(value)) if name.endswith("_cost") else f"{value:,}"
+
+
+def dollars(amount: Decimal) -> str:
+    """Return an amount for reading: cents, or four figures of what is smaller than a dollar."""
+    if amount == 0 or abs(amount) >= 1:
+        return f"${amount:,.2f}"
+    places = min(18, 3 - amount.adjusted())
+    return f"${amount:,.{places}f}"
+
+
+def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
+    """Return a line each for rejects, counted, unpriced and other calls that a reader should know of."""
+    records, sources, lines = manifest["records"], manifest["usage_source"], []
+    if records["rejects"]:
+        lines.append(f"{records['rejects']:,} of {records['records']:,} records rejected: see rejects.parquet")
+    if records["duplicates"]:
+        lines.append(f"{records['duplicates']:,} duplicates of calls counted once")
+    counted = sum(sources.get(name, 0) for name in ("counted", "partial"))
+    if counted:
+        lines.append(f"{counted:,} calls without full usage: tokens counted here")
+    if sources.get("timed_out"):
+        lines.append(f"{sources['timed_out']:,} calls hold a text that took too long: counted 0 for it")
+    for row in manifest["unpriced"]:
+        what = "partly priced" if row["price_status"] == "partly_priced" else "unpriced"
+        lines.append(f"{row['calls']:,} calls {what}: {row['model']!r} ({row['price_reason']}, first: {row['first']})")
+    if manifest["undated_calls"]:
+        lines.append(f"{manifest['undated_calls']:,} calls without a time, priced with the newest rates")
+    crossed = (gate for gate in manifest["gates"] if gate["crossed"])
+    lines += [f"{gate['gate']} crossed: {gate['found']:g}, limit {gate['limit']:g}" for gate in crossed]
+    if options.out is not None:
+        lines.append(f"report in {options.out}")
+    return lines

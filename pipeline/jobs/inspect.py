@@ -1,0 +1,84 @@
+"""`callcost inspect`: what is in the logs; counts no token and prices nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+
+from pipeline.jobs.manifest import inputs_of
+from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
+from pipeline.settings import ReportOptions
+from pipeline.stages.facts import REJECT_SCHEMA
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What is in the logs.
+
+    Attributes:
+        inputs: the fate of every record, per input.
+        dialects: dialect -> calls.
+        models: model -> calls.
+        days: day (UTC) -> calls.
+        usage: "reported", "partial" or "missing" -> calls.
+        rejects: reason -> records.
+        flags: flag -> calls.
+        undated: calls without a time.
+    """
+
+    inputs: list[dict[str, Any]]
+    dialects: dict[str, int]
+    models: dict[str, int]
+    days: dict[str, int]
+    usage: dict[str, int]
+    rejects: dict[str, int]
+    flags: dict[str, int]
+    undated: int
+
+
+def inspect_logs(
+    options: ReportOptions,
+    *,
+    progress: Progress = lambda _bytes, _calls: None,
+    planned: Callable[[int], None] = lambda _bytes: None,
+) -> Inspection:
+    """Say what is in the logs: dialects, calls, dates, models, usage missing, duplicates, rejects.
+
+    Args:
+        options: only ``logs``, ``read`` and ``work`` matter.
+        progress: called with (bytes, calls) read since the last call.
+        planned: called once with the bytes to read.
+
+    Raises:
+        LogError: an argument matches no file.
+    """
+    with working_folder(None) as folder:
+        settled = settle_logs(options, folder, priced=False, progress=progress, planned=planned)
+        rejects = settled.table("rejects", REJECT_SCHEMA)["reason"].value_counts()
+        return Inspection(
+            inputs=inputs_of(settled),
+            dialects=_sorted(settled.total("source_format")),
+            models=_sorted(settled.total("model")),
+            days=dict(sorted(settled.total("day").items())),
+            usage=_usage_of(settled),
+            rejects=_sorted(Counter(dict(rejects.iter_rows()))),
+            flags=_sorted(settled.total("flags")),
+            undated=settled.total("undated")["calls"],
+        )
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _usage_of(settled: Settled) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for path in settled.tables("calls"):
+        stated = pl.read_parquet(path, columns=["prompt_tokens", "completion_tokens"])
+        sides = stated.select(pl.sum_horizontal(pl.all().is_not_null())).to_series().value_counts()
+        counts.update({("missing", "partial", "reported")[sides_stated]: n for sides_stated, n in sides.iter_rows()})
+    return dict(counts)

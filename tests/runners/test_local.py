@@ -1,0 +1,96 @@
+"""The local runner: same results inline and in processes, and it survives what kills a worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import RunError
+from pipeline.runners.local import Tick, run_tasks
+from pipeline.runners.shards import pack_inputs, worker_count
+
+
+class Piece:
+    """A stand-in for an input."""
+
+    def __init__(self, size: int) -> None:
+        self.bytes = size
+
+
+def double(task: int, tick: Tick) -> dict[str, Any]:
+    tick(task, 1)
+    return {"task": task, "twice": 2 * task}
+
+
+def die_once(task: tuple[int, str], tick: Tick) -> dict[str, Any]:
+    number, marker = task
+    tick(1, 0)
+    if number == 3 and not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"task": number}
+
+
+def die_always(task: int, tick: Tick) -> dict[str, Any]:
+    tick(1, 0)
+    if task == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"task": task, "pid": os.getpid()}
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def pid_of(_task: int, _tick: Tick) -> dict[str, Any]:
+    time.sleep(0.05)
+    return {"pid": os.getpid()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_the_tasks(workers: int) -> None:
+    ticks: list[tuple[int, int]] = []
+    results = run_tasks(double, range(9), workers=workers, tick=lambda size, calls: ticks.append((size, calls)))
+    assert [line["twice"] for line in results] == [2 * n for n in range(9)]
+    assert (sum(size for size, _ in ticks), sum(calls for _, calls in ticks)) == (36, 9)
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_task_tried_again(tmp_path: Path) -> None:
+    tasks = [(number, str(tmp_path / "died")) for number in range(8)]
+    assert [line["task"] for line in run_tasks(die_once, tasks, workers=2)] == list(range(8))
+    assert (tmp_path / "died").exists()
+
+
+def test_a_task_that_kills_its_worker_twice_ends_the_run_with_an_error() -> None:
+    with pytest.raises(RunError, match="died 2 times on the same input"):
+        run_tasks(die_always, range(4), workers=2, retries=1)
+
+
+def test_no_process_is_left_behind() -> None:
+    pids = {line["pid"] for line in run_tasks(pid_of, range(6), workers=2)}
+    assert os.getpid() not in pids
+    assert not [pid for pid in pids if alive(pid)]
+
+
+def test_little_input_is_not_worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CALLCOST_INLINE_BYTES", raising=False)
+    assert worker_count(2, 1000) == 1
+    assert 1 <= worker_count(64, 1 << 40) <= (os.cpu_count() or 1)
+    assert worker_count(1, 1 << 40) == 1
+
+
+def test_every_input_is_in_exactly_one_task_and_order_is_kept() -> None:
+    pieces = [Piece(size) for size in (5, 0, 90, 3, 3, 3, 200, 1)]
+    packed = pack_inputs(pieces, 2)
+    assert [number for task in packed for number, _ in task] == list(range(8))
+    assert len(packed) > 2
+    assert pack_inputs([], 2) == []
