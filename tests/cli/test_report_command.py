@@ -1,0 +1,246 @@
+"""`callcost report` as a script meets it: exit codes, options, streams, files."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.tables import CALL_COLUMNS, SPEND_MEASURES
+from tests.command import SAMPLES, Finished, callcost, report, write_lines
+
+
+def _row(number: int, user: str | None = "ana.silva", model: str = "gpt-4o", **more: Any) -> dict[str, Any]:
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100}
+    messages = [{"role": "user", "content": "Well?"}]
+    return {
+        "timestamp": 1_735_700_000 + number,
+        "model": model,
+        "user": user,
+        "messages": messages,
+        "response": "Fine.",
+        "usage": usage,
+        **more,
+    }
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Three priced calls of two users, one unpriced call, one reject."""
+    rows = [_row(1), _row(2), _row(3, "bo.larsen"), _row(4, "bo.larsen", "acme-llm-9")]
+    return write_lines(tmp_path / "calls.jsonl", [*rows, b"{"])
+
+
+def test_a_report_is_four_files(log: Path, out: Path) -> None:
+    finished = report([log], out)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "manifest.json",
+        "rejects.parquet",
+        "spend.csv",
+        "spend.parquet",
+    ]
+    assert (finished.stdout, finished.stderr) == ("", "")  # pipes get no progress and no table
+
+
+def test_spend_has_the_columns_of_the_interface(log: Path, out: Path) -> None:
+    finished = report([log], out, "--by", "user,model,day")
+    expected = ["user", "model", "day", *(column.name for column in SPEND_MEASURES)]
+    assert list(finished.spend[0]) == expected == pl.read_parquet(out / "spend.parquet").columns
+    assert pl.read_parquet_schema(out / "spend.parquet")["total_cost"] == pl.Decimal(38, 18)
+
+
+def test_spend_is_sorted_by_cost_then_by_group(log: Path, out: Path) -> None:
+    rows = report([log], out).spend
+    assert [(row["model"], row["user"]) for row in rows] == [
+        ("gpt-4o", "ana.silva"),
+        ("gpt-4o", "bo.larsen"),
+        ("acme-llm-9", "bo.larsen"),
+    ]
+
+
+def test_parquet_csv_and_json_say_the_same(log: Path, out: Path) -> None:
+    finished = report([log], out, "--format", "parquet,csv,json")
+    table = pq.read_table(out / "spend.parquet").to_pylist()
+    lines = [json.loads(line) for line in (out / "spend.json").read_text(encoding="utf-8").splitlines()]
+    for stored, text, line in zip(table, finished.spend, lines, strict=True):
+        for name, value in stored.items():
+            plain = Decimal(text[name]) if isinstance(value, Decimal) else text[name] or None
+            assert (None if value is None else value if isinstance(value, Decimal) else str(value)) == plain, name
+            assert line[name] == (text[name] if isinstance(value, Decimal) else value), name
+
+
+def test_calls_are_written_when_asked_for(log: Path, out: Path) -> None:
+    finished = report([log], out, "--calls")
+    assert pq.read_schema(out / "calls.parquet").names == [column.name for column in CALL_COLUMNS]
+    assert [call["source_row"] for call in finished.calls] == [1, 2, 3, 4]
+    assert {call["source_file"] for call in finished.calls} == {"calls.jsonl"}
+    assert len({call["call_id"] for call in finished.calls}) == 4
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--by", "colour"),
+        ("--by", "model,model"),
+        ("--format", "xlsx"),
+        ("--since", "tomorrow"),
+        ("--since", "2025-01-02", "--until", "2025-01-01"),
+        ("--timezone", "Moon/Base"),
+        ("--where", "model"),
+        ("--workers", "0"),
+        ("--max-unpriced", "101"),
+        ("--prices", "not-a-version"),
+        ("--prices-override", "nowhere.toml"),
+        ("--cost-source", "guessed"),
+        ("--dialect", "klingon"),
+        ("--mapping", "nowhere.toml"),
+        ("--nonsense",),
+    ],
+)
+def test_words_that_make_no_sense_exit_2_and_write_nothing(log: Path, out: Path, flags: tuple[str, ...]) -> None:
+    finished = callcost("report", log, "--out", out, *flags)
+    assert finished.code == 2, finished.stderr
+    assert finished.stderr
+    assert not out.exists()
+
+
+def test_no_words_exit_2() -> None:
+    assert callcost("report").code == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        (("--strict",), 3),
+        (("--max-unpriced", "0"), 3),
+        (("--max-unpriced", "25"), 0),
+        (("--max-unpriced", "24.9"), 3),
+        (("--max-rejected", "19"), 3),
+        (("--max-rejected", "20"), 0),
+    ],
+)
+def test_a_gate_that_is_crossed_exits_3_with_everything_written(
+    log: Path, out: Path, flags: tuple[str, ...], code: int
+) -> None:
+    finished = report([log], out, *flags, expect=code)
+    assert len(finished.spend) == 3
+    assert any(gate["crossed"] for gate in finished.manifest["gates"]) == (code == 3)
+
+
+def test_strict_lets_a_clean_log_pass(tmp_path: Path, out: Path) -> None:
+    report([write_lines(tmp_path / "clean.jsonl", [_row(1)])], out, "--strict")
+
+
+def test_stdin_is_a_log(out: Path) -> None:
+    finished = report(["-"], out, stdin=json.dumps(_row(1)).encode())
+    assert finished.total("calls") == 1
+
+
+def test_folders_globs_and_files_are_found(tmp_path: Path, out: Path) -> None:
+    write_lines(tmp_path / "a/b/one.jsonl", [_row(1)])
+    write_lines(tmp_path / "a/two.jsonl", [_row(2)])
+    write_lines(tmp_path / "c/three.jsonl", [_row(3)])
+    finished = report([tmp_path / "a", tmp_path / "c/*.jsonl"], out)
+    assert {entry["path"] for entry in finished.manifest["inputs"]} == {"a/b/one.jsonl", "a/two.jsonl", "three.jsonl"}
+
+
+def test_two_arguments_of_one_name_are_told_apart(tmp_path: Path, out: Path) -> None:
+    one, other = (write_lines(tmp_path / f"{folder}/calls.jsonl", [_row(number)]) for number, folder in enumerate("xy"))
+    finished = report([one, other], out)
+    assert {entry["path"] for entry in finished.manifest["inputs"]} == {"calls.jsonl", "calls.jsonl#2"}
+    assert finished.total("calls") == 2
+
+
+def test_an_interval_is_half_open_in_its_time_zone(tmp_path: Path, out: Path) -> None:
+    rows = [
+        _row(n, timestamp=t)
+        for n, t in enumerate(
+            [
+                "2025-01-01T22:59:59Z",
+                "2025-01-01T23:00:00Z",
+                "2025-01-02T22:59:59Z",
+                "2025-01-02T23:00:00Z",
+                "who knows",
+            ]
+        )
+    ]
+    log = write_lines(tmp_path / "days.jsonl", rows)
+    finished = report(
+        [log], out, "--since", "2025-01-02", "--until", "2025-01-03", "--timezone", "Europe/Berlin", "--by", "day"
+    )
+    assert [(row["day"], row["calls"]) for row in finished.spend] == [("2025-01-02", "2")]
+    assert finished.records["filtered"] == 3
+
+
+def test_periods_are_labelled_in_their_time_zone(tmp_path: Path, out: Path) -> None:
+    log = write_lines(
+        tmp_path / "one.jsonl", [_row(1, timestamp="2024-12-31T23:30:00Z"), _row(2, timestamp="who knows")]
+    )
+    rows = report([log], out, "--by", "day,week,month", "--timezone", "Asia/Tokyo").spend
+    assert [(row["day"], row["week"], row["month"]) for row in rows] == [
+        ("2025-01-01", "2024-12-30", "2025-01"),
+        ("", "", ""),
+    ]
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_guarded(tmp_path: Path, out: Path) -> None:
+    users = ["=1+1", "+49", "-x", "@you", "\tx", "\rx", "plain=1"]
+    finished = report(
+        [write_lines(tmp_path / "users.jsonl", [_row(n, user) for n, user in enumerate(users)])], out, "--by", "user"
+    )
+    assert {row["user"] for row in finished.spend} == {"'=1+1", "'+49", "'-x", "'@you", "'\tx", "'\rx", "plain=1"}
+    assert set(pl.read_parquet(out / "spend.parquet")["user"]) == set(users)
+
+
+def test_an_unknown_user_is_null(tmp_path: Path, out: Path) -> None:
+    finished = report([write_lines(tmp_path / "one.jsonl", [_row(1, None)])], out)
+    assert finished.spend[0]["user"] == ""
+    assert pl.read_parquet(out / "spend.parquet")["user"].to_list() == [None]
+
+
+def test_an_explicit_zero_is_not_null(tmp_path: Path, out: Path) -> None:
+    rows = [_row(1, usage={"prompt_tokens": 0, "completion_tokens": 5})]
+    row = report([write_lines(tmp_path / "one.jsonl", rows)], out).spend[0]
+    assert (row["prompt_tokens"], row["cache_read_input_tokens"], Decimal(row["input_cost"])) == ("0", "", Decimal(0))
+
+
+@pytest.mark.parametrize("source", ["computed", "logged", "auto"])
+def test_the_cost_source_can_be_the_log(out: Path, source: str) -> None:
+    finished = report(
+        [SAMPLES / "litellm/spend-2025-03.parquet"], out, "--cost-source", source, "--by", "source_format"
+    )
+    (row,) = finished.spend
+    if source == "computed":
+        assert row["total_cost"] != row["logged_cost"]
+    if source == "logged":
+        assert row["total_cost"] == row["logged_cost"]
+
+
+def test_a_tag_is_a_group(out: Path) -> None:
+    rows = report([SAMPLES / "pairs-2026-11.jsonl"], out, "--by", "tag:env").spend
+    assert {row["tag:env"]: row["calls"] for row in rows} == {"prod": "2", "test": "2", "": "5"}
+
+
+def test_a_folder_that_cannot_be_written_is_a_failure(log: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    finished = callcost("report", log, "--out", tmp_path / "taken/reports")
+    assert finished.code in {1, 2}
+    assert "taken" in finished.stderr
+
+
+def test_the_environment_gives_options_and_flags_win(log: Path, out: Path) -> None:
+    env = {"CALLCOST_REPORT_BY": "user"}
+    callcost("report", log, "--out", out, env=env)
+    assert list(Finished((), 0, "", "", out).spend[0])[:2] == ["user", "calls"]
+    callcost("report", log, "--out", out, "--by", "model", env=env)
+    assert list(Finished((), 0, "", "", out).spend[0])[:2] == ["model", "calls"]
+
+
+def test_the_report_folder_holds_no_leftovers(log: Path, out: Path) -> None:
+    report([log], out)
+    assert not [path for path in out.iterdir() if path.name.startswith(".") or path.suffix == ".callcost-tmp"]

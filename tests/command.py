@@ -1,0 +1,131 @@
+"""The command as its users run it, in a process of its own, and what it left in its folder."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / "sample_logs"
+PARTS = ("calls", "duplicates", "rejects", "context", "fragments", "filtered")
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    words: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+    out: Path
+
+    @cached_property
+    def spend(self) -> list[dict[str, str]]:
+        """The rows of spend.csv as text; an empty cell is ""."""
+        with (self.out / "spend.csv").open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """manifest.json."""
+        return dict(json.loads((self.out / "manifest.json").read_text(encoding="utf-8")))
+
+    @cached_property
+    def what(self) -> dict[str, Any]:
+        """The manifest without `run`: what must be the same for the same input."""
+        return {key: value for key, value in self.manifest.items() if key != "run"}
+
+    @cached_property
+    def rejects(self) -> list[dict[str, Any]]:
+        """The rows of rejects.parquet."""
+        return list(pq.read_table(self.out / "rejects.parquet").to_pylist())
+
+    @cached_property
+    def calls(self) -> list[dict[str, Any]]:
+        """The rows of calls.parquet."""
+        return list(pq.read_table(self.out / "calls.parquet").to_pylist())
+
+    @cached_property
+    def records(self) -> dict[str, int]:
+        """What came of all records of the run."""
+        return dict(self.manifest["records"])
+
+    def total(self, column: str) -> Decimal:
+        """Sum a column of spend.csv; an empty cell adds nothing."""
+        return sum((Decimal(row[column]) for row in self.spend if row[column]), Decimal(0))
+
+    def input(self, name: str) -> dict[str, Any]:
+        """Return the manifest's counts of the input whose path ends with `name`."""
+        found = [entry for entry in self.manifest["inputs"] if entry["path"].endswith(name)]
+        assert len(found) == 1, f"{name} is {len(found)} inputs of {[e['path'] for e in self.manifest['inputs']]}"
+        return dict(found[0])
+
+
+def callcost(
+    *words: str | Path,
+    out: Path | None = None,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Finished:
+    """Run the command to its end, with pipes on both sides."""
+    line = tuple(str(word) for word in words)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *line],
+        input=stdin, capture_output=True, timeout=500, check=False, cwd=cwd, env=_environment(env),
+    )  # fmt: skip
+    finished = Finished(line, done.returncode, done.stdout.decode(), done.stderr.decode(), out or Path())
+    assert "Traceback" not in finished.stderr, finished.stderr
+    return finished
+
+
+def report(
+    logs: Iterable[str | Path], out: Path, *flags: str | Path, expect: int = 0, stdin: bytes = b"", pool: bool = False
+) -> Finished:
+    """Run `callcost report` and check its exit code; `pool`: even so little work goes to worker processes."""
+    env = {"CALLCOST_INLINE_BYTES": "0"} if pool else None
+    finished = callcost("report", *logs, "--out", out, *flags, out=out, stdin=stdin, env=env)
+    assert finished.code == expect, f"exit {finished.code}, not {expect}: {finished.stderr}"
+    return finished
+
+
+def write_lines(path: Path, records: Iterable[Mapping[str, Any] | bytes]) -> Path:
+    """Write records as JSON lines; bytes are written as they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = (row if isinstance(row, bytes) else json.dumps(row, ensure_ascii=False).encode() for row in records)
+    path.write_bytes(b"".join(row + b"\n" for row in rows))
+    return path
+
+
+def assert_conserved(finished: Finished) -> None:
+    """Check that every record of every input is exactly one of six things, and so in total."""
+    for entry in finished.manifest["inputs"]:
+        assert entry["records"] == sum(entry[part] for part in PARTS), entry
+    records = finished.manifest["records"]
+    assert records["records"] == sum(records[part] for part in PARTS), records
+    for key in ("records", *PARTS):
+        assert records[key] == sum(entry[key] for entry in finished.manifest["inputs"]), key
+
+
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("COV_")}
+    path = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")]))
+    return {**kept, "PYTHONPATH": path, **(extra or {})}
+
+
+def read_records(paths: Sequence[Path]) -> list[bytes]:
+    """Return the non-blank lines of plain JSONL files, without line ends and byte order marks."""
+    lines = (line for path in paths for line in path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"))
+    return [line.rstrip(b"\r") for line in lines if line.strip()]

@@ -1,0 +1,47 @@
+"""What every test stands on: the two sizes of the long checks, a clean environment, and a report of the samples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.command import SAMPLES, Finished, report
+
+LONG = os.environ.pop("CALLCOST_LONG", "") == "1"
+
+settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", settings.get_profile("ci"), derandomize=False, max_examples=1000)
+settings.load_profile("long" if LONG else "ci")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads the options or the price versions of the person who runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("CALLCOST_")]:
+            patch.delenv(name)
+        patch.setenv("CALLCOST_DATA_DIR", str(tmp_path_factory.mktemp("user-data")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def long_run() -> bool:
+    """Whether the long checks run at full size (CALLCOST_LONG=1)."""
+    return LONG
+
+
+@pytest.fixture(scope="session")
+def sample_report(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The command's own report of sample_logs with every output it can write, made once."""
+    out = tmp_path_factory.mktemp("samples") / "reports"
+    return report([SAMPLES], out, "--calls", "--format", "parquet,csv,json")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A folder for reports that does not exist yet."""
+    return tmp_path / "reports"

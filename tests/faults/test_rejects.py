@@ -1,0 +1,131 @@
+"""What cannot become a call is a reject that says why and where; nothing else is lost."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.tables import REJECT_COLUMNS, REJECT_REASONS
+from tests.command import SAMPLES, Finished, assert_conserved, callcost, report, write_lines
+
+GOOD = {
+    "timestamp": "2025-01-01T00:00:00Z",
+    "model": "gpt-4o",
+    "user": "ana.silva",
+    "messages": [{"role": "user", "content": "Well?"}],
+    "response": "Fine.",
+    "usage": {"prompt_tokens": 9, "completion_tokens": 3},
+}
+AWKWARD = {
+    2: "broken_json", 3: "not_an_object", 4: "not_an_object", 5: "not_an_object", 6: "no_model", 7: "bad_count",
+    8: "bad_count", 9: "count_out_of_range", 10: "bad_count", 12: "bad_cost", 13: "invalid_utf8", 14: "nul_bytes",
+    15: "too_deep", 16: "unknown_dialect", 17: "aggregate",
+}  # fmt: skip
+
+
+def test_the_awkward_sample_shows_every_small_kind(sample_report: Finished) -> None:
+    rows = {
+        reject["source_row"]: reject["reason"] for reject in sample_report.rejects if "awkward" in reject["source_file"]
+    }
+    assert rows == AWKWARD
+
+
+def test_a_reject_says_where(sample_report: Finished) -> None:
+    data = (SAMPLES / "awkward-2025-11.jsonl").read_bytes()
+    starts = [0, *(position + 1 for position, byte in enumerate(data) if byte == 10)]
+    for reject in sample_report.rejects:
+        assert list(reject) == [column.name for column in REJECT_COLUMNS]
+        assert reject["reason"] in REJECT_REASONS
+        if "awkward" in reject["source_file"]:
+            assert reject["source_file"] == "sample_logs/awkward-2025-11.jsonl"
+            assert reject["byte_offset"] == starts[reject["source_row"] - 1]
+
+
+def test_a_damaged_gz_keeps_the_lines_before_the_damage(sample_report: Finished) -> None:
+    entry = sample_report.input("damaged-2025-11.jsonl.gz")
+    assert (entry["calls"], entry["rejects"]) == (4, 1)
+    (reject,) = (reject for reject in sample_report.rejects if "damaged" in reject["source_file"])
+    assert reject["reason"] == "truncated_file"
+
+
+def test_a_time_that_cannot_be_read_rejects_no_call(sample_report: Finished) -> None:
+    (call,) = (call for call in sample_report.calls if "bad_time" in call["flags"])
+    assert call["started_at"] is None
+    assert sample_report.manifest["undated_calls"] >= 1
+
+
+def test_the_largest_count_is_no_reject(sample_report: Finished) -> None:
+    assert any(call["prompt_tokens"] == 10**12 for call in sample_report.calls)
+
+
+def test_only_rejects_is_a_failure_that_is_still_written_down(tmp_path: Path, out: Path) -> None:
+    log = write_lines(tmp_path / "bad.jsonl", [b"{", b"17"])
+    finished = report([log], out, expect=1)
+    assert [reject["reason"] for reject in finished.rejects] == ["broken_json", "not_an_object"]
+    assert_conserved(finished)
+
+
+def test_an_empty_file_is_no_call_at_all(tmp_path: Path, out: Path) -> None:
+    (tmp_path / "empty.jsonl").write_bytes(b"\n\n")
+    finished = report([tmp_path / "empty.jsonl"], out, expect=1)
+    assert finished.records["records"] == 0
+
+
+def test_a_line_that_is_too_long_is_one_reject(tmp_path: Path, out: Path) -> None:
+    long_text = b'{"model": "gpt-4o", "note": "' + b"x" * (65 * 1024 * 1024) + b'"}'
+    log = write_lines(tmp_path / "long.jsonl", [GOOD, long_text, {**GOOD, "user": "bo.larsen"}])
+    finished = report([log], out)
+    assert [(reject["reason"], reject["source_row"]) for reject in finished.rejects] == [("line_too_long", 2)]
+    assert finished.total("calls") == 2
+
+
+def test_a_refused_file_is_one_reject_without_a_row(tmp_path: Path, out: Path) -> None:
+    write_lines(tmp_path / "logs/good.jsonl", [GOOD])
+    (tmp_path / "logs/bad.parquet").write_bytes(b"PAR1" + bytes(40) + b"PAR1")
+    finished = report([tmp_path / "logs"], out)
+    assert [(reject["reason"], reject["source_row"]) for reject in finished.rejects] == [("unreadable_file", None)]
+    assert_conserved(finished)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_may_not_be_read_is_one_reject(tmp_path: Path, out: Path) -> None:
+    write_lines(tmp_path / "logs/good.jsonl", [GOOD])
+    write_lines(tmp_path / "logs/closed.jsonl", [GOOD]).chmod(0)
+    assert [reject["reason"] for reject in report([tmp_path / "logs"], out).rejects] == ["unreadable_file"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("prompt_tokens", -1, "bad_count"),
+        ("prompt_tokens", 1.5, "bad_count"),
+        ("prompt_tokens", [1], "bad_count"),
+        ("completion_tokens", "x", "bad_count"),
+        ("completion_tokens", 10**12 + 1, "count_out_of_range"),
+        ("prompt_tokens", 2**70, "count_out_of_range"),
+    ],
+)
+def test_a_count_that_is_none_names_its_field(tmp_path: Path, out: Path, field: str, value: Any, reason: str) -> None:
+    log = write_lines(
+        tmp_path / "one.jsonl", [GOOD, {**GOOD, "usage": {"prompt_tokens": 1, "completion_tokens": 1, field: value}}]
+    )
+    (reject,) = report([log], out).rejects
+    assert (reject["reason"], reject["source_row"]) == (reason, 2)
+    assert field in reject["detail"]
+
+
+def test_compression_is_told_by_content(tmp_path: Path, out: Path) -> None:
+    plain = write_lines(tmp_path / "logs/no-gz.jsonl.gz", [GOOD])
+    (tmp_path / "logs/gz-without-the-name.log").write_bytes(gzip.compress(plain.read_bytes().replace(b"ana", b"bob")))
+    assert report([tmp_path / "logs"], out).total("calls") == 2
+
+
+def test_no_file_matched_is_a_failure(tmp_path: Path, out: Path) -> None:
+    finished = callcost("report", tmp_path / "none*.jsonl", "--out", out)
+    assert finished.code == 1
+    assert "none*.jsonl" in finished.stderr
+    assert not out.exists()

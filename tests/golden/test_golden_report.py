@@ -1,0 +1,54 @@
+"""The whole report of sample_logs, compared with one that a person has read.
+
+On failure the actual files lie in tests/golden/actual; after reading the difference, copy them over expected/.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.command import Finished
+
+HERE = Path(__file__).parent
+
+
+def _table(path: Path) -> str:
+    """Write a Parquet file as text: its schema, then a line per row without what is null."""
+    table = pl.read_parquet(path)
+    lines = [json.dumps({name: str(kind) for name, kind in table.schema.items()})]
+    lines += [json.dumps(_stated(row), default=str, ensure_ascii=False) for row in table.to_dicts()]
+    return "\n".join(lines) + "\n"
+
+
+def _stated(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _manifest(finished: Finished) -> str:
+    return json.dumps({**finished.what, "callcost": {}}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+GOLDEN: dict[str, Callable[[Finished], str]] = {
+    "spend.csv": lambda finished: (finished.out / "spend.csv").read_bytes().decode(),
+    "spend.parquet.txt": lambda finished: _table(finished.out / "spend.parquet"),
+    "calls.parquet.txt": lambda finished: _table(finished.out / "calls.parquet"),
+    "rejects.parquet.txt": lambda finished: _table(finished.out / "rejects.parquet"),
+    "manifest.json": _manifest,
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_report_of_the_samples_is_the_one_that_was_read(sample_report: Finished, name: str) -> None:
+    actual = GOLDEN[name](sample_report)
+    expected = HERE / "expected" / name
+    if not expected.exists() or expected.read_bytes() != actual.encode():
+        (HERE / "actual").mkdir(exist_ok=True)
+        (HERE / "actual" / name).write_bytes(actual.encode())
+    assert actual.splitlines() == expected.read_text(encoding="utf-8").splitlines()
+    assert actual.encode() == expected.read_bytes()

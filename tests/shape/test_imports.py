@@ -1,0 +1,88 @@
+"""No import does work: no network, no process, no file but modules, and nothing heavy before it is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.command import ROOT, callcost
+
+HEAVY = (
+    "polars",
+    "pyarrow",
+    "tiktoken",
+    "tokenizers",
+    "httpx",
+    "rich",
+    "msgspec",
+    "zstandard",
+    "asyncio",
+    "multiprocessing",
+)
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in (ROOT / "pipeline").rglob("*.py")
+)
+
+# Imports whatever third parties the module needs first, so that only its own doings are watched.
+WATCH = """
+import importlib, json, os, sys
+module, seen = sys.argv[1], []
+importlib.import_module(module)
+for name in [name for name in sys.modules if name.split(".")[0] == "pipeline"]:
+    del sys.modules[name]
+WORK = {"open", "os.mkdir", "os.remove", "os.rename", "tempfile.mkstemp", "_thread.start_new_thread",
+        "socket.__new__", "socket.connect", "socket.getaddrinfo",
+        "subprocess.Popen", "os.system", "os.fork", "os.posix_spawn"}
+def watch(event, arguments):
+    if event in WORK and not (event == "open" and str(arguments[0]).endswith((".py", ".pyc"))):
+        seen.append([event, str(arguments[:1])])
+sys.addaudithook(watch)
+importlib.import_module(module)
+sys.stdout.write(json.dumps(seen))
+"""
+
+
+def _python(code: str, *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "pipeline.__main__"])
+def test_an_import_does_no_work(module: str) -> None:
+    assert json.loads(_python(WATCH, module)) == []
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys; from pipeline.cli.root import run; run(['--help']); sys.stdout.write(str(sorted(sys.modules)))"
+    loaded = _python(code)
+    assert "report" in loaded
+    for name in HEAVY:
+        assert f"'{name}'" not in loaded, name
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("report", "--help"), ("inspect", "--help"), ("prices", "--help"), ("--version",)]
+)
+def test_help_is_there_for_every_verb(words: tuple[str, ...]) -> None:
+    finished = callcost(*words)
+    assert (finished.code, finished.stderr) == (0, "")
+    assert finished.stdout
+
+
+@pytest.mark.parametrize("room", ["logs", "tokens", "prices", "helpers", "models", "tables", "settings"])
+def test_the_lower_rooms_never_load_polars(room: str) -> None:
+    """Even indirectly: asked of a running interpreter, not of the import statements."""
+    code = """
+import importlib, sys
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+sys.stdout.write(str([name for name in ("polars", "pyarrow") if name in sys.modules]))
+"""
+    assert _python(code, *[name for name in MODULES if name.split(".")[1:2] == [room]]) == "[]"
