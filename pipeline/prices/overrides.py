@@ -1,0 +1,267 @@
+"""The user's own prices: negotiated rates, discounts and aliases, from a TOML or JSON file.
+
+    [rates."gpt-4o"]                    fields of the cost map, laid over the map's entry; dollars per unit
+    input_cost_per_token = 2e-6
+    effective_from = 2025-03-01         optional everywhere; without it: always
+    replace = true                      optional: the map's other fields of the model do not count
+
+    [[discounts]]                       per cent off the list price, by provider or by model; the model's wins
+    provider = "openai"
+    percent = 12.5
+
+    [aliases]                           a name of a log -> the model that it stands for
+    "my-deployment" = "azure/gpt-4o"
+    "team-profile" = { model = "claude-opus-4-20250514", effective_from = 2025-06-01 }
+
+A model's rates, a discount and an alias may each be given several times with other dates (a list of tables); the
+latest that has begun holds, and a call without a time takes the newest. Which name is looked up is left to ``book.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeGuard, TypeVar
+
+from pipeline.errors import ConfigError
+from pipeline.prices.archive import microseconds
+from pipeline.prices.costmap import Entry, entry_of, is_money
+
+_ALWAYS = -(2**63)  # before every call
+_NESTED_RATES = ("tiered_pricing", "off_peak_pricing")
+Item = TypeVar("Item")
+_HELP = "Its sections are rates, discounts and aliases: see the README"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rates:
+    """A model's own rates.
+
+    Attributes:
+        fields: fields of the map; amounts are Decimals.
+        replace: whether the map's other fields of the model do not count.
+        place: where they are written, for `explain` and the manifest: file, section and key.
+    """
+
+    fields: Entry
+    replace: bool
+    place: str
+
+    def over(self, entry: Entry | None) -> Entry:
+        """Return a model's entry of the map (None: it has none) with these rates over it."""
+        return self.fields if self.replace or entry is None else MappingProxyType({**entry, **self.fields})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Discount:
+    """Per cent off every rate of a provider or a model.
+
+    Attributes:
+        factor: what is left, such as 0.875 of 12.5 % off.
+        place: where it is written.
+    """
+
+    factor: Decimal
+    place: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Alias:
+    """What a name stands for.
+
+    Attributes:
+        model: the name to look up instead.
+        place: where it is written.
+    """
+
+    model: str
+    place: str
+
+
+class Row(NamedTuple):
+    """One override, before it is filed."""
+
+    kind: str  # rates | alias | model discount | provider discount
+    name: str
+    begins: int
+    item: Any
+
+
+class Overrides:
+    """What an override file says.
+
+    Attributes:
+        path: of the file, as it was given; "" if there is none.
+        sha256: of the file's bytes.
+    """
+
+    def __init__(self, path: str = "", sha256: str = "", rows: Iterable[Row] = ()) -> None:
+        self.path = path
+        self.sha256 = sha256
+        self._items: dict[tuple[str, str], list[tuple[int, Any]]] = {}
+        for row in sorted(rows, key=lambda row: row.begins):
+            self._items.setdefault((row.kind, row.name), []).append((row.begins, row.item))
+
+    @property
+    def models(self) -> list[str]:
+        """Every model that has rates of its own."""
+        return [name for kind, name in self._items if kind == "rates"]
+
+    def rates(self, model: str, moment: int | None) -> Rates | None:
+        """Return a model's own rates at a moment (microseconds since 1970; None: the newest)."""
+        return self._at("rates", model, moment, Rates)
+
+    def alias(self, name: str, moment: int | None) -> Alias | None:
+        """Return what a name stands for at a moment."""
+        return self._at("alias", name, moment, Alias)
+
+    def discount(self, model: str, provider: str | None, moment: int | None) -> Discount | None:
+        """Return the discount on a model at a moment: its own, else its provider's."""
+        own = self._at("model discount", model, moment, Discount)
+        return own or self._at("provider discount", provider or "", moment, Discount)
+
+    def _at(self, kind: str, name: str, moment: int | None, shape: type[Item]) -> Item | None:
+        dated = self._items.get((kind, name), ())
+        begun = [item for begins, item in dated if moment is None or begins <= moment]
+        return begun[-1] if begun and isinstance(begun[-1], shape) else None
+
+
+def load_overrides(path: str | Path) -> Overrides:
+    """Read an override file.
+
+    Args:
+        path: TOML, or JSON of the same shape.
+
+    Raises:
+        ConfigError: the file cannot be read, or one of its keys is wrong; names the file and the key.
+    """
+    try:
+        text = Path(path).read_bytes()
+        rows = list(_read(_decode(text), Path(path).name))
+    except OSError as error:
+        raise ConfigError(f"cannot read the prices of {path} ({error.strerror or error})") from error
+    except _WrongKeyError as wrong:
+        raise ConfigError(f"{path}: {wrong}", hint=_HELP) from wrong
+    return Overrides(str(path), hashlib.sha256(text).hexdigest(), rows)
+
+
+class _WrongKeyError(Exception):
+    """A key of the file is wrong; says which and why."""
+
+
+def _decode(text: bytes) -> Any:
+    try:
+        words = text.decode("utf-8-sig")
+        if words.lstrip().startswith("{"):
+            return json.loads(words, parse_float=Decimal)
+        return tomllib.loads(words, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise _WrongKeyError(f"is neither TOML nor JSON ({error})") from error
+
+
+def _read(content: Any, file: str) -> Iterator[Row]:
+    if not isinstance(content, Mapping):
+        raise _WrongKeyError("is not a table")
+    for section, tables in content.items():
+        if section not in _SECTIONS:
+            raise _WrongKeyError(f"{section}: there is no such section")
+        for key, name, table in _SECTIONS[section].tables(section, tables):
+            yield _SECTIONS[section].read(key, name, table, f"{file}: {key}")
+
+
+def _read_rates(key: str, name: str, table: dict[str, Any], place: str) -> Row:
+    begins, replace = _begins(key, table), table.pop("replace", False)
+    if not isinstance(replace, bool):
+        raise _WrongKeyError(f"{key}.replace: {replace!r} is not true or false")
+    if not any(is_money(field) or field in _NESTED_RATES for field in table):
+        raise _WrongKeyError(f"{key}: holds no rate, such as input_cost_per_token")
+    try:
+        fields = entry_of(table)
+    except ArithmeticError as error:
+        raise _WrongKeyError(f"{key}: holds a number that is no price") from error
+    for field, value in fields.items():
+        _check_amounts(f"{key}.{field}", field, value)
+    return Row("rates", name, begins, Rates(fields, replace, place))
+
+
+def _read_discount(key: str, _: str, table: dict[str, Any], place: str) -> Row:
+    begins, given = _begins(key, table), table.pop("percent", None)
+    percent = entry_of({"cost": given}).get("cost")
+    if not _is_amount(percent) or percent > 100:
+        raise _WrongKeyError(f"{key}.percent: {given!r} is not a number from 0 to 100")
+    if set(table) not in ({"provider"}, {"model"}) or not all(isinstance(value, str) for value in table.values()):
+        raise _WrongKeyError(f'{key}: a discount is for one provider = "..." or one model = "..."')
+    ((kind, name),) = table.items()
+    return Row(f"{kind} discount", name, begins, Discount(1 - percent / 100, place))
+
+
+def _read_alias(key: str, name: str, table: dict[str, Any], place: str) -> Row:
+    begins, model = _begins(key, table), table.pop("model", None)
+    if not isinstance(model, str) or not model or table:
+        raise _WrongKeyError(f'{key}: an alias is a model in quotes, or {{ model = "...", effective_from = ... }}')
+    return Row("alias", name, begins, Alias(model, place))
+
+
+def _check_amounts(key: str, field: str, value: Any) -> None:
+    """Refuse what stands where a price should and is none."""
+    if isinstance(value, (Mapping, list)):
+        for name, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            _check_amounts(f"{key}.{name}", name if isinstance(name, str) else field, item)
+    elif ("cost" in field or "multiplier" in field) and not _is_amount(value):
+        raise _WrongKeyError(f"{key}: {str(value)!r} is no price: a number of dollars, 0 or more")
+
+
+def _is_amount(value: Any) -> TypeGuard[Decimal]:
+    return isinstance(value, Decimal) and value.is_finite() and value >= 0
+
+
+def _begins(key: str, table: dict[str, Any]) -> int:
+    given = table.pop("effective_from", None)
+    try:
+        if given is None:
+            return _ALWAYS
+        return microseconds(given.isoformat() if isinstance(given, date) else given)
+    except (TypeError, ValueError) as error:
+        raise _WrongKeyError(f"{key}.effective_from: {str(given)!r} is no date, such as 2025-03-01") from error
+
+
+def _by_name(section: str, tables: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield (key, name, table) of a section that holds, per name, one table or a list of them."""
+    if not isinstance(tables, Mapping):
+        raise _WrongKeyError(f"{section}: is not a table")
+    for name, rows in tables.items():
+        key = f'{section}."{name}"'
+        for place, _, table in _in_a_list(key, rows if isinstance(rows, list) else [rows]):
+            yield place if isinstance(rows, list) else key, name, table
+
+
+def _in_a_list(section: str, tables: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield (key, "", table) of a list of tables; a text alone is its table's `model`."""
+    if not isinstance(tables, list):
+        raise _WrongKeyError(f"{section}: is not a list of tables: write [[{section}]]")
+    for number, row in enumerate(tables):
+        table = {"model": row} if isinstance(row, str) else row
+        if not isinstance(table, Mapping):
+            raise _WrongKeyError(f"{section}[{number}]: is not a table")
+        yield f"{section}[{number}]", "", dict(table)
+
+
+class _Section(NamedTuple):
+    """How a section of the file is laid out, and what reads one of its tables."""
+
+    tables: Callable[[str, Any], Iterator[tuple[str, str, dict[str, Any]]]]
+    read: Callable[[str, str, dict[str, Any], str], Row]
+
+
+_SECTIONS = {
+    "rates": _Section(_by_name, _read_rates),
+    "discounts": _Section(_in_a_list, _read_discount),
+    "aliases": _Section(_by_name, _read_alias),
+}
