@@ -32,7 +32,7 @@ GRACE_SECONDS = 5.0  # after its deadline a helper that was not killed ends itse
 
 _REQUEST = struct.Struct("<dHQ")  # seconds (0: no limit), bytes of the vocabulary's name, bytes of the text
 _REPLY = struct.Struct("<cQ")  # kind, count
-_READY, _COUNTED, _FAILED = b"R", b"C", b"F"
+_STARTED, _READY, _COUNTED, _REFUSED = b"S", b"R", b"C", b"F"
 _START = "import sys; sys.path[:] = sys.argv[1:]; from pipeline.tokens.pool import serve; serve()"
 
 
@@ -101,17 +101,17 @@ class OversizeLane:
         """
         with self._turn:
             try:
-                helper = self._helper or self._start()
-                kind, count = self._ask(helper, vocabulary, text, seconds)
+                helper = self._living_helper()
+                kind, count = _ask(helper, vocabulary, text, seconds)
             except BaseException:  # Ctrl-C too: a helper in an unknown state is of no use
                 self._kill()
                 raise
             if kind == _COUNTED:
                 return count
             self._kill()
-            if kind == _FAILED:
+            if kind == _REFUSED:
                 message = f"the counting helper refuses vocabulary {vocabulary!r}"
-                raise TokenizerError(message)
+                raise TokenizerError(message, hint="See what is there with: callcost tokens install --help")
             return None
 
     def close(self) -> None:
@@ -122,12 +122,18 @@ class OversizeLane:
         with self._turn:
             self._kill()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _living_helper(self) -> subprocess.Popen[bytes]:
+        """Return the helper; a fresh one if there is none, or if something ended it between two items."""
+        if self._helper is not None and self._helper.poll() is None:
+            return self._helper
+        self._kill()
         command = [sys.executable, "-c", _START, *sys.path]
         self._helper = subprocess.Popen(  # noqa: S603 - our own interpreter and our own words
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         self._end = weakref.finalize(self, _reap, self._helper)  # runs at exit too
+        if _read_reply(_pipe(self._helper.stdout))[0] != _STARTED:
+            raise TokenizerError("the helper that counts large texts does not start")
         return self._helper
 
     def _kill(self) -> None:
@@ -135,32 +141,51 @@ class OversizeLane:
             self._end()
         self._helper = self._end = None
 
-    def _ask(self, helper: subprocess.Popen[bytes], vocabulary: str, text: str, seconds: float) -> tuple[bytes, int]:
-        """Send one item; return the kind of the last reply, or b"" if the helper ended before it."""
-        if helper.stdin is None or helper.stdout is None:  # never: both are pipes
-            return b"", 0
-        name = vocabulary.encode()
-        data = _utf8(text)
-        try:
-            helper.stdin.write(_REQUEST.pack(seconds, len(name), len(data)))
-            helper.stdin.write(name)
-            helper.stdin.write(data)
-            helper.stdin.flush()
-        except BrokenPipeError:
-            return _FAILED, 0
-        kind, count = _read_reply(helper.stdout)
-        if kind != _READY:
-            return _FAILED, 0
-        timer = threading.Timer(seconds, helper.kill) if seconds else None
-        if timer is not None:
-            timer.daemon = True
-            timer.start()
-        try:
-            kind, count = _read_reply(helper.stdout)
-        finally:
-            if timer is not None:
-                timer.cancel()
-        return kind, count
+
+def _ask(helper: subprocess.Popen[bytes], vocabulary: str, text: str, seconds: float) -> tuple[bytes, int]:
+    """Send one item; return the kind of the last reply and a count, or b"" if the helper ended before it."""
+    requests, replies = _pipe(helper.stdin), _pipe(helper.stdout)
+    name, data = vocabulary.encode(), _utf8(text)
+    try:
+        requests.write(_REQUEST.pack(seconds, len(name), len(data)) + name)
+        requests.write(data)
+        requests.flush()
+    except BrokenPipeError:
+        return b"", 0
+    reply = _read_reply(replies)
+    if reply[0] != _READY:
+        return reply
+    with _deadline(helper, seconds):
+        return _read_reply(replies)
+
+
+@contextlib.contextmanager
+def _deadline(helper: subprocess.Popen[bytes], seconds: float) -> Iterator[None]:
+    """Kill the helper after so many seconds; 0: never."""
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        helper.kill()
+
+    timer = threading.Timer(seconds, expire)
+    timer.daemon = True
+    if seconds:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if seconds:
+            timer.join()
+        if expired.is_set():
+            helper.wait()  # so that nobody takes it for a living one
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise TokenizerError("the helper that counts large texts has no pipe")
+    return stream
 
 
 def _utf8(text: str) -> bytes:
@@ -194,12 +219,13 @@ def serve() -> None:
     os.dup2(2, 1)  # whatever else prints must not get between the replies
     items: queue.SimpleQueue[tuple[float, str, str]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(items,), daemon=True).start()
+    replies.write(_REPLY.pack(_STARTED, 0))
     while True:
         seconds, vocabulary, text = items.get()
         try:
             encoder = load_encoder(vocabulary)
         except TokenizerError:
-            replies.write(_REPLY.pack(_FAILED, 0))
+            replies.write(_REPLY.pack(_REFUSED, 0))
             continue
         replies.write(_REPLY.pack(_READY, 0))
         with _own_deadline(seconds):
@@ -210,13 +236,13 @@ def serve() -> None:
 def _receive(items: queue.SimpleQueue[tuple[float, str, str]]) -> None:
     """Pass requests on; end the process when the parent is gone, whatever the main thread is doing."""
     stream = os.fdopen(0, "rb")
-    while True:
-        head = stream.read(_REQUEST.size)
-        if len(head) < _REQUEST.size:
-            os._exit(0)
-        seconds, name_bytes, text_bytes = _REQUEST.unpack(head)
-        vocabulary = stream.read(name_bytes).decode()
-        items.put((seconds, vocabulary, stream.read(text_bytes).decode("utf-8", "replace")))
+    try:
+        while head := stream.read(_REQUEST.size):
+            seconds, name_bytes, text_bytes = _REQUEST.unpack(head)
+            vocabulary = stream.read(name_bytes).decode()
+            items.put((seconds, vocabulary, stream.read(text_bytes).decode()))
+    finally:
+        os._exit(0)
 
 
 def _guard_helper() -> None:
