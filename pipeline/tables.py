@@ -93,6 +93,7 @@ class Call(msgspec.Struct, kw_only=True):
     record_digest: bytes = b""  # blake2b-128 of the record's canonical bytes
     source_file: str = ""
     source_row: int = 0  # 1-based in its container
+    record: int = 0  # number of the record in its input; rows of one page share a source_row
     byte_offset: int | None = None  # in uncompressed bytes; None for Parquet
 
 
@@ -122,6 +123,7 @@ REJECT_REASONS = {
     "unknown_dialect": "no dialect recognises the record",
     "no_usage_possible": "a log of this kind holds neither token counts nor text",
     "aggregate": "the record sums many calls; give the log of single calls",
+    "unreadable_record": "the record broke its reader; a report of its shape is welcome",
     "worker_died": "reading the record ended its worker process twice",
 }
 
@@ -203,6 +205,7 @@ record_digest text blake2b-128 (hex) of the record's canonical bytes
 bucket int which reduce step settles it: a function of the key alone
 byte_offset int in uncompressed bytes; null for Parquet
 input int number of the input among the run's inputs
+record int number of the record in its input
 model_group text the router's name for a group of deployments
 endpoint text which API the call went to
 data_residency text OpenAI regional host

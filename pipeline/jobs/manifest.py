@@ -110,7 +110,7 @@ def totals_of(spend: pl.DataFrame) -> dict[str, Any]:
 
 def _versions_of(settled: Settled, options: PriceOptions) -> list[dict[str, Any]]:
     used = settled.total("price_version")
-    digests = book_of(options).version_digests()
+    digests = {version.name: version.sha256 for version in book_of(options).catalog.versions}
     return [{"name": name, "sha256": digests.get(name), "calls": used[name]} for name in sorted(used)]
 
 

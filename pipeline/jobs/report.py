@@ -14,10 +14,10 @@ from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
 from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
 from pipeline.settings import COST_SOURCES, FORMATS, GROUP_COLUMNS, ReportOptions
 from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA, REJECT_SCHEMA
-from pipeline.stages.summary import merge_spend, sort_spend, sum_spend
+from pipeline.stages.summary import GATHERED, merge_spend, sort_spend, sum_spend
 from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, publish_bytes
 
-CALL_ORDER = ("started_at", "call_id", "source_file", "source_row")
+CALL_ORDER = ("started_at", "call_id", "source_file", "record")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def _merged(settled: Settled, options: ReportOptions) -> pl.DataFrame:
     partials = [pl.read_parquet(path) for path in settled.tables("spend")]
     if not partials:
         nothing = pl.DataFrame(schema=FACT_SCHEMA)
-        partials = [sum_spend(nothing, nothing.select(CALL_SCHEMA.keys()), options)]
+        partials = [sum_spend(nothing, nothing.select(GATHERED.keys()), options)]
     return merge_spend(partials, options.by)
 
 
@@ -90,8 +90,8 @@ def _publish(
         publish_bytes(out / f"spend.{kind}", WRITERS[kind](spend))
     publish_bytes(out / "rejects.parquet", parquet_bytes(rejects))
     if options.calls:
-        calls = settled.table("calls", CALL_SCHEMA).sort(CALL_ORDER, nulls_last=True)
-        publish_bytes(out / "calls.parquet", parquet_bytes(calls))
+        calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True)
+        publish_bytes(out / "calls.parquet", parquet_bytes(calls.select(CALL_SCHEMA.keys())))
     publish_bytes(out / "manifest.json", document_bytes(manifest))
 
 

@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 
@@ -55,6 +56,7 @@ _ARROW_TYPES: dict[str, pa.DataType] = {  # Polars takes 20 us a cell for nested
     "tags": pa.list_(pa.struct([("key", _TEXT), ("value", _TEXT)])),
     "units": pa.list_(pa.struct([("unit", _TEXT), ("quantity", _MONEY)])),
 }
+_NOTHING = Usage()
 _LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
 BUCKETS = 64  # every fact names its bucket; a small run settles them all in one step
 
@@ -104,9 +106,12 @@ def facts_of(calls: Sequence[Call], input_number: int) -> pl.DataFrame:
     pairs = [(call, n, line) for call in calls for n, line in enumerate(_lines(call))]
     owners = [call for call, _, _ in pairs]
     lines = [line for _, _, line in pairs]
-    columns: dict[str, list[Any]] = {name: [getattr(call, name) for call in owners] for name in _CALL_FIELDS}
-    columns |= {name: [getattr(call.usage, name, None) for call in owners] for name in _USAGE_FIELDS}
-    columns |= {f"line_{name}": [getattr(line, name) for line in lines] for name in USAGE_COUNTS}
+    calls_by_field = _transposed(Call, owners)
+    usages_by_field = _transposed(Usage, [call.usage or _NOTHING for call in owners])
+    lines_by_field = _transposed(Usage, lines)
+    columns: dict[str, Sequence[Any]] = {name: calls_by_field[name] for name in _CALL_FIELDS}
+    columns |= {name: usages_by_field[name] for name in _USAGE_FIELDS}
+    columns |= {f"line_{name}": lines_by_field[name] for name in USAGE_COUNTS}
     keys = [key_of(call) for call in owners]
     columns["key"] = [key for key, _ in keys]
     columns["key_kind"] = [kind for _, kind in keys]
@@ -131,7 +136,12 @@ def _rounded(amount: Decimal | None) -> Decimal | None:
 
 
 def _lines(call: Call) -> list[Usage]:
-    return call.iterations or [call.usage or Usage()]
+    return call.iterations or [call.usage or _NOTHING]
+
+
+def _transposed(kind: type[msgspec.Struct], structs: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    values = zip(*map(msgspec.structs.astuple, structs), strict=True) if structs else ([] for _ in kind.__struct_fields__)
+    return dict(zip(kind.__struct_fields__, values, strict=True))
 
 
 def _pairs_of(mapping: dict[str, Any] | None, key: str, value: str) -> list[dict[str, Any]] | None:
@@ -144,13 +154,13 @@ def _units_of(usage: Usage | None) -> list[dict[str, Any]] | None:
     return _pairs_of(usage.billed_units, "unit", "quantity") if usage is not None else None
 
 
-def _frame(columns: dict[str, list[Any]], height: int) -> pl.DataFrame:
+def _frame(columns: dict[str, Sequence[Any]], height: int) -> pl.DataFrame:
     return pl.DataFrame([_series(column, columns.get(column.name), height) for column in FACT_COLUMNS])
 
 
-def _series(column: Column, values: list[Any] | None, height: int) -> pl.Series:
+def _series(column: Column, values: Sequence[Any] | None, height: int) -> pl.Series:
     kind = TYPES[column.kind]
-    if values is None:
+    if values is None or values.count(None) == height:
         return pl.Series(column.name, [None], dtype=kind).new_from_index(0, height)
     if column.kind == "time":
         moments = pl.Series(column.name, values, dtype=pl.Int64)

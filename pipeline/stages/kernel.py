@@ -85,7 +85,7 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
     held: list[pl.DataFrame] = []
     rejects: list[pl.DataFrame] = []
     files = rows = 0
-    with TextCounter(item_timeout=task.options.count.item_timeout) as counter:
+    with TextCounter(item_timeout=task.options.count.item_timeout, threads=task.options.work.threads) as counter:
         for number, source in task.inputs:
             tally: Counter[str] = Counter()
             for window in read_windows(source, task.options.read):

@@ -30,12 +30,14 @@ class Window:
     """A stretch of one input, read.
 
     Attributes:
+        first: number of its first record in the input.
         calls: in the order of the input, still with their text.
         rejects: records that could not become calls.
         tally: "records", "context" and "fragments" of this stretch.
         seen_bytes: how much of the input this stretch covers, as stored.
     """
 
+    first: int = 1
     calls: list[Call] = dataclasses.field(default_factory=list)
     rejects: list[Reject] = dataclasses.field(default_factory=list)
     tally: Counter[str] = dataclasses.field(default_factory=Counter)
@@ -45,6 +47,7 @@ class Window:
         """Sort outcomes into their places; each is one record."""
         for outcome in outcomes:
             if isinstance(outcome, Call):
+                outcome.record = self.first + self.tally["records"]
                 self.calls.append(outcome)
             elif isinstance(outcome, Reject):
                 self.rejects.append(outcome)
@@ -73,7 +76,7 @@ def read_windows(source: Input, options: ReadOptions) -> Iterator[Window]:
         window.seen_bytes += seen
         if window.seen_bytes >= WINDOW_BYTES:
             yield _named(window, source)
-            window = Window()
+            window = Window(first=window.first + window.tally["records"])
     window.add(reader.finish())
     yield _named(window, source)
 

@@ -12,10 +12,11 @@ from datetime import datetime
 import polars as pl
 
 from pipeline.settings import ReportOptions
-from pipeline.stages.facts import CALL_SCHEMA
+from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA
 from pipeline.tables import SPEND_MEASURES, USAGE_COUNTS
 
-UID = ("input", "source_row")  # names one record, so one call
+UID = ("input", "record")  # names one record, so one call
+GATHERED = {**{name: FACT_SCHEMA[name] for name in UID}, **CALL_SCHEMA}
 _LINE_COUNTS = [name for name in USAGE_COUNTS if name in {column.name for column in SPEND_MEASURES}]
 _COSTS = ("input_cost", "output_cost", "other_cost", "total_cost")
 _CALL_MEASURES = [column.name for column in SPEND_MEASURES if column.name.endswith("calls")]
@@ -33,7 +34,7 @@ def settle_duplicates(facts: pl.DataFrame) -> pl.DataFrame:
         ids came with different requests, and ``call_id`` filled for every call.
     """
     heads = facts.filter(pl.col("line") == 0).select(
-        *UID, "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at", "ended_at",
+        *UID, "source_file", "source_row", "key", "key_kind", "request_digest", "record_digest", "started_at", "ended_at",
         "total_tokens", "completion_tokens",
     )  # fmt: skip
     sole = pl.when(pl.col("key_kind") == "none").then(pl.concat_str(pl.col(*UID), separator=":"))
@@ -48,10 +49,10 @@ def settle_duplicates(facts: pl.DataFrame) -> pl.DataFrame:
         ((pl.col("group").n_unique().over("key") > 1) & (pl.col("key_kind") == "id")).alias("conflict"),
     )
     kept = heads.sort(
-        "total_tokens", "completion_tokens", "record_digest", "source_file", "source_row",
+        "total_tokens", "completion_tokens", "record_digest", "source_file", "record",
         descending=[True, True, False, False, False], nulls_last=True, maintain_order=True,
     ).unique(same, keep="first", maintain_order=True)  # fmt: skip
-    kept = kept.sort("source_file", "source_row").with_columns(
+    kept = kept.sort("source_file", "record").with_columns(
         pl.int_range(1, pl.len() + 1).over("key").alias("occurrence")
     )
     made_id = pl.concat_str(pl.lit("x-"), "record_digest", pl.lit("-"), pl.col("occurrence"))
@@ -133,11 +134,11 @@ def charge_by_source(facts: pl.DataFrame, cost_source: str) -> pl.DataFrame:
 
 
 def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
-    """Bring the charge lines of each call together: one row per call, the columns of CALL_COLUMNS.
+    """Bring the charge lines of each call together: one row per call, the columns of CALL_COLUMNS after UID.
 
     A call is as priced as its lines are: all unpriced or all free stay so, a mixture is partly priced.
     """
-    single = facts.filter(pl.col("lines") == 1).select(CALL_SCHEMA.keys())
+    single = facts.filter(pl.col("lines") == 1).select(GATHERED.keys())
     many = facts.filter(pl.col("lines") > 1)
     if many.is_empty():
         return single
@@ -162,7 +163,7 @@ def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
             *[
                 pl.col(name).first()
                 for name in CALL_SCHEMA
-                if name not in {"source_row", "price_status", "price_reason", "iterations", *_COSTS}
+                if name not in {"price_status", "price_reason", "iterations", *_COSTS}
             ],
             status.alias("price_status"),
             pl.col("price_reason").drop_nulls().first(),
@@ -170,7 +171,7 @@ def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
             *[_sum_stated(name) for name in _COSTS],
         )
     )
-    return pl.concat([single, gathered.select(CALL_SCHEMA.keys()).cast(CALL_SCHEMA)])  # type: ignore[arg-type]
+    return pl.concat([single, gathered.select(GATHERED.keys()).cast(GATHERED)])  # type: ignore[arg-type]
 
 
 def _sum_stated(name: str) -> pl.Expr:
@@ -186,7 +187,7 @@ def sum_spend(facts: pl.DataFrame, calls: pl.DataFrame, options: ReportOptions) 
     by = [group_column(name, options.timezone) for name in options.by]
     status = pl.col("price_status")
     heads = facts.filter(pl.col("line") == 0).drop("price_status")
-    heads = heads.join(calls.select("source_file", "source_row", "price_status"), on=["source_file", "source_row"])
+    heads = heads.join(calls.select(*UID, "price_status"), on=UID)
     counted = pl.col("usage_source").is_in(["counted", "partial", "timed_out"])
     flags = {
         "calls": pl.lit(value=True),

@@ -35,6 +35,7 @@ def make_call(row: int, **fields: object) -> Call:
         "started_at": 0,
         "source_file": "a.jsonl",
         "source_row": row,
+        "record": row,
         "record_digest": row.to_bytes(16, "big"),
         "usage": Usage(prompt_tokens=total, completion_tokens=0, total_tokens=total),  # type: ignore[arg-type]
     }
