@@ -1,1 +1,47 @@
-"""One small module per way of writing logs, and the registry of them, most specific first."""
+"""One small module per way of writing logs, and the registry of them, most specific first.
+
+A module of this package is found by being there; its ``DIALECTS`` are asked in the order of their rank.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from pipeline.errors import ConfigError
+from pipeline.logs.fields import Dialect, FieldReader
+
+_registered: dict[str, FieldReader] = {}
+
+
+def register_dialect(dialect: Dialect) -> None:
+    """Add a dialect, or replace the one of its name."""
+    _registered[dialect.name] = FieldReader(dialect)
+    field_readers.cache_clear()
+
+
+@cache
+def field_readers() -> tuple[FieldReader, ...]:
+    """Return the readers of all dialects in the order in which they are asked."""
+    readers = {reader.dialect.name: reader for reader in _bundled()} | _registered
+    return tuple(sorted(readers.values(), key=lambda reader: (reader.dialect.rank, reader.dialect.name)))
+
+
+def field_reader(name: str) -> FieldReader:
+    """Return the reader of one dialect.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    for reader in field_readers():
+        if reader.dialect.name == name:
+            return reader
+    known = ", ".join(sorted(reader.dialect.name for reader in field_readers() if not reader.dialect.refusal))
+    raise ConfigError(f"no dialect is called {name!r}", hint=f"Known are {known}")
+
+
+@cache
+def _bundled() -> tuple[FieldReader, ...]:
+    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    return tuple(FieldReader(dialect) for module in modules for dialect in module.DIALECTS)

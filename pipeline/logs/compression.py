@@ -1,0 +1,85 @@
+"""Compressed bytes to plain ones, told by magic bytes: gzip with any number of members, zstandard with any number of
+frames. Streams with bounded memory; a file that ends too early gives all that could be read before it says so.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import zstandard
+
+BLOCK = 1 << 20
+_ZSTD_PIECE = 4 << 10  # of compressed input: at most about 128 MB of output, in an archive made to be one
+_ZSTD_WINDOW = 1 << 27
+
+
+class Damage(Exception):  # noqa: N818 - how a compressed stream says that it ends here
+    """A compressed file ends too early or is broken; what came before is good.
+
+    Args:
+        message: what is wrong.
+        offset: how many uncompressed bytes could be read.
+    """
+
+    def __init__(self, message: str, offset: int = 0) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
+def decompress(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the plain bytes of a file, piece by piece.
+
+    Args:
+        stream: at its beginning; it must be seekable.
+
+    Raises:
+        Damage: the file ends too early or is broken.
+    """
+    magic = stream.read(4)
+    stream.seek(0)
+    reader = next((reader for starts, reader in _READERS if magic.startswith(starts)), _plain)
+    offset = 0
+    try:
+        for block in reader(stream):
+            offset += len(block)
+            yield block
+    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError):
+        raise Damage("the compressed file ends too early or is damaged", offset) from None
+
+
+def _plain(stream: BinaryIO) -> Iterator[bytes]:
+    while block := stream.read(BLOCK):
+        yield block
+
+
+def _gunzip(stream: BinaryIO) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=stream) as plain:
+        while block := plain.read1(BLOCK):
+            yield block
+
+
+def _unzstd(stream: BinaryIO) -> Iterator[bytes]:
+    context = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    frame = context.decompressobj()
+    begun = False
+    while piece := stream.read(_ZSTD_PIECE):
+        while piece:
+            if frame.eof:
+                frame, begun = context.decompressobj(), False
+            begun = True
+            block = frame.decompress(piece)
+            piece = frame.unused_data if frame.eof else b""
+            if block:
+                yield block
+    if begun and not frame.eof:
+        raise EOFError
+
+
+_ZSTD_MAGICS = (b"\x28\xb5\x2f\xfd", *(bytes((low,)) + b"\x2a\x4d\x18" for low in range(0x50, 0x60)))
+_READERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[BinaryIO], Iterator[bytes]]], ...] = (
+    (b"\x1f\x8b", _gunzip),
+    (_ZSTD_MAGICS, _unzstd),
+)

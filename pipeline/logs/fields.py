@@ -1,0 +1,265 @@
+"""The engine of all dialects: a field table and a record in, a ``Call`` out.
+
+A ``Dialect`` is data: how to recognise a record, where each column stands, where usage, request and response are, and
+what its counts, times and costs mean. What a table cannot say is one small function, ``settle``. Mapping files of the
+user's own become the same ``Dialect``. What JSON is, is in decode.py; what usage means, in usage.py; what the
+providers' bodies hold, in bodies.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, tzinfo
+from decimal import Context, Decimal
+from typing import Any
+
+import msgspec
+
+from pipeline.logs.bodies import ENDPOINTS, FACTS, USAGE_PATHS, Api, api_of, endpoint_named
+from pipeline.logs.decode import Refusal, decode_text, digest
+from pipeline.logs.paths import Path, compile_table, follow, parse_path, read_places
+from pipeline.logs.signatures import Signature
+from pipeline.logs.streams import join_body
+from pipeline.logs.times import read_time
+from pipeline.logs.usage import Reading, add_usages, has_tokens, is_zero, read_count, read_usage, settle_counts
+from pipeline.logs.values import read_cost, read_tags, read_text
+from pipeline.tables import Call, Usage
+
+TEXT_COLUMNS = (
+    "own_id", "provider_response_id", "duplicate_id", "provider", "model", "model_requested", "model_group", "user",
+    "end_user", "team", "api_key", "org", "project", "session", "service_tier", "region", "data_residency",
+    "inference_geo", "speed",
+)  # fmt: skip
+TIME_COLUMNS = ("started_at", "ended_at")
+COST_COLUMN = "logged_cost"
+TICKS_COLUMN = "logged_ticks"  # xAI's unit of cost
+USD_PER_TICK = Decimal("1e-10")
+_EXACT = Context(prec=60)  # the default of 28 digits would round a long amount
+STATUS_COLUMNS = ("status", "error", "http_status", "cache_hit", "endpoint", "tags")
+COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, COST_COLUMN, TICKS_COLUMN))
+FAILURES = frozenset(["failure", "failed", "fail", "error", "errored", "expired", "cancelled", "canceled"])
+CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t"))
+CONTEXT = "context"  # the outcome of a recognised record that is no call
+
+
+class Entry(msgspec.Struct):
+    """A record while it is read.
+
+    Attributes:
+        record: the record, its JSON columns decoded.
+        values: column -> the value as the record has it; also columns that only ``settle`` knows.
+        request: the provider's request body, or what stands in its place.
+        response: the provider's response body, joined if it was a stream.
+        api: whose body the response is, if it is known.
+        distinct: what tells this request from others with the same id; the request, unless settle says otherwise.
+    """
+
+    record: Mapping[str, Any]
+    values: dict[str, Any]
+    request: Any
+    response: Any
+    api: Api | None
+    distinct: Any
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """One way of writing logs, as data.
+
+    Attributes:
+        name: as in source_format.
+        family: duplicates are sought among dialects of one family; say beside it why ids are comparable.
+        signatures: a record that meets one of them is in this dialect.
+        rank: dialects are asked in order of rank, the most specific first.
+        fields: column (COLUMNS, or one that settle reads) -> dotted paths, the first that is something wins.
+        json_columns: columns that may hold JSON as text.
+        usage: paths of a provider's usage object; "@" is the place where the response body's API has it.
+        counts: canonical count -> paths, where no usage object states any.
+        prompt: whether ``counts`` has cache "inclusive" or "exclusive" of the prompt.
+        request: paths of the request body.
+        response: paths of the response body; "" is the record itself.
+        zone: of naive times.
+        cost_scale: US dollars in one unit of logged_cost.
+        zero_is_missing: the writer puts 0 where it knows no counts.
+        refusal: (reason, detail) where records of this kind never become calls; ("context", "") where they are none.
+        settle: what the table cannot say.
+    """
+
+    name: str
+    family: str
+    signatures: tuple[Signature, ...] = ()
+    rank: int = 50
+    fields: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    json_columns: tuple[str, ...] = ()
+    usage: tuple[str, ...] = ()
+    counts: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    prompt: str = "inclusive"
+    request: tuple[str, ...] = ()
+    response: tuple[str, ...] = ()
+    zone: tzinfo = UTC
+    cost_scale: Decimal = Decimal(1)
+    zero_is_missing: bool = False
+    refusal: tuple[str, str] | None = None
+    settle: Callable[[Call, Entry], None] | None = None
+
+
+class FieldReader:
+    """A dialect with its paths taken apart, ready to read records."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.places = compile_table(dialect.fields)
+        self.counts = compile_table(dialect.counts)
+        self.usage = tuple(parse_path(path) for path in dialect.usage)
+        self.request = tuple(parse_path(path) for path in dialect.request)
+        self.response = tuple(parse_path(path) for path in dialect.response)
+        self.endpoint = tuple(parse_path(path) for path in dialect.fields.get("endpoint", ()))
+        self.cost_keys = tuple(parse_path(path)[-1] for path in dialect.fields.get(COST_COLUMN, ()) if path)
+
+    def recognises(self, record: Mapping[str, Any]) -> bool:
+        """Tell whether a record is in this dialect."""
+        return any(signature.matches(record) for signature in self.dialect.signatures)
+
+    def read(self, record: dict[str, Any], data: bytes = b"") -> Call:
+        """Read one record.
+
+        Args:
+            record: the record.
+            data: the bytes it was decoded from, for the exact text of its cost; b"": none.
+
+        Raises:
+            Refusal: the record cannot become a call, or is none (reason CONTEXT).
+        """
+        if self.dialect.refusal:
+            raise Refusal(*self.dialect.refusal)
+        entry = self._open(record)
+        call = Call(source_format=self.dialect.name, family=self.dialect.family)
+        self._fill(call, entry, data)
+        self._read_counts(call, entry)
+        if self.dialect.settle:
+            self.dialect.settle(call, entry)
+        if not call.model:
+            raise Refusal("no_model", "no field of the record names one")
+        _finish(call, entry)
+        return call
+
+    def _open(self, record: dict[str, Any]) -> Entry:
+        texts = {name: record[name] for name in self.dialect.json_columns if type(record.get(name)) is str}
+        if texts:
+            record = record | {name: decode_text(text) for name, text in texts.items()}
+        response = join_body(_first(record, self.response))
+        request = _first(record, self.request)
+        if type(request) is str:
+            request = decode_text(request)
+        named = endpoint_named(read_text(_first(record, self.endpoint)))
+        api = api_of(response) or (ENDPOINTS[named] if named else None)
+        facts = read_places(response, FACTS[api.endpoint]) if api and type(response) is dict else {}
+        values = read_places(record, self.places, facts)
+        values["endpoint"] = named or (api.endpoint if api else None)
+        return Entry(record, values, request, response, api, request)
+
+    def _fill(self, call: Call, entry: Entry, data: bytes) -> None:
+        values = entry.values
+        for name in TEXT_COLUMNS:
+            if name in values:
+                text = read_text(values[name])
+                if text is not None:
+                    setattr(call, name, text)
+        for name in TIME_COLUMNS:
+            if name in values:
+                moment = read_time(values[name], self.dialect.zone)
+                setattr(call, name, moment)
+                if moment is None and name == "started_at":
+                    call.flags.append("bad_time")
+        call.endpoint = values["endpoint"]
+        call.tags = read_tags(values.get("tags"))
+        call.status = _status(values)
+        call.request, call.response = entry.request, entry.response
+        call.logged_cost = self._read_cost(values, data)
+
+    def _read_cost(self, values: Mapping[str, Any], data: bytes) -> Decimal | None:
+        stated = values.get(COST_COLUMN)
+        if stated is None:
+            ticks = read_cost(values.get(TICKS_COLUMN))
+            return None if ticks is None else _EXACT.multiply(ticks, USD_PER_TICK)
+        exact = None
+        for key in self.cost_keys if isinstance(stated, float) else ():
+            exact = exact or read_cost(stated, data, key)
+        cost = exact or read_cost(stated)
+        return cost if cost is None or self.dialect.cost_scale == 1 else _EXACT.multiply(cost, self.dialect.cost_scale)
+
+    def _read_counts(self, call: Call, entry: Entry) -> None:
+        reading = self._reading(call, entry)
+        units = entry.api.count_tools(entry.response) if entry.api and entry.api.count_tools else None
+        if units and type(entry.response) is dict:
+            usage = reading.usage = reading.usage or Usage()
+            usage.billed_units = units | (usage.billed_units or {})
+        call.usage, call.iterations = reading.usage, reading.iterations
+        call.flags.extend(reading.flags)
+        if call.usage is not None and has_tokens(call.usage):
+            call.usage_source = "reported"
+
+    def _reading(self, call: Call, entry: Entry) -> Reading:
+        """Return the first usage that states something."""
+        model = call.model.lower()
+        for body in self._usage_bodies(entry):
+            reading = read_usage(body, model)
+            if reading.usage is not None and not self._is_blank(call, reading.usage):
+                return reading
+        counts: dict[str, int] = {}
+        for name, value in read_places(entry.record, self.counts).items():
+            number = read_count(value, name)
+            if number is not None:
+                counts[name] = number
+        if not counts:
+            return Reading()
+        usage, flags = settle_counts(counts, prompt=self.dialect.prompt, model=model)
+        return Reading() if self._is_blank(call, usage) else Reading(usage=usage, flags=flags)
+
+    def _usage_bodies(self, entry: Entry) -> list[Any]:
+        bodies = []
+        for path in self.usage:
+            if path == ("@", ""):
+                own = USAGE_PATHS[entry.api.endpoint] if entry.api else ()
+                bodies.extend(follow(entry.response, place) for place in (*own, *_ANY_USAGE))
+            else:
+                bodies.append(follow(entry.record, path))
+        return bodies
+
+    def _is_blank(self, call: Call, usage: Usage) -> bool:
+        return self.dialect.zero_is_missing and call.status != "cache_hit" and is_zero(usage)
+
+
+# Where usage stands in a body of no API that is known, or of another than its record says.
+_ANY_USAGE: tuple[Path, ...] = tuple(
+    parse_path(path) for path in ("usage", "usageMetadata", "usage_metadata", "meta", "amazon-bedrock-invocationMetrics")
+)
+
+
+def _first(record: Mapping[str, Any], paths: tuple[Path, ...]) -> Any:
+    for path in paths:
+        value = follow(record, path)
+        if value is not None:
+            return value
+    return None
+
+
+def _status(values: Mapping[str, Any]) -> str:
+    hit = values.get("cache_hit")
+    if isinstance(hit, bool | str) and hit in CACHE_HITS:
+        return "cache_hit"
+    stated, http = values.get("status"), values.get("http_status")
+    if (type(stated) is str and stated.lower() in FAILURES) or values.get("error"):
+        return "failure"
+    return "failure" if type(http) is int and http >= 400 else "success"
+
+
+def _finish(call: Call, entry: Entry) -> None:
+    """Set what the whole record decides: text that is missing, flags, digests."""
+    if call.text_missing is None and not call.request and not call.response:
+        call.text_missing = "no_text"
+    call.flags = sorted(set(call.flags))
+    if entry.distinct:
+        call.request_digest = digest(entry.distinct)
+    call.record_digest = digest({key: value for key, value in entry.record.items() if value is not None})
+    if call.iterations:
+        call.usage = call.usage or add_usages(call.iterations)

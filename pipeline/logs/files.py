@@ -1,0 +1,207 @@
+"""Which files, and their bytes: arguments to inputs, compression by magic bytes, what kind of container each is.
+
+Records are cut out in containers.py; Parquet is only recognised here and opened in stages/. A file that is no log of
+calls (an archive, an access log) is refused as a whole: one reject, without a row.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import io
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from glob import glob
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from pipeline.errors import LogError
+from pipeline.logs.compression import BLOCK, Damage, decompress
+from pipeline.logs.containers import Raw, read_lines, read_values
+from pipeline.logs.sniff import REFUSALS, SAMPLE, sniff
+from pipeline.tables import Reject
+
+STDIN = "-"
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """One file to read.
+
+    Attributes:
+        path: where it is.
+        name: how reports call it: the last component of the argument and the path below it.
+        bytes: its size as stored.
+    """
+
+    path: str
+    name: str
+    bytes: int
+
+
+def find_inputs(paths: Sequence[str]) -> list[Input]:
+    """Return the files that the arguments name, in order, each once.
+
+    Args:
+        paths: files, folders (searched recursively, hidden entries left out), globs, "-" for stdin.
+
+    Raises:
+        LogError: an argument matches nothing, or a folder cannot be listed.
+    """
+    inputs: list[Input] = []
+    seen: set[str] = set()
+    roots: Counter[str] = Counter()
+    for argument in paths:
+        for root in _expand(argument):
+            name = _free_name(STDIN if argument == STDIN else _last_component(root), roots)
+            for path in _files_of(root):
+                place = str(path.resolve())
+                if place not in seen:
+                    seen.add(place)
+                    below = path.relative_to(root).as_posix()
+                    inputs.append(
+                        Input(path=str(path), name=name if below == "." else f"{name}/{below}", bytes=_size_of(path))
+                    )
+    return inputs
+
+
+def container_of(source: Input) -> str:
+    """Return what kind of container a file is: jsonl, json, sse, parquet, or one that is refused (REFUSED)."""
+    sample = b""
+    with contextlib.suppress(Damage, OSError):  # reading it reports them
+        for block in blocks_of(source):
+            sample += block
+            if len(sample) >= SAMPLE:
+                break
+    return sniff(sample)
+
+
+def blocks_of(source: Input) -> Iterator[bytes]:
+    """Yield a file's uncompressed bytes, piece by piece.
+
+    Raises:
+        Damage: the compressed file ends too early or is broken.
+        OSError: the file cannot be read.
+    """
+    with Path(source.path).open("rb") as stream:
+        yield from decompress(stream)
+
+
+def read_raw(
+    source: Input, start: int | None = None, end: int | None = None, first_row: int = 1
+) -> Iterator[Raw | Reject]:
+    """Yield the records of a file as bytes, in order; what cannot be read is a reject in its place.
+
+    Args:
+        source: any file but Parquet.
+        start: with ``end``, only lines that begin in this range of bytes; uncompressed JSONL only.
+        end: see ``start``; None: the end of the file.
+        first_row: row of the first line of the range.
+    """
+    container = container_of(source) if not start else "jsonl"
+    if container in REFUSALS:
+        refused = REFUSALS[container]
+        yield Reject(reason=refused.reason, detail=refused.detail)
+        return
+    try:
+        if container == "json":
+            yield from read_values(blocks_of(source))
+        elif start or end is not None:
+            with Path(source.path).open("rb") as stream:
+                begin = align_to_line(stream, start or 0)
+                yield from read_lines(_range_blocks(stream, begin, end), begin, first_row)
+        else:
+            yield from read_lines(blocks_of(source), sse=container == "sse")
+    except Damage as damage:
+        yield Reject(reason="truncated_file", detail=str(damage), byte_offset=damage.offset)
+    except OSError as error:
+        yield Reject(reason="unreadable_file", detail=type(error).__name__)
+
+
+def align_to_line(stream: BinaryIO, position: int) -> int:
+    """Move to the first line that begins at or after a position, and return where that is."""
+    if position == 0:
+        stream.seek(0)
+        return 0
+    stream.seek(position - 1)
+    while block := stream.read(BLOCK):
+        found = block.find(b"\n")
+        if found >= 0:
+            stream.seek(found + 1 - len(block), io.SEEK_CUR)
+            return stream.tell()
+    return stream.tell()
+
+
+def _range_blocks(stream: BinaryIO, position: int, end: int | None) -> Iterator[bytes]:
+    """Yield the lines that begin before ``end``; the last may reach beyond it."""
+    while (end is None or position < end) and (block := stream.read(BLOCK)):
+        position += len(block)
+        if end is not None and position >= end:
+            newline = block.find(b"\n", max(end - 1 - (position - len(block)), 0))
+            while newline < 0 and (more := stream.read(BLOCK)):
+                yield block
+                block, newline = more, more.find(b"\n")
+            yield block if newline < 0 else block[: newline + 1]
+            return
+        yield block
+
+
+def _expand(argument: str) -> list[Path]:
+    if argument == STDIN:
+        return [_spool(sys.stdin.buffer)]
+    path = Path(argument)
+    if path.is_fifo() or path.is_char_device():
+        with path.open("rb") as stream:
+            return [_spool(stream)]
+    matches = [path] if path.exists() else [Path(match) for match in sorted(glob(argument, recursive=True))]
+    if not matches or (path.is_dir() and not _files_of(path)):
+        raise LogError(f"no file matches {argument}", hint="Give files, folders, globs or - for stdin")
+    return matches
+
+
+def _spool(stream: BinaryIO) -> Path:
+    """Copy what can be read only once to a temporary file, so that any process can read it, twice."""
+    with tempfile.NamedTemporaryFile(prefix="callcost-", delete=False) as spool:
+        atexit.register(Path(spool.name).unlink, missing_ok=True)
+        shutil.copyfileobj(stream, spool, BLOCK)
+    return Path(spool.name)
+
+
+def _files_of(root: Path) -> list[Path]:
+    """Return the regular files at or below a path, sorted; hidden files and folders below it are left out."""
+    if not root.is_dir():
+        return [root]
+    found = []
+    visited = set()
+    for folder, folders, names in os.walk(root, onerror=_refuse_folder, followlinks=True):
+        visited.add(Path(folder).resolve())
+        folders[:] = [
+            name for name in folders if not name.startswith(".") and Path(folder, name).resolve() not in visited
+        ]
+        found += [Path(folder, name) for name in names if not name.startswith(".") and Path(folder, name).is_file()]
+    return sorted(found, key=lambda path: path.as_posix())
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise LogError(f"the folder {error.filename} cannot be listed: {type(error).__name__}")
+
+
+def _last_component(root: Path) -> str:
+    return root.name if root.name not in {"", ".."} else root.resolve().name or "root"
+
+
+def _free_name(name: str, roots: Counter[str]) -> str:
+    roots[name] += 1
+    return name if roots[name] == 1 else f"{name}#{roots[name]}"
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

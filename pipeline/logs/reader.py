@@ -1,0 +1,125 @@
+"""Records to outcomes: decode, unwrap, recognise the dialect, read; bring chunk rows together.
+
+Every record has exactly one outcome: a ``Call``, a ``Reject``, CONTEXT (recognised, but no call) or FRAGMENT (joined
+into a call that is counted elsewhere). No record raises, and no text of a record reaches a reject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pipeline.logs import fields
+from pipeline.logs.containers import Raw, split_values
+from pipeline.logs.decode import Refusal, decode
+from pipeline.logs.dialects import field_reader, field_readers
+from pipeline.logs.fields import FieldReader
+from pipeline.logs.gather import Gatherer, Joined, is_chunk
+from pipeline.logs.mapping import load_mapping
+from pipeline.settings import ReadOptions
+from pipeline.tables import Call, Reject
+
+CONTEXT: Literal["context"] = "context"
+FRAGMENT: Literal["fragment"] = "fragment"
+Outcome = Call | Reject | Literal["context", "fragment"]
+
+# What a page of an API's listing has beside its rows; {"data": ...} alone may be a body of embeddings.
+_PAGE_KEYS = frozenset(["has_more", "total_pages", "total", "page", "page_size", "next_page", "first_id"])
+_UNFORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+class RecordReader:
+    """Read the records of one input, in order.
+
+    Args:
+        options: a forced dialect or a mapping file, if any.
+
+    Raises:
+        ConfigError: the dialect is unknown, or the mapping file is wrong.
+    """
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._forced = field_reader(options.dialect) if options.dialect else None
+        self._mapping = load_mapping(options.mapping) if options.mapping else None
+        self._gatherer = Gatherer()
+
+    def read(self, raw: Raw | Reject) -> list[Outcome]:
+        """Read one record as bytes; a page of many records has an outcome for each.
+
+        Args:
+            raw: the record, or the reject that stands in its place, which is handed on.
+        """
+        if isinstance(raw, Reject):
+            return [raw]
+        try:
+            value = decode(raw.data)
+        except Refusal as refusal:
+            parts = split_values(raw) if refusal.reason == "broken_json" else []
+            return [one for part in parts for one in self.read(part)] or [_reject(refusal, raw.row, raw.offset)]
+        return self._read_decoded(value, raw.row, raw.offset, raw.data)
+
+    def read_value(self, record: dict[str, Any], row: int) -> list[Outcome]:
+        """Read one record that is decoded already (a row of Parquet)."""
+        return self._read_decoded(record, row, None, b"")
+
+    def finish(self) -> list[Outcome]:
+        """Return the calls of the streams that had no end yet, and forget them."""
+        return [self._read_joined(joined) for joined in self._gatherer.finish()]
+
+    def _read_decoded(self, value: Any, row: int, offset: int | None, data: bytes) -> list[Outcome]:
+        if type(value) is not dict:
+            return [_reject(Refusal("not_an_object"), row, offset)]
+        if is_chunk(value) and not self._mapping:
+            return self._add_chunk(value, row, offset)
+        page = _rows_of_page(value)
+        if page is None:
+            return [self._read_record(value, row, offset, data)]
+        return [one for item in page for one in self._read_decoded(item, row, offset, data)]
+
+    def _add_chunk(self, chunk: dict[str, Any], row: int, offset: int | None) -> list[Outcome]:
+        """Take a chunk: the first of a stream stands for the call, which comes when the stream is complete."""
+        first, done = self._gatherer.add(chunk, row, offset)
+        outcomes: list[Outcome] = [] if first else [FRAGMENT]
+        return outcomes + [self._read_joined(joined) for joined in done]
+
+    def _read_joined(self, joined: Joined) -> Outcome:
+        return self._read_record(joined.body, joined.row, joined.offset, b"")
+
+    def _read_record(self, record: dict[str, Any], row: int, offset: int | None, data: bytes) -> Outcome:
+        try:
+            call = self._reader_of(record).read(record, data)
+        except Refusal as refusal:
+            return CONTEXT if refusal.reason == fields.CONTEXT else _reject(refusal, row, offset)
+        except _UNFORESEEN as error:  # a gap in a dialect must not end the run
+            return _reject(Refusal("unreadable_record", type(error).__name__), row, offset)
+        call.source_row, call.byte_offset = row, offset
+        return call
+
+    def _reader_of(self, record: dict[str, Any]) -> FieldReader:
+        if self._mapping and self._mapping.recognises(record):
+            return self._mapping
+        if self._forced:
+            return self._forced
+        for reader in field_readers():
+            if reader.recognises(record):
+                return reader
+        raise Refusal("unknown_dialect", "no dialect has these keys")
+
+
+def read_all(raws: Iterable[Raw | Reject], options: ReadOptions) -> list[Outcome]:
+    """Return the outcomes of all records of one input."""
+    reader = RecordReader(options)
+    outcomes = [one for raw in raws for one in reader.read(raw)]
+    return outcomes + reader.finish()
+
+
+def _rows_of_page(value: dict[str, Any]) -> list[Any] | None:
+    """Return the rows of a page that an API listed; None where the value is a record itself."""
+    rows = value.get("data")
+    if type(rows) is not list or _PAGE_KEYS.isdisjoint(value):
+        return None
+    return rows
+
+
+def _reject(refusal: Refusal, row: int, offset: int | None) -> Reject:
+    return Reject(reason=refusal.reason, detail=refusal.detail, source_row=row, byte_offset=offset)

@@ -1,0 +1,125 @@
+"""What kind of container a file is, told by its first bytes.
+
+Lines of JSON are what a file is taken for unless something else is certain, so that a broken first line costs itself
+only. Kinds that are never logs of calls are refused as a whole, with what to do instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from pipeline.logs.containers import BOM, Raw, ValueScanner
+from pipeline.logs.decode import Refusal, decode
+
+SAMPLE = 256 << 10
+_SAMPLE_LINES = 50
+_PROSE_LINES = 5  # so many lines, none of which looks like JSON, are no log of calls
+_JSON_STARTS = b'{["-0123456789tfnNI'
+_ARRAY = re.compile(rb'\[\s*(?:[{\["\]tfn\d-]|$)')
+_SSE = re.compile(rb"(?:event|data|id|retry):|:")
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A kind of file that is never a log of calls.
+
+    Attributes:
+        container: its name.
+        pattern: what the file begins with.
+        reason: a slug of REJECT_REASONS.
+        detail: what to do instead.
+    """
+
+    container: str
+    pattern: re.Pattern[bytes]
+    reason: str
+    detail: str
+
+
+def _refused(container: str, pattern: bytes, reason: str, detail: str) -> Refused:
+    return Refused(container, re.compile(pattern), reason, detail)
+
+
+REFUSED = (
+    _refused("zip", rb"PK\x03\x04", "unreadable_file", "a zip archive: unpack it first"),
+    _refused("bzip2", rb"BZh[1-9]1AY&SY", "unreadable_file", "bzip2: unpack it first"),
+    _refused("xz", rb"\xfd7zXZ\x00", "unreadable_file", "xz: unpack it first"),
+    _refused("utf16", rb"\xff\xfe|\xfe\xff", "invalid_utf8", "UTF-16 text: convert it to UTF-8"),
+    _refused(
+        "access_log",
+        rb'\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}:[^\]]*\] "',
+        "no_usage_possible",
+        "a web server's access log holds neither tokens nor text: log the response bodies",
+    ),
+    _refused(
+        "csv",
+        rb'"?[A-Za-z_][\w .-]*"?(?:,"?[A-Za-z_][\w .()-]*"?){3,}\r?(?:\n|$)',
+        "unknown_dialect",
+        "CSV: convert it to JSONL or Parquet",
+    ),
+    _refused("binary", rb"(?!\s*[{\[])[^\n]{0,200}\x00", "unreadable_file", "binary data: give text logs or Parquet"),
+    _refused("yaml", rb"(?:---\s+)?(?:interactions|version):\s", "unknown_dialect", "YAML: convert it to JSON"),
+)
+PROSE = _refused("prose", b"", "unknown_dialect", "no JSON in its first lines")
+REFUSALS = {refused.container: refused for refused in (*REFUSED, PROSE)}
+
+
+def sniff(sample: bytes) -> str:
+    """Return the container that a file begins like: jsonl, json, sse, parquet, or one of REFUSALS.
+
+    Args:
+        sample: the first SAMPLE uncompressed bytes, or all if there are fewer.
+    """
+    if sample.startswith(b"PAR1"):
+        return "parquet"
+    text = sample.removeprefix(BOM).lstrip()
+    refused = next((kind.container for kind in REFUSED if kind.pattern.match(text)), None)
+    if refused:
+        return refused
+    lines = [line.strip() for line in text.split(b"\n")[: _SAMPLE_LINES + 1]]
+    if len(sample) >= SAMPLE and len(lines) > 1:
+        lines.pop()  # cut off by the sample's end
+    lines = [line for line in lines if line]
+    if not lines:
+        return "jsonl"
+    if text.startswith(b"["):
+        return _sniff_array(lines)
+    if text.startswith(b"{"):
+        return "jsonl" if any(map(_is_object, lines)) else _sniff_object(text, lines)
+    if _SSE.match(text):
+        return "sse"
+    starts = sum(line[:1] in _JSON_STARTS for line in lines)
+    return "prose" if not starts and len(lines) >= _PROSE_LINES else "jsonl"
+
+
+def _sniff_array(lines: Sequence[bytes]) -> str:
+    """Tell one array from lines that are arrays, and from a log line that begins with its time in brackets."""
+    if not _ARRAY.match(lines[0]):
+        return "jsonl"
+    if len(lines) == 1:
+        return "json"
+    try:
+        decode(lines[0])
+    except Refusal:
+        return "json"
+    return "jsonl"
+
+
+def _sniff_object(text: bytes, lines: Sequence[bytes]) -> str:
+    """Tell objects spread over lines, or joined without a break, from a broken line."""
+    if lines[0].endswith((b"{", b"[", b",", b":")) and len(lines) > 1:
+        return "json"
+    first = next((part for part in ValueScanner().feed(text) if isinstance(part, Raw)), None)
+    joined = first is not None and text[first.offset + len(first.data) :].lstrip(b" \t").startswith(b"{")
+    return "json" if first and joined and _is_object(first.data) else "jsonl"
+
+
+def _is_object(line: bytes) -> bool:
+    if not line.startswith(b"{"):
+        return False
+    try:
+        return type(decode(line)) is dict
+    except Refusal:
+        return False

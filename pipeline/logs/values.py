@@ -1,0 +1,107 @@
+"""Single values as logs write them: names and ids, tags, money. Times are in times.py, counts in usage.py."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+from pipeline.logs.decode import Refusal, decode_text
+
+MAX_COST = Decimal(10) ** 15  # beyond any bill; keeps sums inside Decimal(38, 18)
+_MIN_EXPONENT = -60
+_NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
+_TAG = re.compile(r"[:=]")
+
+
+def read_text(value: Any) -> str | None:
+    """Return a name or an id; None for nothing, and for what cannot be one."""
+    if type(value) is str:
+        return value or None
+    if value is None or isinstance(value, bool | dict | list | bytes):
+        return None
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else str(value)
+    return str(value)
+
+
+def read_tags(value: Any) -> dict[str, str] | None:
+    """Return tags, sorted by key; None where there are none.
+
+    Args:
+        value: a mapping; a list of "k:v", "k=v" and bare items; either as JSON text; or one item.
+    """
+    if type(value) is str:
+        value = decode_text(value)
+    if type(value) is str:
+        value = [value]
+    found: dict[str, set[str]] = {}
+    for key, text in _tag_pairs(value):
+        if key and text is not None:
+            found.setdefault(key, set()).add(text)
+    return {key: "|".join(sorted(found[key])) for key in sorted(found)} or None
+
+
+def read_cost(value: Any, data: bytes = b"", key: str = "") -> Decimal | None:
+    """Return an amount exactly as it is written; None for nothing.
+
+    Args:
+        value: as decoded; a float has lost digits beyond its seventeenth.
+        data: the bytes it was decoded from, where the written number is looked up; b"": none.
+        key: the name of the field in these bytes.
+
+    Raises:
+        Refusal: ``bad_cost``.
+    """
+    if value is None or value == "" or isinstance(value, dict | list):
+        return None
+    if isinstance(value, bool):
+        raise Refusal("bad_cost", "true or false")
+    if isinstance(value, float):
+        if value != value:  # noqa: PLR0124 - the NaN of a table's empty cell
+            return None
+        value = _written(value, data, key)
+    try:
+        cost = Decimal(value.strip() if type(value) is str else value)
+    except (InvalidOperation, ValueError, TypeError):
+        raise Refusal("bad_cost", "not a number") from None
+    if not cost.is_finite() or abs(cost) > MAX_COST:
+        raise Refusal("bad_cost", "out of range")
+    exponent = cost.as_tuple().exponent
+    return cost if type(exponent) is int and exponent >= _MIN_EXPONENT else Decimal(0)
+
+
+def _written(value: float, data: bytes, key: str) -> str:
+    """Return the text of a number in the record's bytes, told from its namesakes by its value."""
+    if data and key:
+        for found in _amount_pattern(key).finditer(data):
+            text = found[1].decode()
+            if float(text) == value:
+                return text
+    return repr(value)
+
+
+@lru_cache(maxsize=256)
+def _amount_pattern(key: str) -> re.Pattern[bytes]:
+    return re.compile(rb'"%s\\?"\s*:\s*\\?"?%s' % (re.escape(key.encode()), _NUMBER.encode()))
+
+
+def _tag_pairs(value: Any) -> list[tuple[str, str | None]]:
+    if type(value) is dict:
+        return [(key, text) for key, item in value.items() for text in _tag_texts(item)]
+    pairs: list[tuple[str, str | None]] = []
+    for item in value if isinstance(value, list | tuple) else ():
+        if type(item) is dict and item.keys() == {"key", "value"}:
+            pairs.append((str(item["key"]), read_text(item["value"])))
+        elif isinstance(item, list | tuple) and len(item) == 2:  # Parquet's maps
+            pairs.append((str(item[0]), read_text(item[1])))
+        elif type(item) is str:
+            key, *rest = _TAG.split(item, maxsplit=1)
+            pairs.append((key.strip(), rest[0].strip() if rest else "true"))
+    return pairs
+
+
+def _tag_texts(item: Any) -> list[str | None]:
+    items = item if type(item) is list else [item]
+    return [("true" if one else "false") if isinstance(one, bool) else read_text(one) for one in items]
