@@ -146,10 +146,8 @@ def isoformat(moment: int) -> str:
 
 
 def _pack(changes: Mapping[str, bytes]) -> bytes:
-    lines = (
-        b'{"model":%b,"entry":%b}\n' % (msgspec.json.encode(name), changes[name]) for name in sorted(changes)
-    )
-    return zstandard.ZstdCompressor(level=19, write_checksum=True).compress(b"".join(lines))
+    lines = (b'{"model":%b,"entry":%b}\n' % (msgspec.json.encode(name), changes[name]) for name in sorted(changes))
+    return zstandard.ZstdCompressor(level=12, write_checksum=True).compress(b"".join(lines))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
@@ -146,6 +147,16 @@ class Catalog:
         """Yield the models that a version lists."""
         return (model for model, _ in self._raw_map(version.index))
 
+    def sizes(self) -> list[int]:
+        """Return how many models each version lists."""
+        changes = [0] * len(self.versions)
+        for steps in self._timelines.values():
+            for index, raw in steps:
+                changes[index] += -1 if raw == DROPPED else 1
+            for (_, before), (index, raw) in itertools.pairwise(steps):
+                changes[index] -= DROPPED not in (before, raw)  # a change, no new listing
+        return list(itertools.accumulate(changes))
+
     def spellings(self, name: str) -> list[str]:
         """Return every model ever listed that is spelled like the name but for upper and lower case."""
         if self._spellings is None:
@@ -197,9 +208,7 @@ def user_prices() -> Path:
     return user_data_dir() / "prices"
 
 
-def add_map(
-    entries: Mapping[str, bytes], *, name: str, effective_from: int, source: str, folder: Path
-) -> None:
+def add_map(entries: Mapping[str, bytes], *, name: str, effective_from: int, source: str, folder: Path) -> None:
     """Add a whole map as a version of a folder, as changes against the folder's version before it.
 
     Args:

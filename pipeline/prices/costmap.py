@@ -24,9 +24,7 @@ Entry = Mapping[str, Any]
 
 RATE_DIGITS = 15  # what a binary float carries for certain; further digits are noise of the map's own tools
 _TRAPS = [InvalidOperation, Overflow, Underflow]
-_RATE = Context(
-    prec=RATE_DIGITS, Emin=-99, Emax=99, traps=_TRAPS
-)  # beyond that nothing is a price or a limit
+_RATE = Context(prec=RATE_DIGITS, Emin=-99, Emax=99, traps=_TRAPS)  # beyond that nothing is a price or a limit
 _EXACT = Context(prec=400, Emin=-99, Emax=99, traps=_TRAPS)
 
 # Rows of LiteLLM's map that describe the map itself.
@@ -84,9 +82,7 @@ def split_map(text: bytes) -> dict[str, bytes]:
         message = f"the cost map is not valid JSON ({error})"
         raise PriceError(message) from error
     except ArithmeticError as error:
-        raise PriceError(
-            "the cost map holds a number that is no price and no limit, such as 1e999"
-        ) from error
+        raise PriceError("the cost map holds a number that is no price and no limit, such as 1e999") from error
     if not isinstance(content, dict):
         raise PriceError("the cost map is not a JSON object of model names")
     return {

@@ -22,9 +22,7 @@ from pipeline.prices.archive import (
 
 def line(name: str, base: str | None = None) -> IndexLine:
     """Return an index line with made-up particulars."""
-    return IndexLine(
-        name=name, effective_from="2025-01-01T00:00:00Z", source="made up", sha256="00", base=base
-    )
+    return IndexLine(name=name, effective_from="2025-01-01T00:00:00Z", source="made up", sha256="00", base=base)
 
 
 def test_what_is_added_is_read_back(tmp_path: Path) -> None:

@@ -34,9 +34,7 @@ def shipped() -> Catalog:
         ("claude-opus-4-20250514", "2025-06-01", ("0.000015", "0.000075")),
     ],
 )
-def test_a_date_has_the_rates_of_its_day(
-    shipped: Catalog, model: str, day: str, prices: tuple[str, str]
-) -> None:
+def test_a_date_has_the_rates_of_its_day(shipped: Catalog, model: str, day: str, prices: tuple[str, str]) -> None:
     entry = shipped.entry(model, shipped.find(day))
     assert entry is not None
     assert (entry["input_cost_per_token"], entry["output_cost_per_token"]) == tuple(map(Decimal, prices))
@@ -130,9 +128,7 @@ MAPS = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 3))
 
 
 @settings(max_examples=60)
-@given(
-    st.lists(st.tuples(st.sampled_from(["bundled", "user"]), st.integers(0, 5), MAPS), min_size=1, max_size=7)
-)
+@given(st.lists(st.tuples(st.sampled_from(["bundled", "user"]), st.integers(0, 5), MAPS), min_size=1, max_size=7))
 def test_any_folders_in_any_order_say_what_was_added(added: list[tuple[str, int, dict[str, int]]]) -> None:
     """Whatever comes between two versions of a folder, each version is the map that was added, word for word."""
     with tempfile.TemporaryDirectory() as top:

@@ -52,9 +52,7 @@ def test_a_float_and_its_text_are_the_same_rate(number: float) -> None:
 
 
 def test_limits_stay_whole_numbers_however_they_are_written() -> None:
-    entry = one(
-        {"max_tokens": 8192.0, "max_input_tokens": 2e6, "max_audio_length_hours": 8.5, "mode": "chat"}
-    )
+    entry = one({"max_tokens": 8192.0, "max_input_tokens": 2e6, "max_audio_length_hours": 8.5, "mode": "chat"})
     assert dict(entry) == {
         "max_tokens": 8192,
         "max_input_tokens": 2000000,
@@ -123,9 +121,7 @@ def test_what_is_no_cost_map_is_a_price_error(text: bytes) -> None:
 
 
 def test_equal_maps_have_equal_digests_however_they_are_written() -> None:
-    first = (
-        b'{"a": {"input_cost_per_token": 3e-06, "max_tokens": 1, "supports_x": true}, "b": {"mode": "chat"}}'
-    )
+    first = b'{"a": {"input_cost_per_token": 3e-06, "max_tokens": 1, "supports_x": true}, "b": {"mode": "chat"}}'
     second = b'{ "b": {"mode":"chat"},\n "a": {"max_tokens": 1, "input_cost_per_token": 0.0000030} }'
     third = second.replace(b"30}", b"31}")
     assert map_digest(split_map(first).items()) == map_digest(split_map(second).items())

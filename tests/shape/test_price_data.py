@@ -53,9 +53,7 @@ def test_one_date_is_there_in_under_a_third_of_a_second() -> None:
         assert catalog.entry("gpt-4o", catalog.find("2024-06-01"))
         print(time.process_time())"""
     spent = [
-        float(
-            subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True).stdout
-        )
+        float(subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True).stdout)
         for _ in range(3)
     ]
     assert min(spent) < 0.3
