@@ -32,10 +32,10 @@ from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 from pipeline.errors import ConfigError
 from pipeline.prices.archive import microseconds
-from pipeline.prices.costmap import Entry, entry_of, is_money
+from pipeline.prices.costmap import Entry, entry_of
+from pipeline.prices.units import STRUCTURED, is_cost_field, place_field
 
 _ALWAYS = -(2**63)  # before every call
-_NESTED_RATES = ("tiered_pricing", "off_peak_pricing")
 Item = TypeVar("Item")
 _HELP = "Its sections are rates, discounts and aliases: see the README"
 
@@ -110,6 +110,11 @@ class Overrides:
             self._items.setdefault((row.kind, row.name), []).append((row.begins, row.item))
 
     @property
+    def moments(self) -> set[int]:
+        """When any of them begins to hold, microseconds since 1970."""
+        return {begins for dated in self._items.values() for begins, _ in dated if begins != _ALWAYS}
+
+    @property
     def models(self) -> list[str]:
         """Every model that has rates of its own."""
         return [name for kind, name in self._items if kind == "rates"]
@@ -156,19 +161,17 @@ class _WrongKeyError(Exception):
     """A key of the file is wrong; says which and why."""
 
 
-def _decode(text: bytes) -> Any:
+def _decode(text: bytes) -> dict[str, Any]:
     try:
         words = text.decode("utf-8-sig")
         if words.lstrip().startswith("{"):
-            return json.loads(words, parse_float=Decimal)
+            return dict(json.loads(words, parse_float=Decimal))
         return tomllib.loads(words, parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise _WrongKeyError(f"is neither TOML nor JSON ({error})") from error
 
 
-def _read(content: Any, file: str) -> Iterator[Row]:
-    if not isinstance(content, Mapping):
-        raise _WrongKeyError("is not a table")
+def _read(content: Mapping[str, Any], file: str) -> Iterator[Row]:
     for section, tables in content.items():
         if section not in _SECTIONS:
             raise _WrongKeyError(f"{section}: there is no such section")
@@ -180,13 +183,15 @@ def _read_rates(key: str, name: str, table: dict[str, Any], place: str) -> Row:
     begins, replace = _begins(key, table), table.pop("replace", False)
     if not isinstance(replace, bool):
         raise _WrongKeyError(f"{key}.replace: {replace!r} is not true or false")
-    if not any(is_money(field) or field in _NESTED_RATES for field in table):
+    if not any(map(is_cost_field, table)):
         raise _WrongKeyError(f"{key}: holds no rate, such as input_cost_per_token")
     try:
         fields = entry_of(table)
     except ArithmeticError as error:
         raise _WrongKeyError(f"{key}: holds a number that is no price") from error
     for field, value in fields.items():
+        if is_cost_field(field) and field not in STRUCTURED and place_field(field) is None:
+            raise _WrongKeyError(f"{key}.{field}: no price is called that")
         _check_amounts(f"{key}.{field}", field, value)
     return Row("rates", name, begins, Rates(fields, replace, place))
 

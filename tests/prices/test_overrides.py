@@ -75,6 +75,11 @@ def test_of_several_dates_the_latest_that_has_begun_holds(everything: Overrides)
     assert after.place == 'mine.toml: rates."team/model"[1]'
 
 
+def test_the_moments_are_those_from_which_something_holds(everything: Overrides) -> None:
+    dates = ("2025-03-01", "2025-06-01", "2025-06-01T10:00:00Z")
+    assert sorted(everything.moments) == [microseconds(date) for date in dates]
+
+
 def test_rates_lie_over_the_map_unless_they_replace_it(everything: Overrides) -> None:
     listed = {"input_cost_per_token": Decimal(1), "cache_read_input_token_cost": Decimal(2)}
     laid, replaced = everything.rates("gpt-4o", None), everything.rates("team/model", None)
@@ -133,6 +138,7 @@ def test_no_file_overrides_nothing() -> None:
         ('rates."m" = 1', 'rates."m"[0]: is not a table'),
         ('[rates."m"]\nmax_tokens = 1', 'rates."m": holds no rate'),
         ('[rates."m"]\ninput_cost_per_token = "cheap"', "rates.\"m\".input_cost_per_token: 'cheap' is no price"),
+        ('[rates."m"]\ninput_cost_per_tokn = 1', 'rates."m".input_cost_per_tokn: no price is called that'),
         ('[rates."m"]\ninput_cost_per_token = -1', "is no price"),
         ('[rates."m"]\ninput_cost_per_token = nan', "is no price"),
         ('[rates."m"]\ninput_cost_per_token = 1e999', "holds a number that is no price"),

@@ -1,0 +1,109 @@
+"""Whether a new map may be trusted, and whether the versions that are there are sound.
+
+A refusal needs a reason that a person can judge; what is merely remarkable is listed. The bounds come from the 103
+versions of three years: a version keeps 95 % of the models (once 88 %: a clean-up), and a price of at most 4 % of them
+moves more than threefold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from decimal import Decimal
+
+from pipeline.prices.catalog import Catalog, Version
+from pipeline.prices.changes import MapChange, PriceChange, compare_maps, prices_of
+from pipeline.prices.costmap import Entry
+from pipeline.prices.units import EXPLAINED, STRUCTURED, is_cost_field, place_field
+
+MIN_KEPT_PERCENT = 90
+MAX_JUMPED_PERCENT = 10
+JUMP = Decimal(3)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found in a new map.
+
+    Attributes:
+        refusals: why it should not be added; empty: nothing speaks against it.
+        unplaced: cost fields that the grammar does not know, and how many models have them.
+        jumps: prices that moved more than threefold, or from something to nothing.
+        change: everything that changed against the version before it.
+    """
+
+    refusals: list[str]
+    unplaced: dict[str, int]
+    jumps: list[PriceChange]
+    change: MapChange
+
+
+def check_map(new: Mapping[str, Entry], old: Mapping[str, Entry]) -> Findings:
+    """Judge a new map beside the one before it.
+
+    Args:
+        new: the map that would be added.
+        old: the map in force before; empty if there is none.
+    """
+    change = compare_maps(old, new)
+    jumps = [price for price in change.prices if _jumped(price)]
+    unplaced: dict[str, int] = {}
+    for entry in new.values():
+        for field in unplaced_fields(entry):
+            unplaced[field] = unplaced.get(field, 0) + 1
+    return Findings(_refusals(new, old, change, jumps), unplaced, jumps, change)
+
+
+def unplaced_fields(entry: Entry) -> list[str]:
+    """Return the cost fields of an entry that the grammar cannot place and no table explains."""
+    return [
+        field
+        for field in entry
+        if is_cost_field(field) and field not in STRUCTURED and field not in EXPLAINED and place_field(field) is None
+    ]
+
+
+def unplaced_in(catalog: Catalog) -> dict[str, tuple[Version, list[str]]]:
+    """Return, over all versions, each unplaced field with the first version that has it and the models that do."""
+    found: dict[str, tuple[Version, list[str]]] = {}
+    for model in sorted(catalog.models):
+        for version, entry in catalog.history(model):
+            for field in unplaced_fields(entry or {}):
+                first, models = found.setdefault(field, (version, []))
+                found[field] = (min(first, version), models if model in models else [*models, model])
+    return found
+
+
+def explained_in(catalog: Catalog) -> dict[str, str]:
+    """Return the cost fields of all versions that are not charged, each with the reason."""
+    seen = {field for model in catalog.models for _, entry in catalog.history(model) for field in entry or {}}
+    return {field: reason for field, reason in EXPLAINED.items() if field in seen}
+
+
+def damaged_in(catalog: Catalog) -> list[Version]:
+    """Return the versions whose stored map is not the one that their digest was taken of."""
+    return [version for version in catalog.versions if catalog.digest_of(version) != version.sha256]
+
+
+def _refusals(
+    new: Mapping[str, Entry], old: Mapping[str, Entry], change: MapChange, jumps: list[PriceChange]
+) -> list[str]:
+    reasons = []
+    kept = len(old) - len(change.dropped)
+    if not any(map(prices_of, new.values())):
+        reasons.append("it holds no price at all")
+    if kept * 100 < len(old) * MIN_KEPT_PERCENT:
+        reasons.append(f"it lists only {kept:,} of the {len(old):,} models of the version before it")
+    negative = [model for model, entry in new.items() if any(amount < 0 for amount in prices_of(entry).values())]
+    if negative:
+        reasons.append(f"{len(negative):,} models have a price below 0, such as {negative[0]}")
+    jumped = len({price.model for price in jumps})
+    if kept and jumped * 100 > kept * MAX_JUMPED_PERCENT:
+        reasons.append(f"prices of {jumped:,} of {kept:,} models moved more than threefold or are gone")
+    return reasons
+
+
+def _jumped(price: PriceChange) -> bool:
+    if not price.old:
+        return False
+    return not price.ratio or price.ratio > JUMP or price.ratio * JUMP < 1
