@@ -1,0 +1,82 @@
+"""Rows for reading: a table on a terminal, aligned text in a pipe, JSON for programs. Data goes to stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import click
+
+_MILLION = 1_000_000
+
+
+def show_rows(titles: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Iterable[str] = ()) -> None:
+    """Print rows under their titles.
+
+    Args:
+        titles: one per column.
+        rows: their cells; None is shown as "-".
+        numbers: titles of the columns that are aligned to the right.
+    """
+    cells = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    right = set(numbers)
+    if on_terminal():
+        _show_table(titles, cells, right)
+        return
+    widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+    for row in [list(titles), *cells]:
+        words = (
+            cell.rjust(width) if title in right else cell.ljust(width)
+            for title, cell, width in zip(titles, row, widths, strict=True)
+        )
+        click.echo("  ".join(words).rstrip())
+
+
+def on_terminal() -> bool:
+    """Say whether a person reads along."""
+    return sys.stdout.isatty()
+
+
+def show_json(content: Any) -> None:
+    """Print a value as JSON; decimals are numbers with all their digits."""
+    import msgspec  # noqa: PLC0415 - only with --format json
+
+    encoder = msgspec.json.Encoder(decimal_format="number")
+    click.echo(msgspec.json.format(encoder.encode(content), indent=2))
+
+
+def plain(amount: Decimal | None) -> str:
+    """Return an amount with all its digits and no exponent.
+
+    >>> plain(Decimal("3E-7"))
+    '0.0000003'
+    """
+    if amount is None:
+        return "-"
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def per_million(field: str, amount: Decimal) -> str:
+    """Return what a million units cost, for prices of tokens and the like, else nothing.
+
+    >>> per_million("input_cost_per_token", Decimal("2.5E-6"))
+    '2.5'
+    """
+    small = "token" in field or "character" in field or "pixel" in field
+    return plain(amount * _MILLION) if small and "multiplier" not in field else ""
+
+
+def _show_table(titles: Sequence[str], cells: list[list[str]], right: set[str]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only where a person looks
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table()
+    for title in titles:
+        table.add_column(title, justify="right" if title in right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    Console().print(table)

@@ -1,0 +1,261 @@
+"""`callcost prices`: plain text in pipes, JSON for programs, and clear errors."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cli.root import run
+from pipeline.prices.catalog import load_catalog
+from pipeline.prices.upstream import LITELLM_MAP
+from tests.prices.server import sends, serving
+
+
+class Said:
+    """What a command printed, and how it ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def rows(self) -> list[list[str]]:
+        return [line.split() for line in self.out.splitlines()]
+
+    @property
+    def content(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def prices(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run `callcost prices` with an empty user folder."""
+    monkeypatch.setenv("CALLCOST_DATA_DIR", str(tmp_path / "user"))
+
+    def call(*words: str) -> Said:
+        code = run(["prices", *words])
+        said = capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def map_file(tmp_path: Path) -> Path:
+    """The newest map with one more model, as a file."""
+    catalog = load_catalog()
+    entries = {name: dict(entry) for name, entry in catalog.map_of(catalog.newest).entries.items()}
+    entries["mine/model"] = {"input_cost_per_token": 1e-6, "litellm_provider": "mine"}
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps(entries, default=float), encoding="utf-8")
+    return path
+
+
+def test_list_shows_every_version(prices: Any) -> None:
+    said = prices("list")
+    assert said.code == 0
+    assert len(said.rows) == 1 + len(load_catalog().versions)
+    assert said.rows[1][:4] == ["2023-10-20T16:32:26Z", "litellm-0.11.1", "90", "bundled"]
+    first = prices("list", "--format", "json").content[0]
+    assert (first["version"], first["models"], first["origin"]) == ("litellm-0.11.1", 90, "bundled")
+    assert len(first["sha256"]) == 64
+
+
+def test_show_has_the_rates_of_the_day(prices: Any) -> None:
+    said = prices("show", "gpt-4o", "--at", "2024-06-01")
+    assert said.code == 0
+    assert said.out.startswith("gpt-4o: openai, chat\ntokencost-0.1.8 of 2024-05-22T01:06:50Z: in_force\n")
+    assert ["input_cost_per_token", "0.000005", "5"] in said.rows
+    assert ["output_cost_per_token", "0.000015", "15"] in said.rows
+    assert ["max_tokens", "4096"] in said.rows
+
+
+def test_show_says_on_which_basis(prices: Any) -> None:
+    retired = prices("show", "claude-3-5-sonnet-20241022", "--at", "2026-11-20", "--format", "json").content
+    assert (retired["basis"], retired["version"]) == ("retired", "litellm-1.82.0")
+    assert retired["entry"]["input_cost_per_token"] == 0.000003
+    early = prices("show", "gpt-4o", "--at", "2024-05-14", "--format", "json").content
+    assert early["basis"] == "first_listed_later"
+
+
+def test_show_of_one_version_is_that_versions_word(prices: Any) -> None:
+    old, now = (
+        prices("show", "gpt-4o", "--prices", which, "--format", "json").content["entry"]["input_cost_per_token"]
+        for which in ("tokencost-0.1.12", "latest")
+    )
+    assert (old, now) == (0.000005, 0.0000025)
+
+
+def test_show_finds_a_name_as_a_log_spells_it(prices: Any) -> None:
+    assert prices("show", "openai/GPT-4o", "--at", "2025-01-01", "--format", "json").content["model"] == "gpt-4o"
+
+
+def test_show_says_what_the_users_own_prices_do(prices: Any, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        """
+        aliases = { "our-bot" = "gpt-4o" }
+        rates."gpt-4o".input_cost_per_token = 2e-6
+        discounts = [{ model = "gpt-4o", percent = 10 }]
+        """
+    )
+    said = prices("show", "our-bot", "--at", "2025-01-01", "--prices-override", str(path))
+    assert said.out.startswith('gpt-4o: openai, chat\nmine.toml: rates."gpt-4o": in_force\nname found by: alias\n')
+    assert "discount of mine.toml: discounts[0]: 0.9 of each rate is charged\n" in said.out
+    assert ["input_cost_per_token", "0.000002", "2"] in said.rows
+    assert ["output_cost_per_token", "0.00001", "10"] in said.rows
+
+
+def test_show_of_a_model_without_a_price_says_so(prices: Any) -> None:
+    catalog = load_catalog()
+    fields = {
+        model: {field for _, entry in catalog.history(model) for field in entry or {}} for model in catalog.models
+    }
+    never = next(
+        model for model, names in fields.items() if not any("cost" in name or "pric" in name for name in names)
+    )
+    assert "\nunpriced: no_rate\n" in prices("show", never).out
+
+
+def test_an_unknown_model_is_an_error_with_near_names(prices: Any) -> None:
+    for verb in ("show", "history"):
+        said = prices(verb, "gpt-4oo")
+        assert (said.code, said.out) == (1, "")
+        assert said.err.startswith("callcost: ")
+        assert "'gpt-4oo'" in said.err
+        assert "gpt-4o" in said.err.split("'gpt-4oo'")[1]
+
+
+def test_a_time_that_is_none_is_a_usage_error(prices: Any) -> None:
+    said = prices("show", "gpt-4o", "--at", "yesterday")
+    assert (said.code, said.err) == (
+        2,
+        "callcost: 'yesterday' is not a time. Write 2026-11-20 or 2026-11-20T13:00:00Z\n",
+    )
+
+
+def test_history_is_every_price_that_a_model_had(prices: Any) -> None:
+    rows = prices("history", "o3").rows
+    assert [row[3:] for row in rows if row[1] == "litellm-1.72.6"] == [
+        ["cache_read_input_token_cost", "0.0000025", "0.0000005"],
+        ["input_cost_per_token", "0.00001", "0.000002"],
+        ["output_cost_per_token", "0.00004", "0.000008"],
+    ]
+    events = [row["event"] for row in prices("history", "claude-3-5-sonnet-20241022", "--format", "json").content]
+    assert (events[0], events[-1]) == ("listed", "dropped")
+
+
+def test_diff_counts_and_lists(prices: Any) -> None:
+    said = prices("diff", "2025-06-01T12:00:00", "2025-06-15")
+    assert said.code == 0
+    assert said.out.startswith("litellm-1.72.0 of 2025-06-01T02:12:50Z -> litellm-1.72.6 of 2025-06-14T21:43:08Z\n")
+    assert ["o3", "input_cost_per_token", "0.00001", "0.000002", "0.2"] in said.rows
+    content = prices("diff", "litellm-1.72.0", "litellm-1.72.6", "--format", "json").content
+    assert {"model": "o3", "field": "input_cost_per_token", "before": 0.00001, "after": 0.000002} in content["prices"]
+    assert content["added"]
+    assert prices("diff", "latest", "latest", "--format", "json").content["prices"] == []
+
+
+def test_diff_of_an_unknown_version_is_an_error(prices: Any) -> None:
+    said = prices("diff", "litellm-9", "latest")
+    assert (said.code, said.err) == (1, "callcost: no price version 'litellm-9'. See `callcost prices list`\n")
+
+
+def test_add_adds_a_version_of_ones_own(prices: Any, map_file: Path) -> None:
+    said = prices("add", str(map_file), "--effective-from", "2026-11-15")
+    assert said.code == 0
+    assert said.out.startswith("added user-2026-11-15\n1 models added, 0 dropped, 0 prices of 0 models changed\n")
+    assert prices("list").rows[-1][1] == "user-2026-11-15"
+    assert prices("list").rows[-1][3] == "user"
+    assert prices("show", "mine/model", "--at", "2026-11-16").code == 0
+    again = prices("add", str(map_file), "--effective-from", "2026-11-16")
+    assert again.out.startswith("nothing added: it says what the version before it says\n")
+
+
+def test_add_takes_a_name_a_source_and_stdin(prices: Any, map_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(map_file.read_bytes())))
+    words = ("--effective-from", "2026-11-15", "--name", "ours", "--source", "the contract")
+    assert prices("add", "-", *words, "--format", "json").content["added"] == "ours"
+    last = prices("list", "--format", "json").content[-1]
+    assert (last["version"], last["source"], last["effective_from"]) == ("ours", "the contract", "2026-11-15T00:00:00Z")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"{}")))
+    taken = prices("add", "-", *words, "--force")
+    assert (taken.code, taken.err) == (1, "callcost: there is a price version ours already. Give it another name\n")
+
+
+def test_add_refuses_what_looks_wrong(prices: Any, tmp_path: Path) -> None:
+    path = tmp_path / "small.json"
+    path.write_text('{"m": {"input_cost_per_token": 1e-6}}', encoding="utf-8")
+    said = prices("add", str(path), "--effective-from", "2026-11-15")
+    assert (said.code, said.out) == (1, "")
+    assert "the map of small.json looks wrong: it lists only 0 of the 4,551 models" in said.err
+    forced = prices("add", str(path), "--effective-from", "2026-11-15", "--force")
+    assert (forced.code, forced.out.splitlines()[0]) == (0, "added user-2026-11-15")
+    assert "looks wrong: it lists only 0 of the 4,551 models" in forced.out
+
+
+def test_pull_adds_and_lists_what_is_remarkable(prices: Any, map_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HTTP_PROXY", raising=False)
+    monkeypatch.delenv("http_proxy", raising=False)
+    content = json.loads(map_file.read_bytes())
+    content["gpt-4o"]["input_cost_per_token"] *= 10
+    content["mine/model"]["input_cost_per_smell"] = 1
+    with serving(sends(json.dumps(content).encode(), ETag='"one"'), sends(b"", status=304)) as server:
+        dry = prices("pull", "--url", server.url, "--dry-run")
+        assert dry.out.startswith("nothing added: this is a dry run\n1 models added, 0 dropped, 1 prices of 1 models")
+    with serving(sends(json.dumps(content).encode(), ETag='"one"'), sends(b"", status=304)) as server:
+        said, again = prices("pull", "--url", server.url), prices("pull", "--url", server.url)
+    assert said.out.startswith("added litellm-2")
+    assert ["gpt-4o", "input_cost_per_token", "0.0000025", "0.000025", "10"] in said.rows
+    assert ["input_cost_per_smell", "1"] in said.rows
+    assert again.out == "nothing new: the map has not changed since it was last pulled\n"
+    verified = prices("verify")
+    assert verified.code == 1
+    assert ["input_cost_per_smell", said.rows[0][1], "1", "mine/model"] in verified.rows
+
+
+def test_pull_offline_says_so(prices: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HTTP_PROXY", raising=False)
+    monkeypatch.delenv("http_proxy", raising=False)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    said = prices("pull", "--url", "http://127.0.0.1:9/map.json")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("callcost: cannot fetch http://127.0.0.1:9/map.json in 3 attempts (")
+    assert LITELLM_MAP.startswith("https://")
+
+
+def test_verify_finds_the_shipped_versions_sound(prices: Any) -> None:
+    said = prices("verify")
+    assert said.code == 0
+    assert said.out.startswith("103 versions, 5,720 models\nevery digest is right\n")
+    assert "not understood" not in said.out
+    content = prices("verify", "--format", "json").content
+    assert (content["damaged"], content["unplaced"]) == ([], [])
+    assert "search_free_requests" in content["explained"]
+
+
+def test_verify_names_a_damaged_version(prices: Any, map_file: Path, tmp_path: Path) -> None:
+    prices("add", str(map_file), "--effective-from", "2026-11-15")
+    index = tmp_path / "user" / "prices" / "index.jsonl"
+    index.write_text(index.read_text().replace('"sha256":"', '"sha256":"0'), encoding="utf-8")
+    said = prices("verify")
+    assert said.code == 1
+    assert "damaged price versions: user-2026-11-15" in said.err
+
+
+def test_on_a_terminal_rows_are_a_table(prices: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.cli.listing.on_terminal", lambda: True)
+    said = prices("show", "gpt-4o", "--at", "2024-06-01")
+    assert "┃" in said.out
+    assert "0.000005" in said.out
+
+
+def test_help_names_every_verb(prices: Any) -> None:
+    said = prices("--help")
+    assert said.code == 0
+    for verb in ("list", "show", "history", "diff", "add", "pull", "verify"):
+        assert f"\n  {verb} " in said.out
