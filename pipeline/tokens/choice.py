@@ -17,29 +17,43 @@ BUNDLED = frozenset({"o200k_base", "cl100k_base", "p50k_base", "r50k_base", "cla
 
 
 class Family(NamedTuple):
-    """One row: a pattern, the family's own vocabulary, and its stand-in among the bundled ones."""
+    """One row: a pattern on the model's name, how its prompts are framed, what counts their text.
+
+    Attributes:
+        name: the family's name.
+        pattern: found in the model's name, in lower case.
+        framing: name of the rows in rules.py.
+        vocabulary: the family's own.
+        stand_in: the bundled vocabulary that counts where the own one is not installed.
+        factor: thousandths of a token per token of the stand-in.
+    """
 
     name: str
     pattern: str
+    framing: str
     vocabulary: str
     stand_in: str = "o200k_base"
-    factor: int = 1000  # thousandths of a token per token of the stand-in
+    factor: int = 1000
 
 
-# First match wins.
+# First match wins: dated and special models stand above the family they come from.
 FAMILIES = (
-    Family("claude-2", r"claude-(v?[12]\b|instant)", "claude2"),
-    Family("claude-4.7", r"claude.*(opus|sonnet|haiku)-(4[.-][789]|5)|fable", "cl100k_base"),
-    Family("claude", r"claude", "cl100k_base"),
-    Family("gemini-2.5", r"gemini-(2\.5|[3-9])", "gemma3"),
-    Family("gemini-2", r"gemini", "gemma2"),
-    Family("gpt-oss", r"gpt-oss", "o200k_base"),
-    Family("gpt-5", r"(^|/)gpt-[5-9]", "o200k_base"),
-    Family("o-series", r"(^|/)o[1-9](-|$)", "o200k_base"),
-    Family("gpt-4o", r"(^|/)(chatgpt|gpt-4o|gpt-4\.[15])", "o200k_base"),
-    Family("gpt-4", r"(^|/)gpt-(3\.5|35|4)|text-embedding-(3|ada)", "cl100k_base"),
-    Family("davinci", r"davinci-00[23]|code-(davinci|cushman)", "p50k_base"),
-    Family("other", r"", "o200k_base"),
+    Family("claude-2", r"claude-(v?[12]\b|instant)", "claude-2", "claude2"),
+    Family("claude-4.7", r"claude.*(opus|sonnet|haiku)-(4[.-][789]|5)|fable", "claude-4.7", "cl100k_base"),
+    Family("claude", r"claude", "claude", "cl100k_base"),
+    Family("gemini-2.5", r"gemini-(2\.5|[3-9])", "gemini", "gemma3"),
+    Family("gemini-2", r"gemini", "gemini", "gemma2"),
+    Family("gpt-oss", r"gpt-oss", "gpt-oss", "o200k_base"),
+    Family("gpt-5.2", r"(^|/)gpt-5\.([2-9]|\d\d)|(^|/)gpt-[6-9]", "gpt-5.2", "o200k_base"),
+    Family("gpt-5", r"(^|/)gpt-5", "gpt-5", "o200k_base"),
+    Family("o-series", r"(^|/)o[1-9](-|$)", "o-series", "o200k_base"),
+    Family("gpt-4o", r"(^|/)(chatgpt|gpt-4o|gpt-4\.[15])", "gpt-4", "o200k_base"),
+    Family("gpt-3.5-0301", r"gpt-(3\.?5-turbo|4)-0301|gpt-4-0314", "gpt-0301", "cl100k_base"),
+    Family("gpt-4-0613", r"gpt-(3\.?5-turbo(-16k)?|4(-32k)?)-0613|(^|/)gpt-4(-32k)?$", "gpt-0613", "cl100k_base"),
+    Family("gpt-4", r"(^|/)gpt-(3\.?5|4)|text-embedding-(3|ada)", "gpt-4", "cl100k_base"),
+    Family("davinci", r"davinci-00[23]|code-(davinci|cushman)", "gpt-4", "p50k_base"),
+    Family("gpt-3", r"(^|/)(davinci|curie|babbage|ada)\b|text-(curie|babbage|ada)-001", "gpt-4", "r50k_base"),
+    Family("other", r"", "other", "o200k_base"),
 )
 
 
@@ -49,6 +63,7 @@ class Choice:
 
     Attributes:
         family: name of the family's row.
+        framing: how its prompts are framed.
         vocabulary: what counts: the family's own where installed, else the stand-in.
         wanted: the family's own vocabulary.
         factor: thousandths of a token per token of ``vocabulary``.
@@ -57,6 +72,7 @@ class Choice:
     """
 
     family: str
+    framing: str
     vocabulary: str
     wanted: str
     factor: int
@@ -73,7 +89,7 @@ class Choice:
 def choose(
     model: str,
     provider: str | None = None,
-    endpoint: str | None = None,  # noqa: ARG001
+    endpoint: str | None = None,
     available: frozenset[str] = frozenset(),
 ) -> Choice:
     """Return how a model's text is counted; never fails: an unknown model is the family "other".
@@ -89,6 +105,7 @@ def choose(
     own = family.vocabulary in BUNDLED or family.vocabulary in available
     return Choice(
         family=family.name,
+        framing=family.framing,
         vocabulary=family.vocabulary if own else family.stand_in,
         wanted=family.vocabulary,
         factor=1000 if own else family.factor,

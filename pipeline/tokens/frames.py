@@ -35,6 +35,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         constant: thousandths of a token that no text accounts for.
         method: "exact", "calibrated" or "estimated".
         error: expected relative error; nine of ten counts of this kind are closer.
+        share: the sum is divided by this, rounded down (a provider's own arithmetic for some answers).
     """
 
     vocabulary: str
@@ -42,6 +43,53 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     constant: int = 0
     method: str = ESTIMATED
     error: float = 1.0
+    share: int = 1
+
+
+class Sheet:
+    """Gathers the parts of a frame.
+
+    Attributes:
+        parts: the texts so far.
+        constant: thousandths of a token that no text accounts for.
+        weight: thousandths that each token of a text counts.
+        share: what the sum is divided by.
+    """
+
+    def __init__(self, weight: int = UNIT) -> None:
+        self.parts: list[Part] = []
+        self.constant = 0
+        self.weight = weight
+        self.share = 1
+
+    def text(self, text: str, factor: int = UNIT) -> None:
+        """Add a text; an empty one leaves no trace.
+
+        Args:
+            text: the text.
+            factor: thousandths, on top of the sheet's own weight.
+        """
+        if text:
+            self.parts.append(Part(text, self.weight * factor // UNIT))
+
+    def tokens(self, count: int) -> None:
+        """Add whole tokens that no text accounts for."""
+        self.constant += count * UNIT
+
+    def milli(self, count: int) -> None:
+        """Add thousandths of a token that no text accounts for."""
+        self.constant += count
+
+    def frame(self, vocabulary: str, method: str, error: float) -> Frame:
+        """Return what was gathered."""
+        return Frame(
+            vocabulary=vocabulary,
+            parts=tuple(self.parts),
+            constant=self.constant,
+            method=method,
+            error=error,
+            share=self.share,
+        )
 
 
 def total(frame: Frame, counts: Sequence[int]) -> int:
@@ -58,4 +106,4 @@ def total(frame: Frame, counts: Sequence[int]) -> int:
     4
     """
     weighted = sum(part.weight * count for part, count in zip(frame.parts, counts, strict=True))
-    return max(0, (frame.constant + weighted + UNIT // 2) // UNIT)
+    return max(0, (frame.constant + weighted + UNIT // 2) // UNIT // frame.share)

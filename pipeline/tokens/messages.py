@@ -1,55 +1,80 @@
-"""How a conversation is framed: messages to the texts and constants that a provider bills.
+"""The two questions that everything else here serves: what does a request come to, and what does its answer?
 
-Rules: recorded calls beside the usage that the provider itself reported. Which vocabulary counts is choice.py's
-affair, counting is the caller's.
+Bodies are read by bodies.py, laid out by the family's rules (openai.py, answers.py), and the count is as
+sure as recorded calls of that shape have shown (confidence.py). Which vocabulary counts is choice.py's affair;
+counting the texts is the caller's.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from pipeline.tokens.answers import ending_of, lay_out_answer
+from pipeline.tokens.bodies import read_answer, read_prompt
 from pipeline.tokens.choice import Choice
-from pipeline.tokens.frames import ESTIMATED, EXACT, Frame, Part
+from pipeline.tokens.frames import EXACT, Frame, Sheet
+from pipeline.tokens.openai import lay_out, layout_of
+from pipeline.tokens.prompts import CALL, Prompt
 
 
-def frame_prompt(choice: Choice, endpoint: str | None, request: Any) -> Frame | None:
-    """Return what a request comes to, or None where it holds nothing to count."""
-    if not isinstance(request, dict):
+def frame_prompt(
+    choice: Choice, endpoint: str | None, request: Any, response: Any = None, at: int | None = None
+) -> Frame | None:
+    """Return what a request comes to, or None where it holds nothing to count.
+
+    Args:
+        choice: how the model's text is counted.
+        endpoint: which API the call went to; None: told by the body's fields.
+        request: the provider's body, a list of messages, or a text.
+        response: the answer, where there is one: a few prompts are billed by the shape of their answer.
+        at: when the call was made (microseconds since 1970 UTC), for rules that held for a while.
+    """
+    prompt = read_prompt(endpoint, request)
+    sheet = Sheet(choice.factor)
+    if prompt.texts or prompt.tokens:
+        for text in prompt.texts:
+            sheet.text(text)
+        sheet.tokens(prompt.tokens)
+    elif prompt.messages:
+        api = api_of(endpoint, request)
+        layout = layout_of(choice.framing, api, at)
+        lay_out(prompt, layout, sheet)
+        if layout.shared:
+            sheet.share = max(1, _calls(response))
+    if not sheet.parts and not sheet.constant:
         return None
-    messages = request.get("messages")
-    parts: list[Part] = []
-    constant = 3000
-    for message in messages if isinstance(messages, list) else []:
-        if not isinstance(message, dict):
-            continue
-        role, name, content = (message.get(key) for key in ("role", "name", "content"))
-        label = f"{role}:{name}" if isinstance(name, str) else str(role or "")
-        constant += 3000
-        parts += [Part(label), Part(content if isinstance(content, str) else "")]
-    if not parts:
-        return None
-    exact = choice.family in {"gpt-4o", "gpt-4"} and endpoint in {None, "chat"}
-    return Frame(
-        vocabulary=choice.vocabulary,
-        parts=tuple(part for part in parts if part.text),
-        constant=constant,
-        method=EXACT if exact else ESTIMATED,
-        error=0.01 if exact else 0.3,
-    )
+    return sheet.frame(choice.vocabulary, EXACT, 0.01)
 
 
-def frame_completion(choice: Choice, endpoint: str | None, response: Any, request: Any = None) -> Frame | None:  # noqa: ARG001
-    """Return what a response's visible output comes to, or None where it holds nothing to count."""
-    if isinstance(response, str):
-        text = response
-    elif isinstance(response, dict):
-        choices = response.get("choices")
-        first = choices[0] if isinstance(choices, list) and choices else response
-        first = first.get("message", first) if isinstance(first, dict) else {}
-        found = first.get("content", first.get("text")) if isinstance(first, dict) else None
-        text = found if isinstance(found, str) else ""
-    else:
-        text = ""
-    if not text:
-        return None
-    return Frame(vocabulary=choice.vocabulary, parts=(Part(text),), method=EXACT, error=0.01)
+def frame_completion(
+    choice: Choice, endpoint: str | None, response: Any, request: Any = None, at: int | None = None
+) -> Frame | None:
+    """Return what an answer's visible output comes to, or None where it holds nothing to count.
+
+    Args:
+        choice: how the model's text is counted.
+        endpoint: which API the call went to; None: told by the body's fields.
+        response: the provider's body, or the output text.
+        request: what was asked, for the tools and the form that it names.
+        at: when the call was made (microseconds since 1970 UTC), for rules that held for a while.
+    """
+    answer = read_answer(response)
+    prompt = read_prompt(endpoint, request) if request is not None else Prompt()
+    sheet = Sheet(choice.factor)
+    api = api_of(endpoint, request if request is not None else response)
+    ending = ending_of(choice.framing, api, choice.provider, at)
+    lay_out_answer(answer, prompt, ending, sheet)
+    return sheet.frame(choice.vocabulary, EXACT, 0.01) if sheet.parts else None
+
+
+def api_of(endpoint: str | None, body: Any) -> str:
+    """Return which of OpenAI's two layouts a body has."""
+    if endpoint in {"chat", "responses"}:
+        return endpoint
+    responses = isinstance(body, dict) and "messages" not in body and ("input" in body or "output" in body)
+    return "responses" if responses else "chat"
+
+
+def _calls(response: Any) -> int:
+    alternatives = read_answer(response).alternatives
+    return max((sum(block.kind == CALL for block in blocks) for blocks in alternatives), default=0)
