@@ -15,14 +15,6 @@ MAX_DEPTH = 60  # JSON nested deeper than this is cut off; schemas in the wild s
 
 TEXT, IMAGE, AUDIO, DOCUMENT = "text", "image", "audio", "document"
 CALL, RESULT, THOUGHT = "call", "result", "thought"
-    "text",
-    "image",
-    "audio",
-    "document",
-    "call",
-    "result",
-    "thought",
-]
 
 
 class Media(msgspec.Struct, frozen=True):
