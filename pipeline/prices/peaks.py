@@ -1,0 +1,102 @@
+"""Off-peak hours: when a provider's second price list is open.
+
+Knows how a cost map writes windows down: ``hours_utc`` "HH:MM-HH:MM" (start inclusive, end exclusive, over midnight if
+the end is smaller, all day if they are equal), ``weekdays`` 1-7 from Monday or by name, read in ``weekday_timezone``
+(UTC by default). What the hours cost is left to ``tariffs.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 24 * 60
+_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_QUARTER = 15  # minutes; every zone's offset is a multiple of it
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hours:
+    """The windows of one price list.
+
+    Attributes:
+        windows: (weekdays from Monday = 1, spans of minutes of the UTC day) pairs.
+        zone: IANA name of the time zone in which a weekday is read.
+    """
+
+    windows: tuple[tuple[frozenset[int], tuple[tuple[int, int], ...]], ...]
+    zone: str = "UTC"
+
+    def open_at(self, moment: int) -> bool:
+        """Say whether a moment (microseconds since 1970 UTC) is in one of the windows."""
+        when = _EPOCH + timedelta(microseconds=moment)
+        minute = when.hour * 60 + when.minute
+        weekday = when.astimezone(_zone(self.zone)).isoweekday()
+        return any(weekday in days and any(_in(span, minute) for span in spans) for days, spans in self.windows)
+
+    @property
+    def step(self) -> int:
+        """Minutes between moments at which a window can open or close."""
+        edges = [edge for _, spans in self.windows for span in spans for edge in span]
+        return math.gcd(_DAY if self.zone == "UTC" else _QUARTER, *edges)
+
+
+def read_hours(fields: Mapping[str, Any]) -> Hours:
+    """Return the windows of an ``off_peak_pricing`` field; one that cannot be read is never open."""
+    windows = [
+        (_weekdays(window.get("weekdays")), tuple(filter(None, map(_span, _listed(window.get("hours_utc"))))))
+        for window in fields.get("windows") or [fields]
+        if isinstance(window, Mapping)
+    ]
+    return Hours(tuple(windows), str(fields.get("weekday_timezone") or "UTC"))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _weekdays(value: Any) -> frozenset[int]:
+    if value is None:
+        return frozenset(range(1, 8))
+    return frozenset(filter(None, map(_weekday, _listed(value))))
+
+
+def _weekday(value: Any) -> int | None:
+    if isinstance(value, str):
+        found = [n for n, name in enumerate(_NAMES, 1) if len(value) >= len("mon") and name.startswith(value.lower())]
+        return found[0] if found else None
+    return int(value) if isinstance(value, int) else None
+
+
+def _span(value: Any) -> tuple[int, int] | None:
+    try:
+        start, end = (int(part[:2]) * 60 + int(part[3:]) for part in str(value).replace(" ", "").split("-"))
+    except ValueError:
+        return None
+    return start % _DAY, end % _DAY
+
+
+def _in(span: tuple[int, int], minute: int) -> bool:
+    start, end = span
+    if start == end:
+        return True
+    return start <= minute < end if start < end else minute >= start or minute < end
+
+
+@functools.lru_cache(maxsize=64)
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def steps_of(hours: Iterable[Hours]) -> int:
+    """Return the minutes between moments at which any of several price lists can open or close."""
+    return math.gcd(_DAY, *(each.step for each in hours))
