@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import pytest
 
 from tests.command import SAMPLES, Finished, assert_conserved, read_records, report, write_lines
 
-LINES = read_records(sorted(SAMPLES.rglob("*.jsonl")))
+# Without the line that is nested too deeply: copying it is beyond this file's own recursion.
+LINES = [line for line in read_records(sorted(SAMPLES.rglob("*.jsonl"))) if line.count(b"[") < 500]
 GOOD = [line for line in LINES if line.startswith((b'{"id"', b'{"timestamp"'))]
 STRANGE: list[Any] = [
     None, True, False, 0, -1, 1, 1.5, -0.0, 1e308, 10**12, 10**12 + 1, 2**63, 2**64, 10**40, -(10**40),
@@ -52,7 +54,7 @@ def _retype(line: bytes, chance: random.Random) -> bytes:
         places = _places(record)
         if places:
             holder, key = chance.choice(places)
-            holder[key] = chance.choice(STRANGE)
+            holder[key] = copy.deepcopy(chance.choice(STRANGE))
     return json.dumps(record).encode()
 
 
@@ -104,12 +106,12 @@ DAMAGES: list[Callable[[bytes, random.Random], bytes]] = [
 def _damaged(count: int, seed: int) -> list[bytes]:
     chance = random.Random(seed)
     copies = (chance.choice(DAMAGES)(chance.choice(LINES), chance) for _ in range(count))
-    return [copy for copy in copies if copy.strip()]
+    return [line for line in copies if line.strip()]
 
 
 def _record_count(copies: list[bytes]) -> int:
     """Damage may put a line end into a copy, which makes it two records."""
-    return sum(1 for copy in copies for line in copy.split(b"\n") if line.strip())
+    return sum(1 for damaged in copies for line in damaged.split(b"\n") if line.strip())
 
 
 def test_damaged_lines_end_no_run_and_escape_no_count(tmp_path: Path, out: Path, long_run: bool) -> None:
