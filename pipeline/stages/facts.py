@@ -173,4 +173,4 @@ def _series(column: Column, values: Sequence[Any] | None, height: int) -> pl.Ser
 def rejects_of(rejects: Sequence[Reject]) -> pl.DataFrame:
     """Lay out rejects as a table with the columns of REJECT_COLUMNS."""
     rows = {name: [getattr(reject, name) for reject in rejects] for name in REJECT_SCHEMA}
-    return pl.DataFrame(rows, schema=REJECT_SCHEMA).sort(REJECT_SCHEMA, nulls_last=True)
+    return pl.DataFrame(rows, schema=REJECT_SCHEMA).sort(list(REJECT_SCHEMA), nulls_last=True)
