@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from pipeline.logs.paths import Path, Places, compile_table, parse_path
-from pipeline.logs.signatures import Signature, sign
+from pipeline.logs.signatures import Recogniser, Signature, sign
 
 Units = dict[str, Decimal]
 
@@ -43,6 +43,7 @@ _COSTS = {
     "logged_cost": ("usage.cost.total_cost", "usage.cost"),  # Perplexity; OpenRouter
     "logged_ticks": ("usage.cost_in_usd_ticks",),
 }
+BODY_COST_KEYS = ("cost", "total_cost")
 _OPENAI = _COSTS | {
     "provider_response_id": ("id",),
     "model": ("model",),
@@ -191,7 +192,7 @@ APIS = (
         endpoint="bedrock_invoke",
         signatures=(sign(some="amazon-bedrock-invocationMetrics inputTextTokenCount generation_token_count"),),
         facts={"provider_response_id": ("id",), "model": ("model",)},
-        usage=("usage", "amazon-bedrock-invocationMetrics", "", "meta"),
+        usage=("amazon-bedrock-invocationMetrics", "usage", "", "meta"),
         asked=True,
     ),
 )
@@ -204,9 +205,15 @@ ALIASES = {
     "agenerate_content": "gemini", "converse": "bedrock_converse", "invoke": "bedrock_invoke",
 }  # fmt: skip
 FACTS: dict[str, Places] = {api.endpoint: compile_table(api.facts) for api in APIS}
-USAGE_PATHS: dict[str, tuple[Path, ...]] = {
+USAGE_PATHS: dict[str | None, tuple[Path, ...]] = {
     api.endpoint: tuple(parse_path(path) for path in api.usage) for api in APIS
 }
+
+
+# Where usage stands in a body of no API that is known, or of another than its record says.
+ANY_USAGE: tuple[Path, ...] = (
+    ("usage",), ("usageMetadata",), ("usage_metadata",), ("meta",), ("amazon-bedrock-invocationMetrics",),
+)  # fmt: skip
 
 
 def endpoint_named(name: str | None) -> str | None:
@@ -242,4 +249,7 @@ def api_of(body: Any) -> Api | None:
     """Return the API whose response a body is; None where it is none that is known."""
     if type(body) is not dict:
         return None
-    return next((api for api in APIS if any(signature.matches(body) for signature in api.signatures)), None)
+    return _RECOGNISER.find(body)
+
+
+_RECOGNISER = Recogniser((api, api.signatures) for api in APIS)

@@ -1,5 +1,6 @@
-"""Compressed bytes to plain ones, told by magic bytes: gzip with any number of members, zstandard with any number of
-frames. Streams with bounded memory; a file that ends too early gives all that could be read before it says so.
+"""Compressed bytes to plain ones, told by magic bytes: gzip of several members, zstandard of several frames.
+
+Streams with bounded memory; a file that ends too early gives all that could be read before it says so.
 """
 
 from __future__ import annotations

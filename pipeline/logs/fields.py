@@ -8,14 +8,14 @@ providers' bodies hold, in bodies.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, tzinfo
 from decimal import Context, Decimal
 from typing import Any
 
 import msgspec
 
-from pipeline.logs.bodies import ENDPOINTS, FACTS, USAGE_PATHS, Api, api_of, endpoint_named
+from pipeline.logs.bodies import ANY_USAGE, BODY_COST_KEYS, ENDPOINTS, FACTS, USAGE_PATHS, Api, api_of, endpoint_named
 from pipeline.logs.decode import Refusal, decode_text, digest
 from pipeline.logs.paths import Path, compile_table, follow, parse_path, read_places
 from pipeline.logs.signatures import Signature
@@ -36,6 +36,7 @@ TICKS_COLUMN = "logged_ticks"  # xAI's unit of cost
 USD_PER_TICK = Decimal("1e-10")
 _EXACT = Context(prec=60)  # the default of 28 digits would round a long amount
 STATUS_COLUMNS = ("status", "error", "http_status", "cache_hit", "endpoint", "tags")
+_TEXTS = frozenset(TEXT_COLUMNS)
 COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, COST_COLUMN, TICKS_COLUMN))
 FAILURES = frozenset(["failure", "failed", "fail", "error", "errored", "expired", "cancelled", "canceled"])
 CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t"))
@@ -113,7 +114,8 @@ class FieldReader:
         self.request = tuple(parse_path(path) for path in dialect.request)
         self.response = tuple(parse_path(path) for path in dialect.response)
         self.endpoint = tuple(parse_path(path) for path in dialect.fields.get("endpoint", ()))
-        self.cost_keys = tuple(parse_path(path)[-1] for path in dialect.fields.get(COST_COLUMN, ()) if path)
+        costs = [parse_path(path)[-1] for path in dialect.fields.get(COST_COLUMN, ()) if path]
+        self.cost_keys = (*costs, *BODY_COST_KEYS)
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         """Tell whether a record is in this dialect."""
@@ -132,8 +134,7 @@ class FieldReader:
         if self.dialect.refusal:
             raise Refusal(*self.dialect.refusal)
         entry = self._open(record)
-        call = Call(source_format=self.dialect.name, family=self.dialect.family)
-        self._fill(call, entry, data)
+        call = self._call_of(entry, data)
         self._read_counts(call, entry)
         if self.dialect.settle:
             self.dialect.settle(call, entry)
@@ -157,35 +158,38 @@ class FieldReader:
         values["endpoint"] = named or (api.endpoint if api else None)
         return Entry(record, values, request, response, api, request)
 
-    def _fill(self, call: Call, entry: Entry, data: bytes) -> None:
+    def _call_of(self, entry: Entry, data: bytes) -> Call:
         values = entry.values
-        for name in TEXT_COLUMNS:
-            if name in values:
-                text = read_text(values[name])
+        columns: dict[str, Any] = {}
+        for name, value in values.items():
+            if name in _TEXTS:
+                text = value if type(value) is str else read_text(value)
                 if text is not None:
-                    setattr(call, name, text)
-        for name in TIME_COLUMNS:
-            if name in values:
-                moment = read_time(values[name], self.dialect.zone)
-                setattr(call, name, moment)
-                if moment is None and name == "started_at":
-                    call.flags.append("bad_time")
-        call.endpoint = values["endpoint"]
-        call.tags = read_tags(values.get("tags"))
-        call.status = _status(values)
-        call.request, call.response = entry.request, entry.response
-        call.logged_cost = self._read_cost(values, data)
+                    columns[name] = text
+            elif name in TIME_COLUMNS:
+                columns[name] = read_time(value, self.dialect.zone)
+        call = Call(
+            source_format=self.dialect.name,
+            family=self.dialect.family,
+            endpoint=values["endpoint"],
+            status=_status(values),
+            tags=read_tags(values["tags"]) if "tags" in values else None,
+            logged_cost=self._read_cost(values, data),
+            request=entry.request,
+            response=entry.response,
+            **columns,
+        )
+        if call.started_at is None and "started_at" in values:
+            call.flags.append("bad_time")
+        return call
 
     def _read_cost(self, values: Mapping[str, Any], data: bytes) -> Decimal | None:
-        stated = values.get(COST_COLUMN)
-        if stated is None:
-            ticks = read_cost(values.get(TICKS_COLUMN))
-            return None if ticks is None else _EXACT.multiply(ticks, USD_PER_TICK)
-        exact = None
-        for key in self.cost_keys if isinstance(stated, float) else ():
-            exact = exact or read_cost(stated, data, key)
-        cost = exact or read_cost(stated)
-        return cost if cost is None or self.dialect.cost_scale == 1 else _EXACT.multiply(cost, self.dialect.cost_scale)
+        if COST_COLUMN in values:
+            cost = read_cost(values[COST_COLUMN], data, self.cost_keys)
+            scale = self.dialect.cost_scale
+            return cost if cost is None or scale == 1 else _EXACT.multiply(cost, scale)
+        ticks = read_cost(values[TICKS_COLUMN]) if TICKS_COLUMN in values else None
+        return None if ticks is None else _EXACT.multiply(ticks, USD_PER_TICK)
 
     def _read_counts(self, call: Call, entry: Entry) -> None:
         reading = self._reading(call, entry)
@@ -206,7 +210,7 @@ class FieldReader:
             if reading.usage is not None and not self._is_blank(call, reading.usage):
                 return reading
         counts: dict[str, int] = {}
-        for name, value in read_places(entry.record, self.counts).items():
+        for name, value in read_places(entry.record, self.counts).items() if self.dialect.counts else ():
             number = read_count(value, name)
             if number is not None:
                 counts[name] = number
@@ -215,24 +219,17 @@ class FieldReader:
         usage, flags = settle_counts(counts, prompt=self.dialect.prompt, model=model)
         return Reading() if self._is_blank(call, usage) else Reading(usage=usage, flags=flags)
 
-    def _usage_bodies(self, entry: Entry) -> list[Any]:
-        bodies = []
+    def _usage_bodies(self, entry: Entry) -> Iterator[Any]:
         for path in self.usage:
             if path == ("@", ""):
-                own = USAGE_PATHS[entry.api.endpoint] if entry.api else ()
-                bodies.extend(follow(entry.response, place) for place in (*own, *_ANY_USAGE))
+                for endpoint in (entry.values["endpoint"], entry.api.endpoint if entry.api else None, None):
+                    for place in USAGE_PATHS.get(endpoint, ANY_USAGE):
+                        yield follow(entry.response, place)
             else:
-                bodies.append(follow(entry.record, path))
-        return bodies
+                yield follow(entry.record, path)
 
     def _is_blank(self, call: Call, usage: Usage) -> bool:
         return self.dialect.zero_is_missing and call.status != "cache_hit" and is_zero(usage)
-
-
-# Where usage stands in a body of no API that is known, or of another than its record says.
-_ANY_USAGE: tuple[Path, ...] = tuple(
-    parse_path(path) for path in ("usage", "usageMetadata", "usage_metadata", "meta", "amazon-bedrock-invocationMetrics")
-)
 
 
 def _first(record: Mapping[str, Any], paths: tuple[Path, ...]) -> Any:

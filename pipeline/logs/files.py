@@ -158,7 +158,7 @@ def _expand(argument: str) -> list[Path]:
     if path.is_fifo() or path.is_char_device():
         with path.open("rb") as stream:
             return [_spool(stream)]
-    matches = [path] if path.exists() else [Path(match) for match in sorted(glob(argument, recursive=True))]
+    matches = [path] if path.exists() else [Path(match) for match in sorted(glob(argument, recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not matches or (path.is_dir() and not _files_of(path)):
         raise LogError(f"no file matches {argument}", hint="Give files, folders, globs or - for stdin")
     return matches

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from pipeline.logs.streams import ANTHROPIC_EVENTS, JOINERS, Chunk, Joiner, kind_of
 
 MAX_OPEN = 10_000  # streams held at a time; the one that rested longest is closed first
-_ENDS = frozenset(["message_stop", "response.completed", "response.incomplete", "response.failed", "response.cancelled"])
+_ENDS = frozenset(
+    ("message_stop", "response.completed", "response.incomplete", "response.failed", "response.cancelled")
+)
 _STARTS = frozenset(("message_start", "response.created"))
 
 

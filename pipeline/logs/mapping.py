@@ -130,7 +130,8 @@ def _paths_of(section: Any, place: str) -> dict[str, tuple[str, ...]]:
 
 def _refuse_unknown(unknown: set[str], known: frozenset[str], place: str) -> None:
     if unknown:
-        raise ConfigError(f"{place}: unknown {', '.join(sorted(unknown))}", hint=f"Known are {', '.join(sorted(known))}")
+        names, hint = ", ".join(sorted(unknown)), f"Known are {', '.join(sorted(known))}"
+        raise ConfigError(f"{place}: unknown {names}", hint=hint)
 
 
 def _one_of(table: dict[str, Any], key: str, choices: dict[str, Any], path: str) -> Any:
@@ -144,4 +145,5 @@ def _zone(name: str, path: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(f"{path}: no time zone is called {name!r}", hint='Use an IANA name like "Europe/Berlin"') from None
+        hint = 'Use an IANA name like "Europe/Berlin"'
+        raise ConfigError(f"{path}: no time zone is called {name!r}", hint=hint) from None

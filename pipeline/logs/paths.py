@@ -1,8 +1,9 @@
-"""Where a field stands in a record: dotted paths as data, and how to follow them.
+r"""Where a field stands in a record: dotted paths as data, and how to follow them.
 
-A path is text: keys joined by ".", a list position as a number, a dot inside a key written "\\.", and "" for the record
+A path is text: keys joined by ".", a list position as a number, a dot inside a key written "\.", and "" for the record
 itself. A table maps a column to several paths, and the first that holds something wins. Tables are data, so that a
-reader of whole columns can turn the same ones into expressions.
+reader of whole columns can turn the same ones into expressions. A path that starts with "@" goes on in the facts of the
+response body (bodies.py), wherever that body stands: "@model" is the model that the provider's own body names.
 """
 
 from __future__ import annotations
@@ -14,27 +15,27 @@ from typing import Any
 import msgspec
 
 Path = tuple[str, ...]
+FACTS = "@"
 _DOT = re.compile(r"(?<!\\)\.")
-_FACTS = ("@",)
-_EMPTY: dict[str, Any] = {}
+_NO_FACTS: Mapping[str, Any] = {}
 
 
-class Places(msgspec.Struct, frozen=True):
-    """A table, compiled: each parent object is looked up once a record, then the keys in it.
+class Places(msgspec.Struct):
+    """A table as a tree of keys, so that a part that a record lacks costs one look-up, however many paths lead there.
 
     Attributes:
-        parents: paths of the objects that hold the fields; ("@",) is the facts of the body.
-        columns: (column, ((index of the parent, key), ...)).
+        fields: key -> (column, rank among the paths of the column) of each field that stands here.
+        parts: key -> what stands below it.
     """
 
-    parents: tuple[Path, ...]
-    columns: tuple[tuple[str, tuple[tuple[int, str], ...]], ...]
+    fields: dict[str, list[tuple[str, int]]] = msgspec.field(default_factory=dict)
+    parts: dict[str, Places] = msgspec.field(default_factory=dict)
 
 
 def parse_path(text: str) -> Path:
     """Take a dotted path apart."""
-    if text.startswith("@"):
-        return ("@", text[1:])
+    if text.startswith(FACTS):
+        return (FACTS, text[1:])
     return tuple(part.replace("\\.", ".") for part in _DOT.split(text)) if text else ()
 
 
@@ -51,16 +52,19 @@ def follow(record: Any, path: Path) -> Any:
 
 
 def compile_table(table: Mapping[str, tuple[str, ...]]) -> Places:
-    """Group the paths of a table by the object that holds the field."""
-    parents: dict[Path, int] = {}
-    columns = []
+    """Turn a table into a tree."""
+    root = Places()
     for column, paths in table.items():
-        parsed = [parse_path(text) for text in paths]
-        columns.append((column, tuple((parents.setdefault(path[:-1], len(parents)), path[-1]) for path in parsed)))
-    return Places(tuple(parents), tuple(columns))
+        for rank, text in enumerate(paths):
+            *parents, key = parse_path(text)
+            place = root
+            for parent in parents:
+                place = place.parts.setdefault(parent, Places())
+            place.fields.setdefault(key, []).append((column, rank))
+    return root
 
 
-def read_places(record: Any, places: Places, facts: Mapping[str, Any] = _EMPTY) -> dict[str, Any]:
+def read_places(record: Any, places: Places, facts: Mapping[str, Any] = _NO_FACTS) -> dict[str, Any]:
     """Return the first value that is something of each column; null and "" are nothing, and left out.
 
     Args:
@@ -68,13 +72,32 @@ def read_places(record: Any, places: Places, facts: Mapping[str, Any] = _EMPTY) 
         places: the table.
         facts: of the response body, for paths that start with "@".
     """
-    parents = [facts if path == _FACTS else follow(record, path) for path in places.parents]
-    found = [parent if type(parent) is dict else _EMPTY for parent in parents]
     values: dict[str, Any] = {}
-    for column, spots in places.columns:
-        for index, key in spots:
-            value = found[index].get(key)
-            if value is not None and value != "":
-                values[column] = value
-                break
+    ranks: dict[str, int] = {}
+    if type(record) is dict:
+        _collect(record, places, values, ranks)
+    if facts and FACTS in places.parts:
+        _collect(facts, places.parts[FACTS], values, ranks)
     return values
+
+
+def _collect(record: Mapping[str, Any], places: Places, values: dict[str, Any], ranks: dict[str, int]) -> None:
+    for key, columns in places.fields.items():
+        if key in record:
+            value = record[key]
+            if value is None or value == "":
+                continue
+            for column, rank in columns:
+                if column not in ranks or rank < ranks[column]:
+                    values[column] = value
+                    ranks[column] = rank
+    for key, part in places.parts.items():
+        if key in record:
+            below = record[key]
+            if type(below) is list:
+                below = {str(position): item for position, item in enumerate(below[:_MAX_POSITIONS])}
+            if type(below) is dict and below:
+                _collect(below, part, values, ranks)
+
+
+_MAX_POSITIONS = 10  # of a list that a path may name

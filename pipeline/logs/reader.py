@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pipeline.logs import fields
 from pipeline.logs.containers import Raw, split_values
 from pipeline.logs.decode import Refusal, decode
-from pipeline.logs.dialects import field_reader, field_readers
+from pipeline.logs.dialects import field_reader, recogniser
 from pipeline.logs.fields import FieldReader
 from pipeline.logs.gather import Gatherer, Joined, is_chunk
 from pipeline.logs.mapping import load_mapping
@@ -41,6 +41,7 @@ class RecordReader:
     def __init__(self, options: ReadOptions) -> None:
         self._forced = field_reader(options.dialect) if options.dialect else None
         self._mapping = load_mapping(options.mapping) if options.mapping else None
+        self._recogniser = recogniser()
         self._gatherer = Gatherer()
 
     def read(self, raw: Raw | Reject) -> list[Outcome]:
@@ -100,10 +101,10 @@ class RecordReader:
             return self._mapping
         if self._forced:
             return self._forced
-        for reader in field_readers():
-            if reader.recognises(record):
-                return reader
-        raise Refusal("unknown_dialect", "no dialect has these keys")
+        reader = self._recogniser.find(record)
+        if reader is None:
+            raise Refusal("unknown_dialect", "no dialect has these keys")
+        return reader
 
 
 def read_all(raws: Iterable[Raw | Reject], options: ReadOptions) -> list[Outcome]:

@@ -61,12 +61,15 @@ class Compiled(msgspec.Struct, frozen=True):
     """A shape with its paths taken apart."""
 
     shape: Shape
+    marks: frozenset[str]
     counts: Places
     units: Places
 
 
 _DETAILS = ("prompt_tokens_details", "prompt_token_details", "input_tokens_details", "input_token_details")
-_OUT_DETAILS = ("completion_tokens_details", "completion_token_details", "output_tokens_details", "output_token_details")
+_OUT_DETAILS = (
+    "completion_tokens_details", "completion_token_details", "output_tokens_details", "output_token_details",
+)  # fmt: skip
 
 
 def _under(parents: tuple[str, ...], *names: str) -> tuple[str, ...]:
@@ -140,6 +143,8 @@ def _by_modality(path: str, prefix: str, suffix: str, value: str = "tokenCount")
     return Labelled(path, "modality", value, names | numbers)
 
 
+_BY_TTL = {"5m": "cache_write_5m_tokens", "1h": "cache_write_1h_tokens"}
+
 # Most specific first: the first shape one of whose marks is a key of the usage object reads it.
 SHAPES = (
     Shape(
@@ -161,7 +166,7 @@ SHAPES = (
             "prompt_tokens": ("billed_units.input_tokens", "tokens.input_tokens"),
             "completion_tokens": ("billed_units.output_tokens", "tokens.output_tokens"),
         },
-        units={"search_units": ("billed_units.search_units",)},
+        units={"input_queries": ("billed_units.search_units",)},
     ),
     Shape(
         name="anthropic",
@@ -230,9 +235,7 @@ SHAPES = (
             "total_tokens": ("totalTokens",),
         },
         prompt="exclusive",
-        lists=(
-            Labelled("cacheDetails", "ttl", "inputTokens", {"5m": "cache_write_5m_tokens", "1h": "cache_write_1h_tokens"}),
-        ),
+        lists=(Labelled("cacheDetails", "ttl", "inputTokens", _BY_TTL),),
     ),
     Shape(
         name="bedrock_invoke",
@@ -275,10 +278,18 @@ SHAPES = (
         counts={"prompt_tokens": ("prompt_eval_count",), "completion_tokens": ("eval_count",)},
     ),
     Shape(
+        name="transcription",
+        marks=("seconds", "prompt_audio_seconds"),
+        counts={},
+        units={"input_seconds": ("seconds", "prompt_audio_seconds")},
+    ),
+    Shape(
         name="total_only",
         marks=("total_tokens",),
         counts={"total_tokens": ("total_tokens",)},
     ),
 )
 
-COMPILED = tuple(Compiled(shape, compile_table(shape.counts), compile_table(shape.units)) for shape in SHAPES)
+COMPILED = tuple(
+    Compiled(shape, frozenset(shape.marks), compile_table(shape.counts), compile_table(shape.units)) for shape in SHAPES
+)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from pipeline.logs.paths import Path, follow, parse_path
+
+T = TypeVar("T")
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,13 +32,53 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     def matches(self, record: Mapping[str, Any]) -> bool:
         """Tell whether a record meets every condition."""
         present = record.keys()
-        return (
-            self.keys <= present
-            and (not self.some or not self.some.isdisjoint(present))
-            and self.none.isdisjoint(present)
-            and all(_text(follow(record, path)) in allowed for path, allowed in self.values)
-            and all(isinstance(follow(record, path), kinds) for path, kinds in self.kinds)
-        )
+        if not self.keys <= present or (self.some and self.some.isdisjoint(present)):
+            return False
+        if not self.none.isdisjoint(present):
+            return False
+        for path, allowed in self.values:
+            value = follow(record, path)
+            if type(value) is not str or value not in allowed:
+                return False
+        return all(isinstance(follow(record, path), kinds) for path, kinds in self.kinds)
+
+    def triggers(self) -> frozenset[str]:
+        """Return keys of which a record has at least one if it matches; empty: any record may match."""
+        first = [path[0] for path, _ in self.values + self.kinds if path]
+        return self.some or frozenset(sorted(self.keys)[:1]) or frozenset(first[:1])
+
+
+class Recogniser(Generic[T]):
+    """Find the first of many items whose signature a record meets, asking only those of which it has a key.
+
+    Args:
+        items: (item, its signatures), in the order in which they are to be asked.
+    """
+
+    def __init__(self, items: Iterable[tuple[T, Iterable[Signature]]]) -> None:
+        self._entries = [(signature, item) for item, signatures in items for signature in signatures]
+        self._always: list[int] = []
+        self._by_key: dict[str, list[int]] = {}
+        for number, (signature, _) in enumerate(self._entries):
+            triggers = signature.triggers()
+            if not triggers:
+                self._always.append(number)
+            for key in triggers:
+                self._by_key.setdefault(key, []).append(number)
+
+    def find(self, record: Mapping[str, Any]) -> T | None:
+        """Return the item that recognises a record; None where none does."""
+        by_key = self._by_key
+        asked = list(self._always)
+        for key in record:
+            if key in by_key:
+                asked += by_key[key]
+        asked.sort()
+        for number in asked:
+            signature, item = self._entries[number]
+            if signature.matches(record):
+                return item
+        return None
 
 
 KINDS: Mapping[str, tuple[type, ...]] = {"object": (dict,), "array": (list,), "text": (str,), "number": (int, float)}
@@ -69,7 +111,3 @@ def sign(
             for path, names in (kinds or {}).items()
         ),
     )
-
-
-def _text(value: Any) -> str | None:
-    return value if type(value) is str else None

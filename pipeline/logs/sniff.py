@@ -76,22 +76,24 @@ def sniff(sample: bytes) -> str:
         return "parquet"
     text = sample.removeprefix(BOM).lstrip()
     refused = next((kind.container for kind in REFUSED if kind.pattern.match(text)), None)
-    if refused:
-        return refused
-    lines = [line.strip() for line in text.split(b"\n")[: _SAMPLE_LINES + 1]]
-    if len(sample) >= SAMPLE and len(lines) > 1:
-        lines.pop()  # cut off by the sample's end
-    lines = [line for line in lines if line]
-    if not lines:
-        return "jsonl"
+    lines = _lines_of(text, cut=len(sample) >= SAMPLE)
+    if refused or not lines:
+        return refused or "jsonl"
     if text.startswith(b"["):
         return _sniff_array(lines)
     if text.startswith(b"{"):
         return "jsonl" if any(map(_is_object, lines)) else _sniff_object(text, lines)
     if _SSE.match(text):
         return "sse"
-    starts = sum(line[:1] in _JSON_STARTS for line in lines)
-    return "prose" if not starts and len(lines) >= _PROSE_LINES else "jsonl"
+    return "jsonl" if len(lines) < _PROSE_LINES or any(line[:1] in _JSON_STARTS for line in lines) else "prose"
+
+
+def _lines_of(text: bytes, *, cut: bool) -> list[bytes]:
+    """Return the first lines that hold something, without the one that the sample's end cuts off."""
+    lines = text.split(b"\n")
+    if cut and len(lines) > 1:
+        lines.pop()
+    return [line for line in map(bytes.strip, lines[:_SAMPLE_LINES]) if line]
 
 
 def _sniff_array(lines: Sequence[bytes]) -> str:

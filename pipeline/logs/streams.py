@@ -13,11 +13,16 @@ from pipeline.logs.decode import Refusal, decode, decode_text
 
 Chunk = dict[str, Any]
 ANTHROPIC_EVENTS = frozenset(
-    ["message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop", "ping"]
-)
+    (
+        "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
+        "message_stop", "ping",
+    )
+)  # fmt: skip
 _CONVERSE_EVENTS = frozenset(
-    ["messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata"]
+    ("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata")
 )
+_RESPONSE_KEYS = frozenset(("response", "sequence_number", "item_id", "item", "delta"))
+_MESSAGE_KEYS = frozenset(("message", "index", "usage"))
 _TEXT_KEYS = ("outputText", "generation", "completion", "text", "response")
 
 
@@ -66,10 +71,9 @@ def kind_of(chunk: Chunk) -> str | None:
     if chunk.get("object") == "chat.completion.chunk":
         return "chat"
     if type(event) is str:
-        if event.startswith("response.") and ("response" in chunk or "sequence_number" in chunk or "item_id" in chunk
-                                              or "delta" in chunk or "item" in chunk):  # fmt: skip
+        if event.startswith("response.") and not _RESPONSE_KEYS.isdisjoint(chunk):
             return "responses"
-        if event in ANTHROPIC_EVENTS and ("message" in chunk or "index" in chunk or "usage" in chunk or len(chunk) < 3):
+        if event in ANTHROPIC_EVENTS and (not _MESSAGE_KEYS.isdisjoint(chunk) or len(chunk) < 3):
             return "anthropic"
     return _nested_kind(chunk)
 
@@ -235,14 +239,14 @@ class Anthropic(Joiner):
         return body | {"usage": self.usage} if self.usage else body
 
 
-_BLOCK_TEXTS = (("text", "text"), ("thinking", "thinking"), ("partial_json", "partial_json"), ("signature", "signature"))
+_BLOCK_TEXTS = ("text", "thinking", "partial_json", "signature")
 
 
 def _add_block_delta(block: Chunk, delta: Chunk) -> None:
-    for source, target in _BLOCK_TEXTS:
-        if type(delta.get(source)) is str:
-            before = block.get(target)
-            block[target] = (before if type(before) is str else "") + delta[source]
+    for key in _BLOCK_TEXTS:
+        if type(delta.get(key)) is str:
+            before = block.get(key)
+            block[key] = (before if type(before) is str else "") + delta[key]
     if type(block.get("partial_json")) is str:
         block["input"] = decode_text(block["partial_json"])
 

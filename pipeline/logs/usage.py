@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from math import isinf, isnan
 from typing import Any
 
 import msgspec
@@ -22,10 +21,18 @@ from pipeline.tables import MAX_COUNT, USAGE_COUNTS, Usage
 
 INCONSISTENT = "inconsistent_usage"
 TOKEN_SIDES = ("prompt_tokens", "completion_tokens", "total_tokens")
-_WHOLE = re.compile(r"\+?(\d+)(?:\.0*)?")
-_INPUT_MODALITIES = ("text_input_tokens", "audio_input_tokens", "image_input_tokens", "video_input_tokens")
-_OUTPUT_MODALITIES = ("text_output_tokens", "audio_output_tokens", "image_output_tokens", "video_output_tokens")
-_CACHED_MODALITIES = ("cache_read_text_tokens", "cache_read_audio_tokens", "cache_read_image_tokens")
+_WHOLE = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
+_MAX_DIGITS = 18
+_CACHE_PARTS = (
+    "cache_read_input_tokens", "cache_creation_input_tokens", "cache_write_1h_tokens", "cache_write_5m_tokens",
+)  # fmt: skip
+# A count that stands inside another; cache reads and writes share the prompt and are fitted in together.
+_WHOLES = (
+    {f"{kind}_input_tokens": "prompt_tokens" for kind in ("text", "audio", "image", "video")}
+    | {f"{kind}_output_tokens": "completion_tokens" for kind in ("text", "audio", "image", "video")}
+    | {f"cache_read_{kind}_tokens": "cache_read_input_tokens" for kind in ("text", "audio", "image")}
+    | {"reasoning_tokens": "completion_tokens"}
+)
 Counts = dict[str, int]
 
 
@@ -60,14 +67,17 @@ def read_usage(body: Any, model: str = "") -> Reading:
     entries = body.get("iterations") if compiled.shape.name == "anthropic" else None
     if type(entries) is list and entries:
         return _read_iterations(entries, usage, flags)
-    return Reading(usage=usage if usage is not None and has_tokens(usage) else None, flags=flags)
+    return Reading(usage=usage if has_tokens(usage) or usage.billed_units else None, flags=flags)
 
 
 def shape_of(body: Any) -> Compiled | None:
     """Return the shape of a usage object; None where it is none."""
     if type(body) is not dict or not body:
         return None
-    return next((item for item in COMPILED if any(mark in body for mark in item.shape.marks)), None)
+    for item in COMPILED:
+        if not item.marks.isdisjoint(body):
+            return item
+    return None
 
 
 def has_tokens(usage: Usage) -> bool:
@@ -90,30 +100,33 @@ def read_count(value: Any, field: str) -> int | None:
     Raises:
         Refusal: ``bad_count`` or ``count_out_of_range``.
     """
-    if type(value) is int:
-        number = value
-    elif isinstance(value, float):
-        if isnan(value):
-            return None
-        if not isinf(value) and not value.is_integer():
-            raise Refusal("bad_count", f"{field} is not a whole number")
-        number = int(value) if not isinf(value) else MAX_COUNT + 1 if value > 0 else -1
-    elif isinstance(value, str):
-        if not value.strip():
-            return None
-        whole = _WHOLE.fullmatch(value.strip())
-        if not whole:
-            raise Refusal("bad_count", f"{field} is not a whole number")
-        number = int(whole[1][:20]) if len(whole[1]) <= 20 else MAX_COUNT + 1
-    elif isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
-        number = int(value) if abs(value) <= MAX_COUNT else MAX_COUNT + 1
-    else:
-        raise Refusal("bad_count", f"{field} is not a number")
-    if number < 0:
+    number: int | None = value if type(value) is int else _whole_number(value, field)
+    if number is not None and number < 0:
         raise Refusal("bad_count", f"{field} is negative")
-    if number > MAX_COUNT:
+    if number is not None and number > MAX_COUNT:
         raise Refusal("count_out_of_range", field)
     return number
+
+
+def _whole_number(value: Any, field: str) -> int | None:
+    """Return what is no int as one; MAX_COUNT + 1 stands for anything larger."""
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        whole = _WHOLE.fullmatch(text)
+        if not whole:
+            raise Refusal("bad_count", f"{field} is not a whole number")
+        return int(whole[1]) if len(whole[1]) <= _MAX_DIGITS else MAX_COUNT + 1
+    if isinstance(value, bool) or not isinstance(value, float | Decimal):
+        raise Refusal("bad_count", f"{field} is not a number")
+    if value != value:  # noqa: PLR0124 - NaN
+        return None
+    if not -MAX_COUNT <= value <= MAX_COUNT:
+        return MAX_COUNT + 1 if value > 0 else -1
+    if value != int(value):
+        raise Refusal("bad_count", f"{field} is not a whole number")
+    return int(value)
 
 
 def settle_counts(
@@ -138,11 +151,12 @@ def settle_counts(
     clamped = _clamp(counts)
     stated = before.get("total_tokens")
     wrong = stated is not None and stated != counts["total_tokens"]
-    return Usage(**counts), {INCONSISTENT} if clamped or wrong else set()
+    return _usage_of(counts), {INCONSISTENT} if clamped or wrong else set()
 
 
 def add_usages(usages: Iterable[Usage]) -> Usage:
     """Sum usages; a count that none of them states stays None."""
+    usages = list(usages)
     sums: Counts = {}
     units: dict[str, Decimal] = {}
     for usage in usages:
@@ -152,14 +166,23 @@ def add_usages(usages: Iterable[Usage]) -> Usage:
                 sums[name] = sums.get(name, 0) + value
         for unit, quantity in (usage.billed_units or {}).items():
             units[unit] = units.get(unit, Decimal(0)) + quantity
-    return Usage(**sums, billed_units=units or None)
+    total = _usage_of(sums)
+    total.billed_units = units or None
+    return total
+
+
+def _usage_of(counts: Counts) -> Usage:
+    usage = Usage()
+    for name, value in counts.items():
+        setattr(usage, name, value)
+    return usage
 
 
 def _read_shape(body: Mapping[str, Any], compiled: Compiled, model: str) -> tuple[Usage, set[str]]:
     shape = compiled.shape
     counts: Counts = {}
     for name, value in read_places(body, compiled.counts).items():
-        number = read_count(value, name)
+        number = value if type(value) is int and 0 <= value <= MAX_COUNT else read_count(value, name)
         if number is not None:
             counts[name] = number
     for labelled in shape.lists:
@@ -258,28 +281,28 @@ def _complete_identity(counts: Counts) -> None:
 def _clamp(counts: Counts) -> bool:
     """Cut parts down to their whole; tell whether any was larger."""
     wrong = False
-
-    def limit(name: str, room: int | None) -> int:
-        nonlocal wrong
-        value = counts.get(name)
-        if value is None:
-            return 0
-        if room is not None and value > room:
-            counts[name] = value = max(room, 0)
+    if "cache_read_input_tokens" in counts or "cache_creation_input_tokens" in counts:
+        wrong = _clamp_cache(counts)
+    for name in [name for name in counts if name in _WHOLES]:
+        whole = counts.get(_WHOLES[name])
+        if whole is not None and counts[name] > whole:
+            counts[name] = whole
             wrong = True
-        return value
-
-    prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    read = limit("cache_read_input_tokens", prompt)
-    written = limit("cache_creation_input_tokens", None if prompt is None else prompt - read)
-    if "cache_creation_input_tokens" in counts:
-        hour = limit("cache_write_1h_tokens", written)
-        limit("cache_write_5m_tokens", written - hour)
-    for name in _INPUT_MODALITIES:
-        limit(name, prompt)
-    for name in _CACHED_MODALITIES:
-        limit(name, read)
-    limit("reasoning_tokens", completion)
-    for name in _OUTPUT_MODALITIES:
-        limit(name, completion)
     return wrong
+
+
+def _clamp_cache(counts: Counts) -> bool:
+    """Make reads, then writes, then their one-hour and five-minute parts fit into what is left of the prompt."""
+    before = dict(counts)
+    prompt = counts.get("prompt_tokens")
+    read = counts.get("cache_read_input_tokens", 0)
+    written = counts.get("cache_creation_input_tokens", 0)
+    if prompt is not None:
+        read = min(read, prompt)
+        written = min(written, prompt - read)
+    hour = min(counts.get("cache_write_1h_tokens", 0), written)
+    minutes = min(counts.get("cache_write_5m_tokens", 0), written - hour)
+    for name, value in zip(_CACHE_PARTS, (read, written, hour, minutes), strict=True):
+        if name in counts:
+            counts[name] = value
+    return counts != before

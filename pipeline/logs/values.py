@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
@@ -43,13 +44,13 @@ def read_tags(value: Any) -> dict[str, str] | None:
     return {key: "|".join(sorted(found[key])) for key in sorted(found)} or None
 
 
-def read_cost(value: Any, data: bytes = b"", key: str = "") -> Decimal | None:
+def read_cost(value: Any, data: bytes = b"", keys: Iterable[str] = ()) -> Decimal | None:
     """Return an amount exactly as it is written; None for nothing.
 
     Args:
         value: as decoded; a float has lost digits beyond its seventeenth.
         data: the bytes it was decoded from, where the written number is looked up; b"": none.
-        key: the name of the field in these bytes.
+        keys: names that the field may have in these bytes.
 
     Raises:
         Refusal: ``bad_cost``.
@@ -61,7 +62,7 @@ def read_cost(value: Any, data: bytes = b"", key: str = "") -> Decimal | None:
     if isinstance(value, float):
         if value != value:  # noqa: PLR0124 - the NaN of a table's empty cell
             return None
-        value = _written(value, data, key)
+        value = _written(value, data, keys)
     try:
         cost = Decimal(value.strip() if type(value) is str else value)
     except (InvalidOperation, ValueError, TypeError):
@@ -72,9 +73,9 @@ def read_cost(value: Any, data: bytes = b"", key: str = "") -> Decimal | None:
     return cost if type(exponent) is int and exponent >= _MIN_EXPONENT else Decimal(0)
 
 
-def _written(value: float, data: bytes, key: str) -> str:
+def _written(value: float, data: bytes, keys: Iterable[str]) -> str:
     """Return the text of a number in the record's bytes, told from its namesakes by its value."""
-    if data and key:
+    for key in keys if data else ():
         for found in _amount_pattern(key).finditer(data):
             text = found[1].decode()
             if float(text) == value:

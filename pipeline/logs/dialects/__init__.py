@@ -11,6 +11,7 @@ from functools import cache
 
 from pipeline.errors import ConfigError
 from pipeline.logs.fields import Dialect, FieldReader
+from pipeline.logs.signatures import Recogniser
 
 _registered: dict[str, FieldReader] = {}
 
@@ -19,6 +20,7 @@ def register_dialect(dialect: Dialect) -> None:
     """Add a dialect, or replace the one of its name."""
     _registered[dialect.name] = FieldReader(dialect)
     field_readers.cache_clear()
+    recogniser.cache_clear()
 
 
 @cache
@@ -26,6 +28,12 @@ def field_readers() -> tuple[FieldReader, ...]:
     """Return the readers of all dialects in the order in which they are asked."""
     readers = {reader.dialect.name: reader for reader in _bundled()} | _registered
     return tuple(sorted(readers.values(), key=lambda reader: (reader.dialect.rank, reader.dialect.name)))
+
+
+@cache
+def recogniser() -> Recogniser[FieldReader]:
+    """Return what finds the dialect of a record."""
+    return Recogniser((reader, reader.dialect.signatures) for reader in field_readers())
 
 
 def field_reader(name: str) -> FieldReader:

@@ -39,8 +39,8 @@ DIALECTS = (
         ),
         json_columns=("request", "response", "tags", "metadata"),
         fields={
-            "own_id": ("id", "custom_id"),
-            "duplicate_id": ("id", "custom_id", "@provider_response_id"),
+            "own_id": ("id",),
+            "duplicate_id": ("id", "@provider_response_id"),
             "provider_response_id": ("@provider_response_id", "response.id"),
             "provider": ("provider",),
             "endpoint": ("endpoint",),

@@ -49,7 +49,8 @@ DIALECTS = (
         family="plain",
         rank=90,
         signatures=(
-            sign(some="messages prompt query question usage prompt_tokens completion_tokens input_tokens output_tokens"),
+            sign(some="messages prompt query question usage prompt_tokens completion_tokens"),
+            sign(some="input_tokens output_tokens", none="object"),
             sign("model", some="input response output completion text answer output_text response_text total_tokens"),
         ),
         json_columns=("messages", "response", "usage", "tags", "metadata", "tools"),

@@ -1,0 +1,103 @@
+"""Outputs of the providers' batch APIs: one answer a line, in any order, priced as a batch.
+
+A ``custom_id`` is the writer's own and comes again in the next batch, so that the key is the provider's: the id of the
+line or of the answer. A line that was never answered names no model and was not billed: context, not a call.
+"""
+
+from __future__ import annotations
+
+from pipeline.logs.decode import Refusal
+from pipeline.logs.fields import CONTEXT, Dialect, Entry
+from pipeline.logs.signatures import sign
+from pipeline.tables import Call
+
+
+def settle_batch(call: Call, entry: Entry) -> None:
+    """Price it as a batch; set a line without an answer aside."""
+    if not call.model and entry.api is None:
+        raise Refusal(CONTEXT)
+    call.service_tier = "batch"
+
+
+_ANSWERS = {
+    "provider_response_id": ("@provider_response_id",),
+    "model": ("@model",),
+    "inference_geo": ("@inference_geo",),
+    "user": ("user",),
+}
+
+DIALECTS = (
+    Dialect(
+        name="openai_batch",
+        family="openai_batch",
+        rank=30,
+        signatures=(
+            sign("custom_id response", none="request result"),
+            sign("custom_id error", none="request result body params"),
+        ),
+        fields=_ANSWERS
+        | {
+            "own_id": ("custom_id", "id"),
+            "duplicate_id": ("id", "@provider_response_id"),
+            "model_requested": ("@model",),
+            "started_at": ("@started_at",),
+            "error": ("error",),
+            "http_status": ("response.status_code",),
+        },
+        usage=("@",),
+        response=("response.body",),
+        settle=settle_batch,
+    ),
+    Dialect(
+        name="anthropic_batch",
+        family="anthropic_batch",
+        rank=30,
+        signatures=(sign("custom_id result", kinds={"result": "object"}),),
+        fields=_ANSWERS
+        | {
+            "own_id": ("custom_id",),
+            "duplicate_id": ("@provider_response_id",),
+            "model_requested": ("@model",),
+            "status": ("result.type",),
+            "error": ("result.error",),
+        },
+        usage=("@",),
+        response=("result.message",),
+        settle=settle_batch,
+    ),
+    Dialect(
+        name="vertex_batch",
+        family="vertex_batch",
+        rank=30,
+        signatures=(sign("request response processed_time"),),
+        json_columns=("request", "response"),
+        fields=_ANSWERS
+        | {
+            "duplicate_id": ("@provider_response_id",),
+            "model_requested": ("request.model",),
+            "started_at": ("processed_time",),
+            "error": ("status",),
+        },
+        usage=("@",),
+        request=("request",),
+        response=("response",),
+        settle=settle_batch,
+    ),
+    Dialect(
+        name="bedrock_batch",
+        family="bedrock_batch",
+        rank=30,
+        signatures=(sign("recordId", some="modelOutput modelInput"),),
+        fields=_ANSWERS
+        | {
+            "own_id": ("recordId",),
+            "duplicate_id": ("@provider_response_id",),
+            "model_requested": ("modelInput.model",),
+            "error": ("error",),
+        },
+        usage=("@",),
+        request=("modelInput",),
+        response=("modelOutput",),
+        settle=settle_batch,
+    ),
+)

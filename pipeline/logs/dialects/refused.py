@@ -1,0 +1,63 @@
+"""Records that are recognised and never become calls, each with the reason and what to give instead.
+
+Sums over many calls, requests without their answers, and diagnostic rows without tokens or text.
+"""
+
+from __future__ import annotations
+
+from pipeline.logs.fields import CONTEXT, Dialect
+from pipeline.logs.signatures import Signature, sign
+
+_FIRST = 10
+
+
+def _refused(name: str, reason: str, detail: str, *signatures: Signature) -> Dialect:
+    return Dialect(name=name, family=name, rank=_FIRST, signatures=signatures, refusal=(reason, detail))
+
+
+DIALECTS = (
+    _refused(
+        "litellm_spend_summary",
+        "aggregate",
+        "a day's sum: ask /spend/logs with summarize=false, or export the table",
+        sign("startTime spend users models", none="request_id"),
+    ),
+    _refused(
+        "litellm_daily_spend",
+        "aggregate",
+        "a day's sum: export LiteLLM_SpendLogs",
+        sign("spend api_requests successful_requests"),
+    ),
+    _refused(
+        "openai_usage",
+        "aggregate",
+        "a bucket of the usage or costs API: it is a bill, not a log",
+        sign(values={"object": "bucket page"}),
+    ),
+    _refused(
+        "anthropic_usage",
+        "aggregate",
+        "a bucket of the usage or cost report: it is a bill, not a log",
+        sign("starting_at ending_at results"),
+    ),
+    _refused(
+        "openrouter_activity", "aggregate", "a day's sum: export the activity CSV", sign("model_permaslug requests")
+    ),
+    _refused(
+        "openai_batch_object", "aggregate", "a batch as a whole: give its output file", sign(values={"object": "batch"})
+    ),
+    _refused(
+        "batch_input",
+        "no_usage_possible",
+        "the input of a batch: give its output file",
+        sign("custom_id method url body", none="response"),
+        sign("custom_id params", none="result"),
+    ),
+    _refused(
+        "azure_diagnostics",
+        "no_usage_possible",
+        "Azure's diagnostic log has neither tokens nor text: use API Management's LLM log",
+        sign("category operationName resourceId", values={"category": "RequestResponse Audit Trace"}),
+    ),
+    _refused("token_counts", CONTEXT, "", sign("input_tokens", values={"object": "response.input_tokens"})),
+)
