@@ -93,7 +93,7 @@ class Call(msgspec.Struct, kw_only=True):
     record_digest: bytes = b""  # blake2b-128 of the record's canonical bytes
     source_file: str = ""
     source_row: int = 0  # 1-based in its container
-    record: int = 0  # number of the record in its input; rows of one page share a source_row
+    record: int = 0  # number of the record in its piece; rows of one page share a source_row
     byte_offset: int | None = None  # in uncompressed bytes; None for Parquet
 
 
@@ -205,7 +205,8 @@ record_digest text blake2b-128 (hex) of the record's canonical bytes
 bucket int which reduce step settles it: a function of the key alone
 byte_offset int in uncompressed bytes; null for Parquet
 input int number of the input among the run's inputs
-record int number of the record in its input
+piece int number of the piece of input that was read in one go
+record int number of the record in its piece
 model_group text the router's name for a group of deployments
 endpoint text which API the call went to
 data_residency text OpenAI regional host

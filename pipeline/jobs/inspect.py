@@ -12,7 +12,6 @@ import polars as pl
 from pipeline.jobs.manifest import inputs_of
 from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
 from pipeline.settings import ReportOptions
-from pipeline.stages.facts import REJECT_SCHEMA
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,7 @@ def inspect_logs(
     """
     with working_folder(None) as folder:
         settled = settle_logs(options, folder, priced=False, progress=progress, planned=planned)
-        rejects = settled.table("rejects", REJECT_SCHEMA)["reason"].value_counts()
+        rejects = settled.rejects()["reason"].value_counts()
         return Inspection(
             inputs=inputs_of(settled),
             dialects=_sorted(settled.total("source_format")),

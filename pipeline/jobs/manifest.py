@@ -71,25 +71,28 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
 
 def inputs_of(settled: Settled) -> list[dict[str, Any]]:
     """Return the fate of every record, per input; the parts of each add up to its records."""
-    lines = {number: line for mapped in settled.mapped for number, line in mapped["inputs"].items()}
+    lines: dict[str, Counter[str]] = {}
+    for mapped in settled.mapped:
+        for number, tally in mapped["inputs"].items():
+            lines.setdefault(number, Counter()).update(tally)
     fates: dict[str, Counter[str]] = {"read": Counter(), "kept": Counter(), "calls": Counter()}
     for reduced in settled.reduced:
         for fate, counts in reduced.get("per_input", {}).items():
             fates[fate].update(counts)
     rows = []
-    for number, source in enumerate(settled.inputs):
-        line, key = lines[str(number)], str(number)
+    for key, source in ((str(number), source) for number, source in enumerate(settled.inputs)):
+        line = lines[key]
         rows.append(
             {
                 "path": source.name,
                 "bytes": source.bytes,
-                "sha256": line["sha256"],
-                "records": line.get("records", 0),
+                "sha256": settled.digests[key],
+                "records": line["records"],
                 "calls": fates["calls"][key],
                 "duplicates": fates["read"][key] - fates["kept"][key],
-                "rejects": line.get("rejects", 0),
-                "context": line.get("context", 0),
-                "fragments": line.get("fragments", 0),
+                "rejects": line["rejects"],
+                "context": line["context"],
+                "fragments": line["fragments"],
                 "filtered": fates["kept"][key] - fates["calls"][key],
             }
         )

@@ -13,11 +13,11 @@ from pipeline.errors import ConfigError
 from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
 from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
 from pipeline.settings import COST_SOURCES, FORMATS, GROUP_COLUMNS, ReportOptions
-from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA, REJECT_SCHEMA
+from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA
 from pipeline.stages.summary import GATHERED, merge_spend, sort_spend, sum_spend
 from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, publish_bytes
 
-CALL_ORDER = ("started_at", "call_id", "source_file", "record")
+CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ def report_spend(
     with working_folder(options.out) as folder:
         settled = settle_logs(options, folder, progress=progress, planned=planned)
         spend = sort_spend(_merged(settled, options), options.by)
-        rejects = settled.table("rejects", REJECT_SCHEMA).sort(list(REJECT_SCHEMA), nulls_last=True)
+        rejects = settled.rejects()
         manifest = manifest_of(options, settled, spend, clock)
         if options.out is not None:
             _publish(options, settled, spend, rejects, manifest)

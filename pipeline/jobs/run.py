@@ -7,8 +7,9 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import polars as pl
 
 from pipeline.logs.files import Input, find_inputs
 from pipeline.runners.local import run_tasks
-from pipeline.runners.shards import pack_inputs, worker_count
+from pipeline.runners.shards import pack_pieces, worker_count
 from pipeline.settings import ReportOptions
-from pipeline.stages.facts import BUCKETS
-from pipeline.stages.kernel import MapTask, ReduceTask, map_inputs, reduce_buckets
+from pipeline.stages.facts import BUCKETS, REJECT_SCHEMA
+from pipeline.stages.kernel import MapTask, ReduceTask, map_inputs, number_rows, reduce_buckets
+from pipeline.stages.pieces import Piece, cut_inputs, survey
 
 REDUCE_ROWS = 1_000_000  # facts settled at a time
 Progress = Callable[[int, int], None]
@@ -31,6 +33,8 @@ class Settled:
 
     Attributes:
         inputs: of the run, in order.
+        digests: number of an input -> sha256 of its bytes.
+        rows_before: (number of a piece, rows of its file before it) where its rejects do not know it.
         workers: processes that did the work.
         mapped: manifest lines of the map tasks.
         reduced: manifest lines of the reduce tasks.
@@ -38,6 +42,8 @@ class Settled:
     """
 
     inputs: Sequence[Input]
+    digests: dict[str, str]
+    rows_before: tuple[tuple[int, int], ...]
     workers: int
     mapped: list[dict[str, Any]]
     reduced: list[dict[str, Any]]
@@ -53,6 +59,11 @@ class Settled:
         for line in self.reduced:
             counts.update(line.get(name, {}))
         return counts
+
+    def rejects(self) -> pl.DataFrame:
+        """Return the rejects of all inputs, in order."""
+        table = number_rows(self.table("rejects", REJECT_SCHEMA | {"piece": pl.Int64()}), self.rows_before)
+        return table.select(REJECT_SCHEMA.keys()).sort(list(REJECT_SCHEMA), nulls_last=True)
 
     def table(self, kind: str, empty: dict[str, Any]) -> pl.DataFrame:
         """Read the files of a kind as one table; ``empty`` is its schema where there are none."""
@@ -101,18 +112,48 @@ def settle_logs(
     total = sum(source.bytes for source in inputs)
     planned(total)
     workers = worker_count(options.work.workers, total)
+    pieces = cut_inputs(inputs)
     tasks = [
-        MapTask(number=number, inputs=packed, folder=str(folder), options=options, counted=priced)
-        for number, packed in enumerate(pack_inputs(inputs, workers))
+        MapTask(number=number, pieces=packed, folder=str(folder), options=options, counted=priced)
+        for number, packed in enumerate(pack_pieces(pieces, workers))
     ]
-    mapped = run_tasks(map_inputs, tasks, workers=workers, tick=progress)
+    with ThreadPoolExecutor(1) as aside:  # the parent surveys what the workers read in pieces
+        surveys = aside.submit(_survey_cut, pieces)
+        mapped = run_tasks(map_inputs, tasks, workers=workers, tick=progress)
+        digests, rows_before = surveys.result()
     steps = _steps(sum(line["facts"] for line in mapped))
     reductions = [
-        ReduceTask(number=n, first=first, last=last, folder=str(folder), options=options, priced=priced)
+        ReduceTask(
+            number=n, first=first, last=last, folder=str(folder), options=options, rows_before=rows_before, priced=priced
+        )
         for n, (first, last) in enumerate(steps)
     ]
     reduced = run_tasks(reduce_buckets, reductions, workers=min(workers, len(steps)))
-    return Settled(inputs=inputs, workers=workers, mapped=mapped, reduced=reduced, folder=folder)
+    for line in mapped:
+        digests |= line["digests"]
+    return Settled(
+        inputs=inputs,
+        digests=digests,
+        rows_before=rows_before,
+        workers=workers,
+        mapped=mapped,
+        reduced=reduced,
+        folder=folder,
+    )
+
+
+def _survey_cut(pieces: Sequence[Piece]) -> tuple[dict[str, str], tuple[tuple[int, int], ...]]:
+    """Return what the inputs cut into pieces need: number of the input -> sha256; (piece, rows before it)."""
+    digests: dict[str, str] = {}
+    rows_before: list[tuple[int, int]] = []
+    cut = [piece for piece in pieces if not piece.whole]
+    for number, group in groupby(cut, key=lambda piece: piece.input):
+        parts = list(group)
+        unnumbered = [piece for piece in parts if piece.rows_before is None]
+        found = survey(parts[0].source.path, [piece.start for piece in unnumbered])
+        digests[str(number)] = found.sha256
+        rows_before += zip((piece.number for piece in unnumbered), found.rows_before, strict=True)
+    return digests, tuple(rows_before)
 
 
 def _steps(rows: int) -> list[tuple[int, int]]:

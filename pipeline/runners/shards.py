@@ -1,4 +1,4 @@
-"""What is one piece of work: inputs packed into tasks of a worthwhile size. Knows nothing of what is in them."""
+"""What is one piece of work: pieces packed into tasks of a worthwhile size. Knows nothing of what is in them."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ def worker_count(asked: int | None, total_bytes: int) -> int:
     return 1 if total_bytes < threshold else max(1, min(asked or cores, cores))
 
 
-def pack_inputs(inputs: Sequence[T], workers: int) -> list[tuple[tuple[int, T], ...]]:
-    """Pack numbered inputs, in order, into tasks of about equal size.
+def pack_pieces(pieces: Sequence[T], workers: int) -> list[tuple[T, ...]]:
+    """Pack pieces, in order, into tasks of about equal size.
 
     Args:
-        inputs: in the order of the run.
+        pieces: in the order of the run.
         workers: processes that will share the tasks.
 
     Returns:
-        Tasks of (number of the input, input); every input is in exactly one.
+        Tasks; every piece is in exactly one.
     """
-    total = sum(item.bytes for item in inputs)
+    total = sum(piece.bytes for piece in pieces)
     target = max(1, min(total // (workers * TASKS_PER_WORKER), MAX_TASK_BYTES)) if workers > 1 else MAX_TASK_BYTES
-    tasks: list[tuple[tuple[int, T], ...]] = []
-    held: list[tuple[int, T]] = []
+    tasks: list[tuple[T, ...]] = []
+    held: list[T] = []
     size = 0
-    for number, item in enumerate(inputs):
-        if held and size + item.bytes > target:
+    for piece in pieces:
+        if held and size + piece.bytes > target:
             tasks.append(tuple(held))
             held, size = [], 0
-        held.append((number, item))
-        size += item.bytes
+        held.append(piece)
+        size += piece.bytes
     return [*tasks, tuple(held)] if held else tasks

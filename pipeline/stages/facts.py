@@ -93,12 +93,13 @@ def key_of(call: Call) -> tuple[str, str]:
     return digest_of(b"bytes", family, call.record_digest), "none" if call.started_at is None else "bytes"
 
 
-def facts_of(calls: Sequence[Call], input_number: int) -> pl.DataFrame:
-    """Lay out calls of one input as facts.
+def facts_of(calls: Sequence[Call], input_number: int, piece: int = 0) -> pl.DataFrame:
+    """Lay out calls of one piece of input as facts.
 
     Args:
         calls: counted calls; their requests and responses are not looked at.
         input_number: number of the input among the run's inputs.
+        piece: number of the piece.
 
     Returns:
         One row per charge line, columns of FACT_COLUMNS; prices are null.
@@ -128,6 +129,7 @@ def facts_of(calls: Sequence[Call], input_number: int) -> pl.DataFrame:
     columns["lines"] = [max(1, len(call.iterations)) for call in owners]
     columns["line_model"] = [line.model or call.model for call, _, line in pairs]
     columns["input"] = [input_number] * len(pairs)
+    columns["piece"] = [piece] * len(pairs)
     return _frame(columns, len(pairs))
 
 
@@ -170,7 +172,7 @@ def _series(column: Column, values: Sequence[Any] | None, height: int) -> pl.Ser
     return pl.Series(column.name, values, dtype=kind)
 
 
-def rejects_of(rejects: Sequence[Reject]) -> pl.DataFrame:
-    """Lay out rejects as a table with the columns of REJECT_COLUMNS."""
+def rejects_of(rejects: Sequence[Reject], piece: int) -> pl.DataFrame:
+    """Lay out rejects as a table with the columns of REJECT_COLUMNS, and the number of their piece."""
     rows = {name: [getattr(reject, name) for reject in rejects] for name in REJECT_SCHEMA}
-    return pl.DataFrame(rows, schema=REJECT_SCHEMA).sort(list(REJECT_SCHEMA), nulls_last=True)
+    return pl.DataFrame(rows, schema=REJECT_SCHEMA).with_columns(pl.lit(piece, pl.Int64).alias("piece"))

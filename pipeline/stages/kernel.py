@@ -15,15 +15,14 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.logs.files import Input
 from pipeline.prices.book import Book, open_book
 from pipeline.settings import PriceOptions, ReportOptions
 from pipeline.stages.count import TextCounter, count_missing
 from pipeline.stages.facts import FACT_SCHEMA, facts_of, rejects_of
+from pipeline.stages.pieces import Piece, survey
 from pipeline.stages.price import price_facts
-from pipeline.stages.read import digest_file, read_windows
+from pipeline.stages.read import read_windows
 from pipeline.stages.summary import (
-    UID,
     charge_by_source,
     filter_calls,
     gather_calls,
@@ -41,14 +40,14 @@ class MapTask:
 
     Attributes:
         number: of the task.
-        inputs: (number of the input, the input).
+        pieces: of inputs.
         folder: where fact files go.
         options: of the run.
         counted: False leaves missing usage missing.
     """
 
     number: int
-    inputs: tuple[tuple[int, Input], ...]
+    pieces: tuple[Piece, ...]
     folder: str
     options: ReportOptions
     counted: bool = True
@@ -64,6 +63,7 @@ class ReduceTask:
         last: last bucket, inclusive.
         folder: where fact files are and results go.
         options: of the run.
+        rows_before: number of a piece -> rows of its file before it, where the facts do not know it.
         priced: False for what only wants to know what is there.
     """
 
@@ -72,6 +72,7 @@ class ReduceTask:
     last: int
     folder: str
     options: ReportOptions
+    rows_before: tuple[tuple[int, int], ...] = ()
     priced: bool = True
 
 
@@ -79,30 +80,35 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
     """Read and count the calls of a task's inputs and write them as facts.
 
     Returns:
-        A manifest line: ``inputs`` (number -> sha256 and tally), ``facts`` (rows written), ``counting`` (statistics).
+        A manifest line: ``inputs`` (number -> tally), ``digests`` (of inputs read whole: number -> sha256), ``facts``
+        (rows written), ``counting`` (statistics).
     """
-    inputs: dict[str, Any] = {}
+    tallies: dict[str, Counter[str]] = {}
+    digests: dict[str, str] = {}
     held: list[pl.DataFrame] = []
     rejects: list[pl.DataFrame] = []
     files = rows = 0
     with TextCounter(item_timeout=task.options.count.item_timeout, threads=task.options.work.threads) as counter:
-        for number, source in task.inputs:
-            tally: Counter[str] = Counter()
-            for window in read_windows(source, task.options.read):
+        for piece in task.pieces:
+            tally = tallies.setdefault(str(piece.input), Counter())
+            for window in read_windows(piece, task.options.read):
                 if task.counted:
                     count_missing(window.calls, counter)
-                held.append(facts_of(window.calls, number))
-                rejects.append(rejects_of(window.rejects))
-                tally += window.tally
+                held.append(facts_of(window.calls, piece.input, piece.number))
+                rejects.append(rejects_of(window.rejects, piece.number))
+                tally.update(window.tally)
                 tally["rejects"] += len(window.rejects)
                 tick(window.seen_bytes, len(window.calls))
                 if sum(map(len, held)) >= FLUSH_ROWS:
                     rows += _flush(held, task, files)
                     files += 1
-            inputs[str(number)] = {"sha256": digest_file(source.path), **tally}
+            if piece.whole:
+                digests[str(piece.input)] = survey(piece.source.path).sha256
         rows += _flush(held, task, files)
         pl.concat(rejects).write_parquet(Path(task.folder) / f"rejects-{task.number:06}.parquet")
-        return {"task": task.number, "inputs": inputs, "facts": rows, "counting": counter.stats()}
+        inputs = {number: dict(tally) for number, tally in tallies.items()}
+        counting = counter.stats()
+    return {"task": task.number, "inputs": inputs, "digests": digests, "facts": rows, "counting": counting}
 
 
 def _flush(held: list[pl.DataFrame], task: MapTask, file: int) -> int:
@@ -133,6 +139,7 @@ def reduce_buckets(task: ReduceTask, tick: Tick) -> dict[str, Any]:
     facts = pl.scan_parquet(paths).filter(pl.col("bucket").is_between(task.first, task.last)).collect()
     if facts.is_empty():
         return {"task": task.number}
+    facts = number_rows(facts, task.rows_before)
     per_input = {"read": _heads(facts)}
     facts = settle_duplicates(facts)
     per_input["kept"] = _heads(facts)
@@ -147,8 +154,16 @@ def reduce_buckets(task: ReduceTask, tick: Tick) -> dict[str, Any]:
     return {"task": task.number, "per_input": per_input, **tally_calls(calls)}
 
 
+def number_rows(table: pl.DataFrame, rows_before: tuple[tuple[int, int], ...]) -> pl.DataFrame:
+    """Give rows their number in the file where they have that in their piece."""
+    if not rows_before:
+        return table
+    before = pl.col("piece").replace_strict(dict(rows_before), default=0, return_dtype=pl.Int64)
+    return table.with_columns(pl.col("source_row") + before)
+
+
 def _heads(facts: pl.DataFrame) -> dict[str, int]:
-    counts = facts.filter(pl.col("line") == 0).select(UID[0]).to_series().value_counts()
+    counts = facts.filter(pl.col("line") == 0).select("input").to_series().value_counts()
     return {str(number): count for number, count in counts.iter_rows()}
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +17,7 @@ import pyarrow.parquet as pq
 from pipeline.logs.files import Input, container_of, read_raw
 from pipeline.logs.reader import CONTEXT, FRAGMENT, Outcome, RecordReader
 from pipeline.settings import ReadOptions
+from pipeline.stages.pieces import Piece
 from pipeline.tables import Call, Reject
 
 WINDOW_BYTES = 16 << 20  # of record text per window: enough repeats to de-duplicate, little memory
@@ -30,7 +29,7 @@ class Window:
     """A stretch of one input, read.
 
     Attributes:
-        first: number of its first record in the input.
+        first: number of its first record in the piece.
         calls: in the order of the input, still with their text.
         rejects: records that could not become calls.
         tally: "records", "context" and "fragments" of this stretch.
@@ -58,20 +57,22 @@ class Window:
             self.tally["records"] += 1
 
 
-def read_windows(source: Input, options: ReadOptions) -> Iterator[Window]:
-    """Read one input, window by window.
+def read_windows(piece: Piece, options: ReadOptions) -> Iterator[Window]:
+    """Read one piece of input, window by window.
 
     Args:
-        source: the input.
+        piece: of the input.
         options: how logs are read.
 
     Yields:
-        Windows of about WINDOW_BYTES of records; their lineage columns are filled.
+        Windows of about WINDOW_BYTES of records; their lineage columns are filled, rows as if the piece were the file
+        where its ``rows_before`` is not known.
     """
     reader = RecordReader(options)
+    source = piece.source
     stretches = _parquet_outcomes if container_of(source) == "parquet" else _text_outcomes
     window = Window()
-    for outcomes, seen in stretches(source, reader):
+    for outcomes, seen in stretches(piece, reader):
         window.add(outcomes)
         window.seen_bytes += seen
         if window.seen_bytes >= WINDOW_BYTES:
@@ -79,18 +80,6 @@ def read_windows(source: Input, options: ReadOptions) -> Iterator[Window]:
             window = Window(first=window.first + window.tally["records"])
     window.add(reader.finish())
     yield _named(window, source)
-
-
-def digest_file(path: str) -> str:
-    """Return the sha256 of a file's bytes, as hex; "" when it cannot be read."""
-    state = sha256()
-    try:
-        with Path(path).open("rb") as stream:
-            while block := stream.read(1 << 20):
-                state.update(block)
-    except OSError:
-        return ""
-    return state.hexdigest()
 
 
 def _named(window: Window, source: Input) -> Window:
@@ -109,19 +98,20 @@ def _named(window: Window, source: Input) -> Window:
     return window
 
 
-def _text_outcomes(source: Input, reader: RecordReader) -> Iterator[tuple[list[Outcome], int]]:
-    for raw in read_raw(source):
+def _text_outcomes(piece: Piece, reader: RecordReader) -> Iterator[tuple[list[Outcome], int]]:
+    for raw in read_raw(piece.source, piece.start, piece.end, 1 + (piece.rows_before or 0)):
         if isinstance(raw, Reject):
             yield [raw], 0
         else:
             yield reader.read(raw), len(raw.data)
 
 
-def _parquet_outcomes(source: Input, reader: RecordReader) -> Iterator[tuple[list[Outcome], int]]:
+def _parquet_outcomes(piece: Piece, reader: RecordReader) -> Iterator[tuple[list[Outcome], int]]:
+    row = piece.rows_before or 0
     try:
-        with pq.ParquetFile(source.path) as table:
-            row = 0
-            for batch in table.iter_batches(batch_size=PARQUET_ROWS):
+        with pq.ParquetFile(piece.source.path) as table:
+            groups = range(piece.start, table.num_row_groups if piece.end is None else piece.end)
+            for batch in table.iter_batches(batch_size=PARQUET_ROWS, row_groups=list(groups)):
                 for record in batch.to_pylist():
                     row += 1
                     yield reader.read_value(_decoded(record), row), 0

@@ -15,7 +15,7 @@ from pipeline.settings import ReportOptions
 from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA
 from pipeline.tables import SPEND_MEASURES, USAGE_COUNTS
 
-UID = ("input", "record")  # names one record, so one call
+UID = ("piece", "record")  # names one record, so one call
 GATHERED = {**{name: FACT_SCHEMA[name] for name in UID}, **CALL_SCHEMA}
 _LINE_COUNTS = [name for name in USAGE_COUNTS if name in {column.name for column in SPEND_MEASURES}]
 _COSTS = ("input_cost", "output_cost", "other_cost", "total_cost")
@@ -34,7 +34,7 @@ def settle_duplicates(facts: pl.DataFrame) -> pl.DataFrame:
         ids came with different requests, and ``call_id`` filled for every call.
     """
     heads = facts.filter(pl.col("line") == 0).select(
-        *UID, "source_file", "source_row", "key", "key_kind", "request_digest", "record_digest", "started_at", "ended_at",
+        *UID, "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at", "ended_at",
         "total_tokens", "completion_tokens",
     )  # fmt: skip
     sole = pl.when(pl.col("key_kind") == "none").then(pl.concat_str(pl.col(*UID), separator=":"))
@@ -49,10 +49,10 @@ def settle_duplicates(facts: pl.DataFrame) -> pl.DataFrame:
         ((pl.col("group").n_unique().over("key") > 1) & (pl.col("key_kind") == "id")).alias("conflict"),
     )
     kept = heads.sort(
-        "total_tokens", "completion_tokens", "record_digest", "source_file", "record",
-        descending=[True, True, False, False, False], nulls_last=True, maintain_order=True,
+        "total_tokens", "completion_tokens", "record_digest", "source_file", *UID,
+        descending=[True, True, False, False, False, False], nulls_last=True, maintain_order=True,
     ).unique(same, keep="first", maintain_order=True)  # fmt: skip
-    kept = kept.sort("source_file", "record").with_columns(
+    kept = kept.sort("source_file", *UID).with_columns(
         pl.int_range(1, pl.len() + 1).over("key").alias("occurrence")
     )
     made_id = pl.concat_str(pl.lit("x-"), "record_digest", pl.lit("-"), pl.col("occurrence"))

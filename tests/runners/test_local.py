@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import RunError
 from pipeline.runners.local import Tick, run_tasks
-from pipeline.runners.shards import pack_inputs, worker_count
+from pipeline.runners.shards import pack_pieces, worker_count
 
 
 class Piece:
@@ -88,9 +88,9 @@ def test_little_input_is_not_worth_a_process(monkeypatch: pytest.MonkeyPatch) ->
     assert worker_count(1, 1 << 40) == 1
 
 
-def test_every_input_is_in_exactly_one_task_and_order_is_kept() -> None:
+def test_every_piece_is_in_exactly_one_task_and_order_is_kept() -> None:
     pieces = [Piece(size) for size in (5, 0, 90, 3, 3, 3, 200, 1)]
-    packed = pack_inputs(pieces, 2)
-    assert [number for task in packed for number, _ in task] == list(range(8))
+    packed = pack_pieces(pieces, 2)
+    assert [piece for task in packed for piece in task] == pieces
     assert len(packed) > 2
-    assert pack_inputs([], 2) == []
+    assert pack_pieces([], 2) == []

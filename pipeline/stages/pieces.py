@@ -1,0 +1,160 @@
+"""Cut inputs into pieces: whole files, byte ranges of large plain JSONL, runs of Parquet row groups.
+
+Where a file is cut depends on the file alone, never on how many workers there are, so that neither results nor bytes
+do. Rows keep their number in the file: Parquet says how many rows come before a piece, of text the parent counts them
+(``survey``) while the workers read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.logs.decode import Refusal, decode
+from pipeline.logs.files import Input, container_of, read_raw
+from pipeline.logs.gather import is_chunk
+from pipeline.tables import Reject
+
+PIECE_BYTES = 32 << 20
+_BLOCK = 1 << 20
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+_SAMPLED_RECORDS = 50
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A stretch of one input that is read in one go.
+
+    Attributes:
+        number: of the piece in the run; pieces of one input follow each other.
+        input: number of the input.
+        source: the input.
+        start: first byte (of text) or row group (of Parquet).
+        end: where the next piece starts; None: the end of the file.
+        rows_before: rows of the file before this piece; None: not known yet.
+        bytes: how much there is to read.
+    """
+
+    number: int
+    input: int
+    source: Input
+    start: int = 0
+    end: int | None = None
+    rows_before: int | None = 0
+    bytes: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether the piece is the whole input."""
+        return self.start == 0 and self.end is None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What one pass over a file tells.
+
+    Attributes:
+        sha256: of its bytes, as hex; "" when it cannot be read.
+        rows_before: for each asked offset, the lines that begin before it.
+    """
+
+    sha256: str
+    rows_before: tuple[int, ...]
+
+
+def cut_inputs(inputs: Sequence[Input]) -> list[Piece]:
+    """Cut every input into pieces, in order."""
+    pieces: list[Piece] = []
+    for number, source in enumerate(inputs):
+        for start, end, before, size in _spans(source):
+            pieces.append(
+                Piece(
+                    number=len(pieces), input=number, source=source, start=start, end=end, rows_before=before, bytes=size
+                )
+            )
+    return pieces
+
+
+_Span = tuple[int, int | None, int | None, int]  # start, end, rows before, bytes
+
+
+def _spans(source: Input) -> Iterator[_Span]:
+    whole: _Span = (0, None, 0, source.bytes)
+    if source.bytes <= PIECE_BYTES:
+        yield whole
+        return
+    container = container_of(source)
+    if container == "parquet":
+        yield from _row_groups(source) or [whole]
+    elif container == "jsonl" and _is_cuttable(source):
+        edges = [*range(0, source.bytes - PIECE_BYTES // 2, PIECE_BYTES), source.bytes]
+        for start, end in pairwise(edges):
+            yield start, None if end == source.bytes else end, None if start else 0, end - start
+    else:
+        yield whole
+
+
+def _row_groups(source: Input) -> list[_Span]:
+    """Return runs of row groups of about PIECE_BYTES of uncompressed data; [] where the file cannot be read."""
+    try:
+        metadata = pq.read_metadata(source.path)
+    except (OSError, pa.ArrowException):
+        return []
+    spans: list[_Span] = []
+    start = rows = size = before = 0
+    for group in range(metadata.num_row_groups):
+        rows += metadata.row_group(group).num_rows
+        size += metadata.row_group(group).total_byte_size
+        if size >= PIECE_BYTES or group == metadata.num_row_groups - 1:
+            spans.append((start, group + 1, before, size))
+            start, size, before = group + 1, 0, rows
+    stored = sum(span[3] for span in spans) or 1
+    return [(first, last, before, size * source.bytes // stored) for first, last, before, size in spans]
+
+
+def _is_cuttable(source: Input) -> bool:
+    """Say whether lines stand for themselves: not compressed, and no rows that are chunks of a stream."""
+    with Path(source.path).open("rb") as stream:
+        if stream.read(4).startswith(_COMPRESSED):
+            return False
+    for raw, _ in zip(read_raw(source), range(_SAMPLED_RECORDS), strict=False):
+        if isinstance(raw, Reject):
+            continue
+        try:
+            value = decode(raw.data)
+        except Refusal:
+            continue
+        if isinstance(value, dict) and is_chunk(value):
+            return False
+    return True
+
+
+def survey(path: str, offsets: Sequence[int] = ()) -> Survey:
+    """Read a file once for its digest and the number of lines that begin before each offset.
+
+    Args:
+        path: of the file.
+        offsets: ascending byte offsets, each above 0.
+    """
+    state, lines, position = sha256(), 1, 0
+    rows: list[int] = []
+    try:
+        with Path(path).open("rb") as stream:
+            for edge in [*offsets, None]:
+                # a line begins before the edge when its newline stands before the byte that precedes the edge
+                until = None if edge is None else edge - 1
+                while block := stream.read(_BLOCK if until is None else min(_BLOCK, until - position)):
+                    state.update(block)
+                    lines += block.count(b"\n") if until is not None else 0
+                    position += len(block)
+                if until is not None:
+                    rows.append(lines)
+    except OSError:
+        return Survey(sha256="", rows_before=(0,) * len(offsets))
+    return Survey(sha256=state.hexdigest(), rows_before=tuple(rows))
