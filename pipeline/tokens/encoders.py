@@ -11,7 +11,7 @@ from __future__ import annotations
 import abc
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import TokenizerError
 from pipeline.tokens.cuts import SLICE_CHARS, blank_runs, slices
@@ -155,6 +155,45 @@ class JsonEncoder(Encoder):
             return self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0]
         except TypeError:  # a lone surrogate
             return self._tokenizer.encode_batch_fast([repair(text)], add_special_tokens=False)[0]
+
+
+class ForeignEncoder(Encoder):
+    """A tokenizer object of the user's own: of tokenizers, of tiktoken, or anything with encode and decode."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.vocabulary = _FOREIGN
+        self.engine = type(tokenizer).__module__.partition(".")[0]
+        self._tokenizer = tokenizer
+        self._settings = _ENCODE_SETTINGS.get(self.engine, {})
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text."""
+        return [len(self.encode(text)) for text in texts]
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text's tokens, without those that frame a text for the model."""
+        try:
+            found = self._tokenizer.encode(text, **self._settings)
+        except (TypeError, UnicodeEncodeError):  # a lone surrogate
+            found = self._tokenizer.encode(repair(text), **self._settings)
+        return list(getattr(found, "ids", found))
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
+        """Return the text of token ids."""
+        more = {"skip_special_tokens": skip_special_tokens} if self.engine == "tokenizers" else {}
+        try:
+            return str(self._tokenizer.decode(list(ids), **more))
+        except (KeyError, OverflowError, TypeError) as error:
+            raise TokenizerError("an id is not in the vocabulary of the custom tokenizer") from error
+
+
+_FOREIGN = Vocabulary(
+    name="custom", engine="tokenizers", file="", file_sha256="", sha256="", licence="", source="the caller's"
+)
+_ENCODE_SETTINGS: dict[str, dict[str, Any]] = {
+    "tokenizers": {"add_special_tokens": False},
+    "tiktoken": {"disallowed_special": ()},
+}
 
 
 def repair(text: str) -> str:
