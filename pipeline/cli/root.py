@@ -20,6 +20,7 @@ _VERBS = {
     "report": ("pipeline.cli.report", "report", "Price the calls in the logs and sum the cost per group."),
     "inspect": ("pipeline.cli.inspect", "inspect", "Say what is in the logs; prices nothing."),
     "prices": ("pipeline.cli.prices", "prices", "List, show and compare the dated cost maps."),
+    "tokens": ("pipeline.cli.tokens", "tokens", "Count, encode and decode text or messages."),
 }
 
 

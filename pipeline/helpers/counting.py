@@ -234,11 +234,11 @@ def _prepare(
 ) -> _Count:
     """Bring a text or a request to the texts and tokens that it comes to."""
     load = functools.partial(encoder_of, model, custom_tokenizer)
-    if isinstance(request, str):
-        return _Count(Frame(vocabulary="", parts=(Part(request),)), load)
     choice = choose(model, endpoint=_ENDPOINT, available=installed())
     if custom_tokenizer is not None:  # it stands for the family's own vocabulary
         choice = choose(model, endpoint=_ENDPOINT, available=installed() | {choice.wanted})
+    if isinstance(request, str):
+        return _Count(Frame(vocabulary=choice.vocabulary, parts=(Part(request, choice.factor),)), load)
     extra = 0
     if default_images:
         request, images = _without_images(request)

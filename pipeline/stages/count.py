@@ -190,9 +190,9 @@ def _missing_sides(call: Call, available: frozenset[str]) -> dict[str, Frame]:
         return {}
     choice = choose(call.model, call.provider, call.endpoint, available)
     frames = {
-        side: frame_prompt(choice, call.endpoint, call.request)
+        side: frame_prompt(choice, call.endpoint, call.request, call.response, call.started_at)
         if side == "prompt_tokens"
-        else frame_completion(choice, call.endpoint, call.response, call.request)
+        else frame_completion(choice, call.endpoint, call.response, call.request, call.started_at)
         for side in missing
     }
     return {side: frame for side, frame in frames.items() if frame is not None}

@@ -37,7 +37,7 @@ def test_what_is_encoded_decodes_to_itself(model: str) -> None:
     assert decode(model=model, tokens=encode(model=model, text=SAMPLE)) == SAMPLE
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ["gpt-3.5-turbo", "gpt-4o", "azure/gpt-4.1", "claude-2.1", "text-davinci-003"])
 def test_a_text_counts_as_many_tokens_as_it_encodes_to(model: str) -> None:
     assert token_counter(model=model, text=SAMPLE) == len(encode(model=model, text=SAMPLE))
 

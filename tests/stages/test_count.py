@@ -39,10 +39,10 @@ def fake_frame(constant: int, side: Any) -> Frame | None:
 def simple_framing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rules of framing have their own tests; here a prompt is 3 and its texts, a completion its texts."""
 
-    def prompt(_choice: Choice, _endpoint: str | None, request: Any) -> Frame | None:
+    def prompt(_choice: Choice, _endpoint: str | None, request: Any, *_: Any) -> Frame | None:
         return fake_frame(3000, request)
 
-    def completion(_choice: Choice, _endpoint: str | None, response: Any, _request: Any = None) -> Frame | None:
+    def completion(_choice: Choice, _endpoint: str | None, response: Any, *_: Any) -> Frame | None:
         return fake_frame(0, response)
 
     monkeypatch.setattr(count, "frame_prompt", prompt)
