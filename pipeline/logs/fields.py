@@ -78,6 +78,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         prompt: whether ``counts`` has cache "inclusive" or "exclusive" of the prompt.
         request: paths of the request body.
         response: paths of the response body; "" is the record itself.
+        endpoint: the API that every record comes from, where the dialect is one API's.
         zone: of naive times.
         cost_scale: US dollars in one unit of logged_cost.
         zero_is_missing: the writer puts 0 where it knows no counts.
@@ -96,6 +97,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str = "inclusive"
     request: tuple[str, ...] = ()
     response: tuple[str, ...] = ()
+    endpoint: str | None = None
     zone: tzinfo = UTC
     cost_scale: Decimal = Decimal(1)
     zero_is_missing: bool = False
@@ -113,6 +115,7 @@ class FieldReader:
         self.usage = tuple(parse_path(path) for path in dialect.usage)
         self.request = tuple(parse_path(path) for path in dialect.request)
         self.response = tuple(parse_path(path) for path in dialect.response)
+        self.api = ENDPOINTS[dialect.endpoint] if dialect.endpoint else None
         self.endpoint = tuple(parse_path(path) for path in dialect.fields.get("endpoint", ()))
         costs = [parse_path(path)[-1] for path in dialect.fields.get(COST_COLUMN, ()) if path]
         self.cost_keys = (*costs, *BODY_COST_KEYS)
@@ -151,8 +154,8 @@ class FieldReader:
         request = _first(record, self.request)
         if type(request) is str:
             request = decode_text(request)
-        named = endpoint_named(read_text(_first(record, self.endpoint)))
-        api = api_of(response) or (ENDPOINTS[named] if named else None)
+        named = endpoint_named(read_text(_first(record, self.endpoint))) if self.endpoint else None
+        api = self.api or api_of(response) or (ENDPOINTS[named] if named else None)
         facts = read_places(response, FACTS[api.endpoint]) if api and type(response) is dict else {}
         values = read_places(record, self.places, facts)
         values["endpoint"] = named or (api.endpoint if api else None)

@@ -82,15 +82,17 @@ def read_places(record: Any, places: Places, facts: Mapping[str, Any] = _NO_FACT
 
 
 def _collect(record: Mapping[str, Any], places: Places, values: dict[str, Any], ranks: dict[str, int]) -> None:
-    for key, columns in places.fields.items():
-        if key in record:
-            value = record[key]
-            if value is None or value == "":
-                continue
-            for column, rank in columns:
-                if column not in ranks or rank < ranks[column]:
-                    values[column] = value
-                    ranks[column] = rank
+    fields = places.fields
+    for key in fields if len(fields) < len(record) else record:
+        if key not in fields:
+            continue
+        value = record.get(key)
+        if value is None or value == "":
+            continue
+        for column, rank in fields[key]:
+            if column not in ranks or rank < ranks[column]:
+                values[column] = value
+                ranks[column] = rank
     for key, part in places.parts.items():
         if key in record:
             below = record[key]

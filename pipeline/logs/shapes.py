@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from pipeline.logs.paths import Places, compile_table
+from pipeline.logs.paths import Places, compile_table, parse_path
 
 Table = Mapping[str, tuple[str, ...]]
 
@@ -64,6 +64,7 @@ class Compiled(msgspec.Struct, frozen=True):
     marks: frozenset[str]
     counts: Places
     units: Places
+    unit_keys: frozenset[str]  # top-level keys below which units stand
 
 
 _DETAILS = ("prompt_tokens_details", "prompt_token_details", "input_tokens_details", "input_token_details")
@@ -79,6 +80,7 @@ def _under(parents: tuple[str, ...], *names: str) -> tuple[str, ...]:
 _SEARCHES = {
     "web_search_requests": (
         "server_tool_use.web_search_requests",
+        *_under(_DETAILS, "web_search_requests"),
         "server_tool_use_details.web_search_requests",
         "server_side_tool_usage_details.web_search_calls",
         "num_search_queries",
@@ -291,5 +293,12 @@ SHAPES = (
 )
 
 COMPILED = tuple(
-    Compiled(shape, frozenset(shape.marks), compile_table(shape.counts), compile_table(shape.units)) for shape in SHAPES
+    Compiled(
+        shape,
+        frozenset(shape.marks),
+        compile_table(shape.counts),
+        compile_table(shape.units),
+        frozenset(parse_path(path)[0] for paths in shape.units.values() for path in paths),
+    )
+    for shape in SHAPES
 )

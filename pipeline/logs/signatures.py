@@ -42,10 +42,13 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
                 return False
         return all(isinstance(follow(record, path), kinds) for path, kinds in self.kinds)
 
-    def triggers(self) -> frozenset[str]:
-        """Return keys of which a record has at least one if it matches; empty: any record may match."""
-        first = [path[0] for path, _ in self.values + self.kinds if path]
-        return self.some or frozenset(sorted(self.keys)[:1]) or frozenset(first[:1])
+    def triggers(self) -> list[tuple[str, str | None]]:
+        """Return (key, text that stands there or None) of which a record has one if it matches; []: any may match."""
+        for path, allowed in self.values:
+            if len(path) == 1:
+                return [(path[0], text) for text in sorted(allowed)]
+        below = [path[0] for path, _ in (*self.values, *self.kinds) if path]
+        return [(key, None) for key in sorted(self.some) or sorted(self.keys)[:1] or below[:1]]
 
 
 class Recogniser(Generic[T]):
@@ -58,13 +61,13 @@ class Recogniser(Generic[T]):
     def __init__(self, items: Iterable[tuple[T, Iterable[Signature]]]) -> None:
         self._entries = [(signature, item) for item, signatures in items for signature in signatures]
         self._always: list[int] = []
-        self._by_key: dict[str, list[int]] = {}
+        self._by_key: dict[str, dict[str | None, list[int]]] = {}
         for number, (signature, _) in enumerate(self._entries):
             triggers = signature.triggers()
             if not triggers:
                 self._always.append(number)
-            for key in triggers:
-                self._by_key.setdefault(key, []).append(number)
+            for key, text in triggers:
+                self._by_key.setdefault(key, {}).setdefault(text, []).append(number)
 
     def find(self, record: Mapping[str, Any]) -> T | None:
         """Return the item that recognises a record; None where none does."""
@@ -72,7 +75,10 @@ class Recogniser(Generic[T]):
         asked = list(self._always)
         for key in record:
             if key in by_key:
-                asked += by_key[key]
+                by_text = by_key[key]
+                asked += by_text.get(None, ())
+                if type(record[key]) is str:
+                    asked += by_text.get(record[key], ())
         asked.sort()
         for number in asked:
             signature, item = self._entries[number]

@@ -7,13 +7,13 @@ and what Parquet gives. Which zone a naive time is in is for the caller to say.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - subtracted from naive times in UTC
 _NUMBER = re.compile(r"\d{1,25}(?:\.\d*)?")
 _TRAILING_ZONE = re.compile(r"\s+(?:([+-]\d\d:?\d\d)(?:\s+[A-Z]{1,5})?|UTC|GMT|Z)$")
 # An epoch below each bound is in that many microseconds a unit: until the year 5138 seconds stay below 10^11.
@@ -42,6 +42,11 @@ def read_time(value: Any, zone: tzinfo = UTC) -> int | None:
 
 
 def _read_text(text: str, zone: tzinfo) -> int | None:
+    if text[4:5] == "-" and text[:4].isdecimal():  # by far the most common
+        try:
+            return _micros(datetime.fromisoformat(text), zone)
+        except ValueError:
+            pass
     if _NUMBER.fullmatch(text) and not (len(text) == 8 and text.startswith(("19", "20"))):  # 20250124 is a date
         return _read_epoch(Decimal(text))
     for reader in (datetime.fromisoformat, _spaced_zone, parsedate_to_datetime):
@@ -61,12 +66,14 @@ def _spaced_zone(text: str) -> datetime:
 
 
 def _micros(moment: datetime, zone: tzinfo) -> int | None:
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
     try:
-        micros = (moment - EPOCH) // _MICROSECOND
+        if moment.tzinfo is not None:
+            since = moment - EPOCH
+        else:
+            since = moment - _NAIVE_EPOCH if zone is UTC else moment.replace(tzinfo=zone) - EPOCH
     except OverflowError:
         return None
+    micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     return micros if micros > 0 else None
 
 

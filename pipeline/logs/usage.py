@@ -26,6 +26,7 @@ _MAX_DIGITS = 18
 _CACHE_PARTS = (
     "cache_read_input_tokens", "cache_creation_input_tokens", "cache_write_1h_tokens", "cache_write_5m_tokens",
 )  # fmt: skip
+_WRITE_PARTS = _CACHE_PARTS[2:]
 # A count that stands inside another; cache reads and writes share the prompt and are fitted in together.
 _WHOLES = (
     {f"{kind}_input_tokens": "prompt_tokens" for kind in ("text", "audio", "image", "video")}
@@ -87,6 +88,8 @@ def has_tokens(usage: Usage) -> bool:
 
 def is_zero(usage: Usage) -> bool:
     """Tell whether every count that is stated is 0."""
+    if usage.prompt_tokens or usage.completion_tokens:
+        return False
     return not any(getattr(usage, name) for name in USAGE_COUNTS)
 
 
@@ -143,15 +146,14 @@ def settle_counts(
     Returns:
         The usage, and flags.
     """
-    before = dict(counts)
-    _add_writes(counts)
-    _include_cache(counts, prompt)
-    _include_reasoning(counts, reasoning, model)
+    stated = counts.get("total_tokens")
+    cached = _add_cache(counts, prompt)
+    _add_reasoning(counts, reasoning, model)
     _complete_identity(counts)
-    clamped = _clamp(counts)
-    stated = before.get("total_tokens")
     wrong = stated is not None and stated != counts["total_tokens"]
-    return _usage_of(counts), {INCONSISTENT} if clamped or wrong else set()
+    if len(counts) > len(TOKEN_SIDES):
+        wrong = _clamp(counts, cached) or wrong
+    return _usage_of(counts), {INCONSISTENT} if wrong else set()
 
 
 def add_usages(usages: Iterable[Usage]) -> Usage:
@@ -171,11 +173,8 @@ def add_usages(usages: Iterable[Usage]) -> Usage:
     return total
 
 
-def _usage_of(counts: Counts) -> Usage:
-    usage = Usage()
-    for name, value in counts.items():
-        setattr(usage, name, value)
-    return usage
+def _usage_of(counts: Mapping[str, Any]) -> Usage:
+    return Usage(**counts)
 
 
 def _read_shape(body: Mapping[str, Any], compiled: Compiled, model: str) -> tuple[Usage, set[str]]:
@@ -192,7 +191,8 @@ def _read_shape(body: Mapping[str, Any], compiled: Compiled, model: str) -> tupl
         if extra:
             counts["prompt_tokens"] = counts.get("prompt_tokens", 0) + extra
     usage, flags = settle_counts(counts, prompt=shape.prompt, reasoning=shape.reasoning, model=model)
-    usage.billed_units = _read_units(read_places(body, compiled.units)) or None
+    if compiled.unit_keys and not compiled.unit_keys.isdisjoint(body):
+        usage.billed_units = _read_units(read_places(body, compiled.units)) or None
     return usage, flags
 
 
@@ -229,34 +229,35 @@ def _read_iterations(entries: list[Any], top: Usage, flags: set[str]) -> Reading
     return Reading(usage=add_usages(runs), iterations=[] if single else runs, flags=flags)
 
 
-def _add_writes(counts: Counts) -> None:
-    if "cache_creation_input_tokens" not in counts:
-        parts = [counts[name] for name in ("cache_write_5m_tokens", "cache_write_1h_tokens") if name in counts]
+def _add_cache(counts: Counts, prompt: str) -> int:
+    """Make the prompt count include cache reads and writes; a stated total may tell that it does not yet.
+
+    Returns:
+        Tokens read from and written to caches.
+    """
+    read, written = counts.get("cache_read_input_tokens", 0), counts.get("cache_creation_input_tokens")
+    if written is None:
+        parts = [counts[name] for name in _WRITE_PARTS if name in counts]
+        written = sum(parts)
         if parts:
-            counts["cache_creation_input_tokens"] = sum(parts)
+            counts["cache_creation_input_tokens"] = written
+    cached = read + written
+    own, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
+    if cached and own is not None:
+        whole = None if completion is None else own + cached + completion
+        if prompt == "exclusive" or (whole is not None and counts.get("total_tokens") == whole):
+            counts["prompt_tokens"] = own + cached
+    return cached
 
 
-def _include_cache(counts: Counts, prompt: str) -> None:
-    """Make the prompt count include cache reads and writes; a stated total may tell that it does not yet."""
-    cache = counts.get("cache_read_input_tokens", 0) + counts.get("cache_creation_input_tokens", 0)
-    if not cache or "prompt_tokens" not in counts:
-        return
-    total, completion = counts.get("total_tokens"), counts.get("completion_tokens")
-    beside = prompt == "exclusive"
-    if not beside and total is not None and completion is not None:
-        beside = total == counts["prompt_tokens"] + cache + completion
-    if beside:
-        counts["prompt_tokens"] += cache
-
-
-def _include_reasoning(counts: Counts, reasoning: str, model: str) -> None:
+def _add_reasoning(counts: Counts, reasoning: str, model: str) -> None:
     """Make the completion count include reasoning.
 
     xAI's chat API states it beside the completion and only the total tells; Gemini behind OpenAI's spelling states
     it in the total alone.
     """
-    prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    thought, total = counts.get("reasoning_tokens", 0), counts.get("total_tokens")
+    thought = counts.get("reasoning_tokens", 0)
+    prompt, completion, total = map(counts.get, TOKEN_SIDES)
     if reasoning == "beside":
         if thought:
             counts["completion_tokens"] = (completion or 0) + thought
@@ -269,25 +270,26 @@ def _include_reasoning(counts: Counts, reasoning: str, model: str) -> None:
 
 def _complete_identity(counts: Counts) -> None:
     """Fill the one of prompt, completion and total that the other two give."""
-    prompt, completion, total = (counts.get(name) for name in TOKEN_SIDES)
-    if total is not None and prompt is not None and completion is None:
-        counts["completion_tokens"] = max(total - prompt, 0)
-    elif total is not None and completion is not None and prompt is None:
-        counts["prompt_tokens"] = max(total - completion, 0)
-    if "prompt_tokens" in counts and "completion_tokens" in counts:
-        counts["total_tokens"] = counts["prompt_tokens"] + counts["completion_tokens"]
+    prompt, completion, total = map(counts.get, TOKEN_SIDES)
+    if prompt is not None and completion is not None:
+        counts["total_tokens"] = prompt + completion
+    elif total is not None and prompt is not None:
+        counts["completion_tokens"] = completion = max(total - prompt, 0)
+        counts["total_tokens"] = prompt + completion
+    elif total is not None and completion is not None:
+        counts["prompt_tokens"] = prompt = max(total - completion, 0)
+        counts["total_tokens"] = prompt + completion
 
 
-def _clamp(counts: Counts) -> bool:
+def _clamp(counts: Counts, cached: int) -> bool:
     """Cut parts down to their whole; tell whether any was larger."""
-    wrong = False
-    if "cache_read_input_tokens" in counts or "cache_creation_input_tokens" in counts:
-        wrong = _clamp_cache(counts)
-    for name in [name for name in counts if name in _WHOLES]:
-        whole = counts.get(_WHOLES[name])
-        if whole is not None and counts[name] > whole:
-            counts[name] = whole
-            wrong = True
+    wrong = cached > 0 and _clamp_cache(counts)
+    for name, value in counts.items():
+        if value and name in _WHOLES:
+            whole = counts.get(_WHOLES[name])
+            if whole is not None and value > whole:
+                counts[name] = whole
+                wrong = True
     return wrong
 
 

@@ -32,6 +32,7 @@ def _dialect_of(api: Api, rank: int) -> Dialect:
             "error": ("error",),
         },
         usage=("@",),
+        endpoint=api.endpoint,
         response=("",),
     )
 
