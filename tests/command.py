@@ -1,9 +1,11 @@
-"""The command as its users run it, in a process of its own, and what it left in its folder."""
+"""The command as its users run it, here or in a process of its own, and what it left in its folder."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
+import io
 import json
 import os
 import subprocess
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+
+from pipeline.cli.root import run
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "sample_logs"
@@ -79,26 +83,57 @@ def callcost(
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    apart: bool = False,
 ) -> Finished:
-    """Run the command to its end, with pipes on both sides."""
+    """Run the command to its end, with pipes on both sides.
+
+    Args:
+        words: after `callcost`.
+        out: folder of its reports.
+        stdin: what it reads there.
+        env: variables beside this process's own; they need a process of their own.
+        cwd: where it runs; needs a process of its own, too.
+        apart: run in a process of its own.
+    """
     line = tuple(str(word) for word in words)
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *line],
-        input=stdin, capture_output=True, timeout=500, check=False, cwd=cwd, env=_environment(env),
-    )  # fmt: skip
-    finished = Finished(line, done.returncode, done.stdout.decode(), done.stderr.decode(), out or Path())
+    ran = _apart(line, stdin, env, cwd) if apart or env or cwd else _here(line, stdin)
+    finished = Finished(line, *ran, out or Path())
     assert "Traceback" not in finished.stderr, finished.stderr
     return finished
 
 
 def report(
-    logs: Iterable[str | Path], out: Path, *flags: str | Path, expect: int = 0, stdin: bytes = b"", pool: bool = False
+    logs: Iterable[str | Path],
+    out: Path,
+    *flags: str | Path,
+    expect: int = 0,
+    stdin: bytes = b"",
+    pool: bool = False,
+    apart: bool = False,
 ) -> Finished:
     """Run `callcost report` and check its exit code; `pool`: even so little work goes to worker processes."""
     env = {"CALLCOST_INLINE_BYTES": "0"} if pool else None
-    finished = callcost("report", *logs, "--out", out, *flags, out=out, stdin=stdin, env=env)
+    finished = callcost("report", *logs, "--out", out, *flags, out=out, stdin=stdin, env=env, apart=apart)
     assert finished.code == expect, f"exit {finished.code}, not {expect}: {finished.stderr}"
     return finished
+
+
+def _apart(line: Sequence[str], stdin: bytes, env: Mapping[str, str] | None, cwd: Path | None) -> tuple[int, str, str]:
+    words = [sys.executable, "-m", "pipeline", *line]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+    done = subprocess.run(words, input=stdin, capture_output=True, timeout=500, check=False, cwd=cwd, env=environment)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def _here(line: Sequence[str], stdin: bytes) -> tuple[int, str, str]:
+    ours, out, err = sys.stdin, io.StringIO(), io.StringIO()
+    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run(line)
+    finally:
+        sys.stdin = ours
+    return code, out.getvalue(), err.getvalue()
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any] | bytes]) -> Path:
@@ -117,12 +152,6 @@ def assert_conserved(finished: Finished) -> None:
     assert records["records"] == sum(records[part] for part in PARTS), records
     for key in ("records", *PARTS):
         assert records[key] == sum(entry[key] for entry in finished.manifest["inputs"]), key
-
-
-def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("COV_")}
-    path = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")]))
-    return {**kept, "PYTHONPATH": path, **(extra or {})}
 
 
 def read_records(paths: Sequence[Path]) -> list[bytes]:

@@ -38,7 +38,7 @@ def long_run() -> bool:
 def sample_report(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The command's own report of sample_logs with every output it can write, made once."""
     out = tmp_path_factory.mktemp("samples") / "reports"
-    return report([SAMPLES], out, "--calls", "--format", "parquet,csv,json")
+    return report([SAMPLES], out, "--calls", "--format", "parquet,csv,json", apart=True)
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def test_damaged_lines_end_no_run_and_escape_no_count(tmp_path: Path, out: Path,
     copies = _damaged(size, seed=20_261_122)
     write_lines(tmp_path / "logs/damaged.jsonl", [GOOD[0], *copies])
 
-    finished = report([tmp_path / "logs"], out, "--calls", "--item-timeout", "2")
+    finished = report([tmp_path / "logs"], out, "--calls", "--item-timeout", "2", apart=True)
 
     assert_conserved(finished)
     assert finished.records["records"] == 1 + _record_count(copies)

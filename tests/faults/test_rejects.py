@@ -58,12 +58,14 @@ def test_a_time_that_cannot_be_read_rejects_no_call(sample_report: Finished) -> 
     assert sample_report.manifest["undated_calls"] >= 1
 
 
-def test_the_largest_count_is_no_reject(sample_report: Finished) -> None:
-    assert any(call["prompt_tokens"] == 10**12 for call in sample_report.calls)
+def test_the_largest_count_is_no_reject(tmp_path: Path, out: Path) -> None:
+    usage = {"prompt_tokens": 10**12, "completion_tokens": 0}
+    finished = report([write_lines(tmp_path / "one.jsonl", [{**GOOD, "usage": usage}])], out)
+    assert (finished.records["rejects"], finished.total("prompt_tokens")) == (0, 10**12)
 
 
 def test_only_rejects_is_a_failure_that_is_still_written_down(tmp_path: Path, out: Path) -> None:
-    log = write_lines(tmp_path / "bad.jsonl", [b"{", b"17"])
+    log = write_lines(tmp_path / "bad.jsonl", [b'{"model": "gpt-4o"', b"17"])
     finished = report([log], out, expect=1)
     assert [reject["reason"] for reject in finished.rejects] == ["broken_json", "not_an_object"]
     assert_conserved(finished)

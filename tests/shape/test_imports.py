@@ -71,7 +71,7 @@ def test_help_loads_nothing_heavy() -> None:
     "words", [("--help",), ("report", "--help"), ("inspect", "--help"), ("prices", "--help"), ("--version",)]
 )
 def test_help_is_there_for_every_verb(words: tuple[str, ...]) -> None:
-    finished = callcost(*words)
+    finished = callcost(*words, apart=True)
     assert (finished.code, finished.stderr) == (0, "")
     assert finished.stdout
 

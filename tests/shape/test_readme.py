@@ -1,0 +1,134 @@
+"""The README is true: its commands run, and what it prints is what they print."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import shlex
+import struct
+import subprocess
+import sys
+import termios
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.command import ROOT, callcost, report, write_lines
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COLUMNS = 100
+
+
+def _blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)\n```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+MAIN, TESTS = _blocks("sh")
+
+
+def _on_a_terminal(words: list[str], cwd: Path) -> tuple[int, str]:
+    """Run a command with a terminal as its streams; return its exit code and what stays on the screen."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, COLUMNS, 0, 0))
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "NO_COLOR": "1"}
+    env = {name: value for name, value in env.items() if name not in {"COLUMNS", "LINES", "FORCE_COLOR", "CI"}}
+    seen = b""
+    with subprocess.Popen(words, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # the terminal is gone with its last process
+            while block := os.read(ours, 65_536):
+                seen += block
+    os.close(ours)
+    left = seen.decode().rpartition("\x1b[2K")[2]  # what came before is the progress bar, wiped out line by line
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", left).replace("\r", "").split("\n")
+    return process.returncode, "\n".join(line.rstrip() for line in lines).strip("\n")
+
+
+def test_the_two_commands_are_one_line_each() -> None:
+    assert (
+        MAIN
+        == "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/callcost report sample_logs --out reports"
+    )
+    assert TESTS == "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m pytest"
+
+
+def test_the_main_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    (tmp_path / "sample_logs").symlink_to(ROOT / "sample_logs")
+    words = [sys.executable, "-m", "pipeline", *shlex.split(MAIN.split(" && ")[-1])[1:]]
+
+    code, seen = _on_a_terminal(words, tmp_path)
+
+    assert code == 0
+    if seen not in README:
+        (ROOT / "tests/golden/actual").mkdir(exist_ok=True)
+        (ROOT / "tests/golden/actual/terminal.txt").write_text(seen, encoding="utf-8")
+    assert seen.splitlines() == _blocks("text")[0].splitlines()
+
+
+def test_a_quiet_terminal_and_a_pipe_see_nothing(tmp_path: Path, out: Path) -> None:
+    log = ROOT / "sample_logs/plain-2025-04.jsonl.gz"
+    words = [sys.executable, "-m", "pipeline", "report", str(log), "--out", str(tmp_path / "quiet"), "--quiet"]
+    assert _on_a_terminal(words, tmp_path) == (0, "")
+    finished = report([log], out)
+    assert (finished.stdout, finished.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("line", re.findall(r"`(callcost prices [^`]+)`", README))
+def test_price_commands_of_the_readme_run(line: str) -> None:
+    finished = callcost(*shlex.split(line)[1:])
+    assert finished.code == 0, finished.stderr
+    assert finished.stdout
+
+
+def test_every_option_of_the_readme_is_one(tmp_path: Path) -> None:
+    known = "".join(callcost(*words, "--help").stdout for words in (["report"], ["inspect"], ["prices", "show"]))
+    for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)):
+        assert option in known, option
+
+
+def test_the_mapping_of_the_readme_reads_its_logs(tmp_path: Path, out: Path) -> None:
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text(_blocks("toml")[0], encoding="utf-8")
+    record = {
+        "when": "2025-03-01 12:00:00",
+        "llm": {"name": "gpt-4o"},
+        "caller": {"name": None, "id": "ana.silva"},
+        "tokens": {"in": 1000, "cached": 500, "out": 100},
+        "charged": "0.25",
+        "labels": {"environment": "prod"},
+    }
+
+    finished = report([write_lines(tmp_path / "own.jsonl", [record])], out, "--mapping", mapping, "--calls")
+
+    (call,) = finished.calls
+    assert (call["source_format"], call["model"], call["user"]) == ("gateway", "gpt-4o", "ana.silva")
+    assert (call["prompt_tokens"], call["cache_read_input_tokens"], call["completion_tokens"]) == (1500, 500, 100)
+    assert call["started_at"].isoformat() == "2025-03-01T11:00:00+00:00"
+    assert (call["logged_cost"], call["tags"]) == (Decimal("0.0025"), [{"key": "env", "value": "prod"}])
+    assert call["price_status"] == "priced"
+
+
+def test_the_override_of_the_readme_is_understood(tmp_path: Path, out: Path) -> None:
+    override = tmp_path / "own.toml"
+    override.write_text(_blocks("toml")[1], encoding="utf-8")
+    report([ROOT / "sample_logs/plain-2025-04.jsonl.gz"], out, "--prices-override", override)
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "\n".join(_blocks("python"))],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "ana.silva" in done.stdout
+
+
+def test_the_check_runs_the_command_of_the_readme() -> None:
+    """.ci/run takes both commands from this file, so they cannot drift apart."""
+    run = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    assert "readme_command 1" in run
+    assert "readme_command 2" in run
