@@ -26,6 +26,12 @@ _HOME = {
     "RunError": "errors",
     "TokenizerError": "errors",
     "UnknownModelError": "errors",
+    "completion_cost": "helpers.costs",
+    "cost_per_token": "helpers.costs",
+    "get_max_tokens": "helpers.registry",
+    "get_model_info": "helpers.registry",
+    "model_cost": "helpers.registry",
+    "register_model": "helpers.registry",
     "report_spend": "jobs.report",
 }
 

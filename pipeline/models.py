@@ -103,6 +103,9 @@ _FIREWORKS = frozenset({"fireworks_ai"})
 _NO_DATES = _BEDROCK | _GOOGLE | {"databricks"}  # whose trailing date is part of the name
 
 
+_SPARE, _POOL, _ALIKE = 2, 50, 0.6  # of nearest: letters more or less, names compared closely, ratio of likeness
+
+
 class Rung(NamedTuple):
     """One way from a name to another name of the same model.
 
@@ -159,9 +162,8 @@ def provider_of(provider: str | None, model: str) -> str | None:
     stated = (provider or "").strip().lower()
     if stated:
         return PROVIDER_ALIASES.get(stated, stated)
-    head, slash, _ = model.partition("/")
-    first = PROVIDER_ALIASES.get(head.lower(), head.lower())
-    return first if slash and first in PROVIDERS else None
+    head, slash, _ = model.lower().partition("/")
+    return head if slash and head in PROVIDERS else None
 
 
 @functools.lru_cache(maxsize=65536)
@@ -221,13 +223,28 @@ def names_itself(key: str, listed: str | None) -> bool:
 
 
 def nearest(model: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return the known names that look most like an unknown one, best first; for messages, never for prices."""
-    tail = model.rpartition("/")[2]
-    pool = list(known)
-    close = difflib.get_close_matches(model, pool, count, 0.6)
-    tails = {name.rpartition("/")[2]: name for name in reversed(pool)}
-    close += [tails[name] for name in difflib.get_close_matches(tail, tails, count, 0.75)]
-    return list(dict.fromkeys(close))[:count]
+    """Return the known names that look most like an unknown one, best first; for messages, never for prices.
+
+    >>> nearest("gtp-4o", ["gpt-4o", "gpt-4", "o3"])
+    ['gpt-4o', 'gpt-4']
+    """
+    wanted = model.rpartition("/")[2].lower()
+    letters, spare = set(wanted), _SPARE + len(wanted) // 4
+    tails = [(name.rpartition("/")[2].lower(), name) for name in known]
+    alike = [
+        (tail, name)
+        for tail, name in tails
+        if abs(len(tail) - len(wanted)) <= spare and len(letters & set(tail)) * 4 >= len(letters) * 3
+    ]
+    alike.sort(key=lambda pair: -_shared(wanted, pair[0]))
+    scored = [(difflib.SequenceMatcher(None, tail, wanted).ratio(), name) for tail, name in alike[:_POOL]]
+    return [name for score, name in sorted(scored, key=lambda pair: (-pair[0], len(pair[1]))) if score > _ALIKE][:count]
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many pairs of neighbouring letters two names share: cheap, and good enough to pick a few."""
+    pairs = {one[at : at + 2] for at in range(len(one) - 1)}
+    return sum(other[at : at + 2] in pairs for at in range(len(other) - 1))
 
 
 def _steps(model: str, provider: str | None) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from pipeline.models import (
@@ -27,6 +27,7 @@ from pipeline.prices.catalog import Catalog, Version, load_catalog
 from pipeline.prices.costmap import CostMap, Entry
 from pipeline.prices.overrides import Overrides, load_overrides
 from pipeline.prices.rates import Case, Factors, RateCard, Terms, case_of
+from pipeline.prices.registered import registered
 from pipeline.prices.tariffs import Tariff, read_tariff
 from pipeline.settings import PriceOptions
 
@@ -258,6 +259,9 @@ class _Search:
 
     def _listed(self, model: str) -> _Found | None:
         book = self.book
+        own = None if book.pinned else registered().get(model)
+        if own is not None:
+            return _Found(model, own, "", "registered", "in_force")
         if isinstance(book.pinned, CostMap):
             entry = book.pinned.entries.get(model)
             return None if entry is None else _Found(model, entry, "", book.pinned.name, "in_force")
@@ -293,3 +297,13 @@ def open_book(options: PriceOptions) -> Book:
     if options.prices == version.name:
         return Book(catalog, overrides, pinned=version)
     return Book(catalog, overrides, fixed=microseconds(options.prices))
+
+
+def pin_book(name: str, entries: Mapping[str, Entry]) -> Book:
+    """Open a book of the caller's own map: every call is priced by it, and by nothing else.
+
+    Args:
+        name: of the map, for ``price_version``.
+        entries: model -> entry with exact decimals, as ``costmap.entry_of`` gives it.
+    """
+    return Book(load_catalog(), Overrides(), pinned=CostMap(name, 0, name, "", entries))

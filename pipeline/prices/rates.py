@@ -38,6 +38,8 @@ TIERS = {
 _DEARER = frozenset({"priority", "ultrafast", "decisions"})  # than the standard rate
 _BATCH = "batches"
 _HALF = Decimal("0.5")
+# What a provider charges for a unit as a share of what stands in for it.
+_SHARES = {("fireworks_ai", "cache_read"): _HALF}  # https://docs.fireworks.ai/guides/prompt-caching
 
 _TEXT_MODES = frozenset({"chat", "responses", "completion"})
 _THINKING_APART = frozenset({"dashscope", "qwen_ai_platform", "qwencloud"})
@@ -85,6 +87,18 @@ STAND_INS = {
 }
 # Units with a batch rate of their own even where the map names none: half of their standard rate.
 _HALVED = frozenset({"text_input", "cache_read", "cache_write_5m", "cache_write_1h", "text_output", "image_output"})
+
+# What providers charge for their tools where the map names no fee (litellm_semantics.md 1.11).
+_GOOGLE = frozenset({"gemini", "vertex_ai", "vertex_ai-language-models"})
+_OPENAI = frozenset({"openai", "azure"})
+_FEES = (
+    ("web_search_requests", _GOOGLE, Decimal("0.035")),
+    ("web_search_requests", frozenset({"xai"}), Decimal("0.005")),
+    ("file_search_calls", _OPENAI, Decimal("0.0025")),
+    ("code_interpreter_sessions", _OPENAI, Decimal("0.03")),
+)
+_FETCHED = "web_fetch_requests"  # costs nothing but the tokens it brings
+_TOOLS = frozenset({"web_search_requests", "maps_queries"})  # beside tokens, never instead of them
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +247,7 @@ def listed_rate(tariff: Tariff, unit: str, case: Case) -> Listed | None:
     own = None if follows else _own_rate(rates, unit, case.tier, case.crossed)
     if own is not None and (own.rate or unit != "text_output"):
         return own
-    return _stood_in(tariff, unit, case) or own or _plain_unit(rates, unit, case)
+    return _stood_in(tariff, unit, case) or own or _last_resort(tariff, unit, case)
 
 
 def _rates(tariff: Tariff, case: Case) -> Rates:
@@ -281,6 +295,9 @@ def _stood_in(tariff: Tariff, unit: str, case: Case) -> Listed | None:
         found = _own_rate(_rates(tariff, case), stand_in.unit, case.tier, case.crossed)
     else:
         found = listed_rate(tariff, stand_in.unit, case)
+    share = _SHARES.get((tariff.provider, unit))
+    if found and share:
+        found = found._replace(rate=EXACT.multiply(found.rate, share), note=f"{share} of it; {found.note}".rstrip("; "))
     return found and _in_place_of(found, unit, stand_in.unit, fair=stand_in.is_fair(tariff))
 
 
@@ -289,25 +306,53 @@ def _in_place_of(listed: Listed, unit: str, other: str, *, fair: bool) -> Listed
     return listed._replace(note=note, weak=listed.weak or not fair)
 
 
-def _plain_unit(rates: Rates, unit: str, case: Case) -> Listed | None:
-    """Return the rate of a billed unit without its size or kind: output_seconds for output_seconds_720p."""
+def _last_resort(tariff: Tariff, unit: str, case: Case) -> Listed | None:
+    """Return the rate of a unit that the entry does not name at all."""
+    if unit in TOKEN_UNITS:
+        return _NOT_BY_TOKENS if _charges_otherwise(tariff) else None
     found = unit_of(unit)
-    if found is None or not found[1]:
-        return None
-    listed = _own_rate(rates, found[0].name, case.tier, case.crossed)
-    return listed and _in_place_of(listed, unit, found[0].name, fair=False)
+    if found and found[1]:  # output_seconds for output_seconds_720p
+        listed = _own_rate(_rates(tariff, case), found[0].name, case.tier, case.crossed)
+        return listed and _in_place_of(listed, unit, found[0].name, fair=False)
+    if unit == _FETCHED:
+        return Listed(Decimal(0), "", "costs nothing but its tokens")
+    fees = (fee for name, providers, fee in _FEES if name == unit and tariff.provider in providers)
+    fee = next(fees, None)
+    return None if fee is None else Listed(fee, "", "the map names no fee: the provider's usual one", weak=True)
+
+
+_NOT_BY_TOKENS = Listed(Decimal(0), "", "the model is not charged by tokens", weak=True)
+
+
+def _charges_otherwise(tariff: Tariff) -> bool:
+    units = {unit_of(placed.unit) for placed in tariff.rates if placed.unit not in TOKEN_UNITS}
+    return any(found is not None and found[0].name not in _TOOLS for found in units)
 
 
 def _batch_rate(tariff: Tariff, unit: str, case: Case) -> Listed | None:
     """Return the batch rate: the unit's own, else its side's, else half of the standard one, as an assumption."""
-    rates, plain = _rates(tariff, case), case._replace(batch=False, tier="", off_peak=False)
-    if Placed(unit, _BATCH) in rates or unit not in TOKEN_UNITS:
-        return _own_rate(rates, unit, _BATCH, case.crossed) or listed_rate(tariff, unit, plain)
-    primary = f"text_{TOKEN_UNITS[unit].side}"
-    if Placed(primary, _BATCH) in rates:
-        listed = _own_rate(rates, primary, _BATCH, case.crossed)
-        stand_in = STAND_INS.get(unit)
-        return listed and _in_place_of(listed, unit, primary, fair=stand_in is None or stand_in.is_fair(tariff))
-    half = listed_rate(tariff, unit if unit in _HALVED else primary, plain)
+    rates, plain = _rates(tariff, case), case._replace(batch=False, tier="", crossed=(), off_peak=False)
+    own = _own_batch_rate(rates, unit, case.crossed)
+    if own is not None or unit not in TOKEN_UNITS:
+        return own or listed_rate(tariff, unit, plain)
+    primary, stand_in = f"text_{TOKEN_UNITS[unit].side}", STAND_INS.get(unit)
+    of_side = _own_batch_rate(rates, primary, case.crossed)
+    if of_side is not None:
+        return _in_place_of(of_side, unit, primary, fair=stand_in is None or stand_in.is_fair(tariff))
+    standard = unit if unit in _HALVED else primary
+    if unit.startswith("cache_read"):  # nothing says that a batch pays for what it reads from a cache
+        standard = "cache_read"
+        if Placed(standard) not in rates:
+            return None
+    half = listed_rate(tariff, standard, plain)
     note = "no batch rate: half of the standard one is assumed"
     return half and half._replace(rate=EXACT.multiply(half.rate, _HALF), note=note, weak=True)
+
+
+def _own_batch_rate(rates: Rates, unit: str, crossed: tuple[int, ...]) -> Listed | None:
+    """Return the unit's batch rate above the highest threshold that has one, else its plain batch rate."""
+    for above in reversed(crossed):
+        if Placed(unit, _BATCH, above) in rates:
+            return rates[Placed(unit, _BATCH, above)]
+    flat = rates.get(Placed(unit, _BATCH))
+    return flat and flat._replace(note="no batch rate above the threshold" if crossed else "", weak=bool(crossed))

@@ -18,16 +18,8 @@ from pipeline.prices.units import Placed, place_field
 
 _TOO_MUCH = Decimal(10**6)  # no unit costs a million dollars; below this no sum of charges can pass 38 digits
 _THRESHOLD_AT = frozenset({"xai"})  # re-prices a prompt of exactly N tokens too; all others above N only
-_PER_PROMPT = ("gemini", "vertex_ai")  # charge web search once a prompt unless the map says "per_query"
+_PER_PROMPT = frozenset({"gemini", "vertex_ai", "vertex_ai-language-models"})
 _BAND_UNITS = frozenset({"text_input", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning"})
-
-# What providers charge for their tools where the map names no fee (litellm_semantics.md 1.11).
-_FEES = (
-    ("gemini", "web_search_requests", Decimal("0.035")),
-    ("vertex_ai", "web_search_requests", Decimal("0.035")),
-    ("xai", "web_search_requests", Decimal("0.005")),
-)
-
 
 class Listed(NamedTuple):
     """A rate, and where it is from.
@@ -97,7 +89,7 @@ class Tariff:
 def read_tariff(entry: Mapping[str, Any]) -> Tariff:
     """Read an entry, with exact decimals as ``costmap.py`` gives it."""
     provider = str(entry.get("litellm_provider") or "")
-    rates = dict(_plain_rates(entry)) | dict(_tool_rates(entry, provider))
+    rates = dict(_plain_rates(entry)) | dict(_tool_rates(entry))
     off_peak = entry.get("off_peak_pricing")
     off_peak = off_peak if isinstance(off_peak, Mapping) else {}
     bands = tuple(sorted(_bands(entry, rates), key=lambda band: band[0]))
@@ -132,8 +124,8 @@ def _is_rate(value: Any) -> TypeGuard[Decimal]:
     return isinstance(value, Decimal) and 0 <= value < _TOO_MUCH
 
 
-def _tool_rates(entry: Mapping[str, Any], provider: str) -> Iterator[tuple[Placed, Listed]]:
-    """Yield fees that are written as a table inside a field, and those that no field names."""
+def _tool_rates(entry: Mapping[str, Any]) -> Iterator[tuple[Placed, Listed]]:
+    """Yield the rates that are written as a table inside a field."""
     searches = entry.get("search_context_cost_per_query")
     sizes = searches if isinstance(searches, Mapping) else {}
     for size in ("medium", "low", "high"):
@@ -143,12 +135,6 @@ def _tool_rates(entry: Mapping[str, Any], provider: str) -> Iterator[tuple[Place
             yield Placed(f"web_search_requests_{size}"), listed
             if size == "medium":
                 yield Placed("web_search_requests"), listed
-    if not sizes and entry.get("mode") in {"chat", "responses"}:
-        yield from (
-            (Placed(unit), Listed(fee, "", f"the map names no fee: {fee} is the provider's usual one", weak=True))
-            for prefix, unit, fee in _FEES
-            if provider.startswith(prefix)
-        )
     policies = entry.get("guardrail_cost_per_unit")
     for policy, value in (policies if isinstance(policies, Mapping) else {}).items():
         if _is_rate(value):
@@ -193,5 +179,5 @@ def _factors(entry: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, Decimal
 
 
 def _once(entry: Mapping[str, Any], provider: str) -> Iterator[str]:
-    if provider.startswith(_PER_PROMPT) and entry.get("web_search_billing_unit") != "per_query":
+    if provider in _PER_PROMPT and entry.get("web_search_billing_unit") != "per_query":
         yield from (f"web_search_requests{size}" for size in ("", "_low", "_medium", "_high"))

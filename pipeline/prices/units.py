@@ -83,6 +83,8 @@ BILLED_UNITS = _units("""
     credits                     other   -              ocr        credit        a credit of a document service
     citation_tokens             other   -              citation   token         a token of a cited page
     code_interpreter_sessions   other   -              code_interpreter  session  a session of a code interpreter
+    file_search_calls           other   -              file_search  call         a search of the caller's own files
+    web_fetch_requests          other   -              web_fetch  request        a page fetched by the provider
     maps_queries                other   -              google_maps_grounding  query  a question to the maps
     web_search_requests         other   -              search_context  query    a search of the web by the provider
     guardrail_units             other   -              guardrail  unit          a unit of a guardrail's policy
