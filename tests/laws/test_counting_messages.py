@@ -24,7 +24,22 @@ MODELS = [
     "x",
 ]
 ROLES = ["system", "user", "assistant", "tool", "developer", "", "someone"]
-FIELDS = "role content type text name tool_calls function arguments input image_url url source data parts".split()
+FIELDS = [
+    "role",
+    "content",
+    "type",
+    "text",
+    "name",
+    "tool_calls",
+    "function",
+    "arguments",
+    "input",
+    "image_url",
+    "url",
+    "source",
+    "data",
+    "parts",
+]
 FIELDS += ["properties", "items", "anyOf", "$ref", "enum", "required", "detail", "format", "default"]
 
 words = st.sampled_from(["", "hello", " world", "\n\n", "中文", "{}", '{"a": 1}', "get_weather", "\ud800", "🙂"])
