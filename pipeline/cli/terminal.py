@@ -102,6 +102,16 @@ def dollars(amount: Decimal) -> str:
     return f"${amount:,.{places}f}"
 
 
+def _calls(count: int) -> str:
+    return f"{count:,} call" if count == 1 else f"{count:,} calls"
+
+
+def _unpriced_line(row: dict[str, Any]) -> str:
+    what = row["price_status"].replace("_", " ")
+    line = f"{_calls(row['calls'])} {what}: {row['model']!r} ({row['price_reason']}, first: {row['first']})"
+    return line + (". Add a rate with --prices-override" if row["price_reason"] == "unknown_model" else "")
+
+
 def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
     """Return a line each for rejects, counted, unpriced and other calls that a reader should know of."""
     records, sources, lines = manifest["records"], manifest["usage_source"], []
@@ -111,14 +121,12 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         lines.append(f"{records['duplicates']:,} duplicates of calls counted once")
     counted = sum(sources.get(name, 0) for name in ("counted", "partial"))
     if counted:
-        lines.append(f"{counted:,} calls without full usage: tokens counted here")
+        lines.append(f"{_calls(counted)} without full usage: tokens counted here")
     if sources.get("timed_out"):
-        lines.append(f"{sources['timed_out']:,} calls hold a text that took too long: counted 0 for it")
-    for row in manifest["unpriced"]:
-        what = "partly priced" if row["price_status"] == "partly_priced" else "unpriced"
-        lines.append(f"{row['calls']:,} calls {what}: {row['model']!r} ({row['price_reason']}, first: {row['first']})")
+        lines.append(f"{_calls(sources['timed_out'])} with a text that took too long: counted 0 for it")
+    lines += [_unpriced_line(row) for row in manifest["unpriced"]]
     if manifest["undated_calls"]:
-        lines.append(f"{manifest['undated_calls']:,} calls without a time, priced with the newest rates")
+        lines.append(f"{_calls(manifest['undated_calls'])} without a time: the newest rates apply")
     crossed = (gate for gate in manifest["gates"] if gate["crossed"])
     lines += [f"{gate['gate']} crossed: {gate['found']:g}, limit {gate['limit']:g}" for gate in crossed]
     if options.out is not None:

@@ -120,7 +120,7 @@ def _versions_of(settled: Settled, options: PriceOptions) -> list[dict[str, Any]
 def _unpriced(settled: Settled) -> list[dict[str, Any]]:
     merged: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in (row for line in settled.reduced for row in line.get("unpriced", [])):
-        key = tuple(row[name] or "" for name in ("model", "provider", "price_status", "price_reason"))
+        key = tuple(row[name] or "" for name in ("model", "price_status", "price_reason"))
         known = merged.setdefault(key, {**row, "calls": 0})
         known["calls"] += row["calls"]
         known["first"] = min(known["first"], row["first"])

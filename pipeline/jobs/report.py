@@ -9,11 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, PriceError
 from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
 from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
 from pipeline.settings import COST_SOURCES, FORMATS, GROUP_COLUMNS, ReportOptions
 from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA
+from pipeline.stages.kernel import book_of
 from pipeline.stages.summary import GATHERED, merge_spend, sort_spend, sum_spend
 from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, publish_bytes
 
@@ -119,6 +120,11 @@ def check_options(options: ReportOptions) -> None:
         message = f"--since {options.since.isoformat()} is not before --until {options.until.isoformat()}"
         raise ConfigError(message)
     _check_timezone(options.timezone)
+    try:
+        book_of(options.prices)
+    except PriceError as error:
+        message = f"--prices {options.prices}: {error.message}"
+        raise ConfigError(message, hint=error.hint) from error
 
 
 def _check_timezone(name: str) -> None:

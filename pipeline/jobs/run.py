@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.errors import ReportError
 from pipeline.logs.files import Input, find_inputs
 from pipeline.runners.local import run_tasks
 from pipeline.runners.shards import pack_pieces, worker_count
@@ -73,12 +74,20 @@ class Settled:
 
 @contextmanager
 def working_folder(out: str | None) -> Iterator[Path]:
-    """Make a folder for what the run passes between its steps: beside the results, removed at the end."""
+    """Make a folder for what the run passes between its steps: beside the results, removed at the end.
+
+    Raises:
+        ReportError: the folder for the results cannot be made or written.
+    """
     parent = Path(out) if out is not None else None
-    made = [path for path in (parent, *parent.parents) if not path.exists()] if parent is not None else []
-    if parent is not None:
-        parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".callcost-run-", dir=parent))
+    try:
+        made = [path for path in (parent, *parent.parents) if not path.exists()] if parent is not None else []
+        if parent is not None:
+            parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".callcost-run-", dir=parent))
+    except OSError as error:
+        message = f"cannot write to {out or tempfile.gettempdir()}: {error.strerror or error}"
+        raise ReportError(message, hint="Check the folder's permissions and free space") from error
     try:
         yield folder
     finally:
@@ -121,25 +130,20 @@ def settle_logs(
         surveys = aside.submit(_survey_cut, pieces)
         mapped = run_tasks(map_inputs, tasks, workers=workers, tick=progress)
         digests, rows_before = surveys.result()
-    steps = _steps(sum(line["facts"] for line in mapped))
     reductions = [
         ReduceTask(
-            number=n, first=first, last=last, folder=str(folder), options=options, rows_before=rows_before, priced=priced
+            number=number, first=first, last=last, folder=str(folder), options=options, rows_before=rows_before,
+            priced=priced,
         )
-        for n, (first, last) in enumerate(steps)
-    ]
-    reduced = run_tasks(reduce_buckets, reductions, workers=min(workers, len(steps)))
+        for number, (first, last) in enumerate(_steps(sum(line["facts"] for line in mapped)))
+    ]  # fmt: skip
+    reduced = run_tasks(reduce_buckets, reductions, workers=workers)
     for line in mapped:
         digests |= line["digests"]
     return Settled(
-        inputs=inputs,
-        digests=digests,
-        rows_before=rows_before,
-        workers=workers,
-        mapped=mapped,
-        reduced=reduced,
+        inputs=inputs, digests=digests, rows_before=rows_before, workers=workers, mapped=mapped, reduced=reduced,
         folder=folder,
-    )
+    )  # fmt: skip
 
 
 def _survey_cut(pieces: Sequence[Piece]) -> tuple[dict[str, str], tuple[tuple[int, int], ...]]:

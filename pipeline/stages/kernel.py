@@ -170,7 +170,7 @@ def _heads(facts: pl.DataFrame) -> dict[str, int]:
 def tally_calls(calls: pl.DataFrame) -> dict[str, Any]:
     """Count calls by what a reader of the manifest asks first; every figure adds over tasks."""
     unpriced = calls.filter(pl.col("price_status").is_in(["unpriced", "partly_priced"]))
-    groups = unpriced.group_by("model", "provider", "price_status", "price_reason").agg(
+    groups = unpriced.group_by("model", "price_status", "price_reason").agg(
         pl.len().alias("calls"), pl.concat_str("source_file", pl.lit(":"), "source_row").min().alias("first")
     )
     return {
