@@ -75,7 +75,13 @@ def cut_inputs(inputs: Sequence[Input]) -> list[Piece]:
         for start, end, before, size in _spans(source):
             pieces.append(
                 Piece(
-                    number=len(pieces), input=number, source=source, start=start, end=end, rows_before=before, bytes=size
+                    number=len(pieces),
+                    input=number,
+                    source=source,
+                    start=start,
+                    end=end,
+                    rows_before=before,
+                    bytes=size,
                 )
             )
     return pieces
