@@ -19,6 +19,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 _VERBS = {
     "report": ("pipeline.cli.report", "report", "Price the calls in the logs and sum the cost per group."),
     "inspect": ("pipeline.cli.inspect", "inspect", "Say what is in the logs; prices nothing."),
+    "explain": ("pipeline.cli.explain", "explain", "Explain one call: usage found, each rate and where it comes from."),
     "prices": ("pipeline.cli.prices", "prices", "List, show and compare the dated cost maps."),
     "tokens": ("pipeline.cli.tokens", "tokens", "Count, encode and decode text or messages."),
 }

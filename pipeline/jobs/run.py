@@ -29,8 +29,8 @@ Progress = Callable[[int, int], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """What map and reduce left behind: files in the working folder, and their tallies.
+class Mapped:
+    """What map left behind: facts in the working folder, and tallies.
 
     Attributes:
         inputs: of the run, in order.
@@ -38,8 +38,7 @@ class Settled:
         rows_before: (number of a piece, rows of its file before it) where its rejects do not know it.
         workers: processes that did the work.
         mapped: manifest lines of the map tasks.
-        reduced: manifest lines of the reduce tasks.
-        folder: where the partial spends, calls and rejects are.
+        folder: where the files are.
     """
 
     inputs: Sequence[Input]
@@ -47,19 +46,11 @@ class Settled:
     rows_before: tuple[tuple[int, int], ...]
     workers: int
     mapped: list[dict[str, Any]]
-    reduced: list[dict[str, Any]]
     folder: Path
 
     def tables(self, kind: str) -> list[Path]:
-        """Return the files of a kind ("spend", "calls", "rejects") in the order of their tasks."""
+        """Return the files of a kind ("facts", "spend", "calls", "rejects") in the order of their tasks."""
         return sorted(self.folder.glob(f"{kind}-*.parquet"))
-
-    def total(self, name: str) -> Counter[str]:
-        """Add up a tally over all reduce tasks."""
-        counts: Counter[str] = Counter()
-        for line in self.reduced:
-            counts.update(line.get(name, {}))
-        return counts
 
     def rejects(self) -> pl.DataFrame:
         """Return the rejects of all inputs, in order."""
@@ -70,6 +61,24 @@ class Settled:
         """Read the files of a kind as one table; ``empty`` is its schema where there are none."""
         paths = self.tables(kind)
         return pl.concat([pl.read_parquet(path) for path in paths]) if paths else pl.DataFrame(schema=empty)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settled(Mapped):
+    """What map and reduce left behind: beside the facts, partial spends and calls.
+
+    Attributes:
+        reduced: manifest lines of the reduce tasks.
+    """
+
+    reduced: list[dict[str, Any]]
+
+    def total(self, name: str) -> Counter[str]:
+        """Add up a tally over all reduce tasks."""
+        counts: Counter[str] = Counter()
+        for line in self.reduced:
+            counts.update(line.get(name, {}))
+        return counts
 
 
 @contextmanager
@@ -97,6 +106,46 @@ def working_folder(out: str | None) -> Iterator[Path]:
                 path.rmdir()
 
 
+def map_logs(
+    options: ReportOptions,
+    folder: Path,
+    *,
+    counted: bool = True,
+    progress: Progress = lambda _bytes, _calls: None,
+    planned: Callable[[int], None] = lambda _bytes: None,
+) -> Mapped:
+    """Read the logs, count what their calls do not state, and write facts.
+
+    Args:
+        options: of the run.
+        folder: the working folder.
+        counted: False leaves missing usage missing.
+        progress: called with (bytes, calls) as the work goes on.
+        planned: called once with the bytes to read.
+
+    Raises:
+        LogError: an argument matches no file.
+    """
+    inputs = find_inputs(options.logs)
+    total = sum(source.bytes for source in inputs)
+    planned(total)
+    workers = worker_count(options.work.workers, total)
+    pieces = cut_inputs(inputs)
+    tasks = [
+        MapTask(number=number, pieces=packed, folder=str(folder), options=options, counted=counted)
+        for number, packed in enumerate(pack_pieces(pieces, workers))
+    ]
+    with ThreadPoolExecutor(1) as aside:  # the parent surveys what the workers read in pieces
+        surveys = aside.submit(_survey_cut, pieces)
+        mapped = run_tasks(map_inputs, tasks, workers=workers, tick=progress)
+        digests, rows_before = surveys.result()
+    for line in mapped:
+        digests |= line["digests"]
+    return Mapped(
+        inputs=inputs, digests=digests, rows_before=rows_before, workers=workers, mapped=mapped, folder=folder
+    )
+
+
 def settle_logs(
     options: ReportOptions,
     folder: Path,
@@ -111,38 +160,24 @@ def settle_logs(
         options: of the run.
         folder: the working folder.
         priced: False counts and prices nothing.
-        progress: called with (bytes, calls) as the work goes on.
-        planned: called once with the bytes to read.
+        progress: see map_logs.
+        planned: see map_logs.
 
     Raises:
         LogError: an argument matches no file.
     """
-    inputs = find_inputs(options.logs)
-    total = sum(source.bytes for source in inputs)
-    planned(total)
-    workers = worker_count(options.work.workers, total)
-    pieces = cut_inputs(inputs)
+    found = map_logs(options, folder, counted=priced, progress=progress, planned=planned)
     tasks = [
-        MapTask(number=number, pieces=packed, folder=str(folder), options=options, counted=priced)
-        for number, packed in enumerate(pack_pieces(pieces, workers))
-    ]
-    with ThreadPoolExecutor(1) as aside:  # the parent surveys what the workers read in pieces
-        surveys = aside.submit(_survey_cut, pieces)
-        mapped = run_tasks(map_inputs, tasks, workers=workers, tick=progress)
-        digests, rows_before = surveys.result()
-    reductions = [
         ReduceTask(
-            number=number, first=first, last=last, folder=str(folder), options=options, rows_before=rows_before,
-            priced=priced,
+            number=number, first=first, last=last, folder=str(folder), options=options,
+            rows_before=found.rows_before, priced=priced,
         )
-        for number, (first, last) in enumerate(_steps(sum(line["facts"] for line in mapped)))
+        for number, (first, last) in enumerate(_steps(sum(line["facts"] for line in found.mapped)))
     ]  # fmt: skip
-    reduced = run_tasks(reduce_buckets, reductions, workers=workers)
-    for line in mapped:
-        digests |= line["digests"]
+    reduced = run_tasks(reduce_buckets, tasks, workers=found.workers)
     return Settled(
-        inputs=inputs, digests=digests, rows_before=rows_before, workers=workers, mapped=mapped, reduced=reduced,
-        folder=folder,
+        inputs=found.inputs, digests=found.digests, rows_before=found.rows_before, workers=found.workers,
+        mapped=found.mapped, folder=folder, reduced=reduced,
     )  # fmt: skip
 
 

@@ -1,0 +1,86 @@
+"""`callcost explain`: one call, line by line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import logs_argument, price_options, read_options, report_options_of, work_options
+
+if TYPE_CHECKING:
+    from pipeline.jobs.explain import Explanation
+    from pipeline.stages.explain import LineAccount, LineCharge
+
+
+@click.command()
+@logs_argument
+@click.option("--call", "call_id", required=True, metavar="ID", help="call_id of calls.parquet, or the provider's id.")
+@read_options
+@price_options
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@work_options
+def explain(**words: Any) -> int:
+    """Explain one call of LOGS: usage found, how it was read, each rate and where it comes from."""
+    from pipeline.jobs.explain import explain_call  # noqa: PLC0415 - Polars loads when it runs
+
+    found = explain_call(report_options_of(words), words["call_id"])
+    if words["form"] == "json":
+        click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2, default=_plain))
+    else:
+        click.echo("\n\n".join("\n".join(_page(one)) for one in found))
+    return 0
+
+
+def _plain(value: object) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _trimmed(value: Decimal | None) -> str:
+    return "-" if value is None else format(value.normalize(), "f")
+
+
+def _page(one: Explanation) -> list[str]:
+    lines = _pairs("call", {name: _cell(value) for name, value in one.call.items()})
+    lines += _pairs("usage as found", {path: str(value) for path, value in one.found.items()})
+    for number, line in enumerate(one.lines):
+        title = "priced" if len(one.lines) == 1 else f"charge line {number + 1}: {line.model}"
+        lines += _account(title, line)
+    total = sum((line.total for line in one.lines if line.total is not None), Decimal(0))
+    reported = sum((line.reported for line in one.lines if line.reported is not None), Decimal(0))
+    verdict = "the report's figure" if total == reported else f"the report says {_trimmed(reported)}"
+    return [*lines[1:], "", f"total  {_trimmed(total)} USD: {verdict}"]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return _trimmed(value)
+    return ", ".join(value) or "-" if isinstance(value, list) else str(value)
+
+
+def _pairs(title: str, pairs: dict[str, str]) -> list[str]:
+    if not pairs:
+        return []
+    width = max(map(len, pairs))
+    return ["", title, *(f"  {name:<{width}}  {text}" for name, text in pairs.items())]
+
+
+def _account(title: str, line: LineAccount) -> list[str]:
+    since = f" of {line.effective_from[:10]}" if line.effective_from else ""
+    where = f"{line.key} in {line.version}{since} ({line.basis}, found by {line.rung})"
+    where = where if line.key else "no map: none lists the model"
+    status = f"{line.status}: {line.reason}" if line.reason else line.status
+    read = ", ".join(f"{name} {_cell(value)}" for name, value in line.read.items()) or "nothing"
+    head = ["", title, f"  read as  {read}", f"  rates of {where}", f"  status   {status}"]
+    return head + [f"  {_charge(charge)}" for charge in line.charges]
+
+
+def _charge(charge: LineCharge) -> str:
+    factors = "".join(f" x {_trimmed(factor)} ({field})" for field, factor in charge.factors)
+    origin = f" [{charge.field}]" if charge.field else ""
+    note = f"  ({charge.note})" if charge.note else ""
+    rate = f"{_trimmed(charge.listed)}{origin}{factors}"
+    return f"{charge.unit:<18} {_trimmed(charge.quantity):>12} x {rate} = {_trimmed(charge.cost)}{note}"

@@ -1,0 +1,118 @@
+"""`callcost explain`: one call, line by line: usage found, how it was read, each rate and where it comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.errors import LogError
+from pipeline.jobs.report import check_options
+from pipeline.jobs.run import map_logs, working_folder
+from pipeline.logs.decode import Refusal, decode, decode_text
+from pipeline.logs.files import Input, read_raw
+from pipeline.settings import ReportOptions
+from pipeline.stages.explain import LineAccount, account_lines
+from pipeline.stages.facts import FACT_SCHEMA
+from pipeline.stages.kernel import book_of, number_rows
+from pipeline.stages.price import price_facts
+from pipeline.stages.summary import settle_duplicates
+from pipeline.tables import Reject
+
+_SHOWN = (
+    "call_id", "provider_response_id", "source_file", "source_row", "source_format", "started_at", "provider", "model",
+    "model_requested", "user", "service_tier", "region", "status", "flags", "usage_source", "count_method",
+    "count_error", "logged_cost",
+)  # fmt: skip
+_USAGE_WORDS = ("usage", "token")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One call, explained.
+
+    Attributes:
+        call: columns of the call that are stated.
+        found: path in the record -> number, of everything named usage or tokens; empty for Parquet.
+        lines: charge lines.
+    """
+
+    call: dict[str, Any]
+    found: dict[str, int | float]
+    lines: list[LineAccount]
+
+
+def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
+    """Explain what a call costs and why.
+
+    Args:
+        options: ``logs``, ``prices``, ``read`` and ``count`` matter.
+        call_id: as in calls.parquet, or the provider's response id.
+
+    Returns:
+        One explanation per call with this id; several only where ids conflict.
+
+    Raises:
+        LogError: no call in the logs has the id.
+    """
+    check_options(options)
+    with working_folder(None) as folder:
+        mapped = map_logs(options, folder)
+        facts = _facts_of(mapped.tables("facts"), mapped.rows_before, call_id)
+        facts = price_facts(facts, book_of(options.prices))
+    if facts.is_empty():
+        message = f"no call {call_id!r} in {' '.join(options.logs)}"
+        raise LogError(message, hint="The column call_id of calls.parquet (report --calls) lists them")
+    calls = facts.partition_by("piece", "record", maintain_order=True)
+    return [_explained(call, mapped.inputs[call["input"][0]], options) for call in calls]
+
+
+def _facts_of(paths: list[Path], rows_before: tuple[tuple[int, int], ...], call_id: str) -> pl.DataFrame:
+    """Return the settled facts of the calls with an id, looking only at facts that can be their copies."""
+    if not paths:
+        return pl.DataFrame(schema=FACT_SCHEMA)
+    scan = pl.scan_parquet(paths)
+    digest = call_id.removeprefix("x-").rsplit("-", 1)[0]
+    named = (pl.col("call_id") == call_id) | (pl.col("provider_response_id") == call_id)
+    keys = scan.filter(named | (pl.col("record_digest") == digest)).select("key").collect().to_series()
+    facts = number_rows(scan.filter(pl.col("key").is_in(keys.to_list())).collect(), rows_before)
+    return settle_duplicates(facts).filter(named)
+
+
+def _explained(facts: pl.DataFrame, source: Input, options: ReportOptions) -> Explanation:
+    row = facts.sort("line").row(0, named=True)
+    return Explanation(
+        call={name: row[name] for name in _SHOWN if row[name] is not None},
+        found=_numbers_of(source, row["source_row"], row["byte_offset"]),
+        lines=account_lines(facts, book_of(options.prices)),
+    )
+
+
+def _numbers_of(source: Input, row: int, offset: int | None) -> dict[str, int | float]:
+    """Read the record again for its numbers; its text is not looked at."""
+    if offset is None:
+        return {}
+    for raw in read_raw(source):
+        if not isinstance(raw, Reject) and (raw.row, raw.offset) == (row, offset):
+            try:
+                return dict(_walk(decode(raw.data), "", wanted=False))
+            except Refusal:
+                return {}
+    return {}
+
+
+def _walk(value: Any, path: str, *, wanted: bool) -> Iterator[tuple[str, int | float]]:
+    if isinstance(value, str) and value.startswith("{"):
+        value = decode_text(value)  # a JSON column
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            hit = wanted or any(word in str(key).lower() for word in _USAGE_WORDS)
+            yield from _walk(item, f"{path}.{key}" if path else str(key), wanted=hit)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _walk(item, f"{path}[{number}]", wanted=wanted)
+    elif wanted and isinstance(value, int | float) and not isinstance(value, bool):
+        yield path, value
