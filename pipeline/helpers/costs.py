@@ -10,10 +10,8 @@ right instead: an unknown model raises and never costs 0, a batch pays batch rat
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -29,10 +27,11 @@ from pipeline.prices.charges import Bill, price_usage
 from pipeline.prices.costmap import entry_of, rate
 from pipeline.prices.rates import Case, RateCard, Terms
 from pipeline.prices.tariffs import read_tariff
-from pipeline.tables import Usage
+from pipeline.tables import MONEY_SCALE, Usage
 
 _BATCHES = frozenset({"retrieve_batch", "aretrieve_batch"})
 _SECOND = 1000  # milliseconds
+_DOLLAR: int = 10**MONEY_SCALE
 
 
 def cost_per_token(
@@ -81,7 +80,7 @@ def cost_per_token(
     custom = _custom_card(custom_cost_per_token, custom_cost_per_second)
     names = [model, *([request_model] if request_model else [])]
     bill = _bill(names, custom_llm_provider, region_name, usage, terms, book_of(prices), custom)
-    return float(bill.input_cost or 0), float(bill.output_cost or 0)
+    return _dollars(bill.scaled[0]), _dollars(bill.scaled[1])
 
 
 def completion_cost(
@@ -128,7 +127,7 @@ def completion_cost(
     terms = _terms(stated, usage, call_type, tier, data_residency, vertex_location, at)
     custom = _custom_card(custom_cost_per_token, custom_cost_per_second)
     bill = _bill(names, custom_llm_provider, region_name, usage, terms, book_of(prices), custom)
-    return float(bill.total_cost or 0)
+    return _dollars(bill.scaled[3])
 
 
 def _flat_usage(prompt: int, completion: int, read: int, written: int) -> Usage:
@@ -210,14 +209,15 @@ def _bill(
     Raises:
         UnknownModelError: none has.
     """
-    found = (book.resolve(name, provider, terms.moment, region=region) for name in names)
-    cards = [card for card in (book.rates(each, terms) for each in found) if card is not None]
-    if own is not None:
-        return _own_bill(own, next(iter(cards), None), usage)
-    for card in cards:
-        bill = price_usage(usage, card)
-        if bill.status != "unpriced":
+    for name in names:
+        card = book.rates(book.resolve(name, provider, terms.moment, region=region), terms)
+        if own is not None:
+            return _own_bill(own, card, usage)
+        bill = price_usage(usage, card) if card else None
+        if bill is not None and bill.status != "unpriced":
             return bill
+    if own is not None:
+        return _own_bill(own, None, usage)
     raise unknown_model(names[0] if names else "", book)
 
 
@@ -226,6 +226,10 @@ def _own_bill(own: RateCard, card: RateCard | None, usage: Usage) -> Bill:
     tokens = price_usage(msgspec.structs.replace(usage, billed_units=None), own)
     if card is None or not usage.billed_units:
         return tokens
-    extras = price_usage(Usage(billed_units=usage.billed_units), card).other_cost
-    total = sum(filter(None, (tokens.total_cost, extras)), Decimal(0))
-    return dataclasses.replace(tokens, other_cost=extras, total_cost=total)
+    extras = price_usage(Usage(billed_units=usage.billed_units), card).scaled[2]
+    inputs, outputs, _, total = tokens.scaled
+    return tokens._replace(scaled=(inputs, outputs, extras, (total or 0) + (extras or 0)))
+
+
+def _dollars(scaled: int | None) -> float:
+    return (scaled or 0) / _DOLLAR

@@ -13,6 +13,8 @@ _NO_TIER = frozenset({"", "auto"})
 
 def fields(value: Any) -> dict[str, Any]:
     """Return an object's fields as a plain dict, {} for None."""
+    if type(value) is dict:
+        return value
     if value is None:
         return {}
     if isinstance(value, Mapping):
@@ -26,8 +28,8 @@ def fields(value: Any) -> dict[str, Any]:
 
 def field(value: Any, name: str) -> Any:
     """Return one field of a mapping or an object, None where there is none."""
-    if value is None:
-        return None
+    if type(value) is dict:  # nearly always, and isinstance of an abstract class takes its time
+        return value.get(name)
     return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
 
 

@@ -6,13 +6,12 @@ makes a call priced, partly priced, free or unpriced stand here; ``stages/price.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from pipeline.prices.rates import EXACT, LAST_PLACE, Line, RateCard
-from pipeline.prices.units import COUNTS_READ, INSTEAD_OF, TOKEN_UNITS, TOKENS_FIRST, quantities, unit_of
+from pipeline.prices.units import INSTEAD_OF, TOKEN_UNITS, TOKENS_FIRST, quantities, unit_of
 from pipeline.tables import MONEY_SCALE, Usage
 
 SIDES = ("input", "output", "other")
@@ -54,27 +53,41 @@ class Charge(NamedTuple):
         return money(self.scaled)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(NamedTuple):
     """All charges of one usage.
 
     Attributes:
         status: "priced", "free", "unpriced" or "partly_priced".
         reason: why, where it is not "priced".
         charges: of every unit of which there is any.
-        input_cost: US dollars; None: not stated, or nothing of it could be priced.
-        output_cost: the same.
-        other_cost: the same.
-        total_cost: their sum; None where nothing could be priced.
+        scaled: input, output, other and total cost in units of 10**-18 dollars; None: not stated, or nothing of it
+            could be priced.
     """
 
     status: str
     reason: str | None
     charges: tuple[Charge, ...] = ()
-    input_cost: Decimal | None = None
-    output_cost: Decimal | None = None
-    other_cost: Decimal | None = None
-    total_cost: Decimal | None = None
+    scaled: tuple[int | None, int | None, int | None, int | None] = (None, None, None, None)
+
+    @property
+    def input_cost(self) -> Decimal | None:
+        """US dollars for the prompt and its caches."""
+        return money(self.scaled[0])
+
+    @property
+    def output_cost(self) -> Decimal | None:
+        """US dollars for the completion."""
+        return money(self.scaled[1])
+
+    @property
+    def other_cost(self) -> Decimal | None:
+        """US dollars for what is neither."""
+        return money(self.scaled[2])
+
+    @property
+    def total_cost(self) -> Decimal | None:
+        """The sum of the three."""
+        return money(self.scaled[3])
 
 
 class UnitPlan(NamedTuple):
@@ -89,9 +102,17 @@ class UnitPlan(NamedTuple):
     replaced: frozenset[str] = frozenset()
 
 
-def money(scaled: int) -> Decimal:
-    """Return a whole number of 10**-18 dollars as dollars."""
-    return EXACT.scaleb(Decimal(scaled), -MONEY_SCALE)
+@overload
+def money(scaled: int) -> Decimal: ...
+
+
+@overload
+def money(scaled: int | None) -> Decimal | None: ...
+
+
+def money(scaled: int | None) -> Decimal | None:
+    """Return a whole number of 10**-18 dollars as dollars; None stays None."""
+    return None if scaled is None else EXACT.scaleb(Decimal(scaled), -MONEY_SCALE)
 
 
 def charge_for(quantity: int | Decimal, line: Line) -> int:
@@ -136,32 +157,31 @@ def price_usage(usage: Usage, card: RateCard, *, timed_out: bool = False) -> Bil
         card: as ``Book.rates`` gives it, for this usage's prompt.
         timed_out: whether counting a part of it took too long.
     """
-    if not _states_anything(usage):
+    units = {name: amount for name, amount in usage.billed_units.items() if amount > 0} if usage.billed_units else {}
+    if usage.prompt_tokens is None and usage.completion_tokens is None and not units:
         return Bill("unpriced", NO_USAGE)
-    charges = tuple(_charges(usage, card))
-    return _settled(usage, card, charges, timed_out=timed_out)
+    charges = _token_charges(usage, card)
+    if units:
+        charges = _with_units(charges, usage, units, card)
+    return _settled(usage, card, tuple(charges), half=not units and _lacks_a_side(usage, card), timed_out=timed_out)
 
 
-def _states_anything(usage: Usage) -> bool:
-    return usage.prompt_tokens is not None or usage.completion_tokens is not None or bool(_units(usage))
+def _token_charges(usage: Usage, card: RateCard) -> list[Charge]:
+    charges = []
+    for unit, count in quantities(usage):
+        line = card.lines.get(unit)
+        charges.append(Charge(unit, TOKEN_UNITS[unit].side, count, line, count * line.scaled if line else 0))
+    return charges
 
 
-def _units(usage: Usage) -> dict[str, Decimal]:
-    return {name: amount for name, amount in (usage.billed_units or {}).items() if amount > 0}
-
-
-def _charges(usage: Usage, card: RateCard) -> Iterator[Charge]:
-    counts = {name: getattr(usage, name) or 0 for name in COUNTS_READ}
-    units = _units(usage)
+def _with_units(charges: list[Charge], usage: Usage, units: dict[str, Decimal], card: RateCard) -> list[Charge]:
     prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
     plan = plan_units(sorted(units), card, prompt=prompt > 0, completion=completion > 0)
-    for unit, count in quantities(counts).items():
-        if count and unit not in plan.replaced:
-            line = card.lines.get(unit)
-            yield Charge(unit, TOKEN_UNITS[unit].side, count, line, count * line.scaled if line else 0)
+    kept = [charge for charge in charges if charge.unit not in plan.replaced]
     for unit in plan.charged:
         line = card.line(unit)
-        yield Charge(unit, side_of(unit), units[unit], line, charge_for(units[unit], line) if line else 0)
+        kept.append(Charge(unit, side_of(unit), units[unit], line, charge_for(units[unit], line) if line else 0))
+    return kept
 
 
 def side_of(unit: str) -> str:
@@ -170,40 +190,33 @@ def side_of(unit: str) -> str:
     return found[0].side if found else "other"
 
 
-def _settled(usage: Usage, card: RateCard, charges: tuple[Charge, ...], *, timed_out: bool) -> Bill:
-    costs = {side: _side_cost(side, usage, charges) for side in SIDES}
+def _settled(usage: Usage, card: RateCard, charges: tuple[Charge, ...], *, half: bool, timed_out: bool) -> Bill:
+    stated = {"input": usage.prompt_tokens is not None, "output": usage.completion_tokens is not None, "other": False}
+    costs: dict[str, int | None] = {side: 0 if stated[side] else None for side in SIDES}
+    for side in {charge.side for charge in charges}:
+        priced = [charge.scaled for charge in charges if charge.side == side and charge.line]
+        costs[side] = sum(priced) if priced else None
     missing = any(charge.line is None for charge in charges)
     if card.empty or (missing and all(charge.line is None for charge in charges)):
         return Bill("unpriced", NO_RATE, charges)
-    total = sum(cost for cost in costs.values() if cost is not None)
-    weak = any(charge.line.listed.weak for charge in charges if charge.line)
+    total = sum(charge.scaled for charge in charges)
     status, reason = "priced", None
     if missing:
         status, reason = "partly_priced", MISSING_RATE
     elif timed_out:
         status, reason = "partly_priced", TIMED_OUT
-    elif _lacks_a_side(usage, card):
+    elif half:
         status, reason = "partly_priced", HALF_USAGE
-    elif weak:
+    elif any(charge.line.listed.weak for charge in charges if charge.line):
         status, reason = "partly_priced", RATE_FALLBACK
     elif total == 0 and (charges or card.free):
         status, reason = "free", FREE_MODEL
-    inputs, outputs, others = (None if cost is None else money(cost) for cost in costs.values())
-    return Bill(status, reason, charges, inputs, outputs, others, money(total))
-
-
-def _side_cost(side: str, usage: Usage, charges: Iterable[Charge]) -> int | None:
-    """Return the cost of a side; None where nothing of it is stated, or nothing of what is stated has a rate."""
-    own = [charge for charge in charges if charge.side == side]
-    if own:
-        return sum(charge.scaled for charge in own) if any(charge.line for charge in own) else None
-    stated = {"input": usage.prompt_tokens, "output": usage.completion_tokens}.get(side)
-    return None if stated is None else 0
+    return Bill(status, reason, charges, (costs["input"], costs["output"], costs["other"], total))
 
 
 def _lacks_a_side(usage: Usage, card: RateCard) -> bool:
     """Say whether only one side's tokens are stated, while the other side's cost something."""
-    if _units(usage) or (usage.prompt_tokens is None) == (usage.completion_tokens is None):
+    if (usage.prompt_tokens is None) == (usage.completion_tokens is None):
         return False
     return bool(lacking_rate(card, "input" if usage.prompt_tokens is None else "output"))
 
@@ -212,5 +225,3 @@ def lacking_rate(card: RateCard, side: str) -> int:
     """Return what a token of a side that is not stated would cost, in units of 10**-18 dollars."""
     line = card.lines.get(f"text_{side}")
     return line.scaled if line and not line.listed.note else 0
-
-

@@ -8,7 +8,6 @@ once. Which entry applies is left to ``book.py``; how much is charged at these r
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
@@ -101,8 +100,7 @@ _FETCHED = "web_fetch_requests"  # costs nothing but the tokens it brings
 _TOOLS = frozenset({"web_search_requests", "maps_queries"})  # beside tokens, never instead of them
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(NamedTuple):
     """What a rate depends on beside the model.
 
     Attributes:

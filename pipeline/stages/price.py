@@ -8,10 +8,9 @@ or unpriced are the rules of ``prices/charges.py``; what is billed beside tokens
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import add
-from typing import Any
 
 import polars as pl
 
@@ -49,37 +48,26 @@ def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
 # --- Tokens -----------------------------------------------------------------------------------------------------------
 
 
-class _Columns:
-    """The operations of the formulas on columns; the int 0 stands for a column without any other number."""
+def _less(left: pl.Expr, right: pl.Expr) -> pl.Expr:
+    return (left - right).clip(lower_bound=0)
 
-    @staticmethod
-    def add(left: Any, right: Any) -> Any:
-        if isinstance(left, pl.Expr) and isinstance(right, pl.Expr):
-            return left + right
-        return left if isinstance(left, pl.Expr) else right
 
-    @staticmethod
-    def less(left: Any, right: Any) -> Any:
-        if isinstance(left, pl.Expr) and isinstance(right, pl.Expr):
-            return (left - right).clip(lower_bound=0)
-        return left
-
-    @staticmethod
-    def least(left: Any, right: Any) -> Any:
-        return pl.min_horizontal(left, right) if isinstance(left, pl.Expr) and isinstance(right, pl.Expr) else 0
+_OPERATIONS: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {"less": _less, "least": pl.min_horizontal, "add": add}
 
 
 def _quantities(facts: pl.DataFrame) -> pl.DataFrame:
     """Return a column for each token unit of which any row holds some."""
     stated = [name for name in COUNTS_READ if _largest(facts[f"line_{name}"]) > 0]
-    rows = facts.select(pl.col(f"line_{name}").fill_null(0).alias(f"stated {name}") for name in stated)
-    known: dict[str, Any] = {name: pl.col(f"stated {name}") if name in stated else 0 for name in COUNTS_READ}
-    for name, formula in QUANTITIES:
-        value = formula(known, _Columns)
-        if isinstance(value, pl.Expr):
-            rows, value = rows.with_columns(value.alias(name)), pl.col(name)
-        known[name] = value
-    return rows.select(unit for unit in TOKEN_UNITS if isinstance(known[unit], pl.Expr))
+    rows = facts.select(pl.col(f"line_{name}").fill_null(0).alias(name) for name in stated)
+    same = {name: name for name in stated}  # what a name stands for: a column; what is not there is 0 in every row
+    for name, operation, left, right in QUANTITIES:
+        one, other = same.get(left), same.get(right)
+        if one and other:
+            rows = rows.with_columns(_OPERATIONS[operation](pl.col(one), pl.col(other)).alias(f"{name} of all"))
+            same[name] = f"{name} of all"
+        elif operation != "least" and (one or (other and operation == "add")):
+            same[name] = one or other or ""
+    return rows.select(pl.col(same[unit]).alias(unit) for unit in TOKEN_UNITS if unit in same)
 
 
 def _largest(counts: pl.Series) -> int:
