@@ -66,7 +66,7 @@ def report_spend(
     check_options(options)
     clock = RunClock()
     with working_folder(options.out) as folder:
-        settled = settle_logs(options, folder, progress=progress, planned=planned)
+        settled = settle_logs(options, folder, listed=options.calls, progress=progress, planned=planned)
         spend = sort_spend(_merged(settled, options), options.by)
         rejects = settled.rejects()
         manifest = manifest_of(options, settled, spend, clock)

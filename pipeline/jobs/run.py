@@ -151,6 +151,7 @@ def settle_logs(
     folder: Path,
     *,
     priced: bool = True,
+    listed: bool = True,
     progress: Progress = lambda _bytes, _calls: None,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> Settled:
@@ -160,6 +161,7 @@ def settle_logs(
         options: of the run.
         folder: the working folder.
         priced: False counts and prices nothing.
+        listed: whether the calls are wanted beside their sums.
         progress: see map_logs.
         planned: see map_logs.
 
@@ -170,7 +172,7 @@ def settle_logs(
     tasks = [
         ReduceTask(
             number=number, first=first, last=last, folder=str(folder), options=options,
-            rows_before=found.rows_before, priced=priced,
+            rows_before=found.rows_before, priced=priced, listed=listed,
         )
         for number, (first, last) in enumerate(_steps(sum(line["facts"] for line in found.mapped)))
     ]  # fmt: skip

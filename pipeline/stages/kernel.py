@@ -65,6 +65,7 @@ class ReduceTask:
         options: of the run.
         rows_before: number of a piece -> rows of its file before it, where the facts do not know it.
         priced: False for what only wants to know what is there.
+        listed: whether the calls are written too.
     """
 
     number: int
@@ -74,6 +75,7 @@ class ReduceTask:
     options: ReportOptions
     rows_before: tuple[tuple[int, int], ...] = ()
     priced: bool = True
+    listed: bool = True
 
 
 def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
@@ -149,7 +151,8 @@ def reduce_buckets(task: ReduceTask, tick: Tick) -> dict[str, Any]:
         facts = charge_by_source(price_facts(facts, book_of(task.options.prices)), task.options.cost_source)
     calls = gather_calls(facts)
     sum_spend(facts, calls, task.options).write_parquet(folder / f"spend-{task.number:06}.parquet")
-    calls.write_parquet(folder / f"calls-{task.number:06}.parquet", compression="lz4")
+    if task.listed:
+        calls.write_parquet(folder / f"calls-{task.number:06}.parquet", compression="lz4")
     tick(0, 0)
     return {"task": task.number, "per_input": per_input, **tally_calls(calls)}
 
@@ -181,7 +184,7 @@ def tally_calls(calls: pl.DataFrame) -> dict[str, Any]:
         "price_version": _counts(calls, "price_version"),
         "source_format": _counts(calls, "source_format"),
         "model": _counts(calls, "model"),
-        "day": _counts(calls.with_columns(day=pl.col("started_at").dt.date().cast(pl.String)), "day"),
+        "day": _counts(calls.select(day=pl.col("started_at").dt.date()), "day"),
         "flags": _counts(calls.select(pl.col("flags").explode(empty_as_null=False)), "flags"),
         "undated": {"calls": calls["started_at"].null_count()},
         "unpriced": groups.sort(groups.columns, nulls_last=True).to_dicts(),

@@ -33,13 +33,39 @@ def settle_duplicates(facts: pl.DataFrame) -> pl.DataFrame:
         The facts of the calls that stay, with the earliest time of their copies, ``id_conflict`` flagged where equal
         ids came with different requests, and ``call_id`` filled for every call.
     """
-    heads = facts.filter(pl.col("line") == 0).select(
-        *UID, "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at", "ended_at",
-        "total_tokens", "completion_tokens",
+    heads = facts.filter(pl.col("line") == 0)
+    repeated = heads.filter(pl.col("key").is_duplicated())
+    if repeated.is_empty():
+        return facts.with_columns(_call_id(pl.lit(1)))
+    unique = ~pl.col("key").is_in(repeated["key"].unique().implode())
+    return (
+        facts.join(_keep_one_of_each(repeated), on=UID, how="left", maintain_order="left")
+        .filter(unique | pl.col("occurrence").is_not_null())
+        .with_columns(
+            _call_id(pl.col("occurrence").fill_null(1)),
+            pl.when(pl.col("occurrence").is_null()).then("started_at").otherwise("first_at").alias("started_at"),
+            pl.when("conflict")
+            .then(pl.concat_list("flags", pl.lit("id_conflict")).list.sort())
+            .otherwise("flags")
+            .alias("flags"),
+        )
+        .drop("first_at", "conflict", "occurrence")
+    )
+
+
+def _call_id(occurrence: pl.Expr) -> pl.Expr:
+    made = pl.concat_str(pl.lit("x-"), "record_digest", pl.lit("-"), occurrence)
+    return pl.coalesce("call_id", made).alias("call_id")
+
+
+def _keep_one_of_each(heads: pl.DataFrame) -> pl.DataFrame:
+    """Return UID, first_at, conflict and occurrence of the heads that stay, of those whose keys repeat."""
+    heads = heads.select(
+        *UID, "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at", "total_tokens",
+        "completion_tokens",
     )  # fmt: skip
-    sole = pl.when(pl.col("key_kind") == "none").then(pl.concat_str(pl.col(*UID), separator=":"))
     heads = heads.with_columns(
-        sole.alias("sole"),
+        pl.when(pl.col("key_kind") == "none").then(pl.concat_str(pl.col(*UID), separator=":")).alias("sole"),
         # A copy without its request joins the one that has one; of several, always the same one.
         pl.coalesce("request_digest", pl.col("request_digest").min().over("key")).alias("group"),
     )
@@ -52,22 +78,10 @@ def settle_duplicates(facts: pl.DataFrame) -> pl.DataFrame:
         "total_tokens", "completion_tokens", "record_digest", "source_file", *UID,
         descending=[True, True, False, False, False, False], nulls_last=True, maintain_order=True,
     ).unique(same, keep="first", maintain_order=True)  # fmt: skip
-    kept = kept.sort("source_file", *UID).with_columns(
+    numbered = kept.sort("source_file", *UID).with_columns(
         pl.int_range(1, pl.len() + 1).over("key").alias("occurrence")
     )
-    made_id = pl.concat_str(pl.lit("x-"), "record_digest", pl.lit("-"), pl.col("occurrence"))
-    return (
-        facts.join(kept.select(*UID, "first_at", "conflict", "occurrence"), on=UID, maintain_order="left")
-        .with_columns(
-            pl.coalesce("call_id", made_id).alias("call_id"),
-            pl.col("first_at").alias("started_at"),
-            pl.when("conflict")
-            .then(pl.concat_list("flags", pl.lit("id_conflict")).list.sort())
-            .otherwise("flags")
-            .alias("flags"),
-        )
-        .drop("first_at", "conflict", "occurrence")
-    )
+    return numbered.select(*UID, "first_at", "conflict", "occurrence")
 
 
 def filter_calls(facts: pl.DataFrame, options: ReportOptions) -> pl.DataFrame:
@@ -185,27 +199,28 @@ def sum_spend(facts: pl.DataFrame, calls: pl.DataFrame, options: ReportOptions) 
     Money and tokens go to the model of their charge line, the call itself is counted under its main model.
     """
     by = [group_column(name, options.timezone) for name in options.by]
+    heads = facts.filter(pl.col("line") == 0)
+    if heads.height < facts.height:  # what a call of several lines is, only all of them together say
+        heads = heads.drop("price_status").join(calls.select(*UID, "price_status"), on=UID)
     status = pl.col("price_status")
-    heads = facts.filter(pl.col("line") == 0).drop("price_status")
-    heads = heads.join(calls.select(*UID, "price_status"), on=UID)
-    counted = pl.col("usage_source").is_in(["counted", "partial", "timed_out"])
     flags = {
         "calls": pl.lit(value=True),
         "failed_calls": pl.col("status") == "failure",
-        "counted_calls": counted,
+        "counted_calls": pl.col("usage_source").is_in(["counted", "partial", "timed_out"]),
         "unpriced_calls": status == "unpriced",
         "partly_priced_calls": status == "partly_priced",
         "free_calls": status == "free",
         "logged_calls": pl.col("logged_cost").is_not_null(),
     }
-    per_call = heads.select(
-        *by, *[flag.fill_null(value=False).cast(pl.Int64).alias(name) for name, flag in flags.items()], "logged_cost"
-    )
+    counted = [flag.fill_null(value=False).cast(pl.Int64).alias(name) for name, flag in flags.items()]
+    per_call = heads.select(*by, *counted, "logged_cost").group_by(options.by)
     lines = facts.with_columns(pl.col("line_model").alias("model"))
-    per_line = lines.select(
-        *by, *[pl.col(f"line_{name}").alias(name) for name in _LINE_COUNTS], *_COSTS
-    )
-    return merge_spend([pl.concat([per_call, per_line], how="diagonal")], options.by)
+    per_line = lines.select(*by, *[pl.col(f"line_{name}").alias(name) for name in _LINE_COUNTS], *_COSTS)
+    partials = [
+        per_call.agg(*[pl.col(name).sum() for name in flags], _sum_stated("logged_cost")),
+        per_line.group_by(options.by).agg(*[_sum_stated(name) for name in (*_LINE_COUNTS, *_COSTS)]),
+    ]
+    return merge_spend(partials, options.by)
 
 
 def merge_spend(partials: list[pl.DataFrame], by: tuple[str, ...]) -> pl.DataFrame:
