@@ -26,6 +26,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
         facts: canonical column -> paths in the response body.
         usage: paths of the usage object in the response body; "" is the body itself.
         bare: a whole record that meets one of them is such a body.
+        issuers: beginning of a response id -> the provider that gives such ids.
         asked: the model that was asked for is the billed name, not the one in the body.
         count_tools: what the body says about tools that the provider ran and bills apart.
     """
@@ -35,6 +36,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     facts: Mapping[str, tuple[str, ...]]
     usage: tuple[str, ...] = ("usage",)
     bare: tuple[Signature, ...] = ()
+    issuers: tuple[tuple[str, str], ...] = ()
     asked: bool = False
     count_tools: Callable[[Mapping[str, Any]], Units] | None = None
 
@@ -108,6 +110,7 @@ APIS = (
         signatures=(sign(values={"object": "chat.completion"}), sign("choices", kinds={"choices.0.message": "object"})),
         facts=_OPENAI,
         usage=("usage", "x_groq.usage"),
+        issuers=(("gen-", "openrouter"),),
         bare=(
             sign(values={"object": "chat.completion"}),
             sign("choices", none="messages request prompt", kinds={"choices.0.message": "object"}),
@@ -146,6 +149,7 @@ APIS = (
             "inference_geo": ("usage.inference_geo",),
             "speed": ("usage.speed",),
         },
+        issuers=(("msg_bdrk_", "bedrock"), ("msg_vrtx_", "vertex_ai"), ("msg_", "anthropic")),
         bare=(sign("role", values={"type": "message"}), sign("usage", values={"type": "message"})),
     ),
     Api(
@@ -223,6 +227,13 @@ def endpoint_named(name: str | None) -> str | None:
     word = name.lower().strip("/").removeprefix("v1/").removeprefix("openai/")
     word = ALIASES.get(word, word)
     return word if word in ENDPOINTS else None
+
+
+def issuer_of(api: Api, response_id: Any) -> str | None:
+    """Return the provider that gave a response its id; None where others give such ids too."""
+    if type(response_id) is not str:
+        return None
+    return next((provider for prefix, provider in api.issuers if response_id.startswith(prefix)), None)
 
 
 def endpoint_of_request(request: Any) -> str | None:

@@ -15,8 +15,19 @@ from typing import Any
 
 import msgspec
 
-from pipeline.logs.bodies import ANY_USAGE, BODY_COST_KEYS, ENDPOINTS, FACTS, USAGE_PATHS, Api, api_of, endpoint_named
+from pipeline.logs.bodies import (
+    ANY_USAGE,
+    BODY_COST_KEYS,
+    ENDPOINTS,
+    FACTS,
+    USAGE_PATHS,
+    Api,
+    api_of,
+    endpoint_named,
+    issuer_of,
+)
 from pipeline.logs.decode import Refusal, decode_text, digest
+from pipeline.logs.hosts import read_host
 from pipeline.logs.paths import Path, compile_table, follow, parse_path, read_places
 from pipeline.logs.signatures import Signature
 from pipeline.logs.streams import join_body
@@ -32,12 +43,13 @@ TEXT_COLUMNS = (
 )  # fmt: skip
 TIME_COLUMNS = ("started_at", "ended_at")
 COST_COLUMN = "logged_cost"
+URL_COLUMN = "url"
 TICKS_COLUMN = "logged_ticks"  # xAI's unit of cost
 USD_PER_TICK = Decimal("1e-10")
 _EXACT = Context(prec=60)  # the default of 28 digits would round a long amount
 STATUS_COLUMNS = ("status", "error", "http_status", "cache_hit", "endpoint", "tags")
 _TEXTS = frozenset(TEXT_COLUMNS)
-COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, COST_COLUMN, TICKS_COLUMN))
+COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, COST_COLUMN, TICKS_COLUMN))
 FAILURES = frozenset(["failure", "failed", "fail", "error", "errored", "expired", "cancelled", "canceled"])
 CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t"))
 CONTEXT = "context"  # the outcome of a recognised record that is no call
@@ -171,6 +183,10 @@ class FieldReader:
                     columns[name] = text
             elif name in TIME_COLUMNS:
                 columns[name] = read_time(value, self.dialect.zone)
+        if URL_COLUMN in values:
+            columns = read_host(values[URL_COLUMN]) | columns
+        if entry.api and entry.api.issuers and "provider" not in columns:
+            columns["provider"] = issuer_of(entry.api, values.get("provider_response_id"))
         call = Call(
             source_format=self.dialect.name,
             family=self.dialect.family,
@@ -250,7 +266,9 @@ def _status(values: Mapping[str, Any]) -> str:
     stated, http = values.get("status"), values.get("http_status")
     if (type(stated) is str and stated.lower() in FAILURES) or values.get("error"):
         return "failure"
-    return "failure" if type(http) is int and http >= 400 else "success"
+    if type(http) is str and http.isdecimal():
+        http = int(http[:9])
+    return "failure" if isinstance(http, int) and http >= 400 else "success"
 
 
 def _finish(call: Call, entry: Entry) -> None:

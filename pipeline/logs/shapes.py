@@ -86,6 +86,7 @@ _SEARCHES = {
         "num_search_queries",
     ),
     "web_fetch_requests": ("server_tool_use.web_fetch_requests",),
+    "citation_tokens": ("citation_tokens",),
 }
 
 # OpenAI's two spellings with what DeepSeek, Kimi, Mistral, xAI, OpenRouter and LiteLLM's proxy add to them.
@@ -160,15 +161,6 @@ SHAPES = (
         marks=(*_DETAILS, "output_token_details"),
         counts={"prompt_tokens": ("input_tokens",), "completion_tokens": ("output_tokens",), **_OPENAI_PARTS},
         units=_SEARCHES,
-    ),
-    Shape(
-        name="cohere",
-        marks=("billed_units", "tokens"),  # what Cohere bills is not what the model was shown
-        counts={
-            "prompt_tokens": ("billed_units.input_tokens", "tokens.input_tokens"),
-            "completion_tokens": ("billed_units.output_tokens", "tokens.output_tokens"),
-        },
-        units={"input_queries": ("billed_units.search_units",)},
     ),
     Shape(
         name="anthropic",
@@ -278,6 +270,15 @@ SHAPES = (
         name="ollama",
         marks=("prompt_eval_count", "eval_count"),
         counts={"prompt_tokens": ("prompt_eval_count",), "completion_tokens": ("eval_count",)},
+    ),
+    Shape(
+        name="cohere",
+        marks=("billed_units", "tokens"),  # what Cohere bills is not what the model was shown
+        counts={
+            "prompt_tokens": ("billed_units.input_tokens", "tokens.input_tokens"),
+            "completion_tokens": ("billed_units.output_tokens", "tokens.output_tokens"),
+        },
+        units={"input_queries": ("billed_units.search_units",)},
     ),
     Shape(
         name="transcription",

@@ -10,8 +10,8 @@ from typing import Any
 
 from pipeline.logs.decode import Refusal, decode_text
 
-MAX_COST = Decimal(10) ** 15  # beyond any bill; keeps sums inside Decimal(38, 18)
-_MIN_EXPONENT = -60
+MAX_DIGITS = 16  # before the point: beyond any bill, and sums stay inside Decimal(38, 18)
+MAX_PLACES = 60  # after the point: less than that is nothing
 _NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
 _TAG = re.compile(r"[:=]")
 
@@ -67,10 +67,9 @@ def read_cost(value: Any, data: bytes = b"", keys: Iterable[str] = ()) -> Decima
         cost = Decimal(value.strip() if type(value) is str else value)
     except (InvalidOperation, ValueError, TypeError):
         raise Refusal("bad_cost", "not a number") from None
-    if not cost.is_finite() or abs(cost) > MAX_COST:
+    if not cost.is_finite() or (cost and cost.adjusted() >= MAX_DIGITS):
         raise Refusal("bad_cost", "out of range")
-    exponent = cost.as_tuple().exponent
-    return cost if type(exponent) is int and exponent >= _MIN_EXPONENT else Decimal(0)
+    return cost if not cost or cost.adjusted() > -MAX_PLACES else Decimal(0)
 
 
 def _written(value: float, data: bytes, keys: Iterable[str]) -> str:

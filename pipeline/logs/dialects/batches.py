@@ -39,7 +39,6 @@ DIALECTS = (
         | {
             "own_id": ("custom_id", "id"),
             "duplicate_id": ("id", "@provider_response_id"),
-            "model_requested": ("@model",),
             "started_at": ("@started_at",),
             "error": ("error",),
             "http_status": ("response.status_code",),
@@ -57,7 +56,6 @@ DIALECTS = (
         | {
             "own_id": ("custom_id",),
             "duplicate_id": ("@provider_response_id",),
-            "model_requested": ("@model",),
             "status": ("result.type",),
             "error": ("result.error",),
         },

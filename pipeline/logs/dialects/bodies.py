@@ -26,7 +26,6 @@ def _dialect_of(api: Api, rank: int) -> Dialect:
         fields={column: (f"@{column}",) for column in api.facts}
         | {
             "duplicate_id": ("@provider_response_id",),
-            "model_requested": ("@model",),
             "user": ("user", "safety_identifier"),
             "status": ("status",),
             "error": ("error",),

@@ -29,6 +29,7 @@ _CALL_TYPES = (
 )
 # Records of LiteLLM's other routes: no model answered, unless they carry tokens after all.
 _NO_CALLS = re.compile("mcp|vector_store|(create|list|cancel)_batch|file|assistant|thread|fine_tuning|container")
+_DEPLOYMENTS = frozenset(("azure", "azure_ai"))  # what is asked for there is a name of one's own
 _REQUEST_KEYS = {"responses": "input", "embeddings": "input", "completions": "prompt", "gemini": "contents"}
 
 _METADATA = {
@@ -70,6 +71,9 @@ _SHARED = {
     "session": ("session_id", "trace_id"),
     "provider_response_id": ("@provider_response_id",),
     "call_type": ("call_type",),
+    "url": ("api_base", "hidden_params.api_base"),
+    "priced_as": ("model_map_information.model_map_key", "metadata.model_map_information.model_map_key"),
+    "answered_by": ("@model",),
     "litellm_call_id": ("litellm_call_id",),
     "batch": ("hidden_params.batch_models", "metadata.batch_models"),
     "service_tier": (
@@ -90,6 +94,8 @@ def settle_litellm(call: Call, entry: Entry) -> None:
     if call.usage is None and _NO_CALLS.search(call_type):
         raise Refusal(CONTEXT)
     call.endpoint = next((name for word, name in _CALL_TYPES if word in call_type), call.endpoint)
+    if call.provider in _DEPLOYMENTS:
+        call.model = str(entry.values.get("answered_by") or entry.values.get("priced_as") or call.model)
     if entry.values.get("batch") or "batch" in call_type:
         call.service_tier = "batch"
     if call.own_id and call.status == "cache_hit":

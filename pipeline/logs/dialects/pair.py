@@ -58,6 +58,7 @@ DIALECTS = (
             "ended_at": ("ended_at", "@ended_at"),
             "service_tier": ("service_tier", "@service_tier", "request.service_tier"),
             "region": ("region",),
+            "url": ("url", "api_base", "base_url", "request.url"),
             "inference_geo": ("@inference_geo",),
             "speed": ("@speed", "request.speed"),
             "status": ("status", "response.status"),

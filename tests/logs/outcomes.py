@@ -1,0 +1,69 @@
+"""Outcomes of reading as plain JSON values, so that a test can say in full what it expects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.logs.files import find_inputs, read_raw
+from pipeline.logs.reader import Outcome, read_all
+from pipeline.settings import ReadOptions
+from pipeline.tables import Call, Reject, Usage
+
+APART = ("request", "response", "request_digest", "record_digest", "byte_offset", "record")  # tested on their own
+
+
+def read_file(path: Path, options: ReadOptions | None = None) -> list[Outcome]:
+    """Return the outcomes of all records of a file."""
+    (source,) = find_inputs([str(path)])
+    return read_all(read_raw(source), options or ReadOptions())
+
+
+def read_lines(path: Path, *lines: bytes, options: ReadOptions | None = None) -> list[Outcome]:
+    """Write lines to a file and return their outcomes."""
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    return read_file(path, options)
+
+
+def calls_of(outcomes: Iterable[Outcome]) -> list[Call]:
+    """Return the calls among outcomes."""
+    return [outcome for outcome in outcomes if isinstance(outcome, Call)]
+
+
+def reasons_of(outcomes: Iterable[Outcome]) -> list[str]:
+    """Return what each outcome is: "call", the reason of a reject, "context" or "fragment"."""
+    return [
+        "call" if isinstance(outcome, Call) else outcome.reason if isinstance(outcome, Reject) else outcome
+        for outcome in outcomes
+    ]
+
+
+def plain(outcome: Outcome) -> Any:
+    """Return an outcome as JSON values: of a call what it states, bodies and digests apart; times and money as text."""
+    if isinstance(outcome, Reject):
+        return {"reject": outcome.reason, "detail": outcome.detail, "row": outcome.source_row}
+    if not isinstance(outcome, Call):
+        return outcome
+    stated = {
+        name: _value(name, value)
+        for name, value in msgspec.structs.asdict(outcome).items()
+        if name not in APART and value is not None and value not in ([], "")
+    }
+    return {"call": stated}
+
+
+def _value(name: str, value: Any) -> Any:
+    if name.endswith("_at"):
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value)).isoformat()
+    if isinstance(value, Usage):
+        return {key: _value(key, item) for key, item in msgspec.structs.asdict(value).items() if item is not None}
+    if isinstance(value, list):
+        return [_value(name, item) for item in value]
+    if isinstance(value, dict):
+        return {key: _value(key, item) for key, item in value.items()}
+    return format(value, "f") if isinstance(value, Decimal) else value

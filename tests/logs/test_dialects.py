@@ -1,0 +1,108 @@
+"""Each dialect reads its cases as they are written down: tests/cases/<dialect>/<case>/{record.*, expected.json}."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.logs import dialects
+from pipeline.logs.dialects import field_reader, field_readers, recogniser, register_dialect
+from pipeline.logs.fields import Dialect
+from pipeline.logs.reader import RecordReader
+from pipeline.logs.signatures import Recogniser, sign
+from pipeline.settings import ReadOptions
+from tests.logs.outcomes import calls_of, plain, read_file, read_lines
+
+CASES = sorted((Path(__file__).parents[1] / "cases").glob("*/*/record.*"))
+NAMES = {reader.dialect.name for reader in field_readers()}
+READ = {reader.dialect.name for reader in field_readers() if reader.dialect.refusal is None}
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parts[-3]}/{path.parts[-2]}")
+def test_a_case_is_read_as_written_down(path: Path) -> None:
+    expected = json.loads((path.parent / "expected.json").read_text())
+    outcomes = read_file(path)
+    assert [plain(outcome) for outcome in outcomes] == [
+        _with_name(outcome, path) if "call" in outcome else outcome for outcome in expected["outcomes"]
+    ]
+    for name in ("request", "response"):
+        if name in expected:
+            assert [getattr(call, name) for call in calls_of(outcomes)] == expected[name]
+
+
+def _with_name(outcome: dict[str, Any], path: Path) -> dict[str, Any]:
+    dialect = path.parts[-3]
+    return {"call": {"source_format": dialect} | outcome["call"]}
+
+
+@pytest.mark.parametrize("name", sorted(READ))
+def test_every_dialect_has_a_case(name: str) -> None:
+    assert any(path.parts[-3] == name for path in CASES)
+
+
+def test_a_case_is_of_a_dialect() -> None:
+    assert {path.parts[-3] for path in CASES} <= READ | {"refused"}
+
+
+def test_dialects_of_one_rank_never_claim_the_same_record() -> None:
+    """Their order must decide nothing: shuffled within a rank, the same dialect recognises each record."""
+    values = [json.loads(line) for path in CASES for line in _lines(path)]
+    records = [value for value in values if isinstance(value, dict)]
+    chance = random.Random(5)
+    for _ in range(10):
+        shuffled = list(field_readers())
+        chance.shuffle(shuffled)
+        shuffled.sort(key=lambda reader: reader.dialect.rank)
+        found = Recogniser((reader, reader.dialect.signatures) for reader in shuffled)
+        assert [found.find(record) for record in records] == [recogniser().find(record) for record in records]
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.suffix == ".jsonl" else []
+
+
+def test_a_dialect_is_one_registered_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialects, "_registered", {})
+    register_dialect(
+        Dialect(
+            name="buoy",
+            family="buoy",
+            rank=1,
+            signatures=(sign("buoy"),),
+            fields={"own_id": ("n",), "model": ("buoy.engine",), "user": ("buoy.keeper",)},
+            counts={"prompt_tokens": ("heard",), "completion_tokens": ("said",)},
+        )
+    )
+    line = b'{"n": 7, "buoy": {"engine": "gpt-4o", "keeper": "ida"}, "heard": 5, "said": 2}'
+    (call,) = calls_of(read_lines(tmp_path / "log.jsonl", line))
+    assert (call.source_format, call.own_id, call.model, call.user) == ("buoy", "7", "gpt-4o", "ida")
+    assert call.usage is not None
+    assert call.usage.total_tokens == 7
+    monkeypatch.undo()
+    field_readers.cache_clear()
+    recogniser.cache_clear()
+
+
+def test_a_dialect_can_be_forced() -> None:
+    outcome = RecordReader(ReadOptions(dialect="litellm_spend")).read_value({"model": "gpt-4o", "prompt_tokens": 3}, 1)
+    assert calls_of(outcome)[0].source_format == "litellm_spend"
+
+
+def test_an_unknown_dialect_is_named_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"no dialect is called 'morse'.*litellm_spend"):
+        field_reader("morse")
+
+
+@pytest.mark.parametrize("reader", field_readers(), ids=lambda reader: reader.dialect.name)
+def test_a_table_is_data(reader: Any) -> None:
+    """Columns, paths and ranks of every dialect can be read without running it."""
+    for table in (reader.dialect.fields, reader.dialect.counts):
+        for column, paths in table.items():
+            assert isinstance(column, str)
+            assert isinstance(paths, tuple)
+            assert all(isinstance(path, str) for path in paths)

@@ -1,0 +1,185 @@
+"""Any provider's counts become one meaning: prompt and completion whole, parts inside them, contradictions flagged."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.logs.decode import Refusal
+from pipeline.logs.shapes import SHAPES
+from pipeline.logs.usage import INCONSISTENT, add_usages, is_zero, read_count, read_usage, settle_counts, shape_of
+from pipeline.tables import MAX_COUNT, USAGE_COUNTS, Usage
+
+COUNTS = st.dictionaries(st.sampled_from(USAGE_COUNTS), st.integers(0, 2_000) | st.just(MAX_COUNT))
+
+
+def _stated(usage: Usage | None) -> dict[str, Any]:
+    return {name: getattr(usage, name) for name in USAGE_COUNTS if getattr(usage, name, None)}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            {"prompt_tokens": 9, "completion_tokens": 3, "reasoning_tokens": 2},
+            {"prompt_tokens": 9, "completion_tokens": 3, "reasoning_tokens": 2, "total_tokens": 12},
+        ),
+        (
+            {"input_tokens": 90, "output_tokens": 10, "total_tokens": 100, "input_token_details": {"cached_tokens": 64,
+             "text_tokens": 60, "audio_tokens": 30, "cached_tokens_details": {"text_tokens": 60, "audio_tokens": 4}},
+             "output_token_details": {"text_tokens": 4, "audio_tokens": 6}},
+            {"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100, "cache_read_input_tokens": 64,
+             "text_input_tokens": 60, "audio_input_tokens": 30, "cache_read_text_tokens": 60,
+             "cache_read_audio_tokens": 4, "text_output_tokens": 4, "audio_output_tokens": 6},
+        ),
+        (
+            {"input_tokens": 5, "output_tokens": 7, "cache_read_input_tokens": 100},
+            {"prompt_tokens": 105, "completion_tokens": 7, "total_tokens": 112, "cache_read_input_tokens": 100},
+        ),
+        ({"total_input_tokens": 9, "total_output_tokens": 2, "total_thought_tokens": 5, "total_tokens": 16},
+         {"prompt_tokens": 9, "completion_tokens": 7, "reasoning_tokens": 5, "total_tokens": 16}),
+        ({"prompt_token_count": 9, "candidates_token_count": 2, "thoughts_token_count": 5, "total_token_count": 16},
+         {"prompt_tokens": 9, "completion_tokens": 7, "reasoning_tokens": 5, "total_tokens": 16}),
+        ({"promptTokenCount": 663, "totalTokenCount": 663}, {"prompt_tokens": 663, "total_tokens": 663}),
+        ({"promptTokenCount": 9, "thoughtsTokenCount": 5, "totalTokenCount": 14},
+         {"prompt_tokens": 9, "completion_tokens": 5, "reasoning_tokens": 5, "total_tokens": 14}),
+        ({"inputTokenCount": 9, "outputTokenCount": 2, "cacheReadInputTokenCount": 3},
+         {"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 14, "cache_read_input_tokens": 3}),
+        ({"x-amzn-bedrock-input-token-count": "9", "x-amzn-bedrock-output-token-count": "2"},
+         {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}),
+        ({"generation_token_count": 4, "prompt_token_count": 9},
+         {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}),
+        ({"total_tokens": 9}, {"total_tokens": 9}),
+        ({"prompt_tokens": 9, "total_tokens": 9}, {"prompt_tokens": 9, "total_tokens": 9}),
+        ({"completion_tokens": 4, "total_tokens": 13}, {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_spelling_is_read(body: dict[str, Any], expected: dict[str, int]) -> None:
+    reading = read_usage(body)
+    assert _stated(reading.usage) == expected
+    assert not reading.flags
+
+
+@pytest.mark.parametrize(
+    "body", [None, {}, [], "usage", 7, {"prompt_tokens": None}, {"hello": 1}, {"completion_tokens": ""}]
+)
+def test_nothing_stated_is_no_usage(body: object) -> None:
+    assert read_usage(body).usage is None
+
+
+def test_a_stated_zero_is_a_zero() -> None:
+    usage = read_usage({"prompt_tokens": 0, "completion_tokens": 0}).usage
+    assert usage is not None
+    assert is_zero(usage)
+    assert usage.prompt_tokens == 0
+    assert usage.cache_read_input_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [(3, 3), (3.0, 3), ("3", 3), (" 3.0 ", 3), ("+3", 3), (Decimal("3.00"), 3), (MAX_COUNT, MAX_COUNT), ("", None),
+     (float("nan"), None)],
+)  # fmt: skip
+def test_a_count_is_a_whole_number(value: object, count: int | None) -> None:
+    assert read_count(value, "n") == count
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (-1, "bad_count"), (1.5, "bad_count"), (True, "bad_count"), ("-1", "bad_count"), ("1.5", "bad_count"),
+        ("1e3", "bad_count"), ("many", "bad_count"), ([], "bad_count"), (-float("inf"), "bad_count"), (b"3", "bad_count"),
+        (Decimal("1.5"), "bad_count"), (-(10**400), "bad_count"), ("٣", "bad_count"),
+        (MAX_COUNT + 1, "count_out_of_range"), (10**400, "count_out_of_range"), (float("inf"), "count_out_of_range"),
+        ("9" * 50, "count_out_of_range"), (1e300, "count_out_of_range"), (Decimal("1e50"), "count_out_of_range"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_count_is_refused(value: object, reason: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        read_count(value, "prompt_tokens")
+    assert refusal.value.reason == reason
+    assert "prompt_tokens" in refusal.value.detail
+
+
+@given(COUNTS, st.sampled_from(["inclusive", "exclusive"]), st.sampled_from(["inside", "beside"]))
+def test_parts_fit_into_their_whole(counts: dict[str, int], prompt: str, reasoning: str) -> None:
+    usage, flags = settle_counts(dict(counts), prompt=prompt, reasoning=reasoning)
+    whole, answer = usage.prompt_tokens, usage.completion_tokens
+    read, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+    if whole is not None:
+        assert read + written <= whole
+        assert max(usage.text_input_tokens or 0, usage.audio_input_tokens or 0, usage.image_input_tokens or 0) <= whole
+    if answer is not None:
+        assert (usage.reasoning_tokens or 0) <= answer
+    if whole is not None and answer is not None:
+        assert usage.total_tokens == whole + answer
+    assert (usage.cache_write_5m_tokens or 0) + (usage.cache_write_1h_tokens or 0) <= written
+    assert flags <= {INCONSISTENT}
+
+
+@given(COUNTS, st.integers(0, 5_000), st.integers(0, 5_000))
+def test_settled_counts_are_settled(counts: dict[str, int], prompt: int, completion: int) -> None:
+    usage, _ = settle_counts(counts | {"prompt_tokens": prompt, "completion_tokens": completion})
+    stated = {name: getattr(usage, name) for name in USAGE_COUNTS if getattr(usage, name) is not None}
+    assert settle_counts(dict(stated)) == (usage, set())
+
+
+@given(st.lists(COUNTS, max_size=4))
+def test_a_sum_of_usages_is_the_sum_of_each_count(many: list[dict[str, int]]) -> None:
+    total = add_usages(Usage(**counts) for counts in many)
+    for name in USAGE_COUNTS:
+        stated = [counts[name] for counts in many if name in counts]
+        assert getattr(total, name) == (sum(stated) if stated else None)
+
+
+def test_iterations_replace_the_top_level() -> None:
+    """Compactions and other models' runs are not in Anthropic's top level, and are billed."""
+    runs = [
+        {"type": "compaction", "input_tokens": 55_196, "output_tokens": 125},
+        {"type": "message", "input_tokens": 220, "output_tokens": 8},
+    ]
+    reading = read_usage({"input_tokens": 220, "output_tokens": 8, "iterations": runs})
+    assert reading.usage is not None
+    assert (reading.usage.prompt_tokens, reading.usage.completion_tokens) == (55_416, 133)
+    assert [run.prompt_tokens for run in reading.iterations] == [55_196, 220]
+
+
+@pytest.mark.parametrize("entries", [[None], ["x"], [{}], {"a": 1}, "x", [{"type": "message"}]], ids=str)
+def test_iterations_that_say_nothing_change_nothing(entries: object) -> None:
+    reading = read_usage({"input_tokens": 220, "output_tokens": 8, "iterations": entries})
+    assert reading.usage is not None
+    assert reading.usage.total_tokens == 228
+    assert not reading.iterations
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_each_mark_leads_to_one_shape(shape: Any) -> None:
+    for mark in shape.marks:
+        found = shape_of({mark: 1})
+        assert found is not None
+        assert mark in found.shape.marks
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted({mark for shape in SHAPES for mark in shape.marks} | {"iterations", "cacheDetails"})),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text()
+        | st.lists(st.integers())
+        | st.just({"a": 1}),
+    )
+)
+def test_a_usage_of_any_types_is_read_or_refused(body: dict[str, Any]) -> None:
+    try:
+        read_usage(body)
+    except Refusal as refusal:
+        assert refusal.reason in {"bad_count", "count_out_of_range"}
