@@ -78,11 +78,8 @@ _USAGE_FIELDS = tuple(name for name in USAGE_COUNTS if name in FACT_SCHEMA)
 
 def digest_of(*parts: bytes) -> str:
     """Return the blake2b-128 of the parts as hex; a length before each keeps ("ab", "c") apart from ("a", "bc")."""
-    state = blake2b(digest_size=16)
-    for part in parts:
-        state.update(len(part).to_bytes(8, "little"))
-        state.update(part)
-    return state.hexdigest()
+    framed = b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+    return blake2b(framed, digest_size=16).hexdigest()
 
 
 def key_of(call: Call) -> tuple[str, str]:
@@ -109,7 +106,7 @@ def facts_of(calls: Sequence[Call], input_number: int, piece: int = 0) -> pl.Dat
     lines = [line for _, _, line in pairs]
     calls_by_field = _transposed(Call, owners)
     usages_by_field = _transposed(Usage, [call.usage or _NOTHING for call in owners])
-    lines_by_field = _transposed(Usage, lines)
+    lines_by_field = _transposed(Usage, lines) if any(call.iterations for call in calls) else usages_by_field
     columns: dict[str, Sequence[Any]] = {name: calls_by_field[name] for name in _CALL_FIELDS}
     columns |= {name: usages_by_field[name] for name in _USAGE_FIELDS}
     columns |= {f"line_{name}": lines_by_field[name] for name in USAGE_COUNTS}
@@ -121,15 +118,14 @@ def facts_of(calls: Sequence[Call], input_number: int, piece: int = 0) -> pl.Dat
     columns["logged_cost"] = [_rounded(call.logged_cost) for call in owners]
     columns["request_digest"] = [call.request_digest.hex() if call.request_digest else None for call in owners]
     columns["record_digest"] = [call.record_digest.hex() for call in owners]
-    columns["flags"] = [sorted(set(call.flags)) for call in owners]
+    columns["flags"] = [sorted(set(call.flags)) if call.flags else () for call in owners]
     columns["tags"] = [_pairs_of(call.tags, "key", "value") for call in owners]
     columns["billed_units"] = [_units_of(call.usage) for call in owners]
     columns["line_units"] = [_units_of(line) for line in lines]
     columns["line"] = [n for _, n, _ in pairs]
     columns["lines"] = [max(1, len(call.iterations)) for call in owners]
     columns["line_model"] = [line.model or call.model for call, _, line in pairs]
-    columns["input"] = [input_number] * len(pairs)
-    columns["piece"] = [piece] * len(pairs)
+    columns |= {"input": [input_number] * len(pairs), "piece": [piece] * len(pairs)}
     return _frame(columns, len(pairs))
 
 
@@ -142,8 +138,9 @@ def _lines(call: Call) -> list[Usage]:
 
 
 def _transposed(kind: type[msgspec.Struct], structs: Sequence[Any]) -> dict[str, Sequence[Any]]:
-    values = zip(*map(msgspec.structs.astuple, structs), strict=True) if structs else ([] for _ in kind.__struct_fields__)
-    return dict(zip(kind.__struct_fields__, values, strict=True))
+    names = kind.__struct_fields__
+    values = zip(*map(msgspec.structs.astuple, structs), strict=True) if structs else [()] * len(names)
+    return dict(zip(names, values, strict=True))
 
 
 def _pairs_of(mapping: dict[str, Any] | None, key: str, value: str) -> list[dict[str, Any]] | None:
