@@ -26,6 +26,9 @@ _SHOWN = (
 )
 
 
+_NAMED = 3  # models that a summary line names
+
+
 class Watcher:
     """A progress bar of bytes and calls, or nothing at all."""
 
@@ -70,15 +73,15 @@ def show_summary(report: SpendReport, options: ReportOptions, *, top: int) -> No
     if report.spend.height > top:
         console.print(f"{report.spend.height - top:,} more groups; --top shows more", style="dim")
     for line in summary_lines(report.manifest, options):
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(rows: Sequence[dict[str, Any]], by: Sequence[str], totals: dict[str, Any]) -> Table:
     table = Table(show_footer=True)
     for number, name in enumerate(by):
-        table.add_column(name, footer="total" if number == 0 else "")
+        table.add_column(name, overflow="fold", footer="total" if number == 0 else "")
     for name, title in _SHOWN:
-        table.add_column(title, justify="right", footer=_shown(name, totals[name]))
+        table.add_column(title, justify="right", no_wrap=True, footer=_shown(name, totals[name]))
     for row in rows:
         table.add_row(*[_label(row[name]) for name in by], *[_shown(name, row[name]) for name, _ in _SHOWN])
     return table
@@ -106,10 +109,16 @@ def _calls(count: int) -> str:
     return f"{count:,} call" if count == 1 else f"{count:,} calls"
 
 
-def _unpriced_line(row: dict[str, Any]) -> str:
-    what = row["price_status"].replace("_", " ")
-    line = f"{_calls(row['calls'])} {what}: {row['model']!r} ({row['price_reason']}, first: {row['first']})"
-    return line + (". Add a rate with --prices-override" if row["price_reason"] == "unknown_model" else "")
+def _unpriced_line(status: str, rows: list[dict[str, Any]]) -> str:
+    dearest = sorted(rows, key=lambda row: (-row["calls"], row["model"]))
+    named = [
+        f"{row['model']!r} {row['calls']:,} ({row['price_reason'].replace('_', ' ')}, first: {row['first']})"
+        for row in dearest[:_NAMED]
+    ]
+    more = [f"and {len(rows) - _NAMED:,} more in manifest.json"] if len(rows) > _NAMED else []
+    line = f"{_calls(sum(row['calls'] for row in rows))} {status.replace('_', ' ')}: {', '.join([*named, *more])}"
+    unknown = any(row["price_reason"] == "unknown_model" for row in rows)
+    return line + (". Add a rate with --prices-override" if unknown else "")
 
 
 def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
@@ -124,7 +133,9 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         lines.append(f"{_calls(counted)} without full usage: tokens counted here")
     if sources.get("timed_out"):
         lines.append(f"{_calls(sources['timed_out'])} with a text that took too long: counted 0 for it")
-    lines += [_unpriced_line(row) for row in manifest["unpriced"]]
+    for status in ("unpriced", "partly_priced"):
+        rows = [row for row in manifest["unpriced"] if row["price_status"] == status]
+        lines += [_unpriced_line(status, rows)] if rows else []
     if manifest["undated_calls"]:
         lines.append(f"{_calls(manifest['undated_calls'])} without a time: the newest rates apply")
     crossed = (gate for gate in manifest["gates"] if gate["crossed"])
