@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ import pytest
 
 from tests.command import SAMPLES, Finished, assert_conserved, report
 
-COLUMNS: dict[str, tuple[str, pa.Array]] = {
+COLUMNS: dict[str, tuple[str, pa.Array[Any]]] = {
     "nanoseconds": ("startTime", pa.array([1740992400000000001, 1740992400123456789, None], pa.timestamp("ns"))),
     "nanoseconds with a zone": (
         "startTime",
@@ -36,7 +37,7 @@ COLUMNS: dict[str, tuple[str, pa.Array]] = {
 }
 
 
-def _report(tmp_path: Path, out: Path, name: str, column: pa.Array) -> Finished:
+def _report(tmp_path: Path, out: Path, name: str, column: pa.Array[Any]) -> Finished:
     table = pq.read_table(SAMPLES / "litellm/spend-2025-03.parquet").slice(2, 3)
     table = table.set_column(table.schema.get_field_index(name), name, column)
     (tmp_path / "logs").mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_a_time_that_cannot_be_read_rejects_no_call(sample_report: Finished) -> 
 def test_the_largest_count_is_no_reject(tmp_path: Path, out: Path) -> None:
     usage = {"prompt_tokens": 10**12, "completion_tokens": 0}
     finished = report([write_lines(tmp_path / "one.jsonl", [{**GOOD, "usage": usage}])], out)
-    assert (finished.records["rejects"], finished.total("prompt_tokens")) == (0, 10**12)
+    assert (finished.records["rejects"], finished.total("prompt_tokens")) == (0, Decimal(10**12))
 
 
 def test_only_rejects_is_a_failure_that_is_still_written_down(tmp_path: Path, out: Path) -> None:
