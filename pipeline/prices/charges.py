@@ -191,15 +191,22 @@ def side_of(unit: str) -> str:
 
 
 def _settled(usage: Usage, card: RateCard, charges: tuple[Charge, ...], *, half: bool, timed_out: bool) -> Bill:
-    stated = {"input": usage.prompt_tokens is not None, "output": usage.completion_tokens is not None, "other": False}
-    costs: dict[str, int | None] = {side: 0 if stated[side] else None for side in SIDES}
-    for side in {charge.side for charge in charges}:
-        priced = [charge.scaled for charge in charges if charge.side == side and charge.line]
-        costs[side] = sum(priced) if priced else None
-    missing = any(charge.line is None for charge in charges)
-    if card.empty or (missing and all(charge.line is None for charge in charges)):
+    costs: dict[str, int | None] = {
+        "input": None if usage.prompt_tokens is None else 0,
+        "output": None if usage.completion_tokens is None else 0,
+        "other": None,
+    }
+    total, weak = 0, False
+    missing = [charge for charge in charges if charge.line is None]
+    for charge in missing:
+        costs[charge.side] = None
+    for charge in charges:
+        if charge.line is not None:
+            total += charge.scaled
+            costs[charge.side] = (costs[charge.side] or 0) + charge.scaled
+            weak = weak or charge.line.listed.weak
+    if card.empty or (missing and len(missing) == len(charges)):
         return Bill("unpriced", NO_RATE, charges)
-    total = sum(charge.scaled for charge in charges)
     status, reason = "priced", None
     if missing:
         status, reason = "partly_priced", MISSING_RATE
@@ -207,7 +214,7 @@ def _settled(usage: Usage, card: RateCard, charges: tuple[Charge, ...], *, half:
         status, reason = "partly_priced", TIMED_OUT
     elif half:
         status, reason = "partly_priced", HALF_USAGE
-    elif any(charge.line.listed.weak for charge in charges if charge.line):
+    elif weak:
         status, reason = "partly_priced", RATE_FALLBACK
     elif total == 0 and (charges or card.free):
         status, reason = "free", FREE_MODEL

@@ -36,6 +36,7 @@ TIERS = {
 }
 _DEARER = frozenset({"priority", "ultrafast", "decisions"})  # than the standard rate
 _BATCH = "batches"
+BATCH_FORMATS = ("_batch",)  # how the dialects of batch results end: what they hold is known to be from a batch
 _HALF = Decimal("0.5")
 # What a provider charges for a unit as a share of what stands in for it.
 _SHARES = {("fireworks_ai", "cache_read"): _HALF}  # https://docs.fireworks.ai/guides/prompt-caching
@@ -144,6 +145,9 @@ class Case(NamedTuple):
     factors: Factors = ()
 
 
+_PLAIN = Case()
+
+
 class Line(NamedTuple):
     """One unit's line of a rate card.
 
@@ -207,6 +211,8 @@ def effective_rate(rate: Decimal, factors: Factors) -> Decimal:
 
 def case_of(tariff: Tariff, terms: Terms, discount: Factors = ()) -> Case:
     """Return what the terms settle of a tariff's rates."""
+    if terms.tier is None and not (terms.batch or tariff.varies):
+        return Case(factors=discount) if discount else _PLAIN
     tier = TIERS.get(terms.tier.strip().lower(), "") if terms.tier else ""
     batch = terms.batch or (tier == _BATCH and any(placed.tier == _BATCH for placed in tariff.rates))
     size = terms.prompt_tokens

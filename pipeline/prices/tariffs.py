@@ -8,6 +8,7 @@ left to ``rates.py``.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from types import MappingProxyType
@@ -40,7 +41,7 @@ class Listed(NamedTuple):
 Rates = Mapping[Placed, Listed]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Tariff:
     """Everything that one entry charges.
 
@@ -72,6 +73,11 @@ class Tariff:
     def empty(self) -> bool:
         """Whether the entry lists no rate at all."""
         return not (self.rates or self.bands)
+
+    @functools.cached_property
+    def varies(self) -> bool:
+        """Whether anything but the tier changes the rates."""
+        return bool(self.thresholds or self.bands or self.hours or self.factors)
 
     @property
     def edges(self) -> tuple[int, ...]:

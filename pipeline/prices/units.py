@@ -181,47 +181,46 @@ COMPLETION_STEPS = _steps("""
 QUANTITIES = PROMPT_STEPS + COMPLETION_STEPS
 
 
-class _Side(NamedTuple):
-    whole: str  # the count that is cut up
-    parts: tuple[str, ...]  # counts of its parts
-    steps: tuple[Step, ...]
-    units: tuple[str, ...]  # what it is cut into
+class _Cut(NamedTuple):
+    """The steps of one side for a list of counts: places instead of names, as a list is twice as fast as a dict."""
+
+    read: tuple[str, ...]  # counts at the head of the list: the whole, then its parts
+    steps: tuple[tuple[str, int, int], ...]  # (operation, place, place); each adds a place
+    units: tuple[tuple[str, int], ...]  # (token unit, place)
     rest: str  # the unit that takes what no other does
 
 
-def _side(side: str, whole: str, steps: tuple[Step, ...]) -> _Side:
-    named = dict.fromkeys(name for step in steps for name in (step.left, step.right) if name.endswith("_tokens"))
-    units = tuple(unit.name for unit in TOKEN_UNITS.values() if unit.side == side)
-    return _Side(whole, tuple(name for name in named if name != whole), steps, units, f"text_{side}")
+def _cut(side: str, whole: str, steps: tuple[Step, ...]) -> _Cut:
+    operands = [name for step in steps for name in (step.left, step.right)]
+    read = tuple(dict.fromkeys([whole, *(name for name in operands if name.endswith("_tokens"))]))
+    place = {name: number for number, name in enumerate([*read, *(step.name for step in steps)])}
+    coded = tuple((step.operation, place[step.left], place[step.right]) for step in steps)
+    units = tuple((unit.name, place[unit.name]) for unit in TOKEN_UNITS.values() if unit.side == side)
+    return _Cut(read, coded, units, f"text_{side}")
 
 
-_CUTS = (
-    _side("input", "prompt_tokens", PROMPT_STEPS),
-    _side("output", "completion_tokens", COMPLETION_STEPS),
-)
-COUNTS_READ = tuple(name for cut in _CUTS for name in (cut.whole, *cut.parts))
+_CUTS = (_cut("input", "prompt_tokens", PROMPT_STEPS), _cut("output", "completion_tokens", COMPLETION_STEPS))
+COUNTS_READ = tuple(name for cut in _CUTS for name in cut.read)
 
 
 def quantities(usage: Usage) -> list[tuple[str, int]]:
     """Return (unit, count) of each token unit of which a usage holds any."""
     found: list[tuple[str, int]] = []
-    for whole, parts, steps, units, rest in _CUTS:
-        total = getattr(usage, whole) or 0
-        known: dict[str, int] = {name: getattr(usage, name) or 0 for name in parts}
-        if not any(known.values()):  # what the steps would say, sooner
-            if total:
-                found.append((rest, total))
+    for read, steps, units, rest in _CUTS:
+        counts: list[int] = [getattr(usage, name) or 0 for name in read]
+        if not any(counts[1:]):  # what the steps would say, sooner
+            if counts[0]:
+                found.append((rest, counts[0]))
             continue
-        known[whole] = total
-        for name, operation, left, right in steps:
-            one, other = known[left], known[right]
+        for operation, left, right in steps:
+            one, other = counts[left], counts[right]
             if operation == "less":
-                known[name] = one - other if one > other else 0
+                counts.append(one - other if one > other else 0)
             elif operation == "least":
-                known[name] = one if one < other else other  # noqa: FURB136 - three times as fast as min()
+                counts.append(one if one < other else other)  # noqa: FURB136 - three times as fast as min()
             else:
-                known[name] = one + other
-        found += [(unit, known[unit]) for unit in units if known[unit]]
+                counts.append(one + other)
+        found += [(unit, counts[place]) for unit, place in units if counts[place]]
     return found
 
 

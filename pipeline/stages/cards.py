@@ -16,10 +16,9 @@ import polars as pl
 from pipeline.prices.book import Book, Resolution
 from pipeline.prices.charges import UnitPlan, lacking_rate, plan_units
 from pipeline.prices.peaks import Hours, steps_of
-from pipeline.prices.rates import RateCard, Terms
+from pipeline.prices.rates import BATCH_FORMATS, RateCard, Terms
 from pipeline.prices.units import TOKEN_UNITS
 
-BATCH_ENDPOINT = "batch"  # what a dialect of batch results calls its endpoint
 RATE, MISSING, WEAK = "{} rate", "{} missing", "{} weak"  # columns of the table, per token unit
 
 _TERMS = ("provider", "region", "service_tier", "data_residency", "inference_geo", "speed")
@@ -62,7 +61,7 @@ def deal_cards(facts: pl.DataFrame, stated_units: pl.Series, book: Book) -> Deal
         *_TERMS,
         model="line_model",
         requested=pl.when(pl.col("line_model") == pl.col("model")).then("model_requested"),
-        batch=pl.col("endpoint") == BATCH_ENDPOINT,
+        batch=pl.any_horizontal(pl.col("source_format").str.ends_with(end) for end in BATCH_FORMATS),
         era=_eras(facts["started_at"], book),
     ).with_columns(
         stated_units.alias(_UNITS),

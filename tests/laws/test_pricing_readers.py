@@ -1,0 +1,103 @@
+"""The law of two readers: the scalar and the batch reader agree to the last decimal, and in every word."""
+
+from __future__ import annotations
+
+import functools
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.prices.book import Book, open_book
+from pipeline.prices.calls import PricedLine, price_call
+from pipeline.prices.catalog import load_catalog
+from pipeline.prices.units import BILLED_UNITS
+from pipeline.settings import PriceOptions
+from pipeline.stages.facts import facts_of
+from pipeline.stages.price import price_facts
+from pipeline.tables import USAGE_COUNTS, Call, Usage
+
+BOOKS = ("as-of", "latest", "litellm-1.106.4", "2025-06-15")
+
+
+@functools.cache
+def book(prices: str) -> Book:
+    return open_book(PriceOptions(prices=prices))
+
+
+@functools.cache
+def models() -> list[str]:
+    return sorted(load_catalog().models)
+
+
+@functools.cache
+def moments() -> tuple[int, int]:
+    versions = load_catalog().versions
+    return versions[0].effective_from - 10**12, versions[-1].effective_from + 10**12
+
+
+COUNTS = st.none() | st.just(0) | st.integers(0, 400_000) | st.integers(0, 10**12)
+QUANTITIES = st.decimals(0, 10**6, places=6, allow_nan=False) | st.integers(0, 50).map(Decimal)
+UNITS = st.sampled_from([*BILLED_UNITS, "output_seconds_720p", "web_search_requests_high", "output_images_2K", "bananas"])
+USAGES = st.builds(
+    Usage,
+    billed_units=st.none() | st.dictionaries(UNITS, QUANTITIES, max_size=3),
+    **{name: COUNTS for name in USAGE_COUNTS},
+)  # fmt: skip
+PLAIN_USAGES = st.builds(Usage, prompt_tokens=COUNTS, completion_tokens=COUNTS, cache_read_input_tokens=COUNTS)
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> Call:
+    def some(*words: str) -> str | None:
+        return draw(st.sampled_from([None, *words]))
+
+    tiers = ("flex", "priority", "batch", "default", "auto", "ultrafast", "balanced", "FAST", "decisions", "odd")
+    return Call(
+        source_format=draw(st.sampled_from(["plain", "openai_batch"])),
+        family="plain",
+        model=draw(st.sampled_from(models()) | st.sampled_from(["gpt-4o", "gpt-9", "claude-opus-4-5", ""])),
+        model_requested=some("gpt-4o", "azure/gpt-4o"),
+        provider=some("openai", "azure", "bedrock", "vertex_ai", "acme"),
+        started_at=draw(st.none() | st.integers(*moments())),
+        service_tier=some(*tiers),
+        region=some("us-east-1", "eu-west-1", "global"),
+        data_residency=some("eu", "us"),
+        inference_geo=some("us", "global"),
+        speed=some("fast", "standard"),
+        status=draw(st.sampled_from(["success", "success", "failure", "cache_hit"])),
+        usage_source=draw(st.sampled_from(["reported", "reported", "absent", "timed_out", "counted"])),
+        usage=draw(st.none() | USAGES | PLAIN_USAGES),
+        iterations=draw(st.just([]) | st.lists(USAGES, min_size=1, max_size=3)),
+    )
+
+
+def words_of(line: PricedLine) -> tuple[object, ...]:
+    bill, found = line.bill, line.resolution
+    priced = bill.status in {"priced", "partly_priced"} or bill.reason == "free_model"
+    return (
+        bill.status,
+        bill.reason,
+        found.rung,
+        found.basis if priced else None,
+        found.version if priced else None,
+        bill.input_cost,
+        bill.output_cost,
+        bill.other_cost,
+        bill.total_cost,
+    )
+
+
+COLUMNS = (
+    "price_status", "price_reason", "price_rung", "price_basis", "price_version", "input_cost", "output_cost",
+    "other_cost", "total_cost",
+)  # fmt: skip
+
+
+@given(st.lists(calls(), min_size=1, max_size=12), st.sampled_from(BOOKS))
+def test_the_scalar_and_the_batch_reader_agree(made: list[Call], prices: str) -> None:
+    expected = [words_of(line) for call in made for line in price_call(book(prices), call)]
+
+    priced = price_facts(facts_of(made, 0), book(prices))
+
+    assert priced.select(COLUMNS).rows() == expected
