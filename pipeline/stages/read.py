@@ -9,19 +9,17 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.logs.files import Input, container_of, read_raw
 from pipeline.logs.reader import CONTEXT, FRAGMENT, Outcome, RecordReader
 from pipeline.settings import ReadOptions
+from pipeline.stages.parquet import read_rows
 from pipeline.stages.pieces import Piece
 from pipeline.tables import Call, Reject
 
 WINDOW_BYTES = 16 << 20  # of record text per window: enough repeats to de-duplicate, little memory
-PARQUET_ROWS = 2_000  # rows decoded at a time; a row may hold a whole conversation
 
 
 @dataclasses.dataclass(slots=True)
@@ -109,17 +107,14 @@ def _text_outcomes(piece: Piece, reader: RecordReader) -> Iterator[tuple[list[Ou
 def _parquet_outcomes(piece: Piece, reader: RecordReader) -> Iterator[tuple[list[Outcome], int]]:
     row = piece.rows_before or 0
     try:
-        with pq.ParquetFile(piece.source.path) as table:
-            groups = range(piece.start, table.num_row_groups if piece.end is None else piece.end)
-            for batch in table.iter_batches(batch_size=PARQUET_ROWS, row_groups=list(groups)):
-                for record in batch.to_pylist():
-                    row += 1
-                    yield reader.read_value(_decoded(record), row), 0
-                yield [], batch.nbytes
-    except (OSError, pa.ArrowException):
+        for rows, size in read_rows(piece.source.path, piece.start, piece.end):
+            for record in rows:
+                row += 1
+                yield [_placed(record, row)] if isinstance(record, Reject) else reader.read_value(record, row), 0
+            yield [], size
+    except (OSError, ValueError, pa.ArrowException):  # ValueError: a damaged page of text
         yield [Reject(reason="unreadable_file", detail="not a readable Parquet file")], 0
 
 
-def _decoded(record: dict[str, Any]) -> dict[str, Any]:
-    """Drop what Parquet must state and JSON would leave out: columns that are null in this row."""
-    return {name: value for name, value in record.items() if value is not None}
+def _placed(reject: Reject, row: int) -> Reject:
+    return Reject(reason=reject.reason, detail=reject.detail, source_row=row)

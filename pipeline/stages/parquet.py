@@ -1,0 +1,85 @@
+"""Rows of Parquet as records: what Python cannot hold becomes text, and a row that cannot be read costs only itself.
+
+Times become ISO text (naive ones stay naive), since exports hold nanoseconds and years that Python's datetime does
+not; bytes that hold text become text, since Spark and Impala write strings without saying so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.tables import Reject
+
+BATCH_ROWS = 2_000  # rows decoded at a time; a row may hold a whole conversation
+_UNREADABLE = (ValueError, OverflowError, TypeError, OSError, pa.ArrowException)  # ValueError: invalid UTF-8 too
+Row = dict[str, Any] | Reject
+
+
+def read_rows(path: str, start: int, end: int | None) -> Iterator[tuple[list[Row], int]]:
+    """Yield batches of rows and their size in bytes.
+
+    Args:
+        path: of the file.
+        start: first row group.
+        end: the row group to stop before; None: read all.
+
+    Yields:
+        Rows without their null columns, which JSON would leave out; rejects, which have no place yet, in the place of
+        rows that cannot be read.
+
+    Raises:
+        OSError: the file cannot be read.
+        pa.ArrowException: it is damaged.
+    """
+    with pq.ParquetFile(path) as table:
+        groups = range(start, table.num_row_groups if end is None else end)
+        for batch in table.iter_batches(batch_size=BATCH_ROWS, row_groups=list(groups)):
+            plain = pa.RecordBatch.from_arrays([_plain(column) for column in batch.columns], names=batch.schema.names)
+            yield _rows_of(plain), batch.nbytes
+
+
+def _rows_of(batch: pa.RecordBatch) -> list[Row]:
+    try:
+        return [_stated(row) for row in batch.to_pylist()]
+    except _UNREADABLE:
+        return [_row_of(batch.slice(number, 1)) for number in range(batch.num_rows)]
+
+
+def _row_of(batch: pa.RecordBatch) -> Row:
+    try:
+        return _stated(batch.to_pylist()[0])
+    except UnicodeDecodeError:
+        return Reject(reason="invalid_utf8")
+    except _UNREADABLE as error:
+        return Reject(reason="unreadable_record", detail=type(error).__name__)
+
+
+def _stated(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _plain(column: pa.Array[Any]) -> pa.Array[Any]:
+    """Return a column whose values every Python and every reader can hold."""
+    kind = column.type
+    try:
+        if pa.types.is_timestamp(kind):
+            return _iso_times(column)
+        if pa.types.is_temporal(kind):
+            return column.cast(pa.string()) if pa.types.is_date(kind) else column.cast(pa.int64(), safe=False)
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            return column.cast(pa.large_string())
+    except _UNREADABLE:
+        return column  # its rows are tried one by one
+    return column
+
+
+def _iso_times(column: pa.Array[Any]) -> pa.Array[Any]:
+    zone = "" if column.type.tz is None else "Z"
+    naive = column.cast(pa.timestamp(column.type.unit, "UTC")).cast(pa.timestamp(column.type.unit)) if zone else column
+    micros: Any = naive.cast(pa.timestamp("us"), safe=False)
+    return pc.strftime(micros, format=f"%Y-%m-%dT%H:%M:%S{zone}")
