@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
 from pipeline.prices.book import Book
-from pipeline.prices.charges import Charge, price_usage
-from pipeline.prices.rates import Terms
-from pipeline.stages.cards import BATCH_ENDPOINT
-from pipeline.tables import USAGE_COUNTS, Usage
+from pipeline.prices.calls import price_line
+from pipeline.prices.charges import Charge
+from pipeline.tables import USAGE_COUNTS, Call, Usage
+
+_TERMS = (
+    "source_format", "provider", "model", "model_requested", "region", "service_tier", "data_residency",
+    "inference_geo", "speed", "status", "usage_source",
+)  # fmt: skip
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,25 +94,10 @@ def account_lines(facts: pl.DataFrame, book: Book) -> list[LineAccount]:
 def _account(row: dict[str, Any], book: Book) -> LineAccount:
     counts = {name: row[f"line_{name}"] for name in USAGE_COUNTS if row[f"line_{name}"] is not None}
     units = {unit["unit"]: unit["quantity"] for unit in row["line_units"] or ()}
-    moment = None if row["started_at"] is None else int(row["started_at"].timestamp() * 1_000_000)
-    requested = row["model_requested"] if row["line_model"] == row["model"] else None
-    found = book.resolve(
-        row["line_model"], row["provider"], moment, region=row["region"], requested=requested
-    )
-    terms = Terms(
-        tier=row["service_tier"],
-        batch=row["endpoint"] == BATCH_ENDPOINT,
-        prompt_tokens=counts.get("prompt_tokens", 0),
-        region=row["region"],
-        data_residency=row["data_residency"],
-        geo=row["inference_geo"],
-        speed=row["speed"],
-        moment=moment,
-    )
-    card = book.rates(found, terms)
-    timed_out = row["usage_source"] == "timed_out"
-    bill = price_usage(Usage(**counts, billed_units=units or None), card, timed_out=timed_out) if card else None
-    exempt = row["price_status"] == "free" and row["price_reason"] in {"cache_hit", "failed_call"}
+    call = Call(family="", **{name: row[name] for name in _TERMS})
+    call.started_at = None if row["started_at"] is None else (row["started_at"] - _EPOCH) // _MICROSECOND
+    found, _, _, bill = price_line(book, call, Usage(model=row["line_model"], **counts, billed_units=units or None))
+    versions = {version.name: version.effective_text for version in book.catalog.versions}
     return LineAccount(
         model=row["line_model"],
         read=counts | units,
@@ -113,11 +105,11 @@ def _account(row: dict[str, Any], book: Book) -> LineAccount:
         rung=found.rung,
         basis=found.basis,
         version=found.version,
-        effective_from=next((v.effective_text for v in book.catalog.versions if v.name == found.version), None),
-        status=row["price_status"],
-        reason=row["price_reason"],
-        charges=() if bill is None or exempt else tuple(_charges(bill.charges)),
-        total=Decimal(0) if exempt else None if bill is None else bill.total_cost,
+        effective_from=versions.get(found.version or ""),
+        status=bill.status,
+        reason=bill.reason,
+        charges=tuple(_charges(bill.charges)),
+        total=bill.total_cost,
         reported=row["total_cost"],
     )
 
