@@ -82,4 +82,5 @@ def _iso_times(column: pa.Array[Any]) -> pa.Array[Any]:
     zone = "" if column.type.tz is None else "Z"
     naive = column.cast(pa.timestamp(column.type.unit, "UTC")).cast(pa.timestamp(column.type.unit)) if zone else column
     micros: Any = naive.cast(pa.timestamp("us"), safe=False)
-    return pc.strftime(micros, format=f"%Y-%m-%dT%H:%M:%S{zone}")
+    texts: pa.Array[Any] = pc.strftime(micros, format=f"%Y-%m-%dT%H:%M:%S{zone}")
+    return texts
