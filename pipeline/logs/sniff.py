@@ -16,9 +16,8 @@ from pipeline.logs.decode import Refusal, decode
 
 SAMPLE = 256 << 10
 _SAMPLE_LINES = 50
-_PROSE_LINES = 5  # so many lines, none of which looks like JSON, are no log of calls
-_JSON_STARTS = b'{["-0123456789tfnNI'
-_ARRAY = re.compile(rb'\[\s*(?:[{\["\]tfn\d-]|$)')
+_JSON_STARTS = (b"{", b"[")
+_ARRAY = re.compile(rb'\[\s*(?:[{\["\]]|(?:true|false|null|-?\d[\d.eE+-]*)\s*[,\]]|$)')
 _SSE = re.compile(rb"(?:event|data|id|retry):|:")
 
 
@@ -30,23 +29,26 @@ class Refused(msgspec.Struct, frozen=True):
         pattern: what the file begins with.
         reason: a slug of REJECT_REASONS.
         detail: what to do instead.
+        certain: the beginning alone tells; else no line of the sample may look like JSON.
     """
 
     container: str
     pattern: re.Pattern[bytes]
     reason: str
     detail: str
+    certain: bool
 
 
-def _refused(container: str, pattern: bytes, reason: str, detail: str) -> Refused:
-    return Refused(container, re.compile(pattern), reason, detail)
+def _refused(container: str, pattern: bytes, reason: str, detail: str, *, certain: bool = False) -> Refused:
+    return Refused(container, re.compile(pattern, re.DOTALL), reason, detail, certain)
 
 
 REFUSED = (
-    _refused("zip", rb"PK\x03\x04", "unreadable_file", "a zip archive: unpack it first"),
-    _refused("bzip2", rb"BZh[1-9]1AY&SY", "unreadable_file", "bzip2: unpack it first"),
-    _refused("xz", rb"\xfd7zXZ\x00", "unreadable_file", "xz: unpack it first"),
-    _refused("utf16", rb"\xff\xfe|\xfe\xff", "invalid_utf8", "UTF-16 text: convert it to UTF-8"),
+    _refused("zip", rb"PK\x03\x04", "unreadable_file", "a zip archive: unpack it first", certain=True),
+    _refused("bzip2", rb"BZh[1-9]1AY&SY", "unreadable_file", "bzip2: unpack it first", certain=True),
+    _refused("xz", rb"\xfd7zXZ\x00", "unreadable_file", "xz: unpack it first", certain=True),
+    _refused("utf16", rb"\xff\xfe|\xfe\xff", "invalid_utf8", "UTF-16 text: convert it to UTF-8", certain=True),
+    _refused("binary", rb".{0,200}?\x00", "unreadable_file", "binary data: give text logs or Parquet"),
     _refused(
         "access_log",
         rb'\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}:[^\]]*\] "',
@@ -59,11 +61,10 @@ REFUSED = (
         "unknown_dialect",
         "CSV: convert it to JSONL or Parquet",
     ),
-    _refused("binary", rb"(?!\s*[{\[])[^\n]{0,200}\x00", "unreadable_file", "binary data: give text logs or Parquet"),
     _refused("yaml", rb"(?:---\s+)?(?:interactions|version):\s", "unknown_dialect", "YAML: convert it to JSON"),
+    _refused("prose", rb"(?![\d\"-])(?:[^\n]*\S[^\n]*\n\s*){4}\S", "unknown_dialect", "no JSON in its first lines"),
 )
-PROSE = _refused("prose", b"", "unknown_dialect", "no JSON in its first lines")
-REFUSALS = {refused.container: refused for refused in (*REFUSED, PROSE)}
+REFUSALS = {refused.container: refused for refused in REFUSED}
 
 
 def sniff(sample: bytes) -> str:
@@ -75,17 +76,16 @@ def sniff(sample: bytes) -> str:
     if sample.startswith(b"PAR1"):
         return "parquet"
     text = sample.removeprefix(BOM).lstrip()
-    refused = next((kind.container for kind in REFUSED if kind.pattern.match(text)), None)
     lines = _lines_of(text, cut=len(sample) >= SAMPLE)
-    if refused or not lines:
-        return refused or "jsonl"
+    hopeful = any(line[:1] in _JSON_STARTS for line in lines)
     if text.startswith(b"["):
         return _sniff_array(lines)
     if text.startswith(b"{"):
         return "jsonl" if any(map(_is_object, lines)) else _sniff_object(text, lines)
     if _SSE.match(text):
         return "sse"
-    return "jsonl" if len(lines) < _PROSE_LINES or any(line[:1] in _JSON_STARTS for line in lines) else "prose"
+    refused = (kind.container for kind in REFUSED if (kind.certain or not hopeful) and kind.pattern.match(text))
+    return next(refused, "jsonl")
 
 
 def _lines_of(text: bytes, *, cut: bool) -> list[bytes]:
