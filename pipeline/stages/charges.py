@@ -1,0 +1,158 @@
+"""What each charge line costs, class of tokens by class: the priced facts of a report, taken apart as bills are.
+
+Quantities are the formulas of ``prices/units.py``, rates the cards of ``stages/cards.py``, so that the charges of a
+line add up to what ``stages/price.py`` says it costs. Who is paid is said in one spelling for logs and bills.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from pipeline.logs.bills.names import paid_provider
+from pipeline.models import PROVIDERS, provider_of
+from pipeline.prices.book import Book
+from pipeline.prices.charges import charge_for, money
+from pipeline.prices.units import COUNTS_READ, QUANTITIES, TOKEN_UNITS, unit_of
+from pipeline.stages.cards import BATCH_ENDPOINT, MISSING, RATE, Deal, deal_cards
+from pipeline.stages.extras import extras_of, names_per_row
+from pipeline.stages.facts import MONEY
+from pipeline.stages.summary import UID
+
+# How prices/units.py cuts a usage, and how bills do: reasoning is part of the output, as everybody bills it.
+CLASSES = {
+    "text_input": "input", "audio_input": "audio_input", "image_input": "image_input", "video_input": "video_input",
+    "cache_read": "cache_read", "cache_read_audio": "cache_read", "cache_read_image": "cache_read",
+    "cache_write_5m": "cache_write_5m", "cache_write_1h": "cache_write_1h", "text_output": "output",
+    "reasoning": "output", "audio_output": "audio_output", "image_output": "image_output",
+    "video_output": "video_output", "cache_write_12h_tokens": "cache_write_1h",
+    "cache_write_audio_tokens": "cache_write_5m", "explicit_cache_read_tokens": "cache_read",
+}  # fmt: skip
+TERMS = ("region", "service_tier", "data_residency", "inference_geo", "speed")
+_CARRIED = (
+    *UID, "line", "lines", "call_id", "provider_response_id", "started_at", "provider", "status", "usage_source",
+    "price_version", *TERMS,
+)  # fmt: skip
+
+
+class _Columns:
+    """The operations of the formulas on columns without nulls."""
+
+    @staticmethod
+    def add(left: pl.Expr, right: pl.Expr) -> pl.Expr:
+        return left + right
+
+    @staticmethod
+    def less(left: pl.Expr, right: pl.Expr) -> pl.Expr:
+        return (left - right).clip(lower_bound=0)
+
+    @staticmethod
+    def least(left: pl.Expr, right: pl.Expr) -> pl.Expr:
+        return pl.min_horizontal(left, right)
+
+
+def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
+    """Take priced facts apart into charges.
+
+    Args:
+        facts: columns of FACT_COLUMNS, settled and priced; hits of a gateway's cache are left out, nobody bills them.
+        book: that priced them.
+
+    Returns:
+        One row per charge line and unit: lineage, terms, ``at`` (when the provider counts it), ``paid`` (provider),
+        ``model``, ``requested``, ``batch``, ``prompt``, ``unit``, ``token_class``, ``quantity``, ``rate`` and ``cost``
+        (null: unpriced).
+    """
+    facts = facts.filter(pl.col("status") != "cache_hit")
+    extras = extras_of(facts)
+    deal = deal_cards(facts, names_per_row(extras, facts.height), book)
+    rows = facts.select(
+        *_CARRIED,
+        at=pl.coalesce("ended_at", "started_at"),
+        model=pl.col("line_model"),
+        requested=pl.when(pl.col("line_model") == pl.col("model")).then("model_requested"),
+        batch=(pl.col("endpoint") == BATCH_ENDPOINT).fill_null(value=False),
+        prompt=pl.col("line_prompt_tokens").fill_null(0),
+        unpriced=pl.col("total_cost").is_null(),
+    )
+    rows = rows.hstack([_paid(rows, book)])
+    charged = [*_token_charges(facts, rows, deal), _extra_charges(rows, extras, deal)]
+    return pl.concat(charged).drop("unpriced")
+
+
+def _paid(rows: pl.DataFrame, book: Book) -> pl.Series:
+    """Return who is paid for each row: the provider that the log states, else whose price the model has."""
+    pairs = rows.select("provider", "model").unique(maintain_order=True)
+    paid = [_who(book, provider, model or "") for provider, model in pairs.iter_rows()]
+    known = pairs.with_columns(pl.Series("paid", paid, dtype=pl.String))
+    return rows.select("provider", "model").join(
+        known, on=["provider", "model"], how="left", nulls_equal=True, maintain_order="left"
+    )["paid"]
+
+
+def _who(book: Book, provider: str | None, model: str) -> str:
+    stated = provider_of(provider, model)
+    if stated in PROVIDERS:
+        return paid_provider(stated)
+    tariff = book.resolve(model, provider).tariff
+    return paid_provider(tariff.provider if tariff and tariff.provider else stated) or "unknown"
+
+
+def _token_charges(facts: pl.DataFrame, rows: pl.DataFrame, deal: Deal) -> list[pl.DataFrame]:
+    counts = facts.select(pl.col(f"line_{name}").fill_null(0).alias(name) for name in COUNTS_READ)
+    for name, formula in QUANTITIES:
+        known = {column: pl.col(column) for column in counts.columns}
+        counts = counts.with_columns(formula(known, _Columns).alias(name))
+    live = [unit for unit in TOKEN_UNITS if counts.select((pl.col(unit) > 0).any()).item()]
+    rates = deal.dealt([name.format(unit) for unit in live for name in (RATE, MISSING)])
+    table = rows.hstack(counts.select(live).rename({unit: f"{unit} held" for unit in live})).hstack(rates)
+    return [_of_unit(table, unit, rows.columns) for unit in live]
+
+
+def _of_unit(table: pl.DataFrame, unit: str, carried: list[str]) -> pl.DataFrame:
+    held = pl.col(f"{unit} held")
+    priced = ~pl.col(MISSING.format(unit)) & ~pl.col("unpriced")
+    cost = (held.cast(pl.Int128) * pl.col(RATE.format(unit))).reinterpret(dtype=MONEY)
+    return table.filter(held > 0).select(
+        *carried,
+        unit=pl.lit(unit),
+        token_class=pl.lit(CLASSES[unit]),
+        quantity=held.cast(MONEY),
+        rate=pl.when(priced).then(pl.col(RATE.format(unit)).reinterpret(dtype=MONEY)),
+        cost=pl.when(priced).then(cost),
+    )
+
+
+def _extra_charges(rows: pl.DataFrame, extras: pl.DataFrame, deal: Deal) -> pl.DataFrame:
+    """Charge what rows state beside tokens, each distinct (card, unit, quantity) once."""
+    table = extras.with_columns(card=deal.of_rows[extras["row"]])
+    distinct = table.select("card", "unit", "quantity").unique(maintain_order=True)
+    charged = [_charged(deal, *row) for row in distinct.iter_rows()]
+    known = distinct.with_columns(
+        pl.Series("cost", [cost for _, cost in charged], dtype=MONEY),
+        pl.Series("kept", [kept for kept, _ in charged], dtype=pl.Boolean),
+        pl.Series("token_class", [class_of_unit(name) for name in distinct["unit"]], dtype=pl.String),
+    )
+    table = table.join(known, on=["card", "unit", "quantity"], maintain_order="left").filter("kept")
+    carried = rows[table["row"]]
+    return carried.hstack(table.select("unit", "token_class", "quantity", "cost")).select(
+        *rows.columns, "unit", "token_class", "quantity", pl.lit(None, dtype=MONEY).alias("rate"),
+        pl.when(~pl.col("unpriced")).then("cost").alias("cost"),
+    )  # fmt: skip
+
+
+def _charged(deal: Deal, card: int, unit: str, quantity: Decimal) -> tuple[bool, Any]:
+    pair = deal.cards[card]
+    if pair is None:
+        return True, None
+    line = pair[0].line(unit)
+    return unit in pair[1].charged, money(charge_for(quantity, line)) if line else None
+
+
+def class_of_unit(unit: str) -> str:
+    """Return the class under which bills have a unit: its name without size and kind."""
+    found = unit_of(unit)
+    name = found[0].name if found else unit
+    return CLASSES.get(name, name)
