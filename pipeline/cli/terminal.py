@@ -128,9 +128,11 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         lines.append(f"{records['rejects']:,} of {records['records']:,} records rejected: see rejects.parquet")
     if records["duplicates"]:
         lines.append(f"{records['duplicates']:,} duplicates of calls counted once")
-    counted = sum(sources.get(name, 0) for name in ("counted", "partial"))
-    if counted:
-        lines.append(f"{_calls(counted)} without full usage: tokens counted here")
+    counting = manifest["counting"]
+    if counting["calls"]:
+        tokens = counting["prompt_tokens"] + counting["completion_tokens"]
+        share = f"expected within +-{100 * (counting['expected_within'] or 0):.2g} %"
+        lines.append(f"{_calls(counting['calls'])} without full usage: {tokens:,} tokens counted here, {share}")
     if sources.get("timed_out"):
         lines.append(f"{_calls(sources['timed_out'])} with a text that took too long: counted 0 for it")
     for status in ("unpriced", "partly_priced"):

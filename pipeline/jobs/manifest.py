@@ -58,6 +58,7 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
         "records": records,
         "totals": totals_of(spend),
         **counts,
+        "counting": _counting_of(settled.total("counting")),
         "undated_calls": settled.total("undated")["calls"],
         "price_versions": _versions_of(settled, options.prices),
         "vocabularies": _merge(line["counting"].get("vocabularies", {}) for line in settled.mapped),
@@ -115,6 +116,14 @@ def _versions_of(settled: Settled, options: PriceOptions) -> list[dict[str, Any]
     used = settled.total("price_version")
     digests = {version.name: version.sha256 for version in book_of(options).catalog.versions}
     return [{"name": name, "sha256": digests.get(name), "calls": used[name]} for name in sorted(used)]
+
+
+def _counting_of(sums: Counter[str]) -> dict[str, Any]:
+    """Return the tokens of calls with a side counted here, and within what share of them the truth is expected."""
+    tokens = sums["prompt_tokens"] + sums["completion_tokens"]
+    share = -(-sums["millionths"] // tokens) / 1_000_000 if tokens else None
+    counted = {name: sums[name] for name in ("calls", "prompt_tokens", "completion_tokens")}
+    return {**counted, "expected_within": share}
 
 
 def _unpriced(settled: Settled) -> list[dict[str, Any]]:

@@ -187,8 +187,23 @@ def tally_calls(calls: pl.DataFrame) -> dict[str, Any]:
         "day": _counts(calls.select(day=pl.col("started_at").dt.date()), "day"),
         "flags": _counts(calls.select(pl.col("flags").explode(empty_as_null=False)), "flags"),
         "undated": {"calls": calls["started_at"].null_count()},
+        "counting": _counted(calls),
         "unpriced": groups.sort(groups.columns, nulls_last=True).to_dicts(),
     }
+
+
+def _counted(calls: pl.DataFrame) -> dict[str, int]:
+    """Sum what was counted, and by how much it may be off: in millionths of tokens, so that sums are exact."""
+    tokens = pl.sum_horizontal(pl.col("prompt_tokens", "completion_tokens").fill_null(0))
+    millionths = (pl.col("count_error") * 1_000_000).round().cast(pl.Int64)
+    counted = calls.filter(pl.col("count_method").is_not_null())
+    sums = counted.select(
+        calls=pl.len(),
+        prompt_tokens=pl.col("prompt_tokens").sum(),
+        completion_tokens=pl.col("completion_tokens").sum(),
+        millionths=(tokens * millionths).sum(),
+    )
+    return {name: int(value or 0) for name, value in sums.row(0, named=True).items()}
 
 
 def _counts(table: pl.DataFrame, column: str) -> dict[str, int]:
