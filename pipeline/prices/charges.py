@@ -134,8 +134,8 @@ def plan_units(names: Iterable[str], card: RateCard, *, prompt: bool, completion
         completion: whether it states completion tokens.
     """
     priced_tokens = {
-        "input": prompt and "text_input" in card.lines,
-        "output": completion and "text_output" in card.lines,
+        "input": prompt and card.line("text_input") is not None,
+        "output": completion and card.line("text_output") is not None,
     }
     priced_tokens["other"] = priced_tokens["input"] or priced_tokens["output"]
     charged, replaced = [], set()
@@ -169,7 +169,7 @@ def price_usage(usage: Usage, card: RateCard, *, timed_out: bool = False) -> Bil
 def _token_charges(usage: Usage, card: RateCard) -> list[Charge]:
     charges = []
     for unit, count in quantities(usage):
-        line = card.lines.get(unit)
+        line = card.line(unit)
         charges.append(Charge(unit, TOKEN_UNITS[unit].side, count, line, count * line.scaled if line else 0))
     return charges
 
@@ -230,5 +230,5 @@ def _lacks_a_side(usage: Usage, card: RateCard) -> bool:
 
 def lacking_rate(card: RateCard, side: str) -> int:
     """Return what a token of a side that is not stated would cost, in units of 10**-18 dollars."""
-    line = card.lines.get(f"text_{side}")
+    line = card.line(f"text_{side}")
     return line.scaled if line and not line.listed.note else 0

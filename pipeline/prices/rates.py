@@ -167,30 +167,28 @@ class Line(NamedTuple):
 
 
 class RateCard:
-    """The effective rates of one model in one case.
+    """The effective rates of one model in one case; each is worked out when it is first asked for.
 
     Attributes:
-        lines: of the token units that have a rate.
         empty: the entry lists no rate at all.
         free: every rate of the entry is an explicit 0.
     """
 
-    __slots__ = ("_case", "_more", "_tariff", "empty", "free", "lines")
+    __slots__ = ("_case", "_lines", "_tariff", "empty", "free")
 
     def __init__(self, tariff: Tariff, case: Case) -> None:
         self._tariff, self._case = tariff, case
-        self._more: dict[str, Line | None] = {}
+        self._lines: dict[str, Line | None] = {}
         self.empty = tariff.empty
-        self.free = not tariff.empty and not any(tariff.every_rate())
-        self.lines = {unit: line for unit in TOKEN_UNITS if (line := self._line(unit)) is not None}
+        self.free = tariff.free
 
     def line(self, unit: str) -> Line | None:
         """Return the line of any unit, of tokens or of what is billed beside them; None: nothing prices it."""
-        if unit in TOKEN_UNITS:
-            return self.lines.get(unit)
-        if unit not in self._more:
-            self._more[unit] = self._line(unit)
-        return self._more[unit]
+        try:
+            return self._lines[unit]
+        except KeyError:
+            self._lines[unit] = self._line(unit)
+            return self._lines[unit]
 
     def _line(self, unit: str) -> Line | None:
         listed = listed_rate(self._tariff, unit, self._case)

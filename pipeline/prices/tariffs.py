@@ -69,17 +69,22 @@ class Tariff:
     factors: Mapping[str, tuple[str, Decimal]]
     once: frozenset[str]
 
-    @property
+    @functools.cached_property
     def empty(self) -> bool:
         """Whether the entry lists no rate at all."""
         return not (self.rates or self.bands)
+
+    @functools.cached_property
+    def free(self) -> bool:
+        """Whether every rate of the entry is an explicit 0."""
+        return not (self.empty or any(self.every_rate()))
 
     @functools.cached_property
     def varies(self) -> bool:
         """Whether anything but the tier changes the rates."""
         return bool(self.thresholds or self.bands or self.hours or self.factors)
 
-    @property
+    @functools.cached_property
     def edges(self) -> tuple[int, ...]:
         """Prompt sizes at which the rates change: each holds from there on."""
         steps = {size + (not self.at_threshold) for size in self.thresholds} | {size + 1 for size, _ in self.bands}

@@ -1,29 +1,44 @@
 """Which rate card each row of a table is charged by: settled once per distinct model, moment and terms.
 
-Rows that agree in everything a rate can depend on share a card: the columns of ``_TERMS``, the span between two price
-versions, the band of prompt sizes between two thresholds of any tariff at hand, and whether off-peak hours are open.
-For each such class the ``Book`` is asked once, with a prompt and a moment that stand for all of it.
+Rows that agree in everything a rate can depend on share a card: what the model is called and who serves it, the span
+between two price versions, the columns of ``_TERMS``, the band of prompt sizes between two thresholds of any tariff at
+hand, and whether off-peak hours are open. For each such class the ``Book`` is asked once, with a prompt and a moment
+that stand for all of it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from pipeline.prices.book import Book, Resolution
-from pipeline.prices.charges import UnitPlan, lacking_rate, plan_units
-from pipeline.prices.peaks import Hours, steps_of
+from pipeline.prices.charges import UnitPlan, plan_units
+from pipeline.prices.peaks import steps_of
 from pipeline.prices.rates import BATCH_FORMATS, RateCard, Terms
-from pipeline.prices.units import TOKEN_UNITS
+from pipeline.stages.codes import classify, spans_of
 
-RATE, MISSING, WEAK = "{} rate", "{} missing", "{} weak"  # columns of the table, per token unit
+_NAMES = ("line_model", "provider", "region")
+_TERMS = ("service_tier", "source_format", "region", "data_residency", "inference_geo", "speed")
+_MINUTE = 60_000_000  # microseconds
 
-_TERMS = ("provider", "region", "service_tier", "data_residency", "inference_geo", "speed")
-_UNITS = "units stated"
-_MICROSECONDS = 60_000_000  # a minute
+Dealt = tuple[RateCard, UnitPlan] | None  # a card, and what units beside tokens change; None: the model is unknown
+
+
+class UnitPrices(NamedTuple):
+    """What the cards say of one token unit, by number of the card.
+
+    Attributes:
+        rates: in units of 10**-18 dollars; 0 where there is none.
+        missing: whether there is none, though tokens of this unit would be charged.
+        weak: whether the rate may be too low.
+    """
+
+    rates: list[int]
+    missing: list[bool]
+    weak: list[bool]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,21 +47,34 @@ class Deal:
 
     Attributes:
         of_rows: number of each row's card.
-        table: one row per card: its rates in units of 10**-18 dollars, and what is said of rows that it prices.
-        cards: the card itself, and what units beside tokens change; None: the model is unknown.
+        cards: by number.
+        places: number of what each row's model resolved to, at its moment.
+        found: by number.
     """
 
     of_rows: pl.Series
-    table: pl.DataFrame
-    cards: Sequence[tuple[RateCard, UnitPlan] | None]
+    cards: Sequence[Dealt]
+    places: pl.Series
+    found: Sequence[Resolution]
 
-    def any(self, column: str, unit: str) -> bool:
-        """Say whether a flag column holds for any card."""
-        return bool(self.table[column.format(unit)].any())
+    def prices(self, unit: str) -> UnitPrices:
+        """Return what each card says of a token unit."""
+        lines = [
+            (pair[0].line(unit), unit not in pair[1].replaced) if pair else (None, False) for pair in self.cards
+        ]
+        return UnitPrices(
+            [line.scaled if line and charged else 0 for line, charged in lines],
+            [charged and line is None for line, charged in lines],
+            [charged and line is not None and line.listed.weak for line, charged in lines],
+        )
 
-    def dealt(self, columns: Sequence[str]) -> pl.DataFrame:
-        """Return columns of the table, one row per row."""
-        return self.table.select(columns)[self.of_rows] if columns else pl.DataFrame(height=len(self.of_rows))
+    def deal(self, of_cards: Sequence[bool]) -> pl.Series:
+        """Return per row what is said of its card."""
+        return pl.Series(of_cards, dtype=pl.Boolean).gather(self.of_rows)
+
+    def say(self, of_found: Sequence[str | None]) -> pl.Series:
+        """Return per row what is said of the model that it resolved to."""
+        return pl.Series(of_found, dtype=pl.String).gather(self.places)
 
 
 def deal_cards(facts: pl.DataFrame, stated_units: pl.Series, book: Book) -> Deal:
@@ -57,135 +85,97 @@ def deal_cards(facts: pl.DataFrame, stated_units: pl.Series, book: Book) -> Deal
         stated_units: per row the names of what it states beside tokens, sorted, one a line; null: none.
         book: who knows the rates.
     """
-    asked = facts.select(
-        *_TERMS,
-        model="line_model",
-        requested=pl.when(pl.col("line_model") == pl.col("model")).then("model_requested"),
-        batch=pl.any_horizontal(pl.col("source_format").str.ends_with(end) for end in BATCH_FORMATS),
-        era=_eras(facts["started_at"], book),
-    ).with_columns(
-        stated_units.alias(_UNITS),
-        **{
-            f"states {side}": pl.when(pl.lit(stated_units).is_not_null()).then(facts[f"line_{side}_tokens"] > 0)
-            for side in ("prompt", "completion")
-        },
-    )
-    number, kinds = _classes(asked)
-    resolutions = [_resolve(book, kind) for kind in kinds.iter_rows(named=True)]
-    moments = facts["started_at"].to_physical()
+    places, found = _resolve(facts, book)
+    terms, asked = classify([*(facts[name] for name in _TERMS), *_units(facts, stated_units)])
+    tariffs = {id(each.tariff): each.tariff for each in found if each.tariff is not None}
+    edges = sorted({edge for tariff in tariffs.values() for edge in tariff.edges})
     sizes = facts["line_prompt_tokens"].fill_null(0)
-    edges = sorted({edge for found in resolutions if found.tariff for edge in found.tariff.edges})
-    exact = pl.DataFrame([number.alias("kind"), _bands(sizes, edges), _peaks(number, moments, resolutions)])
-    row_card, classes = _classes(exact)
-    dealt = [
-        _card(book, resolutions[kind], kinds.row(kind, named=True), [0, *edges][band], moment)
-        for kind, band, moment in classes.iter_rows()
+    offers, offered = _offers(places, found)
+    moments = _off_peak(offers, offered, facts["started_at"].to_physical())
+    of_rows, classes = classify([offers, terms, spans_of(sizes, edges), moments])
+    cards = [
+        _card(book, offered[offer], asked[term], edges[band - 1] if band else 0, moment)
+        for offer, term, band, moment in classes
     ]
-    found = [resolutions[kind] for kind in classes["kind"]]
-    return Deal(row_card, _table(found, dealt), dealt)
+    return Deal(of_rows, cards, places, found)
 
 
-def _classes(rows: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
-    """Return the number of each row's class of equal rows, and the classes in the order of their numbers."""
-    varied = [name for name in rows.columns if rows[name].null_count() < rows.height]
-    classes = rows.select(varied).unique(maintain_order=True).with_row_index("class")
-    found = rows.select(varied).join(classes, on=varied, how="left", nulls_equal=True, maintain_order="left")
-    rest = (pl.lit(None).alias(name) for name in rows.columns if name not in varied)
-    return found["class"], classes.drop("class").with_columns(rest).select(rows.columns)
+def _resolve(facts: pl.DataFrame, book: Book) -> tuple[pl.Series, list[Resolution]]:
+    """Resolve each row's model at its moment, once per distinct name and span between versions."""
+    requested = facts.select(pl.when(pl.col("line_model") == pl.col("model")).then("model_requested")).to_series()
+    names, asked = classify([*(facts[name] for name in _NAMES), requested])
+    eras = _eras(facts["started_at"], book)
+    places, spots = classify([names, eras])
+    found = []
+    for name, era in spots:
+        model, provider, region, wanted = asked[name]
+        found.append(book.resolve(model or "", provider, book.moment_of(era), region=region, requested=wanted))
+    return places, found
 
 
 def _eras(started_at: pl.Series, book: Book) -> pl.Series:
     """Return the number of the span between two moments of the book in which each row falls; -1: undated."""
-    probe = book.era(0)
-    if book.era(2**62) == probe == book.era(-(2**62)):
-        return pl.Series("era", [probe], dtype=pl.Int64).new_from_index(0, len(started_at))
-    edges = pl.Series(book.moments, dtype=pl.Int64)
-    spans = edges.search_sorted(started_at.to_physical(), side="right").cast(pl.Int64)
-    return pl.select(pl.when(pl.lit(started_at).is_null()).then(-1).otherwise(spans)).to_series()
+    if book.era(-(2**62)) == book.era(2**62):
+        return pl.repeat(book.era(0), len(started_at), dtype=pl.Int64, eager=True)
+    return spans_of(started_at.to_physical(), book.moments).cast(pl.Int64).fill_null(-1)
 
 
-def _resolve(book: Book, kind: dict[str, Any]) -> Resolution:
-    return book.resolve(
-        kind["model"] or "",
-        kind["provider"],
-        book.moment_of(kind["era"]),
-        region=kind["region"],
-        requested=kind["requested"],
+def _units(facts: pl.DataFrame, stated_units: pl.Series) -> list[pl.Series]:
+    """Return what of the units and tokens that a row states decides which units are charged."""
+    if stated_units.null_count() == len(stated_units):
+        return [stated_units] * 3
+    sides = ("line_prompt_tokens", "line_completion_tokens")
+    states = facts.select(
+        pl.when(pl.lit(stated_units).is_not_null()).then(pl.col(side).fill_null(0) > 0).alias(side) for side in sides
     )
+    return [stated_units, *states.get_columns()]
 
 
-def _bands(sizes: pl.Series, edges: list[int]) -> pl.Series:
-    """Return how many edges each prompt reaches."""
-    if not edges:
-        return pl.Series("band", [0], dtype=pl.UInt32).new_from_index(0, len(sizes))
-    return pl.Series(edges, dtype=pl.Int64).search_sorted(sizes, side="right").alias("band")
+def _offers(places: pl.Series, found: Sequence[Resolution]) -> tuple[pl.Series, list[Resolution]]:
+    """Return the number of each row's tariff and discount, with a resolution that has them: versions come together."""
+    numbers: dict[tuple[int, Any], int] = {}
+    offered: list[Resolution] = []
+    for each in found:
+        key = (id(each.tariff), each.discount)
+        if key not in numbers:
+            numbers[key] = len(offered)
+            offered.append(each)
+    of_places = pl.Series([numbers[id(each.tariff), each.discount] for each in found], dtype=pl.UInt32)
+    return of_places.gather(places), offered
 
 
-def _peaks(number: pl.Series, moments: pl.Series, resolutions: Sequence[Resolution]) -> pl.Series:
-    """Return a moment that stands for each row's: one in which the same off-peak hours are open; null: no matter."""
-    hours: dict[int, Hours] = {
-        kind: found.tariff.hours
-        for kind, found in enumerate(resolutions)
-        if found.tariff is not None and found.tariff.hours is not None
-    }
-    none = pl.Series("moment", [None], dtype=pl.Int64).new_from_index(0, len(moments))
+def _off_peak(offers: pl.Series, offered: Sequence[Resolution], moments: pl.Series) -> pl.Series:
+    """Return a moment that stands for each row's: one at which the same off-peak hours are open; null: no matter."""
+    hours = {n: each.tariff.hours for n, each in enumerate(offered) if each.tariff and each.tariff.hours}
     if not hours:
-        return none
-    step = steps_of(hours.values()) * _MICROSECONDS
-    slots = pl.DataFrame([number.alias("kind"), (moments // step * step).alias("slot")])
-    timed = slots.filter(pl.col("kind").is_in(list(hours)), pl.col("slot").is_not_null()).unique()
-    flags = [hours[kind].open_at(slot) for kind, slot in timed.iter_rows()]
-    stand_ins = timed.with_columns(open=pl.Series(flags, dtype=pl.Boolean)).with_columns(
-        moment=pl.col("slot").min().over("kind", "open")
-    )
-    return slots.join(stand_ins, on=["kind", "slot"], how="left", maintain_order="left")["moment"]
+        return pl.repeat(None, len(moments), dtype=pl.Int64, eager=True)
+    step = steps_of(hours.values()) * _MINUTE
+    rows = pl.DataFrame([offers.alias("offer"), (moments // step * step).alias("slot")])
+    slots = rows.filter(pl.col("offer").is_in(list(hours)), pl.col("slot").is_not_null()).unique()
+    states = pl.Series("open", [hours[offer].open_at(slot) for offer, slot in slots.iter_rows()], dtype=pl.Boolean)
+    stand_ins = slots.with_columns(states).with_columns(moment=pl.col("slot").min().over("offer", "open"))
+    return rows.join(stand_ins, on=["offer", "slot"], how="left", maintain_order="left")["moment"]
 
 
-def _card(
-    book: Book, found: Resolution, kind: dict[str, Any], prompt: int, moment: int | None
-) -> tuple[RateCard, UnitPlan] | None:
+def _card(book: Book, found: Resolution, asked: tuple[Any, ...], prompt: int, moment: int | None) -> Dealt:
+    tier, source_format, region, residency, geo, speed, names, prompt_stated, completion_stated = asked
     terms = Terms(
-        tier=kind["service_tier"],
-        batch=bool(kind["batch"]),
+        tier=tier,
+        batch=(source_format or "").endswith(BATCH_FORMATS),
         prompt_tokens=prompt,
-        region=kind["region"],
-        data_residency=kind["data_residency"],
-        geo=kind["inference_geo"],
-        speed=kind["speed"],
+        region=region,
+        data_residency=residency,
+        geo=geo,
+        speed=speed,
         moment=moment,
     )
     card = book.rates(found, terms)
     if card is None:
         return None
-    names = (kind[_UNITS] or "").splitlines()
-    prompt_stated, completion_stated = bool(kind["states prompt"]), bool(kind["states completion"])
-    return card, plan_units(names, card, prompt=prompt_stated, completion=completion_stated) if names else UnitPlan()
+    if not names:
+        return card, _NO_UNITS
+    stated = {"prompt": bool(prompt_stated), "completion": bool(completion_stated)}
+    return card, plan_units(names.split("\n"), card, **stated)
 
 
-def _table(found: Sequence[Resolution], dealt: Sequence[tuple[RateCard, UnitPlan] | None]) -> pl.DataFrame:
-    known = [pair or (None, UnitPlan()) for pair in dealt]
-    columns = {
-        "price_rung": [resolution.rung for resolution in found],
-        "price_basis": [resolution.basis for resolution in found],
-        "price_version": [resolution.version for resolution in found],
-        "unpriced": [resolution.reason for resolution in found],
-    }
-    table = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
-    flags = {
-        "free card": [bool(card and card.free) for card, _ in known],
-        "lacks input": [bool(card and lacking_rate(card, "input")) for card, _ in known],
-        "lacks output": [bool(card and lacking_rate(card, "output")) for card, _ in known],
-    }
-    rates: dict[str, list[int]] = {}
-    for unit in TOKEN_UNITS:
-        lines = [
-            (card.lines.get(unit) if card else None, unit not in plan.replaced and card is not None)
-            for card, plan in known
-        ]
-        rates[RATE.format(unit)] = [line.scaled if line and charged else 0 for line, charged in lines]
-        flags[MISSING.format(unit)] = [line is None and charged for line, charged in lines]
-        flags[WEAK.format(unit)] = [bool(line and charged and line.listed.weak) for line, charged in lines]
-    return table.with_columns(
-        *(pl.Series(name, values, dtype=pl.Int128) for name, values in rates.items()),
-        *(pl.Series(name, values, dtype=pl.Boolean) for name, values in flags.items()),
-    )
+_NO_UNITS = UnitPlan()

@@ -10,9 +10,11 @@ from decimal import Decimal
 
 import polars as pl
 
-from pipeline.prices.charges import SIDES, charge_for, side_of
+from pipeline.prices.charges import charge_for, side_of
 from pipeline.prices.rates import Line
 from pipeline.stages.cards import Deal
+from pipeline.stages.flags import any_of, flag
+from pipeline.stages.sides import Charged
 
 _ROW, _UNIT, _QUANTITY = "row", "unit", "quantity"
 _KEY = ["card", _UNIT, _QUANTITY]
@@ -30,35 +32,28 @@ def names_per_row(extras: pl.DataFrame, height: int) -> pl.Series:
     return _every_row(names, height)["names"]
 
 
-def add_extras(rows: pl.DataFrame, extras: pl.DataFrame, deal: Deal) -> pl.DataFrame:
+def add_extras(charged: Charged, extras: pl.DataFrame, deal: Deal, height: int) -> None:
     """Add what rows state beside tokens to what their tokens cost.
 
     Args:
-        rows: per side the columns "cost", "held", "missing" and "priced", and "weak".
+        charged: what the tokens cost; changed in place.
         extras: as ``extras_of`` gives them.
         deal: the rows' cards.
-
-    Returns:
-        The rows, and the column "extras": whether a row states any.
+        height: number of rows.
     """
     if extras.is_empty():
-        return rows.with_columns(extras=pl.lit(value=False))
-    charged = _charged(extras, deal)
-    rows = rows.with_row_index(_ROW)
-    for side in SIDES:
-        rows = rows.join(
-            charged.filter(pl.col("side") == side).drop("side"), on=_ROW, how="left", maintain_order="left"
-        )
-        rows = rows.with_columns(
-            (pl.col(f"{side} cost") + pl.col("cost").fill_null(0)).alias(f"{side} cost"),
-            (pl.col(f"{side} held") | pl.col("cost").is_not_null()).alias(f"{side} held"),
-            *(
-                (pl.col(f"{side} {flag}") | pl.col(flag).fill_null(value=False)).alias(f"{side} {flag}")
-                for flag in ("missing", "priced")
-            ),
-            weak=pl.col("weak") | pl.col("uncertain").fill_null(value=False),
-        ).drop("cost", "missing", "priced", "uncertain")
-    return rows.with_columns(extras=pl.col(_ROW).is_in(extras[_ROW].implode())).drop(_ROW)
+        return
+    found = _charged(extras, deal)
+    for name, side in charged.sides.items():
+        rows = _every_row(found.filter(pl.col("side") == name), height)
+        cost = rows["cost"].fill_null(0)
+        side.cost = cost if side.cost is None else side.cost + cost
+        side.held = any_of(side.held, flag(rows["cost"].is_not_null()))
+        side.missing = any_of(side.missing, flag(rows["missing"]))
+        side.priced = any_of(side.priced, flag(rows["priced"]))
+        charged.weak = any_of(charged.weak, flag(rows["uncertain"]))
+    every = pl.int_range(height, dtype=pl.UInt32, eager=True)
+    charged.extras = flag(every.is_in(extras[_ROW].implode()))
 
 
 def _charged(extras: pl.DataFrame, deal: Deal) -> pl.DataFrame:

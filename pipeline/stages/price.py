@@ -1,30 +1,43 @@
 """The batch reader of prices: a table of facts becomes a priced table of facts.
 
 Rates are settled once per distinct model, moment and terms by the same ``Book`` that the scalar reader asks
-(``stages/cards.py``). What is done per row is expressions: the formulas of ``prices/units.py`` give the quantities, and
-their product with the rates is exact, in whole numbers of 10**-18 dollars. What makes a row priced, partly priced, free
-or unpriced are the rules of ``prices/charges.py``; what is billed beside tokens is charged by ``stages/extras.py``.
+(``cards.py``); what is done per row is arithmetic on whole columns (``quantities.py``), exact, in whole numbers of
+10**-18 dollars. What makes a row priced, partly priced, free or unpriced are the rules of ``prices/charges.py``; what
+is billed beside tokens is charged by ``extras.py``.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterable
-from functools import reduce
-from operator import add
 
 import polars as pl
 
 from pipeline.prices import charges
 from pipeline.prices.book import Book
-from pipeline.prices.units import COUNTS_READ, QUANTITIES, TOKEN_UNITS
-from pipeline.stages.cards import MISSING, RATE, WEAK, Deal, deal_cards
+from pipeline.prices.units import TOKEN_UNITS
+from pipeline.stages.cards import Deal, deal_cards
 from pipeline.stages.extras import add_extras, extras_of, names_per_row
+from pipeline.stages.flags import Flag, any_of, both, but_not, flag
+from pipeline.stages.quantities import exact_dot, quantities
+from pipeline.stages.sides import COUNTS, Charged, Side
 from pipeline.tables import MONEY_SCALE
 
 MONEY = pl.Decimal(38, MONEY_SCALE)
-_COUNT = {"input": "line_prompt_tokens", "output": "line_completion_tokens"}
-_NOTHING = pl.lit(0, dtype=pl.Int128)
-_FALSE = pl.lit(value=False)
+
+# The first that holds decides; numbered, so that a row holds a number and the words are dealt at the end.
+_VERDICTS = (
+    ("free", charges.CACHE_HIT),
+    ("free", charges.FAILED_CALL),
+    ("unpriced", charges.NO_USAGE),
+    ("unpriced", charges.UNKNOWN_MODEL),
+    ("unpriced", charges.NO_RATE),
+    ("partly_priced", charges.MISSING_RATE),
+    ("partly_priced", charges.TIMED_OUT),
+    ("partly_priced", charges.HALF_USAGE),
+    ("partly_priced", charges.RATE_FALLBACK),
+    ("free", charges.FREE_MODEL),
+    ("priced", None),
+)
+_EXEMPT, _UNPRICED = 2, 5  # verdicts below the one leave the costs at 0, the others below the other leave none
+_SOURCES = ("price_rung", "price_basis", "price_version")
 
 
 def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
@@ -41,160 +54,135 @@ def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
         return facts
     extras = extras_of(facts)
     deal = deal_cards(facts, names_per_row(extras, facts.height), book)
-    rows = add_extras(_token_charges(facts, deal), extras, deal)
-    return facts.with_columns(_settled(facts, rows, deal))
+    charged = _token_charges(facts, deal)
+    add_extras(charged, extras, deal, facts.height)
+    verdict = _verdict(facts, charged, deal)
+    status, reason = (pl.Series(words).gather(verdict) for words in zip(*_VERDICTS, strict=True))
+    words = [status.alias("price_status"), reason.alias("price_reason")]
+    return facts.with_columns(*words, *_sources(deal, verdict), *_costs(facts, charged, verdict))
 
 
-# --- Tokens -----------------------------------------------------------------------------------------------------------
+def _token_charges(facts: pl.DataFrame, deal: Deal) -> Charged:
+    columns = quantities(facts)
+    prices = {unit: deal.prices(unit) for unit in columns}
+    charged = Charged()
+    for side, count in COUNTS.items():
+        own = [unit for unit in columns if TOKEN_UNITS[unit].side == side]
+        missing = {unit: _where(columns[unit], prices[unit].missing, deal) for unit in own}
+        held, lacking = flag(facts[count] > 0), any_of(*missing.values())
+        with_rate = (but_not(flag(columns[unit] > 0), missing[unit]) for unit in own)
+        charged.sides[side] = Side(
+            cost=exact_dot([columns[unit] for unit in own], [prices[unit].rates for unit in own], deal.of_rows),
+            held=held,
+            missing=lacking,
+            priced=held if lacking is None else any_of(*with_rate),
+        )
+    charged.weak = any_of(*(_where(columns[unit], prices[unit].weak, deal) for unit in columns))
+    return charged
 
 
-def _less(left: pl.Expr, right: pl.Expr) -> pl.Expr:
-    return (left - right).clip(lower_bound=0)
+def _where(column: pl.Series, of_cards: list[bool], deal: Deal) -> Flag:
+    """Return the rows that hold some of a unit and whose card has a flag."""
+    return both(flag(column > 0), deal.deal(of_cards)) if any(of_cards) else None
 
 
-_OPERATIONS: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {"less": _less, "least": pl.min_horizontal, "add": add}
-
-
-def _quantities(facts: pl.DataFrame) -> pl.DataFrame:
-    """Return a column for each token unit of which any row holds some."""
-    stated = [name for name in COUNTS_READ if _largest(facts[f"line_{name}"]) > 0]
-    rows = facts.select(pl.col(f"line_{name}").fill_null(0).alias(name) for name in stated)
-    same = {name: name for name in stated}  # what a name stands for: a column; what is not there is 0 in every row
-    for name, operation, left, right in QUANTITIES:
-        one, other = same.get(left), same.get(right)
-        if one and other:
-            rows = rows.with_columns(_OPERATIONS[operation](pl.col(one), pl.col(other)).alias(f"{name} of all"))
-            same[name] = f"{name} of all"
-        elif operation != "least" and (one or (other and operation == "add")):
-            same[name] = one or other or ""
-    return rows.select(pl.col(same[unit]).alias(unit) for unit in TOKEN_UNITS if unit in same)
-
-
-def _largest(counts: pl.Series) -> int:
-    most = counts.max()
-    return most if isinstance(most, int) else 0
-
-
-def _token_charges(facts: pl.DataFrame, deal: Deal) -> pl.DataFrame:
-    """Return what the tokens of each side cost, and whether any has a rate, any has none, any has a weak one."""
-    rows = _quantities(facts)
-    live = [unit for unit in TOKEN_UNITS if unit in rows.columns]
-    missing, weak = ([unit for unit in live if deal.any(kind, unit)] for kind in (MISSING, WEAK))
-    flags = [*(MISSING.format(unit) for unit in missing), *(WEAK.format(unit) for unit in weak)]
-    rows = facts.select(_COUNT.values()).hstack(rows)
-    rows = rows.hstack(deal.dealt([*(RATE.format(unit) for unit in live), *flags]))
-    columns = [_any(_held(unit) & pl.col(WEAK.format(unit)) for unit in weak).alias("weak")]
-    for side, count in _COUNT.items():
-        own = [unit for unit in live if TOKEN_UNITS[unit].side == side]
-        lacking = [unit for unit in own if unit in missing]
-        columns += [
-            _sum(pl.col(unit).cast(pl.Int128) * pl.col(RATE.format(unit)) for unit in own).alias(f"{side} cost"),
-            (pl.col(count).fill_null(0) > 0).alias(f"{side} held"),
-            _any(_held(unit) & pl.col(MISSING.format(unit)) for unit in lacking).alias(f"{side} missing"),
-            _any(_held(unit) & ~pl.col(MISSING.format(unit)) if unit in lacking else _held(unit) for unit in own).alias(
-                f"{side} priced"
-            ),
-        ]
-    none = [_NOTHING.alias("other cost"), *(_FALSE.alias(f"other {flag}") for flag in ("held", "missing", "priced"))]
-    return rows.select(*columns, *none)
-
-
-def _held(unit: str) -> pl.Expr:
-    return pl.col(unit) > 0
-
-
-def _any(flags: Iterable[pl.Expr]) -> pl.Expr:
-    listed = list(flags)
-    return reduce(pl.Expr.or_, listed) if listed else _FALSE
-
-
-def _sum(products: Iterable[pl.Expr]) -> pl.Expr:
-    listed = list(products)
-    return reduce(add, listed) if listed else _NOTHING
-
-
-# --- What is said of a row --------------------------------------------------------------------------------------------
-
-# The first that holds decides; numbered, so that a row holds a number and the words are dealt at the end.
-_VERDICTS = (
-    ("free", charges.CACHE_HIT),
-    ("free", charges.FAILED_CALL),
-    ("unpriced", charges.NO_USAGE),
-    ("unpriced", charges.UNKNOWN_MODEL),
-    ("unpriced", charges.NO_RATE),
-    ("partly_priced", charges.MISSING_RATE),
-    ("partly_priced", charges.TIMED_OUT),
-    ("partly_priced", charges.HALF_USAGE),
-    ("partly_priced", charges.RATE_FALLBACK),
-    ("free", charges.FREE_MODEL),
-    ("priced", None),
-)
-_EXEMPT = 2  # verdicts before this one leave the costs at 0
-_UNPRICED = 5  # verdicts before this one, and from _EXEMPT on, leave no cost
-
-
-def _settled(facts: pl.DataFrame, rows: pl.DataFrame, deal: Deal) -> pl.DataFrame:
-    """Return the price and cost columns."""
-    said = ["unpriced", "free card", "lacks input", "lacks output"]
-    rows = rows.hstack(deal.dealt(said)).hstack(
-        facts.select("status", "usage_source", *_COUNT.values())
-    )
-    rows = rows.with_columns(_verdict().alias("verdict"))
-    words = pl.DataFrame(_VERDICTS, schema=["price_status", "price_reason"], orient="row")[rows["verdict"]]
-    unpriced = pl.col("verdict").is_between(_EXEMPT, _UNPRICED - 1)
-    exempt = pl.col("verdict") < _EXEMPT
-    kept = rows.select(kept=~(unpriced | exempt))["kept"]
-    places = deal.dealt(["price_rung", "price_basis", "price_version"])
-    if not kept.all():
-        places = places.with_columns(pl.when(kept).then(pl.col("price_basis", "price_version")))
-    costs = rows.select(
-        *(
-            pl.when(exempt & (side != "other")).then(_NOTHING)
-            .when(~unpriced & ~exempt & ~_unstated(side)).then(pl.col(f"{side} cost"))
-            .reinterpret(dtype=MONEY).alias(f"{side}_cost")
-            for side in charges.SIDES
-        ),
-        total_cost=pl.when(exempt).then(_NOTHING).when(~unpriced).then(_total()).reinterpret(dtype=MONEY),
-    )  # fmt: skip
-    return words.hstack(places).hstack(costs)
-
-
-def _total() -> pl.Expr:
-    return _sum(pl.col(f"{side} cost") for side in charges.SIDES)
-
-
-def _over_sides(flag: str) -> pl.Expr:
-    return _any(pl.col(f"{side} {flag}") for side in charges.SIDES)
-
-
-def _unstated(side: str) -> pl.Expr:
-    """Say whether nothing of a side is stated, or nothing of what is stated has a rate."""
-    nothing = pl.col(_COUNT[side]).is_null() if side in _COUNT else pl.lit(value=True)
-    held = pl.col(f"{side} held")
-    return (held & ~pl.col(f"{side} priced")) | (~held & nothing)
-
-
-def _verdict() -> pl.Expr:
-    prompt, completion = (pl.col(count) for count in _COUNT.values())
-    no_usage = prompt.is_null() & completion.is_null() & ~pl.col("extras")
-    half = ~pl.col("extras") & (
-        (prompt.is_null() & completion.is_not_null() & pl.col("lacks input"))
-        | (completion.is_null() & prompt.is_not_null() & pl.col("lacks output"))
-    )
-    missing = _over_sides("missing")
+def _verdict(facts: pl.DataFrame, charged: Charged, deal: Deal) -> pl.Series:
+    """Return the number of the verdict on each row."""
+    sides = charged.sides.values()
+    missing, held = any_of(*(side.missing for side in sides)), any_of(*(side.held for side in sides))
+    no_usage = but_not(both(_null(facts, "input"), _null(facts, "output")), charged.extras)
+    reasons = [found.reason for found in deal.found]
     conditions = (
-        pl.col("status") == "cache_hit",
-        (pl.col("status") == "failure") & no_usage,
-        no_usage | (pl.col("usage_source") == "absent"),
-        pl.col("unpriced") == charges.UNKNOWN_MODEL,
-        (pl.col("unpriced") == charges.NO_RATE) | (missing & ~_over_sides("priced")),
+        _equals(facts["status"], "cache_hit"),
+        both(_equals(facts["status"], "failure"), no_usage),
+        any_of(no_usage, _equals(facts["usage_source"], "absent")),
+        _equals_found(deal, reasons, charges.UNKNOWN_MODEL),
+        any_of(
+            _equals_found(deal, reasons, charges.NO_RATE), but_not(missing, any_of(*(side.priced for side in sides)))
+        ),
         missing,
-        pl.col("usage_source") == charges.TIMED_OUT,
-        half,
-        pl.col("weak"),
-        (_total() == 0) & (_over_sides("held") | pl.col("free card")),
+        _equals(facts["usage_source"], charges.TIMED_OUT),
+        _half(facts, charged, deal),
+        charged.weak,
+        _costs_nothing(charged, held, deal),
     )
     verdict = pl.lit(len(_VERDICTS) - 1, dtype=pl.UInt8)
     for number, condition in reversed(list(enumerate(conditions))):
-        verdict = pl.when(condition).then(pl.lit(number, dtype=pl.UInt8)).otherwise(verdict)
-    return verdict
+        if condition is not None:
+            verdict = pl.when(pl.lit(condition)).then(pl.lit(number, dtype=pl.UInt8)).otherwise(verdict)
+    return pl.select(pl.repeat(0, facts.height, dtype=pl.UInt8) + verdict).to_series()
+
+
+def _equals(column: pl.Series, word: str) -> Flag:
+    return flag(column == word)
+
+
+def _equals_found(deal: Deal, reasons: list[str | None], reason: str) -> Flag:
+    if reason not in reasons:
+        return None
+    return pl.Series([each == reason for each in reasons], dtype=pl.Boolean).gather(deal.places)
+
+
+def _null(facts: pl.DataFrame, side: str) -> Flag:
+    column = facts[COUNTS[side]]
+    return column.is_null() if column.null_count() else None
+
+
+def _half(facts: pl.DataFrame, charged: Charged, deal: Deal) -> Flag:
+    """Return the rows that state only one side's tokens, while the other side's cost something."""
+    no_input, no_output = _null(facts, "input"), _null(facts, "output")
+    unstated = any_of(
+        both(but_not(no_input, no_output), _lacking(deal, "input") if no_input is not None else None),
+        both(but_not(no_output, no_input), _lacking(deal, "output") if no_output is not None else None),
+    )
+    return but_not(unstated, charged.extras)
+
+
+def _lacking(deal: Deal, side: str) -> Flag:
+    return flag(deal.deal([pair is not None and charges.lacking_rate(pair[0], side) > 0 for pair in deal.cards]))
+
+
+def _costs_nothing(charged: Charged, held: Flag, deal: Deal) -> Flag:
+    free = [pair is not None and pair[0].free for pair in deal.cards]
+    may = any_of(held, flag(deal.deal(free)) if any(free) else None)
+    total = charged.total()
+    return may if total is None else both(may, flag(total == 0))
+
+
+def _sources(deal: Deal, verdict: pl.Series) -> list[pl.Series]:
+    """Return where each row's price is from; what is exempt or unpriced has none but the rung."""
+    rung, basis, version = (
+        deal.say([getattr(found, name.removeprefix("price_")) for found in deal.found]).alias(name) for name in _SOURCES
+    )
+    none = flag(verdict < _UNPRICED)
+    if none is not None:
+        blank = (pl.when(~none).then(pl.lit(column)).alias(column.name) for column in (basis, version))
+        basis, version = pl.select(blank).get_columns()
+    return [rung, basis, version]
+
+
+def _costs(facts: pl.DataFrame, charged: Charged, verdict: pl.Series) -> list[pl.Series]:
+    exempt = flag(verdict < _EXEMPT)
+    unpriced = but_not(flag(verdict < _UNPRICED), exempt)
+    columns = []
+    for name, side in charged.sides.items():
+        null = any_of(but_not(side.held, side.priced), but_not(_nothing_stated(facts, name), side.held))
+        zero = None if name == "other" else exempt
+        columns.append(_money(f"{name}_cost", side.cost, any_of(null, unpriced, exempt), zero, facts.height))
+    return [*columns, _money("total_cost", charged.total(), any_of(unpriced, exempt), exempt, facts.height)]
+
+
+def _nothing_stated(facts: pl.DataFrame, side: str) -> Flag:
+    return _null(facts, side) if side in COUNTS else pl.repeat(value=True, n=facts.height, dtype=pl.Boolean, eager=True)
+
+
+def _money(name: str, cost: pl.Series | None, null: Flag, zero: Flag, height: int) -> pl.Series:
+    """Return costs as decimals: null where they are unknown, 0 where there are none."""
+    if cost is None:
+        cost = pl.zeros(height, dtype=pl.Int128, eager=True)
+    value = pl.lit(cost)
+    if null is not None:
+        value = pl.when(~null).then(value)
+    if zero is not None:
+        value = pl.when(zero).then(pl.lit(0, dtype=pl.Int128)).otherwise(value)
+    return pl.select(value.reinterpret(dtype=MONEY).alias(name)).to_series()

@@ -1,0 +1,31 @@
+"""Yes or no per row, where None stands for a column of noes: logic that does nothing where nothing is to be done."""
+
+from __future__ import annotations
+
+import polars as pl
+
+Flag = pl.Series | None
+
+
+def flag(column: pl.Series) -> Flag:
+    """Return a column of booleans, None where none of them holds; null does not hold."""
+    return column.fill_null(value=False) if column.any() else None
+
+
+def any_of(*flags: Flag) -> Flag:
+    """Return what holds where any does."""
+    found: Flag = None
+    for each in flags:
+        if each is not None:
+            found = each if found is None else found | each
+    return found
+
+
+def both(one: Flag, other: Flag) -> Flag:
+    """Return what holds where both do."""
+    return None if one is None or other is None else flag(one & other)
+
+
+def but_not(one: Flag, other: Flag) -> Flag:
+    """Return what holds where the first does and the second does not."""
+    return one if one is None or other is None else flag(one & ~other)
