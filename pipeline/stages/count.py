@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from pipeline.tables import Call, Usage
 from pipeline.tokens.choice import choose
 from pipeline.tokens.encoders import load_encoder
+from pipeline.tokens.fast import TrustedEncoder, load_counter
 from pipeline.tokens.frames import Frame, total
 from pipeline.tokens.messages import frame_completion, frame_prompt
 from pipeline.tokens.pool import OversizeLane, count_in_threads, is_oversize
@@ -68,11 +69,15 @@ class TextCounter:
     Args:
         item_timeout: seconds that an item over the size limit may take; 0: no limit.
         threads: that count inside this process.
+        fast: use a faster engine where one is installed; what it counts is checked.
         cache_chars: of texts whose counts are remembered.
     """
 
-    def __init__(self, *, item_timeout: float = 5.0, threads: int = 1, cache_chars: int = CACHE_CHARS) -> None:
+    def __init__(
+        self, *, item_timeout: float = 5.0, threads: int = 1, fast: bool = True, cache_chars: int = CACHE_CHARS
+    ) -> None:
         self.available = installed()
+        self._load = load_counter if fast else load_encoder
         self._item_timeout = item_timeout
         self._threads = ThreadPoolExecutor(threads, "count") if threads > 1 else None
         self._lane = OversizeLane()
@@ -124,19 +129,25 @@ class TextCounter:
 
         Returns:
             ``engines`` (name and version), ``vocabularies`` (name -> sha256 of the published file), ``texts``
-            (distinct, counted), ``cache_hits``, ``timed_out`` ([source_file, source_row] of each).
+            (distinct, counted), ``cache_hits``, ``rechecked`` and ``mismatches`` (texts that the reference counted
+            too, and those it counted differently: where there is any, count again without ``fast``),
+            ``timed_out`` ([source_file, source_row] of each).
         """
         used = sorted(self._vocabularies)
+        encoders = [self._load(name) for name in used]
+        trusted = [encoder for encoder in encoders if isinstance(encoder, TrustedEncoder)]
         return {
-            "engines": sorted({load_encoder(name).engine for name in used}),
+            "engines": sorted({encoder.engine for encoder in [*encoders, *(one.reference for one in trusted)]}),
             "vocabularies": {name: find_vocabulary(name).sha256 for name in used},
             "texts": self._texts,
             "cache_hits": self._frequent.hits,
+            "rechecked": sum(one.rechecked for one in trusted),
+            "mismatches": sum(one.mismatches for one in trusted),
             "timed_out": [list(item) for item in sorted(self._timed_out)],
         }
 
     def _count_small(self, vocabulary: str, texts: list[str]) -> list[int]:
-        encoder = load_encoder(vocabulary)
+        encoder = self._load(vocabulary)
         if self._threads is None or len(texts) < 2:
             return encoder.count(texts)
         return count_in_threads(encoder, texts, self._threads)
