@@ -178,9 +178,11 @@ def test_the_real_engines_agree_on_fuzzed_strings(real: TrustedEncoder, long_run
 
 @pytest.mark.slow
 def test_the_real_engines_agree_on_every_unicode_scalar(real: TrustedEncoder, long_run: bool) -> None:
-    for scalar in SCALARS if long_run else SCALARS[::257]:
-        texts = [f"a{scalar}b", f"'{scalar} x", f"A{scalar}'s", f" {scalar}1{scalar}", f"\n{scalar}\n!{scalar}"]
-        assert real.count(texts) == real.reference.count(texts), hex(ord(scalar))
+    scalars = SCALARS if long_run else SCALARS[::257]
+    for start in range(0, len(scalars), 5000):
+        some = scalars[start : start + 5000]
+        texts = [f"a{sign}b'{sign} x A{sign}'s {sign}1{sign}\n{sign}\n!{sign}" for sign in some]
+        assert real.count(texts) == real.reference.count(texts), f"after U+{ord(some[0]):04X}"
 
 
 def test_gigatoken_is_made_anew_before_its_cache_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
