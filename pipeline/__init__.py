@@ -21,6 +21,7 @@ _HOME = {
     "ConfigError": "errors",
     "LogError": "errors",
     "PriceError": "errors",
+    "ReconcileOptions": "settings",
     "ReportError": "errors",
     "ReportOptions": "settings",
     "RunError": "errors",
@@ -32,6 +33,7 @@ _HOME = {
     "get_model_info": "helpers.registry",
     "model_cost": "helpers.registry",
     "register_model": "helpers.registry",
+    "reconcile_costs": "jobs.reconcile",
     "report_spend": "jobs.report",
 }
 

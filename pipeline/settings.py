@@ -113,6 +113,37 @@ class ReportOptions:
     work: WorkOptions = WorkOptions()
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileOptions:
+    """Everything that says what `reconcile` does.
+
+    Attributes:
+        logs: files, folders, globs or "-".
+        bills: files, folders or globs of bills; later ones restate earlier ones; (): compare with logged costs only.
+        out: folder for the results; None: nothing is written.
+        fx: path of a CSV with the columns date, currency, rate (what one US dollar buys), for a bill in another currency.
+        tolerance: "0.5%" of the bill or "10.00" of its currency; None: no gate.
+        as_of: when the bill was fetched, which decides what days may still change; None: the full hour now.
+        since: first moment of the interval, inclusive (UTC); None: open.
+        until: end of the interval, exclusive (UTC); None: open.
+        where: (column, glob) pairs; calls that do not match are filtered.
+    """
+
+    logs: tuple[str, ...]
+    bills: tuple[str, ...] = ()
+    out: str | None = None
+    fx: str | None = None
+    tolerance: str | None = None
+    as_of: datetime | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    where: tuple[tuple[str, str], ...] = ()
+    prices: PriceOptions = PriceOptions()
+    read: ReadOptions = ReadOptions()
+    count: CountOptions = CountOptions()
+    work: WorkOptions = WorkOptions()
+
+
 def data_dir() -> Path:
     """Return the folder with the bundled prices and vocabularies: the wheel's, else the checkout's.
 

@@ -124,6 +124,9 @@ REJECT_REASONS = {
     "no_usage_possible": "a log of this kind holds neither token counts nor text",
     "aggregate": "the record sums many calls; give the log of single calls",
     "unreadable_record": "the record broke its reader; a report of its shape is welcome",
+    "bad_amount": "an amount or a quantity of a bill is not a number",
+    "bad_period": "a line of a bill has no readable date",
+    "bad_row": "a row of a bill has more or fewer cells than its header",
     "worker_died": "reading the record ended its worker process twice",
 }
 
@@ -262,4 +265,41 @@ source_row int 1-based in its container; null: the whole file
 byte_offset int in uncompressed bytes; null for Parquet or a whole file
 reason text a slug of REJECT_REASONS
 detail text a field or a position, never content
+""")
+
+# What lies between our costs and a bill (``against`` bill) or the costs in the log (``against`` log). Null in a column of
+# the place means all of them together: the bill says no more. Amounts are in ``currency``.
+RECONCILIATION_COLUMNS = _columns("""
+against text bill | log
+day date UTC day, or the first day of the bill's period; null: undated
+provider text who is paid
+model text as the bill names it
+token_class text input | output | cache_read | cache_write_5m | ... | a server tool | credit | fee | unmapped
+line_item text the bill's own label, where the row is a line of its own
+status text final | open: the bill of that day may still change
+currency text of all amounts of the row
+computed_tokens money how much the logs have
+billed_tokens money how much the bill has; null: it does not say
+token_difference money billed - computed
+computed_cost money what our calls cost; null: unpriced
+billed_cost money what the bill asks; null: it does not say
+logged_cost money what the log states
+difference money billed or logged - computed
+explained money of the difference, what has a cause
+unexplained money of the difference, what has none
+""")
+
+CAUSE_COLUMNS = _columns("""
+against text bill | log
+day date as in the reconciliation, as every column of the place
+provider text
+model text
+token_class text
+line_item text
+status text
+currency text
+cause text one of the causes, by name
+tokens money how many tokens it moves; 0: it is about money
+amount money how much of the difference; null: the bill states no amounts
+evidence text what tells so
 """)

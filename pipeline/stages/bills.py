@@ -30,6 +30,7 @@ from pipeline.stages.pieces import survey
 from pipeline.tables import Reject
 
 DOLLARS = "USD"
+_CENTS = 2
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -172,11 +173,14 @@ def _cover(billed: Billed, provider: str, start: int, end: int) -> None:
 
 
 def half_places(lines: Sequence[BillLine]) -> dict[str, Decimal]:
-    """Return half a unit of the last place in which each dialect writes amounts: what rounding can hide in a line."""
-    places: dict[str, int] = defaultdict(int)
+    """Return half a unit of the last place that each dialect's amounts use: what rounding can hide in a line.
+
+    Zeros at the end say nothing (Anthropic always writes six places); nobody rounds to more than a cent.
+    """
+    places: dict[str, int] = defaultdict(lambda: _CENTS)
     for line in lines:
         if line.amount is not None:
-            exponent = line.amount.as_tuple().exponent
+            exponent = line.amount.normalize().as_tuple().exponent
             places[line.dialect] = max(places[line.dialect], -exponent if isinstance(exponent, int) else 0)
     return {dialect: Decimal(5).scaleb(-count - 1) for dialect, count in places.items()}
 

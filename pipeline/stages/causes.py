@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from pipeline.logs.bills.labels import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
+from pipeline.logs.bills.labels import (
+    CACHE_READ,
+    CACHE_WRITE,
+    CACHE_WRITE_1H,
+    CACHE_WRITE_5M,
+    INPUT,
+    OUTPUT,
+    TOKEN_CLASSES,
+)
 from pipeline.prices.book import Book
 from pipeline.stages.cells import EXACT, NOTHING, Cell, Fold, Place
 from pipeline.stages.evidence import Evidence, Vector
@@ -172,7 +180,7 @@ def settle_caches(case: Case) -> None:
     for _, cells in case.token_cells():
         by_class = {cell.place.token_class: cell for cell in cells}
         gaps = {name: cell.gap or NOTHING for name, cell in by_class.items()}
-        if not _are_counted(cells) or INPUT not in by_class and not any(name in gaps for name in _CACHES):
+        if not _are_counted(cells) or (INPUT not in by_class and not any(name in gaps for name in _CACHES)):
             continue
         caches = [name for name in _CACHES if gaps.get(name)]
         cached = [total for total in _cached_totals(by_class) if total]
@@ -195,7 +203,8 @@ def _cached_totals(cells: dict[str | None, Cell]) -> Iterator[Decimal]:
 
 
 def _are_counted(cells: Sequence[Cell]) -> bool:
-    return bool(cells) and all(cell.gap is not None or not cell.ours for cell in cells) and any(cell.gap for cell in cells)
+    known = all(cell.gap is not None or not cell.ours for cell in cells)
+    return known and any(cell.gap for cell in cells)
 
 
 def _settle_vector(cells: Sequence[Cell], cause: str, vector: Vector, sign: int, evidence: str) -> None:
@@ -209,10 +218,12 @@ def settle_tools(case: Case) -> None:
     """Take what is charged beside tokens, wherever the two sides do not agree."""
     for cells in case.groups.values():
         for cell in cells:
-            if not cell.is_token and (cell.gap or cell.is_open):
+            if not cell.is_token and cell.unpriced and not cell.gap and cell.is_open:
+                cell.settle("unpriced_model", NOTHING, cell.rest, "our price list names no fee")
+            elif not cell.is_token and (cell.gap or cell.is_open):
                 cell.settle("server_tools", cell.gap or NOTHING, cell.rest, "charged beside tokens")
             elif cell.place.token_class is None and cell.is_open:
-                tools = [part.cost or NOTHING for part in cell.parts if part.token_class.endswith(("requests", "sessions"))]
+                tools = (part.cost or NOTHING for part in cell.parts if part.token_class not in TOKEN_CLASSES)
                 fees = sum(tools, NOTHING)
                 if fees and abs((cell.rest or NOTHING) + fees) <= cell.slack:
                     cell.settle("server_tools", NOTHING, cell.rest, "the bill lacks our server tools")
@@ -286,9 +297,9 @@ RULES = (
         "the days agree if they are cut in another zone, or the calls nearest to midnight are what one day has over",
         lambda case: settle_shifts(case.groups, case.evidence, case.fold),
     ),
-    Rule(("duplicates",), "calls with one response id, or one moment and counts; a bill that has calls twice", settle_copies),
+    Rule(("duplicates",), "calls with one response id, or one moment and counts; calls billed twice", settle_copies),
     Rule(("missing_iterations",), "the gap is what further runs of our calls hold, in every class", settle_runs),
-    Rule(("cache",), "answers agree and cached tokens do not, or input differs by just the cached tokens", settle_caches),
+    Rule(("cache",), "answers agree and cached tokens do not, or input differs by just the cached", settle_caches),
     Rule(("server_tools",), "the row is charged beside tokens", settle_tools),
     Rule(("billed_not_logged", "logged_not_billed"), "tokens that only one side has", settle_missing),
     Rule(tuple(cause for cause, _ in HYPOTHESES), "tokens agree and one hypothesis gives all amounts", settle_rates),

@@ -1,6 +1,6 @@
 """What each charge line costs, class of tokens by class: the priced facts of a report, taken apart as bills are.
 
-Quantities are the formulas of ``prices/units.py``, rates the cards of ``stages/cards.py``, so that the charges of a
+Quantities are those of ``quantities.py``, rates the cards of ``stages/cards.py``, so that the charges of a
 line add up to what ``stages/price.py`` says it costs. Who is paid is said in one spelling for logs and bills.
 """
 
@@ -15,10 +15,12 @@ from pipeline.logs.bills.names import paid_provider
 from pipeline.models import PROVIDERS, provider_of
 from pipeline.prices.book import Book
 from pipeline.prices.charges import charge_for, money
-from pipeline.prices.units import COUNTS_READ, QUANTITIES, TOKEN_UNITS, unit_of
-from pipeline.stages.cards import BATCH_ENDPOINT, MISSING, RATE, Deal, deal_cards
+from pipeline.prices.rates import BATCH_FORMATS
+from pipeline.prices.units import unit_of
+from pipeline.stages.cards import Deal, deal_cards
 from pipeline.stages.extras import extras_of, names_per_row
 from pipeline.stages.facts import MONEY
+from pipeline.stages.quantities import quantities
 from pipeline.stages.summary import UID
 
 # How prices/units.py cuts a usage, and how bills do: reasoning is part of the output, as everybody bills it.
@@ -35,22 +37,6 @@ _CARRIED = (
     *UID, "line", "lines", "call_id", "provider_response_id", "started_at", "provider", "status", "usage_source",
     "price_version", *TERMS,
 )  # fmt: skip
-
-
-class _Columns:
-    """The operations of the formulas on columns without nulls."""
-
-    @staticmethod
-    def add(left: pl.Expr, right: pl.Expr) -> pl.Expr:
-        return left + right
-
-    @staticmethod
-    def less(left: pl.Expr, right: pl.Expr) -> pl.Expr:
-        return (left - right).clip(lower_bound=0)
-
-    @staticmethod
-    def least(left: pl.Expr, right: pl.Expr) -> pl.Expr:
-        return pl.min_horizontal(left, right)
 
 
 def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
@@ -73,7 +59,7 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
         at=pl.coalesce("ended_at", "started_at"),
         model=pl.col("line_model"),
         requested=pl.when(pl.col("line_model") == pl.col("model")).then("model_requested"),
-        batch=(pl.col("endpoint") == BATCH_ENDPOINT).fill_null(value=False),
+        batch=pl.any_horizontal(pl.col("source_format").str.ends_with(end) for end in BATCH_FORMATS),
         prompt=pl.col("line_prompt_tokens").fill_null(0),
         unpriced=pl.col("total_cost").is_null(),
     )
@@ -101,27 +87,29 @@ def _who(book: Book, provider: str | None, model: str) -> str:
 
 
 def _token_charges(facts: pl.DataFrame, rows: pl.DataFrame, deal: Deal) -> list[pl.DataFrame]:
-    counts = facts.select(pl.col(f"line_{name}").fill_null(0).alias(name) for name in COUNTS_READ)
-    for name, formula in QUANTITIES:
-        known = {column: pl.col(column) for column in counts.columns}
-        counts = counts.with_columns(formula(known, _Columns).alias(name))
-    live = [unit for unit in TOKEN_UNITS if counts.select((pl.col(unit) > 0).any()).item()]
-    rates = deal.dealt([name.format(unit) for unit in live for name in (RATE, MISSING)])
-    table = rows.hstack(counts.select(live).rename({unit: f"{unit} held" for unit in live})).hstack(rates)
-    return [_of_unit(table, unit, rows.columns) for unit in live]
+    return [_of_unit(rows, unit, held, deal) for unit, held in quantities(facts).items()]
 
 
-def _of_unit(table: pl.DataFrame, unit: str, carried: list[str]) -> pl.DataFrame:
-    held = pl.col(f"{unit} held")
-    priced = ~pl.col(MISSING.format(unit)) & ~pl.col("unpriced")
-    cost = (held.cast(pl.Int128) * pl.col(RATE.format(unit))).reinterpret(dtype=MONEY)
-    return table.filter(held > 0).select(
-        *carried,
-        unit=pl.lit(unit),
-        token_class=pl.lit(CLASSES[unit]),
-        quantity=held.cast(MONEY),
-        rate=pl.when(priced).then(pl.col(RATE.format(unit)).reinterpret(dtype=MONEY)),
-        cost=pl.when(priced).then(cost),
+def _of_unit(rows: pl.DataFrame, unit: str, held: pl.Series, deal: Deal) -> pl.DataFrame:
+    lines = [pair[0].line(unit) if pair else None for pair in deal.cards]
+    spared = [pair is not None and unit in pair[1].replaced for pair in deal.cards]
+    scaled = [line.scaled if line and not free else 0 for line, free in zip(lines, spared, strict=True)]
+    lacking = [line is None and not free for line, free in zip(lines, spared, strict=True)]
+    rates = pl.Series("unit rate", scaled, dtype=pl.Int128).gather(deal.of_rows)
+    missing = pl.Series("missing", lacking, dtype=pl.Boolean).gather(deal.of_rows)
+    priced = ~pl.col("missing") & ~pl.col("unpriced")
+    cost = (pl.col("held").cast(pl.Int128) * pl.col("unit rate")).reinterpret(dtype=MONEY)
+    return (
+        rows.hstack([held.alias("held"), rates, missing])
+        .filter(pl.col("held") > 0)
+        .select(
+            *rows.columns,
+            unit=pl.lit(unit),
+            token_class=pl.lit(CLASSES[unit]),
+            quantity=pl.col("held").cast(MONEY),
+            rate=pl.when(priced).then(pl.col("unit rate").reinterpret(dtype=MONEY)),
+            cost=pl.when(priced).then(cost),
+        )
     )
 
 

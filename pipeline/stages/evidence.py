@@ -128,7 +128,7 @@ class Evidence:
             charges.group_by(UID)
             .agg(
                 pl.col("provider_response_id", "started_at", "paid", "call_id").first(),
-                signature=pl.concat_str("model", "unit", pl.col("quantity").cast(pl.String), separator=" ").sort().str.join(),
+                signature=pl.concat_str("model", "unit", pl.col("quantity").cast(pl.String)).sort().str.join(" "),
             )
             .sort("call_id", *UID)
         )

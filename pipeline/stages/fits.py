@@ -18,7 +18,7 @@ from pipeline.stages.rivals import REGION, TIER, UPLIFT, VERSION, Rival, rivals_
 UNIT, DISCOUNT = "unit_error", "discount"
 HYPOTHESES = (
     (UNIT, "the bill's amounts are 100, 1,000 or 1,000,000 times ours, or that part of them"),
-    (TIER, "the amounts are those of another tier of the price list: batch, flex, priority, standard"),
+    (TIER, "the amounts are those of another tier of the price list, or half or twice ours"),
     (REGION, "the amounts hold an uplift for processing in one place, of the price list or of 10 %"),
     (VERSION, "the amounts are those of another dated version of the price list"),
     (DISCOUNT, "every amount is the same part of ours"),
@@ -26,6 +26,8 @@ HYPOTHESES = (
 POWERS = tuple(
     power for places in (2, 3, 6) for power in (Decimal(10) ** places, Decimal(10) ** -places)
 )
+# What a batch and what a priority tier cost where the price list says nothing of them.
+_TIER_FACTORS = ((Decimal("0.5"), "half of every rate, as a batch"), (Decimal(2), "twice every rate, as priority"))
 _NEAR = Decimal("1e-6")  # relative: two ratios are one
 _LEAST = Decimal("0.05")  # no discount leaves less
 
@@ -102,6 +104,7 @@ def _hypotheses(cells: Sequence[Cell], book: Book, factors: Sequence[Decimal]) -
     rivals = [_at_billed(cells, rival) for rival in rivals_of(cells, book)]
     by_cause = {cause: [rival for rival in rivals if rival.cause == cause] for cause, _ in HYPOTHESES}
     yield from ([rival] for rival in by_cause[TIER])
+    yield from ([_times(TIER, label, plain, factor)] for factor, label in _TIER_FACTORS)
     yield from ([rival] for rival in by_cause[REGION])
     yield [_times(REGION, "an uplift of 10 %", plain, UPLIFT)]
     yield [Step(REGION, "no uplift of 10 %", tuple(EXACT.divide(cost, UPLIFT) for cost in plain))]
@@ -131,28 +134,27 @@ def _at_billed(cells: Sequence[Cell], rival: Rival) -> Step:
 
 
 def _fits(cells: Sequence[Cell], step: Step) -> bool:
-    largest = max(cells, key=lambda cell: cell.expected)
-    spread = largest.slack / largest.expected  # how far a factor that was read from the largest cell may be off
     return all(
-        cell.amount is not None
-        and abs(cell.amount - cost) <= cell.slack + (EXACT.multiply(cost, spread) if step.cause == DISCOUNT else 0)
+        cell.amount is not None and abs(cell.amount - cost) <= cell.slack
         for cell, cost in zip(cells, step.costs, strict=True)
     )
 
 
 def _own_factor(cells: Sequence[Cell]) -> Decimal | None:
-    """Return the factor between our costs and the amounts; None: it is not one for all of them."""
+    """Return the factor between our costs and the amounts, the shortest that gives all; None: it is not one."""
     if not cells:
         return None
     largest = max(cells, key=lambda cell: cell.expected)
-    factor = EXACT.divide(largest.amount or NOTHING, largest.expected)
-    spread = largest.slack / largest.expected
-    same = all(
-        abs((cell.amount or NOTHING) - EXACT.multiply(cell.expected, factor))
-        <= cell.slack + EXACT.multiply(cell.expected, spread)
-        for cell in cells
-    )
-    return factor if same and (_LEAST < factor < 1 or _is_near(factor, UPLIFT)) else None
+    read = EXACT.divide(largest.amount or NOTHING, largest.expected)
+    if not (_LEAST < read < 1 or _is_near(read, UPLIFT)):
+        return None
+    short = (read.quantize(Decimal(1).scaleb(-places), context=EXACT) for places in range(2, 9))
+    found = next((factor for factor in short if all(_gives(cell, factor) for cell in cells)), None)
+    return None if found == 1 else found
+
+
+def _gives(cell: Cell, factor: Decimal) -> bool:
+    return abs((cell.amount or NOTHING) - EXACT.multiply(cell.expected, factor)) <= cell.slack
 
 
 def _is_told(factor: Decimal, cells: Sequence[Cell]) -> bool:
@@ -174,7 +176,5 @@ def _settle(cells: Sequence[Cell], steps: Sequence[Step]) -> None:
         before = cell.expected
         for step in steps:
             cost = step.costs[number]
-            last = step is steps[-1] and step.cause == DISCOUNT
-            amount = cell.rest if last else cost - before
-            cell.settle(step.cause, NOTHING, amount, step.label)
+            cell.settle(step.cause, NOTHING, cost - before, step.label)
             before = cost

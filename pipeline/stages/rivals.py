@@ -6,7 +6,6 @@ price book's own; whether a bill agrees with one of them is for ``causes.py`` to
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -98,14 +97,15 @@ def _card(tariff: Tariff, terms: Terms, discount: Factors) -> RateCard:
 
 
 def _changes(part: Part, book: Book) -> Iterator[_Change]:
-    found = book.resolve(part.model, part.provider, part.terms.moment, region=part.terms.region, requested=part.requested)
+    terms = part.terms
+    found = book.resolve(part.model, part.provider, terms.moment, region=terms.region, requested=part.requested)
     if found.tariff is None or found.key is None:
         return
-    own, tariff, discount = part.terms, found.tariff, found.discount
+    own, tariff, discount = terms, found.tariff, found.discount
     for tier, label in _TIERS:
-        yield _Change(TIER, label, dataclasses.replace(own, tier=tier, batch=tier == "batch"), tariff, discount)
+        yield _Change(TIER, label, own._replace(tier=tier, batch=tier == "batch"), tariff, discount)
     for place, label in _PLACES:
-        elsewhere = dataclasses.replace(own, geo=place.get("geo"), data_residency=place.get("data_residency"))
+        elsewhere = own._replace(geo=place.get("geo"), data_residency=place.get("data_residency"))
         yield _Change(REGION, label, elsewhere, tariff, discount)
     for name, other in _history(book, found.key):
         yield _Change(VERSION, name, own, other, discount)

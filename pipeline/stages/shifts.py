@@ -43,7 +43,7 @@ def _goes_both_ways(cells: Sequence[Cell]) -> bool:
 
 
 def _settle_zone(provider: str, cells: Sequence[Cell], evidence: Evidence, fold: Fold) -> None:
-    """Find the zone in which our days are the bill's; it must explain more than half of all gaps, exactly in most cells."""
+    """Find the zone in which our days are the bill's: it explains more than half of all gaps, in most cells exactly."""
     now = sum((abs(cell.gap or NOTHING) for cell in cells), NOTHING)
     open_cells = [cell for cell in cells if cell.gap]
     best: tuple[Decimal, int] | None = None

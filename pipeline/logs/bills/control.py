@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.logs.bills.lines import CONTROL, BadLine, BillDialect, BillLine, currency_of, keys_of, read_amount, read_month
+from pipeline.logs.bills.lines import (
+    CONTROL,
+    BadLine,
+    BillDialect,
+    BillLine,
+    currency_of,
+    keys_of,
+    read_amount,
+    read_month,
+)
 from pipeline.logs.bills.names import paid_provider
 
 

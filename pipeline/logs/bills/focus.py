@@ -31,7 +31,9 @@ from pipeline.logs.bills.lines import (
 from pipeline.logs.bills.names import paid_provider
 
 _WHO = ("serviceprovidername", "providername", "publishername", "hostprovidername", "invoiceissuername")
-_AI = re.compile(r"\bai\b|openai|anthropic|bedrock|vertex|gemini|claude|foundry|cognitive|language model|llm", re.IGNORECASE)
+_AI = re.compile(
+    r"\bai\b|openai|anthropic|bedrock|vertex|gemini|claude|foundry|cognitive|language model|llm", re.IGNORECASE
+)
 _CLOUDS = (
     (re.compile(r"bedrock", re.IGNORECASE), "bedrock"),
     (re.compile(r"vertex|gemini", re.IGNORECASE), "google"),

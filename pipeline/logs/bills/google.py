@@ -1,4 +1,4 @@
-"""Google Cloud: the billing export (rows of BigQuery as JSON, CSV or Parquet), of which only the AI services are compared.
+"""Google Cloud: the billing export (rows of BigQuery as JSON, CSV or Parquet), of which the AI services are compared.
 
 The SKU's description says the model and the class (``Gemini 2.5 Flash GA Text Input - Predictions``); thinking is part
 of the output. ``cost`` is before credits, each of which is negative; their sum becomes a line of its own. The day is

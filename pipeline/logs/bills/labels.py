@@ -51,11 +51,13 @@ _SIDES = ("input", "output")
 _MODALITIES = ("audio", "image", "video")
 EMBEDDING = "embedding"  # such a model has input only
 # Words that say nothing about which model it is.
-_NOISE = frozenset({
-    "token", "tokens", "count", "units", "unit", "text", "uncached", "no", "ga", "predictions", "prediction", "1m",
-    "1k", "reasoning", "standard", "cross", "region", "mp", "usage", "request", "requests", "the", "for", "of", "mantle",
-    "", "amazon", "bedrock", "edition", "openai", "azure", "online", "model", "anthropic", "meta", "per", "read", "write",
-})  # fmt: skip
+_NOISE = frozenset(
+    """
+    1k 1m amazon anthropic azure bedrock count cross edition for ga mantle meta model mp no of online openai per
+    prediction predictions read reasoning region request requests standard text the token tokens uncached unit
+    units usage write
+    """.split()
+)
 _WORD = re.compile(r"[A-Za-z0-9.]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d+h?[A-Z])|(?<=\dh)(?=[A-Z])|(?<=\d)(?=[A-Z][a-z])")
 

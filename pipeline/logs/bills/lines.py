@@ -1,4 +1,4 @@
-"""What a bill says, line by line: the struct that every dialect fills, and how amounts, periods and currencies are read.
+"""What a bill says, line by line: the struct that every dialect fills, and how amounts and periods are read.
 
 An amount is parsed from its own text and never passes through a float. Which lines replace earlier ones is left to
 ``restate.py``, what they mean beside the logs to ``stages/``.

@@ -1,4 +1,4 @@
-"""A bill's file to what it states: JSON pages, lines of JSON and CSV; which dialect, which lines, which rows cannot be read.
+"""A bill's file to what it states: JSON pages, lines of JSON and CSV; which dialect, which lines, which rejects.
 
 A file that is no bill, or only a part of one, is an error: half a bill must never look like a small one. A single row
 that cannot be read is a reject. Parquet is opened in stages/ and its rows come in through ``read_rows``.
