@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,8 +96,7 @@ def test_a_window_of_requests_counts_as_each_alone(requests: list[tuple[str, lis
             assert call.usage_source == "absent"
 
 
-@pytest.mark.parametrize("model", MODELS)
-@given(json_values, json_values, json_values)
+@given(st.sampled_from(MODELS), json_values, json_values, json_values)
 def test_no_json_of_any_shape_is_an_exception(model: str, given_: Any, tools: Any, form: Any) -> None:
     many = given_ if isinstance(given_, list) else [given_]
     offered = tools if isinstance(tools, list) else [tools]
