@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigError, LogError
 from pipeline.logs.bills import bill_dialects
-from pipeline.logs.bills.lines import CONTROL, OTHER, BillLine, day_of
+from pipeline.logs.bills.lines import CONTROL, OTHER, USAGE, BillLine, day_of
 from pipeline.logs.bills.reader import BillFile, read_bill, read_rows
 from pipeline.logs.bills.restate import natural, settle_bill
 from pipeline.logs.files import Input, container_of, find_inputs
@@ -133,8 +133,12 @@ def _choose(lines: Sequence[BillLine]) -> Billed:
         billed.controls += [line for line in of_day if line.kind == CONTROL]
         money = _best(ranks, (line for line in details if line.amount is not None))
         counts = _best(ranks, (line for line in details if line.quantity is not None))
-        if any(line.quantity is not None and line.dialect == money for line in details):
+        asked = [line for line in details if line.dialect == money and line.kind == USAGE and line.amount]
+        if asked and all(line.quantity is not None for line in asked):
             counts = money
+        elif counts == money:  # counts of some lines only tell nothing of a day
+            others = (line for line in details if line.quantity is not None and line.dialect != money)
+            counts = _best(ranks, others) or money
         for line in details:
             _keep(billed, line, money, counts)
     alone = {line.provider for line in billed.lines}

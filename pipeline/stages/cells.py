@@ -277,7 +277,7 @@ def build_cells(
         else:
             cell.cost = (cell.cost or NOTHING) + part.cost
     for place, cell in cells.items():  # what a bill that counts does not name, it counts as none
-        if cell.billed is None and (place.provider, cell.is_token) in counted:
+        if cell.billed is None and cell.amount is None and (place.provider, cell.is_token) in counted:
             cell.billed = NOTHING
         if cell.amount is None and place.provider in paid:
             cell.amount = NOTHING

@@ -1,0 +1,205 @@
+"""Bills are read with the right amounts: every folder of cases/bills is a bill and what it says."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import LogError
+from pipeline.logs.bills import bill_dialects
+from pipeline.logs.bills.labels import read_label
+from pipeline.logs.bills.lines import BadLine, BillLine, read_amount, read_month
+from pipeline.logs.bills.names import model_key, paid_provider
+from pipeline.logs.bills.reader import BillFile, read_bill
+from pipeline.logs.bills.restate import natural, settle_bill
+from pipeline.logs.files import find_inputs
+from tests.command import ROOT
+
+CASES = sorted(path.parent for path in (ROOT / "tests/cases/bills").glob("*/expected.json"))
+
+
+def _read(path: Path) -> BillFile:
+    return read_bill(find_inputs([str(path)])[0])
+
+
+def _said(line: BillLine) -> dict[str, Any]:
+    day = None if line.start_at is None else datetime.fromtimestamp(line.start_at / 1_000_000, UTC).date().isoformat()
+    figures = {name: value and f"{value:f}" for name, value in (("quantity", line.quantity), ("amount", line.amount))}
+    figures = {name: "0" if value == 0 else value for name, value in figures.items()}
+    said = {"kind": line.kind, "provider": line.provider, "day": day, "model": line.model,
+            "token_class": line.token_class, **figures}  # fmt: skip
+    return said | {name: value for name in ("tier", "region", "call_id") if (value := getattr(line, name))}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_bill_says_what_it_says(case: Path) -> None:
+    expected = json.loads((case / "expected.json").read_text(encoding="utf-8"))
+    found = _read(next(case.glob("bill.*")))
+    lines, _ = settle_bill([found])
+    assert found.dialects == {expected["dialect"]}
+    assert found.rejects == []
+    assert [_said(line) for line in lines] == expected["lines"]
+
+
+def test_every_dialect_has_a_case() -> None:
+    named = {json.loads((case / "expected.json").read_text(encoding="utf-8"))["dialect"] for case in CASES}
+    assert named == {dialect.name for dialect in bill_dialects()}
+
+
+def test_a_dialect_recognises_its_own_bills_and_no_others() -> None:
+    """Asked in any order, so that none leans on its place."""
+    for case in CASES:
+        expected = json.loads((case / "expected.json").read_text(encoding="utf-8"))["dialect"]
+        signatures = {dialect.name: dialect.keys for dialect in bill_dialects()}
+        text = next(case.glob("bill.*")).read_text(encoding="utf-8")
+        header = {name.strip('"').lower().replace("/", "_") for name in text.split("\n")[0].split(",")}
+        if not text.startswith("{") and expected != "aws_cur":
+            assert [name for name, keys in signatures.items() if any(alt <= header for alt in keys)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("41280.000000", "41280.000000"), ("1.29e-05", "0.0000129"), ("$1,234.50", "1234.50"), ("-3", "-3"), ("0", "0")],
+)
+def test_an_amount_is_what_is_written(text: str, amount: str) -> None:
+    assert read_amount(text) == Decimal(amount)
+
+
+@pytest.mark.parametrize("value", ["three", "1.2.3", "NaN", "Infinity", "1e40", True, {}, []])
+def test_what_is_no_amount_is_said_so(value: Any) -> None:
+    with pytest.raises(BadLine) as caught:
+        read_amount(value)
+    assert (caught.value.reason, caught.value.detail) == ("bad_amount", "amount")
+
+
+@pytest.mark.parametrize("text", ["", "11/2025", "2025-13", "2025-11-05/2025-11-01"])
+def test_a_period_that_is_none_is_said_so(text: str) -> None:
+    with pytest.raises(BadLine):
+        read_month(text, "period")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Claude Sonnet 4.5", "claude-sonnet-4-5"),
+        ("Claude Sonnet 3.5", "claude-3-5-sonnet"),
+        ("Claude4.6Opus", "us.anthropic.claude-opus-4-6-v1:0"),
+        ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5-20250929"),
+        ("gpt 4o 1120", "gpt-4o-2024-11-20"),
+        ("openai/gpt-4.1-2025-04-14", "gpt-4.1-2025-04-14"),
+        ("gemini-2.5-flash", "vertex_ai/gemini-2.5-flash"),
+    ],
+)
+def test_names_of_one_model_are_one(one: str, other: str) -> None:
+    assert model_key(one) == model_key(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("gpt-4o-2024-05-13", "gpt-4o-2024-08-06"), ("gpt-4o", "gpt-4o-mini"), ("gpt-3.5", "gpt-5.3"),
+     ("deepseek-v3", "deepseek-v2"), ("claude-opus-4-1", "claude-opus-4-5")],
+)  # fmt: skip
+def test_names_of_two_models_are_two(one: str, other: str) -> None:
+    assert model_key(one) != model_key(other)
+
+
+def test_providers_have_one_spelling() -> None:
+    assert paid_provider("AWS") == paid_provider("bedrock_converse") == paid_provider("aws.bedrock") == "bedrock"
+    assert paid_provider("Google Cloud") == paid_provider("gemini") == paid_provider("vertex_ai-anthropic") == "google"
+    assert paid_provider("OpenAI") == "openai"
+
+
+def test_a_cache_is_found_before_the_input_that_its_name_contains() -> None:
+    assert read_label("cache-write-input-token-count").token_class == "cache_write"
+    assert read_label("CacheWrite1hInputTokenCount").token_class == "cache_write_1h"
+    assert read_label("uncached input").token_class == "input"
+
+
+# --- What cannot be read ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("half.json", '{"object": "page", "data": [{"object": "bucket", "start_time": 17621', "cut off"),
+        ("nan.json", '{"amount": NaN, "currency": "usd", "starting_at": "2025-11-03"}', "no JSON"),
+        ("other.csv", "one,two,three\n1,2,3\n", "looks like no bill"),
+        ("other.json", '[{"one": 1}]', "looks like no bill"),
+        ("list.json", "[1, 2]", "looks like no bill"),
+        ("deep.json", "[" * 300 + "]" * 300, "nests too deeply"),
+    ],
+)
+def test_what_is_no_whole_bill_is_an_error(tmp_path: Path, name: str, text: str, said: str) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(LogError, match=said) as caught:
+        _read(path)
+    assert name in caught.value.message
+
+
+def test_bytes_that_are_no_text_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "bill.csv").write_bytes(b"\xff\xfea\x00,\x00")
+    with pytest.raises(LogError, match="cannot be read"):
+        _read(tmp_path / "bill.csv")
+
+
+def test_a_row_that_cannot_be_read_is_listed_and_the_others_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "bill.csv"
+    path.write_text(
+        "usage_date_utc,model,token_type,cost_usd\n2025-11-03,Claude Sonnet 4.5,output,1.5\n"
+        "2025-11-03,Claude Sonnet 4.5,input_no_cache,a lot\nsome day,Claude Sonnet 4.5,output,2\n2025-11-03,cut\n",
+        encoding="utf-8",
+    )
+    found = _read(path)
+    assert [(reject.source_row, reject.reason) for reject in found.rejects] == [
+        (3, "bad_amount"), (4, "bad_period"), (5, "bad_row"),
+    ]  # fmt: skip
+    assert "a lot" not in repr(found.rejects)
+    assert [line.amount for stated in found.stated for line in stated.lines] == [Decimal("1.5")]
+
+
+# --- What holds in the end --------------------------------------------------------------------------------------------
+
+HEADER = "usage_date_utc,model,token_type,cost_usd\n"
+
+
+def _settled(tmp_path: Path, *files: str) -> Decimal:
+    found = []
+    for number, text in enumerate(files):
+        path = tmp_path / f"{number}.csv"
+        path.write_text(HEADER + text, encoding="utf-8")
+        found.append(_read(path))
+    return sum((line.amount or Decimal(0) for line in settle_bill(found)[0]), Decimal(0))
+
+
+def test_a_restated_bucket_replaces_and_never_adds(tmp_path: Path) -> None:
+    old, new = "2025-11-03,Claude Sonnet 4.5,output,1.5\n", "2025-11-03,Claude Sonnet 4.5,output,1.75\n"
+    assert _settled(tmp_path, old, new) == Decimal("1.75")
+    assert _settled(tmp_path, new, old) == Decimal("1.5")
+
+
+def test_an_old_page_given_again_brings_nothing_back(tmp_path: Path) -> None:
+    old, new = "2025-11-03,Claude Sonnet 4.5,output,1.5\n", "2025-11-03,Claude Sonnet 4.5,output,1.75\n"
+    assert _settled(tmp_path, old, new, old) == Decimal("1.75")
+
+
+def test_equal_lines_of_an_itemised_bill_add_but_the_same_file_does_not(tmp_path: Path) -> None:
+    header = "SubscriptionId,Date,MeterCategory,MeterName,Quantity,Cost,BillingCurrency,UnitOfMeasure\n"
+    row = "s,11/03/2025,Foundry Models,gpt 4o 1120 Inp glbl Tokens,1,0.5,USD,1K\n"
+    files = []
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("\ufeff" + header + row * 2, encoding="utf-8")
+        files.append(_read(tmp_path / name))
+    assert sum(line.amount or 0 for line in settle_bill(files[:1])[0]) == 1
+    lines, fates = settle_bill(files)
+    assert sum(line.amount or 0 for line in lines) == 1
+    assert fates["repeated"] == 2
+
+
+def test_pages_are_in_the_order_of_their_numbers() -> None:
+    assert sorted(["page-10", "page-2", "page-1"], key=natural) == ["page-1", "page-2", "page-10"]
