@@ -229,6 +229,11 @@ def endpoint_named(name: str | None) -> str | None:
     return word if word in ENDPOINTS else None
 
 
+def tools_of(api: Api | None, body: Any) -> Units:
+    """Return what a body says about tools that the provider ran and bills apart."""
+    return api.count_tools(body) if api and api.count_tools and type(body) is dict else {}
+
+
 def issuer_of(api: Api, response_id: Any) -> str | None:
     """Return the provider that gave a response its id; None where others give such ids too."""
     if type(response_id) is not str:

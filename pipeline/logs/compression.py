@@ -73,8 +73,8 @@ def _unzstd(stream: BinaryIO) -> Iterator[bytes]:
             begun = True
             block = frame.decompress(piece)
             piece = frame.unused_data if frame.eof else b""
-            if block:
-                yield block
+            for start in range(0, len(block), BLOCK):
+                yield block[start : start + BLOCK]
     if begun and not frame.eof:
         raise EOFError
 

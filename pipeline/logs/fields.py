@@ -25,6 +25,7 @@ from pipeline.logs.bodies import (
     api_of,
     endpoint_named,
     issuer_of,
+    tools_of,
 )
 from pipeline.logs.decode import Refusal, decode_text, digest
 from pipeline.logs.hosts import read_host
@@ -212,8 +213,8 @@ class FieldReader:
 
     def _read_counts(self, call: Call, entry: Entry) -> None:
         reading = self._reading(call, entry)
-        units = entry.api.count_tools(entry.response) if entry.api and entry.api.count_tools else None
-        if units and type(entry.response) is dict:
+        units = tools_of(entry.api, entry.response)
+        if units:
             usage = reading.usage = reading.usage or Usage()
             usage.billed_units = units | (usage.billed_units or {})
         call.usage, call.iterations = reading.usage, reading.iterations
@@ -241,8 +242,9 @@ class FieldReader:
     def _usage_bodies(self, entry: Entry) -> Iterator[Any]:
         for path in self.usage:
             if path == ("@", ""):
-                for endpoint in (entry.values["endpoint"], entry.api.endpoint if entry.api else None, None):
-                    for place in USAGE_PATHS.get(endpoint, ANY_USAGE):
+                if entry.response and type(entry.response) is dict:
+                    named = (entry.values["endpoint"], entry.api.endpoint if entry.api else None, None)
+                    for place in (place for name in dict.fromkeys(named) for place in USAGE_PATHS.get(name, ANY_USAGE)):
                         yield follow(entry.response, place)
             else:
                 yield follow(entry.record, path)

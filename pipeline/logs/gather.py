@@ -62,7 +62,7 @@ class Gatherer:
         self._open[key].joiner.add(chunk)
         self._open.move_to_end(key)
         done = []
-        if chunk.get("type") in _ENDS:
+        if _event_of(chunk) in _ENDS:
             self._latest.pop(kind, None)
             done.append(self._close(key))
         elif len(self._open) > MAX_OPEN:
@@ -78,13 +78,18 @@ class Gatherer:
         own = _id_of(chunk)
         if own is None:
             return self._latest.setdefault(kind, (kind, ""))
-        if kind != "chat" and (chunk.get("type") in _STARTS or kind not in self._latest):
+        if kind != "chat" and (_event_of(chunk) in _STARTS or kind not in self._latest):
             self._latest[kind] = (kind, own)
         return kind, own
 
     def _close(self, key: tuple[str, str]) -> Joined:
         stream = self._open.pop(key)
-        return Joined(stream.joiner.body(), stream.row, stream.offset)
+        return Joined(stream.joiner.result(), stream.row, stream.offset)
+
+
+def _event_of(chunk: Chunk) -> str:
+    event = chunk.get("type")
+    return event if type(event) is str else ""
 
 
 def _id_of(chunk: Chunk) -> str | None:

@@ -62,7 +62,7 @@ def join_chunks(chunks: Iterable[Chunk]) -> Chunk | None:
         if joiner is None:
             joiner = JOINERS.get(kind_of(chunk) or "", Merged)()
         joiner.add(chunk)
-    return joiner.body() if joiner else None
+    return joiner.result() if joiner else None
 
 
 def kind_of(chunk: Chunk) -> str | None:
@@ -92,6 +92,29 @@ def _nested_kind(chunk: Chunk) -> str | None:
     return "converse" if _CONVERSE_EVENTS & chunk.keys() and len(chunk) < 3 else None
 
 
+class Text(list[str]):
+    """A text that is still growing: its pieces."""
+
+
+def append_text(holder: Chunk, key: str, text: Any) -> None:
+    """Add a piece to the text that a holder has under a key; what is no text adds nothing."""
+    if type(text) is not str:
+        return
+    before = holder.get(key)
+    if type(before) is Text:
+        before.append(text)
+    else:
+        holder[key] = Text([before, text] if type(before) is str else [text])
+
+
+def _join_texts(value: Any) -> Any:
+    if type(value) is Text:
+        return "".join(value)
+    if type(value) is dict:
+        return {key: _join_texts(item) for key, item in value.items()}
+    return [_join_texts(item) for item in value] if type(value) is list else value
+
+
 class Joiner:
     """Take chunks in order; give the body."""
 
@@ -103,8 +126,12 @@ class Joiner:
         self.base.update((key, value) for key, value in chunk.items() if value is not None)
 
     def body(self) -> Chunk:
-        """Return the body that the chunks so far make."""
+        """Return the body that the chunks so far make, its texts in pieces."""
         return dict(self.base)
+
+    def result(self) -> Chunk:
+        """Return the body that the chunks so far make."""
+        return {key: _join_texts(value) for key, value in self.body().items()}
 
 
 class Merged(Joiner):
@@ -112,10 +139,9 @@ class Merged(Joiner):
 
     def add(self, chunk: Chunk) -> None:
         """Take one more chunk."""
-        texts = {key: self.base.get(key, "") for key in _TEXT_KEYS if type(chunk.get(key)) is str}
-        super().add(chunk)
-        for key, before in texts.items():
-            self.base[key] = (before if type(before) is str else "") + chunk[key]
+        super().add({key: value for key, value in chunk.items() if key not in _TEXT_KEYS})
+        for key in _TEXT_KEYS:
+            append_text(self.base, key, chunk.get(key))
 
 
 class Chat(Joiner):
@@ -131,8 +157,7 @@ class Chat(Joiner):
         for choice in _dicts(chunk.get("choices")):
             number = choice.get("index")
             held = self.choices.setdefault(number if type(number) is int else 0, {})
-            if type(choice.get("text")) is str:
-                held["text"] = held.get("text", "") + choice["text"]
+            append_text(held, "text", choice.get("text"))
             if type(choice.get("delta")) is dict:
                 _add_delta(held.setdefault("message", {"role": "assistant"}), choice["delta"])
             if choice.get("finish_reason") is not None:
@@ -152,28 +177,23 @@ def _add_delta(message: Chunk, delta: Chunk) -> None:
             for call in _dicts(value):
                 _add_call(calls, call)
         elif type(value) is str and key != "role":
-            before = message.get(key)
-            message[key] = (before if type(before) is str else "") + value
+            append_text(message, key, value)
         elif type(value) is list:
-            before = message.get(key)
-            message[key] = [*(before if type(before) is list else []), *value]
+            before = message.setdefault(key, [])
+            message[key] = [*before, *value] if type(before) is list else value
         elif value is not None:
             message[key] = value
 
 
 def _add_call(calls: list[Any], call: Chunk) -> None:
-    number = call.get("index")
+    number, function = call.get("index"), call.get("function")
     held = next((one for one in calls if number is not None and one.get("index") == number), None)
     if held is None:
-        calls.append(call | {"function": dict(call["function"])} if type(call.get("function")) is dict else dict(call))
-        return
-    function = call.get("function")
-    if type(function) is dict:
+        calls.append(call | {"function": dict(function)} if type(function) is dict else dict(call))
+    elif type(function) is dict:
         target = held.setdefault("function", {})
         if type(target) is dict:
-            before = target.get("arguments")
-            added = function.get("arguments")
-            target["arguments"] = (before if type(before) is str else "") + (added if type(added) is str else "")
+            append_text(target, "arguments", function.get("arguments"))
 
 
 class Responses(Joiner):
@@ -182,7 +202,7 @@ class Responses(Joiner):
     def __init__(self) -> None:
         super().__init__()
         self.items: dict[Any, Any] = {}
-        self.texts: dict[Any, str] = {}
+        self.texts: dict[int, Chunk] = {}
 
     def add(self, chunk: Chunk) -> None:
         """Take one more event."""
@@ -193,14 +213,13 @@ class Responses(Joiner):
         elif chunk.get("type") == "response.output_item.done" and type(chunk.get("item")) is dict:
             self.items[place] = chunk["item"]
         elif chunk.get("type") == "response.output_text.delta" and type(chunk.get("delta")) is str:
-            place = number if type(number) is int else 0
-            self.texts[place] = self.texts.get(place, "") + chunk["delta"]
+            part = self.texts.setdefault(number if type(number) is int else 0, {"type": "output_text"})
+            append_text(part, "text", chunk["delta"])
 
     def body(self) -> Chunk:
         """Return the body that the events so far make."""
         parts: dict[int, Any] = {
-            place: {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
-            for place, text in self.texts.items()
+            place: {"type": "message", "role": "assistant", "content": [part]} for place, part in self.texts.items()
         } | self.items
         output = self.base.get("output") or [parts[place] for place in sorted(parts)]
         return self.base | {"object": "response", "output": output}
@@ -235,7 +254,8 @@ class Anthropic(Joiner):
 
     def body(self) -> Chunk:
         """Return the body that the events so far make."""
-        body = self.base | {"type": "message", "content": [self.blocks[place] for place in sorted(self.blocks)]}
+        blocks = [_settled_block(self.blocks[place]) for place in sorted(self.blocks)]
+        body = self.base | {"type": "message", "content": blocks}
         return body | {"usage": self.usage} if self.usage else body
 
 
@@ -244,11 +264,16 @@ _BLOCK_TEXTS = ("text", "thinking", "partial_json", "signature")
 
 def _add_block_delta(block: Chunk, delta: Chunk) -> None:
     for key in _BLOCK_TEXTS:
-        if type(delta.get(key)) is str:
-            before = block.get(key)
-            block[key] = (before if type(before) is str else "") + delta[key]
-    if type(block.get("partial_json")) is str:
-        block["input"] = decode_text(block["partial_json"])
+        append_text(block, key, delta.get(key))
+
+
+def _settled_block(block: Chunk) -> Chunk:
+    """Return a block with the input of a tool decoded, which comes as pieces of JSON text."""
+    pieces = block.get("partial_json")
+    if type(pieces) is not Text:
+        return block
+    rest = {key: value for key, value in block.items() if key != "partial_json"}
+    return rest | {"input": decode_text("".join(pieces))}
 
 
 def _grow(usage: Chunk, more: Any) -> None:

@@ -10,6 +10,7 @@ from pipeline.logs.bodies import ENDPOINTS, endpoint_of_request
 from pipeline.logs.decode import Refusal
 from pipeline.logs.fields import CONTEXT, Dialect, Entry
 from pipeline.logs.signatures import sign
+from pipeline.logs.values import read_text
 from pipeline.tables import Call
 
 _FREE = frozenset(("count_tokens", "countTokens", "/v1/messages/count_tokens"))  # answers with a count, bills nothing
@@ -17,7 +18,7 @@ _FREE = frozenset(("count_tokens", "countTokens", "/v1/messages/count_tokens")) 
 
 def settle_pair(call: Call, entry: Entry) -> None:
     """Say what the table cannot: which id space, whose model name, which API a lone request went to."""
-    if entry.record.get("endpoint") in _FREE:
+    if read_text(entry.record.get("endpoint")) in _FREE:
         raise Refusal(CONTEXT)
     if not call.own_id:
         call.family = "provider"

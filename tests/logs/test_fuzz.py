@@ -1,0 +1,179 @@
+"""Damaged records of every dialect: no crash, one outcome each, and never the net that catches what nobody foresaw."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.logs.containers import Raw, read_lines, read_values
+from pipeline.logs.dialects import field_readers
+from pipeline.logs.reader import Outcome, RecordReader
+from pipeline.settings import ReadOptions
+from pipeline.tables import MAX_COUNT, REJECT_REASONS, USAGE_COUNTS, Call, Reject
+from tests.logs.outcomes import calls_of
+
+CASES = sorted((Path(__file__).parents[1] / "cases").glob("*/*/record.jsonl"))
+RECORDS = [line for path in CASES for line in path.read_bytes().splitlines()]
+VALUES: list[Any] = [record for record in map(json.loads, RECORDS) if isinstance(record, dict)]
+STRANGE: list[Any] = [
+    None, True, False, 0, -1, 1.5, 1e308, MAX_COUNT, MAX_COUNT + 1, 2**64, 10**400, -(10**40), "", "0", "12", "1e3",
+    "NaN", "\x00", "\ud800", "[", '{"a": [1', "data: {}", "data: [1]\n\n", "[[]]", [], {}, [[]], [None], [{}],
+    {"": None},
+    {"usage": {}}, {"type": "message"}, {"object": "chat.completion.chunk"}, ["text"], [1, "a", None, {"b": []}],
+    {"input_tokens": [1]}, {"choices": [{"delta": 5}]}, [{"type": "message_start", "message": 5}], {"result": {}},
+    {"prompt_tokens": 5, "total_tokens": "x"}, {"candidates": [5, {"content": {"parts": 5}}]}, "2025-01-01", -1.0,
+]  # fmt: skip
+
+
+def _cut(line: bytes, chance: random.Random) -> bytes:
+    return line[: chance.randrange(len(line) + 1)]
+
+
+def _flip(line: bytes, chance: random.Random) -> bytes:
+    damaged = bytearray(line)
+    for _ in range(chance.choice([1, 1, 3, 20]) if line else 0):
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+    return bytes(damaged)
+
+
+def _splice(line: bytes, chance: random.Random) -> bytes:
+    other = chance.choice(RECORDS)
+    return line[: chance.randrange(len(line) + 1)] + other[chance.randrange(len(other) + 1) :]
+
+
+def _deepen(line: bytes, chance: random.Random) -> bytes:
+    depth = chance.choice([30, 199, 1_000] * 9 + [100_000])
+    opening, closing = chance.choice([(b"[", b"]"), (b'{"a":', b"}")])
+    key = chance.choice([b"messages", b"usage", b"response", b"choices", b"model", b"tags"])
+    return line[:-1] + b',"' + key + b'":' + opening * depth + b"1" + closing * depth + b"}"
+
+
+def _number(line: bytes, chance: random.Random) -> bytes:
+    spots = [spot for spot in range(len(line)) if line[spot : spot + 1].isdigit()]
+    if not spots:
+        return line
+    spot = chance.choice(spots)
+    number = chance.choice(
+        [b"9" * 30, b"9" * 5_000, b"1e400", b"-1e-400", b"00", b"1.0", b"-7", b"Infinity", b"1e99999999"]
+    )
+    return line[:spot] + number + line[spot + 1 :]
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    items = (
+        list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    )
+    return [(value, key) for key, _ in items] + [place for _, item in items for place in _places(item)]
+
+
+def _retype(record: Any, chance: random.Random) -> Any:
+    """Put something strange in the place of some values, anywhere in the record."""
+    record = copy.deepcopy(record)
+    for _ in range(chance.choice([1, 1, 2, 5])):
+        places = _places(record)
+        if places:
+            holder, key = chance.choice(places)
+            strange = chance.choice([*STRANGE, chance.choice(VALUES)])
+            holder[key] = copy.deepcopy(strange)
+    return record
+
+
+DAMAGES: list[Callable[[bytes, random.Random], bytes]] = [_cut, _flip, _splice, _deepen, _number]
+
+
+def _check(outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, Reject):
+            assert outcome.reason in REJECT_REASONS
+            assert outcome.reason != "unreadable_record", outcome
+        elif isinstance(outcome, Call):
+            _check_call(outcome)
+
+
+def _check_call(call: Call) -> None:
+    assert call.model
+    assert call.status in {"success", "failure", "cache_hit"}
+    assert len(call.record_digest) == 16
+    assert call.flags == sorted(set(call.flags))
+    for usage in [call.usage, *call.iterations] if call.usage else []:
+        assert usage is not None
+        counts = [getattr(usage, name) for name in USAGE_COUNTS]
+        assert all(count is None or (type(count) is int and count >= 0) for count in counts)
+
+
+def test_damaged_lines_have_one_outcome_each(long_run: bool) -> None:
+    chance = random.Random(20_261_122)
+    reader = RecordReader(ReadOptions())
+    for _ in range(100_000 if long_run else 4_000):
+        line = chance.choice(DAMAGES)(chance.choice(RECORDS), chance)
+        outcomes = [one for raw in read_lines([line]) for one in reader.read(raw)]
+        _check(outcomes)
+    _check(reader.finish())
+
+
+def test_retyped_records_have_one_outcome_each(long_run: bool) -> None:
+    """A chunk's call comes later; all else is settled at once, one outcome a record."""
+    chance = random.Random(7)
+    reader = RecordReader(ReadOptions())
+    records = outcomes = 0
+    for _ in range(100_000 if long_run else 6_000):
+        record = _retype(chance.choice(VALUES), chance)
+        pages = isinstance(record.get("data"), list) if isinstance(record, dict) else False
+        found = reader.read_value(record, 1)
+        _check(found)
+        if not pages:
+            records += 1
+            outcomes += len(found)
+    rest = reader.finish()
+    _check(rest)
+    assert outcomes + len(rest) == records
+
+
+def test_every_dialect_reads_every_record_without_a_crash() -> None:
+    """Forced on a record of another, a dialect gives a call or a reject too."""
+    for reader in field_readers():
+        forced = RecordReader(ReadOptions(dialect=reader.dialect.name))
+        for record in VALUES:
+            _check(forced.read_value(record, 1))
+        _check(forced.finish())
+
+
+def test_outcomes_do_not_depend_on_what_was_read_before() -> None:
+    chance = random.Random(3)
+    lines = [line for line in RECORDS if b"chunk" not in line and b'"type"' not in line]
+    alone = {line: _bare(RecordReader(ReadOptions()).read(Raw(1, 0, line))) for line in lines}
+    chance.shuffle(lines)
+    reader = RecordReader(ReadOptions())
+    assert all(_bare(reader.read(Raw(1, 0, line))) == alone[line] for line in lines)
+
+
+def _bare(outcomes: list[Outcome]) -> list[Any]:
+    return [repr(outcome) for outcome in outcomes]
+
+
+@given(st.lists(st.sampled_from(RECORDS), max_size=8), st.integers(1, 500))
+def test_an_array_and_lines_hold_the_same_calls(lines: list[bytes], size: int) -> None:
+    array = b"[" + b",\n".join(lines) + b"]"
+    pieces = [array[at : at + size] for at in range(0, len(array), size)]
+    one, other = RecordReader(ReadOptions()), RecordReader(ReadOptions())
+    from_array = [found for raw in read_values(pieces) for found in one.read(raw)] + one.finish()
+    from_lines = [found for raw in read_lines([b"\n".join(lines)]) for found in other.read(raw)] + other.finish()
+    assert len(from_array) == len(from_lines)
+    assert [call.record_digest for call in calls_of(from_array)] == [
+        call.record_digest for call in calls_of(from_lines)
+    ]
+
+
+@given(st.binary(max_size=300))
+def test_noise_is_read_without_a_crash(noise: bytes) -> None:
+    reader = RecordReader(ReadOptions())
+    for raw in [*read_lines([noise]), *read_values([noise])]:
+        _check(reader.read(raw))
+    _check(reader.finish())
