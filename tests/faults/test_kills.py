@@ -1,0 +1,130 @@
+"""A run that is ended from outside publishes all or nothing, leaves no process behind, and can be run again."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.command import ROOT, Finished, report, write_lines
+
+REPORT = ("manifest.json", "rejects.parquet", "spend.csv", "spend.parquet")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "CALLCOST_INLINE_BYTES": "0"}
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough calls, in files enough, that two workers are busy for a while."""
+    folder = tmp_path_factory.mktemp("busy") / "logs"
+    for number in range(6):
+        rows = (
+            {
+                "timestamp": 1_735_700_000 + number * 10_000 + row,
+                "model": ("gpt-4o", "o3", "gpt-4o-mini")[row % 3],
+                "user": f"user-{row % 50}",
+                "messages": [{"role": "user", "content": f"What is {row} times {number}?"}],
+                "response": str(row * number),
+                "usage": {"prompt_tokens": 10 + row, "completion_tokens": 3},
+            }
+            for row in range(1_500)
+        )
+        write_lines(folder / f"part-{number}.jsonl", rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    return report([logs], tmp_path_factory.mktemp("undisturbed") / "reports", "--workers", "2", pool=True)
+
+
+def _start(logs: Path, out: Path) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-m", "pipeline", "report", str(logs), "--out", str(out), "--workers", "2"]
+    return subprocess.Popen(
+        words, env=ENVIRONMENT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def _published(out: Path) -> list[str]:
+    return sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) if out.exists() else []
+
+
+def _assert_no_process_left(session: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(session, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.2)
+    os.killpg(session, signal.SIGKILL)
+    pytest.fail("a process of the run was still there 20 seconds after its end")
+
+
+def test_a_kill_at_any_moment_leaves_nothing_half_done(
+    logs: Path, undisturbed: Finished, tmp_path: Path, long_run: bool
+) -> None:
+    chance = random.Random(11)
+    seconds = undisturbed.manifest["run"]["seconds"] + 1.5
+    for number in range(200 if long_run else 5):
+        out = tmp_path / f"killed-{number}"
+        process = _start(logs, out)
+        time.sleep(chance.uniform(0.2, seconds))
+        process.kill()
+        process.communicate()
+        _assert_no_process_left(process.pid)
+
+        published = _published(out)
+        if "manifest.json" in published:  # the last file: then all the others are there, and whole
+            assert published == sorted(REPORT)
+        for name in {*published, "spend.csv"} & {"spend.csv", "spend.parquet", "rejects.parquet"} & set(published):
+            assert (out / name).read_bytes() == (undisturbed.out / name).read_bytes(), name
+
+        if number % 5 == 0:
+            again = report([logs], out, "--workers", "2", pool=True)
+            assert _published(out) == sorted(REPORT)
+            assert again.what == undisturbed.what
+
+
+def test_an_interrupt_says_so_and_leaves_nothing(logs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "interrupted"
+    process = _start(logs, out)
+    while process.poll() is None and not list(out.glob(".callcost-run-*")):
+        time.sleep(0.02)  # until the work has begun
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("the run was faster than the interrupt")
+    assert process.returncode == 130, stderr.decode()
+    assert b"interrupted" in stderr
+    assert b"Traceback" not in stderr
+    assert not out.exists()
+    _assert_no_process_left(process.pid)
+
+
+@pytest.mark.parametrize("kilobytes", [1, 60])
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_disk_that_is_full_is_a_failure_with_a_reason(
+    logs: Path, tmp_path: Path, kilobytes: int, *, inline: bool
+) -> None:
+    """No file may grow beyond a limit, which is how a full disk looks to the one who writes."""
+    out = tmp_path / "full"
+    words = [sys.executable, "-B", "-m", "pipeline", "report", str(logs), "--out", str(out), "--workers", "2"]
+    env = {**ENVIRONMENT, "CALLCOST_INLINE_BYTES": "999999999" if inline else "0"}
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, kilobytes * 1024))
+
+    done = subprocess.run(words, env=env, capture_output=True, timeout=120, check=False, preexec_fn=limit)
+
+    stderr = done.stderr.decode()
+    assert done.returncode == 1, stderr
+    assert "Traceback" not in stderr
+    assert stderr.startswith("callcost: ")
+    assert not out.exists()
