@@ -46,7 +46,7 @@ ENDINGS = {
     ("gpt-5", "chat"): Ending(text=3, form="always", call=10, bundle=13, dot=True),
     ("gpt-5", "responses"): Ending(text=4, form="always", call=11, bundle=14, dot=True),
 }
-SAME = {"gpt-0613": "gpt-4", "gpt-0301": "gpt-4", "gpt-5.2": "gpt-5"}
+SAME = {"gpt-3.5": "gpt-4", "gpt-0613": "gpt-4", "gpt-0301": "gpt-4", "gpt-5.2": "gpt-5"}
 HOSTS_WITH_END = frozenset({"azure", "github"})  # they bill the token that ends the answer
 END_SINCE, END_UNTIL = day("2025-03-18"), day("2025-05-15")  # and so did OpenAI, then
 

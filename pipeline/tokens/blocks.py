@@ -74,7 +74,7 @@ def read_result(call: Any, content: Any, name: Any = "") -> Block:
     """
     media = None
     if isinstance(content, str):
-        text, value = content, parsed(content) if content[:1] in ("{", "[") else None
+        text, value = content, None
     else:
         blocks = read_blocks(content) if isinstance(content, list) else []
         media = next((block.media for block in blocks if block.media), None)

@@ -76,7 +76,8 @@ def _conversation(body: Body) -> Prompt:
 
 def _prompt(body: Body, messages: list[Message]) -> Prompt:
     choice, named = read_tool_choice(body)
-    thinking = dict_of(body.get("thinking")).get("type") in {"enabled", "adaptive"}
+    more = dict_of(body.get("additionalModelRequestFields"))
+    thinking = dict_of(body.get("thinking") or more.get("thinking")).get("type") == "enabled"
     return Prompt(messages, read_tools(body), choice, named, read_form(body), thinking=thinking)
 
 
@@ -138,7 +139,9 @@ def _gemini(body: Body) -> Prompt:
     messages = []
     system = body.get("systemInstruction") or body.get("system_instruction")
     if system:
-        messages.append(Message("system", read_blocks(dict_of(system).get("parts", system))))
+        # Gemini counts a system text that names its role as a message, one that does not as bare text.
+        role = text_of(dict_of(system).get("role"))
+        messages.append(Message("system", read_blocks(dict_of(system).get("parts", system)), role))
     contents = body.get("contents")
     for item in [contents] if isinstance(contents, (dict, str)) else list_of(contents):
         if isinstance(item, str):

@@ -39,21 +39,51 @@ class Family(NamedTuple):
 # First match wins: dated and special models stand above the family they come from.
 FAMILIES = (
     Family("claude-2", r"claude-(v?[12]\b|instant)", "claude-2", "claude2"),
-    Family("claude-4.7", r"claude.*(opus|sonnet|haiku)-(4[.-][789]|5)|fable", "claude-4.7", "cl100k_base"),
-    Family("claude", r"claude", "claude", "cl100k_base"),
-    Family("gemini-2.5", r"gemini-(2\.5|[3-9])", "gemini", "gemma3"),
-    Family("gemini-2", r"gemini", "gemini", "gemma2"),
+    Family(
+        "claude-4.7", r"claude.*(opus|sonnet|haiku)-(4[.-][789]|[5-9])|fable", "claude-4.7", "claude5", "claude2", 1370
+    ),
+    Family("claude-4.5", r"claude.*(opus|sonnet|haiku)-4[.-][56]", "claude-4.5", "claude3", "claude2", 1022),
+    Family("claude-3.5-haiku", r"claude.*3[.-]5-haiku", "claude-3.5-haiku", "claude3", "claude2", 1022),
+    Family("claude-3.5-june", r"claude.*3[.-]5-sonnet.*20240620", "claude-3.5-june", "claude3", "claude2", 1022),
+    Family("claude-3-haiku", r"claude.*3-haiku", "claude-3-haiku", "claude3", "claude2", 1022),
+    Family("claude-3-sonnet", r"claude.*3-sonnet", "claude-3-sonnet", "claude3", "claude2", 1022),
+    Family("claude-3-opus", r"claude.*3-opus", "claude-3-opus", "claude3", "claude2", 1022),
+    Family("claude", r"claude", "claude", "claude3", "claude2", 1022),
+    Family("gemini-3", r"gemini-([3-9]|flash|pro)", "gemini-3", "gemma3"),
+    Family("gemini-2.5", r"gemini-2\.5", "gemini-2.5", "gemma3"),
+    Family("gemini-2", r"gemini", "gemini-2", "gemma2"),
+    Family("gemma-3", r"gemma-?3", "other", "gemma3"),
+    Family("gemma-2", r"gemma", "other", "gemma2"),
     Family("gpt-oss", r"gpt-oss", "gpt-oss", "o200k_base"),
-    Family("gpt-5.2", r"(^|/)gpt-5\.([2-9]|\d\d)|(^|/)gpt-[6-9]", "gpt-5.2", "o200k_base"),
-    Family("gpt-5", r"(^|/)gpt-5", "gpt-5", "o200k_base"),
-    Family("o-series", r"(^|/)o[1-9](-|$)", "o-series", "o200k_base"),
-    Family("gpt-4o", r"(^|/)(chatgpt|gpt-4o|gpt-4\.[15])", "gpt-4", "o200k_base"),
-    Family("gpt-3.5-0301", r"gpt-(3\.?5-turbo|4)-0301|gpt-4-0314", "gpt-0301", "cl100k_base"),
+    Family("gpt-5.5", r"(^|[/.])gpt-5\.5", "gpt-5", "o200k_base"),
+    Family("gpt-5.2", r"(^|[/.])gpt-5\.([2-9]|\d\d)|(^|[/.])gpt-[6-9]", "gpt-5.2", "o200k_base"),
+    Family("gpt-5", r"(^|[/.])gpt-5", "gpt-5", "o200k_base"),
+    Family("o-series", r"(^|[/.])o[1-9](-|$)", "o-series", "o200k_base"),
+    Family("gpt-4o", r"(^|[/.])(chatgpt|gpt-4o|gpt-4\.[15])", "gpt-4", "o200k_base"),
+    Family("gpt-3.5-0301", r"gpt-3\.?5-turbo-0301|gpt-4-0314", "gpt-0301", "cl100k_base"),
     Family("gpt-4-0613", r"gpt-(3\.?5-turbo(-16k)?|4(-32k)?)-0613|(^|/)gpt-4(-32k)?$", "gpt-0613", "cl100k_base"),
-    Family("gpt-4", r"(^|/)gpt-(3\.?5|4)|text-embedding-(3|ada)", "gpt-4", "cl100k_base"),
+    Family("gpt-4", r"gpt-(3\.?5|4)|text-embedding-(3|ada)", "gpt-3.5", "cl100k_base"),
     Family("davinci", r"davinci-00[23]|code-(davinci|cushman)", "gpt-4", "p50k_base"),
-    Family("gpt-3", r"(^|/)(davinci|curie|babbage|ada)\b|text-(curie|babbage|ada)-001", "gpt-4", "r50k_base"),
-    Family("other", r"", "other", "o200k_base"),
+    Family("gpt-3", r"(^|[/:])(text-)?(davinci|curie|babbage|ada)(-001|:|$)", "gpt-4", "r50k_base"),
+    Family("llama-4", r"llama-?4", "llama-4", "llama4"),
+    Family("llama-3.1", r"llama-?v?3[._p-][1-9](?!\d*b)", "llama-3.1", "llama3"),
+    Family("llama-2", r"llama-?2", "llama-2", "llama2", factor=1150),
+    Family("llama-3", r"llama", "llama-3", "llama3"),
+    Family("mistral-old", r"mi[sx]tral-(7|8)|mistral-tiny|mixtral", "mistral-old", "mistral_v3", factor=1200),
+    Family("mistral", r"mistral|ministral|magistral|codestral|devstral|pixtral", "mistral", "tekken"),
+    Family("qwen-2.5", r"qwen-?2|qwq", "qwen", "qwen2.5"),
+    Family("qwen-3.5", r"qwen-?3\.[5-9]", "qwen-3.5", "qwen3.5"),
+    Family("qwen-3", r"qwen", "qwen", "qwen3"),
+    Family("deepseek", r"deepseek", "deepseek", "deepseek"),
+    Family("glm", r"glm", "glm", "glm"),
+    Family("kimi", r"kimi|moonshot", "kimi", "kimi"),
+    Family("sonar", r"sonar", "titan", "llama3"),
+    Family("nova", r"nova-", "nova", "nova"),
+    Family("titan", r"titan", "titan", "titan"),
+    Family("cohere", r"command|cohere", "cohere", "cohere"),
+    Family("grok", r"grok", "grok", "grok"),
+    Family("jamba", r"jamba|j2-|ai21", "jamba", "jamba"),
+    Family("other", r"", "other", "none"),
 )
 
 
@@ -100,7 +130,7 @@ def choose(
         endpoint: which API, if known.
         available: vocabularies that are installed beside the bundled ones.
     """
-    name = model.lower()
+    name = (model or "").lower()
     family = next(row for row in FAMILIES if re.search(row.pattern, name))
     own = family.vocabulary in BUNDLED or family.vocabulary in available
     return Choice(

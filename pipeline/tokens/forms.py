@@ -33,6 +33,8 @@ def _tools_of(item: Body) -> list[Tool]:
 
 
 def _tool(item: Body, kind: str) -> Tool:
+    if "parametersJsonSchema" in item or "parameters_json_schema" in item:
+        kind = "json_schema"
     return Tool(text_of(item.get("name")), text_of(item.get("description")), _schema_of(item), kind)
 
 

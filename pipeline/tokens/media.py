@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
+import math
+import re
 import struct
 from collections.abc import Callable
+from typing import NamedTuple
 
-from pipeline.tokens.prompts import DOCUMENT, IMAGE, Media
+from pipeline.tokens.prompts import AUDIO, DOCUMENT, IMAGE, Media
 
 HEADER_BYTES = 96  # enough for every format but JPEG, whose frame header follows its metadata
 JPEG_BYTES = 1 << 20
+PDF_BYTES = 32 << 20
+PAGE = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
@@ -32,8 +38,14 @@ def read_media(kind: str, source: str, detail: str = "") -> Media:
         return Media(kind=kind, detail=detail)
     size = len(data) * 3 // 4 - data[-2:].count("=")
     width, height = _dimensions(data) if kind == IMAGE else (0, 0)
-    pages = 1 if kind == DOCUMENT and mime.startswith("image/") else 0
+    pages = _pages(data) if kind == DOCUMENT and mime in {"", "application/pdf"} else 0
     return Media(kind=kind, width=width, height=height, bytes=size, detail=detail, pages=pages)
+
+
+def _pages(data: str) -> int:
+    """Return how many page objects a PDF shows without unpacking it; 0: none, or no PDF."""
+    content = _decode(data, PDF_BYTES)
+    return len(PAGE.findall(content)) if content.startswith(b"%PDF") else 0
 
 
 def _payload(source: str) -> tuple[str, str]:
@@ -106,3 +118,113 @@ _READERS: tuple[tuple[bytes, Callable[[bytes], tuple[int, int]]], ...] = (
     (b"GIF8", _gif_size),
     (b"RIFF", _webp_size),
 )
+
+
+class Rate(NamedTuple):
+    """One row: what media cost the models that a pattern finds.
+
+    Attributes:
+        pattern: found in the model's name, in lower case.
+        scheme: how an image's size becomes tokens; a key of ``SCHEMES``.
+        base: tokens of any image.
+        step: tokens of a tile, or thousandths per patch.
+        page: tokens of a document's page.
+        audio: thousandths of a token per byte of a recording.
+    """
+
+    pattern: str
+    scheme: str
+    base: int
+    step: int
+    page: int = 1100
+    audio: int = 1
+
+
+# First match wins.
+RATES = (
+    Rate(r"gpt-4o-mini", "tiles", 2833, 5667),
+    Rate(r"gpt-4\.1-mini", "patches", 1, 1620),
+    Rate(r"gpt-4\.1-nano", "patches", 1, 2460),
+    Rate(r"o4-mini", "patches", 1, 1720),
+    Rate(r"gpt-5(\.\d+)?-mini", "patches", 1, 1200),
+    Rate(r"gpt-5(\.\d+)?-nano", "patches", 1, 1500),
+    Rate(r"gpt-5\.[2-9]", "patches", 1, 1200),
+    Rate(r"(^|/)gpt-5", "tiles", 70, 140),
+    Rate(r"(^|/)o[1-9](-|$)", "tiles", 75, 150),
+    Rate(r"gpt-4|gpt-3|chatgpt", "tiles", 85, 170),
+    Rate(r"claude.*(4[.-][789]|-5)|fable", "blocks", 4, 2576, page=2600),
+    Rate(r"claude", "blocks", 4, 1568, page=1900),
+    Rate(r"gemini-2\.5", "flat", 258, 0, page=258),
+    Rate(r"gemini-[3-9]|gemini-(flash|pro)", "flat", 1092, 0, page=530),
+    Rate(r"gemini", "crops", 258, 258, page=258),
+    Rate(r"", "flat", 800, 0),
+)
+SIDE = 1024  # pixels taken for a side that is not known
+
+
+def media_tokens(model: str, media: Media) -> int:
+    """Return what an image, a recording or a document costs a model.
+
+    Args:
+        model: the model's name, in lower case.
+        media: what is known of it; an unknown size counts as ``SIDE`` squared, an unknown length as one page.
+    """
+    rate = _rate(model)
+    if media.kind == IMAGE:
+        return SCHEMES[rate.scheme](rate, media, media.width or SIDE, media.height or SIDE)
+    if media.kind == AUDIO:
+        return media.bytes * rate.audio // 1000
+    return rate.page * max(1, media.pages)
+
+
+@functools.lru_cache(maxsize=1024)
+def _rate(model: str) -> Rate:
+    return next(rate for rate in RATES if re.search(rate.pattern, model))
+
+
+def _tiles(rate: Rate, media: Media, width: int, height: int) -> int:
+    """Count OpenAI's tiles of 512: the image fits 2048 squared, then its short side 768."""
+    if media.detail == "low":
+        return rate.base
+    shrink = min(1.0, 2048 / max(width, height))
+    shrink *= min(1.0, 768 / (min(width, height) * shrink))
+    across, down = (math.ceil(round(side * shrink) / 512) for side in (width, height))
+    return rate.base + rate.step * across * down
+
+
+def _patches(rate: Rate, media: Media, width: int, height: int) -> int:
+    """Count OpenAI's patches of 32, at most 1,536 of them."""
+    del media
+    patches = min(1536, math.ceil(width / 32) * math.ceil(height / 32))
+    return math.ceil(patches * rate.step / 1000) + rate.base
+
+
+def _blocks(rate: Rate, media: Media, width: int, height: int) -> int:
+    """Count Claude's blocks of 28, after the long side is fitted to ``step`` pixels."""
+    del media
+    shrink = min(1.0, rate.step / max(width, height))
+    blocks = math.ceil(width * shrink / 28) * math.ceil(height * shrink / 28)
+    return min(blocks, 1568 if rate.step == 1568 else blocks) + rate.base
+
+
+def _crops(rate: Rate, media: Media, width: int, height: int) -> int:
+    """Count Gemini 2.0's crops of 768; a small image is one."""
+    del media
+    if max(width, height) <= 384:
+        return rate.base
+    return rate.step * math.ceil(width / 768) * math.ceil(height / 768)
+
+
+def _flat(rate: Rate, media: Media, width: int, height: int) -> int:
+    """Return what an image of any size costs."""
+    del media, width, height
+    return rate.base
+
+
+SCHEMES: dict[str, Callable[[Rate, Media, int, int], int]] = {
+    "tiles": _tiles,
+    "patches": _patches,
+    "blocks": _blocks,
+    "crops": _crops,
+    "flat": _flat,
+}

@@ -13,8 +13,11 @@ from pipeline.tokens.answers import ending_of, lay_out_answer
 from pipeline.tokens.bodies import read_answer, read_prompt
 from pipeline.tokens.choice import Choice
 from pipeline.tokens.frames import EXACT, Frame, Sheet
+from pipeline.tokens.gemini import lay_out_gemini, lay_out_gemini_answer, manner_of
+from pipeline.tokens.media import media_tokens
 from pipeline.tokens.openai import lay_out, layout_of
 from pipeline.tokens.prompts import CALL, Prompt
+from pipeline.tokens.turns import TURNS, TurnWriter
 
 
 def frame_prompt(
@@ -35,12 +38,19 @@ def frame_prompt(
         for text in prompt.texts:
             sheet.text(text)
         sheet.tokens(prompt.tokens)
-    elif prompt.messages:
-        api = api_of(endpoint, request)
-        layout = layout_of(choice.framing, api, at)
+    elif choice.framing.startswith("gemini"):
+        lay_out_gemini(prompt, manner_of(choice.framing, choice.provider), sheet)
+    elif not prompt.messages:
+        return None
+    elif choice.framing in TURNS:
+        TurnWriter(TURNS[choice.framing], sheet).prompt(prompt)
+    else:
+        layout = layout_of(choice.framing, api_of(endpoint, request), at)
         lay_out(prompt, layout, sheet)
         if layout.shared:
             sheet.share = max(1, _calls(response))
+    for block in (block for message in prompt.messages for block in message.blocks if block.media):
+        sheet.tokens(media_tokens(choice.model, block.media))
     if not sheet.parts and not sheet.constant:
         return None
     return sheet.frame(choice.vocabulary, EXACT, 0.01)
@@ -59,8 +69,14 @@ def frame_completion(
         at: when the call was made (microseconds since 1970 UTC), for rules that held for a while.
     """
     answer = read_answer(response)
-    prompt = read_prompt(endpoint, request) if request is not None else Prompt()
     sheet = Sheet(choice.factor)
+    if choice.framing.startswith("gemini"):
+        lay_out_gemini_answer(answer, manner_of(choice.framing, choice.provider), sheet)
+        return sheet.frame(choice.vocabulary, EXACT, 0.01) if sheet.parts else None
+    prompt = read_prompt(endpoint, request) if request is not None else Prompt()
+    if choice.framing in TURNS:
+        TurnWriter(TURNS[choice.framing], sheet).answer(answer, prompt)
+        return sheet.frame(choice.vocabulary, EXACT, 0.01) if sheet.parts else None
     api = api_of(endpoint, request if request is not None else response)
     ending = ending_of(choice.framing, api, choice.provider, at)
     lay_out_answer(answer, prompt, ending, sheet)

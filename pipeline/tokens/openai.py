@@ -21,6 +21,8 @@ from pipeline.tokens.prompts import (
     Message,
     Prompt,
     compact,
+    parsed,
+    shallow,
 )
 from pipeline.tokens.schemas import write_form
 from pipeline.tokens.tools import write_tools
@@ -36,6 +38,8 @@ class Layout(NamedTuple):
         message: each message, beside its role and text.
         assistant: more for each assistant message.
         joined: tools and form are joined to the first system text, else they stand alone.
+        merged: joined, they are tokenized as one text with the system text.
+        stripped: joined, the system text loses the blanks at its end.
         apart: where they stand alone, each is tokenized by itself.
         alone: tools and form where there is no system text to join.
         tools: more for the block of tools.
@@ -63,6 +67,8 @@ class Layout(NamedTuple):
     message: int = 3
     assistant: int = 0
     joined: bool = True
+    merged: bool = True
+    stripped: bool = False
     apart: bool = False
     alone: int = 4
     tools: int = -1
@@ -88,7 +94,7 @@ class Layout(NamedTuple):
 
 CHAT = Layout()
 CHAT_5 = Layout(
-    start=2, assistant=2, apart=True, alone=1, tools=84, form=3, form_first=False, none=0, named=None, call=10,
+    start=2, assistant=2, stripped=True, apart=True, alone=1, tools=84, form=3, form_first=False, none=0, named=None, call=10,
     result=9, parallel=26,
 )  # fmt: skip
 RESPONSES = Layout(
@@ -97,11 +103,17 @@ RESPONSES = Layout(
 )  # fmt: skip
 RESPONSES_5 = RESPONSES._replace(
     start=2, assistant=2, tools=3, form=0, form_beside=0, none=0, named=None, call=9, result=8, parallel=0,
-    parallel_call=17, kept=0, sealed=174, sealed_less=150,
+    parallel_call=17, kept=0, sealed=178, sealed_less=168,
 )  # fmt: skip
+O_SERIES = CHAT._replace(start=2, alone=1, tools=3, none=0, named=None, call=11, result=9, dotted=True)
+GPT_OSS = CHAT_5._replace(start=62, tools=10, form=0)
 LAYOUTS = {
+    ("gpt-oss", "chat"): GPT_OSS,
+    ("o-series", "chat"): O_SERIES,
+    ("o-series", "responses"): RESPONSES_5,
     ("gpt-4", "chat"): CHAT,
-    ("gpt-0613", "chat"): CHAT._replace(plain_tools=True),
+    ("gpt-3.5", "chat"): CHAT._replace(merged=False),
+    ("gpt-0613", "chat"): CHAT._replace(plain_tools=True, named=4, call=7, result=3),
     ("gpt-0301", "chat"): CHAT._replace(message=4),
     ("gpt-4", "responses"): RESPONSES,
     ("gpt-5", "chat"): CHAT_5,
@@ -141,7 +153,7 @@ def layout_of(framing: str, api: str, at: int | None) -> Layout:
         api: "chat" or "responses".
         at: when the call was made, in microseconds since 1970 UTC; None: the rules of today.
     """
-    layout = LAYOUTS.get((framing, api)) or LAYOUTS["gpt-4", api]
+    layout = LAYOUTS.get((framing, api)) or LAYOUTS.get((framing, "chat")) or LAYOUTS["gpt-4", api]
     for era in ERAS:
         if at is not None and (era.framing, era.api) == (framing, api) and era.since <= at < era.until:
             return layout._replace(**era.changes)
@@ -231,8 +243,8 @@ class _Writer:
         if len(calls) > 1:
             self.parallel(calls)
         elif calls:
-            self.calls = 1
             self.call(calls[0], self.layout.call + (self.layout.kept if calls[0].marked else 0))
+            self.sheet.text(f":{message.name}" if message.name else "")
         for block in results:
             self.result(block)
 
@@ -250,12 +262,14 @@ class _Writer:
         if message.role == "assistant":
             self.sheet.tokens(self.layout.assistant)
             self.header()
+        pieces = [block.text for block in texts]
         if self.pending and message.role in SYSTEM_ROLES:
-            self.sheet.text("".join(block.text for block in texts) + self.pending)
+            whole = "".join(pieces)
+            whole = whole.rstrip() if self.layout.stripped else whole
+            pieces = [whole + self.pending] if self.layout.merged else [whole, self.pending]
             self.pending = ""
-        else:
-            for block in texts:
-                self.sheet.text(block.text)
+        for piece in pieces:
+            self.sheet.text(piece)
 
     def call(self, block: Block, header: int) -> None:
         """Write one call: the tool's name and the arguments."""
@@ -266,7 +280,6 @@ class _Writer:
 
     def parallel(self, calls: list[Block]) -> None:
         """Write several calls at once: bundled as the one call that they are to the model, or one by one."""
-        self.calls = len(calls)
         self.sheet.tokens(self.layout.parallel)
         if self.layout.bundled:
             uses = [{"recipient_name": f"functions.{block.name}", "parameters": block.value} for block in calls]
@@ -279,7 +292,8 @@ class _Writer:
     def result(self, block: Block) -> None:
         """Write one result, or keep it for the one message that answers a bundled call."""
         if self.results is not None:
-            self.results.append(block.text if block.value is None else block.value)
+            value = parsed(block.text)
+            self.results.append(block.text if value is None else shallow(value))
             return
         self.sheet.tokens(self.layout.result)
         self.sheet.text(f".{block.name}" if self.layout.dotted else block.name)

@@ -61,7 +61,14 @@ class Message(msgspec.Struct):
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """One tool on offer; ``parameters`` is a JSON schema, or None."""
+    """One tool on offer.
+
+    Attributes:
+        name: the tool's name; "" for a provider's own tool that has none.
+        description: what it does.
+        parameters: a JSON schema, or None.
+        kind: "function", "json_schema" (Gemini's second field for the parameters), or the type of a provider's tool.
+    """
 
     name: str
     description: str = ""

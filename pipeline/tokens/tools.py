@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.tokens.prompts import Tool, compact, dict_of, list_of, text_of
+from pipeline.tokens.references import MAX_REFERENCES, follow
 
 HEAD = "# Tools\n\n## functions\n\nnamespace functions {\n\n"
 TAIL = "\n\n} // namespace functions"
-MAX_REFERENCES = 6  # a schema that refers to itself is written out this far
-
 # What a comment line names of a property, in this order.
 LIMITS = ("minLength", "maxLength", "minimum", "maximum", "format", "pattern")
 
@@ -64,8 +63,8 @@ def _plain_object(schema: dict[str, Any], indent: int) -> str:
     lines: list[str] = []
     for name, given in dict_of(schema.get("properties")).items():
         inner = dict_of(given)
-        if text_of(inner.get("description")) and indent < 2:
-            lines.append(f"// {inner['description']}")
+        if indent < 2:
+            lines += comment(text_of(inner.get("description")))
         lines.append(f"{name}{'' if name in required else '?'}: {_plain_type(inner, indent)},")
     return "\n".join(" " * indent + line for line in lines)
 
@@ -88,17 +87,9 @@ class _Writer:
     def __init__(self, root: dict[str, Any]) -> None:
         self.root = root
 
-    def resolve(self, schema: Any, depth: int = 0) -> dict[str, Any]:
-        """Return a schema with its reference replaced by what it refers to, its own keys winning."""
-        found = dict_of(schema)
-        path = found.get("$ref")
-        if not isinstance(path, str) or depth > MAX_REFERENCES:
-            return found
-        target: Any = self.root
-        for step in path.lstrip("#/").split("/"):
-            target = dict_of(target).get(step)
-        rest = {key: value for key, value in found.items() if key != "$ref"}
-        return {**self.resolve(target, depth + 1), **rest}
+    def resolve(self, schema: Any) -> dict[str, Any]:
+        """Return a schema with its reference replaced by what it refers to."""
+        return follow(schema, self.root)
 
     def notes(self, schema: dict[str, Any]) -> list[str]:
         """Return the comment lines above a property: title, description, limits."""
@@ -165,9 +156,9 @@ class _Writer:
 def _union(branches: list[list[str]]) -> str:
     """Return alternatives; once one of them takes several lines, each stands on lines of its own."""
     texts = ["\n".join(lines) for lines in branches]
-    if any("\n" in text for text in texts):
-        return "\n" + "\n|\n".join(texts) + "\n"
-    return " | ".join(texts)
+    if not any("\n" in text for text in texts):
+        return " | ".join(texts)
+    return "\n" + " |\n".join(text + "\n" * ("\n" in text) for text in texts) + "\n"
 
 
 def _plain(value: Any) -> str:
