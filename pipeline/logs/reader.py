@@ -16,6 +16,7 @@ from pipeline.logs.dialects import field_reader, recogniser
 from pipeline.logs.fields import FieldReader
 from pipeline.logs.gather import Gatherer, Joined, is_chunk
 from pipeline.logs.mapping import load_mapping
+from pipeline.logs.marks import MARK, read_mark
 from pipeline.settings import ReadOptions
 from pipeline.tables import Call, Reject
 
@@ -72,7 +73,7 @@ class RecordReader:
             return [_reject(Refusal("not_an_object"), row, offset)]
         if is_chunk(value) and not self._mapping:
             return self._add_chunk(value, row, offset)
-        page = _rows_of_page(value)
+        page = rows_of_page(value)
         if page is None:
             return [self._read_record(value, row, offset, data)]
         return [one for item in page for one in self._read_decoded(item, row, offset, data)]
@@ -93,6 +94,8 @@ class RecordReader:
             return CONTEXT if refusal.reason == fields.CONTEXT else _reject(refusal, row, offset)
         except _UNFORESEEN as error:  # a gap in a dialect must not end the run
             return _reject(Refusal("unreadable_record", type(error).__name__), row, offset)
+        if MARK in record:
+            read_mark(call, record[MARK])
         call.source_row, call.byte_offset = row, offset
         return call
 
@@ -114,7 +117,7 @@ def read_all(raws: Iterable[Raw | Reject], options: ReadOptions) -> list[Outcome
     return outcomes + reader.finish()
 
 
-def _rows_of_page(value: dict[str, Any]) -> list[Any] | None:
+def rows_of_page(value: dict[str, Any]) -> list[Any] | None:
     """Return the rows of a page that an API listed; None where the value is a record itself."""
     rows = value.get("data")
     if type(rows) is not list or _PAGE_KEYS.isdisjoint(value):

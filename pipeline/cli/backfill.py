@@ -1,0 +1,58 @@
+"""`callcost backfill`: words in, the same logs out, and a line on what was added."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import logs_argument, price_options, read_options, report_options_of, work_options
+
+if TYPE_CHECKING:
+    from pipeline.jobs.backfill import Backfilled
+
+
+@click.command()
+@logs_argument
+@click.option("--out", metavar="DIR", type=click.Path(file_okay=False), help="Folder for the filled logs.")
+@click.option("--dry-run", is_flag=True, help="Write nothing; say how many records, tokens and dollars would be added.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@read_options
+@price_options
+@work_options
+def backfill(**words: Any) -> int:
+    """Write LOGS again with the usage and cost that they lack.
+
+    The same records in the same order, dialect and compression. What is stated stays byte for byte; what is added is
+    named in the record's `callcost` object, so that the filled logs report the same totals.
+    """
+    from pipeline.cli.terminal import watch  # noqa: PLC0415 - rich and Polars load when it runs
+    from pipeline.jobs.backfill import backfill_usage  # noqa: PLC0415
+
+    if words["out"] is None and not words["dry_run"]:
+        raise click.UsageError("Give --out DIR, or --dry-run to see what would be added.")
+    options = report_options_of({**words, "by": "model"})
+    with watch(quiet=words["quiet"]) as progress:
+        found = backfill_usage(options, dry_run=words["dry_run"], progress=progress.advance, planned=progress.plan)
+    if words["form"] == "json":
+        click.echo(json.dumps({"inputs": found.inputs, "totals": found.totals}, indent=2))
+    elif not words["quiet"]:
+        click.echo("\n".join(lines_of(found, dry_run=words["dry_run"])), err=not words["dry_run"])
+    return 0
+
+
+def lines_of(found: Backfilled, *, dry_run: bool) -> list[str]:
+    """Return what was added, or would be, a line per log that lacks something and one for all."""
+    from pipeline.cli.terminal import dollars  # noqa: PLC0415 - rich loads when it runs
+
+    lines = []
+    for row in [*(row for row in found.inputs if row["records"] or row["left"]), {"path": "in all", **found.totals}]:
+        tokens = row["prompt_tokens"] + row["completion_tokens"]
+        line = (
+            f"{row['path']}: {row['records']:,} records, {row['usage']:,} with usage ({tokens:,} tokens), "
+            f"{row['cost']:,} with cost ({dollars(Decimal(row['added_cost']))})"
+        )
+        lines.append(line + (f", {row['left']:,} left as they are" if row["left"] else ""))
+    return [*lines, "nothing was written" if dry_run else "all else is as it was"]

@@ -1,0 +1,138 @@
+"""`callcost backfill`: where copies go, what is refused, what it says."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.command import SAMPLES, callcost, write_lines
+
+CALL = {"timestamp": "2025-05-01T08:00:00Z", "model": "gpt-4o", "messages": "Hello?", "response": "Yes."}
+LINE = json.dumps(CALL, separators=(",", ":")).encode()
+SPEND = {
+    "request_id": "r1", "call_type": "acompletion", "api_key": "", "startTime": "2025-02-06 09:30:00.000",
+    "model": "gpt-4o-mini", "user": "ana", "messages": [{"role": "user", "content": "Where to?"}],
+    "response": {"choices": [{"index": 0, "message": {"role": "assistant", "content": "To the office."}}]},
+    "prompt_tokens": None, "completion_tokens": None, "total_tokens": None, "spend": None,
+}  # fmt: skip
+
+
+def _fill(log: Path, out: Path, *words: str) -> bytes:
+    finished = callcost("backfill", log, "--out", out, *words)
+    assert finished.code == 0, finished.stderr
+    return (out / log.name).read_bytes()
+
+
+def test_everything_but_the_call_stays_byte_for_byte(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    around = (b'\xef\xbb\xbf{"broken": \r\n\r\n  \t\n', b'  \r\n"text"\n{"hello":"\xff"}\r\n\x00', b"")
+    log.write_bytes(around[0] + LINE + around[1])
+    filled = _fill(log, tmp_path / "out")
+    assert filled.startswith(around[0] + LINE[:-1] + b',"usage":{"prompt_tokens":')
+    assert filled.endswith(b"}" + around[1])
+
+
+@pytest.mark.parametrize(
+    "text", [b"[\n  %s,\n  %s\n]\n", b"%s%s", b'{"data": [%s, %s], "has_more": false}\n', b"\n\n%s\n%s"]
+)
+def test_arrays_joined_objects_and_pages_are_filled_in_place(tmp_path: Path, text: bytes) -> None:
+    log = tmp_path / "log.json"
+    log.write_bytes(text % (LINE, LINE))
+    filled = _fill(log, tmp_path / "out")
+    addition = filled[filled.index(b',"usage"') : filled.index(b"}}") + 1]
+    assert filled == text % (LINE[:-1] + addition + b"}", LINE[:-1] + addition + b"}")
+
+
+def test_compression_stays(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl.gz"
+    log.write_bytes(gzip.compress(LINE + b"\n") + gzip.compress(LINE))
+    filled = gzip.decompress(_fill(log, tmp_path / "out"))
+    assert [json.loads(line)["usage"]["completion_tokens"] for line in filled.split(b"\n")] == [3, 3]
+
+
+def test_a_null_cost_is_filled_in_its_own_field_and_is_not_taken_for_a_logged_one(tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "log.jsonl", [SPEND])
+    row = json.loads(_fill(log, tmp_path / "out"))
+    assert row["spend"] > 0
+    assert row["callcost"]["cost_in"] == "spend"
+    assert row["prompt_tokens"] == row["total_tokens"] - row["completion_tokens"]
+    assert row["response"]["usage"] == {name: row[name] for name in row["response"]["usage"]}
+    for name, path in (("one", log), ("other", tmp_path / "out" / log.name)):
+        finished = callcost("report", path, "--out", tmp_path / name, out=tmp_path / name)
+        assert finished.spend[0]["logged_calls"] == "0"
+
+
+def test_json_columns_kept_as_text_are_filled_inside_the_text(tmp_path: Path) -> None:
+    metadata = json.dumps({"usage_object": None, "note": "é\n"})
+    log = write_lines(tmp_path / "log.jsonl", [{**SPEND, "metadata": metadata}])
+    row = json.loads(_fill(log, tmp_path / "out"))
+    assert json.loads(row["metadata"])["usage_object"]["completion_tokens"] > 0
+
+
+def test_parquet_keeps_schema_and_row_groups_and_gains_one_column(tmp_path: Path) -> None:
+    types = {"prompt_tokens": pa.int32(), "completion_tokens": pa.int64(), "total_tokens": pa.float64()}
+    schema = pa.schema([(name, types.get(name, pa.float64() if name == "spend" else pa.string())) for name in SPEND])
+    texts = {name: json.dumps(SPEND[name]) for name in ("messages", "response")}
+    rows = [{**SPEND, **texts, "request_id": f"r{n}", "spend": None if n else 0.5} for n in range(5)]
+    log = tmp_path / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema), log, row_group_size=2, compression="zstd")
+    _fill(log, tmp_path / "out")
+    filled = pq.ParquetFile(tmp_path / "out/rows.parquet")
+    assert filled.schema_arrow.names == [*schema.names, "callcost"]
+    assert [filled.schema_arrow.field(name).type for name in schema.names] == schema.types
+    assert [filled.metadata.row_group(n).num_rows for n in range(3)] == [2, 2, 1]
+    assert filled.metadata.row_group(0).column(0).compression == "ZSTD"
+    table = filled.read().to_pylist()
+    assert all(row["prompt_tokens"] and row["total_tokens"] for row in table)
+    assert [row["spend"] for row in table] == [0.5, *[table[1]["spend"]] * 4]
+    assert [row["callcost"]["cost_in"] for row in table] == [None, *["spend"] * 4]
+    assert _fill(tmp_path / "out/rows.parquet", tmp_path / "again") == (tmp_path / "out/rows.parquet").read_bytes()
+
+
+def test_a_log_that_lacks_nothing_or_cannot_be_read_is_copied(tmp_path: Path) -> None:
+    for name in ("damaged-2025-11.jsonl.gz", "openai/chat-stream-2024-08.jsonl"):
+        assert _fill(SAMPLES / name, tmp_path / "out") == (SAMPLES / name).read_bytes()
+
+
+def test_a_dry_run_writes_nothing_and_says_what_would_be_added(tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "log.jsonl", [CALL])
+    before = sorted(tmp_path.rglob("*"))
+    finished = callcost("backfill", log, "--dry-run", "--format", "json")
+    assert finished.code == 0
+    totals = json.loads(finished.stdout)["totals"]
+    assert (totals["records"], totals["usage"], totals["completion_tokens"]) == (1, 1, 3)
+    assert Decimal(totals["added_cost"]) > 0
+    assert sorted(tmp_path.rglob("*")) == before
+    assert "1 records, 1 with usage" in callcost("backfill", log, "--dry-run").stdout
+
+
+def test_a_copy_never_takes_the_place_of_its_original(tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "log.jsonl", [CALL])
+    finished = callcost("backfill", log, "--out", tmp_path)
+    assert finished.code == 2
+    assert "would overwrite" in finished.stderr
+    assert callcost("backfill", log).code == 2
+    assert log.read_bytes() == json.dumps(CALL).encode() + b"\n"
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "log.jsonl", [CALL])
+    (tmp_path / "file").touch()
+    finished = callcost("backfill", log, "--out", tmp_path / "file/below")
+    assert finished.code == 1
+    assert "cannot write" in finished.stderr
+
+
+def test_workers_write_the_same_copies(tmp_path: Path) -> None:
+    one = callcost("backfill", SAMPLES, "--out", tmp_path / "one")
+    env = {"CALLCOST_INLINE_BYTES": "0"}
+    other = callcost("backfill", SAMPLES, "--out", tmp_path / "two", "--workers", "2", env=env)
+    assert (one.code, other.code) == (0, 0)
+    for path in (path for path in (tmp_path / "one").rglob("*") if path.is_file()):
+        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
