@@ -145,21 +145,24 @@ def price_batch(job: Job) -> Work:
 
 
 def cost_helper(name: str, job: Job) -> Work:
-    """Call a scalar helper again and again, as the same-named work of LiteLLM does."""
-    from pipeline.helpers import costs
+    """Call a scalar helper again and again, as the same-named work of LiteLLM does; each model once before."""
+    from pipeline.helpers import costs  # noqa: PLC0415 - only this work needs them
 
-    calls = priced_calls(job.rows)
+    once = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    warm, calls = [(model, once) for model in priced_models()], priced_calls(job.rows)
     if name == "cost_per_token":
-        counts = [(model, usage["prompt_tokens"], usage["completion_tokens"]) for model, usage in calls]
-        work = partial(_cost_tokens, costs.cost_per_token)
-        work(counts)
-        return lambda: work(counts)
-    answers: list[dict[str, object]] = [
-        {"object": "chat.completion", "model": model, "choices": [], "usage": usage} for model, usage in calls
-    ]
-    complete = partial(_cost_answers, costs.completion_cost)
-    complete(answers)
-    return lambda: complete(answers)
+        _cost_tokens(costs.cost_per_token, _counts_of(warm))
+        return partial(_cost_tokens, costs.cost_per_token, _counts_of(calls))
+    _cost_answers(costs.completion_cost, _answers_of(warm))
+    return partial(_cost_answers, costs.completion_cost, _answers_of(calls))
+
+
+def _counts_of(calls: list[tuple[str, dict[str, int]]]) -> list[tuple[str, int, int]]:
+    return [(model, usage["prompt_tokens"], usage["completion_tokens"]) for model, usage in calls]
+
+
+def _answers_of(calls: list[tuple[str, dict[str, int]]]) -> list[dict[str, object]]:
+    return [{"object": "chat.completion", "model": model, "choices": [], "usage": usage} for model, usage in calls]
 
 
 def _cost_tokens(cost_per_token: Callable[..., object], calls: list[tuple[str, int, int]]) -> int:
