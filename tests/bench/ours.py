@@ -146,7 +146,7 @@ def price_batch(job: Job) -> Work:
 
 def cost_helper(name: str, job: Job) -> Work:
     """Call a scalar helper again and again, as the same-named work of LiteLLM does; each model once before."""
-    from pipeline.helpers import costs  # noqa: PLC0415 - only this work needs them
+    from pipeline.helpers import costs
 
     once = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
     warm, calls = [(model, once) for model in priced_models()], priced_calls(job.rows)
