@@ -42,14 +42,14 @@ _WORDS = {
 @click.command()
 @logs_argument
 @click.option("--bill", "bills", multiple=True, metavar="FILE",
-              help="A bill: file, folder or glob. Repeatable; later ones restate earlier ones. None: logged costs only.")
+              help="A bill: file, folder or glob. Repeatable; later ones restate earlier ones.")
 @click.option("--out", required=True, metavar="DIR", type=click.Path(file_okay=False), help="Folder for the results.")
 @click.option("--fx", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
               help="CSV of date, currency, rate (what one US dollar buys), for a bill in another currency.")
 @click.option("--tolerance", metavar="PCT|AMOUNT",
               help="Exit 3 when final days differ by more: 0.5% of the bill, or an amount in its currency.")
 @click.option("--as-of", "as_of", metavar="TIME", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-              help="When the bill was fetched; days within the provider's lag before it are marked open.  [default: now]")
+              help="When the bill was fetched; days within the provider's lag are marked open.  [default: now]")
 @select_options
 @read_options
 @price_options
@@ -107,7 +107,7 @@ def _side(name: str, totals: dict[str, Any]) -> list[str]:
     told = f", {Decimal(share):.1f} % explained" if share is not None else ""
     stated, computed = (_money(totals[figure], currency) for figure in ("stated", "computed"))
     lines = [f"{name} {stated}, {'logs' if name == 'bill' else 'computed'} {computed}{told}"]
-    causes = list(totals["causes"].items())
+    causes = [(row["cause"], row["amount"]) for row in totals["causes"]]
     width = max((len(_money(amount, currency)) for _, amount in causes), default=0) + 1
     for cause, amount in causes[:_SHOWN_CAUSES]:
         signed = ("+" if Decimal(amount) > 0 else "") + _money(amount, currency)

@@ -189,7 +189,10 @@ def _totals(compared: Comparison, against: str, currency: str) -> dict[str, Any]
         "currency": currency,
         **{name: _text(amount) for name, amount in figures.items()},
         "explained_percent": _text(100 - 100 * figures["unexplained"] / abs(whole), 2) if whole else None,
-        "causes": {name: _text(amount) for name, amount in sorted(causes.items(), key=lambda one: (-abs(one[1]), one[0]))},
+        "causes": [
+            {"cause": name, "amount": _text(amount)}
+            for name, amount in sorted(causes.items(), key=lambda one: (-abs(one[1]), one[0]))
+        ],
         "unmapped": [
             {"provider": row["provider"], "line_item": row["line_item"], "amount": _text(row["billed_cost"])}
             for row in sorted(measured, key=lambda row: (row["provider"], row["line_item"] or ""))

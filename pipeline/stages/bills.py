@@ -124,8 +124,8 @@ def _notes(files: Sequence[BillFile], fates: Counter[str]) -> list[str]:
 def _choose(lines: Sequence[BillLine]) -> Billed:
     """Keep one source of amounts and one of quantities per provider and day."""
     billed, ranks = Billed(), {dialect.name: dialect.rank for dialect in bill_dialects()}
-    others = [line.amount for line in lines if line.kind == OTHER and line.amount is not None]
-    billed.other = (sum(others, Decimal(0)), len(others))
+    spared = [line.amount for line in lines if line.kind == OTHER and line.amount is not None]
+    billed.other = (sum(spared, Decimal(0)), len(spared))
     ordered = sorted((line for line in lines if line.kind != OTHER), key=_place)
     for _, group in groupby(ordered, key=_place):
         of_day = list(group)

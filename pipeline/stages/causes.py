@@ -196,9 +196,10 @@ def settle_caches(case: Case) -> None:
 
 def _cached_totals(cells: dict[str | None, Cell]) -> Iterator[Decimal]:
     """Yield what of the prompt was cached, on either side: reads, writes, both."""
-    for figure in (lambda cell: cell.ours, lambda cell: cell.billed or NOTHING):
-        read = sum((figure(cells[name]) for name in _CACHES[:1] if name in cells), NOTHING)
-        written = sum((figure(cells[name]) for name in _CACHES[1:] if name in cells), NOTHING)
+    known = [(name, cells[name]) for name in _CACHES if name in cells]
+    for figures in ({name: cell.ours for name, cell in known}, {name: cell.billed or NOTHING for name, cell in known}):
+        read = figures.pop(CACHE_READ, NOTHING)
+        written = sum(figures.values(), NOTHING)
         yield from (read, written, read + written)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
@@ -244,7 +244,11 @@ def _unite_names(
 
 
 def build_cells(
-    parts: Iterable[Part], lines: Iterable[BillLine], fold: Fold, slack: dict[str, Decimal]
+    parts: Iterable[Part],
+    lines: Iterable[BillLine],
+    fold: Fold,
+    slack: Mapping[str, Decimal],
+    asked: Iterable[str] = (),
 ) -> dict[Place, Cell]:
     """Lay our charges and the bill's lines side by side.
 
@@ -253,9 +257,11 @@ def build_cells(
         lines: of the bill, usage and invoice sums only.
         fold: of the two.
         slack: dialect -> half a unit of the last place of its amounts.
+        asked: providers whose bill has a row per call: what joined none of them is asked nothing.
     """
     cells: dict[Place, Cell] = {}
-    counted, paid = set(), set()
+    counted: set[tuple[str, bool]] = set()
+    paid = set(asked)
     for line in lines:
         place = fold.place(None if line.start_at is None else day_of(line.start_at), line.provider, line.model,
                            line.token_class)  # fmt: skip

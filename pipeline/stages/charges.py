@@ -6,8 +6,9 @@ line add up to what ``stages/price.py`` says it costs. Who is paid is said in on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -17,7 +18,7 @@ from pipeline.prices.book import Book
 from pipeline.prices.charges import charge_for, money
 from pipeline.prices.rates import BATCH_FORMATS
 from pipeline.prices.units import unit_of
-from pipeline.stages.cards import Deal, deal_cards
+from pipeline.stages.cards import Dealt, deal_cards
 from pipeline.stages.extras import extras_of, names_per_row
 from pipeline.stages.facts import MONEY
 from pipeline.stages.quantities import quantities
@@ -53,7 +54,7 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     """
     facts = facts.filter(pl.col("status") != "cache_hit")
     extras = extras_of(facts)
-    deal = deal_cards(facts, names_per_row(extras, facts.height), book)
+    cards = _deal(facts, extras, book)
     rows = facts.select(
         *_CARRIED,
         at=pl.coalesce("ended_at", "started_at"),
@@ -64,8 +65,26 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
         unpriced=pl.col("total_cost").is_null(),
     )
     rows = rows.hstack([_paid(rows, book)])
-    charged = [*_token_charges(facts, rows, deal), _extra_charges(rows, extras, deal)]
+    charged = [*_token_charges(facts, rows, cards), _extra_charges(rows, extras, cards)]
     return pl.concat(charged).drop("unpriced")
+
+
+class _Cards(NamedTuple):
+    """Which card each row has.
+
+    Attributes:
+        of_rows: its number.
+        dealt: the cards by number; None: the model is unknown.
+    """
+
+    of_rows: pl.Series
+    dealt: Sequence[Dealt]
+
+
+def _deal(facts: pl.DataFrame, extras: pl.DataFrame, book: Book) -> _Cards:
+    deal = deal_cards(facts, names_per_row(extras, facts.height), book)
+    numbers = pl.int_range(len(deal.cards.values), dtype=pl.UInt32, eager=True)
+    return _Cards(deal.cards.deal(numbers, facts.height), deal.cards.values)
 
 
 def _paid(rows: pl.DataFrame, book: Book) -> pl.Series:
@@ -86,17 +105,17 @@ def _who(book: Book, provider: str | None, model: str) -> str:
     return paid_provider(tariff.provider if tariff and tariff.provider else stated) or "unknown"
 
 
-def _token_charges(facts: pl.DataFrame, rows: pl.DataFrame, deal: Deal) -> list[pl.DataFrame]:
-    return [_of_unit(rows, unit, held, deal) for unit, held in quantities(facts).items()]
+def _token_charges(facts: pl.DataFrame, rows: pl.DataFrame, cards: _Cards) -> list[pl.DataFrame]:
+    return [_of_unit(rows, unit, held, cards) for unit, held in quantities(facts).items()]
 
 
-def _of_unit(rows: pl.DataFrame, unit: str, held: pl.Series, deal: Deal) -> pl.DataFrame:
-    lines = [pair[0].line(unit) if pair else None for pair in deal.cards]
-    spared = [pair is not None and unit in pair[1].replaced for pair in deal.cards]
+def _of_unit(rows: pl.DataFrame, unit: str, held: pl.Series, cards: _Cards) -> pl.DataFrame:
+    lines = [pair[0].line(unit) if pair else None for pair in cards.dealt]
+    spared = [pair is not None and unit in pair[1].replaced for pair in cards.dealt]
     scaled = [line.scaled if line and not free else 0 for line, free in zip(lines, spared, strict=True)]
     lacking = [line is None and not free for line, free in zip(lines, spared, strict=True)]
-    rates = pl.Series("unit rate", scaled, dtype=pl.Int128).gather(deal.of_rows)
-    missing = pl.Series("missing", lacking, dtype=pl.Boolean).gather(deal.of_rows)
+    rates = pl.Series("unit rate", scaled, dtype=pl.Int128).gather(cards.of_rows)
+    missing = pl.Series("missing", lacking, dtype=pl.Boolean).gather(cards.of_rows)
     priced = ~pl.col("missing") & ~pl.col("unpriced")
     cost = (pl.col("held").cast(pl.Int128) * pl.col("unit rate")).reinterpret(dtype=MONEY)
     return (
@@ -113,11 +132,11 @@ def _of_unit(rows: pl.DataFrame, unit: str, held: pl.Series, deal: Deal) -> pl.D
     )
 
 
-def _extra_charges(rows: pl.DataFrame, extras: pl.DataFrame, deal: Deal) -> pl.DataFrame:
+def _extra_charges(rows: pl.DataFrame, extras: pl.DataFrame, cards: _Cards) -> pl.DataFrame:
     """Charge what rows state beside tokens, each distinct (card, unit, quantity) once."""
-    table = extras.with_columns(card=deal.of_rows[extras["row"]])
+    table = extras.with_columns(card=cards.of_rows.gather(extras["row"]))
     distinct = table.select("card", "unit", "quantity").unique(maintain_order=True)
-    charged = [_charged(deal, *row) for row in distinct.iter_rows()]
+    charged = [_charged(cards, *row) for row in distinct.iter_rows()]
     known = distinct.with_columns(
         pl.Series("cost", [cost for _, cost in charged], dtype=MONEY),
         pl.Series("kept", [kept for kept, _ in charged], dtype=pl.Boolean),
@@ -131,8 +150,8 @@ def _extra_charges(rows: pl.DataFrame, extras: pl.DataFrame, deal: Deal) -> pl.D
     )  # fmt: skip
 
 
-def _charged(deal: Deal, card: int, unit: str, quantity: Decimal) -> tuple[bool, Any]:
-    pair = deal.cards[card]
+def _charged(cards: _Cards, card: int, unit: str, quantity: Decimal) -> tuple[bool, Any]:
+    pair = cards.dealt[card]
     if pair is None:
         return True, None
     line = pair[0].line(unit)

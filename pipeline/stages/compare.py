@@ -37,6 +37,7 @@ CAUSE_SCHEMA = {column.name: _KINDS[column.kind] for column in CAUSE_COLUMNS}
 LAGS = {"openai": 24, "anthropic": 24, "openrouter": 24, "bedrock": 72, "azure": 72, "google": 72}
 _LAG = 72
 _HOUR = DAY // 24
+_PLACE = ("against", "day", "provider", "model", "token_class", "line_item", "status", "currency")
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -77,8 +78,8 @@ class Ours:
         fx: what a dollar bought of the bill's currency.
     """
 
-    calls: Sequence[Path]
-    charges: Sequence[Path]
+    calls: list[Path]
+    charges: list[Path]
     book: Book
     fx: Rates
 
@@ -98,17 +99,18 @@ def compare_bill(billed: Billed, ours: Ours, as_of: datetime) -> Comparison:
     joined, unmatched = billed_calls(ours.calls, ours.charges, single, ours.fx)
     _add_pairs(result, BILL, joined, explain_pairs(joined, ours.charges, ours.fx, ours.book), billed.currency, until)
     evidence = Evidence(ours.charges, ours.fx, joined if joined.height else None)
-    lines = [*rest, *unmatched]
-    used = [line for line in lines if line.kind in {USAGE, CONTROL}]
-    fold = Fold(used, evidence.names())
+    used = [line for line in rest if line.kind in {USAGE, CONTROL}]
+    fold = Fold([*used, *unmatched], evidence.names())
     parts = _covered(evidence.parts(), billed, fold, result)
-    cells = build_cells(parts, used, fold, half_places(lines))
+    cells = build_cells(parts, used, fold, half_places(rest), {line.provider for line in single})
     case = Case(group_cells(cells), evidence, fold, ours.book)
     explain(case)
     for group in case.groups.values():
         for cell in group:
             _add_cell(result, cell, billed.currency, until)
-    _add_loose(result, [line for line in lines if line.kind not in {USAGE, CONTROL}], billed.currency, until)
+    _add_loose(result, [line for line in rest if line.kind not in {USAGE, CONTROL}], billed.currency, until)
+    _add_unmatched(result, unmatched, fold, billed.currency, until)
+    result.rows = _merged(result.rows)
     return result
 
 
@@ -206,6 +208,38 @@ def _add_loose(result: Comparison, lines: Sequence[BillLine], currency: str, unt
         cause = "discount" if kind == CREDIT else "unmapped_line_item"
         cell.settle(cause, NOTHING, cell.rest, {CREDIT: "a credit of the bill"}.get(kind, f"a line of its own: {kind}"))
         _add_cell(result, cell, currency, until, item=item)
+
+
+def _add_unmatched(
+    result: Comparison, lines: Sequence[BillLine], fold: Fold, currency: str, until: int | None
+) -> None:
+    """Add the calls of a bill per call that are in no log."""
+    cells: dict[Place, Cell] = {}
+    for line in lines:
+        day = None if line.start_at is None else day_of(line.start_at)
+        place = fold.place(day, line.provider, line.model, None)
+        cell = cells.setdefault(place, Cell(place, billed=NOTHING, amount=NOTHING))
+        cell.billed = (cell.billed or NOTHING) + (line.quantity or NOTHING)
+        cell.amount = (cell.amount or NOTHING) + (line.amount or NOTHING)
+    for cell in cells.values():
+        cell.open()
+        cell.settle("billed_not_logged", cell.gap or NOTHING, cell.rest, "no call in the logs has this id")
+        _add_cell(result, cell, currency, until)
+
+
+def _merged(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Bring rows of one place together: calls of a bill per call that joined, and those that did not."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        known = found.setdefault(tuple(row[name] for name in _PLACE), row)
+        if known is not row:
+            figures = (name for name in row if name not in _PLACE)
+            known |= {name: _added(known[name], row[name]) for name in figures}
+    return list(found.values())
+
+
+def _added(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return other if one is None else one if other is None else one + other
 
 
 def _date(day: int | None) -> date | None:

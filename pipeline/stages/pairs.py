@@ -26,7 +26,7 @@ _CACHED = frozenset({"cache_read", "cache_write_5m", "cache_write_1h"})
 Lines = Mapping[tuple[Any, ...], list[tuple[int, Part]]]
 
 
-def logged_calls(calls: Sequence[Path], charges: Sequence[Path], fx: Rates) -> pl.DataFrame:
+def logged_calls(calls: list[Path], charges: list[Path], fx: Rates) -> pl.DataFrame:
     """Return the calls that carry a logged cost: UID, day, provider, model, computed and stated cost, tokens."""
     if not calls:
         return pl.DataFrame(schema=_SCHEMA)
@@ -35,7 +35,7 @@ def logged_calls(calls: Sequence[Path], charges: Sequence[Path], fx: Rates) -> p
 
 
 def billed_calls(
-    calls: Sequence[Path], charges: Sequence[Path], lines: Sequence[BillLine], fx: Rates
+    calls: list[Path], charges: list[Path], lines: Sequence[BillLine], fx: Rates
 ) -> tuple[pl.DataFrame, list[BillLine]]:
     """Join a bill's rows to calls on the provider's response id.
 
@@ -64,7 +64,7 @@ def billed_calls(
     return table, [line for line in lines if line.call_id not in known]
 
 
-_SCHEMA = {
+_SCHEMA: dict[str, Any] = {
     **dict.fromkeys(UID, pl.Int64), "day": pl.Int64, "provider": pl.String, "model": pl.String,
     "provider_response_id": pl.String, "computed": pl.Decimal(38, 18), "stated": pl.Decimal(38, 18),
     "total_tokens": pl.Int64, "billed_tokens": pl.Decimal(38, 18), "tools_billed": pl.Decimal(38, 18),
@@ -72,7 +72,7 @@ _SCHEMA = {
 }  # fmt: skip
 
 
-def _with_paid(rows: pl.LazyFrame, charges: Sequence[Path], fx: Rates) -> pl.DataFrame:
+def _with_paid(rows: pl.LazyFrame, charges: list[Path], fx: Rates) -> pl.DataFrame:
     paid = pl.scan_parquet(charges).group_by(UID).agg(pl.col("paid").first()) if charges else None
     table = rows.with_columns(
         day=pl.coalesce("ended_at", "started_at").dt.epoch("us") // DAY * DAY,
@@ -98,7 +98,7 @@ def _with_paid(rows: pl.LazyFrame, charges: Sequence[Path], fx: Rates) -> pl.Dat
 # --- Calls on which the two do not agree ------------------------------------------------------------------------------
 
 
-def explain_pairs(table: pl.DataFrame, charges: Sequence[Path], fx: Rates, book: Book) -> list[Cell]:
+def explain_pairs(table: pl.DataFrame, charges: list[Path], fx: Rates, book: Book) -> list[Cell]:
     """Return a cell per call on which the stated cost is not ours, explained.
 
     Args:
@@ -130,7 +130,7 @@ _ROUNDED = ("rounding", "less than the last place of the stated cost")
 _LEFT = ("unexplained", "no rule gives this amount")
 
 
-def _lines_of(apart: pl.DataFrame, charges: Sequence[Path], fx: Rates) -> dict[tuple[Any, ...], list[tuple[int, Part]]]:
+def _lines_of(apart: pl.DataFrame, charges: list[Path], fx: Rates) -> dict[tuple[Any, ...], list[tuple[int, Part]]]:
     found: dict[tuple[Any, ...], list[tuple[int, Part]]] = {}
     if not charges:
         return found

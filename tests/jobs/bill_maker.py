@@ -276,8 +276,10 @@ def _anthropic_bucket(day: str, results: list[dict[str, Any]]) -> dict[str, Any]
 
 def _anthropic_costs(bill: MadeBill, day: str) -> dict[str, Any]:
     def result(amount: Decimal, **more: Any) -> dict[str, Any]:
-        return {"amount": f"{amount * 100:f}", "currency": "USD", "cost_type": "tokens", "token_type": None,
-                "model": None, "description": None, "workspace_id": None, "service_tier": "standard", **more}  # fmt: skip
+        return {
+            "amount": f"{amount * 100:f}", "currency": "USD", "cost_type": "tokens", "token_type": None, "model": None,
+            "description": None, "workspace_id": None, "service_tier": "standard", **more,
+        }  # fmt: skip
 
     results = [
         result(entry.amount, token_type=_ANTHROPIC_TYPES[name], model=model, description=f"{model} {name}")

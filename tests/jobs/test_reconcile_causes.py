@@ -1,4 +1,4 @@
-"""Each cause is found where it was put, and only there: bills from known calls, with faults made one by one and at once."""
+"""Each cause is found where it was put, and only there: bills from known calls, with faults one by one and at once."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def test_all_faults_at_once_are_all_found(tmp_path: Path) -> None:
     assert 0 < found["rounding"] <= world.injected["rounding"]
 
 
-@pytest.mark.parametrize("name", ["lose_calls", "forgive_calls", "ask_batch", "ask_old_prices", "grant_discount", "search_more"])
+@pytest.mark.parametrize(
+    "name", ["lose_calls", "forgive_calls", "ask_batch", "ask_old_prices", "grant_discount", "search_more"]
+)
 def test_amounts_alone_tell_these(tmp_path: Path, name: str) -> None:
     world = make_world()
     FAULTS[name](world)

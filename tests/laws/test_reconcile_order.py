@@ -1,4 +1,4 @@
-"""The order and the cut of a bill's pages say nothing: permuting rows, splitting pages, repeating pages changes nothing."""
+"""The order and the cut of a bill's pages say nothing: permuted rows, split and repeated pages are the same bill."""
 
 from __future__ import annotations
 

@@ -51,13 +51,12 @@ _SIDES = ("input", "output")
 _MODALITIES = ("audio", "image", "video")
 EMBEDDING = "embedding"  # such a model has input only
 # Words that say nothing about which model it is.
-_NOISE = frozenset(
-    """
-    1k 1m amazon anthropic azure bedrock count cross edition for ga mantle meta model mp no of online openai per
-    prediction predictions read reasoning region request requests standard text the token tokens uncached unit
-    units usage write
-    """.split()
-)
+_NOISE = frozenset({
+    "1k", "1m", "amazon", "anthropic", "azure", "bedrock", "count", "cross", "edition", "for", "ga", "mantle",
+    "meta", "model", "mp", "no", "of", "online", "openai", "per", "prediction", "predictions", "read", "reasoning",
+    "region", "request", "requests", "standard", "text", "the", "token", "tokens", "uncached", "unit", "units",
+    "usage", "write",
+})  # fmt: skip
 _WORD = re.compile(r"[A-Za-z0-9.]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d+h?[A-Z])|(?<=\dh)(?=[A-Z])|(?<=\d)(?=[A-Z][a-z])")
 

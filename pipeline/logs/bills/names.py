@@ -1,8 +1,8 @@
 """When two names are one model, and two spellings one provider.
 
 What a bill calls ``Claude Sonnet 4.5`` or ``Claude4.6Opus`` is ``claude-sonnet-4-5-20250929`` or
-``us.anthropic.claude-opus-4-6-v1:0`` in a log. Names are only compared, never priced. A key is the words in any order, the numbers in theirs, and the month and day of
-a snapshot where the name has one; nothing near is ever taken for equal.
+``us.anthropic.claude-opus-4-6-v1:0`` in a log. Names are only compared, never priced. A key is the words in any order,
+the numbers in theirs, and the month and day of a snapshot where the name has one; nothing near is taken for equal.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def _classes(counts: Mapping[str, Decimal]) -> Iterator[tuple[str, Decimal]]:
 
 def read_old_usage(record: Mapping[str, Any]) -> Iterator[BillLine]:
     """Read one row of the dashboard's older usage export."""
-    base = {
+    base: dict[str, Any] = {
         "provider": "openai",
         "start_at": read_moment(record["aggregation_timestamp"], "aggregation_timestamp"),
         "model": text_of(record.get("snapshot_id")),
