@@ -90,6 +90,7 @@ def test_a_kill_at_any_moment_leaves_nothing_half_done(
             again = report([logs], out, "--workers", "2", pool=True)
             assert _published(out) == sorted(REPORT)
             assert again.what == undisturbed.what
+            assert sorted(path.name for path in out.iterdir()) == sorted(REPORT)  # nor a dead run's working folder
 
 
 def test_an_interrupt_says_so_and_leaves_nothing(logs: Path, tmp_path: Path) -> None:
