@@ -123,12 +123,13 @@ class FieldReader:
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
-        self.places = compile_table(dialect.fields)
+        self.api = ENDPOINTS[dialect.endpoint] if dialect.endpoint else None
+        self.is_body = self.api is not None and dialect.response == ("",)
+        self.places = compile_table(_of_body(dialect.fields, self.api) if self.api and self.is_body else dialect.fields)
         self.counts = compile_table(dialect.counts)
         self.usage = tuple(parse_path(path) for path in dialect.usage)
         self.request = tuple(parse_path(path) for path in dialect.request)
         self.response = tuple(parse_path(path) for path in dialect.response)
-        self.api = ENDPOINTS[dialect.endpoint] if dialect.endpoint else None
         self.endpoint = tuple(parse_path(path) for path in dialect.fields.get("endpoint", ()))
         costs = [parse_path(path)[-1] for path in dialect.fields.get(COST_COLUMN, ()) if path]
         self.cost_keys = (*costs, *BODY_COST_KEYS)
@@ -169,7 +170,8 @@ class FieldReader:
             request = decode_text(request)
         named = endpoint_named(read_text(_first(record, self.endpoint))) if self.endpoint else None
         api = self.api or api_of(response) or (ENDPOINTS[named] if named else None)
-        facts = read_places(response, FACTS[api.endpoint]) if api and type(response) is dict else {}
+        known = api is not None and type(response) is dict and not self.is_body
+        facts = read_places(response, FACTS[api.endpoint]) if api and known else {}
         values = read_places(record, self.places, facts)
         values["endpoint"] = named or (api.endpoint if api else None)
         return Entry(record, values, request, response, api, request)
@@ -251,6 +253,16 @@ class FieldReader:
 
     def _is_blank(self, call: Call, usage: Usage) -> bool:
         return self.dialect.zero_is_missing and call.status != "cache_hit" and is_zero(usage)
+
+
+def _of_body(fields: Mapping[str, tuple[str, ...]], api: Api) -> dict[str, tuple[str, ...]]:
+    """Put the paths of a body's facts in the place of "@", for records that are bodies themselves."""
+    return {
+        column: tuple(
+            place for path in paths for place in (api.facts.get(path[1:], ()) if path.startswith("@") else (path,))
+        )
+        for column, paths in fields.items()
+    }
 
 
 def _first(record: Mapping[str, Any], paths: tuple[Path, ...]) -> Any:

@@ -9,7 +9,7 @@ response body (bodies.py), wherever that body stands: "@model" is the model that
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,16 +20,20 @@ _DOT = re.compile(r"(?<!\\)\.")
 _NO_FACTS: Mapping[str, Any] = {}
 
 
-class Places(msgspec.Struct):
+class Places(msgspec.Struct, frozen=True):
     """A table as a tree of keys, so that a part that a record lacks costs one look-up, however many paths lead there.
 
     Attributes:
-        fields: key -> (column, rank among the paths of the column) of each field that stands here.
-        parts: key -> what stands below it.
+        fields: (key, ((column, rank among the paths of the column), ...)) of each field that stands here.
+        parts: (key, what stands below it).
     """
 
-    fields: dict[str, list[tuple[str, int]]] = msgspec.field(default_factory=dict)
-    parts: dict[str, Places] = msgspec.field(default_factory=dict)
+    fields: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
+    parts: tuple[tuple[str, Places], ...] = ()
+
+    def part(self, key: str) -> Places | None:
+        """Return what stands below a key."""
+        return next((below for name, below in self.parts if name == key), None)
 
 
 def parse_path(text: str) -> Path:
@@ -53,15 +57,21 @@ def follow(record: Any, path: Path) -> Any:
 
 def compile_table(table: Mapping[str, tuple[str, ...]]) -> Places:
     """Turn a table into a tree."""
-    root = Places()
-    for column, paths in table.items():
-        for rank, text in enumerate(paths):
-            *parents, key = parse_path(text)
-            place = root
-            for parent in parents:
-                place = place.parts.setdefault(parent, Places())
-            place.fields.setdefault(key, []).append((column, rank))
-    return root
+    return _tree((column, rank, parse_path(text)) for column, paths in table.items() for rank, text in enumerate(paths))
+
+
+def _tree(entries: Iterable[tuple[str, int, Path]]) -> Places:
+    fields: dict[str, list[tuple[str, int]]] = {}
+    parts: dict[str, list[tuple[str, int, Path]]] = {}
+    for column, rank, path in entries:
+        if len(path) == 1:
+            fields.setdefault(path[0], []).append((column, rank))
+        elif path:
+            parts.setdefault(path[0], []).append((column, rank, path[1:]))
+    return Places(
+        tuple((key, tuple(columns)) for key, columns in fields.items()),
+        tuple((key, _tree(below)) for key, below in parts.items()),
+    )
 
 
 def read_places(record: Any, places: Places, facts: Mapping[str, Any] = _NO_FACTS) -> dict[str, Any]:
@@ -76,30 +86,32 @@ def read_places(record: Any, places: Places, facts: Mapping[str, Any] = _NO_FACT
     ranks: dict[str, int] = {}
     if type(record) is dict:
         _collect(record, places, values, ranks)
-    if facts and FACTS in places.parts:
-        _collect(facts, places.parts[FACTS], values, ranks)
+    about = places.part(FACTS) if facts else None
+    if about:
+        _collect(facts, about, values, ranks)
     return values
 
 
 def _collect(record: Mapping[str, Any], places: Places, values: dict[str, Any], ranks: dict[str, int]) -> None:
-    fields = places.fields
-    for key in fields if len(fields) < len(record) else record:
-        if key not in fields:
-            continue
-        value = record.get(key)
+    get = record.get
+    for key, columns in places.fields:
+        value = get(key)
         if value is None or value == "":
             continue
-        for column, rank in fields[key]:
-            if column not in ranks or rank < ranks[column]:
+        for column, rank in columns:
+            if not rank or ranks.get(column, _LAST) > rank:
                 values[column] = value
                 ranks[column] = rank
-    for key, part in places.parts.items():
-        if key in record:
-            below = record[key]
-            if type(below) is list:
-                below = {str(position): item for position, item in enumerate(below[:_MAX_POSITIONS])}
-            if type(below) is dict and below:
-                _collect(below, part, values, ranks)
+    for key, part in places.parts:
+        below = get(key)
+        if not below:
+            continue
+        if type(below) is dict:
+            _collect(below, part, values, ranks)
+        elif type(below) is list:
+            positions = {str(position): item for position, item in enumerate(below[:_MAX_POSITIONS])}
+            _collect(positions, part, values, ranks)
 
 
+_LAST = 1 << 30
 _MAX_POSITIONS = 10  # of a list that a path may name

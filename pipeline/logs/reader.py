@@ -46,7 +46,7 @@ class RecordReader:
         self._gatherer = Gatherer()
 
     def read(self, raw: Raw | Reject) -> list[Outcome]:
-        """Read one record as bytes; a page of many records has an outcome for each.
+        """Read one record as bytes; a page of many has an outcome for each of its rows.
 
         Args:
             raw: the record, or the reject that stands in its place, which is handed on.
@@ -76,7 +76,7 @@ class RecordReader:
         page = rows_of_page(value)
         if page is None:
             return [self._read_record(value, row, offset, data)]
-        return [one for item in page for one in self._read_decoded(item, row, offset, data)]
+        return [one for item in page for one in self._read_decoded(item, row, offset, data)] or [CONTEXT]
 
     def _add_chunk(self, chunk: dict[str, Any], row: int, offset: int | None) -> list[Outcome]:
         """Take a chunk: the first of a stream stands for the call, which comes when the stream is complete."""

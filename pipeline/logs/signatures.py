@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -31,28 +31,30 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 
     def matches(self, record: Mapping[str, Any]) -> bool:
         """Tell whether a record meets every condition."""
-        present = record.keys()
-        if not self.keys <= present or (self.some and self.some.isdisjoint(present)):
-            return False
-        if not self.none.isdisjoint(present):
-            return False
+        return self.fits(record.keys()) and self.holds(record)
+
+    def fits(self, present: Set[str]) -> bool:
+        """Tell whether a record with these keys meets the conditions on keys."""
+        return (
+            self.keys <= present
+            and (not self.some or not self.some.isdisjoint(present))
+            and self.none.isdisjoint(present)
+            and all(path[0] in present for path, _ in (*self.values, *self.kinds) if path)
+        )
+
+    def holds(self, record: Mapping[str, Any]) -> bool:
+        """Tell whether a record meets the conditions on what stands in it."""
         for path, allowed in self.values:
             value = follow(record, path)
             if type(value) is not str or value not in allowed:
                 return False
-        return all(isinstance(follow(record, path), kinds) for path, kinds in self.kinds)
-
-    def triggers(self) -> list[tuple[str, str | None]]:
-        """Return (key, text that stands there or None) of which a record has one if it matches; []: any may match."""
-        for path, allowed in self.values:
-            if len(path) == 1:
-                return [(path[0], text) for text in sorted(allowed)]
-        below = [path[0] for path, _ in (*self.values, *self.kinds) if path]
-        return [(key, None) for key in sorted(self.some) or sorted(self.keys)[:1] or below[:1]]
+        return not self.kinds or all(isinstance(follow(record, path), kinds) for path, kinds in self.kinds)
 
 
 class Recogniser(Generic[T]):
-    """Find the first of many items whose signature a record meets, asking only those of which it has a key.
+    """Find the first of many items whose signature a record meets.
+
+    Records of one log have the same keys again and again, so that what keys alone decide is decided once.
 
     Args:
         items: (item, its signatures), in the order in which they are to be asked.
@@ -60,33 +62,28 @@ class Recogniser(Generic[T]):
 
     def __init__(self, items: Iterable[tuple[T, Iterable[Signature]]]) -> None:
         self._entries = [(signature, item) for item, signatures in items for signature in signatures]
-        self._always: list[int] = []
-        self._by_key: dict[str, dict[str | None, list[int]]] = {}
-        for number, (signature, _) in enumerate(self._entries):
-            triggers = signature.triggers()
-            if not triggers:
-                self._always.append(number)
-            for key, text in triggers:
-                self._by_key.setdefault(key, {}).setdefault(text, []).append(number)
+        self._fitting: dict[tuple[str, ...], list[tuple[Signature, T]]] = {}
 
     def find(self, record: Mapping[str, Any]) -> T | None:
         """Return the item that recognises a record; None where none does."""
-        by_key = self._by_key
-        asked = list(self._always)
-        for key in record:
-            if key in by_key:
-                by_text = by_key[key]
-                asked += by_text.get(None, ())
-                if type(record[key]) is str:
-                    asked += by_text.get(record[key], ())
-        asked.sort()
-        for number in asked:
-            signature, item = self._entries[number]
-            if signature.matches(record):
+        keys = tuple(record)
+        fitting = self._fitting.get(keys)
+        if fitting is None:
+            fitting = self._remember(keys)
+        for signature, item in fitting:
+            if signature.holds(record):
                 return item
         return None
 
+    def _remember(self, keys: tuple[str, ...]) -> list[tuple[Signature, T]]:
+        if len(self._fitting) >= _MAX_SHAPES:
+            self._fitting.clear()
+        present = frozenset(keys)
+        self._fitting[keys] = [(signature, item) for signature, item in self._entries if signature.fits(present)]
+        return self._fitting[keys]
 
+
+_MAX_SHAPES = 2_000  # sets of keys that are remembered
 KINDS: Mapping[str, tuple[type, ...]] = {"object": (dict,), "array": (list,), "text": (str,), "number": (int, float)}
 
 

@@ -27,6 +27,7 @@ _CACHE_PARTS = (
     "cache_read_input_tokens", "cache_creation_input_tokens", "cache_write_1h_tokens", "cache_write_5m_tokens",
 )  # fmt: skip
 _WRITE_PARTS = _CACHE_PARTS[2:]
+_SIDES = frozenset(TOKEN_SIDES)
 # A count that stands inside another; cache reads and writes share the prompt and are fitted in together.
 _WHOLES = (
     {f"{kind}_input_tokens": "prompt_tokens" for kind in ("text", "audio", "image", "video")}
@@ -146,6 +147,9 @@ def settle_counts(
     Returns:
         The usage, and flags.
     """
+    if _is_simple(counts):
+        _complete_identity(counts)
+        return _usage_of(counts), set()
     stated = counts.get("total_tokens")
     cached = _add_cache(counts, prompt)
     _add_reasoning(counts, reasoning, model)
@@ -227,6 +231,15 @@ def _read_iterations(entries: list[Any], top: Usage, flags: set[str]) -> Reading
         runs[0].billed_units = top.billed_units
     single = len(runs) == 1 and runs[0].model is None
     return Reading(usage=add_usages(runs), iterations=[] if single else runs, flags=flags)
+
+
+def _is_simple(counts: Counts) -> bool:
+    """Tell whether no part of a side is stated, or all are 0, and the sides give the total: nothing to settle."""
+    prompt, completion, total = map(counts.get, TOKEN_SIDES)
+    for name, value in counts.items():
+        if name not in _SIDES and (value or name in _WRITE_PARTS):
+            return False
+    return prompt is not None and completion is not None and (total is None or total == prompt + completion)
 
 
 def _add_cache(counts: Counts, prompt: str) -> int:

@@ -70,7 +70,7 @@ def test_objects_joined_on_one_line_are_records_of_their_own() -> None:
 def test_a_page_of_an_api_is_its_rows() -> None:
     page = {"object": "list", "data": [CHAT, 5, {**CHAT, "usage": {"prompt_tokens": -1}}], "has_more": False}
     assert reasons_of(_reader().read(_raw(page))) == ["call", "not_an_object", "bad_count"]
-    assert reasons_of(_reader().read(_raw({"data": [], "total": 0}))) == []  # nothing on the page
+    assert reasons_of(_reader().read(_raw({"data": [], "total": 0}))) == [CONTEXT]
     assert _reader().read(_raw({"object": "list", "data": 5, "has_more": False})) != []
 
 
