@@ -111,7 +111,7 @@ class ModelCost(Mapping[str, dict[str, Any]]):
         """Return a model's fields with exact decimals, None where it is not listed."""
         book = book_of(None)
         own = registered().get(model)
-        return own if own is not None else book.catalog.entry(model, book.version_at(microseconds_of(None)))
+        return own if own is not None else book.catalog.entry(model, book.rules.version_at(microseconds_of(None)))
 
     def __getitem__(self, model: str) -> dict[str, Any]:
         entry = self.entry(model)
@@ -121,7 +121,7 @@ class ModelCost(Mapping[str, dict[str, Any]]):
 
     def __iter__(self) -> Iterator[str]:
         book = book_of(None)
-        version = book.version_at(microseconds_of(None))
+        version = book.rules.version_at(microseconds_of(None))
         listed = book.catalog.names(version) if version else ()
         yield from registered()
         yield from (name for name in listed if name not in registered())

@@ -1,37 +1,29 @@
-"""The price book: which entry of which version prices a call, and at which rates.
+"""The price book: what prices a call of any moment, and at which rates.
 
-Brings together the versions of ``catalog.py``, the user's own prices of ``overrides.py`` and the name ladder of
-``models.py``. Rates under given terms are made by ``rates.py``; how much is charged at them is left to the readers,
-``charges.py`` and ``stages/price.py``.
+Keeps what was found once (names, tariffs, rate cards), as a log asks the same a million times. How a name is looked up
+is said in ``search.py``, how rates follow from terms in ``rates.py``; how much is charged at them is left to the
+readers, ``charges.py`` and ``stages/price.py``.
 """
 
 from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from pipeline.models import (
-    PROVIDERS,
-    Name,
-    accepts,
-    makers_name,
-    names_itself,
-    names_of,
-    nearest,
-    provider_of,
-)
+from pipeline.models import nearest
 from pipeline.prices.archive import microseconds
-from pipeline.prices.catalog import Catalog, Version, load_catalog
+from pipeline.prices.catalog import Catalog, load_catalog
 from pipeline.prices.costmap import CostMap, Entry
 from pipeline.prices.overrides import Overrides, load_overrides
 from pipeline.prices.rates import Case, Factors, RateCard, Terms, case_of
-from pipeline.prices.registered import registered
+from pipeline.prices.search import Found, Rules, Search
 from pipeline.prices.tariffs import Tariff, read_tariff
 from pipeline.settings import PriceOptions
 
 AS_OF, LATEST = "as-of", "latest"
+_BEFORE_ALL = -(2**63)  # a moment before every version
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -59,52 +51,49 @@ class Resolution:
     entry: Entry | None = None
 
 
-class _Found(NamedTuple):
-    key: str
-    entry: Entry
-    rung: str
-    version: str
-    basis: str
-
-
-_BEFORE_ALL = -(2**63)
 UNKNOWN = Resolution(reason="unknown_model")
+
+
+class _Asked(NamedTuple):
+    """What a log says of a model."""
+
+    model: str
+    provider: str | None
+    region: str | None
+    requested: str | None
 
 
 class Book:
     """Prices of every moment, by the rules that the options set.
 
     Attributes:
-        catalog: all versions.
-        overrides: the user's own prices.
-        pinned: the one map that every call is priced by, as LiteLLM of that day would have; None: see ``fixed``.
-        fixed: the moment as of which every call is priced; None: its own.
-        moments: when anything changes, ascending: between two of them a name resolves to the same.
+        rules: which versions price a call.
+        moments: when anything changes, ascending, microseconds since 1970: between two of them a name resolves to the
+            same.
     """
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        overrides: Overrides,
-        *,
-        pinned: CostMap | Version | None = None,
-        fixed: int | None = None,
-        latest: bool = False,
-    ) -> None:
-        self.catalog, self.overrides = catalog, overrides
-        self.pinned, self.fixed, self.latest = pinned, fixed, latest
-        starts = () if pinned or latest or fixed is not None else (v.effective_from for v in catalog.versions)
-        self.moments = sorted({*starts, *overrides.moments})
-        self._resolved: dict[tuple[str, str | None, str | None, str | None, int], Resolution] = {}
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        follows = not (rules.pinned or rules.latest or rules.fixed is not None)
+        starts = (version.effective_from for version in rules.catalog.versions) if follows else ()
+        self.moments = sorted({*starts, *rules.overrides.moments})
+        self._resolved: dict[tuple[_Asked, int], Resolution] = {}
+        self._changes: dict[_Asked, list[int]] = {}
         self._tariffs: dict[int, tuple[Entry, Tariff]] = {}
         self._cards: dict[tuple[Tariff, Case], RateCard] = {}
 
+    @property
+    def catalog(self) -> Catalog:
+        """All versions."""
+        return self.rules.catalog
+
     def era(self, at: int | None) -> int:
         """Return the number of the span between two of the ``moments`` that a call falls in; -1: it has no time."""
-        if self.latest or self.pinned:
-            at = None if not self.overrides.moments else at
-        elif self.fixed is not None:
-            at = self.fixed
+        rules = self.rules
+        if rules.fixed is not None:
+            at = rules.fixed
+        elif not self.moments:
+            at = None
         return -1 if at is None else bisect.bisect_right(self.moments, at)
 
     def moment_of(self, era: int) -> int | None:
@@ -129,14 +118,14 @@ class Book:
             region: cloud region.
             requested: the model that was asked for, tried where nothing lists ``model``.
         """
-        era = self.era(at)
-        key = (model, provider, region, requested, era)
+        return self.resolve_in(_Asked(model, provider, region, requested), self.era(at))
+
+    def resolve_in(self, asked: tuple[str, str | None, str | None, str | None], era: int) -> Resolution:
+        """Find what prices (model, provider, region, requested) in the span of a number: the batch reader's way."""
+        key = (_Asked._make(asked), era)
         found = self._resolved.get(key)
         if found is None:
-            found = self._resolve(model, provider, region, era)
-            if found.key is None and requested and requested != model:
-                found = self._resolve(requested, provider, region, era, rung="requested")
-            self._resolved[key] = found
+            found = self._resolved[key] = self._resolve_era(*key)
         return found
 
     def rates(self, resolution: Resolution, terms: Terms) -> RateCard | None:
@@ -151,130 +140,66 @@ class Book:
 
     def suggest(self, model: str) -> list[str]:
         """Return the known names nearest to an unknown one, for messages."""
-        return nearest(model, self.known())
+        return nearest(model, self.rules.known())
 
-    def known(self) -> Iterable[str]:
-        """Return every model that the book can price by name."""
-        if isinstance(self.pinned, CostMap):
-            return self.pinned.entries
-        return self.catalog.names(self.pinned) if self.pinned else self.catalog.models
+    def _resolve_era(self, asked: _Asked, era: int) -> Resolution:
+        """Resolve at the last change before the span, as the versions in between say the same."""
+        changes = self._changes.get(asked)
+        if changes is None:
+            changes = self._changes[asked] = self._eras_of_changes(asked)
+        start = changes[bisect.bisect_right(changes, era) - 1] if era >= 0 else era
+        found = self._resolved.get((asked, start))
+        if found is None:
+            found = self._resolved[asked, start] = self._resolve_names(asked, self.moment_of(start))
+        if start == era or found.basis != "in_force":
+            return found
+        then, now = (self.rules.version_at(self.moment_of(number)) for number in (start, era))
+        if then is None or now is None or found.version != then.name:
+            return found
+        return dataclasses.replace(found, version=now.name)
 
-    def _resolve(
-        self, model: str, provider: str | None, region: str | None, era: int, rung: str = ""
-    ) -> Resolution:
-        moment = self.moment_of(era)
-        alias = self.overrides.alias(model, moment)
+    def _eras_of_changes(self, asked: _Asked) -> list[int]:
+        """Return the numbers of the spans at whose start a name may come to mean something else."""
+        if self.rules.overrides.moments or self.rules.pinned or self.rules.fixed is not None:
+            return list(range(len(self.moments) + 1))
+        names = [name for name in (asked.model, asked.requested) if name]
+        names += [alias.model for alias in (self.rules.overrides.alias(name, None) for name in names) if alias]
+        searches = (Search(self.rules, name, asked.provider, asked.region) for name in names)
+        moments = {moment for search in searches for moment in search.changes()}
+        return sorted({0, *(bisect.bisect_right(self.moments, moment) for moment in moments)})
+
+    def _resolve_names(self, asked: _Asked, moment: int | None) -> Resolution:
+        found = self._resolve_name(asked.model, asked, moment)
+        if found.key is None and asked.requested and asked.requested != asked.model:
+            return self._resolve_name(asked.requested, asked, moment, rung="requested")
+        return found
+
+    def _resolve_name(self, model: str, asked: _Asked, moment: int | None, rung: str = "") -> Resolution:
+        alias, provider = self.rules.overrides.alias(model, moment), asked.provider
         if alias:
             model, provider, rung = alias.model, None, "alias"
-        search = _Search(self, model, provider, region, moment)
-        found = search.own_price() or search.listing()
-        tariff = found and self._tariff(found.entry)
-        if tariff is None or tariff.empty:  # what is listed without a rate may get one later, as a launch does
-            later = search.later_listing()
-            found, tariff = (later, self._tariff(later.entry)) if later else (found, tariff)
-        if found is None or tariff is None:
+        search = Search(self.rules, model, provider, asked.region)
+        found = search.listing(moment)
+        if found is None or self._tariff(found.entry).empty:  # a launch is listed late, or first without its rates
+            found = search.later_listing(moment) or found
+        if found is None:
             return UNKNOWN
+        found = found._replace(rung=rung or found.rung)
+        tariff = self._tariff(found.entry)
         if tariff.empty:
-            return Resolution(found.key, tariff, rung or found.rung, reason="no_rate", entry=found.entry)
-        discount = self.overrides.discount(found.key, search.provider or tariff.provider, moment)
+            return Resolution(found.key, tariff, found.rung, reason="no_rate", entry=found.entry)
+        return self._priced(found, tariff, search.provider, moment)
+
+    def _priced(self, found: Found, tariff: Tariff, provider: str | None, moment: int | None) -> Resolution:
+        discount = self.rules.overrides.discount(found.key, provider or tariff.provider, moment)
         factors = ((discount.place, discount.factor),) if discount else ()
-        return Resolution(
-            found.key, tariff, rung or found.rung, found.basis, found.version, None, factors, found.entry
-        )
+        return Resolution(found.key, tariff, found.rung, found.basis, found.version, None, factors, found.entry)
 
     def _tariff(self, entry: Entry) -> Tariff:
         known = self._tariffs.get(id(entry))
         if known is None:  # the entry is kept with it, so that its id is never another's
             known = self._tariffs[id(entry)] = (entry, read_tariff(entry))
         return known[1]
-
-    def version_at(self, moment: int | None) -> Version | None:
-        """Return the version that prices calls of a moment; None: all are later, or one map is pinned."""
-        then = moment if self.fixed is None else self.fixed
-        return self.catalog.newest if self.latest or then is None else self.catalog.version_at(then)
-
-    def spellings(self, name: str) -> Iterable[str]:
-        """Return the known names that are spelled like a name but for upper and lower case."""
-        if not isinstance(self.pinned, CostMap):
-            return self.catalog.spellings(name)
-        return [model for model in self.pinned.entries if model.lower() == name.lower()]
-
-
-class _Search:
-    """One way up the ladder."""
-
-    def __init__(
-        self, book: Book, model: str, provider: str | None, region: str | None, moment: int | None
-    ) -> None:
-        self.book, self.model, self.stated, self.moment = book, model, provider, moment
-        self.provider = provider_of(provider, model)
-        self.names = names_of(model, self.provider, region)
-
-    def own_price(self) -> _Found | None:
-        """Return the user's own rates, over what the map lists."""
-        for name in self.names:
-            own = self.book.overrides.rates(name.model, self.moment)
-            if own:
-                base = self._listed(name.model)
-                return _Found(name.model, own.over(base.entry if base else None), "override", own.place, "in_force")
-        return None
-
-    def listing(self) -> _Found | None:
-        """Return what the version in force lists, or was the last to list."""
-        return next(filter(None, map(self._priced, self._candidates())), None)
-
-    def later_listing(self) -> _Found | None:
-        """Return the earliest later listing that has a rate."""
-        book = self.book
-        if book.pinned:
-            return None
-        version = book.version_at(self.moment)
-        for name in self._candidates():
-            for listing, entry in book.catalog.history(name.model):
-                later = entry is not None and (version is None or listing.index > version.index)
-                if later and entry is not None and self._may_price(name, entry) and not read_tariff(entry).empty:
-                    return _Found(name.model, entry, name.rung, listing.name, "first_listed_later")
-        return None
-
-    def _candidates(self) -> Iterator[Name]:
-        """Yield the ladder's names as they are, then however they are spelled, then the maker's own."""
-        yield from self.names
-        for name in self.names:
-            yield from (Name("case", spelled) for spelled in self.book.spellings(name.model) if spelled != name.model)
-        maker = None if self.book.pinned or self.provider in PROVIDERS else makers_name(self.model)
-        if maker:
-            yield maker
-
-    def _priced(self, name: Name) -> _Found | None:
-        found = self._listed(name.model)
-        return found._replace(rung=name.rung) if found and self._may_price(name, found.entry) else None
-
-    def _may_price(self, name: Name, entry: Entry) -> bool:
-        listed = entry.get("litellm_provider")
-        if name.rung == "maker":
-            return True
-        if self.book.pinned and not self.stated and not names_itself(name.model, listed):
-            return False
-        return accepts(self.provider, listed, pinned=bool(self.book.pinned))
-
-    def _listed(self, model: str) -> _Found | None:
-        book = self.book
-        own = None if book.pinned else registered().get(model)
-        if own is not None:
-            return _Found(model, own, "", "registered", "in_force")
-        if isinstance(book.pinned, CostMap):
-            entry = book.pinned.entries.get(model)
-            return None if entry is None else _Found(model, entry, "", book.pinned.name, "in_force")
-        if book.pinned:
-            entry = book.catalog.entry(model, book.pinned)
-            return None if entry is None else _Found(model, entry, "", book.pinned.name, "in_force")
-        version = book.version_at(self.moment)
-        last = book.catalog.last_entry(model, version)
-        if last is None:
-            return None
-        entry, listing = last
-        now = "newest" if book.latest or (self.moment is None and book.fixed is None) else "in_force"
-        return _Found(model, entry, "", listing.name, now if listing is version else "retired")
 
 
 def open_book(options: PriceOptions) -> Book:
@@ -290,13 +215,13 @@ def open_book(options: PriceOptions) -> Book:
     catalog = load_catalog()
     overrides = load_overrides(options.override) if options.override else Overrides()
     if options.prices == AS_OF:
-        return Book(catalog, overrides)
+        return Book(Rules(catalog, overrides))
     if options.prices == LATEST:
-        return Book(catalog, overrides, latest=True)
+        return Book(Rules(catalog, overrides, latest=True))
     version = catalog.find(options.prices)
     if options.prices == version.name:
-        return Book(catalog, overrides, pinned=version)
-    return Book(catalog, overrides, fixed=microseconds(options.prices))
+        return Book(Rules(catalog, overrides, pinned=version))
+    return Book(Rules(catalog, overrides, fixed=microseconds(options.prices)))
 
 
 def pin_book(name: str, entries: Mapping[str, Entry]) -> Book:
@@ -306,4 +231,4 @@ def pin_book(name: str, entries: Mapping[str, Entry]) -> Book:
         name: of the map, for ``price_version``.
         entries: model -> entry with exact decimals, as ``costmap.entry_of`` gives it.
     """
-    return Book(load_catalog(), Overrides(), pinned=CostMap(name, 0, name, "", entries))
+    return Book(Rules(load_catalog(), Overrides(), pinned=CostMap(name, 0, name, "", entries)))

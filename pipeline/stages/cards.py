@@ -9,7 +9,7 @@ that stand for all of it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -18,9 +18,10 @@ from pipeline.prices.book import Book, Resolution
 from pipeline.prices.charges import UnitPlan, plan_units
 from pipeline.prices.peaks import steps_of
 from pipeline.prices.rates import BATCH_FORMATS, RateCard, Terms
-from pipeline.stages.codes import classify, spans_of
+from pipeline.stages.codes import Numbered, cross, number_sizes, number_spans, number_text
+from pipeline.stages.flags import Flag
 
-_NAMES = ("line_model", "provider", "region")
+_NAMES = ("provider", "region")
 _TERMS = ("service_tier", "source_format", "region", "data_residency", "inference_geo", "speed")
 _MINUTE = 60_000_000  # microseconds
 
@@ -46,21 +47,19 @@ class Deal:
     """The cards of a table, and which row has which.
 
     Attributes:
-        of_rows: number of each row's card.
-        cards: by number.
-        places: number of what each row's model resolved to, at its moment.
-        found: by number.
+        height: number of rows.
+        cards: which card each row has.
+        places: what each row's model resolved to, at its moment.
     """
 
-    of_rows: pl.Series
-    cards: Sequence[Dealt]
-    places: pl.Series
-    found: Sequence[Resolution]
+    height: int
+    cards: Numbered  # of Dealt
+    places: Numbered  # of Resolution
 
     def prices(self, unit: str) -> UnitPrices:
         """Return what each card says of a token unit."""
         lines = [
-            (pair[0].line(unit), unit not in pair[1].replaced) if pair else (None, False) for pair in self.cards
+            (pair[0].line(unit), unit not in pair[1].replaced) if pair else (None, False) for pair in self.cards.values
         ]
         return UnitPrices(
             [line.scaled if line and charged else 0 for line, charged in lines],
@@ -68,93 +67,103 @@ class Deal:
             [charged and line is not None and line.listed.weak for line, charged in lines],
         )
 
-    def deal(self, of_cards: Sequence[bool]) -> pl.Series:
-        """Return per row what is said of its card."""
-        return pl.Series(of_cards, dtype=pl.Boolean).gather(self.of_rows)
+    def flags(self, say: Callable[[RateCard], bool]) -> Flag:
+        """Return the rows whose card something is true of."""
+        return self.flag([pair is not None and say(pair[0]) for pair in self.cards.values])
 
-    def say(self, of_found: Sequence[str | None]) -> pl.Series:
-        """Return per row what is said of the model that it resolved to."""
-        return pl.Series(of_found, dtype=pl.String).gather(self.places)
+    def flag(self, of_cards: Sequence[bool]) -> Flag:
+        """Return the rows whose card has a flag."""
+        return self.cards.deal(pl.Series(of_cards, dtype=pl.Boolean), self.height) if any(of_cards) else None
+
+    def say(self, word: Callable[[Resolution], str | None]) -> pl.Series:
+        """Return per row a word on what its model resolved to."""
+        return self.places.deal(pl.Series([word(found) for found in self.places.values], dtype=pl.String), self.height)
+
+    def unpriced(self, reason: str) -> Flag:
+        """Return the rows whose model nothing prices for a reason."""
+        found = [resolution.reason == reason for resolution in self.places.values]
+        return self.places.deal(pl.Series(found, dtype=pl.Boolean), self.height) if any(found) else None
 
 
-def deal_cards(facts: pl.DataFrame, stated_units: pl.Series, book: Book) -> Deal:
+def deal_cards(facts: pl.DataFrame, stated_units: pl.Series | None, book: Book) -> Deal:
     """Settle each row's card.
 
     Args:
         facts: columns of FACT_COLUMNS.
-        stated_units: per row the names of what it states beside tokens, sorted, one a line; null: none.
+        stated_units: per row the names of what it states beside tokens, sorted, one a line; None: no row any.
         book: who knows the rates.
     """
-    places, found = _resolve(facts, book)
-    terms, asked = classify([*(facts[name] for name in _TERMS), *_units(facts, stated_units)])
-    tariffs = {id(each.tariff): each.tariff for each in found if each.tariff is not None}
+    places = _resolve(facts, book)
+    offers = _offers(places)
+    terms = cross(*(number_text(facts[name]) for name in _TERMS), *_units(facts, stated_units))
+    tariffs = {id(each.tariff): each.tariff for each in offers.values if each.tariff is not None}
     edges = sorted({edge for tariff in tariffs.values() for edge in tariff.edges})
-    sizes = facts["line_prompt_tokens"].fill_null(0)
-    offers, offered = _offers(places, found)
-    moments = _off_peak(offers, offered, facts["started_at"].to_physical())
-    of_rows, classes = classify([offers, terms, spans_of(sizes, edges), moments])
+    bands = number_sizes(facts["line_prompt_tokens"], edges)
+    peaks = _off_peak(offers, facts["started_at"].to_physical())
+    rows = cross(offers, terms, bands, peaks)
     cards = [
-        _card(book, offered[offer], asked[term], edges[band - 1] if band else 0, moment)
-        for offer, term, band, moment in classes
+        _card(book, offer, asked, edges[band - 1] if band else 0, moment) for offer, asked, band, moment in rows.values
     ]
-    return Deal(of_rows, cards, places, found)
+    return Deal(facts.height, Numbered(rows.numbers, cards), places)
 
 
-def _resolve(facts: pl.DataFrame, book: Book) -> tuple[pl.Series, list[Resolution]]:
+def _resolve(facts: pl.DataFrame, book: Book) -> Numbered:
     """Resolve each row's model at its moment, once per distinct name and span between versions."""
-    requested = facts.select(pl.when(pl.col("line_model") == pl.col("model")).then("model_requested")).to_series()
-    names, asked = classify([*(facts[name] for name in _NAMES), requested])
-    eras = _eras(facts["started_at"], book)
-    places, spots = classify([names, eras])
-    found = []
-    for name, era in spots:
-        model, provider, region, wanted = asked[name]
-        found.append(book.resolve(model or "", provider, book.moment_of(era), region=region, requested=wanted))
-    return places, found
-
-
-def _eras(started_at: pl.Series, book: Book) -> pl.Series:
-    """Return the number of the span between two moments of the book in which each row falls; -1: undated."""
+    requested = facts["model_requested"]
+    if requested.null_count() < facts.height:  # it stands for the call's own model, not for that of an iteration
+        requested = facts.select(pl.when(pl.col("line_model") == pl.col("model")).then(requested)).to_series()
+    models = facts["line_model"].fill_null("") if facts["line_model"].null_count() else facts["line_model"]
+    names = cross(*(number_text(column) for column in (models, *(facts[name] for name in _NAMES), requested)))
     if book.era(-(2**62)) == book.era(2**62):
-        return pl.repeat(book.era(0), len(started_at), dtype=pl.Int64, eager=True)
-    return spans_of(started_at.to_physical(), book.moments).cast(pl.Int64).fill_null(-1)
+        eras = Numbered(None, [book.era(0)])
+    else:
+        eras = number_spans(facts["started_at"].to_physical(), book.moments)
+    spots = cross(names, eras)
+    return Numbered(spots.numbers, [book.resolve_in(name, era) for name, era in spots.values])
 
 
-def _units(facts: pl.DataFrame, stated_units: pl.Series) -> list[pl.Series]:
+def _units(facts: pl.DataFrame, stated_units: pl.Series | None) -> list[Numbered]:
     """Return what of the units and tokens that a row states decides which units are charged."""
-    if stated_units.null_count() == len(stated_units):
-        return [stated_units] * 3
-    sides = ("line_prompt_tokens", "line_completion_tokens")
+    if stated_units is None:
+        return [Numbered(None, [None])] * 3
     states = facts.select(
-        pl.when(pl.lit(stated_units).is_not_null()).then(pl.col(side).fill_null(0) > 0).alias(side) for side in sides
+        pl.when(pl.lit(stated_units).is_not_null() & (pl.col(side).fill_null(0) > 0)).then(pl.lit("yes")).alias(side)
+        for side in ("line_prompt_tokens", "line_completion_tokens")
     )
-    return [stated_units, *states.get_columns()]
+    return [number_text(column) for column in (stated_units, *states.get_columns())]
 
 
-def _offers(places: pl.Series, found: Sequence[Resolution]) -> tuple[pl.Series, list[Resolution]]:
-    """Return the number of each row's tariff and discount, with a resolution that has them: versions come together."""
+def _offers(places: Numbered) -> Numbered:
+    """Number the rows by tariff and discount: where versions say the same, what they say comes together."""
     numbers: dict[tuple[int, Any], int] = {}
     offered: list[Resolution] = []
-    for each in found:
+    for each in places.values:
         key = (id(each.tariff), each.discount)
         if key not in numbers:
             numbers[key] = len(offered)
             offered.append(each)
-    of_places = pl.Series([numbers[id(each.tariff), each.discount] for each in found], dtype=pl.UInt32)
-    return of_places.gather(places), offered
+    if places.numbers is None or len(offered) == 1:
+        return Numbered(None, offered)
+    if len(offered) == len(places.values):
+        return Numbered(places.numbers, offered)
+    of_places = pl.Series([numbers[id(each.tariff), each.discount] for each in places.values], dtype=pl.UInt32)
+    return Numbered(of_places[places.numbers], offered)
 
 
-def _off_peak(offers: pl.Series, offered: Sequence[Resolution], moments: pl.Series) -> pl.Series:
-    """Return a moment that stands for each row's: one at which the same off-peak hours are open; null: no matter."""
-    hours = {n: each.tariff.hours for n, each in enumerate(offered) if each.tariff and each.tariff.hours}
+def _off_peak(offers: Numbered, moments: pl.Series) -> Numbered:
+    """Number the rows by a moment at which the same off-peak hours are open; None: no matter."""
+    hours = {n: each.tariff.hours for n, each in enumerate(offers.values) if each.tariff and each.tariff.hours}
     if not hours:
-        return pl.repeat(None, len(moments), dtype=pl.Int64, eager=True)
+        return Numbered(None, [None])
     step = steps_of(hours.values()) * _MINUTE
-    rows = pl.DataFrame([offers.alias("offer"), (moments // step * step).alias("slot")])
+    numbers = offers.deal(pl.int_range(len(offers.values), dtype=pl.UInt32, eager=True), len(moments))
+    rows = pl.DataFrame([numbers.alias("offer"), (moments // step * step).alias("slot")])
     slots = rows.filter(pl.col("offer").is_in(list(hours)), pl.col("slot").is_not_null()).unique()
     states = pl.Series("open", [hours[offer].open_at(slot) for offer, slot in slots.iter_rows()], dtype=pl.Boolean)
     stand_ins = slots.with_columns(states).with_columns(moment=pl.col("slot").min().over("offer", "open"))
-    return rows.join(stand_ins, on=["offer", "slot"], how="left", maintain_order="left")["moment"]
+    joined = rows.join(stand_ins, on=["offer", "slot"], how="left", maintain_order="left")["moment"]
+    found = number_text(joined.cast(pl.String))
+    return Numbered(found.numbers, [None if moment is None else int(moment) for moment in found.values])
 
 
 def _card(book: Book, found: Resolution, asked: tuple[Any, ...], prompt: int, moment: int | None) -> Dealt:

@@ -15,19 +15,27 @@ from pipeline.prices.rates import Line
 from pipeline.stages.cards import Deal
 from pipeline.stages.flags import any_of, flag
 from pipeline.stages.sides import Charged
+from pipeline.tables import MONEY_SCALE
 
 _ROW, _UNIT, _QUANTITY = "row", "unit", "quantity"
 _KEY = ["card", _UNIT, _QUANTITY]
 
 
+_NO_EXTRAS = pl.DataFrame(schema={_ROW: pl.UInt32, _UNIT: pl.String, _QUANTITY: pl.Decimal(38, MONEY_SCALE)})
+
+
 def extras_of(facts: pl.DataFrame) -> pl.DataFrame:
     """Return (row, unit, quantity) of everything that rows state beside tokens."""
+    if facts["line_units"].null_count() == facts.height:
+        return _NO_EXTRAS
     some = facts.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias(_ROW), "line_units").drop_nulls()
     return some.explode("line_units").unnest("line_units").filter(pl.col(_QUANTITY) > 0)
 
 
-def names_per_row(extras: pl.DataFrame, height: int) -> pl.Series:
-    """Return per row the names of its units, sorted, one a line; null: it has none."""
+def names_per_row(extras: pl.DataFrame, height: int) -> pl.Series | None:
+    """Return per row the names of its units, sorted, one a line; null: it has none; None: no row has."""
+    if extras.is_empty():
+        return None
     names = extras.group_by(_ROW).agg(pl.col(_UNIT).sort().str.join("\n").alias("names"))
     return _every_row(names, height)["names"]
 
@@ -58,7 +66,8 @@ def add_extras(charged: Charged, extras: pl.DataFrame, deal: Deal, height: int) 
 
 def _charged(extras: pl.DataFrame, deal: Deal) -> pl.DataFrame:
     """Return per row and side: cost, priced, missing, uncertain."""
-    asked = extras.with_columns(deal.of_rows[extras[_ROW]].alias("card"))
+    every = pl.int_range(len(deal.cards.values), dtype=pl.UInt32, eager=True)
+    asked = extras.with_columns(deal.cards.deal(every, deal.height).gather(extras[_ROW]).alias("card"))
     amounts = asked.select(_KEY).unique()
     lines = [_line(deal, card, name) for card, name, _ in amounts.iter_rows()]
     costs = [_cost(quantity, line) for quantity, (_, line) in zip(amounts[_QUANTITY], lines, strict=True)]
@@ -83,7 +92,7 @@ def _charged(extras: pl.DataFrame, deal: Deal) -> pl.DataFrame:
 
 def _line(deal: Deal, card: int, name: str) -> tuple[bool, Line | None]:
     """Return whether a card charges a unit at all, and the line at which it does."""
-    pair = deal.cards[card]
+    pair = deal.cards.values[card]
     return (pair is not None and name in pair[1].charged, pair[0].line(name) if pair else None)
 
 

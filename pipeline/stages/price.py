@@ -37,7 +37,6 @@ _VERDICTS = (
     ("priced", None),
 )
 _EXEMPT, _UNPRICED = 2, 5  # verdicts below the one leave the costs at 0, the others below the other leave none
-_SOURCES = ("price_rung", "price_basis", "price_version")
 
 
 def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
@@ -56,8 +55,9 @@ def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     deal = deal_cards(facts, names_per_row(extras, facts.height), book)
     charged = _token_charges(facts, deal)
     add_extras(charged, extras, deal, facts.height)
+    charged.add_up()
     verdict = _verdict(facts, charged, deal)
-    status, reason = (pl.Series(words).gather(verdict) for words in zip(*_VERDICTS, strict=True))
+    status, reason = (pl.Series(words)[verdict] for words in zip(*_VERDICTS, strict=True))
     words = [status.alias("price_status"), reason.alias("price_reason")]
     return facts.with_columns(*words, *_sources(deal, verdict), *_costs(facts, charged, verdict))
 
@@ -72,7 +72,7 @@ def _token_charges(facts: pl.DataFrame, deal: Deal) -> Charged:
         held, lacking = flag(facts[count] > 0), any_of(*missing.values())
         with_rate = (but_not(flag(columns[unit] > 0), missing[unit]) for unit in own)
         charged.sides[side] = Side(
-            cost=exact_dot([columns[unit] for unit in own], [prices[unit].rates for unit in own], deal.of_rows),
+            cost=exact_dot([columns[unit] for unit in own], [prices[unit].rates for unit in own], deal.cards),
             held=held,
             missing=lacking,
             priced=held if lacking is None else any_of(*with_rate),
@@ -83,7 +83,7 @@ def _token_charges(facts: pl.DataFrame, deal: Deal) -> Charged:
 
 def _where(column: pl.Series, of_cards: list[bool], deal: Deal) -> Flag:
     """Return the rows that hold some of a unit and whose card has a flag."""
-    return both(flag(column > 0), deal.deal(of_cards)) if any(of_cards) else None
+    return both(flag(column > 0), deal.flag(of_cards)) if any(of_cards) else None
 
 
 def _verdict(facts: pl.DataFrame, charged: Charged, deal: Deal) -> pl.Series:
@@ -91,15 +91,12 @@ def _verdict(facts: pl.DataFrame, charged: Charged, deal: Deal) -> pl.Series:
     sides = charged.sides.values()
     missing, held = any_of(*(side.missing for side in sides)), any_of(*(side.held for side in sides))
     no_usage = but_not(both(_null(facts, "input"), _null(facts, "output")), charged.extras)
-    reasons = [found.reason for found in deal.found]
     conditions = (
         _equals(facts["status"], "cache_hit"),
         both(_equals(facts["status"], "failure"), no_usage),
         any_of(no_usage, _equals(facts["usage_source"], "absent")),
-        _equals_found(deal, reasons, charges.UNKNOWN_MODEL),
-        any_of(
-            _equals_found(deal, reasons, charges.NO_RATE), but_not(missing, any_of(*(side.priced for side in sides)))
-        ),
+        deal.unpriced(charges.UNKNOWN_MODEL),
+        any_of(deal.unpriced(charges.NO_RATE), but_not(missing, any_of(*(side.priced for side in sides)))),
         missing,
         _equals(facts["usage_source"], charges.TIMED_OUT),
         _half(facts, charged, deal),
@@ -114,13 +111,11 @@ def _verdict(facts: pl.DataFrame, charged: Charged, deal: Deal) -> pl.Series:
 
 
 def _equals(column: pl.Series, word: str) -> Flag:
-    return flag(column == word)
-
-
-def _equals_found(deal: Deal, reasons: list[str | None], reason: str) -> Flag:
-    if reason not in reasons:
+    """Return the rows that hold a word; of a column that holds one word only, looking once is enough."""
+    first = column[0]
+    if first is not None and first != word and (column == first).all() and not column.null_count():
         return None
-    return pl.Series([each == reason for each in reasons], dtype=pl.Boolean).gather(deal.places)
+    return flag(column == word)
 
 
 def _null(facts: pl.DataFrame, side: str) -> Flag:
@@ -139,26 +134,27 @@ def _half(facts: pl.DataFrame, charged: Charged, deal: Deal) -> Flag:
 
 
 def _lacking(deal: Deal, side: str) -> Flag:
-    return flag(deal.deal([pair is not None and charges.lacking_rate(pair[0], side) > 0 for pair in deal.cards]))
+    return deal.flags(lambda card: charges.lacking_rate(card, side) > 0)
 
 
 def _costs_nothing(charged: Charged, held: Flag, deal: Deal) -> Flag:
-    free = [pair is not None and pair[0].free for pair in deal.cards]
-    may = any_of(held, flag(deal.deal(free)) if any(free) else None)
-    total = charged.total()
+    may = any_of(held, deal.flags(lambda card: card.free))
+    total = charged.total
     return may if total is None else both(may, flag(total == 0))
 
 
 def _sources(deal: Deal, verdict: pl.Series) -> list[pl.Series]:
     """Return where each row's price is from; what is exempt or unpriced has none but the rung."""
-    rung, basis, version = (
-        deal.say([getattr(found, name.removeprefix("price_")) for found in deal.found]).alias(name) for name in _SOURCES
-    )
+    rung = deal.say(lambda found: found.rung).alias("price_rung")
+    sources = [
+        deal.say(lambda found: found.basis).alias("price_basis"),
+        deal.say(lambda found: found.version).alias("price_version"),
+    ]
     none = flag(verdict < _UNPRICED)
     if none is not None:
-        blank = (pl.when(~none).then(pl.lit(column)).alias(column.name) for column in (basis, version))
-        basis, version = pl.select(blank).get_columns()
-    return [rung, basis, version]
+        blank = (pl.when(~none).then(pl.lit(column)).alias(column.name) for column in sources)
+        sources = pl.select(blank).get_columns()
+    return [rung, *sources]
 
 
 def _costs(facts: pl.DataFrame, charged: Charged, verdict: pl.Series) -> list[pl.Series]:
@@ -169,7 +165,7 @@ def _costs(facts: pl.DataFrame, charged: Charged, verdict: pl.Series) -> list[pl
         null = any_of(but_not(side.held, side.priced), but_not(_nothing_stated(facts, name), side.held))
         zero = None if name == "other" else exempt
         columns.append(_money(f"{name}_cost", side.cost, any_of(null, unpriced, exempt), zero, facts.height))
-    return [*columns, _money("total_cost", charged.total(), any_of(unpriced, exempt), exempt, facts.height)]
+    return [*columns, _money("total_cost", charged.total, any_of(unpriced, exempt), exempt, facts.height)]
 
 
 def _nothing_stated(facts: pl.DataFrame, side: str) -> Flag:

@@ -13,6 +13,7 @@ from operator import add
 import polars as pl
 
 from pipeline.prices.units import COUNTS_READ, QUANTITIES, TOKEN_UNITS
+from pipeline.stages.codes import Numbered
 
 _HALF_RANGE = 2**63  # of a 64-bit number
 
@@ -29,20 +30,21 @@ def quantities(facts: pl.DataFrame) -> dict[str, pl.Series]:
     return {unit: column for unit in TOKEN_UNITS if (column := known[unit]) is not None}
 
 
-def exact_dot(columns: Sequence[pl.Series], rates: Sequence[Sequence[int]], cards: pl.Series) -> pl.Series | None:
+def exact_dot(columns: Sequence[pl.Series], rates: Sequence[Sequence[int]], cards: Numbered) -> pl.Series | None:
     """Return the sum of quantities times rates of each row, as 128-bit whole numbers; None: of no column.
 
     Args:
         columns: quantities.
         rates: of each of them, by number of the card.
-        cards: number of each row's card.
+        cards: which card each row has.
     """
     if not columns:
         return None
     common = math.gcd(*(rate for each in rates for rate in each)) or 1
     most = sum(_largest(column) * (max(each) // common) for column, each in zip(columns, rates, strict=True))
     kind: type[pl.Int64 | pl.Int128] = pl.Int64 if most < _HALF_RANGE else pl.Int128  # 64 bits do, nearly always
-    dealt = (pl.Series([rate // common for rate in each], dtype=kind).gather(cards) for each in rates)
+    height = len(columns[0])
+    dealt = (cards.deal(pl.Series([rate // common for rate in each], dtype=kind), height) for each in rates)
     products = [column.cast(kind) * rate for column, rate in zip(columns, dealt, strict=True)]
     total = products[0]
     for product in products[1:]:

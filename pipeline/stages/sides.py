@@ -37,16 +37,17 @@ class Charged:
         sides: by name: input, output, other.
         weak: whether any rate that was charged may be too low.
         extras: whether the row states anything beside tokens.
+        total: sum of the sides' costs; None: 0 in every row.
     """
 
     sides: dict[str, Side] = dataclasses.field(default_factory=lambda: {side: Side() for side in SIDES})
     weak: Flag = None
     extras: Flag = None
 
-    def total(self) -> pl.Series | None:
-        """Return the sum of the sides' costs; None: 0 in every row."""
-        found: pl.Series | None = None
+    total: pl.Series | None = None
+
+    def add_up(self) -> None:
+        """Set ``total`` to the sum of the sides' costs."""
         for side in self.sides.values():
             if side.cost is not None:
-                found = side.cost if found is None else found + side.cost
-        return found
+                self.total = side.cost if self.total is None else self.total + side.cost
