@@ -51,7 +51,8 @@ def main(names: tuple[str, ...], size: str, folder: Path | None, rounds: int, ch
     target = chart or (CHART if size == "full" and not names else None)
     charted = [ratio for ratio in ratios if ratio.charted]
     if target and charted:
-        target.write_text(draw_chart(charted, f"{describe_machine()}, size {size}"), encoding="utf-8")
+        caption = ", ".join(describe_machine().split(", ")[:4])
+        target.write_text(draw_chart(charted, f"python -m tests.bench --size {size}: {caption}"), encoding="utf-8")
 
 
 def describe_machine() -> str:

@@ -90,7 +90,7 @@ class Ratio:
         by: "wall" or "cpu": which of the two has to meet the target.
         least: the target is a least; False: a most.
         unit: "x", "%" (of the peer's speed), "s" or "MiB".
-        charted: whether it is a bar of the chart.
+        charted: what its bar of the chart is called; "": it has none.
     """
 
     title: str
@@ -100,7 +100,7 @@ class Ratio:
     by: str = "wall"
     least: bool = True
     unit: str = "x"
-    charted: bool = False
+    charted: str = ""
 
     @property
     def value(self) -> float:
@@ -264,27 +264,45 @@ def usage_missing(bench: Bench) -> Section:
     ]
     plain = section.add(bench.work("tiktoken counts", "json + tiktoken, 2 processes", log, few, 2))
     section.ratios += [
-        against("callcost, 2 workers : LiteLLM loop", two, loop[0], 7, charted=True),
-        against("callcost, 2 workers : LiteLLM loop on both cores", two, loop[1], 3.5, charted=True),
+        against("callcost, 2 workers : LiteLLM loop", two, loop[0], 7, charted="usage missing, 2 workers"),
+        against(
+            "callcost, 2 workers : LiteLLM loop on both cores",
+            two,
+            loop[1],
+            3.5,
+            charted="... LiteLLM on both cores, too",
+        ),
         against("callcost, 1 worker : LiteLLM loop", one, loop[0]),
         against("callcost, 2 workers : json + tiktoken on both cores", two, plain),
         against("callcost: 2 workers : 1 worker", two, one, 1.7),
     ]
     if quick is not None:
         section.ratios += [
-            against("callcost [fast], 2 workers : LiteLLM loop", quick, loop[0], 20, charted=True),
-            against("callcost [fast], 2 workers : LiteLLM loop on both cores", quick, loop[1], 10, charted=True),
+            against(
+                "callcost [fast], 2 workers : LiteLLM loop",
+                quick,
+                loop[0],
+                20,
+                charted="usage missing, 2 workers, [fast]",
+            ),
+            against(
+                "callcost [fast], 2 workers : LiteLLM loop on both cores",
+                quick,
+                loop[1],
+                10,
+                charted="... LiteLLM on both cores, too",
+            ),
         ]
     return section
 
 
-def _floor(bench: Bench, section: Section, log: Path, calls: int, work: str, target: float) -> None:
+def _floor(bench: Bench, section: Section, log: Path, calls: int, work: str, label: str, target: float) -> None:
     one, two = (section.add(bench.report(log, calls, workers=workers)) for workers in (1, 2))
     warm = section.add(bench.work("report warm", "callcost report, 1 worker, warm", log))
     floor = [section.add(bench.work(work, f"msgspec parses only, {_many(n, 'process')}", log, 0, n)) for n in (1, 2)]
     section.ratios += [
         against("callcost, 1 worker, warm, of the parse floor", warm, floor[0], target, by="cpu", unit="%"),
-        against("callcost, 2 workers, of the parse floor", two, floor[1], target, unit="%", charted=True),
+        against("callcost, 2 workers, of the parse floor", two, floor[1], target, unit="%", charted=label),
         against("callcost: 2 workers : 1 worker", two, one, 1.7),
     ]
 
@@ -292,14 +310,16 @@ def _floor(bench: Bench, section: Section, log: Path, calls: int, work: str, tar
 def usage_complete(bench: Bench) -> Section:
     """Usage complete on long lines: nothing is counted, the lines are skipped over."""
     section = Section(title="Usage complete, JSONL, 6.9 KB a line")
-    _floor(bench, section, bench.chats(usage=True), bench.size.chats, "msgspec parses chats", 60)
+    _floor(
+        bench, section, bench.chats(usage=True), bench.size.chats, "msgspec parses chats", "JSONL, 6.9 KB a line", 60
+    )
     return section
 
 
 def usage_lean(bench: Bench) -> Section:
     """Usage complete on short lines: what is done per call shows."""
     section = Section(title="Usage complete, JSONL, lean rows of 500 bytes")
-    _floor(bench, section, bench.lean(), bench.size.lean, "msgspec parses lean", 35)
+    _floor(bench, section, bench.lean(), bench.size.lean, "msgspec parses lean", "JSONL, 500 bytes a line", 35)
     return section
 
 
@@ -311,7 +331,9 @@ def usage_flat(bench: Bench) -> Section:
     few = bench.size.priced_by_peers
     loop = section.add(bench.work("litellm costs flat", "LiteLLM completion_cost loop, 1 process", log, few))
     section.ratios += [
-        against("callcost, 2 workers : LiteLLM completion_cost loop", two, loop, 300, charted=True),
+        against(
+            "callcost, 2 workers : LiteLLM completion_cost loop", two, loop, 300, charted="flat Parquet, 2 workers"
+        ),
         against("callcost, 1 worker : LiteLLM completion_cost loop", one, loop),
         against("callcost: 2 workers : 1 worker", two, one),
     ]
@@ -367,7 +389,10 @@ def batch_prices(bench: Bench) -> Section:
         target=2.5,
         least=False,
     )
-    section.ratios += [slower, against("price_facts : LiteLLM completion_cost", ours, loop, 100, charted=True)]
+    section.ratios += [
+        slower,
+        against("price_facts : LiteLLM completion_cost", ours, loop, 100, charted="pricing a table"),
+    ]
     return section
 
 
@@ -378,7 +403,7 @@ def scalar_helpers(bench: Bench) -> Section:
     for name, peer in (("cost_per_token", "litellm cost_per_token"), ("completion_cost", "litellm costs calls")):
         ours = section.add(bench.work(name, f"callcost {name}", None, few))
         theirs = section.add(bench.work(peer, f"LiteLLM {name}", None, few))
-        section.ratios.append(against(f"{name} : LiteLLM's", ours, theirs, 5, by="cpu", charted=True))
+        section.ratios.append(against(f"{name} : LiteLLM's", ours, theirs, 5, by="cpu", charted=f"{name}(), 1 process"))
     return section
 
 
