@@ -27,14 +27,20 @@ _HOME = {
     "RunError": "errors",
     "TokenizerError": "errors",
     "UnknownModelError": "errors",
+    "async_token_counter": "helpers.counting",
     "completion_cost": "helpers.costs",
     "cost_per_token": "helpers.costs",
+    "create_pretrained_tokenizer": "helpers.text",
+    "create_tokenizer": "helpers.text",
+    "decode": "helpers.text",
+    "encode": "helpers.text",
     "get_max_tokens": "helpers.registry",
     "get_model_info": "helpers.registry",
     "model_cost": "helpers.registry",
-    "register_model": "helpers.registry",
     "reconcile_costs": "jobs.reconcile",
+    "register_model": "helpers.registry",
     "report_spend": "jobs.report",
+    "token_counter": "helpers.counting",
 }
 
 __all__ = sorted([  # noqa: PLE0605 - the lazy names are listed once, above

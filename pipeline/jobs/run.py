@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
+import os
 import shutil
 import tempfile
 from collections import Counter
@@ -24,6 +26,7 @@ from pipeline.stages.facts import BUCKETS, REJECT_SCHEMA
 from pipeline.stages.kernel import MapTask, ReduceTask, map_inputs, number_rows, reduce_buckets
 from pipeline.stages.pieces import Piece, cut_inputs, survey
 
+_PREFIX = ".callcost-run-"  # of working folders
 REDUCE_ROWS = 1_000_000  # facts settled at a time
 Progress = Callable[[int, int], None]
 
@@ -81,6 +84,41 @@ class Settled(Mapped):
         return counts
 
 
+def _lock(folder: Path, *, wait: bool = True) -> int:
+    """Hold a folder until the descriptor is closed, at the latest when the process ends.
+
+    Raises:
+        BlockingIOError: another process holds it, and ``wait`` is False.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = _lock(folder)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_dead(parent: Path) -> None:
+    """Remove the working folders of runs that were killed: nobody holds them any more."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        try:
+            descriptor = _lock(folder, wait=False)
+        except OSError:
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
 @contextmanager
 def working_folder(out: str | None) -> Iterator[Path]:
     """Make a folder for what the run passes between its steps: beside the results, removed at the end.
@@ -88,19 +126,25 @@ def working_folder(out: str | None) -> Iterator[Path]:
     Raises:
         ReportError: the folder for the results cannot be made or written.
     """
-    parent = Path(out) if out is not None else None
+    parent = Path(out if out is not None else tempfile.gettempdir())
+    made = [path for path in (parent, *parent.parents) if not path.exists()]
+    lock: int | None = None
     try:
-        made = [path for path in (parent, *parent.parents) if not path.exists()] if parent is not None else []
-        if parent is not None:
-            parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".callcost-run-", dir=parent))
-    except OSError as error:
-        message = f"cannot write to {out or tempfile.gettempdir()}: {error.strerror or error}"
-        raise ReportError(message, hint="Check the folder's permissions and free space") from error
-    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with _locked(parent):  # nobody takes a folder for dead that is only being made
+            if out is not None:
+                _remove_dead(parent)
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+            lock = _lock(folder)
         yield folder
+    except (OSError, pl.exceptions.ComputeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+        message = f"cannot write to {parent}: {reason}"
+        raise ReportError(message, hint="Check the folder's permissions and free space, then run again") from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
         for path in made:  # a run that failed before it wrote anything leaves no empty folders
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
@@ -136,7 +180,7 @@ def map_logs(
         for number, packed in enumerate(pack_pieces(pieces, workers))
     ]
     with ThreadPoolExecutor(1) as aside:  # the parent surveys what the workers read in pieces
-        surveys = aside.submit(_survey_cut, pieces)
+        surveys = aside.submit(survey_cut, pieces)
         mapped = run_tasks(map_inputs, tasks, workers=workers, tick=progress)
         digests, rows_before = surveys.result()
     for line in mapped:
@@ -174,7 +218,7 @@ def settle_logs(
             number=number, first=first, last=last, folder=str(folder), options=options,
             rows_before=found.rows_before, priced=priced, listed=listed,
         )
-        for number, (first, last) in enumerate(_steps(sum(line["facts"] for line in found.mapped)))
+        for number, (first, last) in enumerate(reduce_steps(sum(line["facts"] for line in found.mapped)))
     ]  # fmt: skip
     reduced = run_tasks(reduce_buckets, tasks, workers=found.workers)
     return Settled(
@@ -183,7 +227,7 @@ def settle_logs(
     )  # fmt: skip
 
 
-def _survey_cut(pieces: Sequence[Piece]) -> tuple[dict[str, str], tuple[tuple[int, int], ...]]:
+def survey_cut(pieces: Sequence[Piece]) -> tuple[dict[str, str], tuple[tuple[int, int], ...]]:
     """Return what the inputs cut into pieces need: number of the input -> sha256; (piece, rows before it)."""
     digests: dict[str, str] = {}
     rows_before: list[tuple[int, int]] = []
@@ -197,7 +241,8 @@ def _survey_cut(pieces: Sequence[Piece]) -> tuple[dict[str, str], tuple[tuple[in
     return digests, tuple(rows_before)
 
 
-def _steps(rows: int) -> list[tuple[int, int]]:
+def reduce_steps(rows: int) -> list[tuple[int, int]]:
+    """Return the ranges of buckets, first and last, that so many facts are settled in."""
     count = min(BUCKETS, -(-rows // REDUCE_ROWS) or 1)
     edges = [BUCKETS * n // count for n in range(count + 1)]
     return [(first, last - 1) for first, last in pairwise(edges)]
