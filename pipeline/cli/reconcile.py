@@ -103,6 +103,8 @@ def summary_lines(manifest: dict[str, Any]) -> list[str]:
 
 def _side(name: str, totals: dict[str, Any]) -> list[str]:
     currency = totals["currency"]
+    if not totals["states_amounts"]:
+        return [f"{name} states counts and no amounts: see reconciliation.csv"]
     share = totals["explained_percent"]
     told = f", {Decimal(share):.1f} % explained" if share is not None else ""
     stated, computed = (_money(totals[figure], currency) for figure in ("stated", "computed"))

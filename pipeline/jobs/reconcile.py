@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError
 from pipeline.jobs.manifest import SCHEMA_VERSION, RunClock, inputs_of
 from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
 from pipeline.settings import ReconcileOptions, ReportOptions
-from pipeline.stages.bills import DOLLARS, Billed, open_bills, read_fx
+from pipeline.stages.bills import DOLLARS, Billed, cut_bill, open_bills, read_fx
 from pipeline.stages.charges import charge_classes
 from pipeline.stages.compare import BILL, LOG, OPEN, Comparison, Ours, compare_bill, compare_logged
 from pipeline.stages.facts import BUCKETS
@@ -27,6 +27,7 @@ from pipeline.stages.write import csv_bytes, document_bytes, parquet_bytes, publ
 
 _STEPS = 8  # parts in which the facts are taken apart
 _NOTHING = Decimal(0)
+_FILTERED = "--where leaves out calls, but not lines of the bill"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,7 @@ def reconcile_costs(
     clock, tolerance = RunClock(), read_tolerance(options.tolerance)
     as_of = options.as_of or clock.started_at.replace(minute=0, second=0, microsecond=0)
     billed = open_bills(options.bills) if options.bills else Billed()
+    cut_bill(billed, _micros(options.since), _micros(options.until))
     fx = read_fx(options.fx, billed.currency)
     with working_folder(options.out) as folder:
         settled = settle_logs(_report_options(options), folder, progress=progress, planned=planned)
@@ -96,6 +98,10 @@ def reconcile_costs(
         if options.out is not None:
             _publish(Path(options.out), rows, causes, manifest)
     return Reconciliation(rows=rows, causes=causes, manifest=manifest, exit_code=_verdict(manifest))
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp()) * 1_000_000
 
 
 def _report_options(options: ReconcileOptions) -> ReportOptions:
@@ -160,7 +166,7 @@ def _manifest(
             "other_services": {"amount": _text(billed.other[0]), "lines": billed.other[1]},
         },
         "invoices": _invoices(billed, compared),
-        "notes": billed.notes + _overlap(compared),
+        "notes": billed.notes + _overlap(compared) + [_FILTERED] * bool(options.where and options.bills),
         "run": {
             "id": clock.run_id, "started_at": clock.started_at.isoformat(), "logs": list(options.logs),
             "bills": list(options.bills), "out": options.out, "workers": settled.workers,
@@ -187,6 +193,7 @@ def _totals(compared: Comparison, against: str, currency: str) -> dict[str, Any]
     whole = figures["stated"]
     return {
         "currency": currency,
+        "states_amounts": bool(measured),
         **{name: _text(amount) for name, amount in figures.items()},
         "explained_percent": _text(100 - 100 * figures["unexplained"] / abs(whole), 2) if whole else None,
         "causes": [

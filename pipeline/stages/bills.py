@@ -176,6 +176,22 @@ def _cover(billed: Billed, provider: str, start: int, end: int) -> None:
     billed.covered[provider] = (min(known[0], start), max(known[1], end))
 
 
+def cut_bill(billed: Billed, since: int | None, until: int | None) -> None:
+    """Leave out what lies outside an interval, in microseconds; a bucket that reaches over an end cannot be cut."""
+    begin, end = -(2**62) if since is None else since, 2**62 if until is None else until
+    if since is None and until is None:
+        return
+    kept = [
+        line for line in billed.lines
+        if line.start_at is not None and begin <= line.start_at and (line.end_at or line.start_at) <= end
+    ]  # fmt: skip
+    if len(kept) < len(billed.lines):
+        billed.notes.append(f"{len(billed.lines) - len(kept):,} lines of the bill lie outside the interval")
+    billed.lines = kept
+    spans = {provider: (max(first, begin), min(last, end)) for provider, (first, last) in billed.covered.items()}
+    billed.covered = {provider: span for provider, span in spans.items() if span[0] < span[1]}
+
+
 def half_places(lines: Sequence[BillLine]) -> dict[str, Decimal]:
     """Return half a unit of the last place that each dialect's amounts use: what rounding can hide in a line.
 

@@ -143,20 +143,21 @@ def settle_copies(case: Case) -> None:
 
 
 def _settle_billed_twice(case: Case, place: Place, cells: Sequence[Cell]) -> None:
+    """Take what the bill has again: every call, or exactly one. Where calls are all alike, no count can tell."""
+    if place.day is None:
+        return
+    calls = case.evidence.near(case.fold, place, place.day, late=True)
+    counts = [{name: held[0] for name, held in call.items()} for call in calls]
+    if all(count == counts[0] for count in counts):
+        return
     held = [cell for cell in cells if cell.ours > 0]
-    times = {(cell.gap or NOTHING) / cell.ours for cell in held}
-    open_cells = [cell for cell in cells if cell.gap]
-    if len(held) > 1 and len(times) == 1 and len(open_cells) == len(held) and (ratio := times.pop()) == int(ratio):
+    times = {EXACT.divide(cell.gap or NOTHING, cell.ours) for cell in held}
+    missing: dict[str | None, Decimal] = {cell.place.token_class: cell.gap for cell in cells if cell.gap}
+    if len(held) > 1 and len(missing) == len(held) and len(times) == 1 and (ratio := times.pop()) == int(ratio):
         whole = {cell.place.token_class: (cell.gap or NOTHING, (cell.cost or NOTHING) * ratio) for cell in held}
         _settle_vector(cells, "duplicates", whole, 1, f"the bill has every call {int(ratio) + 1} times")
-        return
-    if len(open_cells) < 2 or place.day is None:
-        return
-    missing = {cell.place.token_class: cell.gap for cell in open_cells}
-    calls = case.evidence.near(case.fold, place, place.day, late=True)
-    same = [call for call in calls if {name: held[0] for name, held in call.items()} == missing]
-    if len(same) == 1 and len(calls) > 1:
-        _settle_vector(cells, "duplicates", same[0], 1, "the bill has exactly one logged call more")
+    elif len(missing) > 1 and counts.count(missing) == 1:
+        _settle_vector(cells, "duplicates", calls[counts.index(missing)], 1, "the bill has just one logged call more")
 
 
 def settle_runs(case: Case) -> None:

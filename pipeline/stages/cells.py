@@ -85,6 +85,7 @@ class Cell:
         billed: quantity on the bill; None: the bill states none.
         amount: on the bill; None: the bill states none.
         slack: what rounding can hide.
+        tiers: of ``billed``, how much the bill says was in which tier.
         parts: of our charges.
         gap: quantity that is still to be explained; None: not known.
         rest: money that is still to be explained; None: the bill states none.
@@ -99,6 +100,7 @@ class Cell:
     billed: Decimal | None = None
     amount: Decimal | None = None
     slack: Decimal = NOTHING
+    tiers: dict[str | None, Decimal] = dataclasses.field(default_factory=dict)
     parts: list[Part] = dataclasses.field(default_factory=list)
     gap: Decimal | None = None
     rest: Decimal | None = None
@@ -268,6 +270,7 @@ def build_cells(
         cell = cells.setdefault(place, Cell(place))
         if line.quantity is not None:
             cell.billed = (cell.billed or NOTHING) + line.quantity
+            cell.tiers[line.tier] = cell.tiers.get(line.tier, NOTHING) + line.quantity
             counted.add((line.provider, _is_token(line.token_class)))
         if line.amount is not None:
             cell.amount = (cell.amount or NOTHING) + line.amount

@@ -60,6 +60,10 @@ def rivals_of(cells: Sequence[Cell], book: Book) -> Iterator[Rival]:
     seen = {tuple(cell.cost or NOTHING for cell in cells)}
     changes = {part: {(c.cause, c.label): c for c in _changes(part, book)} for cell in cells for part in cell.parts}
     labels = sorted({key: None for known in changes.values() for key in known}, key=_order)
+    named = tuple(_cost_in_tiers(cell, changes) for cell in cells)
+    if any(set(cell.tiers) - {None} for cell in cells) and named not in seen:
+        seen.add(named)
+        yield Rival(TIER, "the tiers that the bill names", named)
     for cause, label in labels:
         costs = tuple(_cost(cell, changes, (cause, label)) for cell in cells)
         if costs not in seen:
@@ -80,6 +84,18 @@ def _cost(cell: Cell, changes: dict[Part, dict[tuple[str, str], _Change]], key: 
         other = _charge(part, change) if change else None
         total += part.cost if other is None else other
     return total
+
+
+def _cost_in_tiers(cell: Cell, changes: dict[Part, dict[tuple[str, str], _Change]]) -> Decimal:
+    """Return what our quantities cost in the tiers, and their shares, that the bill names."""
+    whole = sum(cell.tiers.values(), NOTHING)
+    if not whole or set(cell.tiers) == {None}:
+        return cell.cost or NOTHING
+    total = NOTHING
+    for tier, quantity in cell.tiers.items():
+        label = next((label for _, label in _TIERS if (tier or "").lower().startswith(label)), "standard")
+        total += EXACT.multiply(_cost(cell, changes, (TIER, label)), quantity)
+    return quantized(EXACT.divide(total, whole))
 
 
 def _charge(part: Part, change: _Change) -> Decimal | None:

@@ -181,6 +181,17 @@ def ask_batch(world: World) -> None:
     _scale(world, "gpt-4.1-2025-04-14", 0, "0.5", "tier_or_batch")
 
 
+def ask_batch_for_some(world: World) -> None:
+    """One call of a day was in a batch, and the usage report says so; the log does not."""
+    call = world.chosen("gpt-4.1-2025-04-14", 7)[0]
+    half = {"input": Decimal("0.5"), "output": Decimal("0.5"), "cache_read": Decimal(2)}  # the map has none of its own
+    for token_class, tokens in call.classes.items():
+        entry, amount = world.entry(call, token_class), charge(call.model, token_class, tokens)
+        entry.batch += tokens
+        entry.amount += amount * (half[token_class] - 1)
+        world.inject("tier_or_batch", amount * (half[token_class] - 1))
+
+
 def add_uplift(world: World) -> None:
     """A day is billed with a regional uplift."""
     _scale(world, "claude-haiku-4-5-20251001", 3, "1.1", "region_uplift")
@@ -189,11 +200,11 @@ def add_uplift(world: World) -> None:
 def ask_old_prices(world: World) -> None:
     """Two days are billed with the prices of May 2025."""
     old = {"input": "0.00001", "cache_read": "0.0000025", "output": "0.00004"}
-    for day in (0, 1):
-        for (_, _, token_class), entry in world.bill.each(lambda key, day=day: key[:2] == _key(day, "o3-2025-04-16")):  # type: ignore[misc]
-            amount = Decimal(old[token_class]) * entry.tokens
-            world.inject("price_version", amount - entry.amount)
-            entry.amount = amount
+    days = {_key(day, "o3-2025-04-16") for day in (0, 1)}
+    for (_, _, token_class), entry in world.bill.each(lambda key: key[:2] in days):
+        amount = Decimal(old[token_class]) * entry.tokens
+        world.inject("price_version", amount - entry.amount)
+        entry.amount = amount
 
 
 def grant_discount(world: World) -> None:
@@ -240,8 +251,8 @@ FAULTS: dict[str, Callable[[World], None]] = {
     fault.__name__: fault
     for fault in (
         lose_calls, forgive_calls, log_twice, bill_twice, shift_days, ask_in_cents, double_cache, ignore_cache,
-        forget_runs, search_more, ask_batch, add_uplift, ask_old_prices, grant_discount, bill_new_model,
-        add_unknown_lines, ask_at_random, round_amounts,
+        forget_runs, search_more, ask_batch, ask_batch_for_some, add_uplift, ask_old_prices, grant_discount,
+        bill_new_model, add_unknown_lines, ask_at_random, round_amounts,
     )
 }  # fmt: skip
 

@@ -150,6 +150,7 @@ class Entry:
 
     tokens: int = 0
     amount: Decimal = Decimal(0)
+    batch: int = 0  # of the tokens, those that the bill says were in a batch
 
 
 Key = tuple[str, str, str]  # day, model, class
@@ -258,14 +259,16 @@ def _openai_costs(bill: MadeBill, day: str) -> dict[str, Any]:
 
 
 def _openai_usage(bill: MadeBill, day: str) -> dict[str, Any]:
-    models: dict[str, dict[str, Any]] = {}
+    models: dict[tuple[str, bool], dict[str, Any]] = {}
     for model, name, entry in _of(bill, day, "openai"):
-        row = models.setdefault(model, dict.fromkeys(_OPENAI_COUNTS.values(), 0))
-        row[_OPENAI_COUNTS[name]] += entry.tokens
+        for batch, tokens in ((False, entry.tokens - entry.batch), (True, entry.batch)):
+            if tokens or not batch:
+                row = models.setdefault((model, batch), dict.fromkeys(_OPENAI_COUNTS.values(), 0))
+                row[_OPENAI_COUNTS[name]] += tokens
     return _openai_bucket(day, [
         {"object": "organization.usage.completions.result", **row, "num_model_requests": 1, "project_id": None,
-         "input_tokens": row["input_uncached_tokens"] + row["input_cached_tokens"], "model": model, "batch": None}
-        for model, row in models.items()
+         "input_tokens": row["input_uncached_tokens"] + row["input_cached_tokens"], "model": model, "batch": batch}
+        for (model, batch), row in models.items()
     ])  # fmt: skip
 
 

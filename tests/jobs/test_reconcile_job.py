@@ -18,7 +18,7 @@ from pipeline.errors import ConfigError, LogError
 from pipeline.jobs.reconcile import Reconciliation, read_tolerance, reconcile_costs
 from pipeline.settings import ReconcileOptions
 from tests.command import write_lines
-from tests.jobs.bill_faults import make_world, write_world
+from tests.jobs.bill_faults import FAULTS, make_world, write_world
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 IN, OUT, READ = Decimal("0.000002"), Decimal("0.000008"), Decimal("0.0000005")  # gpt-4.1, US dollars a token
@@ -223,6 +223,27 @@ def test_a_tolerance_is_a_percentage_or_an_amount(text: str, meaning: tuple[str,
 def test_a_tolerance_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--tolerance"):
         read_tolerance(text)
+
+
+def test_only_the_interval_is_compared_on_both_sides(tmp_path: Path) -> None:
+    log, bill = write_world(tmp_path, make_world())
+    days = {"since": datetime(2025, 11, 4, tzinfo=UTC), "until": datetime(2025, 11, 6, tzinfo=UTC)}
+    result = _run(log, bill, **days)
+    assert result.causes.is_empty()
+    assert [day.day for day in result.rows["day"].unique().sort()] == [4, 5]
+
+
+def test_a_bill_of_counts_explains_tokens_and_states_no_money(tmp_path: Path) -> None:
+    world = make_world()
+    FAULTS["lose_calls"](world)
+    log, bill = write_world(tmp_path, world)
+    for path in bill.glob("*-costs.json"):
+        path.unlink()
+    result = _run(log, bill)
+    assert set(result.causes["cause"]) == {"billed_not_logged"}
+    assert result.causes["amount"].null_count() == result.causes.height
+    assert result.rows["difference"].null_count() == result.rows.height
+    assert result.causes["tokens"].sum() == result.rows["token_difference"].sum() > 0
 
 
 # --- Bills that are not right -----------------------------------------------------------------------------------------

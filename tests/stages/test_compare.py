@@ -1,0 +1,106 @@
+"""Charges class by class are the charges of the report; cells fold to the grain of the bill; rules are a table."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.jobs.run import settle_logs, working_folder
+from pipeline.logs.bills.lines import DAY, BillLine
+from pipeline.prices.rates import Terms
+from pipeline.settings import PriceOptions, ReportOptions
+from pipeline.stages.bills import half_places
+from pipeline.stages.causes import CAUSES, RULES
+from pipeline.stages.cells import Cell, Fold, Part, Place, build_cells
+from pipeline.stages.charges import charge_classes
+from pipeline.stages.kernel import book_of
+from pipeline.stages.price import price_facts
+from pipeline.stages.summary import settle_duplicates
+from tests.command import SAMPLES
+
+
+def test_charges_by_class_add_up_to_the_cost_of_every_call() -> None:
+    options = ReportOptions(logs=(str(SAMPLES),))
+    with working_folder(None) as folder:
+        settle_logs(options, folder)
+        facts = settle_duplicates(pl.read_parquet(sorted(Path(folder).glob("facts-*.parquet"))))
+        book = book_of(PriceOptions())
+        priced = price_facts(facts, book).filter(pl.col("status") != "cache_hit")
+        charges = charge_classes(priced, book)
+    key = ["piece", "record", "line"]
+    summed = charges.group_by(key).agg(pl.col("cost").sum(), quantity=pl.col("quantity").sum())
+    both = priced.select(*key, "total_cost").join(summed, on=key, how="left")
+    assert both.height > 50
+    wrong = both.filter(pl.col("total_cost").fill_null(0) != pl.col("cost").fill_null(0))
+    assert wrong.is_empty(), wrong
+
+
+def _line(**more: object) -> BillLine:
+    return BillLine(dialect="openai_costs", provider="openai", start_at=0, end_at=DAY, **more)  # type: ignore[arg-type]
+
+
+def _part(model: str = "gpt-4o", token_class: str = "input", quantity: int = 10, cost: str | None = "0.1") -> Part:
+    return Part(
+        day=0, paid="openai", model=model, unit="text_input", token_class=token_class, quantity=Decimal(quantity),
+        cost=None if cost is None else Decimal(cost), fx=Decimal(1), provider="openai", requested=None, terms=Terms(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ({"model": "gpt-4o", "token_class": "input"}, ("gpt-4o", "input")),
+        ({"model": "gpt-4o"}, ("gpt-4o", None)),  # the bill tells no classes apart
+        ({}, (None, None)),  # nor models
+    ],
+)
+def test_our_charges_are_folded_to_the_grain_of_the_bill(
+    line: dict[str, str], place: tuple[str | None, str | None]
+) -> None:
+    bill = _line(**line, amount=Decimal("0.1"))
+    fold = Fold([bill], [("openai", "gpt-4o")])
+    cells = build_cells([_part()], [bill], fold, half_places([bill]))
+    assert list(cells) == [Place(0, "openai", *place)]
+    assert cells[Place(0, "openai", *place)].rest == 0
+
+
+def test_a_class_that_the_bill_has_not_is_part_of_the_one_that_it_has() -> None:
+    bill = _line(model="gpt-4o", token_class="input", amount=Decimal("0.2"))
+    fold = Fold([bill], [("openai", "gpt-4o")])
+    cells = build_cells([_part(), _part(token_class="audio_input")], [bill], fold, half_places([bill]))
+    assert [cell.rest for cell in cells.values()] == [0]
+
+
+def test_a_name_without_a_snapshot_stands_for_any_of_them() -> None:
+    names = ("gpt-4o-2024-05-13", "gpt-4o-2024-08-06")
+    dated = [_line(model=name, token_class="input", amount=Decimal(1)) for name in names]
+    apart = Fold(dated, [("openai", "gpt-4o-2024-08-06")])
+    together = Fold(dated, [("openai", "gpt-4o")])
+    places = [apart.place(0, "openai", line.model, "input").model for line in dated]
+    assert len(set(places)) == 2
+    assert len({together.place(0, "openai", line.model, "input").model for line in dated}) == 1
+
+
+def test_what_a_cell_finds_is_exactly_what_it_gives_away() -> None:
+    cell = Cell(Place(0, "openai", "gpt-4o", "input"), ours=Decimal(3), cost=Decimal(1))
+    cell.billed, cell.amount = Decimal(5), Decimal(2)
+    cell.open()
+    cell.settle("billed_not_logged", Decimal(2), cell.value(Decimal(2)), "")
+    assert (cell.gap, cell.rest) == (Decimal(0), Decimal("0.333333333333333333"))
+    assert sum(found.amount or 0 for found in cell.findings) + (cell.rest or 0) == Decimal(1)
+
+
+def test_rounding_hides_half_a_place_and_no_more_than_a_cent() -> None:
+    lines = [_line(amount=Decimal(text)) for text in ("1.500000", "0.25")]
+    assert half_places(lines) == {"openai_costs": Decimal("0.005")}
+    assert half_places([*lines, _line(amount=Decimal("1.29e-05"))]) == {"openai_costs": Decimal("0.00000005")}
+
+
+def test_every_cause_has_a_rule_and_a_name() -> None:
+    ruled = {cause for rule in RULES for cause in rule.causes} | {"unmapped_line_item"}
+    assert ruled == set(CAUSES)
+    assert RULES[-1].causes == ("unexplained",)
+    assert all(rule.evidence for rule in RULES)
