@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.tokens.media import read_media
+from pipeline.tokens.media import read_media, read_text
 from pipeline.tokens.prompts import (
     AUDIO,
     CALL,
@@ -132,7 +132,10 @@ def _inline(piece: Piece) -> list[Block]:
 def _by_mime(mime: str, data: str) -> Block:
     if data.startswith("data:"):
         mime = data[5:].partition(";")[0]
-    kind = {"image": IMAGE, "audio": AUDIO, "video": AUDIO}.get(mime.partition("/")[0], DOCUMENT)
+    main = mime.partition("/")[0]
+    if main == "text" or mime == "application/json":
+        return Block(TEXT, read_text(data))
+    kind = {"image": IMAGE, "audio": AUDIO, "video": AUDIO}.get(main, DOCUMENT)
     return Block(kind, media=read_media(kind, data))
 
 

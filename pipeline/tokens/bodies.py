@@ -78,7 +78,8 @@ def _prompt(body: Body, messages: list[Message]) -> Prompt:
     choice, named = read_tool_choice(body)
     more = dict_of(body.get("additionalModelRequestFields"))
     thinking = dict_of(body.get("thinking") or more.get("thinking")).get("type") == "enabled"
-    return Prompt(messages, read_tools(body), choice, named, read_form(body), thinking=thinking)
+    single = dict_of(body.get("tool_choice")).get("disable_parallel_tool_use") is True
+    return Prompt(messages, read_tools(body), choice, named, single, read_form(body), thinking=thinking)
 
 
 def read_message(item: Body) -> Message:

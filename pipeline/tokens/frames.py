@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from pipeline.tokens.marks import weigh_marks
+
 UNIT = 1000  # weights and constants are thousandths of a token
 
 EXACT = "exact"
@@ -53,13 +55,15 @@ class Sheet:
         parts: the texts so far.
         constant: thousandths of a token that no text accounts for.
         weight: thousandths that each token of a text counts.
+        marks: what a stand-in vocabulary gets wrong; a key of marks.py's table.
         share: what the sum is divided by.
     """
 
-    def __init__(self, weight: int = UNIT) -> None:
+    def __init__(self, weight: int = UNIT, marks: str = "") -> None:
         self.parts: list[Part] = []
         self.constant = 0
         self.weight = weight
+        self.marks = marks
         self.share = 1
 
     def text(self, text: str, factor: int = UNIT) -> None:
@@ -71,6 +75,7 @@ class Sheet:
         """
         if text:
             self.parts.append(Part(text, self.weight * factor // UNIT))
+            self.constant += weigh_marks(self.marks, text) * factor // UNIT if self.marks else 0
 
     def tokens(self, count: int) -> None:
         """Add whole tokens that no text accounts for."""

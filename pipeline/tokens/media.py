@@ -42,6 +42,12 @@ def read_media(kind: str, source: str, detail: str = "") -> Media:
     return Media(kind=kind, width=width, height=height, bytes=size, detail=detail, pages=pages)
 
 
+def read_text(source: str) -> str:
+    """Return the text of a text file given as base64 (bare or a data URL)."""
+    data, _ = _payload(source)
+    return _decode(data, len(data)).decode("utf-8", "replace")
+
+
 def _pages(data: str) -> int:
     """Return how many page objects a PDF shows without unpacking it; 0: none, or no PDF."""
     content = _decode(data, PDF_BYTES)
@@ -127,7 +133,7 @@ class Rate(NamedTuple):
         pattern: found in the model's name, in lower case.
         scheme: how an image's size becomes tokens; a key of ``SCHEMES``.
         base: tokens of any image.
-        step: tokens of a tile, or thousandths per patch.
+        step: tokens of a tile, thousandths per patch, or pixels of a cell or of the longest side.
         page: tokens of a document's page.
         audio: thousandths of a token per byte of a recording.
     """
@@ -142,21 +148,24 @@ class Rate(NamedTuple):
 
 # First match wins.
 RATES = (
-    Rate(r"gpt-4o-mini", "tiles", 2833, 5667),
-    Rate(r"gpt-4\.1-mini", "patches", 1, 1620),
-    Rate(r"gpt-4\.1-nano", "patches", 1, 2460),
+    Rate(r"gpt-4o-mini", "tiles", 2833, 5667, page=250),
+    Rate(r"gpt-4\.1-mini", "patches", 1, 1620, page=250),
+    Rate(r"gpt-4\.1-nano", "patches", 1, 2460, page=250),
     Rate(r"o4-mini", "patches", 1, 1720),
-    Rate(r"gpt-5(\.\d+)?-mini", "patches", 1, 1200),
-    Rate(r"gpt-5(\.\d+)?-nano", "patches", 1, 1500),
-    Rate(r"gpt-5\.[2-9]", "patches", 1, 1200),
-    Rate(r"(^|/)gpt-5", "tiles", 70, 140),
+    Rate(r"gpt-5-mini", "patches", 1, 1200, page=500),
+    Rate(r"gpt-5-nano", "patches", 1, 1500, page=500),
+    Rate(r"gpt-5\.[2-9]|gpt-[6-9]", "patches", 1, 1200, page=500),
+    Rate(r"gpt-5", "tiles", 70, 140, page=500),
     Rate(r"(^|/)o[1-9](-|$)", "tiles", 75, 150),
-    Rate(r"gpt-4|gpt-3|chatgpt", "tiles", 85, 170),
-    Rate(r"claude.*(4[.-][789]|-5)|fable", "blocks", 4, 2576, page=2600),
-    Rate(r"claude", "blocks", 4, 1568, page=1900),
+    Rate(r"gpt-4|gpt-3|chatgpt", "tiles", 85, 170, page=250),
+    Rate(r"claude.*(opus|sonnet|haiku)-(4[.-][789]|[5-9])|fable", "blocks", 4, 2576, page=1640),
+    Rate(r"claude", "blocks", 4, 1568, page=1620),
     Rate(r"gemini-2\.5", "flat", 258, 0, page=258),
-    Rate(r"gemini-[3-9]|gemini-(flash|pro)", "flat", 1092, 0, page=530),
+    Rate(r"gemini-[3-9]|gemini-(flash|pro)", "flat", 1086, 0, page=520),
     Rate(r"gemini", "crops", 258, 258, page=258),
+    Rate(r"mistral|pixtral|magistral", "cells", 2, 16),
+    Rate(r"qwen", "cells", 2, 28),
+    Rate(r"llama", "flat", 145, 0),
     Rate(r"", "flat", 800, 0),
 )
 SIDE = 1024  # pixels taken for a side that is not known
@@ -215,6 +224,13 @@ def _crops(rate: Rate, media: Media, width: int, height: int) -> int:
     return rate.step * math.ceil(width / 768) * math.ceil(height / 768)
 
 
+def _cells(rate: Rate, media: Media, width: int, height: int) -> int:
+    """Count cells of ``step`` pixels, after the long side is fitted to 1,540."""
+    del media
+    shrink = min(1.0, 1540 / max(width, height))
+    return math.ceil(width * shrink / rate.step) * math.ceil(height * shrink / rate.step) + rate.base
+
+
 def _flat(rate: Rate, media: Media, width: int, height: int) -> int:
     """Return what an image of any size costs."""
     del media, width, height
@@ -226,5 +242,6 @@ SCHEMES: dict[str, Callable[[Rate, Media, int, int], int]] = {
     "patches": _patches,
     "blocks": _blocks,
     "crops": _crops,
+    "cells": _cells,
     "flat": _flat,
 }

@@ -12,7 +12,8 @@ from typing import Any
 from pipeline.tokens.answers import ending_of, lay_out_answer
 from pipeline.tokens.bodies import read_answer, read_prompt
 from pipeline.tokens.choice import Choice
-from pipeline.tokens.frames import EXACT, Frame, Sheet
+from pipeline.tokens.confidence import judge, shape_of_answer, shape_of_prompt
+from pipeline.tokens.frames import Frame, Sheet
 from pipeline.tokens.gemini import lay_out_gemini, lay_out_gemini_answer, manner_of
 from pipeline.tokens.media import media_tokens
 from pipeline.tokens.openai import lay_out, layout_of
@@ -33,7 +34,8 @@ def frame_prompt(
         at: when the call was made (microseconds since 1970 UTC), for rules that held for a while.
     """
     prompt = read_prompt(endpoint, request)
-    sheet = Sheet(choice.factor)
+    sheet = Sheet(choice.factor, choice.marks)
+    api = api_of(endpoint, request)
     if prompt.texts or prompt.tokens:
         for text in prompt.texts:
             sheet.text(text)
@@ -45,15 +47,16 @@ def frame_prompt(
     elif choice.framing in TURNS:
         TurnWriter(TURNS[choice.framing], sheet).prompt(prompt)
     else:
-        layout = layout_of(choice.framing, api_of(endpoint, request), at)
+        layout = layout_of(choice.framing, api, at)
         lay_out(prompt, layout, sheet)
         if layout.shared:
             sheet.share = max(1, _calls(response))
-    for block in (block for message in prompt.messages for block in message.blocks if block.media):
-        sheet.tokens(media_tokens(choice.model, block.media))
+    for media in (block.media for message in prompt.messages for block in message.blocks):
+        if media is not None:
+            sheet.tokens(media_tokens(choice.model, media))
     if not sheet.parts and not sheet.constant:
         return None
-    return sheet.frame(choice.vocabulary, EXACT, 0.01)
+    return sheet.frame(choice.vocabulary, *judge(choice, api, shape_of_prompt(prompt)))
 
 
 def frame_completion(
@@ -69,18 +72,18 @@ def frame_completion(
         at: when the call was made (microseconds since 1970 UTC), for rules that held for a while.
     """
     answer = read_answer(response)
-    sheet = Sheet(choice.factor)
+    prompt = read_prompt(endpoint, request) if request is not None else Prompt()
+    api = api_of(endpoint, request if request is not None else response)
+    sheet = Sheet(choice.factor, choice.marks)
     if choice.framing.startswith("gemini"):
         lay_out_gemini_answer(answer, manner_of(choice.framing, choice.provider), sheet)
-        return sheet.frame(choice.vocabulary, EXACT, 0.01) if sheet.parts else None
-    prompt = read_prompt(endpoint, request) if request is not None else Prompt()
-    if choice.framing in TURNS:
+    elif choice.framing in TURNS:
         TurnWriter(TURNS[choice.framing], sheet).answer(answer, prompt)
-        return sheet.frame(choice.vocabulary, EXACT, 0.01) if sheet.parts else None
-    api = api_of(endpoint, request if request is not None else response)
-    ending = ending_of(choice.framing, api, choice.provider, at)
-    lay_out_answer(answer, prompt, ending, sheet)
-    return sheet.frame(choice.vocabulary, EXACT, 0.01) if sheet.parts else None
+    else:
+        lay_out_answer(answer, prompt, ending_of(choice.framing, api, choice.provider, at), sheet)
+    if not sheet.parts:
+        return None
+    return sheet.frame(choice.vocabulary, *judge(choice, api, shape_of_answer(answer)))
 
 
 def api_of(endpoint: str | None, body: Any) -> str:

@@ -94,8 +94,8 @@ class Layout(NamedTuple):
 
 CHAT = Layout()
 CHAT_5 = Layout(
-    start=2, assistant=2, stripped=True, apart=True, alone=1, tools=84, form=3, form_first=False, none=0, named=None, call=10,
-    result=9, parallel=26,
+    start=2, assistant=2, stripped=True, apart=True, alone=1, tools=84, form=3, form_first=False, none=0, named=None,
+    call=10, result=9, parallel=26,
 )  # fmt: skip
 RESPONSES = Layout(
     joined=False, apart=True, alone=0, tools=-3, form=1, form_beside=1, form_named=None, call=6, result=5,
@@ -238,7 +238,7 @@ class _Writer:
         texts = [block for block in message.blocks if block.kind == TEXT]
         if not results:
             self.flush()
-        if texts or not message.blocks:
+        if texts or not message.blocks or any(block.media for block in message.blocks if block.kind != RESULT):
             self.text(message, texts)
         if len(calls) > 1:
             self.parallel(calls)

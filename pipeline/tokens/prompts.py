@@ -92,6 +92,7 @@ class Prompt(msgspec.Struct):
         tools: tools on offer.
         tool_choice: "", "auto", "none", "required" or "named".
         tool_named: the tool's name, where it is "named".
+        single: the model may make one call only.
         form: the form of the answer, if one was asked for.
         texts: inputs without messages (completions, embeddings).
         tokens: inputs given as token ids.
@@ -102,6 +103,7 @@ class Prompt(msgspec.Struct):
     tools: list[Tool] = msgspec.field(default_factory=list)
     tool_choice: str = ""
     tool_named: str = ""
+    single: bool = False
     form: Form | None = None
     texts: list[str] = msgspec.field(default_factory=list)
     tokens: int = 0
