@@ -273,7 +273,9 @@ def _spellings(name: str, provider: str | None, region: str | None, rung: str) -
         if region:
             yield f"bedrock/{region}/{name}", "region"
         yield f"bedrock/{name}", "provider_added" if rung == "exact" else rung
-    elif provider:
+    elif provider and not _starts_with(name, provider):
         family = "vertex_ai" if provider in _VERTEX else provider
         yield f"{family}/{name}", "provider_added" if rung == "exact" else rung
     yield name, rung
+    if provider and _starts_with(name, provider):
+        yield f"{provider}/{name}", "provider_added" if rung == "exact" else rung

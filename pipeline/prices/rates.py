@@ -34,7 +34,7 @@ TIERS = {
     "ultrafast": "ultrafast",
     "decisions": "decisions",
 }
-_DEARER = frozenset({"priority", "ultrafast", "decisions"})  # than the standard rate
+_DEARER = ("priority", "ultrafast", "decisions")  # than the standard rate
 _BATCH = "batches"
 BATCH_FORMATS = ("_batch",)  # how the dialects of batch results end: what they hold is known to be from a batch
 _HALF = Decimal("0.5")
@@ -264,6 +264,9 @@ def _tells_apart(rates: Rates, other: str, unit: str, case: Case) -> bool:
 def _own_rate(rates: Rates, unit: str, tier: str, crossed: tuple[int, ...]) -> Listed | None:
     """Return the unit's rate in a tier above thresholds, or the nearest that the entry lists of this unit."""
     standard, tiered = rates.get(Placed(unit)), rates.get(Placed(unit, tier)) if tier else None
+    if standard is None and not tiered:
+        dearer = filter(None, (rates.get(Placed(unit, other)) for other in _DEARER))
+        standard = next((each._replace(note="no standard rate: that of a dearer tier") for each in dearer), None)
     best = tiered or (standard and _other_tier(standard, tier))
     for above in crossed:
         exact, plain = rates.get(Placed(unit, tier, above)), rates.get(Placed(unit, "", above))

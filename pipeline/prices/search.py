@@ -123,8 +123,8 @@ class Search:
 
     def _may_price(self, name: Name, entry: Entry) -> bool:
         listed, pinned = entry.get("litellm_provider"), bool(self._rules.pinned)
-        if name.rung == "maker":
-            return True
+        if name.rung == "maker" or (name.model == self._model and not (self._stated or pinned)):
+            return True  # the very name of the map, and nobody says that another serves it
         if pinned and not self._stated and not names_itself(name.model, listed):
             return False
         return accepts(self.provider, listed, pinned=pinned)
