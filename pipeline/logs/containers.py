@@ -16,7 +16,9 @@ from pipeline.tables import Reject
 MAX_RECORD = 64 << 20
 BOM = b"\xef\xbb\xbf"
 _BLANKS = b" \t\r\n\x0b\x0c"
-_TOKEN = re.compile(rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|["{}\[\]]')
+# Everything up to the next bracket, whole strings included, and the bracket; a quote there opens a string that does not
+# end in its line or not yet. Possessive, so that nothing is tried twice.
+_TO_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+")*+(["{}\[\]]?)')
 _STRING_REST = re.compile(rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+')
 _SCALAR = re.compile(rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|[^\s,]+')
 _QUOTE, _BACKSLASH = b'"\\'
@@ -166,29 +168,25 @@ class ValueScanner:
         """Go on until the buffer ends or a string reaches over its end; tell whether to go on at once."""
         if self._in_string and not self._leave_string():
             return False
-        buffer, start = self._buffer, self._scanned
-        for token in _TOKEN.finditer(buffer, start):
-            begin, end = token.span()
-            byte = buffer[begin]
-            self._scanned = end
+        buffer, end = self._buffer, self._scanned
+        while True:
+            stretch = _TO_BRACKET.match(buffer, end)
+            end = self._scanned = stretch.end() if stretch else len(buffer)
+            if not stretch or not stretch[1]:
+                return False
+            byte = buffer[end - 1]
             if byte == _QUOTE:
-                if end - begin == 1:
-                    self._in_string = True
-                    del token
-                    return True
-                continue
+                self._in_string = True
+                return True
             if byte in _OPENERS:
-                self._open(begin, byte)
+                self._open(end - 1, byte)
             else:
-                self._close(begin, end)
-        self._scanned = max(self._scanned, len(buffer))
-        return False
+                self._close(end - 1, end)
 
     def _leave_string(self) -> bool:
         """Look for the end of a string; a line break ends a broken one, since JSON has none inside strings."""
         rest = _STRING_REST.match(self._buffer, self._scanned)
         end = rest.end() if rest else self._scanned
-        del rest
         self._scanned = end
         if end >= len(self._buffer) or (self._buffer[end] == _BACKSLASH and end + 1 == len(self._buffer)):
             return False
