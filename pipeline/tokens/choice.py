@@ -49,7 +49,7 @@ class Family(NamedTuple):
 
 
 CLAUDE_3 = StandIn("claude2", 1022, "claude")
-CLAUDE_5 = StandIn("claude2", 1370, "claude")
+CLAUDE_5 = StandIn("claude2", 1370)
 GEMMA = StandIn("cl100k_base", marks="gemma")
 LLAMA = StandIn("cl100k_base", marks="llama")
 QWEN = StandIn("cl100k_base", marks="qwen")
@@ -62,9 +62,7 @@ SENTENCEPIECE_32K = StandIn("cl100k_base", 1180)  # Llama 2's and Mistral's firs
 # First match wins: dated and special models stand above the family they come from.
 FAMILIES = (
     Family("claude-2", r"claude-(v?[12]\b|instant)", "claude-2", "claude2"),
-    Family(
-        "claude-4.7", r"claude.*(4[.-][789](?!\d)|(opus|sonnet|haiku)-[5-9])|fable", "claude-4.7", "claude5", CLAUDE_5
-    ),
+    Family("claude-4.7", r"claude.*(4[.-][789](?!\d)|(us|et|ku)-[5-9])|fable", "claude-4.7", "claude5", CLAUDE_5),
     Family("claude-4.5", r"claude.*[^\d]4[.-][56](?!\d)", "claude-4.5", "claude3", CLAUDE_3),
     Family("claude-3.5-haiku", r"claude.*3[.-]5-haiku", "claude-3.5-haiku", "claude3", CLAUDE_3),
     Family("claude-3.5-june", r"claude.*3[.-]5-sonnet.*20240620", "claude-3.5-june", "claude3", CLAUDE_3),

@@ -65,13 +65,11 @@ def judge(choice: Choice, api: str, shape: str) -> tuple[str, float]:
         api: "chat" or "responses".
         shape: of the prompt or the answer.
     """
-    group = GROUPS.get(choice.framing, choice.framing)
-    sign = "" if choice.marks == "" and choice.factor == 1000 else "~"
-    kinds = (f"{sign}{group}.{api}.{shape}", f"{sign}{group}.{shape}", f"{sign}{group}")
-    row = next((MEASURED[kind] for kind in kinds if kind in MEASURED), None)
+    group = ("" if choice.native else "~") + GROUPS.get(choice.framing, choice.framing)
+    row = MEASURED.get(f"{group}.{api}.{shape}") or MEASURED.get(f"{group}.{shape}")
     if row is None or row.calls < MIN_CALLS:
-        return ESTIMATED, max(UNKNOWN, row.error if row else 0.0)
-    if row.exact >= MIN_EXACT and not sign:
+        return ESTIMATED, max(UNKNOWN, MEASURED[group].error if group in MEASURED else 0.0)
+    if row.exact >= MIN_EXACT and choice.native:
         return EXACT, row.error
     return (CALIBRATED if row.error <= MAX_CALIBRATED else ESTIMATED), row.error
 
@@ -84,7 +82,6 @@ def _measured(text: str) -> dict[str, Measured]:
 # kind, recorded calls, share counted exactly, error; "~" is a family counted with a stand-in vocabulary.
 MEASURED = _measured("""
 claude-2 5 0.00 1.0
-cohere 11 0.27 1.5
 deepseek 59 0.36 0.4
 deepseek.chat.answer.text 16 0.81 0.4
 deepseek.chat.history 11 0.00 0.5
@@ -144,23 +141,15 @@ gpt-5.responses.plain 97 0.95 0.01
 gpt-5.responses.sealed 30 0.50 1.0
 gpt-5.responses.tools 100 0.99 0.01
 gpt-oss 9 0.00 0.4
-jamba 6 0.33 0.5
-kimi 12 0.17 0.25
 llama 44 0.68 1.5
 llama.chat.answer.text 21 0.86 0.08
 llama.chat.plain 14 0.71 0.25
 mistral 46 0.61 0.4
 mistral.chat.answer.text 18 0.83 0.25
 mistral.chat.plain 10 1.00 0.01
-nova 36 0.19 0.2
-nova.chat.answer.text 11 0.18 0.7
-nova.chat.plain 8 0.62 0.4
 o-series 6 0.83 0.15
-other 13 0.15 0.4
+other 2 0.00 0.12
 qwen 6 0.50 0.7
-titan 18 0.56 0.12
-titan.chat.answer.text 9 0.33 0.1
-titan.text 8 0.88 0.12
 ~claude 1332 0.29 0.2
 ~claude-4.7 44 0.00 0.3
 ~claude-4.7.chat.answer.text 10 0.00 0.3
@@ -173,6 +162,7 @@ titan.text 8 0.88 0.12
 ~claude.chat.plain 251 0.42 0.1
 ~claude.chat.sealed 18 0.00 0.1
 ~claude.chat.tools 128 0.22 0.03
+~cohere 15 0.27 1.5
 ~deepseek 59 0.34 0.5
 ~deepseek.chat.answer.text 16 0.69 1.5
 ~deepseek.chat.history 11 0.00 0.5
@@ -199,12 +189,20 @@ titan.text 8 0.88 0.12
 ~gemini-3.chat.plain 11 0.64 0.1
 ~gemini-3.chat.sealed 19 0.05 0.25
 ~gemini-3.chat.tools 17 0.12 0.15
-~llama 63 0.62 0.7
+~jamba 6 0.33 0.5
+~kimi 12 0.17 0.25
+~llama 63 0.59 0.7
 ~llama.chat.answer.text 27 0.81 0.08
 ~llama.chat.plain 18 0.78 0.25
 ~mistral 50 0.26 0.4
 ~mistral.chat.answer.text 20 0.50 0.4
 ~mistral.chat.plain 12 0.25 0.12
-~other 2 0.00 0.12
+~nova 36 0.19 0.2
+~nova.chat.answer.text 11 0.18 0.7
+~nova.chat.plain 8 0.62 0.4
+~other 9 0.11 0.4
 ~qwen 6 0.50 0.7
+~titan 18 0.56 0.12
+~titan.chat.answer.text 9 0.33 0.1
+~titan.text 8 0.88 0.12
 """)
