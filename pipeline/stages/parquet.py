@@ -81,6 +81,6 @@ def _plain(column: pa.Array[Any]) -> pa.Array[Any]:
 def _iso_times(column: pa.Array[Any]) -> pa.Array[Any]:
     zone = "" if column.type.tz is None else "Z"
     naive = column.cast(pa.timestamp(column.type.unit, "UTC")).cast(pa.timestamp(column.type.unit)) if zone else column
-    micros: Any = naive.cast(pa.timestamp("us"), safe=False)
-    texts: pa.Array[Any] = pc.strftime(micros, format=f"%Y-%m-%dT%H:%M:%S{zone}")
+    finest: Any = naive.cast(pa.timestamp("us"), safe=False) if column.type.unit == "ns" else naive
+    texts: pa.Array[Any] = pc.strftime(finest, format=f"%Y-%m-%dT%H:%M:%S{zone}")
     return texts
