@@ -64,6 +64,13 @@ def test_nanoseconds_are_read_as_the_time_they_are(tmp_path: Path, out: Path) ->
     ]
 
 
+@pytest.mark.parametrize("kind", ["microseconds far away", "seconds far away"])
+def test_a_time_beyond_all_calendars_is_none(tmp_path: Path, out: Path, kind: str) -> None:
+    finished = _report(tmp_path, out, *COLUMNS[kind])
+    calls = [call for call in finished.calls if call["source_file"] == "logs/rows.parquet"]
+    assert sorted((call["started_at"] is None, call["flags"]) for call in calls)[1:] == [(True, ["bad_time"])] * 2
+
+
 def test_text_that_is_stored_as_binary_is_text(tmp_path: Path, out: Path) -> None:
     finished = _report(tmp_path, out, *COLUMNS["binary text"])
     assert finished.input("rows.parquet")["calls"] == 3

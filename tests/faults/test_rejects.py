@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from decimal import Decimal
 from pathlib import Path
@@ -119,6 +120,15 @@ def test_a_count_that_is_none_names_its_field(tmp_path: Path, out: Path, field: 
     (reject,) = report([log], out).rejects
     assert (reject["reason"], reject["source_row"]) == (reason, 2)
     assert field in reject["detail"]
+
+
+@pytest.mark.parametrize("digits", [9, 10, 11, 12, 15, 19, 20, 21, 30, 300])
+@pytest.mark.parametrize("form", ["1e{}", "9.123456789e{}", "-1e{}"])
+def test_a_logged_cost_of_any_size_ends_no_run(tmp_path: Path, out: Path, digits: int, form: str) -> None:
+    row = json.dumps({**GOOD, "cost": "?"}).replace('"?"', form.format(digits)).encode()
+    finished = report([write_lines(tmp_path / "cost.jsonl", [GOOD, row, row.replace(b"ana", b"bo")])], out)
+    assert {reject["reason"] for reject in finished.rejects} <= {"bad_cost"}
+    assert_conserved(finished)
 
 
 def test_compression_is_told_by_content(tmp_path: Path, out: Path) -> None:

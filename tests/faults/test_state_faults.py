@@ -1,0 +1,224 @@
+"""What goes wrong at night: a full disk, a folder without permission, logs that vanish or grow, a ledger that is off."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.jobs import intake
+from pipeline.runners.local import Tick
+from pipeline.stages import kernel
+from tests.command import ROOT, Finished, callcost, write_lines
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    for day in range(1, 6):
+        rows = (
+            {"id": f"{day}-{n}", "timestamp": f"2025-11-{day:02}T08:00:00Z", "model": "gpt-4o", "messages": f"{n}?",
+             "response": "A number.", "user": f"user-{n}"}
+            for n in range(400)
+        )  # fmt: skip
+        write_lines(tmp_path / "logs" / f"day-{day}.jsonl", rows)
+    return tmp_path / "logs"
+
+
+def run(logs: Path, folder: Path, *words: str, expect: int = 0) -> Finished:
+    out = folder / "reports"
+    done = callcost("report", logs, "--state", folder / "state", "--out", out, *words, out=out)
+    assert done.code == expect, done.stderr
+    return done
+
+
+def _limited(logs: Path, state: Path, out: Path, kilobytes: int) -> subprocess.CompletedProcess[bytes]:
+    """Run where no file may grow beyond a limit, which is how a full disk looks to the one who writes."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, kilobytes * 1024))
+
+    words = [sys.executable, "-B", "-m", "pipeline", "report", str(logs), "--state", str(state), "--out", str(out)]
+    return subprocess.run(words, env=ENVIRONMENT, capture_output=True, timeout=100, check=False, preexec_fn=limit)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own that is nearly full; skipped where none can be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=160k", "none", place], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*")) if folder.exists() else []
+
+
+def _assert_failed_clearly(code: int, stderr: str, out: Path) -> None:
+    assert code in {1, 4}, stderr
+    assert stderr.startswith("callcost: cannot write"), stderr
+    assert "Traceback" not in stderr
+    assert not [name for name in _names(out) if name.endswith("tmp") or name == "manifest.json"]
+
+
+@pytest.mark.parametrize("full", ["state", "reports"])
+def test_a_full_disk_is_a_failure_with_a_reason_and_the_next_run_does_the_rest(
+    logs: Path, tmp_path: Path, small_disk: Path, full: str
+) -> None:
+    (small_disk / "filler").write_bytes(bytes((100 if full == "state" else 150) << 10))
+    places = {"state": tmp_path / "state", "reports": tmp_path / "reports"} | {full: small_disk / full}
+    words = ("report", logs, "--state", places["state"], "--out", places["reports"])
+    done = callcost(*words, apart=True)
+    _assert_failed_clearly(done.code, done.stderr, places["reports"])
+    (small_disk / "filler").unlink()
+    subprocess.run(["mount", "-o", "remount,size=16m", small_disk], check=True)
+    again = callcost(*words, out=places["reports"])
+    assert again.code == 0, again.stderr
+    assert again.records["calls"] == 2000
+    assert not [name for name in _names(tmp_path) if name.endswith("tmp") or name.startswith(".")]
+
+
+@pytest.mark.parametrize("kilobytes", [1, 12, 30])
+def test_files_that_cannot_grow_are_a_failure_with_a_reason(logs: Path, tmp_path: Path, kilobytes: int) -> None:
+    done = _limited(logs, tmp_path / "state", tmp_path / "reports", kilobytes)
+    if done.returncode == 0:
+        pytest.skip("everything fitted")
+    assert done.returncode in {1, 4}, done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+    assert run(logs, tmp_path).records["calls"] == 2000
+
+
+@pytest.mark.parametrize("which", ["state", "reports"])
+def test_a_folder_that_cannot_be_written_is_said(logs: Path, tmp_path: Path, which: str) -> None:
+    (tmp_path / "file").touch()
+    places = {"state": tmp_path / "state", "reports": tmp_path / "reports"} | {which: tmp_path / "file/below"}
+    done = callcost("report", logs, "--state", places["state"], "--out", places["reports"])
+    assert done.code == 1
+    assert "cannot" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_without_permission_is_said(logs: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o500)
+    assert "Permission denied" in run(logs, tmp_path, expect=1).stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_log_without_permission_is_a_reject_and_is_tried_again(logs: Path, tmp_path: Path) -> None:
+    (logs / "day-3.jsonl").chmod(0)
+    assert run(logs, tmp_path).records["rejects"] == 1
+    (logs / "day-3.jsonl").chmod(0o600)
+    assert run(logs, tmp_path).records["rejects"] == 0
+
+
+def test_a_read_only_disk_is_said(logs: Path, tmp_path: Path, small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    done = callcost("report", logs, "--state", small_disk / "state", "--out", tmp_path / "reports")
+    assert done.code == 1
+    assert "Read-only file system" in done.stderr
+
+
+def _meddle(monkeypatch: pytest.MonkeyPatch, doing: Any) -> None:
+    """Do something when the third input is about to be read."""
+    seen: list[int] = []
+
+    def map_inputs(task: Any, tick: Tick) -> dict[str, Any]:
+        seen.append(1)
+        if len(seen) == 3:
+            doing(Path(task.pieces[0].source.path))
+        return kernel.map_inputs(task, tick)
+
+    monkeypatch.setattr(intake, "map_inputs", map_inputs)
+
+
+def test_a_log_that_vanishes_is_named_and_the_rest_is_done(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _meddle(monkeypatch, Path.unlink)
+    done = run(logs, tmp_path, expect=4)
+    assert done.manifest["run"]["notes"] == {"vanished": ["logs/day-3.jsonl"]}
+    assert "vanished: logs/day-3.jsonl" in done.stderr
+    assert done.records["calls"] == 1600
+    monkeypatch.undo()
+    assert run(logs, tmp_path).records["calls"] == 1600
+
+
+def test_a_log_that_grows_is_noted_and_read_again_by_the_next_run(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = (logs / "day-3.jsonl").read_bytes().split(b"\n")[0]
+
+    def grow(path: Path) -> None:
+        with path.open("ab") as stream:
+            stream.write(line.replace(b'"3-0"', b'"new"') + b'\n{"id": "cut')
+
+    _meddle(monkeypatch, grow)
+    done = run(logs, tmp_path)
+    assert done.manifest["run"]["notes"] == {"grew": ["logs/day-3.jsonl"]}
+    monkeypatch.undo()
+    (logs / "day-3.jsonl").write_bytes((logs / "day-3.jsonl").read_bytes().replace(b'{"id": "cut', b""))
+    again = run(logs, tmp_path)
+    assert again.manifest["run"]["inputs_read"] == 1
+    assert (again.records["calls"], again.records["rejects"]) == (2001, 0)
+
+
+def test_a_log_that_kills_its_worker_three_times_is_named_and_the_rest_is_done(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLCOST_INLINE_BYTES", "0")
+    monkeypatch.setattr(intake, "map_inputs", die_on_day_3)
+    done = run(logs, tmp_path, "--workers", "2", expect=4)
+    assert done.manifest["run"]["notes"] == {"quarantined": ["logs/day-3.jsonl"]}
+    assert [(r["source_file"], r["reason"]) for r in done.rejects] == [("logs/day-3.jsonl", "worker_died")]
+    assert done.records["calls"] == 1600
+    again = run(logs, tmp_path)
+    assert again.manifest["run"]["inputs_read"] == 0  # until it changes
+
+
+def die_on_day_3(task: Any, tick: Tick) -> dict[str, Any]:
+    if task.pieces[0].source.name.endswith("day-3.jsonl"):
+        os._exit(1)
+    return kernel.map_inputs(task, tick)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is damaged"),
+        (json.dumps({"schema_version": 99, "sha256": "", "published": {}}), "from a newer callcost"),
+    ],
+)
+def test_a_ledger_that_cannot_be_read_stops_the_run_and_removing_it_reads_nothing_twice(
+    logs: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    before = run(logs, tmp_path)
+    ledger = tmp_path / "state/ledger.json"
+    ledger.write_text(text, encoding="utf-8")
+    assert said in run(logs, tmp_path, expect=1).stderr
+    ledger.unlink()
+    again = run(logs, tmp_path)
+    assert again.manifest["run"]["inputs_read"] == 0
+    assert again.spend == before.spend
+
+
+def test_facts_that_were_damaged_are_made_again(logs: Path, tmp_path: Path) -> None:
+    before = run(logs, tmp_path)
+    entry = next((tmp_path / "state/inputs").iterdir()) / "entry.json"
+    entry.write_text("{", encoding="utf-8")
+    again = run(logs, tmp_path)
+    assert again.manifest["run"]["inputs_read"] == 1
+    assert again.spend == before.spend
