@@ -14,7 +14,14 @@ from pipeline.logs.streams import ANTHROPIC_EVENTS, JOINERS, Chunk, Joiner, kind
 
 MAX_OPEN = 10_000  # streams held at a time; the one that rested longest is closed first
 _ENDS = frozenset(
-    ("message_stop", "response.completed", "response.incomplete", "response.failed", "response.cancelled")
+    (
+        "message_stop",
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        "response.cancelled",
+        "response.done",
+    )
 )
 _STARTS = frozenset(("message_start", "response.created"))
 

@@ -66,7 +66,7 @@ def read_usage(body: Any, model: str = "") -> Reading:
     if compiled is None:
         return Reading()
     usage, flags = _read_shape(body, compiled, model)
-    entries = body.get("iterations") if compiled.shape.name == "anthropic" else None
+    entries = body.get("iterations")
     if type(entries) is list and entries:
         return _read_iterations(entries, usage, flags)
     return Reading(usage=usage if has_tokens(usage) or usage.billed_units else None, flags=flags)

@@ -68,7 +68,7 @@ _SHARED = {
     "status": ("status", "metadata.status"),
     "cache_hit": ("cache_hit",),
     "tags": ("request_tags",),
-    "session": ("session_id", "trace_id"),
+    "session": ("session_id",),
     "provider_response_id": ("@provider_response_id",),
     "call_type": ("call_type",),
     "url": ("api_base", "hidden_params.api_base"),
@@ -98,7 +98,8 @@ def settle_litellm(call: Call, entry: Entry) -> None:
         call.model = str(entry.values.get("answered_by") or entry.values.get("priced_as") or call.model)
     if entry.values.get("batch") or "batch" in call_type:
         call.service_tier = "batch"
-    if call.own_id and call.status == "cache_hit":
+    if call.own_id and (call.status == "cache_hit" or _CACHE_HIT_ID.search(call.own_id)):
+        call.status = "cache_hit"
         _part_from_origin(call, entry)
     if call.status == "failure" and call.usage is not None:
         call.usage_source = "estimated_upstream"  # the provider sent no answer: LiteLLM counted the prompt itself
