@@ -80,24 +80,26 @@ def reconcile_costs(
     fx = read_fx(options.fx, billed.currency)
     with working_folder(options.out) as folder:
         settled = settle_logs(_report_options(options), folder, progress=progress, planned=planned)
-        ours = Ours(
-            calls=settled.tables("calls"),
-            charges=_take_apart(options, folder),
-            book=book_of(options.prices),
-            fx=fx,
-        )
-        compared = compare_logged(ours)
-        if options.bills:
-            against_bill = compare_bill(billed, ours, as_of)
-            compared.rows += against_bill.rows
-            compared.causes += against_bill.causes
-            compared.outside = against_bill.outside
+        charges = _take_apart(options, folder)
+        ours = Ours(calls=settled.tables("calls"), charges=charges, book=book_of(options.prices), fx=fx)
+        compared = _compare(options, billed, ours, as_of)
         rows, causes = compared.table(), compared.cause_table()
         manifest = _manifest(options, settled, billed, compared, as_of, clock)
         manifest["gates"] = _gates(tolerance, manifest)
         if options.out is not None:
             _publish(Path(options.out), rows, causes, manifest)
     return Reconciliation(rows=rows, causes=causes, manifest=manifest, exit_code=_verdict(manifest))
+
+
+def _compare(options: ReconcileOptions, billed: Billed, ours: Ours, as_of: datetime) -> Comparison:
+    """Compare with what the log says, and with the bills where there are any."""
+    compared = compare_logged(ours)
+    if options.bills:
+        against_bill = compare_bill(billed, ours, as_of)
+        compared.rows += against_bill.rows
+        compared.causes += against_bill.causes
+        compared.outside = against_bill.outside
+    return compared
 
 
 def _micros(moment: datetime | None) -> int | None:

@@ -6,13 +6,14 @@ both agree never leave the table; only the others are looked at one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from pipeline.logs.bills.labels import CACHE_READ, CACHE_WRITE_1H, CACHE_WRITE_5M
 from pipeline.logs.bills.lines import DAY, BillLine
 from pipeline.logs.bills.names import paid_provider
 from pipeline.prices.book import Book
@@ -22,7 +23,6 @@ from pipeline.stages.evidence import part_of
 from pipeline.stages.fits import factors_of, settle_prices
 from pipeline.stages.summary import UID
 
-_CACHED = frozenset({"cache_read", "cache_write_5m", "cache_write_1h"})
 Lines = Mapping[tuple[Any, ...], list[tuple[int, Part]]]
 
 
@@ -194,22 +194,27 @@ def _runs(cell: Cell, row: dict[str, Any], lines: Lines) -> None:
 
 
 def _caches(cell: Cell, row: dict[str, Any], lines: Lines) -> None:
+    reads = [part for part in cell.parts if part.token_class == CACHE_READ]
+    writes = [part for part in cell.parts if part.token_class in {CACHE_WRITE_5M, CACHE_WRITE_1H}]
     plain = next((part for part in cell.parts if part.unit == "text_input" and part.cost), None)
-    cached = [part for part in cell.parts if part.token_class in _CACHED]
-    if not cell.rest or not cached:
-        return
+    for cached in ([*reads, *writes], reads, writes) if cell.rest else ():
+        for guess, label in _cache_guesses(cached, plain):
+            if cell.rest and abs(cell.rest - guess) <= cell.slack:
+                cell.settle("cache", NOTHING, cell.rest, f"the stated cost has cached tokens {label}")
+                return
+
+
+def _cache_guesses(cached: Sequence[Part], plain: Part | None) -> Iterator[tuple[Decimal, str]]:
+    """Yield what a stated cost is off by if it counts cached tokens wrongly."""
     paid, tokens = _sum(cached), sum((part.quantity for part in cached), NOTHING)
-    guesses = [(-paid, "the stated cost leaves cached tokens out")]
+    if not paid:
+        return
+    yield -paid, "not at all"
+    yield paid, "twice"
     if plain is not None and plain.cost is not None:
         as_input = EXACT.divide(EXACT.multiply(plain.cost, tokens), plain.quantity)
-        guesses += [
-            (as_input, "the stated cost has cached tokens as input, too"),
-            (as_input - paid, "the stated cost has cached tokens at the price of input"),
-        ]
-    for guess, label in guesses:
-        if abs(cell.rest - guess) <= cell.slack:
-            cell.settle("cache", NOTHING, cell.rest, label)
-            return
+        yield as_input, "as input, too"
+        yield as_input - paid, "at the price of input"
 
 
 def _sum(parts: Iterable[Part]) -> Decimal:

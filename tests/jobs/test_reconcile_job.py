@@ -119,6 +119,23 @@ def test_logged_costs_are_explained_without_a_bill(tmp_path: Path) -> None:
     assert sum(found.values()) == Decimal(result.manifest["log"]["difference"])
 
 
+@pytest.mark.parametrize(
+    ("off", "words"),
+    [
+        (500 * READ, "twice"),
+        (-500 * READ, "not at all"),
+        (500 * IN, "as input, too"),
+        (500 * (IN - READ), "at the price of input"),
+    ],
+)
+def test_cached_tokens_counted_wrongly_are_seen_in_one_call(tmp_path: Path, off: Decimal, words: str) -> None:
+    cost = 500 * IN + 500 * READ + 100 * OUT + off
+    row = _body(0, prompt_tokens_details={"cached_tokens": 500}, cost=float(cost))
+    result = _run(write_lines(tmp_path / "log.jsonl", [row]))
+    assert result.causes.select("cause", "amount").rows() == [("cache", off)]
+    assert result.causes["evidence"][0].endswith(words)
+
+
 def test_a_discount_is_seen_over_many_calls(tmp_path: Path) -> None:
     factor = Decimal("0.83")
     rows = [_body(number, cost=float(_cost(number) * factor)) for number in range(8)]
