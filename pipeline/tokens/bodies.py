@@ -51,6 +51,13 @@ def read_prompt(endpoint: str | None, request: Any) -> Prompt:
     return prompt
 
 
+def read_offer(request: Any) -> Prompt:
+    """Return what a request offers an answer (tools, the choice among them, its form), without the messages."""
+    if not isinstance(request, dict):
+        return Prompt()
+    return _prompt(shallow({key: value for key, value in request.items() if key not in CONVERSATION}), [])
+
+
 def _reader_of(body: Body) -> Callable[[Body], Prompt]:
     return next((reader for key, reader in PROMPT_READERS if key in body), _texts)
 
@@ -166,6 +173,7 @@ def _texts(body: Body) -> Prompt:
     return prompt
 
 
+CONVERSATION = frozenset({"messages", "contents", "input", "prompt", "system"})
 TEXT_KEYS = ("prompt", "input", "inputText", "inputs", "texts", "message", "query", "text", "content")
 PROMPT_READERS: tuple[tuple[str, Callable[[Body], Prompt]], ...] = (
     ("contents", _gemini),

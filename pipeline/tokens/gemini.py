@@ -7,7 +7,6 @@ published with FunctionGemma), and before them, as on Vertex, only names, types 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ from pipeline.tokens.prompts import (
     Tool,
     dict_of,
     list_of,
-    shallow,
+    spaced,
     text_of,
 )
 from pipeline.tokens.references import resolve
@@ -185,17 +184,13 @@ def _camel(name: str) -> str:
 def write_stub_call(block: Block) -> list[str]:
     """Return a call as the Python expression that makes it."""
     given = dict_of(block.value)
-    arguments = ", ".join(f"{key} = {_literal(value)}" for key, value in given.items())
+    arguments = ", ".join(f"{key} = {spaced(value)}" for key, value in given.items())
     return [f"print(default_api.{block.name}({arguments}))"]
 
 
 def write_stub_result(block: Block) -> list[str]:
     """Return what a call gave, under the name that Gemini 2.5 knows it by."""
-    return [json.dumps({f"{block.name}_response": shallow(block.value)}, ensure_ascii=False, default=str)]
-
-
-def _literal(value: Any) -> str:
-    return json.dumps(shallow(value), ensure_ascii=False, default=str)
+    return [spaced({f"{block.name}_response": block.value})]
 
 
 def write_declaration(tool: Tool) -> list[str]:
@@ -220,17 +215,17 @@ def _escaped(value: Any) -> str:
         return "{" + ",".join(f"{key}:{_escaped(child)}" for key, child in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(_escaped(child) for child in value) + "]"
-    return f"{ESCAPE}{value}{ESCAPE}" if isinstance(value, str) else json.dumps(value, default=str)
+    return f"{ESCAPE}{value}{ESCAPE}" if isinstance(value, str) else spaced(value)
 
 
 def write_declared_call(block: Block) -> list[str]:
     """Return a call as Gemini 3 writes it."""
-    return [f"call:{block.name}{_escaped(dict_of(shallow(block.value)))}"]
+    return [f"call:{block.name}{_escaped(dict_of(block.value))}"]
 
 
 def write_declared_result(block: Block) -> list[str]:
     """Return a result as Gemini 3 is shown it."""
-    return [f"response:{block.name}{_escaped(dict_of(shallow(block.value)))}"]
+    return [f"response:{block.name}{_escaped(dict_of(block.value))}"]
 
 
 def write_leaves(tool: Tool) -> list[str]:
@@ -265,7 +260,7 @@ def leaves_of_schema(schema: Any, *, titles: bool = False) -> list[str]:
 def leaves_of_value(value: Any) -> list[str]:
     """Return the keys and leaves of a JSON value as texts."""
     found: list[str] = []
-    pending = [shallow(value)]
+    pending = [value]
     while pending:
         node = pending.pop()
         if isinstance(node, dict):
@@ -282,7 +277,7 @@ def _leaf(value: Any) -> str:
     """Return a leaf as the text it is billed by; a number is one token, however long."""
     if isinstance(value, str):
         return value
-    return json.dumps(value, default=str) if isinstance(value, (bool, list, dict)) else "0"
+    return spaced(value) if isinstance(value, (bool, list, dict)) else "0"
 
 
 def write_leaves_call(block: Block) -> list[str]:

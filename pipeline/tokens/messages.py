@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.tokens.answers import ending_of, lay_out_answer
-from pipeline.tokens.bodies import read_answer, read_prompt
+from pipeline.tokens.bodies import read_answer, read_offer, read_prompt
 from pipeline.tokens.choice import Choice
 from pipeline.tokens.confidence import judge, shape_of_answer, shape_of_prompt
 from pipeline.tokens.frames import Frame, Sheet
 from pipeline.tokens.gemini import lay_out_gemini, lay_out_gemini_answer, manner_of
 from pipeline.tokens.media import media_tokens
 from pipeline.tokens.openai import lay_out, layout_of
-from pipeline.tokens.prompts import CALL, Prompt
+from pipeline.tokens.prompts import CALL
 from pipeline.tokens.turns import TURNS, TurnWriter
 
 
@@ -72,7 +72,7 @@ def frame_completion(
         at: when the call was made (microseconds since 1970 UTC), for rules that held for a while.
     """
     answer = read_answer(response)
-    prompt = read_prompt(endpoint, request) if request is not None else Prompt()
+    prompt = read_offer(request)
     api = api_of(endpoint, request if request is not None else response)
     sheet = Sheet(choice.factor, choice.marks)
     if choice.framing.startswith("gemini"):

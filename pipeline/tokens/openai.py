@@ -7,7 +7,6 @@ media.py.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from pipeline.tokens.prompts import (
     Prompt,
     compact,
     parsed,
-    shallow,
+    spaced,
 )
 from pipeline.tokens.schemas import write_form
 from pipeline.tokens.tools import write_tools
@@ -293,7 +292,7 @@ class _Writer:
         """Write one result, or keep it for the one message that answers a bundled call."""
         if self.results is not None:
             value = parsed(block.text)
-            self.results.append(block.text if value is None else shallow(value))
+            self.results.append(block.text if value is None else value)
             return
         self.sheet.tokens(self.layout.result)
         self.sheet.text(f".{block.name}" if self.layout.dotted else block.name)
@@ -302,5 +301,5 @@ class _Writer:
     def flush(self) -> None:
         """Write the results of a bundled call: one JSON array, as Python's json writes it."""
         if self.results:
-            self.sheet.text(json.dumps(self.results))
+            self.sheet.text(spaced(self.results, ascii_only=True))
         self.results = None

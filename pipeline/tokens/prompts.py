@@ -133,27 +133,41 @@ def list_of(value: Any) -> list[Any]:
 
 
 def compact(value: Any) -> str:
-    """Return a JSON value minified, as providers write it into a prompt.
+    """Return a JSON value minified, as most providers write it into a prompt."""
+    return _written(value, (",", ":"), ascii_only=False)
+
+
+def spaced(value: Any, *, ascii_only: bool = False) -> str:
+    """Return a JSON value as Python's json writes it, with blanks after commas and colons.
 
     Args:
-        value: any JSON value; what is nested deeper than ``MAX_DEPTH`` is left out.
+        value: any JSON value that was read here, so no deeper than ``MAX_DEPTH``.
+        ascii_only: other characters become escapes.
     """
-    return json.dumps(shallow(value), ensure_ascii=False, separators=(",", ":"), default=str)
+    return _written(value, (", ", ": "), ascii_only=ascii_only)
+
+
+def _written(value: Any, separators: tuple[str, str], *, ascii_only: bool) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=ascii_only, separators=separators, default=str)
+    except ValueError:  # an integer of more digits than Python writes
+        return ""
 
 
 def shallow(value: Any) -> Any:
     """Return the value itself if it is no deeper than ``MAX_DEPTH``, else a copy cut off there."""
     level = [value]
     for _ in range(MAX_DEPTH):
-        level = [child for node in level for child in _children(node)]
-        if not level:
+        below: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                below += [child for child in node.values() if isinstance(child, (dict, list))]
+            elif isinstance(node, list):
+                below += [child for child in node if isinstance(child, (dict, list))]
+        if not below:
             return value
+        level = below
     return _cut(value, MAX_DEPTH)
-
-
-def _children(node: Any) -> list[Any]:
-    found = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    return [child for child in found if isinstance(child, (dict, list))]
 
 
 def _cut(value: Any, depth: int) -> Any:
@@ -165,8 +179,8 @@ def _cut(value: Any, depth: int) -> Any:
 
 
 def parsed(text: str) -> Any:
-    """Return the JSON value that a text holds, or None."""
+    """Return the JSON value that a text holds, no deeper than ``MAX_DEPTH``, or None."""
     try:
-        return json.loads(text)
+        return shallow(json.loads(text))
     except (ValueError, RecursionError):
         return None

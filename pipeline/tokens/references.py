@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.tokens.prompts import MAX_DEPTH, dict_of, shallow
+from pipeline.tokens.prompts import MAX_DEPTH, dict_of
 
 MAX_REFERENCES = 6  # a schema that refers to itself is written out this far
 MAX_NODES = 20_000  # and a schema that grows beyond this by its references is left as it is
@@ -35,7 +35,7 @@ def resolve(schema: Any) -> Any:
     Args:
         schema: the schema of a tool's parameters, or None.
     """
-    root = dict_of(shallow(schema))
+    root = dict_of(schema)
     return _Resolver(root).written_out(root, 0, 0) if root else schema
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.tokens.prompts import Form, compact, shallow
+from pipeline.tokens.prompts import Form, compact
 from pipeline.tokens.tools import comment
 
 UNSAID = frozenset({"required", "additionalProperties", "$schema"})
@@ -28,13 +28,9 @@ def said(schema: Any, *, names: bool = False) -> Any:
         schema: any JSON value.
         names: the value's keys are names of properties, so none of them is a word of the schema language.
     """
-    return _said(shallow(schema), names)
-
-
-def _said(schema: Any, names: bool) -> Any:
     if isinstance(schema, dict):
         kept = {key: value for key, value in schema.items() if names or key not in UNSAID}
-        return {key: _said(value, key in NAMED and not names) for key, value in kept.items()}
+        return {key: said(value, names=key in NAMED and not names) for key, value in kept.items()}
     if isinstance(schema, list):
-        return [_said(value, False) for value in schema]
+        return [said(value) for value in schema]
     return schema

@@ -6,7 +6,6 @@ newer models' count; constants of open models are those of their chat templates,
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 from pipeline.tokens.frames import UNIT, Sheet
@@ -22,7 +21,7 @@ from pipeline.tokens.prompts import (
     Tool,
     compact,
     dict_of,
-    shallow,
+    spaced,
 )
 
 
@@ -151,7 +150,7 @@ class TurnWriter:
             self.tools(prompt)
         if prompt.form and prompt.form.schema is not None and turns.form_factor:
             sheet.tokens(turns.form)
-            self.sheet.text(_spaced(prompt.form.schema), turns.form_factor)
+            self.sheet.text(spaced(prompt.form.schema), turns.form_factor)
         last = _last_question(prompt) if turns.thoughts else len(prompt.messages)
         for place, message in enumerate(prompt.messages):
             self.message(message)
@@ -227,8 +226,4 @@ def _last_question(prompt: Prompt) -> int:
 
 
 def _tool_json(tool: Tool) -> str:
-    return _spaced({"description": tool.description, "name": tool.name, "parameters": tool.parameters})
-
-
-def _spaced(value: object) -> str:
-    return json.dumps(shallow(value), ensure_ascii=False, default=str)
+    return spaced({"description": tool.description, "name": tool.name, "parameters": tool.parameters})
