@@ -84,8 +84,16 @@ def test_price_commands_of_the_readme_run(line: str) -> None:
     assert finished.stdout
 
 
+@pytest.mark.parametrize("verb", sorted(set(re.findall(r"callcost ([a-z]+)", README))))
+def test_every_verb_of_the_readme_is_one(verb: str) -> None:
+    assert callcost(verb, "--help").code == 0
+
+
 def test_every_option_of_the_readme_is_one(tmp_path: Path) -> None:
-    known = "".join(callcost(*words, "--help").stdout for words in (["report"], ["inspect"], ["prices", "show"]))
+    known = "".join(
+        callcost(*words, "--help").stdout
+        for words in (["report"], ["inspect"], ["explain"], ["backfill"], ["reconcile"], ["prices", "show"])
+    )
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)):
         assert option in known, option
 
