@@ -20,6 +20,7 @@ from pipeline.tokens.encoders import load_encoder
 from pipeline.tokens.fast import TrustedEncoder, load_counter
 from pipeline.tokens.frames import Frame, total
 from pipeline.tokens.messages import frame_completion, frame_prompt
+from pipeline.tokens.plain import frame_plain
 from pipeline.tokens.pool import OversizeLane, count_in_threads, is_oversize
 from pipeline.tokens.vocabularies import find_vocabulary, installed
 
@@ -176,12 +177,11 @@ def count_missing(calls: Sequence[Call], counter: TextCounter) -> None:
         counter: of this worker.
     """
     work = [(call, _missing_sides(call, counter.available)) for call in calls]
-    wanted: dict[str, Counter[str]] = {}
+    wanted: dict[str, list[str]] = {}
     for _, frames in work:
         for frame in frames.values():
-            texts = wanted.setdefault(frame.vocabulary, Counter())
-            texts.update(part.text for part in frame.parts)
-    counts = {vocabulary: counter.count(vocabulary, texts) for vocabulary, texts in wanted.items()}
+            wanted.setdefault(frame.vocabulary, []).extend([part.text for part in frame.parts])
+    counts = {vocabulary: counter.count(vocabulary, Counter(texts)) for vocabulary, texts in wanted.items()}
     for call, frames in work:
         settle_usage(call, {side: _add_up(frame, counts[frame.vocabulary]) for side, frame in frames.items()})
         if call.usage_source == TIMED_OUT:
@@ -200,6 +200,10 @@ def _missing_sides(call: Call, available: frozenset[str]) -> dict[str, Frame]:
     if not missing or otherwise_billed or not answered or call.text_missing is not None:
         return {}
     choice = choose(call.model, call.provider, call.endpoint, available)
+    if len(missing) == len(SIDES):
+        plain = frame_plain(choice, call.endpoint, call.request, call.response, call.started_at)
+        if plain:
+            return dict(zip(SIDES, plain, strict=True))
     frames = {
         side: frame_prompt(choice, call.endpoint, call.request, call.response, call.started_at)
         if side == "prompt_tokens"
