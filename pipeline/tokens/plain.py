@@ -23,7 +23,8 @@ _ROLES = frozenset({"system", "developer", "user", "assistant"})
 _MESSAGE = frozenset({"role", "content"})
 # Fields of a request that add nothing to its prompt.
 _SETTINGS = frozenset({
-    "messages", "model", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stream", "user", "seed", "stop",
+    "messages", "model", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stream", "user", "seed",
+    "stop",
 })  # fmt: skip
 _ENDINGS = frozenset({None, "stop"})
 _BORDERS = sorted({END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))})
