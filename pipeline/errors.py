@@ -8,6 +8,7 @@
     |  `- UnknownModelError  no version prices the model; also a LookupError
     |- ReportError           a report cannot be written
     `- RunError              the run as a whole failed
+       `- UnfinishedError    a part is done; run again to do the rest           (exit 4)
 
 Rows never raise: a record that cannot become a call is a reject, a call that cannot be priced is
 unpriced. Only ``main()`` turns an error into text. Each takes one positional message, so that it
@@ -85,3 +86,10 @@ class RunError(CallcostError):
     """The run as a whole failed."""
 
     slug = "run"
+
+
+class UnfinishedError(RunError):
+    """A part is done and kept; the same command does the rest."""
+
+    slug = "unfinished"
+    exit_code = 4

@@ -144,6 +144,27 @@ class ReconcileOptions:
     work: WorkOptions = WorkOptions()
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StateOptions:
+    """How a report that remembers what it read goes on from its last run.
+
+    Attributes:
+        folder: the ledger and the facts of every input.
+        run_id: name of the run; None: a random one.
+        timeout: seconds after which the run ends, resumable; None: no limit.
+        restate: rewrite closed days too.
+        max_late: percent of the new calls that may fall on days published before; None: no gate.
+        fresh_within: hours that the newest call may be old; None: no gate.
+    """
+
+    folder: str
+    run_id: str | None = None
+    timeout: float | None = None
+    restate: bool = False
+    max_late: float | None = None
+    fresh_within: float | None = None
+
+
 def data_dir() -> Path:
     """Return the folder with the bundled prices and vocabularies: the wheel's, else the checkout's.
 

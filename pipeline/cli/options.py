@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from pipeline.settings import (
     PriceOptions,
     ReadOptions,
     ReportOptions,
+    StateOptions,
     WorkOptions,
 )
 
@@ -63,7 +64,7 @@ def price_options(function: F) -> F:
 def select_options(function: F) -> F:
     """Say which calls are looked at."""
     return _stack(
-        click.option("--since", metavar="TIME", help="Only calls made at this time (ISO date or time) or later."),
+        click.option("--since", metavar="TIME", help="Only calls from then on: an ISO date or time, today, yesterday."),
         click.option("--until", metavar="TIME", help="Only calls made before this time."),
         click.option(
             "--timezone", default="UTC", show_default=True, metavar="IANA",
@@ -87,6 +88,50 @@ def work_options(function: F) -> F:
         ),
         click.option("--quiet", is_flag=True, help="No progress and no summary."),
     )(function)  # fmt: skip
+
+
+def state_options(function: F) -> F:
+    """Say how a report that remembers what it read goes on."""
+    return _stack(
+        click.option("--state", metavar="DIR", type=click.Path(file_okay=False),
+                     help="Remember here what was read: later runs read only what is new, and replace only days that "
+                     "changed, as DIR/day=YYYY-MM-DD/calls.parquet under --out."),
+        click.option("--plan", is_flag=True, help="Say what would be read and replaced, and do none of it."),
+        click.option("--restate", is_flag=True, help="Rewrite closed days too."),
+        click.option("--run-id", metavar="NAME", help="Name of the run in its manifest, lock and log."),
+        click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS",
+                     help="End after this long; what was read is kept (exit 4)."),
+        click.option("--max-late", type=click.FloatRange(0, 100), metavar="PCT",
+                     help="Exit 3 when more than this percent of the new calls fall on days published before."),
+        click.option("--fresh-within", metavar="AGE", callback=_hours,
+                     help="Exit 3 when the newest call is older than this, as 26h or 2d."),
+    )(function)  # fmt: skip
+
+
+def _hours(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+    if text is None:
+        return None
+    number, unit = text[:-1], text[-1:]
+    if not number.replace(".", "", 1).isdecimal() or unit not in {"h", "d"}:
+        message = f"{text!r} is not an age; write 26h or 2d"
+        raise click.BadParameter(message)
+    return float(number) * (24 if unit == "d" else 1)
+
+
+def state_options_of(words: dict[str, Any]) -> StateOptions | None:
+    """Build the options of a report that remembers; None where it does not.
+
+    Raises:
+        click.UsageError: an option needs --state.
+    """
+    if words["state"] is not None:
+        names = ("run_id", "timeout", "restate", "max_late", "fresh_within")
+        return StateOptions(folder=words["state"], **{name: words[name] for name in names})
+    for name in ("plan", "restate", "max_late", "timeout", "fresh_within"):
+        if words[name] is not None and words[name] is not False:
+            message = f"--{name.replace('_', '-')} goes with --state."
+            raise click.UsageError(message)
+    return None
 
 
 def report_options_of(words: dict[str, Any]) -> ReportOptions:
@@ -127,7 +172,11 @@ def _pair(text: str) -> tuple[str, str]:
 def _moment(text: str | None, zone: str, option: str) -> datetime | None:
     if text is None:
         return None
+    days = {"today": 0, "yesterday": 1, "tomorrow": -1}
     try:
+        if text in days:
+            here = datetime.now(ZoneInfo(zone)).date() - timedelta(days=days[text])
+            text = here.isoformat()
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=ZoneInfo(zone))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import click
 
+from pipeline.cli.events import EventLog, plan_lines, state_lines
 from pipeline.cli.options import (
     logs_argument,
     price_options,
     read_options,
     report_options_of,
     select_options,
+    state_options,
+    state_options_of,
     work_options,
 )
 from pipeline.settings import COST_SOURCES
@@ -40,6 +44,9 @@ from pipeline.settings import COST_SOURCES
               help="Exit 3 when more than this percent of records is rejected.")  # fmt: skip
 @click.option("--strict", is_flag=True,
               help="Exit 3 on any reject, unpriced, partly priced, timed-out or inconsistent call.")  # fmt: skip
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="On stderr, lines for people or one JSON event a line.")  # fmt: skip
+@state_options
 @work_options
 def report(**words: Any) -> int:
     """Price the calls in LOGS and sum the cost per group.
@@ -50,9 +57,25 @@ def report(**words: Any) -> int:
     from pipeline.cli.terminal import show_summary, watch  # noqa: PLC0415 - rich and Polars load when a report runs
     from pipeline.jobs.report import report_spend  # noqa: PLC0415
 
-    options = report_options_of(words)
-    with watch(quiet=words["quiet"]) as progress:
-        result = report_spend(options, progress=progress.advance, planned=progress.plan)
-    if not words["quiet"]:
+    options, state = report_options_of(words), state_options_of(words)
+    log = EventLog(words["log_format"], words["run_id"])
+    if words["plan"] and state is not None:
+        click.echo("\n".join(plan_lines(options, state)))
+        return 0
+    quiet = words["quiet"] or log.is_json
+    with watch(quiet=quiet) as progress:
+        if state is None:
+            result = report_spend(options, progress=progress.advance, planned=progress.plan)
+        else:
+            from pipeline.jobs.nightly import report_incremental  # noqa: PLC0415
+
+            state = dataclasses.replace(state, run_id=log.run_id)
+            result = report_incremental(
+                options, state, progress=progress.advance, planned=progress.plan, event=log.tell
+            )
+    log.tell_end(result)
+    if not quiet:
         show_summary(result, options, top=words["top"])
+        if state is not None:
+            click.echo("\n".join(state_lines(result.manifest)), err=True)
     return result.exit_code

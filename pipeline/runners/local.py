@@ -21,6 +21,7 @@ from pipeline.errors import RunError
 T = TypeVar("T")
 Result = dict[str, Any]
 Tick = Callable[[int, int], None]
+Done = Callable[[int, Result], None]
 _POLL_SECONDS = 0.1
 
 _progress: Any = None  # in a worker: the shared (bytes, calls) counters
@@ -33,6 +34,8 @@ def run_tasks(
     workers: int = 1,
     retries: int = 1,
     tick: Tick = lambda _bytes, _calls: None,
+    done: Done = lambda _number, _result: None,
+    quarantine: Callable[[T], Result] | None = None,
 ) -> list[Result]:
     """Run a function over tasks and return its results in the order of the tasks.
 
@@ -42,6 +45,8 @@ def run_tasks(
         workers: processes; 1 runs inline.
         retries: how often a task whose worker died is tried again.
         tick: called with (bytes, calls) as the work goes on.
+        done: called here with (number of the task, its result) as tasks end; what it raises ends the run.
+        quarantine: what stands for the result of a task that went beyond its retries; None: it ends the run.
 
     Returns:
         One result per task.
@@ -49,9 +54,11 @@ def run_tasks(
     Raises:
         RunError: a task ended its worker more than ``retries`` times.
     """
+    results: dict[int, Result] = _Told(done)
     if workers <= 1 or len(tasks) <= 1:
-        return [function(task, tick) for task in tasks]
-    results: dict[int, Result] = {}
+        for number, task in enumerate(tasks):
+            results[number] = function(task, tick)
+        return list(results.values())
     deaths = dict.fromkeys(range(len(tasks)), 0)
     while len(results) < len(tasks):
         left = [number for number in deaths if number not in results]
@@ -59,10 +66,24 @@ def run_tasks(
         batch, size = (suspects[:1], 1) if suspects else (left, workers)
         for number in _run_pool(function, tasks, batch, size, results, tick):
             deaths[number] += 1
-            if deaths[number] > retries:
+            if deaths[number] > retries and quarantine is not None:
+                results[number] = quarantine(tasks[number])
+            elif deaths[number] > retries:
                 message = f"a worker process died {deaths[number]} times on the same input"
                 raise RunError(message, hint="Run again with --workers 1 to see which input it is")
     return [results[number] for number in range(len(tasks))]
+
+
+class _Told(dict[int, Result]):
+    """Results by the number of their task; each is told as it comes."""
+
+    def __init__(self, done: Done) -> None:
+        super().__init__()
+        self._done = done
+
+    def __setitem__(self, number: int, result: Result) -> None:
+        super().__setitem__(number, result)
+        self._done(number, result)
 
 
 def _run_pool(

@@ -1,0 +1,35 @@
+"""`callcost close`: freeze a day of a nightly report."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from pipeline.cli.options import price_options, report_options_of
+from pipeline.settings import COST_SOURCES, StateOptions
+
+
+@click.command()
+@click.argument("day", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY")
+@click.option("--state", required=True, metavar="DIR", type=click.Path(exists=True, file_okay=False),
+              help="The folder of the report's --state.")  # fmt: skip
+@click.option("--restate", is_flag=True, help="Close a closed day anew, with what is known now.")
+@click.option("--timezone", default="UTC", show_default=True, metavar="IANA", help="The report's time zone.")
+@click.option("--cost-source", type=click.Choice(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
+              help="The report's cost source.")  # fmt: skip
+@price_options
+def close(day: datetime, **words: Any) -> int:
+    """Freeze DAY (as 2026-11-20) with a digest of its calls.
+
+    Later runs of the report leave its partition and its share of the spend as they are. What would change them, late
+    records, corrected prices or a recount, is listed in adjustments.csv with the old cost, the new one and the
+    difference. Only --restate rewrites a closed day.
+    """
+    from pipeline.jobs.close import close_day  # noqa: PLC0415 - Polars loads when it runs
+
+    options = report_options_of({**words, "logs": ()})
+    done = close_day(day.date(), options, StateOptions(folder=words["state"], restate=words["restate"]))
+    click.echo(f"{done.closed.day} {'closed anew' if done.again else 'closed'}: sha256 {done.closed.sha256}")
+    return 0

@@ -1,0 +1,46 @@
+"""`callcost close`: freeze a day of a report that remembers; later runs say what would change it, and do not."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import date
+
+from pipeline.errors import ConfigError
+from pipeline.jobs.closed import ClosedDay, closed_days, remember_day
+from pipeline.jobs.manifest import RunClock
+from pipeline.jobs.nightly import open_state
+from pipeline.settings import ReportOptions, StateOptions
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """What closing came to.
+
+    Attributes:
+        closed: the day with its digest.
+        again: whether it was closed before.
+    """
+
+    closed: ClosedDay
+    again: bool
+
+
+def close_day(day: date, options: ReportOptions, state: StateOptions) -> Closing:
+    """Freeze a day as it is reported now.
+
+    Args:
+        day: in the report's time zone.
+        options: of the report: time zone, prices and cost source are those it is frozen with.
+        state: the folder; with ``restate`` a closed day is closed anew.
+
+    Raises:
+        ConfigError: no call of the day was read, nothing was published yet, or the day is closed.
+        RunError: another run has the folder, or its ledger is damaged.
+    """
+    with open_state(state, RunClock()) as ledger:
+        known = closed_days(ledger.folder)
+        if day in known and not state.restate:
+            raise ConfigError(f"{day} was closed at {known[day].closed_at}", hint="--restate closes it anew")
+        if str(day) not in ledger.published.get("days", {}):
+            raise ConfigError(f"no call of {day} was published", hint="Run the report with this --state first")
+        return Closing(closed=remember_day(ledger, day, options), again=day in known)

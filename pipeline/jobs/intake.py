@@ -1,0 +1,205 @@
+"""What a report that remembers reads: the inputs that are new or changed, each kept as soon as it is whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import LogError, UnfinishedError
+from pipeline.jobs.run import Progress, survey_cut
+from pipeline.logs.files import Input, find_inputs
+from pipeline.runners.ledger import Entry, Ledger, Stamp, stamp_of
+from pipeline.runners.local import run_tasks
+from pipeline.runners.shards import pack_pieces, worker_count
+from pipeline.settings import ReportOptions
+from pipeline.stages.facts import rejects_of
+from pipeline.stages.kernel import MapTask, map_inputs
+from pipeline.stages.pieces import Piece, cut_inputs, survey
+from pipeline.tables import FACT_COLUMNS, Reject
+from pipeline.tokens.vocabularies import find_vocabulary, installed
+
+PIECES_PER_INPUT = 100_000  # pieces are numbered by their input's entry, so that facts of any two runs go together
+_RETRIES = 2  # the third death of a worker puts its input aside
+Event = Callable[..., None]
+
+
+@dataclasses.dataclass(slots=True)
+class Intake:
+    """What there is to read, and what became of it.
+
+    Attributes:
+        found: all inputs of the run, with their stamps.
+        fresh: those that are new or changed.
+        notes: "vanished", "grew", "quarantined", "unreadable" -> names of inputs.
+        read_bytes: of the inputs that were read.
+    """
+
+    found: list[tuple[Input, Stamp]]
+    fresh: list[tuple[Input, Stamp]]
+    notes: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    read_bytes: int = 0
+
+    def note(self, word: str, name: str) -> None:
+        """Remember something about an input."""
+        self.notes.setdefault(word, []).append(name)
+
+
+def made_of(options: ReportOptions) -> str:
+    """Return what facts depend on beside the bytes of their input: columns, how it is read, vocabularies."""
+    mapping = options.read.mapping
+    what = {
+        "columns": [column.name for column in FACT_COLUMNS],
+        "dialect": options.read.dialect,
+        "mapping": hashlib.sha256(Path(mapping).read_bytes()).hexdigest() if mapping else None,
+        "vocabularies": {name: find_vocabulary(name).sha256 for name in sorted(installed())},
+    }
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def plan_intake(ledger: Ledger, options: ReportOptions) -> Intake:
+    """Tell new and changed inputs from those that are known.
+
+    Raises:
+        LogError: an argument matches no file, and nothing of it was ever read.
+    """
+    try:
+        inputs = find_inputs(options.logs)
+    except LogError:
+        if not ledger.entries:
+            raise
+        inputs = []  # logs that were rotated away; what they held is known
+    made = made_of(options)
+    intake = Intake(found=[], fresh=[])
+    for source in inputs:
+        stamp = stamp_of(source.path)
+        if stamp is None:
+            intake.note("vanished", source.name)
+            continue
+        intake.found.append((source, stamp))
+        known = ledger.entries.get(stamp.path)
+        if known is None or (known.stamp, known.name, known.made) != (stamp, source.name, made) or not known.sha256:
+            intake.fresh.append((source, stamp))
+    return intake
+
+
+def read_fresh(
+    ledger: Ledger, intake: Intake, options: ReportOptions, folder: Path, *, deadline: float | None, progress: Progress,
+    event: Event,
+) -> None:  # fmt: skip
+    """Read what is new or changed; each input is in the ledger's folder as soon as it is whole.
+
+    Raises:
+        UnfinishedError: the time is over.
+    """
+    total = sum(stamp.bytes for _, stamp in intake.fresh)
+    workers = worker_count(options.work.workers, total)
+    batches = {}
+    for number, (source, stamp) in enumerate(intake.fresh, ledger.next_number):
+        batches[number] = _Batch(number, source, stamp, _pieces_of(source, number), folder / f"input-{number:08}")
+    ledger.next_number += len(batches)
+    tasks = [task for batch in batches.values() for task in batch.tasks(options, workers)]
+    made = made_of(options)
+
+    def check_time() -> None:
+        if deadline is not None and time.monotonic() > deadline:
+            raise UnfinishedError("the time of --timeout is over", hint="What was read is kept; run the same again")
+
+    def tick(read_bytes: int, calls: int) -> None:
+        progress(read_bytes, calls)
+        check_time()
+
+    def done(task: int, line: dict[str, Any]) -> None:
+        batch = batches[tasks[task].pieces[0].input]
+        batch.lines.append(line)
+        if len(batch.lines) == batch.wanted:
+            _keep(ledger, batch, intake, made)
+            event("read", file=batch.source.name, bytes=batch.stamp.bytes, records=_records(batch.lines))
+            check_time()
+
+    run_tasks(map_inputs, tasks, workers=workers, retries=_RETRIES, tick=tick, done=done, quarantine=_put_aside)
+
+
+@dataclasses.dataclass(slots=True)
+class _Batch:
+    """One input while it is read."""
+
+    number: int
+    source: Input
+    stamp: Stamp
+    pieces: list[Piece]
+    folder: Path
+    lines: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    wanted: int = 0
+
+    def tasks(self, options: ReportOptions, workers: int) -> list[MapTask]:
+        """Cut the input into tasks; none holds a piece of another one."""
+        self.folder.mkdir()
+        packed = pack_pieces(self.pieces, workers)
+        self.wanted = len(packed)
+        return [
+            MapTask(number=number, pieces=pieces, folder=str(self.folder), options=options)
+            for number, pieces in enumerate(packed)
+        ]
+
+
+def _pieces_of(source: Input, number: int) -> list[Piece]:
+    first = number * PIECES_PER_INPUT
+    return [dataclasses.replace(p, number=first + n, input=number) for n, p in enumerate(cut_inputs([source]))]
+
+
+def _put_aside(task: MapTask) -> dict[str, Any]:
+    """Stand for a task that ended its worker each time: one reject that names the input."""
+    piece = task.pieces[0]
+    for part in Path(task.folder).glob(f"facts-{task.number:06}-*"):
+        part.unlink()
+    reject = Reject(reason="worker_died", detail="reading it ended three workers", source_file=piece.source.name)
+    table = rejects_of([reject], piece.number)
+    table.write_parquet(Path(task.folder) / f"rejects-{task.number:06}.parquet")
+    tally = {"records": 1, "rejects": 1}
+    return {
+        "task": task.number, "inputs": {str(piece.input): tally}, "digests": {}, "facts": 0, "counting": {},
+        "quarantined": True,
+    }  # fmt: skip
+
+
+def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
+    """Take an input into the ledger, unless it vanished while it was read."""
+    name = batch.source.name
+    now = stamp_of(batch.source.path)
+    intake.read_bytes += batch.stamp.bytes
+    if now is None:
+        intake.note("vanished", name)
+        return
+    digests, rows_before = survey_cut(batch.pieces)
+    for line in batch.lines:
+        digests |= line["digests"]
+    quarantined = any(line.get("quarantined") for line in batch.lines)
+    sha256 = digests.get(str(batch.number)) or (survey(batch.source.path).sha256 if quarantined else "")
+    for word, holds in (
+        ("grew", now != batch.stamp),
+        ("quarantined", quarantined),
+        ("unreadable", not sha256),
+    ):
+        if holds:
+            intake.note(word, name)
+    lines = sorted(batch.lines, key=lambda line: int(line["task"]))
+    facts = {"lines": lines, "rows_before": rows_before}
+    entry = Entry(number=batch.number, stamp=batch.stamp, name=name, sha256=sha256, made=made, facts=facts)
+    _drop_moved(ledger, entry)
+    ledger.keep(entry, batch.folder)
+
+
+def _drop_moved(ledger: Ledger, entry: Entry) -> None:
+    """Forget the same bytes under a name that is gone: the log was rotated."""
+    for other in list(ledger.entries.values()):
+        if entry.sha256 and other.sha256 == entry.sha256 and not Path(other.stamp.path).exists():
+            ledger.forget(other)
+
+
+def _records(lines: Iterable[dict[str, Any]]) -> int:
+    return sum(tally.get("records", 0) for line in lines for tally in line["inputs"].values())

@@ -1,0 +1,393 @@
+"""`callcost report --state`: read what is new, settle everything from facts, publish the days that changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline import __version__
+from pipeline.errors import ConfigError, ReportError, RunError, UnfinishedError
+from pipeline.jobs.closed import ClosedDay, closed_days, remember_day
+from pipeline.jobs.intake import Event, Intake, plan_intake, read_fresh
+from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
+from pipeline.jobs.partitions import Partitions
+from pipeline.jobs.report import SpendReport, check_options
+from pipeline.jobs.run import Progress, Settled, reduce_steps
+from pipeline.logs.files import Input
+from pipeline.runners.ledger import WORK_PREFIX, Entry, Ledger, sweep, write_whole
+from pipeline.runners.local import run_tasks
+from pipeline.runners.locks import hold_lock
+from pipeline.runners.shards import worker_count
+from pipeline.settings import ReportOptions, StateOptions
+from pipeline.stages.days import ADJUSTMENT_SCHEMA, CALL_ORDER, adjustments_of, plain_day, split_days
+from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA
+from pipeline.stages.kernel import ReduceTask, book_of, reduce_buckets
+from pipeline.stages.summary import GATHERED, gather_calls, merge_spend, sort_spend, sum_spend
+from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, plain_decimals
+
+SPEND = "spend.parquet"
+_HOW = ("logs", "out", "work")
+_FACT_BYTES = 100  # of input that settling one fact is worth, when processes are counted
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        read: inputs that are new or changed, with their bytes.
+        known: inputs that are not read again.
+        days: of the inputs that changed, as they were read last; these are replaced.
+        prices: the newest price version.
+        repriced: whether the stored calls would be priced again.
+    """
+
+    read: list[tuple[str, int]]
+    known: int
+    days: list[str]
+    prices: str
+    repriced: bool
+
+
+def _silent(_event: str, **_fields: Any) -> None:
+    """Tell nobody."""
+
+
+@contextmanager
+def open_state(state: StateOptions, clock: RunClock) -> Iterator[Ledger]:
+    """Lock a state folder and open its ledger; what a killed run left behind is removed.
+
+    Raises:
+        RunError: another run has the folder, or its ledger cannot be read.
+    """
+    folder = Path(state.folder)
+    with hold_lock(folder / ".lock", clock.run_id):
+        try:
+            sweep(folder)
+            yield Ledger(folder)
+        except OSError as error:
+            message = f"cannot work in {folder}: {error.strerror or error}"
+            raise RunError(message, hint="Check its permissions and free space, then run again") from error
+
+
+def plan_report(options: ReportOptions, state: StateOptions) -> Plan:
+    """Say what a run would read and replace, and do none of it.
+
+    Raises:
+        CallcostError: see report_incremental.
+    """
+    _check_state(options)
+    with open_state(state, RunClock()) as ledger:
+        intake = plan_intake(ledger, options)
+        changed = [ledger.entries[stamp.path] for _, stamp in intake.fresh if stamp.path in ledger.entries]
+        facts = [path for entry in changed for path in ledger.place_of(entry).glob("facts-*.parquet")]
+        moments = pl.scan_parquet(facts).select("started_at").collect() if facts else pl.DataFrame({"started_at": []})
+        days = moments.select(
+            pl.col("started_at").cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(options.timezone)
+        )
+        return Plan(
+            read=[(source.name, stamp.bytes) for source, stamp in intake.fresh],
+            known=len(intake.found) - len(intake.fresh),
+            days=sorted({plain_day(day) for day in days.to_series().dt.date().unique()}),
+            prices=book_of(options.prices).catalog.newest.name,
+            repriced=bool(ledger.published) and ledger.published.get("prices") != _prices_of(options),
+        )
+
+
+def report_incremental(
+    options: ReportOptions,
+    state: StateOptions,
+    *,
+    progress: Progress = lambda _bytes, _calls: None,
+    planned: Callable[[int], None] = lambda _bytes: None,
+    event: Event = _silent,
+) -> SpendReport:
+    """Report on everything that was ever read into a state folder, reading only what is new.
+
+    Args:
+        options: of the report; with ``out``.
+        state: the folder and how to go on.
+        progress: called with (bytes, calls) read since the last call.
+        planned: called once with the bytes to read.
+        event: called with (name, fields) as the run goes on.
+
+    Raises:
+        ConfigError: an option makes no sense.
+        LogError: an argument matches no file.
+        RunError: another run has the folder, or its ledger is damaged or too new.
+        UnfinishedError: a part is done and kept.
+        ReportError: the results cannot be written.
+    """
+    _check_state(options)
+    deadline = None if state.timeout is None else time.monotonic() + state.timeout
+    clock = RunClock(run_id=state.run_id) if state.run_id else RunClock()
+    with open_state(state, clock) as ledger:
+        intake = plan_intake(ledger, options)
+        Partitions(options, ledger).prepare()
+        fresh_bytes = sum(stamp.bytes for _, stamp in intake.fresh)
+        planned(fresh_bytes)
+        event("plan", read=len(intake.fresh), bytes=fresh_bytes, known=len(intake.found) - len(intake.fresh))
+        with _saying_what_is_kept(ledger), _work_folder(ledger) as work:
+            read_fresh(ledger, intake, options, work, deadline=deadline, progress=progress, event=event)
+            if not ledger.entries:
+                raise UnfinishedError("no input could be read", hint="Run again")
+            rewrite = state.restate and closed_days(ledger.folder)
+            same = ledger.published.get("what") == _what_of(ledger, options)
+            if same and not rewrite and Partitions(options, ledger).are_untouched():
+                event("unchanged", inputs=len(ledger.entries))
+                return _known_report(ledger, options, state, intake, clock)
+            return _settle_and_publish(ledger, intake, options, state, clock, work, event)
+
+
+@contextmanager
+def _work_folder(ledger: Ledger) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=ledger.folder, ignore_cleanup_errors=True) as work:
+        yield Path(work)
+
+
+@contextmanager
+def _saying_what_is_kept(ledger: Ledger) -> Iterator[None]:
+    """Turn what a disk refuses into an error that says whether a part is done."""
+    known = {entry.number for entry in ledger.entries.values()}
+    try:
+        yield
+    except (OSError, pl.exceptions.ComputeError, ReportError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+        place = f"cannot write to {ledger.folder}: {reason}"
+        message = error.message if isinstance(error, ReportError) else place
+        if any(entry.number not in known for entry in ledger.entries.values()):
+            raise UnfinishedError(message, hint="What was read is kept: make room, then run the same again") from error
+        raise RunError(message, hint="Check the folder's permissions and free space, then run again") from error
+
+
+def _check_state(options: ReportOptions) -> None:
+    check_options(options)
+    if options.where:
+        raise ConfigError("--where cannot go with --state", hint="Filter when you read the partitions")
+    if options.out is None:
+        raise ConfigError("--state needs --out")
+    zone = {"since": options.since, "until": options.until}
+    for name, moment in zone.items():
+        local = None if moment is None else pl.Series([moment]).dt.convert_time_zone(options.timezone)[0]
+        if local is not None and local.time() != datetime.min.time():
+            raise ConfigError(f"--{name} must be midnight with --state", hint="Days are replaced as a whole")
+
+
+def _prices_of(options: ReportOptions) -> str:
+    versions = [[version.name, version.sha256] for version in book_of(options.prices).catalog.versions]
+    override = options.prices.override
+    own = hashlib.sha256(Path(override).read_bytes()).hexdigest() if override else None
+    return _digest_of([versions, own, options.prices.prices])
+
+
+def _digest_of(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _what_of(ledger: Ledger, options: ReportOptions) -> str:
+    """Return the digest of everything that the published files are a function of."""
+    what = {name: value for name, value in dataclasses.asdict(options).items() if name not in _HOW}
+    closed = sorted(day.file.name for day in closed_days(ledger.folder).values())
+    numbers = sorted(entry.number for entry in ledger.entries.values())
+    out = str(Path(options.out or ".").resolve())
+    return _digest_of([what, out, closed, numbers, _prices_of(options), __version__, pl.__version__])
+
+
+# --- Settle -----------------------------------------------------------------------------------------------------------
+
+
+def _settle_and_publish(
+    ledger: Ledger,
+    intake: Intake,
+    options: ReportOptions,
+    state: StateOptions,
+    clock: RunClock,
+    work: Path,
+    event: Event,
+) -> SpendReport:
+    settled = settle_entries(ledger, options, work)
+    event("settled", inputs=len(settled.inputs), calls=sum(settled.total("price_status").values()))
+    closed = closed_days(ledger.folder)
+    partitions = Partitions(options, ledger)
+    adjustments, newest = _publish_days(ledger, settled, options, partitions, closed, restate=state.restate)
+    spend = sort_spend(_spend_of(settled, options, {} if state.restate else closed), options.by)
+    rejects = settled.rejects()
+    manifest = manifest_of(options, settled, spend, clock)
+    manifest["adjustments"] = plain_decimals(adjustments).with_columns(pl.col("day").cast(pl.String)).to_dicts()
+    manifest["closed_days"] = sorted(map(str, closed))
+    manifest["run"] |= _doings(intake, partitions, ledger)
+    code = _exit_code(manifest, state, intake, newest, partitions.late_percent())
+    for kind in options.formats:
+        partitions.write(f"spend.{kind}", WRITERS[kind](spend))
+    partitions.write("rejects.parquet", parquet_bytes(rejects))
+    for kind in options.formats if adjustments.height else ():
+        partitions.write(f"adjustments.{kind}", WRITERS[kind](adjustments))
+    partitions.finish()
+    partitions.write("manifest.json", document_bytes(manifest))
+    _commit(ledger, options, partitions, spend, newest)
+    event("published", days=len(partitions.replaced), added=len(partitions.added), late=partitions.late)
+    return SpendReport(spend=spend, rejects=rejects, manifest=manifest, exit_code=code)
+
+
+def _publish_days(
+    ledger: Ledger, settled: Settled, options: ReportOptions, partitions: Partitions, closed: Mapping[date, ClosedDay],
+    *, restate: bool,
+) -> tuple[pl.DataFrame, datetime | None]:  # fmt: skip
+    """Publish each day; return what would change closed ones, and the time of the newest call."""
+    found = [pl.DataFrame(schema=ADJUSTMENT_SCHEMA)]
+    newest: datetime | None = None
+    for day, calls in split_days(settled.tables("calls"), options.timezone):
+        latest = calls["started_at"].max()
+        newest = latest if isinstance(latest, datetime) and (newest is None or latest > newest) else newest
+        shown = calls
+        if day is not None and day in closed and restate:
+            remember_day(ledger, day, options)
+        elif day is not None and day in closed:
+            frozen = closed[day].facts()
+            found.append(adjustments_of(day, frozen, calls))
+            shown = gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)
+        partitions.publish(day, shown.select(CALL_SCHEMA.keys()))
+    return pl.concat(found).sort("day", "reason"), newest
+
+
+def _commit(
+    ledger: Ledger, options: ReportOptions, partitions: Partitions, spend: pl.DataFrame, newest: datetime | None
+) -> None:
+    """Write down what the published files were made of, last of all."""
+    write_whole(ledger.folder / SPEND, parquet_bytes(spend))  # for a run that finds nothing new
+    entries = sorted(ledger.entries.values(), key=lambda entry: entry.number)
+    ledger.commit(
+        {
+            "what": _what_of(ledger, options),
+            "prices": _prices_of(options),
+            "newest": newest.isoformat() if newest else None,
+            "callcost": __version__,
+            **partitions.record(),
+            "inputs": [
+                {"path": e.stamp.path, "name": e.name, "bytes": e.stamp.bytes, "sha256": e.sha256, "entry": e.number}
+                for e in entries
+            ],
+        }
+    )
+
+
+def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settled:
+    """Settle, price and sum all calls of the ledger from their facts.
+
+    Args:
+        ledger: with every input read.
+        options: of the report.
+        work: a working folder; calls and partial spends per day are left there.
+    """
+    entries = sorted(ledger.entries.values(), key=lambda entry: entry.name)
+    mapped = [line for entry in entries for line in entry.facts["lines"]]
+    for entry in entries:
+        for path in ledger.place_of(entry).glob("*.parquet"):
+            kind, _, rest = path.name.partition("-")
+            (work / f"{kind}-{entry.number:08}-{rest}").symlink_to(path.resolve())
+    rows_before = tuple((int(piece), int(rows)) for e in entries for piece, rows in e.facts["rows_before"])
+    by_day = options.by if "day" in options.by else (*options.by, "day")
+    facts = sum(line["facts"] for line in mapped)
+    tasks = [
+        ReduceTask(
+            number=number, first=first, last=last, folder=str(work), rows_before=rows_before,
+            options=dataclasses.replace(options, by=by_day),
+        )
+        for number, (first, last) in enumerate(reduce_steps(facts))
+    ]  # fmt: skip
+    workers = worker_count(options.work.workers, facts * _FACT_BYTES)
+    reduced = run_tasks(reduce_buckets, tasks, workers=workers)
+    places = {str(entry.number): str(place) for place, entry in enumerate(entries)}
+    return Settled(
+        inputs=[_input_of(entry) for entry in entries],
+        digests={places[str(entry.number)]: entry.sha256 for entry in entries},
+        rows_before=rows_before,
+        workers=workers,
+        mapped=[{**line, "inputs": _renamed(line["inputs"], places)} for line in mapped],
+        folder=work,
+        reduced=[{**line, "per_input": _per_input(line, places)} for line in reduced],
+    )
+
+
+def _input_of(entry: Entry) -> Input:
+    return Input(path=entry.stamp.path, name=entry.name, bytes=entry.stamp.bytes)
+
+
+def _renamed(mapping: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names[key]: value for key, value in mapping.items()}
+
+
+def _per_input(line: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
+    return {fate: _renamed(counts, places) for fate, counts in line.get("per_input", {}).items()}
+
+
+def _spend_of(settled: Settled, options: ReportOptions, closed: Mapping[date, ClosedDay]) -> pl.DataFrame:
+    """Merge the partial spends; a closed day's is that of the facts it was closed with."""
+    nothing = pl.DataFrame(schema=FACT_SCHEMA)
+    partials = [sum_spend(nothing, nothing.select(GATHERED.keys()), options)]
+    for path in settled.tables("spend"):
+        partial = pl.read_parquet(path)
+        partials.append(
+            partial.filter(~pl.col("day").is_in(list(closed)).fill_null(value=False)) if closed else partial
+        )
+    for day in closed.values():
+        facts = day.facts()
+        partials.append(sum_spend(facts, gather_calls(facts), options))
+    return merge_spend(partials, options.by)
+
+
+# --- Say --------------------------------------------------------------------------------------------------------------
+
+
+def _doings(intake: Intake, partitions: Partitions, ledger: Ledger) -> dict[str, Any]:
+    return {
+        "inputs_read": len(intake.fresh),
+        "inputs_known": len(intake.found) - len(intake.fresh),
+        "bytes_read": intake.read_bytes,
+        "inputs_gone": len(ledger.entries) - len(intake.found),
+        "days_added": [plain_day(day) for day in partitions.added],
+        "days_replaced": [plain_day(day) for day in partitions.replaced],
+        "late_calls": partitions.late,
+        "notes": intake.notes,
+    }
+
+
+def _known_report(
+    ledger: Ledger, options: ReportOptions, state: StateOptions, intake: Intake, clock: RunClock
+) -> SpendReport:
+    """Return the report that is published already; nothing is read but it."""
+    out = Path(options.out or ".")
+    manifest = json.loads((out / "manifest.json").read_bytes())
+    manifest["run"] |= {"id": clock.run_id, **_doings(intake, Partitions(options, ledger), ledger)}
+    spend = pl.read_parquet(ledger.folder / SPEND)
+    newest = ledger.published.get("newest")
+    code = _exit_code(manifest, state, intake, datetime.fromisoformat(newest) if newest else None, 0.0)
+    rejects = pl.read_parquet(out / "rejects.parquet")
+    return SpendReport(spend=spend, rejects=rejects, manifest=manifest, exit_code=code)
+
+
+def _exit_code(
+    manifest: dict[str, Any], state: StateOptions, intake: Intake, newest: datetime | None, late: float
+) -> int:
+    """Return 1, 4, 3 or 0, in this order; the gates that depend on the clock or the last run are in ``run``."""
+    gates: list[dict[str, Any]] = []
+    if state.max_late is not None:
+        gates.append({"gate": "--max-late", "limit": state.max_late, "found": late})
+    if state.fresh_within is not None:
+        age = (datetime.now(UTC) - newest).total_seconds() / 3600 if newest else float("inf")
+        gates.append({"gate": "--fresh-within", "limit": state.fresh_within, "found": round(age, 2)})
+    manifest["run"]["gates"] = [{**gate, "crossed": gate["found"] > gate["limit"]} for gate in gates]
+    code = verdicts_of(manifest)
+    if code != 1 and {"vanished", "quarantined"} & intake.notes.keys():
+        return 4
+    return 3 if code == 0 and any(gate["crossed"] for gate in manifest["run"]["gates"]) else code

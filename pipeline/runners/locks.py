@@ -1,0 +1,77 @@
+"""One run at a time in a folder: a lock that names its owner and that a dead owner cannot keep.
+
+The operating system holds the lock and drops it with its process, however that ends; the file only says whose it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from pipeline.errors import RunError
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path, run_id: str) -> Iterator[None]:
+    """Hold the lock while the block runs.
+
+    Args:
+        path: of the lock file; it is gone afterwards.
+        run_id: of the run that takes it.
+
+    Raises:
+        RunError: another run has it, or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = _take(path)
+        _sign(stream, run_id)
+    except OSError as error:
+        message = f"cannot lock {path.parent}: {error.strerror or error}"
+        raise RunError(message, hint="Check the folder's permissions and free space") from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        stream.close()
+
+
+def _take(path: Path) -> IO[str]:
+    """Open and lock the file; one that its last owner removed meanwhile is opened anew."""
+    while True:
+        stream = path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = _owner_of(stream)
+            stream.close()
+            message = f"another run works in {path.parent}: {owner}"
+            raise RunError(message, hint="Wait until it ends, then run again") from None
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(stream.fileno()).st_ino:
+                return stream
+        stream.close()
+
+
+def _sign(stream: IO[str], run_id: str) -> None:
+    owner = {"run_id": run_id, "process": os.getpid(), "host": socket.gethostname()}
+    stream.truncate(0)
+    stream.write(json.dumps(owner | {"since": datetime.now(UTC).isoformat(timespec="seconds")}))
+    stream.flush()
+
+
+def _owner_of(stream: IO[str]) -> str:
+    stream.seek(0)
+    try:
+        owner = json.loads(stream.read())
+        return f"run {owner['run_id']}, process {owner['process']} on {owner['host']}, since {owner['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "an unnamed process"

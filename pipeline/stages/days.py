@@ -1,0 +1,113 @@
+"""Calls by day: the partitions of a report that remembers, the facts of a closed day, and what would change it.
+
+A day is a date in the report's time zone; calls without a time are the null day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.settings import ReportOptions
+from pipeline.stages.facts import FACT_SCHEMA, MONEY
+from pipeline.stages.kernel import book_of, number_rows
+from pipeline.stages.price import price_facts
+from pipeline.stages.summary import charge_by_source, gather_calls, group_column, settle_duplicates
+
+CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")
+LATE, REPRICED, RECOUNTED = "late records", "price correction", "recount"
+ADJUSTMENT_SCHEMA = {
+    "day": pl.Date(), "reason": pl.String(), "calls": pl.Int64(), "old_cost": MONEY, "new_cost": MONEY,
+    "difference": MONEY,
+}  # fmt: skip
+_BATCH_ROWS = 500_000
+_TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def split_days(paths: Sequence[Path], timezone: str) -> Iterator[tuple[date | None, pl.DataFrame]]:
+    """Yield (day, its calls in their published order), the days in order, the undated ones first.
+
+    Args:
+        paths: tables of calls, the columns of summary.GATHERED.
+        timezone: IANA name.
+    """
+    if not paths:
+        return
+    day = group_column("day", timezone)
+    scan = pl.scan_parquet(list(paths))
+    counts = scan.select(day).group_by("day").len().collect().sort("day", nulls_last=False)
+    batch: list[date | None] = []
+    held = 0
+    for moment, size in [*counts.iter_rows(), (None, None)]:
+        if batch and (size is None or held + size > _BATCH_ROWS):
+            rows = scan.with_columns(day).filter(pl.col("day").is_in(batch, nulls_equal=True)).collect()
+            rows = rows.sort("day", *CALL_ORDER, nulls_last=[False, *[True] * len(CALL_ORDER)])
+            for part in rows.partition_by("day", maintain_order=True):
+                yield part["day"][0], part.drop("day")
+            batch, held = [], 0
+        if size is not None:
+            batch.append(moment)
+            held += size
+
+
+def facts_of_day(
+    paths: Sequence[Path], rows_before: tuple[tuple[int, int], ...], day: date, options: ReportOptions
+) -> pl.DataFrame:
+    """Return the settled and priced facts of one day.
+
+    Args:
+        paths: tables of facts.
+        rows_before: see kernel.ReduceTask.
+        day: in the report's time zone.
+        options: of the report.
+    """
+    if not paths:
+        return pl.DataFrame(schema=FACT_SCHEMA)
+    scan = pl.scan_parquet(list(paths))
+    on_day = group_column("day", options.timezone) == day
+    keys = scan.filter(on_day).select("key").unique().collect().to_series()
+    facts = settle_duplicates(number_rows(scan.filter(pl.col("key").is_in(keys.implode())).collect(), rows_before))
+    return charge_by_source(price_facts(facts.filter(on_day), book_of(options.prices)), options.cost_source)
+
+
+def adjustments_of(day: date, frozen: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
+    """Return what would change a closed day: a row per reason, whose differences add up to the whole.
+
+    Args:
+        day: that was closed.
+        frozen: its facts when it was closed.
+        calls: of this day as they are now.
+    """
+    old, new = (_numbered(table) for table in (gather_calls(frozen), calls))
+    both = old.join(new, on=["call_id", "copy"], how="full", coalesce=True, suffix="_now")
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_now")) for name in _TOKENS)
+    reason = (
+        pl.when(pl.col("here").is_null() | pl.col("here_now").is_null()).then(pl.lit(LATE))
+        .when(~same).then(pl.lit(RECOUNTED))
+        .when(~pl.col("total_cost").eq_missing(pl.col("total_cost_now"))).then(pl.lit(REPRICED))
+    )  # fmt: skip
+    changed = both.with_columns(reason.alias("reason")).filter(pl.col("reason").is_not_null())
+    sums = changed.group_by("reason").agg(
+        pl.len().cast(pl.Int64).alias("calls"),
+        pl.col("total_cost").sum().alias("old_cost"),
+        pl.col("total_cost_now").sum().alias("new_cost"),
+    )
+    difference = pl.col("new_cost") - pl.col("old_cost")
+    rows = sums.with_columns(pl.lit(day).alias("day"), difference.alias("difference")).sort("reason")
+    return rows.select(ADJUSTMENT_SCHEMA.keys()).cast(ADJUSTMENT_SCHEMA)  # type: ignore[arg-type]
+
+
+def _numbered(calls: pl.DataFrame) -> pl.DataFrame:
+    """Number calls that share an id, so that each has a name."""
+    ordered = calls.sort("call_id", *_TOKENS, *CALL_ORDER, nulls_last=True)
+    copy = pl.int_range(pl.len()).over("call_id").alias("copy")
+    return ordered.select("call_id", copy, *_TOKENS, "total_cost", pl.lit(value=True).alias("here"))
+
+
+def plain_day(day: Any) -> str:
+    """Return a day as partitions spell it; Hive's word for null where it is unknown."""
+    return "__HIVE_DEFAULT_PARTITION__" if day is None else str(day)

@@ -1,0 +1,232 @@
+"""A report that remembers: the same files as a fresh one, and only what is new is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from pipeline.prices.catalog import add_map
+from tests.command import SAMPLES, Finished, callcost, report, write_lines
+
+OUTPUTS = ("spend.csv", "spend.parquet", "rejects.parquet")
+_opened: list[str] = []
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open":
+        _opened.append(str(arguments[0]))
+
+
+sys.addaudithook(_watch)
+
+
+def rows_of(day: int, count: int = 20, **more: Any) -> list[dict[str, Any]]:
+    """Return calls of one day of November 2025."""
+    return [
+        {
+            "id": f"{day}-{number}", "timestamp": f"2025-11-{day:02}T08:{number:02}:00Z", "model": "gpt-4o",
+            "user": f"user-{number % 3}", "messages": f"What is {number}?", "response": "A number.", **more,
+        }
+        for number in range(count)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """Thirty days of logs, a file a day."""
+    for day in range(1, 31):
+        write_lines(tmp_path / "logs" / f"day-{day:02}.jsonl", rows_of(day))
+    return tmp_path / "logs"
+
+
+class Job:
+    """A nightly job with its folders."""
+
+    def __init__(self, logs: Path, folder: Path) -> None:
+        self.logs, self.state, self.out = logs, folder / "state", folder / "reports"
+
+    def run(self, *words: str | Path, expect: int = 0, env: dict[str, str] | None = None) -> Finished:
+        """Run it once."""
+        words = ("report", self.logs, "--out", self.out, "--state", self.state, *words)
+        done = callcost(*words, out=self.out, env=env)
+        assert done.code == expect, done.stderr
+        return done
+
+    def files(self) -> dict[str, str]:
+        """Return every published file and its digest; the manifest without its run."""
+        files = {p.relative_to(self.out).as_posix(): p.read_bytes() for p in self.out.rglob("*") if p.is_file()}
+        manifest = json.loads(files["manifest.json"])
+        del manifest["run"]
+        files["manifest.json"] = json.dumps(manifest, sort_keys=True).encode()
+        return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
+
+
+@pytest.fixture
+def job(logs: Path, tmp_path: Path) -> Job:
+    return Job(logs, tmp_path)
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def test_the_first_run_says_what_a_plain_report_says(tmp_path: Path, out: Path) -> None:
+    job = Job(SAMPLES, tmp_path / "job")
+    remembered, plain = job.run(), report([SAMPLES], out, "--calls")
+    for name in OUTPUTS:
+        assert (job.out / name).read_bytes() == (out / name).read_bytes(), name
+    for key in ("inputs", "records", "totals", "usage_source", "unpriced", "price_versions", "vocabularies"):
+        assert remembered.manifest[key] == plain.manifest[key], key
+    days = pl.read_parquet(sorted(job.out.glob("day=*/calls.parquet")), hive_partitioning=False)
+    calls = pl.read_parquet(out / "calls.parquet")
+    assert days.sort(calls.columns[:5]).equals(calls.sort(calls.columns[:5]))
+
+
+def test_a_finished_job_reads_no_input_again(job: Job) -> None:
+    job.run()
+    before = job.files()
+    _opened.clear()
+    again = job.run()
+    assert not [path for path in _opened if path.startswith(str(job.logs))]
+    assert job.files() == before
+    assert "0 inputs read, 30 known" in again.stderr
+
+
+def test_a_late_record_changes_one_day_and_the_spend_and_says_so(job: Job, out: Path) -> None:
+    job.run()
+    before = job.files()
+    write_lines(job.logs / "late.jsonl", [{**rows_of(7)[0], "id": "late"}])
+    again = job.run("--max-late", "0", expect=3)
+    assert changed(before, job.files()) == {
+        "day=2025-11-07/calls.parquet", "spend.csv", "spend.parquet", "manifest.json",
+    }  # fmt: skip
+    run = again.manifest["run"]
+    assert (run["inputs_read"], run["days_replaced"], run["late_calls"]) == (1, ["2025-11-07"], 1)
+    assert "replaced: 2025-11-07" in again.stderr
+    assert "--max-late crossed: 100" in again.stderr
+    fresh = report([job.logs], out)
+    assert (job.out / "spend.csv").read_bytes() == (out / "spend.csv").read_bytes()
+    assert again.manifest["inputs"] == fresh.manifest["inputs"]
+
+
+def test_a_file_that_changed_is_read_again_and_the_others_are_not(job: Job) -> None:
+    job.run()
+    before = job.files()
+    write_lines(job.logs / "day-30.jsonl", [*rows_of(30), {**rows_of(30)[0], "id": "more"}])
+    again = job.run()
+    assert "day=2025-11-30/calls.parquet" in changed(before, job.files())
+    assert again.manifest["run"]["inputs_read"] == 1
+    assert again.manifest["run"]["late_calls"] == 0
+    assert again.records["calls"] == 601
+
+
+def test_a_log_that_was_rotated_away_stays_in_the_report(job: Job) -> None:
+    job.run()
+    before = job.files()
+    (job.logs / "day-01.jsonl").unlink()
+    job.run()
+    (job.logs / "day-02.jsonl").rename(job.logs / "day-02.jsonl.1")
+    again = job.run()
+    assert again.records["calls"] == 600
+    assert changed(before, job.files()) <= {"manifest.json", "day=2025-11-02/calls.parquet", "spend.csv"} | set(OUTPUTS)
+
+
+def test_stored_calls_are_priced_again_with_a_new_map_and_no_log_is_read(job: Job, tmp_path: Path) -> None:
+    env = {"CALLCOST_DATA_DIR": str(tmp_path / "own")}
+    first = job.run(env=env).total("total_cost")
+    before = job.files()
+    entry = b'{"input_cost_per_token":1,"litellm_provider":"openai","mode":"chat","output_cost_per_token":1}'
+    moment = 1_763_164_800_000_000  # 2025-11-15
+    add_map({"gpt-4o": entry}, name="own-1", effective_from=moment, source="test", folder=tmp_path / "own/prices")
+    assert "stored calls are priced again" in job.run("--plan", env=env).stdout
+    again = job.run(env=env)
+    assert again.total("total_cost") > first
+    run = again.manifest["run"]
+    assert (run["inputs_read"], run["bytes_read"]) == (0, 0)
+    days = {name for name in changed(before, job.files()) if name.startswith("day=")}
+    assert days == {f"day={day}/calls.parquet" for day in run["days_replaced"]} == {"day=2025-11-15/calls.parquet"}
+
+
+def test_only_the_days_of_the_interval_are_replaced(job: Job) -> None:
+    job.run()
+    before = job.files()
+    for day in (3, 20):
+        write_lines(job.logs / f"late-{day}.jsonl", [{**rows_of(day)[0], "id": f"late-{day}"}])
+    again = job.run("--since", "2025-11-15", "--until", "2025-11-25")
+    days = {name for name in changed(before, job.files()) if name.startswith("day=")}
+    assert days == {"day=2025-11-20/calls.parquet"}
+    assert again.records["calls"] == 201
+    assert job.run("--since", "2025-11-15T08:00:00Z", expect=2).stderr.count("midnight") == 1
+
+
+def test_a_plan_reads_and_writes_nothing(job: Job) -> None:
+    plan = job.run("--plan")
+    assert "read 30 inputs" in plan.stdout
+    assert not job.out.exists()
+    job.run()
+    write_lines(job.logs / "day-09.jsonl", rows_of(9, 5))
+    plan = job.run("--plan")
+    assert "read 1 inputs" in plan.stdout
+    assert "29 are known" in plan.stdout
+    assert "replace at least 2025-11-09" in plan.stdout
+    assert job.run().records["calls"] == 585
+
+
+def test_events_are_json_a_line_and_name_the_run(job: Job) -> None:
+    done = job.run("--log-format", "json", "--run-id", "tonight")
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [event["event"] for event in events] == ["plan", *["read"] * 30, "settled", "published", "done"]
+    assert {event["run_id"] for event in events} == {done.manifest["run"]["id"]} == {"tonight"}
+
+
+def test_old_calls_cross_the_gate_of_freshness_even_when_nothing_is_new(job: Job) -> None:
+    job.run("--fresh-within", "26h", expect=3)
+    job.run("--fresh-within", "26h", expect=3)
+    job.run("--fresh-within", "9999d")
+
+
+def test_a_run_out_of_time_keeps_what_it_read(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0] * 21)
+    monkeypatch.setattr("pipeline.jobs.intake.time.monotonic", lambda: next(clock, float("inf")))
+    ended = job.run("--timeout", "60", expect=4)
+    monkeypatch.undo()
+    assert "What was read is kept" in ended.stderr
+    assert not list(job.out.iterdir())
+    again = job.run()
+    assert 0 < again.manifest["run"]["inputs_read"] < 30
+    assert again.records["calls"] == 600
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(("--plan",), "goes with --state"), (("--fresh-within", "soon"), "is not an age")]
+)
+def test_options_of_a_state_need_one(logs: Path, out: Path, words: tuple[str, ...], said: str) -> None:
+    done = callcost("report", logs, "--out", out, *words)
+    assert (done.code, said in done.stderr) == (2, True)
+
+
+def test_filters_cannot_go_with_a_state(job: Job) -> None:
+    assert "--where cannot go" in job.run("--where", "model=x", expect=2).stderr
+
+
+@pytest.fixture(autouse=True)
+def _quiet_audit() -> Iterator[None]:
+    _opened.clear()
+    yield
+    _opened.clear()
+
+
+def test_a_published_file_that_someone_changed_is_written_again(job: Job) -> None:
+    job.run()
+    before = job.files()
+    (job.out / "spend.csv").write_text("mine", encoding="utf-8")
+    (job.out / "day=2025-11-05/calls.parquet").unlink()
+    job.run()
+    assert job.files() == before
