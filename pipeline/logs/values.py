@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.logs.decode import Refusal, decode_text
 
-MAX_DIGITS = 16  # before the point: beyond any bill, and sums stay inside Decimal(38, 18)
+MAX_DIGITS = 10  # before the point: more than any call costs, and ten billion of them fit into Decimal(38, 18)
 MAX_PLACES = 60  # after the point: less than that is nothing
 _NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
 _TAG = re.compile(r"[:=]")

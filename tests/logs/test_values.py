@@ -62,7 +62,7 @@ def test_money_keeps_the_digits_that_a_float_loses() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["n/a", "$1", "1,5", True, float("inf"), "NaN", "Infinity", 1e300, 10**400, "1e99999999"]
+    "value", ["n/a", "$1", "1,5", True, float("inf"), "NaN", "Infinity", 1e300, 10**10, 10**400, "1e99999999"]
 )
 def test_what_is_no_money_is_refused(value: object) -> None:
     with pytest.raises(Refusal) as refusal:
@@ -70,6 +70,6 @@ def test_what_is_no_money_is_refused(value: object) -> None:
     assert refusal.value.reason == "bad_cost"
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=18))
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9, places=18))
 def test_money_as_text_comes_back(cost: Decimal) -> None:
     assert read_cost(format(cost, "f")) == cost
