@@ -121,7 +121,7 @@ class ReconcileOptions:
         logs: files, folders, globs or "-".
         bills: files, folders or globs of bills; later ones restate earlier ones; (): compare with logged costs only.
         out: folder for the results; None: nothing is written.
-        fx: path of a CSV with the columns date, currency, rate (what one US dollar buys), for a bill in another currency.
+        fx: path of a CSV (date, currency, rate: what one US dollar buys), for a bill in another currency.
         tolerance: "0.5%" of the bill or "10.00" of its currency; None: no gate.
         as_of: when the bill was fetched, which decides what days may still change; None: the full hour now.
         since: first moment of the interval, inclusive (UTC); None: open.

@@ -38,11 +38,12 @@ def moments() -> tuple[int, int]:
 
 COUNTS = st.none() | st.just(0) | st.integers(0, 400_000) | st.integers(0, 10**12)
 QUANTITIES = st.decimals(0, 10**6, places=6, allow_nan=False) | st.integers(0, 50).map(Decimal)
-UNITS = st.sampled_from([*BILLED_UNITS, "output_seconds_720p", "web_search_requests_high", "output_images_2K", "bananas"])
+SIZED = ("output_seconds_720p", "web_search_requests_high", "output_images_2K")
+UNITS = st.sampled_from([*BILLED_UNITS, *SIZED, "bananas"])
 USAGES = st.builds(
     Usage,
     billed_units=st.none() | st.dictionaries(UNITS, QUANTITIES, max_size=3),
-    **{name: COUNTS for name in USAGE_COUNTS},
+    **dict.fromkeys(USAGE_COUNTS, COUNTS),
 )  # fmt: skip
 PLAIN_USAGES = st.builds(Usage, prompt_tokens=COUNTS, completion_tokens=COUNTS, cache_read_input_tokens=COUNTS)
 
