@@ -77,8 +77,11 @@ def test_json_columns_kept_as_text_are_filled_inside_the_text(tmp_path: Path) ->
 
 def test_parquet_keeps_schema_and_row_groups_and_gains_one_column(tmp_path: Path) -> None:
     types: dict[str, pa.DataType] = {
-        "prompt_tokens": pa.int32(), "completion_tokens": pa.int64(), "total_tokens": pa.float64(), "spend": pa.float64(),
-    }  # fmt: skip
+        "prompt_tokens": pa.int32(),
+        "completion_tokens": pa.int64(),
+        "total_tokens": pa.float64(),
+        "spend": pa.float64(),
+    }
     schema = pa.schema([(name, types.get(name, pa.string())) for name in SPEND])
     texts = {name: json.dumps(SPEND[name]) for name in ("messages", "response")}
     rows = [{**SPEND, **texts, "request_id": f"r{n}", "spend": None if n else 0.5} for n in range(5)]
