@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
 from pipeline.prices.tariffs import Listed, Rates, Tariff
-from pipeline.prices.units import TOKEN_UNITS, Placed, unit_of
+from pipeline.prices.units import TOKEN_UNITS, UNITS, Placed, unit_of
 from pipeline.tables import MONEY_SCALE
 
 EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
@@ -41,7 +41,7 @@ _HALF = Decimal("0.5")
 # What a provider charges for a unit as a share of what stands in for it.
 _SHARES = {("fireworks_ai", "cache_read"): _HALF}  # https://docs.fireworks.ai/guides/prompt-caching
 
-_TEXT_MODES = frozenset({"chat", "responses", "completion"})
+_TEXT_MODES = frozenset({"chat", "responses", "completion", ""})  # "": an entry of the user's own need not say
 _THINKING_APART = frozenset({"dashscope", "qwen_ai_platform", "qwencloud"})
 
 
@@ -50,7 +50,8 @@ class StandIn(NamedTuple):
 
     Attributes:
         unit: whose.
-        fair_modes: modes in which this is the field's practice and no guess; None: all.
+        fair_modes: modes in which this is the field's practice and no guess, of models that price nothing of the
+            modality apart; None: all.
         unfair_providers: whose models price the unit apart, so that it is a guess all the same.
         follows: that unit's rate of the tier goes before the own standard rate.
     """
@@ -60,10 +61,11 @@ class StandIn(NamedTuple):
     unfair_providers: frozenset[str] = frozenset()
     follows: bool = False
 
-    def is_fair(self, tariff: Tariff) -> bool:
+    def is_fair(self, tariff: Tariff, modality: str) -> bool:
         """Say whether the rate that is missing cannot be expected to be higher."""
-        fair = self.fair_modes is None or tariff.mode in self.fair_modes
-        return fair and tariff.provider not in self.unfair_providers
+        if self.fair_modes is None:
+            return tariff.provider not in self.unfair_providers
+        return tariff.mode in self.fair_modes and modality not in tariff.modalities
 
 
 # A charge at a stand-in that is not fair keeps its call from being plainly priced.
@@ -303,7 +305,7 @@ def _stood_in(tariff: Tariff, unit: str, case: Case) -> Listed | None:
     share = _SHARES.get((tariff.provider, unit))
     if found and share:
         found = found._replace(rate=EXACT.multiply(found.rate, share), note=f"{share} of it; {found.note}".rstrip("; "))
-    return found and _in_place_of(found, unit, stand_in.unit, fair=stand_in.is_fair(tariff))
+    return found and _in_place_of(found, unit, stand_in.unit, fair=stand_in.is_fair(tariff, UNITS[unit].modality))
 
 
 def _in_place_of(listed: Listed, unit: str, other: str, *, fair: bool) -> Listed:
@@ -343,7 +345,8 @@ def _batch_rate(tariff: Tariff, unit: str, case: Case) -> Listed | None:
     primary, stand_in = f"text_{TOKEN_UNITS[unit].side}", STAND_INS.get(unit)
     of_side = _own_batch_rate(rates, primary, case.crossed)
     if of_side is not None:
-        return _in_place_of(of_side, unit, primary, fair=stand_in is None or stand_in.is_fair(tariff))
+        fair = stand_in is None or stand_in.is_fair(tariff, UNITS[unit].modality)
+        return _in_place_of(of_side, unit, primary, fair=fair)
     standard = unit if unit in _HALVED else primary
     if unit.startswith("cache_read"):  # nothing says that a batch pays for what it reads from a cache
         standard = "cache_read"

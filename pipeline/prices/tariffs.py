@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeGuard
 
 from pipeline.prices.peaks import Hours, read_hours
-from pipeline.prices.units import Placed, place_field
+from pipeline.prices.units import Placed, place_field, unit_of
 
 _TOO_MUCH = Decimal(10**6)  # no unit costs a million dollars; below this no sum of charges can pass 38 digits
 _THRESHOLD_AT = frozenset({"xai"})  # re-prices a prompt of exactly N tokens too; all others above N only
@@ -78,6 +78,12 @@ class Tariff:
     def free(self) -> bool:
         """Whether every rate of the entry is an explicit 0."""
         return not (self.empty or any(self.every_rate()))
+
+    @functools.cached_property
+    def modalities(self) -> frozenset[str]:
+        """Which modalities the entry prices apart from text."""
+        units = (unit_of(placed.unit) for placed in self.rates)
+        return frozenset(found[0].modality for found in units if found) - {""}
 
     @functools.cached_property
     def varies(self) -> bool:

@@ -52,3 +52,17 @@ def test_a_million_tokens_cost_what_they_cost_that_day(
     assert (bill.status, bill.input_cost, bill.output_cost) == ("priced", input_cost, output_cost)
     assert bill.total_cost == input_cost + output_cost
     assert found.basis == basis
+
+
+@pytest.mark.parametrize(
+    ("day", "basis", "hour_cache"),
+    [("2025-01-08", "in_force", None), ("2026-11-20", "retired", Decimal("6e-06"))],
+)
+def test_a_name_in_force_goes_before_its_twin_that_was_dropped(
+    day: str, basis: str, hour_cache: Decimal | None
+) -> None:
+    moment = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000
+    found = open_book(PriceOptions()).resolve("claude-3-5-sonnet-20241022", "anthropic", moment)
+    assert (found.key, found.basis) == ("claude-3-5-sonnet-20241022", basis)
+    assert found.entry is not None
+    assert found.entry.get("cache_creation_input_token_cost_above_1hr") == hour_cache

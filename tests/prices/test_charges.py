@@ -1,0 +1,104 @@
+"""Charges of one usage: exact, complete, and said to be incomplete where they are."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from pipeline.prices.charges import charge_for, money, plan_units, price_usage, side_of
+from pipeline.prices.costmap import entry_of
+from pipeline.prices.rates import Case, RateCard
+from pipeline.prices.tariffs import read_tariff
+from pipeline.tables import Usage
+
+
+def card(**fields: object) -> RateCard:
+    return RateCard(read_tariff(entry_of({"mode": "chat", **fields})), Case())
+
+
+CHAT = card(input_cost_per_token=3e-6, output_cost_per_token=1.5e-5, input_cost_per_audio_token=1e-5)
+
+
+def test_charges_sum_to_the_cost_of_their_side() -> None:
+    bill = price_usage(Usage(prompt_tokens=100, audio_input_tokens=40, completion_tokens=10, reasoning_tokens=4), CHAT)
+
+    assert [(part.unit, part.quantity) for part in bill.charges] == [
+        ("text_input", 60),
+        ("audio_input", 40),
+        ("text_output", 6),
+        ("reasoning", 4),
+    ]
+    assert bill.input_cost == Decimal("0.00058")
+    assert bill.output_cost == Decimal("0.00015")
+    assert bill.other_cost is None
+    assert bill.total_cost == bill.input_cost + bill.output_cost
+
+
+def test_a_usage_that_states_nothing_is_unpriced() -> None:
+    assert price_usage(Usage(), CHAT)[:2] == ("unpriced", "no_usage")
+    assert price_usage(Usage(billed_units={"web_search_requests": Decimal(0)}), CHAT)[:2] == ("unpriced", "no_usage")
+
+
+def test_stated_zeros_cost_nothing_and_are_priced() -> None:
+    bill = price_usage(Usage(prompt_tokens=0, completion_tokens=0), CHAT)
+
+    assert bill.status == "priced"
+    assert (bill.input_cost, bill.output_cost) == (Decimal(0), Decimal(0))
+
+
+def test_a_count_that_took_too_long_makes_the_price_a_part() -> None:
+    bill = price_usage(Usage(prompt_tokens=9, completion_tokens=9), CHAT, timed_out=True)
+
+    assert bill[:2] == ("partly_priced", "timed_out")
+
+
+def test_embeddings_have_no_output_and_miss_none() -> None:
+    embedding = card(mode="embedding", input_cost_per_token=1e-7, output_cost_per_token=0)
+
+    bill = price_usage(Usage(prompt_tokens=9), embedding)
+
+    assert (bill.status, bill.output_cost) == ("priced", None)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "rate", "cost"),
+    [
+        (Decimal("0.5"), "3e-18", "2e-18"),  # half to even
+        (Decimal("1.5"), "3e-18", "4e-18"),
+        (Decimal("2.5"), "0.0001", "0.00025"),
+        (7, "0.0001", "0.0007"),
+    ],
+)
+def test_a_fraction_is_rounded_once_a_whole_number_never(quantity: int | Decimal, rate: str, cost: str) -> None:
+    line = card(output_cost_per_second=rate).line("output_seconds")
+
+    assert line is not None
+    assert money(charge_for(quantity, line)) == Decimal(cost)
+
+
+def test_two_measures_of_one_thing_are_charged_once() -> None:
+    rates = {"output_cost_per_image": 0.04, "input_cost_per_character": 1e-7}
+    both = card(input_cost_per_token=1e-6, output_cost_per_token=1e-6, **rates)
+
+    tokens = plan_units(["output_images"], both, prompt=True, completion=True)
+    images = plan_units(["output_images"], both, prompt=True, completion=False)
+    characters = plan_units(["input_characters"], both, prompt=True, completion=True)
+
+    assert tokens.charged == ()
+    assert images.charged == ("output_images",)
+    assert characters.replaced == {"text_input"}
+
+
+def test_a_unit_that_nobody_knows_is_missing_not_lost() -> None:
+    bill = price_usage(Usage(prompt_tokens=1, completion_tokens=0, billed_units={"bananas": Decimal(2)}), CHAT)
+
+    assert bill[:2] == ("partly_priced", "missing_rate")
+    assert side_of("bananas") == "other"
+
+
+@pytest.mark.parametrize("rate", [-1e-6, 1e6, 1e90])
+def test_an_impossible_rate_is_no_rate(rate: float) -> None:
+    bill = price_usage(Usage(prompt_tokens=1, completion_tokens=0), card(input_cost_per_token=rate))
+
+    assert bill[:2] == ("unpriced", "no_rate")

@@ -1,0 +1,107 @@
+"""Cost fields are parsed, not listed; quantities are a partition of what the usage states."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.prices.catalog import load_catalog
+from pipeline.prices.units import (
+    BILLED_UNITS,
+    COUNTS_READ,
+    EXPLAINED,
+    STRUCTURED,
+    TOKEN_UNITS,
+    UNITS,
+    Placed,
+    is_cost_field,
+    place_field,
+    quantities,
+    unit_of,
+)
+from pipeline.tables import USAGE_COUNTS, Usage
+
+COUNTS = st.none() | st.integers(0, 10**12) | st.integers(0, 50)
+USAGES = st.builds(Usage, **dict.fromkeys(USAGE_COUNTS, COUNTS))
+
+
+def test_every_cost_field_of_every_version_is_placed_or_explained() -> None:
+    catalog = load_catalog()
+    fields = {field for model in catalog.models for _, entry in catalog.history(model) for field in entry or ()}
+
+    unplaced = {
+        field
+        for field in fields
+        if is_cost_field(field) and not place_field(field) and field not in STRUCTURED and field not in EXPLAINED
+    }
+
+    assert unplaced == set()
+    assert len([field for field in fields if place_field(field)]) > 150
+
+
+@pytest.mark.parametrize(
+    ("field", "placed"),
+    [
+        ("input_cost_per_token", Placed("text_input")),
+        ("input_cost_per_token_above_200k_tokens_priority", Placed("text_input", "priority", 200_000)),
+        ("cache_creation_input_token_cost_above_1hr_above_100k_tokens", Placed("cache_write_1h", "", 100_000)),
+        ("cache_creation_input_token_cost_above_12hr_batches", Placed("cache_write_12h_tokens", "batches")),
+        ("cache_read_input_audio_token_cost_flex", Placed("cache_read_audio", "flex")),
+        ("cache_read_input_token_cost_per_audio_token", Placed("cache_read_audio")),
+        ("input_cost_per_token_cache_hit", Placed("cache_read")),
+        ("input_cost_per_token_batch_requests", Placed("text_input", "batches")),
+        ("output_cost_per_video_token_ultrafast", Placed("video_output", "ultrafast")),  # in no map so far
+        ("output_cost_per_second_1080p", Placed("output_seconds_1080p")),
+        ("input_cost_per_video_per_second_above_8s_interval", Placed("video_input_seconds_above_8s_interval")),
+        ("cost_per_second", Placed("seconds")),
+        ("ocr_cost_per_page_batches", Placed("pages", "batches")),
+        ("input_cost_per_blink", None),
+        ("max_tokens", None),
+        ("output_cost_per_token_cost", None),
+    ],
+)
+def test_the_grammar_places_a_field_by_its_parts(field: str, placed: Placed | None) -> None:
+    assert place_field(field) == placed
+
+
+def test_a_field_that_cannot_be_placed_is_about_money_all_the_same() -> None:
+    assert is_cost_field("input_cost_per_blink")
+    assert is_cost_field("regional_uplift_multiplier_mars")
+    assert not is_cost_field("max_tokens")
+
+
+@pytest.mark.parametrize("name", BILLED_UNITS)
+def test_a_unit_is_known_by_its_name_and_with_a_size(name: str) -> None:
+    assert unit_of(name) == (UNITS[name], "")
+    assert unit_of(f"{name}_4k") == (UNITS[name], "4k")
+
+
+def test_a_name_that_begins_like_no_unit_is_none() -> None:
+    assert unit_of("bananas") is None
+    assert unit_of("") is None
+
+
+@given(USAGES)
+def test_quantities_are_a_partition_of_prompt_and_completion(usage: Usage) -> None:
+    found = dict(quantities(usage))
+
+    assert all(count > 0 for count in found.values())
+    for side, whole in (("input", usage.prompt_tokens), ("output", usage.completion_tokens)):
+        assert sum(count for unit, count in found.items() if TOKEN_UNITS[unit].side == side) == (whole or 0)
+
+
+@given(USAGES)
+def test_no_part_is_larger_than_stated(usage: Usage) -> None:
+    found = dict(quantities(usage))
+
+    read = sum(found.get(unit, 0) for unit in ("cache_read", "cache_read_audio", "cache_read_image"))
+    assert read <= (usage.cache_read_input_tokens or 0)
+    assert found.get("cache_write_1h", 0) <= (usage.cache_write_1h_tokens or 0)
+    for unit in ("audio_input", "image_input", "video_input", "audio_output", "image_output", "video_output"):
+        assert found.get(unit, 0) <= (getattr(usage, f"{unit}_tokens") or 0)
+    assert found.get("reasoning", 0) <= (usage.reasoning_tokens or 0)
+
+
+def test_the_formulas_read_columns_of_the_usage() -> None:
+    assert set(COUNTS_READ) <= set(USAGE_COUNTS)
