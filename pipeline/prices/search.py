@@ -76,6 +76,9 @@ class Found(NamedTuple):
     basis: str
 
 
+_VERY_NAME = frozenset({"exact", "provider_added"})
+
+
 class Search:
     """A search for one name.
 
@@ -89,12 +92,23 @@ class Search:
         self._names = names_of(model, self.provider, region)
 
     def listing(self, moment: int | None) -> Found | None:
-        """Return what the version in force at a moment lists, or the last one that did."""
+        """Return what the version in force at a moment lists, or the last one that did.
+
+        The very name, under its provider and plain, is one step: what is in force goes before a twin that was dropped,
+        and of several that were dropped the last one that was.
+        """
+        dropped: list[Found] = []
         for name in self._candidates():
+            if dropped and name.rung not in _VERY_NAME:
+                break
             found = self._listed(name.model, moment)
-            if found and self._may_price(name, found.entry):
-                return found if found.rung else found._replace(rung=name.rung)
-        return None
+            if found is None or not self._may_price(name, found.entry):
+                continue
+            found = found if found.rung else found._replace(rung=name.rung)
+            if found.basis != "retired" or name.rung not in _VERY_NAME:
+                return found
+            dropped.append(found)
+        return max(dropped, key=lambda found: self._rules.catalog.find(found.version).index, default=None)
 
     def later_listing(self, moment: int | None) -> Found | None:
         """Return the earliest listing after a moment that has a rate."""

@@ -61,8 +61,7 @@ def test_a_million_tokens_cost_what_they_cost_that_day(
 def test_a_name_in_force_goes_before_its_twin_that_was_dropped(
     day: str, basis: str, hour_cache: Decimal | None
 ) -> None:
-    moment = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000
-    found = open_book(PriceOptions()).resolve("claude-3-5-sonnet-20241022", "anthropic", moment)
+    found = open_book(PriceOptions()).resolve("claude-3-5-sonnet-20241022", "anthropic", microseconds(day))
     assert (found.key, found.basis) == ("claude-3-5-sonnet-20241022", basis)
     assert found.entry is not None
     assert found.entry.get("cache_creation_input_token_cost_above_1hr") == hour_cache
