@@ -26,7 +26,7 @@ _SETTINGS = frozenset({
     "messages", "model", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stream", "user", "seed",
     "stop",
 })  # fmt: skip
-_ENDINGS = frozenset({None, "stop"})
+_ENDINGS = (None, "stop")
 _BORDERS = sorted({END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))})
 _MARK = " \n\u2400{}\u2400 \n"  # blanks around it: rules that trim a text are found out
 _KEPT = 4_096  # skeletons
