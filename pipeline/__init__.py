@@ -28,6 +28,7 @@ _HOME = {
     "TokenizerError": "errors",
     "UnknownModelError": "errors",
     "async_token_counter": "helpers.counting",
+    "backfill_usage": "jobs.backfill",
     "completion_cost": "helpers.costs",
     "cost_per_token": "helpers.costs",
     "create_pretrained_tokenizer": "helpers.text",
