@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 from pipeline.prices.rates import EXACT, LAST_PLACE, Line, RateCard
 from pipeline.prices.units import INSTEAD_OF, TOKEN_UNITS, TOKENS_FIRST, quantities, unit_of
@@ -72,22 +72,22 @@ class Bill(NamedTuple):
     @property
     def input_cost(self) -> Decimal | None:
         """US dollars for the prompt and its caches."""
-        return money(self.scaled[0])
+        return _money_if_stated(self.scaled[0])
 
     @property
     def output_cost(self) -> Decimal | None:
         """US dollars for the completion."""
-        return money(self.scaled[1])
+        return _money_if_stated(self.scaled[1])
 
     @property
     def other_cost(self) -> Decimal | None:
         """US dollars for what is neither."""
-        return money(self.scaled[2])
+        return _money_if_stated(self.scaled[2])
 
     @property
     def total_cost(self) -> Decimal | None:
         """The sum of the three."""
-        return money(self.scaled[3])
+        return _money_if_stated(self.scaled[3])
 
 
 class UnitPlan(NamedTuple):
@@ -102,17 +102,13 @@ class UnitPlan(NamedTuple):
     replaced: frozenset[str] = frozenset()
 
 
-@overload
-def money(scaled: int) -> Decimal: ...
+def money(scaled: int) -> Decimal:
+    """Return a whole number of 10**-18 dollars as dollars."""
+    return EXACT.scaleb(Decimal(scaled), -MONEY_SCALE)
 
 
-@overload
-def money(scaled: int | None) -> Decimal | None: ...
-
-
-def money(scaled: int | None) -> Decimal | None:
-    """Return a whole number of 10**-18 dollars as dollars; None stays None."""
-    return None if scaled is None else EXACT.scaleb(Decimal(scaled), -MONEY_SCALE)
+def _money_if_stated(scaled: int | None) -> Decimal | None:
+    return None if scaled is None else money(scaled)
 
 
 def charge_for(quantity: int | Decimal, line: Line) -> int:
