@@ -93,7 +93,7 @@ class Call(msgspec.Struct, kw_only=True):
     record_digest: bytes = b""  # blake2b-128 of the record's canonical bytes
     source_file: str = ""
     source_row: int = 0  # 1-based in its container
-    record: int = 0  # number of the record in its piece; rows of one page share a source_row
+    record: int = 0  # names the record in its piece: row << 20 and a number; rows of one page share a source_row
     byte_offset: int | None = None  # in uncompressed bytes; None for Parquet
 
 
@@ -201,15 +201,15 @@ logged_cost money found in the log, never replaced, US dollars
 FACT_COLUMNS = CALL_COLUMNS + _columns("""
 line int 0 for the call itself, then one per further iteration
 lines int charge lines of this call
-key text blake2b-128 (hex) of what a duplicate shares: family and id, else the record's canonical bytes
+key text what a duplicate shares: family and id, else a digest of the record's canonical bytes
 key_kind text id | bytes (no id, but a time) | none (neither: never a duplicate)
 request_digest text blake2b-128 (hex) of the canonical request; null: none
-record_digest text blake2b-128 (hex) of the record's canonical bytes
+record_digest text blake2b-128 (hex) of the record's canonical bytes; null: both digests are not known yet
 bucket int which reduce step settles it: a function of the key alone
 byte_offset int in uncompressed bytes; null for Parquet
 input int number of the input among the run's inputs
 piece int number of the piece of input that was read in one go
-record int number of the record in its piece
+record int names the record in its piece: row << 20 and a number, as rows of one page share a row
 model_group text the router's name for a group of deployments
 endpoint text which API the call went to
 data_residency text OpenAI regional host
@@ -267,8 +267,8 @@ reason text a slug of REJECT_REASONS
 detail text a field or a position, never content
 """)
 
-# What lies between our costs and a bill (``against`` bill) or the costs in the log (``against`` log). Null in a column
-# of the place means all of them together: the bill says no more. Amounts are in ``currency``.
+# What lies between our costs and a bill (``against`` bill) or the costs in the log (``against`` log). Null in a column of
+# the place means all of them together: the bill says no more. Amounts are in ``currency``.
 RECONCILIATION_COLUMNS = _columns("""
 against text bill | log
 day date UTC day, or the first day of the bill's period; null: undated

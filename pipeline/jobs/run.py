@@ -42,6 +42,7 @@ class Mapped:
         workers: processes that did the work.
         mapped: manifest lines of the map tasks.
         folder: where the files are.
+        pieces: of the inputs, in order.
     """
 
     inputs: Sequence[Input]
@@ -50,6 +51,7 @@ class Mapped:
     workers: int
     mapped: list[dict[str, Any]]
     folder: Path
+    pieces: tuple[Piece, ...] = ()
 
     def tables(self, kind: str) -> list[Path]:
         """Return the files of a kind ("facts", "spend", "calls", "rejects") in the order of their tasks."""
@@ -155,6 +157,7 @@ def map_logs(
     folder: Path,
     *,
     counted: bool = True,
+    lanes: bool = False,
     progress: Progress = lambda _bytes, _calls: None,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> Mapped:
@@ -164,6 +167,7 @@ def map_logs(
         options: of the run.
         folder: the working folder.
         counted: False leaves missing usage missing.
+        lanes: see MapTask.
         progress: called with (bytes, calls) as the work goes on.
         planned: called once with the bytes to read.
 
@@ -176,18 +180,22 @@ def map_logs(
     workers = worker_count(options.work.workers, total)
     pieces = cut_inputs(inputs)
     tasks = [
-        MapTask(number=number, pieces=packed, folder=str(folder), options=options, counted=counted)
+        MapTask(number=number, pieces=packed, folder=str(folder), options=options, counted=counted, lanes=lanes)
         for number, packed in enumerate(pack_pieces(pieces, workers))
     ]
     with ThreadPoolExecutor(1) as aside:  # the parent surveys what the workers read in pieces
         surveys = aside.submit(survey_cut, pieces)
         mapped = run_tasks(map_inputs, tasks, workers=workers, tick=progress)
         digests, rows_before = surveys.result()
+    before = dict(rows_before)
     for line in mapped:
         digests |= line["digests"]
+        timed_out = sorted([name, row + before.get(piece, 0)] for piece, name, row in line["timed_out"])
+        line["counting"]["timed_out"] = timed_out
     return Mapped(
-        inputs=inputs, digests=digests, rows_before=rows_before, workers=workers, mapped=mapped, folder=folder
-    )
+        inputs=inputs, pieces=tuple(pieces), digests=digests, rows_before=rows_before, workers=workers, mapped=mapped,
+        folder=folder,
+    )  # fmt: skip
 
 
 def settle_logs(
@@ -212,18 +220,18 @@ def settle_logs(
     Raises:
         LogError: an argument matches no file.
     """
-    found = map_logs(options, folder, counted=priced, progress=progress, planned=planned)
+    found = map_logs(options, folder, counted=priced, lanes=True, progress=progress, planned=planned)
     tasks = [
         ReduceTask(
             number=number, first=first, last=last, folder=str(folder), options=options,
-            rows_before=found.rows_before, priced=priced, listed=listed,
+            rows_before=found.rows_before, priced=priced, listed=listed, pieces=found.pieces,
         )
         for number, (first, last) in enumerate(reduce_steps(sum(line["facts"] for line in found.mapped)))
     ]  # fmt: skip
     reduced = run_tasks(reduce_buckets, tasks, workers=found.workers)
     return Settled(
-        inputs=found.inputs, digests=found.digests, rows_before=found.rows_before, workers=found.workers,
-        mapped=found.mapped, folder=folder, reduced=reduced,
+        inputs=found.inputs, pieces=found.pieces, digests=found.digests, rows_before=found.rows_before,
+        workers=found.workers, mapped=found.mapped, folder=folder, reduced=reduced,
     )  # fmt: skip
 
 

@@ -49,16 +49,17 @@ TYPES: dict[str, pl.DataType] = {
         )
     ),
 }
-_TEXT, _MONEY = pa.string(), pa.decimal128(38, MONEY_SCALE)
+_TEXT, MONEY_TYPE = pa.string(), pa.decimal128(38, MONEY_SCALE)
 _ARROW_TYPES: dict[str, pa.DataType] = {  # Polars takes 20 us a cell for nested Python values, pyarrow under 1
-    "money": _MONEY,
+    "money": MONEY_TYPE,
     "flags": pa.list_(_TEXT),
     "tags": pa.list_(pa.struct([("key", _TEXT), ("value", _TEXT)])),
-    "units": pa.list_(pa.struct([("unit", _TEXT), ("quantity", _MONEY)])),
+    "units": pa.list_(pa.struct([("unit", _TEXT), ("quantity", MONEY_TYPE)])),
 }
 _NOTHING = Usage()
 _LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
-BUCKETS = 64  # every fact names its bucket; a small run settles them all in one step
+_GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads numbers over the high bits
+BUCKETS = 64  # = 2**6; every fact names its bucket; a small run settles them all in one step
 
 
 def schema_of(columns: Iterable[Column]) -> dict[str, pl.DataType]:
@@ -84,10 +85,26 @@ def digest_of(*parts: bytes) -> str:
 
 def key_of(call: Call) -> tuple[str, str]:
     """Return (key, key_kind): equal keys of kind ``id`` or ``bytes`` may be duplicates (design.md section 5)."""
-    family = call.family.encode()
     if call.duplicate_id:
-        return digest_of(b"id", family, call.duplicate_id.encode("utf-8", "surrogatepass")), "id"
-    return digest_of(b"bytes", family, call.record_digest), "none" if call.started_at is None else "bytes"
+        return f"{_id_prefix(call.family)}{call.duplicate_id}", "id"
+    digest = call.record_digest.hex()
+    return f"by bytes {call.family} {digest}", "none" if call.started_at is None else "bytes"
+
+
+def key_columns(family: str, ids: pl.Expr) -> dict[str, pl.Expr]:
+    """Return the key and the bucket of calls that have an id."""
+    keys = pl.lit(_id_prefix(family)) + ids
+    return {"key": keys, "bucket": _bucket(keys)}
+
+
+def _bucket(key: pl.Expr) -> pl.Expr:
+    """Return which reduce step settles a key: a hash of its last eight bytes, the same on every machine."""
+    end = key.cast(pl.Binary).bin.tail(8).bin.reinterpret(dtype=pl.UInt64, endianness="little")
+    return ((end * pl.lit(_GOLDEN, pl.UInt64)) // pl.lit(2**58, pl.UInt64)).cast(pl.Int64)
+
+
+def _id_prefix(family: str) -> str:
+    return f"by id {family} "
 
 
 def facts_of(calls: Sequence[Call], input_number: int, piece: int = 0) -> pl.DataFrame:
@@ -113,9 +130,8 @@ def facts_of(calls: Sequence[Call], input_number: int, piece: int = 0) -> pl.Dat
     keys = [key_of(call) for call in owners]
     columns["key"] = [key for key, _ in keys]
     columns["key_kind"] = [kind for _, kind in keys]
-    columns["bucket"] = [int(key[:2], 16) % BUCKETS for key, _ in keys]
     columns["call_id"] = [call.own_id or call.provider_response_id for call in owners]
-    columns["logged_cost"] = [_rounded(call.logged_cost) for call in owners]
+    columns["logged_cost"] = [round_money(call.logged_cost) for call in owners]
     columns["request_digest"] = [call.request_digest.hex() if call.request_digest else None for call in owners]
     columns["record_digest"] = [call.record_digest.hex() for call in owners]
     columns["flags"] = [sorted(set(call.flags)) if call.flags else () for call in owners]
@@ -126,10 +142,25 @@ def facts_of(calls: Sequence[Call], input_number: int, piece: int = 0) -> pl.Dat
     columns["lines"] = [max(1, len(call.iterations)) for call in owners]
     columns["line_model"] = [line.model or call.model for call, _, line in pairs]
     columns |= {"input": [input_number] * len(pairs), "piece": [piece] * len(pairs)}
-    return _frame(columns, len(pairs))
+    frame = pl.DataFrame([_series(column, columns.get(column.name), len(pairs)) for column in FACT_COLUMNS])
+    return frame.with_columns(bucket=_bucket(pl.col("key")))
 
 
-def _rounded(amount: Decimal | None) -> Decimal | None:
+def widen_facts(narrow: pl.DataFrame) -> pl.DataFrame:
+    """Return facts with every column of FACT_COLUMNS; what is not there is null."""
+    height = narrow.height
+    return pl.DataFrame(
+        [
+            narrow[name].cast(kind)
+            if name in narrow.columns
+            else pl.Series(name, [None], kind).new_from_index(0, height)
+            for name, kind in FACT_SCHEMA.items()
+        ]
+    )
+
+
+def round_money(amount: Decimal | None) -> Decimal | None:
+    """Return an amount with as many digits as a table holds."""
     return None if amount is None else amount.quantize(_LAST_PLACE, ROUND_HALF_EVEN)
 
 
@@ -151,10 +182,6 @@ def _pairs_of(mapping: dict[str, Any] | None, key: str, value: str) -> list[dict
 
 def _units_of(usage: Usage | None) -> list[dict[str, Any]] | None:
     return _pairs_of(usage.billed_units, "unit", "quantity") if usage is not None else None
-
-
-def _frame(columns: dict[str, Sequence[Any]], height: int) -> pl.DataFrame:
-    return pl.DataFrame([_series(column, columns.get(column.name), height) for column in FACT_COLUMNS])
 
 
 def _series(column: Column, values: Sequence[Any] | None, height: int) -> pl.Series:

@@ -17,8 +17,9 @@ import polars as pl
 
 from pipeline.prices.book import Book, open_book
 from pipeline.settings import PriceOptions, ReportOptions
-from pipeline.stages.count import TextCounter, count_missing
-from pipeline.stages.facts import FACT_SCHEMA, facts_of, rejects_of
+from pipeline.stages.count import TIMED_OUT, TextCounter, count_missing
+from pipeline.stages.digests import settle_digests
+from pipeline.stages.facts import BUCKETS, facts_of, rejects_of, widen_facts
 from pipeline.stages.pieces import Piece, survey
 from pipeline.stages.price import price_facts
 from pipeline.stages.read import read_windows
@@ -44,6 +45,7 @@ class MapTask:
         folder: where fact files go.
         options: of the run.
         counted: False leaves missing usage missing.
+        lanes: whether calls that need no counting are read by columns; their facts have no digests.
     """
 
     number: int
@@ -51,6 +53,7 @@ class MapTask:
     folder: str
     options: ReportOptions
     counted: bool = True
+    lanes: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,7 @@ class ReduceTask:
         rows_before: number of a piece -> rows of its file before it, where the facts do not know it.
         priced: False for what only wants to know what is there.
         listed: whether the calls are written too.
+        pieces: that the facts were read from, where the lane read some: their digests are made when they are asked for.
     """
 
     number: int
@@ -76,6 +80,7 @@ class ReduceTask:
     rows_before: tuple[tuple[int, int], ...] = ()
     priced: bool = True
     listed: bool = True
+    pieces: tuple[Piece, ...] = ()
 
 
 def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
@@ -83,24 +88,31 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
 
     Returns:
         A manifest line: ``inputs`` (number -> tally), ``digests`` (of inputs read whole: number -> sha256), ``facts``
-        (rows written), ``counting`` (statistics).
+        (rows written), ``counting`` (statistics), ``timed_out`` ([piece, source_file, row in it] of each call of which
+        an item timed out).
     """
     tallies: dict[str, Counter[str]] = {}
     digests: dict[str, str] = {}
     held: list[pl.DataFrame] = []
     rejects: list[pl.DataFrame] = []
+    timed_out: list[list[Any]] = []
     files = rows = 0
     with TextCounter(item_timeout=task.options.count.item_timeout, threads=task.options.work.threads) as counter:
         for piece in task.pieces:
+            lineage = [pl.lit(piece.input, pl.Int64).alias("input"), pl.lit(piece.number, pl.Int64).alias("piece")]
             tally = tallies.setdefault(str(piece.input), Counter())
-            for window in read_windows(piece, task.options.read):
+            for window in read_windows(piece, task.options.read, lanes=task.lanes):
                 if task.counted:
                     count_missing(window.calls, counter)
-                held.append(facts_of(window.calls, piece.input, piece.number))
+                    late = [call for call in window.calls if call.usage_source == TIMED_OUT]
+                    timed_out += [[piece.number, call.source_file, call.source_row] for call in late]
+                held += [of_lane.with_columns(*lineage) for of_lane in window.facts]
+                if window.calls:
+                    held.append(facts_of(window.calls, piece.input, piece.number))
                 rejects.append(rejects_of(window.rejects, piece.number))
                 tally.update(window.tally)
                 tally["rejects"] += len(window.rejects)
-                tick(window.seen_bytes, len(window.calls))
+                tick(window.seen_bytes, window.found)
                 if sum(map(len, held)) >= FLUSH_ROWS:
                     rows += _flush(held, task, files)
                     files += 1
@@ -110,15 +122,18 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
         pl.concat(rejects).write_parquet(Path(task.folder) / f"rejects-{task.number:06}.parquet")
         inputs = {number: dict(tally) for number, tally in tallies.items()}
         counting = counter.stats()
-    return {"task": task.number, "inputs": inputs, "digests": digests, "facts": rows, "counting": counting}
+    return {
+        "task": task.number, "inputs": inputs, "digests": digests, "facts": rows, "counting": counting,
+        "timed_out": timed_out,
+    }  # fmt: skip
 
 
 def _flush(held: list[pl.DataFrame], task: MapTask, file: int) -> int:
-    facts = pl.concat(held) if held else pl.DataFrame(schema=FACT_SCHEMA)
+    facts = pl.concat(held, how="diagonal") if held else pl.DataFrame()
     held.clear()
     if facts.height:
         path = Path(task.folder) / f"facts-{task.number:06}-{file:04}.parquet"
-        facts.sort("bucket", maintain_order=True).write_parquet(path, compression="lz4", row_group_size=16_384)
+        widen_facts(facts).write_parquet(path, compression="lz4", statistics=False, row_group_size=FLUSH_ROWS)
     return facts.height
 
 
@@ -138,12 +153,12 @@ def reduce_buckets(task: ReduceTask, tick: Tick) -> dict[str, Any]:
     paths = sorted(folder.glob("facts-*.parquet"))
     if not paths:
         return {"task": task.number}
-    facts = pl.scan_parquet(paths).filter(pl.col("bucket").is_between(task.first, task.last)).collect()
+    facts = _read_facts(paths, task)
     if facts.is_empty():
         return {"task": task.number}
     facts = number_rows(facts, task.rows_before)
     per_input = {"read": _heads(facts)}
-    facts = settle_duplicates(facts)
+    facts = settle_duplicates(settle_digests(facts, task.pieces, task.options.read))
     per_input["kept"] = _heads(facts)
     facts = filter_calls(facts, task.options)
     per_input["calls"] = _heads(facts)
@@ -155,6 +170,12 @@ def reduce_buckets(task: ReduceTask, tick: Tick) -> dict[str, Any]:
         calls.write_parquet(folder / f"calls-{task.number:06}.parquet", compression="lz4")
     tick(0, 0)
     return {"task": task.number, "per_input": per_input, **tally_calls(calls)}
+
+
+def _read_facts(paths: list[Path], task: ReduceTask) -> pl.DataFrame:
+    if (task.first, task.last) == (0, BUCKETS - 1):
+        return pl.concat([pl.read_parquet(path) for path in paths])
+    return pl.scan_parquet(paths).filter(pl.col("bucket").is_between(task.first, task.last)).collect()
 
 
 def number_rows(table: pl.DataFrame, rows_before: tuple[tuple[int, int], ...]) -> pl.DataFrame:

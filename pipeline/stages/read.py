@@ -9,17 +9,24 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
 
+import polars as pl
 import pyarrow as pa
 
-from pipeline.logs.files import Input, container_of, read_raw
+from pipeline.logs.containers import Raw
+from pipeline.logs.files import Input, align_to_line, container_of, read_raw
 from pipeline.logs.reader import CONTEXT, FRAGMENT, Outcome, RecordReader
 from pipeline.settings import ReadOptions
+from pipeline.stages.lane import BlockReader, open_lane, read_blocks
 from pipeline.stages.parquet import read_rows
 from pipeline.stages.pieces import Piece
 from pipeline.tables import Call, Reject
 
-WINDOW_BYTES = 16 << 20  # of record text per window: enough repeats to de-duplicate, little memory
+WINDOW_BYTES = 48 << 20  # of record text per window: enough repeats to de-duplicate, little memory
+LANE_ROWS = 64_000  # rows of the lane that are laid out together
+_LATE = 1 << 19  # numbers from here on are of calls that came after their row: streams joined
 
 
 @dataclasses.dataclass(slots=True)
@@ -27,24 +34,37 @@ class Window:
     """A stretch of one input, read.
 
     Attributes:
-        first: number of its first record in the piece.
         calls: in the order of the input, still with their text.
+        facts: of calls that the lane read; columns that are null for all of them left out.
         rejects: records that could not become calls.
         tally: "records", "context" and "fragments" of this stretch.
         seen_bytes: how much of the input this stretch covers, as stored.
     """
 
-    first: int = 1
     calls: list[Call] = dataclasses.field(default_factory=list)
+    facts: list[pl.DataFrame] = dataclasses.field(default_factory=list)
     rejects: list[Reject] = dataclasses.field(default_factory=list)
     tally: Counter[str] = dataclasses.field(default_factory=Counter)
     seen_bytes: int = 0
+    late: int = 0  # calls of streams so far in the piece
 
-    def add(self, outcomes: Iterable[Outcome]) -> None:
-        """Sort outcomes into their places; each is one record."""
-        for outcome in outcomes:
+    @property
+    def found(self) -> int:
+        """The number of calls."""
+        return len(self.calls) + sum(map(len, self.facts))
+
+    def add(self, outcomes: Iterable[Outcome], row: int = 0) -> None:
+        """Sort outcomes into their places; each is one record.
+
+        Args:
+            outcomes: of one row, or of streams that ended.
+            row: its number; a call of another row is one that was joined.
+        """
+        for number, outcome in enumerate(outcomes):
             if isinstance(outcome, Call):
-                outcome.record = self.first + self.tally["records"]
+                if outcome.source_row != row:
+                    number, self.late = _LATE + self.late % _LATE, self.late + 1  # noqa: PLW2901 - a number of its own
+                outcome.record = (outcome.source_row << 20) + number
                 self.calls.append(outcome)
             elif isinstance(outcome, Reject):
                 self.rejects.append(outcome)
@@ -55,12 +75,13 @@ class Window:
             self.tally["records"] += 1
 
 
-def read_windows(piece: Piece, options: ReadOptions) -> Iterator[Window]:
+def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False) -> Iterator[Window]:
     """Read one piece of input, window by window.
 
     Args:
         piece: of the input.
         options: how logs are read.
+        lanes: whether calls that need no counting may come as facts.
 
     Yields:
         Windows of about WINDOW_BYTES of records; their lineage columns are filled, rows as if the piece were the file
@@ -68,14 +89,21 @@ def read_windows(piece: Piece, options: ReadOptions) -> Iterator[Window]:
     """
     reader = RecordReader(options)
     source = piece.source
-    stretches = _parquet_outcomes if container_of(source) == "parquet" else _text_outcomes
+    container = container_of(source)
+    stretches = _parquet_outcomes if container == "parquet" else _text_outcomes
+    if lanes and options.dialect is None and options.mapping is None and container == "jsonl":
+        stretches = _lane_outcomes
     window = Window()
-    for outcomes, seen in stretches(piece, reader):
-        window.add(outcomes)
+    for row, found, seen in stretches(piece, reader):
+        if isinstance(found, pl.DataFrame):
+            window.facts.append(found)
+            window.tally["records"] += len(found)
+        else:
+            window.add(found, row)
         window.seen_bytes += seen
         if window.seen_bytes >= WINDOW_BYTES:
             yield _named(window, source)
-            window = Window(first=window.first + window.tally["records"])
+            window = Window(late=window.late)
     window.add(reader.finish())
     yield _named(window, source)
 
@@ -83,6 +111,8 @@ def read_windows(piece: Piece, options: ReadOptions) -> Iterator[Window]:
 def _named(window: Window, source: Input) -> Window:
     for call in window.calls:
         call.source_file = source.name
+    name = pl.lit(source.name).alias("source_file")
+    window.facts = [facts.with_columns(name) for facts in window.facts if facts.height]
     window.rejects = [
         Reject(
             reason=reject.reason,
@@ -96,24 +126,68 @@ def _named(window: Window, source: Input) -> Window:
     return window
 
 
-def _text_outcomes(piece: Piece, reader: RecordReader) -> Iterator[tuple[list[Outcome], int]]:
-    for raw in read_raw(piece.source, piece.start, piece.end, 1 + (piece.rows_before or 0)):
+_Stretch = tuple[int, list[Outcome] | pl.DataFrame, int]  # row, what it holds (or facts of many rows), bytes
+
+
+def _text_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
+    return _read(read_raw(piece.source, piece.start, piece.end, 1 + (piece.rows_before or 0)), reader)
+
+
+def _read(raws: Iterable[Raw | Reject], reader: RecordReader) -> Iterator[_Stretch]:
+    for raw in raws:
         if isinstance(raw, Reject):
-            yield [raw], 0
+            yield 0, [raw], 0
         else:
-            yield reader.read(raw), len(raw.data)
+            yield raw.row, reader.read(raw), len(raw.data)
 
 
-def _parquet_outcomes(piece: Piece, reader: RecordReader) -> Iterator[tuple[list[Outcome], int]]:
+class _NoLane(Exception):  # noqa: N818 - no error
+    """The piece is of no dialect that has a lane."""
+
+
+def _lane_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
+    """Read by the block for as long as that is worth it, the rest by the line."""
+    row, done = 1 + (piece.rows_before or 0), piece.start
+    try:
+        with Path(piece.source.path).open("rb") as stream, Path(piece.source.path).open("rb") as aside:
+            done = align_to_line(stream, piece.start)
+            lane = open_lane(stream, done)
+            if lane is None:
+                raise _NoLane
+            for offset, block in read_blocks(stream, done, piece.end):
+                lines, left = lane.read(block, offset, row)
+                yield row, pl.DataFrame(), len(block) - sum(len(raw.data) for raw in left if isinstance(raw, Raw))
+                yield from _read(left, reader)
+                row, done = row + lines, offset + len(block)
+                if lane.lines >= LANE_ROWS:
+                    yield from _laid(lane, aside, reader)
+                if not lane.worthwhile:
+                    break
+            yield from _laid(lane, aside, reader)
+    except (OSError, _NoLane):
+        pass  # the record reader reports what cannot be read
+    yield from _read(read_raw(piece.source, done, piece.end, row), reader)
+
+
+def _laid(lane: BlockReader, aside: BinaryIO, reader: RecordReader) -> Iterator[_Stretch]:
+    facts, left = lane.lay_out(aside)
+    yield 0, facts, 0
+    yield from _read(left, reader)
+
+
+def _parquet_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
     row = piece.rows_before or 0
     try:
         for rows, size in read_rows(piece.source.path, piece.start, piece.end):
             for record in rows:
                 row += 1
-                yield [_placed(record, row)] if isinstance(record, Reject) else reader.read_value(record, row), 0
-            yield [], size
+                if isinstance(record, Reject):
+                    yield row, [_placed(record, row)], 0
+                else:
+                    yield row, reader.read_value(record, row), 0
+            yield row, [], size
     except (OSError, ValueError, pa.ArrowException):  # ValueError: a damaged page of text
-        yield [Reject(reason="unreadable_file", detail="not a readable Parquet file")], 0
+        yield 0, [Reject(reason="unreadable_file", detail="not a readable Parquet file")], 0
 
 
 def _placed(reject: Reject, row: int) -> Reject:

@@ -1,0 +1,87 @@
+"""Digests of the few records that need them: those whose key stands more than once and that the lane read.
+
+Facts of the lane come without digests, since most keys stand once and to digest a record costs more than to read it.
+Where a key repeats, its records are read again: copies that are equal byte by byte need no more than that, others go
+through the ordinary reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.logs.containers import Raw, read_lines
+from pipeline.logs.reader import RecordReader
+from pipeline.settings import ReadOptions
+from pipeline.stages.pieces import Piece
+from pipeline.tables import Call
+
+_GONE = (None, "")  # a record that is not what it was: its log was changed under the run
+Digests = tuple[str | None, str]
+
+
+def settle_digests(facts: pl.DataFrame, pieces: Iterable[Piece], options: ReadOptions) -> pl.DataFrame:
+    """Fill in the digests that settling duplicates asks for.
+
+    Args:
+        facts: all facts whose keys fall into the buckets at hand.
+        pieces: that they were read from.
+        options: how logs are read.
+
+    Returns:
+        The facts; a record whose key stands once may still lack its digests.
+    """
+    if not facts["record_digest"].null_count() or facts["key"].n_unique() == facts.height:
+        return facts
+    heads = facts.select("key", "line", "piece", "record", "byte_offset", "record_digest").with_row_index("position")
+    copies = heads.filter(pl.col("line") == 0).filter(pl.col("key").is_duplicated())
+    lacking = copies.filter(pl.col("record_digest").is_null())
+    if lacking.is_empty():
+        return facts
+    sources = {piece.number: piece for piece in pieces}
+    raw = _read(lacking, sources, lambda raw: (None, blake2b(raw.data, digest_size=16).hexdigest()))
+    lacking = lacking.join(raw, on="position")
+    known = copies.filter(pl.col("record_digest").is_not_null())["key"].unique()
+    equal = (pl.col("digest").n_unique().over("key") == 1) & ~pl.col("key").is_in(known.implode())
+    alike, apart = lacking.filter(equal), lacking.filter(~equal)
+    found = pl.concat([alike.select(raw.columns), _read(apart, sources, _reader(options))])
+    filled = facts.with_row_index("position").join(found, on="position", how="left", maintain_order="left")
+    # not with Series.scatter: equal texts that it set count as different in Polars 2.1
+    return filled.with_columns(
+        pl.coalesce("request_digest", "request").alias("request_digest"),
+        pl.coalesce("record_digest", "digest").alias("record_digest"),
+    ).drop("position", "request", "digest")
+
+
+def _reader(options: ReadOptions) -> Callable[[Raw], Digests]:
+    reader = RecordReader(options)
+
+    def digest(raw: Raw) -> Digests:
+        for outcome in reader.read(raw):
+            if isinstance(outcome, Call):
+                request = outcome.request_digest
+                return request.hex() if request else None, outcome.record_digest.hex()
+        return _GONE
+
+    return digest
+
+
+def _read(wanted: pl.DataFrame, sources: dict[int, Piece], digest: Callable[[Raw], Digests]) -> pl.DataFrame:
+    """Return position, request and digest of records that are read again."""
+    rows: list[tuple[int, str | None, str]] = []
+    for (number,), group in wanted.sort("piece", "record").group_by("piece", maintain_order=True):
+        places = list(zip(group["position"], group["record"] // 2**20, group["byte_offset"], strict=True))
+        rows += [(position, *digest(raw)) for position, raw in _records(sources[int(str(number))], places)]
+    return pl.DataFrame(rows, schema={"position": pl.UInt32, "request": pl.String, "digest": pl.String}, orient="row")
+
+
+def _records(piece: Piece, places: list[tuple[int, int, int]]) -> Iterator[tuple[int, Raw]]:
+    with Path(piece.source.path).open("rb") as stream:
+        for position, row, offset in places:
+            stream.seek(offset)
+            for raw in read_lines([stream.readline().rstrip(b"\n")], offset, row):
+                if isinstance(raw, Raw):
+                    yield position, raw

@@ -1,0 +1,377 @@
+"""The lane for lines whose usage is complete: JSONL decoded by the block, rows without an object per field.
+
+A block of lines is decoded at once into a type that holds only what the dialect's table reads. What does not decode,
+or is not ordinary, goes line by line to the record reader, so that nothing is lost and nothing is decided here: the
+lane is an order of work, not another reading. Where most lines are like that, the rest of the piece is the reader's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+
+from pipeline.logs.containers import Raw, read_lines
+from pipeline.logs.decode import Refusal, decode
+from pipeline.logs.dialects import recogniser
+from pipeline.logs.files import align_to_line
+from pipeline.logs.paths import Path
+from pipeline.logs.values import read_cost
+from pipeline.stages.classes import Judge
+from pipeline.stages.columns import Rows, join_rows, lay_out
+from pipeline.stages.facts import MONEY, MONEY_TYPE, round_money
+from pipeline.stages.leaves import (
+    COST,
+    COUNT,
+    EPOCH,
+    FLAG,
+    JSON,
+    LANES,
+    Leaf,
+    Leaves,
+    Node,
+    leaves_of,
+    node_of,
+    observe,
+)
+from pipeline.tables import Reject
+
+BLOCK_BYTES = 4 << 20
+LONGEST_LINE = 16 << 20  # beyond it the record reader streams
+_SAMPLED_LINES = 16
+_MOST_ODD = 0.5  # of the rows of a block; more of them, and the lane is no gain
+MAX_CLASSES = 4_000  # of a piece
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+_NULL = b"null"
+_OPENED, _CLOSED = frozenset(b"{"), frozenset(b"}\r")
+
+
+class BlockReader:
+    """Read the blocks of one piece, for as long as the lane is worth it.
+
+    Args:
+        leaves: of the dialect of the piece's first lines.
+        sample: these lines, decoded.
+
+    Attributes:
+        worthwhile: False where most lines of a block had to be left.
+        lines: that are read, but not handed out yet.
+    """
+
+    def __init__(self, leaves: Leaves, sample: list[dict[str, Any]]) -> None:
+        self._leaves, self._seen = leaves, tuple(observe(sample, leaves).items())
+        self._wide = False
+        self._held: list[Rows] = []
+        self.worthwhile = True
+        self.lines = 0
+        self._node, self._judge = _type_of(leaves.reader.dialect.name, self._seen, self._wide)
+
+    def read(self, block: memoryview, offset: int, first_row: int) -> tuple[int, list[Raw | Reject]]:
+        """Read a block of whole lines.
+
+        Returns:
+            How many lines it has, and those that do not decode, which are for the record reader.
+        """
+        lines = _Lines(block, offset, first_row)
+        rows, objects, left = self._decode(lines)
+        if objects:
+            self._held.append(_rows_of(self._node, objects, lines, rows))
+            self.lines += len(objects)
+        self.worthwhile = len(left) <= _MOST_ODD * lines.count
+        return lines.count, [raw for number in left for raw in lines.raw(number)]
+
+    def lay_out(self, stream: BinaryIO) -> tuple[pl.DataFrame, list[Raw | Reject]]:
+        """Hand out what was read.
+
+        Args:
+            stream: the file.
+
+        Returns:
+            The facts of ordinary rows, and the other lines, which are for the record reader.
+        """
+        if not self._held:
+            return pl.DataFrame(), []
+        rows = join_rows(self._held)
+        facts, left = lay_out(rows, self._judge)
+        self._held, self.lines = [], 0
+        self.worthwhile = len(left) <= _MOST_ODD * rows.height and len(self._judge) <= MAX_CLASSES
+        places = zip(rows.numbers[left], rows.offsets[left], strict=True) if rows.offsets is not None else ()
+        return facts, [raw for number, offset in places for raw in _line_at(stream, offset, number)]
+
+    def _decode(self, lines: _Lines) -> tuple[Any, list[Any], list[int]]:
+        """Return which lines were decoded, what they hold, and the lines that were not."""
+        objects = lines.decode_all(self._node.decoder)
+        if objects is None and not self._wide and not self._held:
+            self._wide = True
+            self._node, self._judge = _type_of(self._leaves.reader.dialect.name, self._seen, self._wide)
+            objects = lines.decode_all(self._node.decoder)
+        if objects is not None:
+            return range(len(objects)), objects, []
+        return lines.decode_each(self._node.decoder)
+
+
+@lru_cache(maxsize=16)
+def _type_of(name: str, seen: tuple[tuple[Path, frozenset[type]], ...], wide: bool) -> tuple[Node, Judge]:
+    leaves = leaves_of(name)
+    node = node_of(leaves, dict(seen), wide=wide)
+    return node, Judge(leaves, *_flat(node))
+
+
+def _line_at(stream: BinaryIO, offset: int, row: int) -> list[Raw | Reject]:
+    stream.seek(offset)
+    return list(read_lines([stream.readline().rstrip(b"\n")], offset, row))
+
+
+class _Lines:
+    """The lines of a block."""
+
+    def __init__(self, block: memoryview, offset: int, first_row: int) -> None:
+        self._block, self._offset, self._first_row = block, offset, first_row
+        self._starts, self._ends = _line_edges(block)
+
+    @property
+    def count(self) -> int:
+        """The number of lines."""
+        return len(self._starts)
+
+    def decode_all(self, decoder: Any) -> list[Any] | None:
+        """Return what the lines hold, one object a line; None where they are not as plain as that."""
+        block, held = self._block, cast("bytearray", self._block.obj)
+        at = held.__getitem__
+        if set(map(at, self._starts)) != _OPENED or not set(map(at, (end - 1 for end in self._ends))) <= _CLOSED:
+            return None  # a value might reach over a line, or a line be blank
+        if not held.isascii() and not _is_text(block):
+            return None
+        try:
+            objects = decoder.decode_lines(block)
+        except _UNDECODABLE:
+            return None
+        return objects if len(objects) == self.count else None
+
+    def decode_each(self, decoder: Any) -> tuple[list[int], list[Any], list[int]]:
+        """Return the numbers of the lines that can be decoded, what they hold, and the numbers of the others."""
+        rows, objects, left = [], [], []
+        for number in range(self.count):
+            data = self.data(number)
+            try:
+                if not data.isascii():
+                    data.decode()
+                objects.append(decoder.decode(data))
+            except _UNDECODABLE:
+                left.append(number)
+            else:
+                rows.append(number)
+        return rows, objects, left
+
+    def data(self, number: int) -> bytes:
+        """Return the bytes of a line."""
+        return bytes(self._block[self._starts[number] : self._ends[number]])
+
+    def raw(self, number: int) -> list[Raw | Reject]:
+        """Return the record on a line, if there is one."""
+        place = self._offset + self._starts[number]
+        return list(read_lines([self.data(number)], place, self._first_row + number))
+
+    def numbers(self, rows: Any) -> pl.Series:
+        """Return the numbers of lines in the file."""
+        if isinstance(rows, range):
+            return pl.int_range(self._first_row, self._first_row + len(rows), eager=True)
+        return pl.Series(rows, dtype=pl.Int64) + self._first_row
+
+    def offsets(self, rows: Any) -> pl.Series:
+        """Return the offsets of lines in the file."""
+        starts = self._starts if isinstance(rows, range) else [self._starts[row] for row in rows]
+        return pl.Series(starts, dtype=pl.Int64) + self._offset
+
+
+def _is_text(block: memoryview) -> bool:
+    try:
+        str(block, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _line_edges(block: memoryview) -> tuple[list[int], list[int]]:
+    """Return where lines begin and end."""
+    find, size = cast("bytearray", block.obj).find, len(block)
+    starts, ends, start = [], [], 0
+    while start < size:
+        end = find(b"\n", start, size)
+        if end < 0:
+            end = size
+        starts.append(start)
+        ends.append(end)
+        start = end + 1
+    return starts, ends
+
+
+def open_lane(stream: BinaryIO, begin: int) -> BlockReader | None:
+    """Return the reader of a piece's blocks; None where its first lines are not of one dialect that has a lane.
+
+    Args:
+        stream: the file.
+        begin: where the piece begins.
+    """
+    stream.seek(begin)
+    sample: list[dict[str, Any]] = []
+    names: set[str | None] = set()
+    for raw, _ in zip(read_lines(iter(lambda: stream.read(1 << 16), b"")), range(_SAMPLED_LINES), strict=False):
+        try:
+            value = decode(raw.data) if isinstance(raw, Raw) else None
+        except Refusal:
+            continue
+        if isinstance(value, dict):
+            sample.append(value)
+            reader = recogniser().find(value)
+            names.add(reader.dialect.name if reader else None)
+    (name,) = names if len(names) == 1 else (None,)
+    return BlockReader(leaves_of(name), sample) if name in LANES else None
+
+
+def read_blocks(stream: BinaryIO, begin: int, end: int | None) -> Iterator[tuple[int, memoryview]]:
+    """Yield (offset, whole lines) of a range of a file; the last line may be the first half of one that is too long.
+
+    Args:
+        stream: the file.
+        begin: of the first line.
+        end: lines that begin at or after it are left; None: the end of the file.
+    """
+    stop = stream.seek(0, 2) if end is None else align_to_line(stream, end)
+    buffer, held = bytearray(BLOCK_BYTES), 0
+    stream.seek(begin)
+    while begin + held < stop:
+        view = memoryview(buffer)
+        room = min(len(buffer) - held, stop - begin - held)
+        got = stream.readinto(view[held : held + room])  # type: ignore[attr-defined]
+        if not got:
+            return
+        size = held + got
+        cut = size if begin + size == stop else buffer.rfind(b"\n", 0, size) + 1
+        if not cut and len(buffer) > LONGEST_LINE:
+            return
+        if cut:
+            yield begin, view[:cut]
+        begin, held = begin + cut, size - cut
+        rest = bytes(view[cut:size])
+        if not cut:
+            buffer = bytearray(2 * len(buffer))
+        buffer[:held] = rest
+
+
+def _flat(node: Node) -> tuple[tuple[Leaf, ...], tuple[Path, ...]]:
+    leaves, parts = list(node.leaves), []
+    for _, part in node.parts:
+        below, inner = _flat(part)
+        leaves += below
+        parts += [part.path, *inner]
+    return tuple(leaves), tuple(parts)
+
+
+class _Table(NamedTuple):
+    """Columns of rows while they are made."""
+
+    leaves: dict[Path, pl.Series]
+    parts: dict[Path, pl.Series]
+    odd: set[int]
+
+
+def _rows_of(node: Node, objects: list[Any], lines: _Lines, rows: Any) -> Rows:
+    table = _Table({}, {}, set())
+    _take(table, node, objects)
+    odd = pl.repeat(value=False, n=len(objects), dtype=pl.Boolean, eager=True)
+    if table.odd:
+        odd = odd.scatter(sorted(table.odd), values=True)
+    return Rows(lines.numbers(rows), lines.offsets(rows), table.leaves, table.parts, odd)
+
+
+def _take(table: _Table, node: Node, objects: list[Any]) -> None:
+    """Read the leaves below objects into columns."""
+    for leaf in node.leaves:
+        values = list(map(attrgetter(leaf.name), objects))
+        table.leaves[leaf.path] = _SERIES.get(leaf.reading, _texts)(values, table)
+    for name, part in node.parts:
+        below = list(map(attrgetter(name), objects))
+        if set(map(type, below)) != {part.kind}:
+            known: dict[str, Any] = {}
+            below = [_object(one, part, known, table, row) for row, one in enumerate(below)]
+        there = [one is not part.empty for one in below]
+        if any(there):
+            table.parts[part.path] = pl.Series(there)
+            _take(table, part, below)
+
+
+def _object(value: Any, part: Node, known: dict[str, Any], table: _Table, row: int) -> Any:
+    """Return an object: as it is, what stands for none, or what its JSON text holds."""
+    if value is None or value == "":
+        return part.empty
+    if type(value) is not str:
+        return value
+    if value not in known:
+        try:
+            known[value] = part.decoder.decode(value)
+        except _UNDECODABLE:
+            known[value] = None
+    if known[value] is None:
+        table.odd.add(row)
+        return part.empty
+    return known[value]
+
+
+def _texts(values: list[Any], _: _Table) -> pl.Series:
+    return pl.Series(values, dtype=pl.String)
+
+
+def _numbers(values: list[Any], _: _Table) -> pl.Series:
+    return pl.Series(values, dtype=pl.Int64)
+
+
+def _seconds(values: list[Any], _: _Table) -> pl.Series:
+    return pl.Series(values, dtype=pl.Float64)
+
+
+def _presence(values: list[Any], _: _Table) -> pl.Series:
+    return pl.Series(["yes" if value is not msgspec.UNSET else None for value in values], dtype=pl.String)
+
+
+def _json(values: list[Any], _: _Table) -> pl.Series:
+    texts = [str(value, "utf-8") for value in values]
+    return pl.Series([None if text == "null" else text for text in texts], dtype=pl.String)
+
+
+def _amounts(values: list[Any], table: _Table) -> pl.Series:
+    """Return costs, each exactly as it is written."""
+    texts = [bytes(value) for value in values]
+    amounts = {text: _amount(text) for text in set(texts)}
+    wrong = [text for text, (_, fine) in amounts.items() if not fine]
+    if wrong:
+        table.odd.update(row for row, text in enumerate(texts) if text in wrong)
+    if len(amounts) == 1:
+        return pl.Series([amounts[texts[0]][0]], dtype=MONEY).new_from_index(0, len(texts))
+    return pl.Series(pa.array([amounts[text][0] for text in texts], MONEY_TYPE)).cast(MONEY)
+
+
+def _amount(text: bytes) -> tuple[Decimal | None, bool]:
+    """Return a cost and whether it is one."""
+    if text[:1] in (b"t", b"f", b"{", b"["):
+        return None, False
+    try:
+        value = msgspec.json.decode(text) if text[:1] == b'"' or text == _NULL else text.decode()
+        return round_money(read_cost(value)), True
+    except (Refusal, *_UNDECODABLE):
+        return None, False
+
+
+_SERIES: dict[str, Callable[[list[Any], _Table], pl.Series]] = {
+    COUNT: _numbers,
+    EPOCH: _seconds,
+    FLAG: _presence,
+    JSON: _json,
+    COST: _amounts,
+}

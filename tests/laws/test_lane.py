@@ -1,0 +1,211 @@
+"""The lane and the record reader give the same facts: of the samples, and of records made to differ in every way."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.logs.files import Input
+from pipeline.settings import ReadOptions
+from pipeline.stages.count import TextCounter, count_missing
+from pipeline.stages.facts import FACT_SCHEMA, facts_of, widen_facts
+from pipeline.stages.pieces import cut_inputs
+from pipeline.stages.read import read_windows
+from pipeline.tables import Reject
+from tests.command import SAMPLES
+
+DIGESTS = ("request_digest", "record_digest")  # made when they are asked for
+
+Read = tuple[pl.DataFrame, list[Reject], Counter[str]]
+
+
+def read(path: Path, *, lanes: bool) -> tuple[Read, int]:
+    """Return what a file holds, and how many calls of it the lane read."""
+    tables, rejects, tally = [pl.DataFrame(schema=FACT_SCHEMA)], [], Counter[str]()
+    of_lane = 0
+    with TextCounter() as counter:
+        for piece in cut_inputs([Input(path=str(path), name=path.name, bytes=path.stat().st_size)]):
+            for window in read_windows(piece, ReadOptions(), lanes=lanes):
+                count_missing(window.calls, counter)
+                lineage = [pl.lit(number, pl.Int64).alias(name) for name, number in (("input", 0), ("piece", 0))]
+                tables += [facts_of(window.calls, 0), *(widen_facts(one.with_columns(lineage)) for one in window.facts)]
+                of_lane += sum(map(len, window.facts))
+                rejects += window.rejects
+                tally.update(window.tally)
+    facts = pl.concat(tables).sort("record", "line").drop(DIGESTS)
+    return (facts, sorted(rejects, key=lambda one: (one.source_row or 0, one.reason)), tally), of_lane
+
+
+def assert_same(path: Path) -> int:
+    """Check that both give the same, and return how many calls the lane read."""
+    (facts, rejects, tally), _ = read(path, lanes=False)
+    (of_lane, *others), found = read(path, lanes=True)
+    assert others == [rejects, tally]
+    assert of_lane.rows(named=True) == facts.rows(named=True)
+    return found
+
+
+@contextmanager
+def written(lines: list[bytes]) -> Iterator[Path]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "log.jsonl")
+        path.write_bytes(b"\n".join(lines) + b"\n")
+        yield path
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.rglob("*.jsonl")), ids=lambda path: path.name)
+def test_samples_give_the_same_facts(path: Path) -> None:
+    assert_same(path)
+
+
+# Each key's values: mostly the ordinary one, and what else a writer might put there.
+def mostly(ordinary: Any, *others: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from([*[ordinary] * 12, *others])
+
+
+MISSING = object()
+NAMES = st.sampled_from(["a", "b", "", None, MISSING, "Zoë", 7])
+COUNT = mostly(5, 0, 1, None, MISSING, "5", 5.0, -1, 1.5, 10**13, True)
+WHOLE = mostly("sum", 0, None, MISSING, 4, "9")
+TIMES = st.sampled_from(
+    [
+        *["2025-01-24 09:20:46.846"] * 5, "2025-01-24T09:20:46Z", "2025-01-24 09:20:46+02:00", "2025-01-24",
+        "2025-02-30 09:20:46", "2025-01-24 24:00:00", "2025-01-24 09:20:60", "1969-01-01 00:00:00", " 2025-01-24 09:20",
+        "20250124T092046", "2025-01-24 09:20:46.8461234", "yesterday", "", None, MISSING, 1737710446, 1737710446.5,
+        1737710446123, -1, 0, 1e300, "1737710446.25",
+    ]
+)  # fmt: skip
+COSTS = mostly(0.0, 0.25, 1e-7, "0.5", "", None, True, "no", 5, 1e17, -0.5, 0.1234567890123456789)
+RESPONSES = st.sampled_from(
+    [
+        *[{"id": "r-1", "object": "chat.completion", "model": "gpt-4o-2024-08-06",
+           "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}}]}] * 6,
+        {}, None, MISSING, "", "{}", "text", [], {"object": "chat.completion", "choices": []}, {"choices": None},
+        {"id": "r-2", "choices": [{"message": {"content": "x", "annotations": [{"type": "url_citation"}]}}]},
+        {"id": "r-3", "object": "response", "output": [{"type": "web_search_call"}], "usage": {"input_tokens": 3}},
+        {"type": "message", "id": "msg_1", "role": "assistant", "content": [], "usage": {"output_tokens": 2}},
+        json.dumps({"id": "r-4", "choices": [{"message": {"content": "redacted-by-litellm"}}]}),
+    ]
+)  # fmt: skip
+USAGES = st.sampled_from(
+    [
+        *[{"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}] * 5, MISSING, MISSING, None, {}, "x",
+        {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 5}},
+        {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 0, "x": None},
+         "completion_tokens_details": {"reasoning_tokens": 3}, "total_tokens": 13},
+        {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 50}},
+        {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 20, "completion_tokens_details": None},
+        {"prompt_tokens": 9, "completion_tokens": 4, "cache_creation_input_tokens": 4, "cache_read_input_tokens": 4},
+        {"prompt_tokens": 9, "completion_tokens": 4, "cache_creation": {"ephemeral_5m_input_tokens": 4}},
+        {"prompt_tokens": 9, "completion_tokens": 4, "server_tool_use": {"web_search_requests": 2}},
+        {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, {"input_tokens": 3, "output_tokens": 4},
+        {"prompt_tokens": 9}, {"prompt_tokens": 9, "completion_tokens": 4, "iterations": [{"input_tokens": 3}]},
+    ]
+)  # fmt: skip
+METADATA = st.fixed_dictionaries(
+    {
+        "user_api_key_user_id": NAMES, "user_api_key_team_id": NAMES, "user_api_key_team_alias": NAMES,
+        "user_api_key_alias": NAMES, "status": mostly(MISSING, "failure", "success"), "usage_object": USAGES,
+        "additional_usage_values": mostly(MISSING, {"cache_read_input_tokens": 2}, {"cache_read_input_tokens": 0}),
+        "batch_models": mostly(MISSING, ["gpt-4o"], []),
+    }
+)  # fmt: skip
+SHARED = {
+    "call_type": mostly("acompletion", "aresponses", "aembedding", "pass_through", "mcp_call", None, "acreate_batch"),
+    "startTime": TIMES,
+    "endTime": TIMES,
+    "model": mostly("gpt-4o", "gpt-4o-mini", "", None, MISSING, "azure/mine"),
+    "model_group": mostly("chat", MISSING, None),
+    "custom_llm_provider": mostly("openai", "azure", None, MISSING, "anthropic"),
+    "status": mostly("success", "failure", MISSING, None),
+    "cache_hit": mostly("None", None, True, "True", False, "", MISSING),
+    "request_tags": mostly(["prod"], [], "{}", '["a", "b:c"]', None, MISSING, {"a": 1}),
+    "session_id": NAMES,
+    "trace_id": NAMES,
+    "end_user": NAMES,
+    "api_base": mostly("https://api.openai.com/v1", "https://eu.api.openai.com/v1", MISSING),
+    "prompt_tokens": COUNT,
+    "completion_tokens": COUNT,
+    "total_tokens": WHOLE,
+    "response": RESPONSES,
+    "messages": mostly(MISSING, {}, [{"role": "user", "content": "Hello"}], "redacted-by-litellm"),
+    "object": mostly(MISSING, MISSING, MISSING, "batch", "chat.completion.chunk", None),
+    "data": mostly(MISSING, MISSING, MISSING, [], None),
+    "callcost": mostly(MISSING, MISSING, MISSING, {"usage_source": "counted", "count_method": "exact"}),
+}
+SPEND = SHARED | {
+    "request_id": mostly("r-1", "r-2", "", None, MISSING, 7, "r-3_cache_hit1737", "é" * 200),
+    "spend": COSTS,
+    "user": NAMES,
+    "team_id": NAMES,
+    "api_key": NAMES,
+    "metadata": METADATA | METADATA.map(lambda held: json.dumps(stated(held))) | st.sampled_from(["", None, "x", "[]"]),
+}
+STANDARD = SHARED | {
+    "id": mostly("r-1", "r-2", "", None, MISSING, 7),
+    "response_cost": COSTS,
+    "metadata": METADATA,
+    "hidden_params": mostly({"litellm_model_name": "gpt-4o-2024-08-06"}, {}, None, MISSING, {"batch_models": ["x"]}),
+    "model_map_information": mostly({"model_map_key": "gpt-4o"}, MISSING, None),
+    "model_parameters": mostly({"temperature": 1}, {"service_tier": "flex"}, MISSING, {"user": "x"}),
+}
+BYTES = st.sampled_from([b"", b"{", b"[1]", b'{"a": 1}{"b": 2}', b'{"call_type": "\xff"}', b"\xef\xbb\xbf{}", b"  "])
+
+
+def stated(record: Any) -> Any:
+    """Return a record without what is missing; a total that is the sum says so."""
+    if not isinstance(record, dict):
+        return record
+    held = {key: stated(value) for key, value in record.items() if value is not MISSING}
+    if held.get("total_tokens") == "sum":
+        sides = (held.get("prompt_tokens"), held.get("completion_tokens"))
+        held["total_tokens"] = sum(side for side in sides if type(side) is int)
+    return held
+
+
+def ordinary(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return the record that the lane is for."""
+    plain = {name: next(iter(getattr(values, "elements", [MISSING]))) for name, values in fields.items()}
+    names = dict.fromkeys(("user", "end_user", "session_id", "team_id", "api_key"), "a")
+    metadata = {"user_api_key_user_id": "u", "user_api_key_alias": "k"}
+    return plain | {"metadata": metadata} | {name: text for name, text in names.items() if name in fields} | more
+
+
+def lines_of(fields: dict[str, Any]) -> st.SearchStrategy[list[bytes]]:
+    """Make lines: ordinary ones, ones in which a few keys differ, and a few that are no records."""
+    base = ordinary(fields)
+    changes = st.lists(st.sampled_from(sorted(fields)), max_size=3, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: fields[name] for name in names})
+    )
+    record = changes.map(lambda changed: json.dumps(stated(base | changed), ensure_ascii=False).encode())
+    return st.lists(st.one_of(*[record] * 12, BYTES), min_size=1, max_size=30)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.one_of(lines_of(SPEND), lines_of(STANDARD)))
+def test_made_records_give_the_same_facts(lines: list[bytes]) -> None:
+    with written(lines) as path:
+        assert_same(path)
+
+
+@pytest.mark.parametrize(("fields", "name"), [(SPEND, "request_id"), (STANDARD, "id")])
+def test_ordinary_records_are_read_by_the_lane(fields: dict[str, Any], name: str) -> None:
+    records = [ordinary(fields, **{name: f"r-{number}", "user": f"u-{number}"}) for number in range(50)]
+    with written([json.dumps(stated(record)).encode() for record in records]) as path:
+        assert assert_same(path) == 50
+
+
+def test_one_line_that_does_not_decode_costs_only_itself() -> None:
+    lines = [json.dumps(stated(ordinary(SPEND, request_id=f"r-{number}"))).encode() for number in range(50)]
+    with written([*lines[:30], b'{"request_id": ', *lines[30:]]) as path:
+        assert assert_same(path) == 50

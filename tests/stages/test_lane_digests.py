@@ -1,0 +1,48 @@
+"""Duplicates come out the same whether digests were made at once or when they were asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.logs.files import Input
+from pipeline.settings import ReadOptions
+from pipeline.stages.digests import settle_digests
+from pipeline.stages.facts import facts_of, widen_facts
+from pipeline.stages.pieces import cut_inputs
+from pipeline.stages.read import read_windows
+from pipeline.stages.summary import settle_duplicates
+from tests.laws.test_lane import SPEND, ordinary, stated, written
+
+COPY = st.fixed_dictionaries(
+    {
+        "request_id": st.sampled_from(["a", "b", "c"]),
+        "messages": st.sampled_from([{}, [{"role": "user", "content": "x"}], [{"role": "user", "content": "y"}]]),
+        "prompt_tokens": st.sampled_from([5, 6]),
+        "startTime": st.sampled_from(["2025-01-24 09:20:46", "2025-01-24 09:20:47"]),
+        "model": st.sampled_from(["gpt-4o", "gpt-4o", None]),
+    }
+)
+
+
+def settled(path: Path, *, lanes: bool) -> pl.DataFrame:
+    pieces = cut_inputs([Input(path=str(path), name=path.name, bytes=path.stat().st_size)])
+    lineage = [pl.lit(0, pl.Int64).alias(name) for name in ("input", "piece")]
+    tables = []
+    for window in read_windows(pieces[0], ReadOptions(), lanes=lanes):
+        tables += [facts_of(window.calls, 0), *(widen_facts(one.with_columns(lineage)) for one in window.facts)]
+    facts = settle_duplicates(settle_digests(pl.concat(tables), pieces, ReadOptions()))
+    return facts.sort("record").drop("request_digest", "record_digest")
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(COPY, min_size=1, max_size=12))
+def test_copies_and_conflicts_come_out_the_same(copies: list[dict[str, Any]]) -> None:
+    copies = [{**copy, "total_tokens": copy["prompt_tokens"] + 5} for copy in copies]
+    with written([json.dumps(stated(ordinary(SPEND) | copy)).encode() for copy in copies]) as path:
+        assert settled(path, lanes=True).rows() == settled(path, lanes=False).rows()
