@@ -15,8 +15,9 @@ from pathlib import Path
 
 import click
 
-from tests.bench.cases import CASES, MIB, SIZES, Bench, Figure, Ratio, Section, run_cases
+from tests.bench.cases import CASES, run_cases
 from tests.bench.chart import draw_chart
+from tests.bench.runs import MIB, SIZES, Bench, Figure, Ratio, Section
 
 CORES = 2
 CHART = Path(__file__).with_name("ratios.svg")

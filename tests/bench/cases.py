@@ -1,253 +1,14 @@
 """What is measured, and what is set against what: the cases, their ratios, and what each ratio has to be.
 
-A figure is one command's or one work's cost per call; a ratio sets two figures of one run against each other. callcost
-is measured as its user runs it, start-up included, unless a title says "warm"; its peers without theirs.
+The targets are those of issues 3 and 5; they are printed beside what was found and gate nothing.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.bench import logs
-from tests.bench.jobs import Job
-from tests.bench.measure import Taken, take
-
-ROOT = Path(__file__).resolve().parents[2]
-FAST_ENGINES = ("toktok", "gigatoken")
-_HIDE_ENGINES = f"import sys\nsys.modules.update(dict.fromkeys({FAST_ENGINES!r}))\n"
-MIB = 1 << 20
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """How much is measured.
-
-    Attributes:
-        chats: calls with text.
-        lean: rows of JSONL without text.
-        flat: rows of Parquet.
-        priced: rows priced in a batch.
-        counted_by_peers: chats that the slow peers count; their speed does not depend on how many.
-        priced_by_peers: rows that LiteLLM prices, one by one.
-    """
-
-    chats: int
-    lean: int
-    flat: int
-    priced: int
-    counted_by_peers: int
-    priced_by_peers: int
-
-
-SIZES = {
-    "tiny": Size(chats=40, lean=100, flat=200, priced=1_000, counted_by_peers=10, priced_by_peers=10),
-    "small": Size(
-        chats=6_000, lean=120_000, flat=500_000, priced=100_000, counted_by_peers=400, priced_by_peers=1_000
-    ),
-    "medium": Size(
-        chats=30_000, lean=400_000, flat=2_000_000, priced=1_000_000, counted_by_peers=2_000, priced_by_peers=5_000
-    ),
-    "full": Size(
-        chats=150_000, lean=2_000_000, flat=10_000_000, priced=1_000_000, counted_by_peers=8_000, priced_by_peers=20_000
-    ),
-}  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """What one command or work took.
-
-    Attributes:
-        title: what ran.
-        units: calls that it dealt with.
-        wall: seconds by the clock.
-        cpu: seconds of the processors.
-        peak: bytes of memory at most; None: not told.
-    """
-
-    title: str
-    units: int
-    wall: float
-    cpu: float
-    peak: int | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Ratio:
-    """Two figures set against each other.
-
-    Attributes:
-        title: what against what.
-        wall: the ratio by the clock.
-        cpu: the ratio by processor time; None: it means nothing.
-        target: what issue 5 or 3 asks; None: nothing.
-        by: "wall" or "cpu": which of the two has to meet the target.
-        least: the target is a least; False: a most.
-        unit: "x", "%" (of the peer's speed), "s" or "MiB".
-        charted: what its bar of the chart is called; "": it has none.
-    """
-
-    title: str
-    wall: float
-    cpu: float | None = None
-    target: float | None = None
-    by: str = "wall"
-    least: bool = True
-    unit: str = "x"
-    charted: str = ""
-
-    @property
-    def value(self) -> float:
-        """The ratio that has to meet the target."""
-        return self.cpu if self.by == "cpu" and self.cpu is not None else self.wall
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the target is met; None: there is none."""
-        if self.target is None:
-            return None
-        return self.value >= self.target if self.least else self.value <= self.target
-
-
-@dataclasses.dataclass(slots=True, kw_only=True)
-class Section:
-    """One case, measured."""
-
-    title: str
-    figures: list[Figure] = dataclasses.field(default_factory=list)
-    ratios: list[Ratio] = dataclasses.field(default_factory=list)
-    notes: list[str] = dataclasses.field(default_factory=list)
-
-    def add(self, figure: Figure) -> Figure:
-        """Keep a figure, once, and hand it on."""
-        if figure not in self.figures:
-            self.figures.append(figure)
-        return figure
-
-
-class Bench:
-    """Runs what the cases ask for, each thing once, and keeps the best of some rounds.
-
-    Args:
-        folder: where data is made, and found again.
-        size: how much is measured.
-        rounds: how often each thing is run.
-        say: told what runs now.
-    """
-
-    def __init__(self, folder: Path, size: Size, rounds: int = 1, say: Callable[[str], None] = lambda _: None) -> None:
-        self.folder, self.size, self.rounds, self.say = folder, size, rounds, say
-        folder.mkdir(parents=True, exist_ok=True)
-        self._known: dict[tuple[str, ...], Figure] = {}
-        hidden = folder / "without-extras"
-        hidden.mkdir(exist_ok=True)
-        (hidden / "sitecustomize.py").write_text(_HIDE_ENGINES, encoding="utf-8")
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("CALLCOST_", "PYTHON"))}
-        clean["CALLCOST_DATA_DIR"] = str(folder / "no-user-data")
-        self._fast = {**clean, "PYTHONPATH": str(ROOT)}
-        self._plain = {**clean, "PYTHONPATH": os.pathsep.join((str(hidden), str(ROOT)))}
-
-    # --- Data ---
-
-    def chats(self, *, usage: bool, share: int = 1) -> Path:
-        """Return the log of chats, or the first part of it."""
-        count = self.size.chats // share
-        name = f"chats-{'complete' if usage else 'missing'}-{count}.jsonl"
-        return self._made(name, lambda path: logs.write_jsonl(path, logs.chats(count, usage=usage)))
-
-    def lean(self, share: int = 1) -> Path:
-        """Return the log of lean rows, or the first part of it."""
-        count = self.size.lean // share
-        return self._made(f"lean-{count}.jsonl", lambda path: logs.write_jsonl(path, logs.lean(count)))
-
-    def flat(self) -> Path:
-        """Return the flat Parquet file."""
-        return self._made(f"flat-{self.size.flat}.parquet", lambda path: logs.write_flat(path, self.size.flat))
-
-    def _made(self, name: str, make: Callable[[Path], Path]) -> Path:
-        path = self.folder / name
-        if not path.exists():
-            self.say(f"making {name}")
-            make(path)
-        return path
-
-    # --- Runs ---
-
-    def report(self, log: Path, calls: int, *, workers: int, fast: bool = False, title: str = "") -> Figure:
-        """Run the command on a log; its own manifest says whether it dealt with every call."""
-        title = title or f"callcost report{' [fast]' if fast else ''}, {_many(workers, 'worker')}"
-        env = self._fast if fast else self._plain
-
-        def run() -> tuple[int, Taken]:
-            with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-                out = Path(folder, "out")
-                words = ["report", str(log), "--out", str(out), "--workers", str(workers), "--quiet"]
-                taken = take([sys.executable, "-m", "pipeline", *words], env)
-                manifest = json.loads((out / "manifest.json").read_bytes())
-                found = manifest["records"]["calls"]
-                if calls and found != calls:
-                    raise RuntimeError(f"{found} of {calls} calls of {log.name} are in the report")
-                return found, taken
-
-        return self._best(("report", str(log), str(workers), str(fast)), title, run)
-
-    def engines(self) -> list[str]:
-        """Return the engines that count when nothing is hidden."""
-        log = self._made("three.jsonl", lambda path: logs.write_jsonl(path, logs.chats(3, usage=False)))
-        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            out = Path(folder, "out")
-            take([sys.executable, "-m", "pipeline", "report", str(log), "--out", str(out), "--quiet"], self._fast)
-            return list(json.loads((out / "manifest.json").read_bytes())["run"]["engines"])
-
-    def work(self, name: str, title: str, path: Path | None = None, rows: int = 0, processes: int = 1) -> Figure:
-        """Run a work of peers.py or ours.py in as many processes."""
-        job = Job(path=str(path or ""), rows=rows, parts=processes)
-        command = [sys.executable, "-m", "tests.bench.process", name, json.dumps(dataclasses.asdict(job))]
-
-        def run() -> tuple[int, Taken]:
-            taken = take(command, self._plain)
-            done = json.loads(taken.output.splitlines()[-1])
-            return done["units"], dataclasses.replace(taken, wall=done["wall"], cpu=done["cpu"])
-
-        return self._best((name, str(path), str(rows), str(processes)), title, run)
-
-    def _best(self, key: tuple[str, ...], title: str, run: Callable[[], tuple[int, Taken]]) -> Figure:
-        if key not in self._known:
-            runs = []
-            for _ in range(self.rounds):
-                self.say(title)
-                runs.append(run())
-            units = runs[0][0]
-            self._known[key] = Figure(
-                title=title,
-                units=units,
-                wall=min(taken.wall for _, taken in runs),
-                cpu=min(taken.cpu for _, taken in runs),
-                peak=max((taken.peak for _, taken in runs if taken.peak is not None), default=None),
-            )
-        return dataclasses.replace(self._known[key], title=title)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith("s") else "s")
-
-
-def against(title: str, ours: Figure, peer: Figure, target: float | None = None, **more: object) -> Ratio:
-    """Set our speed against a peer's: how many times as many calls per second, of the clock and of a processor."""
-    wall = (peer.wall / peer.units) / (ours.wall / ours.units)
-    cpu = (peer.cpu / peer.units) / (ours.cpu / ours.units) if ours.cpu and peer.cpu else None
-    if more.get("unit") == "%":
-        wall, cpu = 100 * wall, None if cpu is None else 100 * cpu
-    return Ratio(title=title, wall=wall, cpu=cpu, target=target, **more)  # type: ignore[arg-type]
-
-
-# --- Cases ------------------------------------------------------------------------------------------------------------
+from tests.bench.runs import FAST_ENGINES, MIB, ROOT, Bench, Ratio, Section, against, many
 
 
 def usage_missing(bench: Bench) -> Section:
@@ -260,7 +21,7 @@ def usage_missing(bench: Bench) -> Section:
     if quick is None:
         section.notes.append("[fast]: left out, no engine but tiktoken counted")
     loop = [
-        section.add(bench.work("litellm counts", f"LiteLLM loop, {_many(n, 'process')}", log, few, n)) for n in (1, 2)
+        section.add(bench.work("litellm counts", f"LiteLLM loop, {many(n, 'process')}", log, few, n)) for n in (1, 2)
     ]
     plain = section.add(bench.work("tiktoken counts", "json + tiktoken, 2 processes", log, few, 2))
     section.ratios += [
@@ -299,7 +60,7 @@ def usage_missing(bench: Bench) -> Section:
 def _floor(bench: Bench, section: Section, log: Path, calls: int, work: str, label: str, target: float) -> None:
     one, two = (section.add(bench.report(log, calls, workers=workers)) for workers in (1, 2))
     warm = section.add(bench.work("report warm", "callcost report, 1 worker, warm", log))
-    floor = [section.add(bench.work(work, f"msgspec parses only, {_many(n, 'process')}", log, 0, n)) for n in (1, 2)]
+    floor = [section.add(bench.work(work, f"msgspec parses only, {many(n, 'process')}", log, 0, n)) for n in (1, 2)]
     section.ratios += [
         against("callcost, 1 worker, warm, of the parse floor", warm, floor[0], target, by="cpu", unit="%"),
         against("callcost, 2 workers, of the parse floor", two, floor[1], target, unit="%", charted=label),

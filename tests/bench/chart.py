@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
-from tests.bench.cases import Ratio
+from tests.bench.runs import Ratio
 
 WIDTH, ROW, LEFT, RIGHT, HEAD, FOOT = 760, 26, 250, 90, 34, 30
 _STYLE = """

@@ -1,6 +1,6 @@
 """What of callcost is measured inside one process: a warm report, the batch pricing, the scalar helpers.
 
-Everything else is measured as its user runs it: the command, start-up included (cases.py).
+Everything else is measured as its user runs it: the command, start-up included (runs.py).
 """
 
 from __future__ import annotations

@@ -16,11 +16,12 @@ import pytest
 
 from tests.bench import logs
 from tests.bench.__main__ import lines_of
-from tests.bench.cases import CASES, SIZES, Bench, Figure, Ratio, Section, against, run_cases
+from tests.bench.cases import CASES, run_cases
 from tests.bench.chart import draw_chart
 from tests.bench.jobs import Job
 from tests.bench.measure import take
 from tests.bench.process import run_all
+from tests.bench.runs import SIZES, Bench, Figure, Ratio, Section, against
 
 
 def test_the_logs_are_the_same_every_time(tmp_path: Path) -> None:
