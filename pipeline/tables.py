@@ -267,8 +267,8 @@ reason text a slug of REJECT_REASONS
 detail text a field or a position, never content
 """)
 
-# What lies between our costs and a bill (``against`` bill) or the costs in the log (``against`` log). Null in a column of
-# the place means all of them together: the bill says no more. Amounts are in ``currency``.
+# What lies between our costs and a bill (``against`` bill) or the costs in the log (``against`` log). Null in a column
+# of the place means all of them together: the bill says no more. Amounts are in ``currency``.
 RECONCILIATION_COLUMNS = _columns("""
 against text bill | log
 day date UTC day, or the first day of the bill's period; null: undated
