@@ -5,11 +5,11 @@ Reasoning that is not shown is left out: providers report it apart, and no text 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pipeline.tokens.frames import UNIT, Sheet
+from pipeline.tokens.frames import Sheet
 from pipeline.tokens.openai import day
-from pipeline.tokens.prompts import CALL, TEXT, Answer, Block, Prompt, compact
+from pipeline.tokens.prompts import CALL, TEXT, Answer, Block, Prompt, compact, spaced
 
 
 class Ending(NamedTuple):
@@ -19,36 +19,38 @@ class Ending(NamedTuple):
         text: an answer with text, unless it was cut off.
         offered: more, where tools were on offer.
         form: the text's form, beside its name: "" never, "beside" tools, "always".
-        call: the first call, beside the tool's name and the arguments.
-        more: each further call.
+        call: a call, beside the tool's name and the arguments.
         named: a call that the request named, beside the arguments; the name leaves no trace. None: as any call.
         bundle: several calls, rewritten as one; None: they are single calls.
         dot: the tool's name has a dot before it.
-        key: each key of the arguments, at the top.
     """
 
     text: int = 0
     offered: int = 0
     form: str = ""
     call: int = 0
-    more: int = 0
     named: int | None = None
     bundle: int | None = None
     dot: bool = False
-    key: int = 0
 
 
 CHAT = Ending(offered=1, form="beside", call=7, named=0, bundle=10, dot=True)
-RESPONSES = CHAT._replace(text=1, call=8, named=1, bundle=11)
+WITH_END: dict[str, Any] = {"text": 1, "call": 8, "named": 1, "bundle": 11}  # the token that ends the answer is billed
+RESPONSES = CHAT._replace(**WITH_END)
 ENDINGS = {
     ("gpt-4", "chat"): CHAT,
+    ("gpt-0613", "chat"): CHAT._replace(call=2),
     ("gpt-4", "responses"): RESPONSES,
     ("gpt-5", "chat"): Ending(text=3, form="always", call=10, bundle=13, dot=True),
     ("gpt-5", "responses"): Ending(text=4, form="always", call=11, bundle=14, dot=True),
 }
-SAME = {"gpt-3.5": "gpt-4", "gpt-0613": "gpt-4", "gpt-0301": "gpt-4", "gpt-5.2": "gpt-5"}
-HOSTS_WITH_END = frozenset({"azure", "github"})  # they bill the token that ends the answer
-END_SINCE, END_UNTIL = day("2025-03-18"), day("2025-05-15")  # and so did OpenAI, then
+SAME = {"gpt-3.5": "gpt-4", "gpt-0301": "gpt-4", "gpt-5.2": "gpt-5"}
+HOSTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("azure", "chat"): WITH_END,
+    ("github", "chat"): WITH_END,
+    ("azure", "responses"): {"offered": 0},
+}
+END_SINCE, END_UNTIL = day("2025-03-18"), day("2025-05-15")  # OpenAI billed it then
 
 
 def ending_of(framing: str, api: str, provider: str = "", at: int | None = None) -> Ending:
@@ -61,9 +63,11 @@ def ending_of(framing: str, api: str, provider: str = "", at: int | None = None)
         at: when the call was made, in microseconds since 1970 UTC.
     """
     ending = ENDINGS.get((SAME.get(framing, framing), api)) or Ending()
-    if ending is CHAT and (provider in HOSTS_WITH_END or (at is not None and END_SINCE <= at < END_UNTIL)):
-        return ending._replace(text=ending.text + 1, call=ending.call + 1, more=ending.more + 1)
-    return ending
+    if SAME.get(framing, framing) != "gpt-4":
+        return ending
+    if ending is CHAT and at is not None and END_SINCE <= at < END_UNTIL:
+        return ending._replace(**WITH_END)
+    return ending._replace(**HOSTS.get((provider, api), {}))
 
 
 def lay_out_answer(answer: Answer, prompt: Prompt, ending: Ending, sheet: Sheet) -> None:
@@ -94,18 +98,21 @@ def _write_form(prompt: Prompt, ending: Ending, sheet: Sheet) -> None:
         sheet.text(form.name)
 
 
+def _written_anew(block: Block) -> bool:
+    """Return whether a call's arguments are what Python's json writes: a bundle's are, a single call's are not."""
+    return block.text != compact(block.value) and block.text == spaced(block.value)
+
+
 def _write_calls(calls: list[Block], prompt: Prompt, ending: Ending, sheet: Sheet) -> None:
-    if len(calls) > 1 and ending.bundle is not None:
+    if ending.bundle is not None and (len(calls) > 1 or any(_written_anew(block) for block in calls)):
         uses = [{"recipient_name": f"functions.{block.name}", "parameters": block.value} for block in calls]
         sheet.tokens(ending.bundle)
         sheet.text(compact({"tool_uses": uses}))
         return
-    for number, block in enumerate(calls):
+    for block in calls:
         if prompt.tool_choice == "named" and ending.named is not None:
             sheet.tokens(ending.named)
         else:
-            sheet.tokens(ending.more if number and ending.more else ending.call)
+            sheet.tokens(ending.call)
             sheet.text(f".{block.name}" if ending.dot else block.name)
         sheet.text(block.text)
-        if ending.key and isinstance(block.value, dict):
-            sheet.milli(ending.key * UNIT * len(block.value))

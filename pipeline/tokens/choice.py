@@ -2,8 +2,8 @@
 
 A row names a family by a pattern on the model's name, the vocabulary that is really the family's, and what stands in
 for it where that vocabulary is not installed: a bundled one with a calibrated factor. How messages are framed stands
-in rules.py under the family's name. What a model costs, and how its name is spelled elsewhere, is left to prices/
-and models.py.
+under the framing's name in openai.py, gemini.py and turns.py. What a model costs, and how its name is spelled
+elsewhere, is left to prices/ and models.py.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def _fields(schema: Any, owner: str, classes: list[str]) -> list[Field]:
     found = []
     for name, given in dict_of(dict_of(schema).get("properties")).items():
         inner = dict_of(given)
-        default = f" | None = {inner['default']!r}" if "default" in inner else " | None = None"
+        default = f" | None = {_literal(inner['default'])}" if "default" in inner else " | None = None"
         kind = _python_type(inner, owner + _camel(name), classes)
         found.append((name, kind, "" if name in required else default, text_of(inner.get("description"))))
     return found
@@ -149,7 +149,7 @@ def _python_type(schema: dict[str, Any], name: str, classes: list[str]) -> str:
     kind = text_of(schema.get("type")).lower()
     branches = schema.get("anyOf")
     if isinstance(schema.get("enum"), list):
-        found = f"Literal[{', '.join(repr(value) for value in schema['enum'])}]"
+        found = f"Literal[{', '.join(map(_literal, schema['enum']))}]"
     elif isinstance(branches, list):
         found = " | ".join(_python_type(dict_of(branch), name, classes) for branch in branches)
     elif kind == "array":
@@ -167,6 +167,14 @@ def _write_class(schema: dict[str, Any], name: str, classes: list[str]) -> str:
     doc = _docstring(text_of(schema.get("description")), "Attributes", fields)
     rows = "".join(f"{INDENT}{field}: {kind}{default}\n" for field, kind, default, _ in fields)
     return f"@dataclasses.dataclass(kw_only=True)\nclass {name}:\n{doc}{rows}"
+
+
+def _literal(value: Any) -> str:
+    """Return a JSON value as Python writes it."""
+    try:
+        return repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return ""
 
 
 def _docstring(text: str, heading: str, fields: list[Field]) -> str:

@@ -114,7 +114,11 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
         if marker in _FRAME_MARKERS:
             height, width = struct.unpack_from(">HH", data, place + 5)
             return width, height
-        place += 2 if marker == 0xFF or 0xD0 <= marker <= 0xD8 else 2 + int.from_bytes(data[place + 2 : place + 4])
+        if marker == 0xFF:  # a fill byte
+            place += 1
+        else:
+            bare = 0xD0 <= marker <= 0xD8  # a marker without a body
+            place += 2 if bare else 2 + int.from_bytes(data[place + 2 : place + 4])
     return 0, 0
 
 

@@ -37,7 +37,6 @@ class Layout(NamedTuple):
         message: each message, beside its role and text.
         assistant: more for each assistant message.
         joined: tools and form are joined to the first system text, else they stand alone.
-        merged: joined, they are tokenized as one text with the system text.
         stripped: joined, the system text loses the blanks at its end.
         apart: where they stand alone, each is tokenized by itself.
         alone: tools and form where there is no system text to join.
@@ -66,7 +65,6 @@ class Layout(NamedTuple):
     message: int = 3
     assistant: int = 0
     joined: bool = True
-    merged: bool = True
     stripped: bool = False
     apart: bool = False
     alone: int = 4
@@ -111,7 +109,7 @@ LAYOUTS = {
     ("o-series", "chat"): O_SERIES,
     ("o-series", "responses"): RESPONSES_5,
     ("gpt-4", "chat"): CHAT,
-    ("gpt-3.5", "chat"): CHAT._replace(merged=False),
+    ("gpt-3.5", "chat"): CHAT,
     ("gpt-0613", "chat"): CHAT._replace(plain_tools=True, named=4, call=7, result=3),
     ("gpt-0301", "chat"): CHAT._replace(message=4),
     ("gpt-4", "responses"): RESPONSES,
@@ -265,7 +263,7 @@ class _Writer:
         if self.pending and message.role in SYSTEM_ROLES:
             whole = "".join(pieces)
             whole = whole.rstrip() if self.layout.stripped else whole
-            pieces = [whole + self.pending] if self.layout.merged else [whole, self.pending]
+            pieces = [whole + self.pending]
             self.pending = ""
         for piece in pieces:
             self.sheet.text(piece)

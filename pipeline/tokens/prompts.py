@@ -150,7 +150,7 @@ def spaced(value: Any, *, ascii_only: bool = False) -> str:
 def _written(value: Any, separators: tuple[str, str], *, ascii_only: bool) -> str:
     try:
         return json.dumps(value, ensure_ascii=ascii_only, separators=separators, default=str)
-    except ValueError:  # an integer of more digits than Python writes
+    except (TypeError, ValueError):  # an integer of more digits than Python writes, a key that is no text
         return ""
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from pipeline.tokens.prompts import MAX_DEPTH, dict_of
 
 MAX_REFERENCES = 6  # a schema that refers to itself is written out this far
-MAX_NODES = 20_000  # and a schema that grows beyond this by its references is left as it is
+MAX_WRITTEN = 500_000  # characters, about: beyond them no more references are followed
+MIN_WRITTEN = 20  # characters that any node takes at least
 
 
 def follow(schema: Any, root: dict[str, Any]) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def follow(schema: Any, root: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(path, str):
             return found
         target: Any = root
-        for step in path.lstrip("#/").split("/"):
+        for step in path.lstrip("#/").split("/") if path != "#" else ():
             target = dict_of(target).get(step)
         found = {**dict_of(target), **{key: value for key, value in found.items() if key != "$ref"}}
     return found
@@ -40,20 +41,20 @@ def resolve(schema: Any) -> Any:
 
 
 class _Resolver:
-    """Writes references out; counts nodes, so that references that double do not run away."""
+    """Writes references out; counts what it wrote, so that references that double do not run away."""
 
     def __init__(self, root: dict[str, Any]) -> None:
         self.root = root
-        self.nodes = 0
+        self.written = 0
 
     def written_out(self, value: Any, depth: int, references: int) -> Any:
         """Return a value with its references replaced."""
-        self.nodes += 1
-        if depth > MAX_DEPTH or self.nodes > MAX_NODES:
-            return {} if isinstance(value, dict) else value
+        self.written += len(value) if isinstance(value, str) else MIN_WRITTEN
+        if depth > MAX_DEPTH:
+            return None
         if isinstance(value, dict):
             refers = isinstance(value.get("$ref"), str)
-            if refers and references >= MAX_REFERENCES:
+            if refers and (references >= MAX_REFERENCES or self.written > MAX_WRITTEN):
                 return {}
             found = follow(value, self.root) if refers else value
             return {key: self.written_out(child, depth + 1, references + refers) for key, child in found.items()}

@@ -1,7 +1,7 @@
 """Tool definitions as OpenAI writes them into the prompt: one TypeScript namespace.
 
 The layout was read off recorded prompt counts. No indentation at any depth; ``required`` is a question mark,
-``additionalProperties`` and ``strict`` leave no trace. Where the block stands and what framing it costs is rules.py's.
+``additionalProperties`` and ``strict`` leave no trace. Where the block stands and what framing it costs is openai.py's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.tokens.prompts import Tool, compact, dict_of, list_of, text_of
-from pipeline.tokens.references import MAX_REFERENCES, follow
+from pipeline.tokens.references import MAX_REFERENCES, MAX_WRITTEN, MIN_WRITTEN, follow
 
 HEAD = "# Tools\n\n## functions\n\nnamespace functions {\n\n"
 TAIL = "\n\n} // namespace functions"
@@ -82,10 +82,11 @@ def _plain_type(schema: dict[str, Any], indent: int) -> str:
 
 
 class _Writer:
-    """Writes one function's parameters; holds the schema that references point into."""
+    """Writes one function's parameters; holds the schema that references point into, counts what it wrote."""
 
     def __init__(self, root: dict[str, Any]) -> None:
         self.root = root
+        self.written = 0
 
     def resolve(self, schema: Any) -> dict[str, Any]:
         """Return a schema with its reference replaced by what it refers to."""
@@ -95,7 +96,9 @@ class _Writer:
         """Return the comment lines above a property: title, description, limits."""
         lines = comment(text_of(schema.get("title"))) + comment(text_of(schema.get("description")))
         limits = [f"{key}: {_plain(schema[key])}" for key in LIMITS if schema.get(key) is not None]
-        return lines + ([f"// {', '.join(limits)}"] if limits else [])
+        lines += [f"// {', '.join(limits)}"] if limits else []
+        self.written += sum(map(len, lines)) + MIN_WRITTEN
+        return lines
 
     def object(self, schema: dict[str, Any], depth: int = 0) -> str:
         """Return an object type, on one line where no property has a comment, a default or a longer type."""
@@ -118,7 +121,7 @@ class _Writer:
         """Return the type of one value."""
         kind = schema.get("type")
         branches = schema.get("anyOf") or schema.get("oneOf")
-        if depth > 4 * MAX_REFERENCES:
+        if depth > 4 * MAX_REFERENCES or self.written > MAX_WRITTEN:
             found = "any"
         elif isinstance(schema.get("enum"), list):
             found = " | ".join(compact(value) for value in schema["enum"])
@@ -135,6 +138,7 @@ class _Writer:
             found = self.object(schema, depth)
         else:
             found = {"integer": "number"}.get(text_of(kind), text_of(kind) or "any")
+        self.written += len(found) if "enum" in schema else MIN_WRITTEN
         return found
 
     def types(self, schema: dict[str, Any], kinds: list[Any], depth: int) -> str:

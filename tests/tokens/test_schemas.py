@@ -1,0 +1,36 @@
+"""The form of an answer as OpenAI writes it into the prompt."""
+
+from __future__ import annotations
+
+from pipeline.tokens.prompts import Form
+from pipeline.tokens.schemas import said, write_form
+
+
+def test_a_form_is_a_heading_a_comment_and_the_schema() -> None:
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {"n": {"type": "integer", "title": "N"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+
+    assert write_form(Form("answer", "What\nit is.", schema)).split("\n") == [
+        "# Response Formats",
+        "",
+        "## answer",
+        "",
+        "// What",
+        "// it is.",
+        '{"type":"object","properties":{"n":{"type":"integer","title":"N"}}}',
+    ]
+
+
+def test_a_property_may_be_called_as_a_word_of_the_schema_language() -> None:
+    schema = {"properties": {"required": {"type": "string", "required": []}, "properties": {"additionalProperties": 1}}}
+
+    assert said(schema) == {"properties": {"required": {"type": "string"}, "properties": {}}}
+
+
+def test_lists_are_read_through() -> None:
+    assert said([{"required": ["a"], "const": 1}, [{"$schema": 2}]]) == [{"const": 1}, [{}]]
