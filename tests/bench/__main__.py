@@ -71,9 +71,9 @@ def describe_machine() -> str:
 def lines_of(section: Section) -> Iterator[str]:
     """Yield the lines of a case: what was measured, then the ratios."""
     yield section.title
-    yield f"  {'':52}{'calls':>11}{'wall s':>9}{'CPU s':>9}{'calls/s':>11}{'CPU us/call':>13}{'peak MiB':>10}"
+    yield f"  {'':58}{'calls':>11}{'wall s':>9}{'CPU s':>9}{'calls/s':>11}{'CPU us/call':>13}{'peak MiB':>10}"
     yield from map(_figure_line, section.figures)
-    yield f"  {'':52}{'by wall':>11}{'by CPU':>9}{'target':>12}"
+    yield f"  {'':58}{'by wall':>11}{'by CPU':>9}{'target':>12}"
     yield from map(_ratio_line, section.ratios)
     yield from (f"  note: {note}" for note in section.notes)
 
@@ -82,7 +82,7 @@ def _figure_line(figure: Figure) -> str:
     peak = f"{figure.peak / MIB:,.0f}" if figure.peak else "-"
     each = figure.cpu / figure.units * 1e6
     return (
-        f"  {figure.title:52}{figure.units:>11,}{figure.wall:>9.2f}{figure.cpu:>9.2f}"
+        f"  {figure.title:58}{figure.units:>11,}{figure.wall:>9.2f}{figure.cpu:>9.2f}"
         f"{figure.units / figure.wall:>11,.0f}{each:>13,.2f}{peak:>10}"
     )
 
@@ -93,7 +93,7 @@ def _ratio_line(ratio: Ratio) -> str:
     asked = "" if ratio.target is None else f"{'>=' if ratio.least else '<='} {ratio.target:g}{unit}"
     word = {None: "", True: "  met", False: "  MISSED"}[ratio.met]
     basis = f" ({ratio.by})" if ratio.target is not None else ""
-    return f"  {ratio.title:52}{ratio.wall:>11,.2f}{cpu:>9}{asked:>12}{word}{basis}"
+    return f"  {ratio.title:58}{ratio.wall:>11,.2f}{cpu:>9}{asked:>12}{word}{basis}"
 
 
 if __name__ == "__main__":

@@ -146,6 +146,7 @@ class Bench:
         self.folder, self.size, self.rounds, self.say = folder, size, rounds, say
         folder.mkdir(parents=True, exist_ok=True)
         self._known: dict[tuple[str, ...], Figure] = {}
+        self._ran: dict[tuple[str, ...], int] = {}  # workers, as the report's manifest has them
         hidden = folder / "without-extras"
         hidden.mkdir(exist_ok=True)
         (hidden / "sitecustomize.py").write_text(_HIDE_ENGINES, encoding="utf-8")
@@ -194,9 +195,13 @@ class Bench:
                 found = manifest["records"]["calls"]
                 if calls and found != calls:
                     raise RuntimeError(f"{found} of {calls} calls of {log.name} are in the report")
+                self._ran[key] = manifest["run"]["workers"]
                 return found, taken
 
-        return self._best(("report", str(log), str(workers), str(fast)), title, run)
+        key = ("report", str(log), str(workers), str(fast))
+        figure = self._best(key, title, run)
+        few = f" ({self._ran[key]} ran)" if self._ran[key] < workers else ""  # too little input for more
+        return dataclasses.replace(figure, title=title + few)
 
     def engines(self) -> list[str]:
         """Return the engines that count when nothing is hidden."""
