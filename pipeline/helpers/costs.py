@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -31,6 +32,7 @@ from pipeline.tables import MONEY_SCALE, Usage
 
 _BATCHES = frozenset({"retrieve_batch", "aretrieve_batch"})
 _SECOND = 1000  # milliseconds
+_SECONDS = "output_seconds"  # what a rate of the caller's own by the second is laid on
 _DOLLAR: int = 10**MONEY_SCALE
 
 
@@ -77,9 +79,9 @@ def cost_per_token(
                input_queries=queries, input_seconds=audio_transcription_file_duration,
                seconds=(response_time_ms or 0) / _SECOND)  # fmt: skip
     terms = _terms(usage_object, usage, call_type, service_tier, data_residency, vertex_location, at)
-    custom = _custom_card(custom_cost_per_token, custom_cost_per_second)
     names = [model, *([request_model] if request_model else [])]
-    bill = _bill(names, custom_llm_provider, region_name, usage, terms, book_of(prices), custom)
+    own = _own_card(custom_cost_per_token, custom_cost_per_second)
+    bill = _bill(names, custom_llm_provider, region_name, usage, terms, book_of(prices), own)
     return _dollars(bill.scaled[0]), _dollars(bill.scaled[1])
 
 
@@ -125,8 +127,8 @@ def completion_cost(
     _add_units(usage, output_images=n, seconds=(total_time or 0) / _SECOND, **tools_of(body))
     tier = first_tier(service_tier, *served_tiers(body), field(optional_params, "service_tier"))
     terms = _terms(stated, usage, call_type, tier, data_residency, vertex_location, at)
-    custom = _custom_card(custom_cost_per_token, custom_cost_per_second)
-    bill = _bill(names, custom_llm_provider, region_name, usage, terms, book_of(prices), custom)
+    own = _own_card(custom_cost_per_token, custom_cost_per_second)
+    bill = _bill(names, custom_llm_provider, region_name, usage, terms, book_of(prices), own)
     return _dollars(bill.scaled[3])
 
 
@@ -187,7 +189,7 @@ def _terms(
     )
 
 
-def _custom_card(per_token: Mapping[str, Any] | None, per_second: float | None) -> RateCard | None:
+def _own_card(per_token: Mapping[str, Any] | None, per_second: float | None) -> RateCard | None:
     """Return the card of the caller's own rates, which hold in every tier and for every size."""
     if per_token is None and per_second is None:
         return None
@@ -222,11 +224,14 @@ def _bill(
 
 
 def _own_bill(own: RateCard, card: RateCard | None, usage: Usage) -> Bill:
-    """Charge tokens at the caller's own rates, and what is billed beside them at the map's."""
+    """Charge tokens, or seconds, at the caller's own rates, and tools at the map's."""
+    units = usage.billed_units or {}
+    if own.line(_SECONDS) is not None:
+        return price_usage(Usage(billed_units={_SECONDS: units.get("seconds", Decimal(0))}), own)
     tokens = price_usage(msgspec.structs.replace(usage, billed_units=None), own)
-    if card is None or not usage.billed_units:
+    if card is None or not units:
         return tokens
-    extras = price_usage(Usage(billed_units=usage.billed_units), card).scaled[2]
+    extras = price_usage(Usage(billed_units=units), card).scaled[2]
     inputs, outputs, _, total = tokens.scaled
     return tokens._replace(scaled=(inputs, outputs, extras, (total or 0) + (extras or 0)))
 

@@ -41,6 +41,11 @@ class UnitPrices(NamedTuple):
     missing: list[bool]
     weak: list[bool]
 
+    @property
+    def has_zero(self) -> bool:
+        """Whether any of the rates is an explicit 0."""
+        return any(not rate and not missing for rate, missing in zip(self.rates, self.missing, strict=True))
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Deal:

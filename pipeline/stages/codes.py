@@ -7,7 +7,9 @@ tables. What the columns mean is left to the callers.
 from __future__ import annotations
 
 import bisect
+import functools
 import math
+import operator
 from collections.abc import Sequence
 from itertools import pairwise, repeat
 from typing import Any, NamedTuple
@@ -16,6 +18,9 @@ import polars as pl
 
 _SMALL = 2**21  # numbers below this are looked up in a table, others joined
 _LARGE = 2**62  # what a mixed number must stay below
+_HALF_WIDTH = 2**32  # below this, 32 bits do
+_FEW_EDGES = 16
+_FEW = 4096
 
 
 class Numbered(NamedTuple):
@@ -100,12 +105,14 @@ def _fold(
     """Return numbers for the rows so far and further parts together, and the values of each part."""
     if numbers is None and len(parts) == 1 and parts[0].numbers is not None:
         return parts[0].numbers, [list(parts[0].values)]
-    mixed, size = numbers, len(columns[0]) if columns else 1
+    size = math.prod(len(part.values) for part in parts) * (len(columns[0]) if columns else 1)
+    kind = pl.UInt32 if size < _HALF_WIDTH else pl.UInt64
+    mixed = None if numbers is None else numbers.cast(kind)
     for part in parts:
-        size *= len(part.values)
         if part.numbers is not None:
-            mixed = part.numbers if mixed is None else mixed.cast(pl.Int64) * len(part.values) + part.numbers
-    dense, rest = _compact(pl.Series(mixed, dtype=pl.Int64), size)
+            own = part.numbers.cast(kind)
+            mixed = own if mixed is None else mixed * len(part.values) + own
+    dense, rest = _compact(pl.Series(mixed), size)
     tail: list[list[Any]] = []
     for part in reversed(parts):
         tail.append([part.values[digit] for digit in rest % len(part.values)])
@@ -116,6 +123,8 @@ def _fold(
 
 def _compact(codes: pl.Series, size: int) -> tuple[pl.Series, pl.Series]:
     """Return dense numbers instead of codes below ``size``, and the codes that occur, in the order of the numbers."""
+    if size <= _FEW and len(codes) >= size * 2**8:  # as likely as not they all occur
+        return codes, pl.int_range(size, dtype=pl.UInt64, eager=True)
     places = pl.Series("code", codes.to_arrow().unique()).sort()  # five times as fast as Polars' own
     if size > _SMALL:
         table = pl.DataFrame({"code": places}).with_row_index("number")
@@ -132,6 +141,9 @@ def _reached(numbers: pl.Series, edges: Sequence[int]) -> pl.Series | int:
     before, inside = bisect.bisect_right(edges, low), [edge for edge in edges if low < edge <= high]
     if not inside:
         return before
+    if len(inside) <= _FEW_EDGES:  # a byte per row and edge
+        passed = [(numbers >= edge).cast(pl.UInt8) for edge in inside]
+        return before + functools.reduce(operator.add, passed).cast(pl.UInt32)
     every = pl.Series(inside, dtype=pl.Int64)
     width = min(after - edge for edge, after in pairwise([low, *inside, high + 1]))
     buckets = (high - low) // width + 1

@@ -56,11 +56,13 @@ def add_extras(charged: Charged, extras: pl.DataFrame, deal: Deal, height: int) 
         rows = _every_row(found.filter(pl.col("side") == name), height)
         cost = rows["cost"].fill_null(0)
         side.cost = cost if side.cost is None else side.cost + cost
+        charged.total = cost if charged.total is None else charged.total + cost
         side.held = any_of(side.held, flag(rows["cost"].is_not_null()))
         side.missing = any_of(side.missing, flag(rows["missing"]))
         side.priced = any_of(side.priced, flag(rows["priced"]))
         charged.weak = any_of(charged.weak, flag(rows["uncertain"]))
     every = pl.int_range(height, dtype=pl.UInt32, eager=True)
+    charged.zeros = True
     charged.extras = flag(every.is_in(extras[_ROW].implode()))
 
 

@@ -16,7 +16,7 @@ from pipeline.prices.units import TOKEN_UNITS
 from pipeline.stages.cards import Deal, deal_cards
 from pipeline.stages.extras import add_extras, extras_of, names_per_row
 from pipeline.stages.flags import Flag, any_of, both, but_not, flag
-from pipeline.stages.quantities import exact_dot, quantities
+from pipeline.stages.quantities import exact_costs, quantities
 from pipeline.stages.sides import COUNTS, Charged, Side
 from pipeline.tables import MONEY_SCALE
 
@@ -55,7 +55,6 @@ def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     deal = deal_cards(facts, names_per_row(extras, facts.height), book)
     charged = _token_charges(facts, deal)
     add_extras(charged, extras, deal, facts.height)
-    charged.add_up()
     verdict = _verdict(facts, charged, deal)
     status, reason = (pl.Series(words)[verdict] for words in zip(*_VERDICTS, strict=True))
     words = [status.alias("price_status"), reason.alias("price_reason")]
@@ -65,19 +64,17 @@ def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
 def _token_charges(facts: pl.DataFrame, deal: Deal) -> Charged:
     columns = quantities(facts)
     prices = {unit: deal.prices(unit) for unit in columns}
-    charged = Charged()
+    costs = exact_costs(columns, {unit: prices[unit].rates for unit in columns}, deal.cards) if columns else {}
+    charged = Charged(total=costs.get("total"))
     for side, count in COUNTS.items():
         own = [unit for unit in columns if TOKEN_UNITS[unit].side == side]
         missing = {unit: _where(columns[unit], prices[unit].missing, deal) for unit in own}
         held, lacking = flag(facts[count] > 0), any_of(*missing.values())
         with_rate = (but_not(flag(columns[unit] > 0), missing[unit]) for unit in own)
-        charged.sides[side] = Side(
-            cost=exact_dot([columns[unit] for unit in own], [prices[unit].rates for unit in own], deal.cards),
-            held=held,
-            missing=lacking,
-            priced=held if lacking is None else any_of(*with_rate),
-        )
+        priced = held if lacking is None else any_of(*with_rate)
+        charged.sides[side] = Side(cost=costs.get(side), held=held, missing=lacking, priced=priced)
     charged.weak = any_of(*(_where(columns[unit], prices[unit].weak, deal) for unit in columns))
+    charged.zeros = any(prices[unit].has_zero for unit in columns)
     return charged
 
 
@@ -91,31 +88,36 @@ def _verdict(facts: pl.DataFrame, charged: Charged, deal: Deal) -> pl.Series:
     sides = charged.sides.values()
     missing, held = any_of(*(side.missing for side in sides)), any_of(*(side.held for side in sides))
     no_usage = but_not(both(_null(facts, "input"), _null(facts, "output")), charged.extras)
+    cache_hit, failure = _holding(facts["status"], "cache_hit", "failure")
+    absent, timed_out = _holding(facts["usage_source"], "absent", charges.TIMED_OUT)
     conditions = (
-        _equals(facts["status"], "cache_hit"),
-        both(_equals(facts["status"], "failure"), no_usage),
-        any_of(no_usage, _equals(facts["usage_source"], "absent")),
+        cache_hit,
+        both(failure, no_usage),
+        any_of(no_usage, absent),
         deal.unpriced(charges.UNKNOWN_MODEL),
         any_of(deal.unpriced(charges.NO_RATE), but_not(missing, any_of(*(side.priced for side in sides)))),
         missing,
-        _equals(facts["usage_source"], charges.TIMED_OUT),
+        timed_out,
         _half(facts, charged, deal),
         charged.weak,
         _costs_nothing(charged, held, deal),
     )
-    verdict = pl.lit(len(_VERDICTS) - 1, dtype=pl.UInt8)
+    last = len(_VERDICTS) - 1
+    verdict = pl.lit(last, dtype=pl.UInt8)
     for number, condition in reversed(list(enumerate(conditions))):
         if condition is not None:
             verdict = pl.when(pl.lit(condition)).then(pl.lit(number, dtype=pl.UInt8)).otherwise(verdict)
-    return pl.select(pl.repeat(0, facts.height, dtype=pl.UInt8) + verdict).to_series()
+    if all(condition is None for condition in conditions):
+        return pl.repeat(last, facts.height, dtype=pl.UInt8, eager=True)
+    return pl.select(verdict).to_series()
 
 
-def _equals(column: pl.Series, word: str) -> Flag:
-    """Return the rows that hold a word; of a column that holds one word only, looking once is enough."""
+def _holding(column: pl.Series, *words: str) -> list[Flag]:
+    """Return the rows that hold each word; in a column of one other word only, looking once is enough."""
     first = column[0]
-    if first is not None and first != word and (column == first).all() and not column.null_count():
-        return None
-    return flag(column == word)
+    if first is not None and first not in words and not column.null_count() and (column == first).all():
+        return [None for _ in words]
+    return [flag(column == word) for word in words]
 
 
 def _null(facts: pl.DataFrame, side: str) -> Flag:
@@ -138,7 +140,7 @@ def _lacking(deal: Deal, side: str) -> Flag:
 
 
 def _costs_nothing(charged: Charged, held: Flag, deal: Deal) -> Flag:
-    may = any_of(held, deal.flags(lambda card: card.free))
+    may = any_of(held if charged.zeros else None, deal.flags(lambda card: card.free))
     total = charged.total
     return may if total is None else both(may, flag(total == 0))
 
@@ -162,14 +164,15 @@ def _costs(facts: pl.DataFrame, charged: Charged, verdict: pl.Series) -> list[pl
     unpriced = but_not(flag(verdict < _UNPRICED), exempt)
     columns = []
     for name, side in charged.sides.items():
-        null = any_of(but_not(side.held, side.priced), but_not(_nothing_stated(facts, name), side.held))
-        zero = None if name == "other" else exempt
-        columns.append(_money(f"{name}_cost", side.cost, any_of(null, unpriced, exempt), zero, facts.height))
+        unstated = but_not(_null(facts, name), side.held) if name in COUNTS else None
+        null = any_of(but_not(side.held, side.priced), unstated, unpriced, exempt)
+        if name in COUNTS:
+            columns.append(_money(f"{name}_cost", side.cost, null, exempt, facts.height))
+        elif side.priced is None:
+            columns.append(pl.Series(f"{name}_cost", [None], dtype=MONEY).new_from_index(0, facts.height))
+        else:
+            columns.append(_money(f"{name}_cost", side.cost, any_of(null, ~side.priced), None, facts.height))
     return [*columns, _money("total_cost", charged.total, any_of(unpriced, exempt), exempt, facts.height)]
-
-
-def _nothing_stated(facts: pl.DataFrame, side: str) -> Flag:
-    return _null(facts, side) if side in COUNTS else pl.repeat(value=True, n=facts.height, dtype=pl.Boolean, eager=True)
 
 
 def _money(name: str, cost: pl.Series | None, null: Flag, zero: Flag, height: int) -> pl.Series:

@@ -6,6 +6,7 @@ changes nothing is not carried out.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from operator import add
@@ -30,26 +31,37 @@ def quantities(facts: pl.DataFrame) -> dict[str, pl.Series]:
     return {unit: column for unit in TOKEN_UNITS if (column := known[unit]) is not None}
 
 
-def exact_dot(columns: Sequence[pl.Series], rates: Sequence[Sequence[int]], cards: Numbered) -> pl.Series | None:
-    """Return the sum of quantities times rates of each row, as 128-bit whole numbers; None: of no column.
+def exact_costs(
+    columns: Mapping[str, pl.Series], rates: Mapping[str, Sequence[int]], cards: Numbered
+) -> dict[str, pl.Series]:
+    """Return the sum of quantities times rates of each row, as 128-bit whole numbers, per side and in total.
 
     Args:
-        columns: quantities.
+        columns: quantities by token unit, at least one.
         rates: of each of them, by number of the card.
         cards: which card each row has.
+
+    Returns:
+        A column for each side of which there is a unit, and "total".
     """
-    if not columns:
-        return None
-    common = math.gcd(*(rate for each in rates for rate in each)) or 1
-    most = sum(_largest(column) * (max(each) // common) for column, each in zip(columns, rates, strict=True))
+    common = math.gcd(*(rate for each in rates.values() for rate in each)) or 1
+    most = sum(_largest(columns[unit]) * (max(rates[unit]) // common) for unit in columns)
     kind: type[pl.Int64 | pl.Int128] = pl.Int64 if most < _HALF_RANGE else pl.Int128  # 64 bits do, nearly always
-    height = len(columns[0])
-    dealt = (cards.deal(pl.Series([rate // common for rate in each], dtype=kind), height) for each in rates)
-    products = [column.cast(kind) * rate for column, rate in zip(columns, dealt, strict=True)]
-    total = products[0]
-    for product in products[1:]:
-        total = total + product
-    return total.cast(pl.Int128) * pl.Series([common], dtype=pl.Int128)
+    sides: dict[str, pl.Expr] = {}
+    for unit in columns:
+        listed = pl.Series([rate // common for rate in rates[unit]], dtype=kind)
+        rate = pl.lit(listed[0], dtype=kind) if cards.numbers is None else pl.lit(listed).gather(pl.col(_CARD))
+        product, side = pl.col(unit).cast(kind) * rate, TOKEN_UNITS[unit].side
+        sides[side] = sides[side] + product if side in sides else product
+    rows = pl.DataFrame([column.alias(unit) for unit, column in columns.items()])
+    if cards.numbers is not None:
+        rows = rows.with_columns(cards.numbers.alias(_CARD))
+    costs = rows.select(cost.alias(side) for side, cost in sides.items())
+    costs = costs.with_columns(functools.reduce(add, (pl.col(side) for side in sides)).alias("total"))
+    return costs.select(pl.all().cast(pl.Int128) * pl.lit(common, dtype=pl.Int128)).to_dict()
+
+
+_CARD = "card"
 
 
 def _stated(column: pl.Series) -> pl.Series | None:

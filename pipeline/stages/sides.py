@@ -38,6 +38,7 @@ class Charged:
         weak: whether any rate that was charged may be too low.
         extras: whether the row states anything beside tokens.
         total: sum of the sides' costs; None: 0 in every row.
+        zeros: whether any rate that was charged is an explicit 0.
     """
 
     sides: dict[str, Side] = dataclasses.field(default_factory=lambda: {side: Side() for side in SIDES})
@@ -45,9 +46,4 @@ class Charged:
     extras: Flag = None
 
     total: pl.Series | None = None
-
-    def add_up(self) -> None:
-        """Set ``total`` to the sum of the sides' costs."""
-        for side in self.sides.values():
-            if side.cost is not None:
-                self.total = side.cost if self.total is None else self.total + side.cost
+    zeros: bool = False
