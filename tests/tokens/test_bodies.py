@@ -102,7 +102,7 @@ def test_a_conversation_reads_the_same_in_every_spelling(name: str) -> None:
     *first, result = told(prompt)
     assert first == [(TEXT, "Be brief."), (TEXT, "Weather in Rome?"), (CALL, '{"city":"Rome"}')]
     assert result == (RESULT, '{"result":"sunny"}' if name == "gemini" else "sunny")
-    assert [message.role for message in prompt.messages][0] == "system"
+    assert prompt.messages[0].role == "system"
     assert prompt.tools == [Tool("weather", "Look.", SCHEMA)]
     names = [block.name for message in prompt.messages for block in message.blocks]
     assert names == ["", "", "weather", "weather"]

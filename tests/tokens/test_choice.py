@@ -108,7 +108,9 @@ def test_an_installed_vocabulary_counts_without_a_factor() -> None:
     assert not choose("qwen3-32b", available=frozenset({"gemma3"})).native
 
 
-@pytest.mark.parametrize(("endpoint", "framing"), [("anthropic", "claude-4.5"), ("gemini", "gemini-3"), ("chat", "other")])
+@pytest.mark.parametrize(
+    ("endpoint", "framing"), [("anthropic", "claude-4.5"), ("gemini", "gemini-3"), ("chat", "other")]
+)
 def test_the_endpoint_tells_the_vendor_of_a_name_that_does_not(endpoint: str, framing: str) -> None:
     assert choose("prod-alias-7", endpoint=endpoint).framing == framing
     assert choose("gpt-4o", endpoint=endpoint).framing == "gpt-4"

@@ -115,8 +115,8 @@ def test_an_empty_comment_line_is_bare() -> None:
 
 def trees(leaf: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     keys = st.sampled_from(
-        ["type", "properties", "items", "anyOf", "oneOf", "enum", "const", "default", "description", "title", "required",
-         "$ref", "$defs", "format", "minimum"]
+        ["type", "properties", "items", "anyOf", "oneOf", "enum", "const", "default", "description", "title",
+         "required", "$ref", "$defs", "format", "minimum"]
     )  # fmt: skip
     return st.recursive(leaf, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=6))
 
@@ -129,9 +129,9 @@ LEAVES = (
 
 @given(trees(LEAVES))
 def test_any_schema_is_written(schema: Any) -> None:
-    for given in (schema, {"type": "object", "properties": schema}, {"properties": {"p": schema}}):
+    for shape in (schema, {"type": "object", "properties": schema}, {"properties": {"p": schema}}):
         for plain in (False, True):
-            assert "namespace functions" in write_tools([Tool("f", "d", given)], plain=plain)
+            assert "namespace functions" in write_tools([Tool("f", "d", shape)], plain=plain)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,95 @@
+"""What an answer comes to: its text, its calls, and what ends or introduces them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.tokens.answers import END_SINCE, END_UNTIL, ENDINGS, SAME, Ending, ending_of
+from pipeline.tokens.choice import choose
+from pipeline.tokens.encoders import load_encoder
+from pipeline.tokens.messages import frame_completion
+from tests.tokens.counted import count_answer, texts_of
+
+SUNNY = {"choices": [{"message": {"content": "It is sunny."}, "finish_reason": "stop"}]}
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+FORM = {"type": "json_schema", "json_schema": {"name": "sky", "schema": {"type": "object", "properties": {}}}}
+
+
+def answer(*arguments: str) -> dict[str, Any]:
+    calls = [{"id": str(n), "function": {"name": "look", "arguments": text}} for n, text in enumerate(arguments)]
+    return {"choices": [{"message": {"content": None, "tool_calls": calls}, "finish_reason": "tool_calls"}]}
+
+
+def tokens(*texts: str) -> int:
+    return sum(load_encoder("o200k_base").count(texts))
+
+
+def test_a_familys_row_is_found() -> None:
+    for framing, same in SAME.items():
+        assert ending_of(framing, "chat") == ENDINGS[same, "chat"]
+    assert ending_of("nobody", "chat") == Ending()
+
+
+def test_an_end_that_is_billed_costs_a_token() -> None:
+    plain = count_answer("gpt-4o", SUNNY, "chat")
+
+    assert plain == tokens("It is sunny.")
+    assert count_answer("gpt-4o", SUNNY, "chat", at=END_SINCE) == plain + 1
+    assert count_answer("gpt-4o", SUNNY, "chat", at=END_UNTIL) == plain
+    assert ending_of("gpt-4", "chat", "azure").text == 1
+    assert ending_of("gpt-5", "chat", "azure") == ENDINGS["gpt-5", "chat"]
+
+
+def test_text_that_was_cut_off_has_no_end() -> None:
+    cut = {"choices": [{"message": {"content": "It is sunny."}, "finish_reason": "length"}]}
+
+    assert count_answer("gpt-5", SUNNY, "chat") == tokens("It is sunny.") + 3
+    assert count_answer("gpt-5", cut, "chat") == tokens("It is sunny.")
+
+
+def test_text_beside_tools_on_offer_costs_one_token_more() -> None:
+    assert count_answer("gpt-4o", SUNNY, "chat", request={"tools": [TOOL]}) == tokens("It is sunny.") + 1
+
+
+def test_a_call_is_its_name_and_arguments() -> None:
+    assert count_answer("gpt-4o", answer('{"n":1}'), "chat") == 7 + tokens(".look", '{"n":1}')
+
+
+def test_a_call_that_was_asked_for_by_name_is_its_arguments() -> None:
+    request = {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "look"}}}
+
+    assert count_answer("gpt-4o", answer('{"n":1}'), "chat", request=request) == tokens('{"n":1}')
+
+
+def test_several_calls_are_one_bundle_and_so_is_one_whose_arguments_were_written_anew() -> None:
+    (bundle,) = texts_of(frame_completion(choose("gpt-4o"), "chat", answer('{"n": 1}', '{"n": 2}')))
+    (lone,) = texts_of(frame_completion(choose("gpt-4o"), "chat", answer('{"n": 1}')))
+
+    assert bundle.count("functions.look") == 2
+    assert lone == '{"tool_uses":[{"recipient_name":"functions.look","parameters":{"n":1}}]}'
+
+
+def test_a_form_is_named_before_the_text() -> None:
+    request = {"messages": [], "response_format": FORM}
+
+    assert count_answer("gpt-5", SUNNY, "chat", request=request) == tokens("It is sunny.", "sky") + 3 + 2
+    assert count_answer("gpt-4o", SUNNY, "chat", request=request) == tokens("It is sunny.")
+
+
+def test_all_alternatives_count() -> None:
+    twice = {"choices": SUNNY["choices"] * 2}
+
+    assert count_answer("gpt-4o", twice, "chat") == 2 * tokens("It is sunny.")
+
+
+def test_reasoning_that_is_shown_is_left_out() -> None:
+    thought = {"choices": [{"message": {"content": "Yes.", "reasoning_content": "Hm, hm, hm."}}]}
+
+    assert count_answer("gpt-4o", thought, "chat") == tokens("Yes.")
+
+
+@pytest.mark.parametrize("response", ["", {}, {"choices": []}, {"choices": [{"message": {"content": None}}]}, None, 7])
+def test_an_empty_answer_is_nothing(response: Any) -> None:
+    assert frame_completion(choose("gpt-4o"), "chat", response) is None

@@ -1,0 +1,148 @@
+"""Gemini's tools: stubs, declarations, or only their leaves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.tokens.choice import choose
+from pipeline.tokens.gemini import (
+    ESCAPE,
+    IMAGE_OUT,
+    MANNERS,
+    leaves_of_schema,
+    leaves_of_value,
+    manner_of,
+    write_declaration,
+    write_declared_call,
+    write_leaves,
+    write_stub,
+    write_stub_call,
+    write_stub_result,
+)
+from pipeline.tokens.messages import frame_completion, frame_prompt
+from pipeline.tokens.prompts import CALL, RESULT, Block, Tool
+from tests.tokens.counted import texts_of
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string", "description": "Where."},
+        "days": {"type": "integer", "default": 3},
+        "unit": {"enum": ["c", "f"]},
+        "spot": {"type": "object", "description": "A spot.", "properties": {"x": {"type": "number"}}},
+        "tags": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["city"],
+    "additionalProperties": False,
+}
+TOOL = Tool("look_up", "Look.\nTwice.", SCHEMA)
+CALLED = Block(CALL, name="look_up", value={"city": "Oslo", "days": 3})
+
+
+def test_gemini_2_5_is_shown_python_functions() -> None:
+    spot, function = write_stub(TOOL)
+
+    assert spot.split("\n") == [
+        "@dataclasses.dataclass(kw_only=True)",
+        "class LookUpSpot:",
+        '    """A spot.',
+        "",
+        "    Attributes:",
+        "        x: ",
+        '    """',
+        "    x: float | None = None",
+        "",
+    ]
+    assert function.split("\n") == [
+        "def look_up(",
+        "    city: str,",
+        "    days: int | None = 3,",
+        "    unit: Literal['c', 'f'] | None = None,",
+        "    spot: LookUpSpot | None = None,",
+        "    tags: list[str] | None = None,",
+        ") -> dict:",
+        '    """Look.',
+        "    Twice.",
+        "",
+        "    Args:",
+        "        city: Where.",
+        "        days: ",
+        "        unit: ",
+        "        spot: A spot.",
+        "        tags: ",
+        '    """',
+        "",
+    ]
+
+
+def test_gemini_2_5_calls_and_answers_in_python() -> None:
+    assert write_stub_call(CALLED) == ['print(default_api.look_up(city = "Oslo", days = 3))']
+    assert write_stub_result(Block(RESULT, name="look_up", value={"sky": "clear"})) == [
+        '{"look_up_response": {"sky": "clear"}}'
+    ]
+
+
+def test_gemini_3_is_shown_declarations_between_escapes() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string", "description": ""}}, "required": []}
+
+    assert [text.replace(ESCAPE, "|") for text in write_declaration(Tool("f", "Look.", schema))] == [
+        "declaration:f{description:|Look.|,parameters:{type:|object|,properties:{city:{type:|string|}}}}"
+    ]
+    assert [text.replace(ESCAPE, "|") for text in write_declared_call(CALLED)] == ["call:look_up{city:|Oslo|,days:3}"]
+
+
+def test_gemini_2_is_billed_by_names_texts_and_types() -> None:
+    assert write_leaves(Tool("f", "Look.", {"type": "object", "properties": {"n": {"type": "integer"}}})) == [
+        "f", "Look.", "object", "n", "integer",
+    ]  # fmt: skip
+    assert write_leaves(Tool("f", "Look.", SCHEMA, "json_schema")) == ["f", "Look."]
+    assert leaves_of_schema({"title": "T", "type": "string"}) == ["string"]
+    assert leaves_of_schema({"title": "T", "type": "string"}, titles=True) == ["string", "T"]
+
+
+def test_the_leaves_of_a_value_are_its_keys_and_texts_and_a_token_for_a_number() -> None:
+    assert sorted(leaves_of_value({"a": [1234567, "b"], "c": None, "d": True})) == ["0", "a", "b", "c", "d", "true"]
+
+
+def test_vertex_bills_every_generation_by_its_leaves() -> None:
+    for framing in MANNERS:
+        assert manner_of(framing, "vertex").tool is MANNERS["gemini-2"].tool
+        assert manner_of(framing, "google").tool is MANNERS[framing].tool
+    assert manner_of("gemini-1", "") == MANNERS["gemini-2"]
+
+
+@pytest.mark.parametrize(("role", "more"), [({"role": "user"}, 1), ({}, 0)])
+def test_a_system_text_counts_as_a_message_where_it_names_its_role(role: dict[str, str], more: int) -> None:
+    contents = [{"role": "user", "parts": [{"text": "Hi."}]}]
+    choice = choose("gemini-2.5-flash")
+    whole = frame_prompt(
+        choice, "gemini", {"systemInstruction": {**role, "parts": [{"text": "x"}]}, "contents": contents}
+    )
+    bare = frame_prompt(choice, "gemini", {"contents": contents})
+
+    assert whole is not None
+    assert bare is not None
+    assert whole.constant - bare.constant == 1000 * more
+
+
+def test_googles_own_tools_leave_no_trace() -> None:
+    contents = [{"role": "user", "parts": [{"text": "Hi."}]}]
+
+    with_search = frame_prompt(
+        choose("gemini-2.5-pro"), "gemini", {"contents": contents, "tools": [{"googleSearch": {}}]}
+    )
+
+    assert texts_of(with_search) == ["Hi."]
+
+
+def test_an_image_in_an_answer_has_its_price() -> None:
+    parts: list[dict[str, Any]] = [{"text": "Here."}, {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]
+
+    frame = frame_completion(
+        choose("gemini-2.5-flash-image"), "gemini", {"candidates": [{"content": {"parts": parts}}]}
+    )
+
+    assert frame is not None
+    assert frame.constant == 1000 * IMAGE_OUT

@@ -1,0 +1,171 @@
+"""OpenAI's layout: what each sign of a request adds, beside the texts it holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.tokens.choice import choose
+from pipeline.tokens.encoders import load_encoder
+from pipeline.tokens.frames import Frame
+from pipeline.tokens.messages import frame_prompt
+from pipeline.tokens.openai import ERAS, LAYOUTS, Layout, layout_of
+from tests.tokens.counted import count_prompt, texts_of, write_user
+
+ASK = write_user("Weather in Oslo?")
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+FORM = {"type": "json_schema", "json_schema": {"name": "sky", "schema": {"type": "object", "properties": {}}}}
+
+
+def tokens(text: str, vocabulary: str = "o200k_base") -> int:
+    return load_encoder(vocabulary).count([text])[0]
+
+
+def frame(model: str, request: Any, endpoint: str = "chat", **more: Any) -> Frame:
+    found = frame_prompt(choose(model, endpoint=endpoint), endpoint, request, **more)
+    assert found is not None
+    return found
+
+
+def call(arguments: str, name: str = "look", **more: Any) -> dict[str, Any]:
+    return {"id": "a", "type": "function", "function": {"name": name, "arguments": arguments}, **more}
+
+
+@pytest.mark.parametrize(("framing", "api"), LAYOUTS)
+def test_every_row_is_found(framing: str, api: str) -> None:
+    assert layout_of(framing, api, None) == LAYOUTS[framing, api]
+
+
+def test_a_family_without_a_row_of_an_api_has_its_chats() -> None:
+    assert layout_of("gpt-oss", "responses", None) == LAYOUTS["gpt-oss", "chat"]
+    assert layout_of("unknown", "responses", None) == LAYOUTS["gpt-4", "responses"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_rule_of_an_era_holds_from_its_first_day_to_the_day_before_its_last(era: Any) -> None:
+    today = layout_of(era.framing, era.api, None)
+    changed = today._replace(**era.changes)
+
+    assert layout_of(era.framing, era.api, era.since) == changed
+    assert layout_of(era.framing, era.api, era.until - 1) == changed
+    assert layout_of(era.framing, era.api, era.until) == today
+    assert set(era.changes) <= set(Layout._fields)
+
+
+def test_a_message_costs_three_tokens_beside_its_role_and_text() -> None:
+    one, two = (count_prompt("gpt-4o", {"messages": ASK * times}) for times in (1, 2))
+
+    assert one == 3 + 3 + 1 + tokens("Weather in Oslo?")
+    assert two == one + 3 + 1 + tokens("Weather in Oslo?")
+
+
+def test_a_name_stands_beside_the_role() -> None:
+    assert texts_of(frame("gpt-4o", {"messages": [{**ASK[0], "name": "ann"}]}))[0] == "user:ann"
+
+
+def test_tools_join_the_system_text_in_chat_and_stand_alone_in_responses() -> None:
+    messages = [{"role": "system", "content": "Be brief."}, *ASK]
+
+    (joined,) = [text for text in texts_of(frame("gpt-4o", {"messages": messages, "tools": [TOOL]})) if "Tools" in text]
+    (alone,) = [text for text in texts_of(frame("gpt-4o", {"messages": ASK, "tools": [TOOL]})) if "Tools" in text]
+    apart = texts_of(frame("gpt-4.1", {"input": messages, "tools": [TOOL]}, "responses"))
+
+    assert joined.startswith("Be brief.\n\n# Tools\n\n## functions")
+    assert alone.startswith("# Tools\n\n## functions")
+    assert apart[0] == alone
+    assert "Be brief." in apart
+
+
+def test_tools_and_form_are_one_block_with_tools_first() -> None:
+    (block,) = [
+        text
+        for text in texts_of(frame("gpt-4o", {"messages": ASK, "tools": [TOOL], "response_format": FORM}))
+        if "\n" in text
+    ]
+
+    assert "} // namespace functions\n\n# Response Formats\n\n## sky\n\n{" in block
+
+
+def test_gpt_5_loses_the_blanks_at_the_end_of_a_joined_system_text() -> None:
+    messages = [{"role": "system", "content": "Be brief.\n \n"}, *ASK]
+
+    assert any(text.startswith("Be brief.\n\n# Tools") for text in texts_of(
+        frame("gpt-5", {"messages": messages, "tools": [TOOL]})))  # fmt: skip
+    assert "Be brief.\n \n" in texts_of(frame("gpt-5", {"messages": messages}))
+
+
+@pytest.mark.parametrize(
+    ("choice", "more"),
+    [("auto", 0), ("required", 0), ("none", 1), ({"type": "function", "function": {"name": "look"}}, 8)],
+)
+def test_the_choice_among_tools_has_its_price(choice: Any, more: int) -> None:
+    request = {"messages": ASK, "tools": [TOOL]}
+
+    assert count_prompt("gpt-4o", {**request, "tool_choice": choice}) == count_prompt("gpt-4o", request) + more  # type: ignore[operator]
+
+
+def test_a_call_is_written_anew_without_blanks_in_chat_and_kept_in_responses() -> None:
+    spread = '{ "city" : "Oslo" }'
+    chat = [*ASK, {"role": "assistant", "tool_calls": [call(spread)]}]
+    items = [*ASK, {"type": "function_call", "call_id": "a", "name": "look", "arguments": spread}]
+
+    assert '{"city":"Oslo"}' in texts_of(frame("gpt-4o", {"messages": chat}))
+    assert spread in texts_of(frame("gpt-4o", {"input": items}, "responses"))
+
+
+def test_arguments_that_are_no_json_are_kept() -> None:
+    chat = [*ASK, {"role": "assistant", "tool_calls": [call("{oops")]}]
+
+    assert "{oops" in texts_of(frame("gpt-4o", {"messages": chat}))
+
+
+def test_several_calls_and_their_results_are_one_of_each() -> None:
+    chat = [
+        *ASK,
+        {"role": "assistant", "tool_calls": [call('{"n": 1}'), call('{"n": 2}', id="b")]},
+        {"role": "tool", "tool_call_id": "a", "content": '{"é": 4}'},
+        {"role": "tool", "tool_call_id": "b", "content": "warm"},
+        *ASK,
+    ]
+
+    texts = texts_of(frame("gpt-4o", {"messages": chat}))
+
+    assert (
+        '{"tool_uses":[{"recipient_name":"functions.look","parameters":{"n":1}},'
+        '{"recipient_name":"functions.look","parameters":{"n":2}}]}'
+    ) in texts
+    assert '[{"\\u00e9": 4}, "warm"]' in texts
+    assert texts.index('[{"\\u00e9": 4}, "warm"]') < len(texts) - 1
+
+
+def test_a_form_stands_in_the_header_of_every_answer() -> None:
+    chat = [*ASK, {"role": "assistant", "content": "Fine."}, *ASK]
+
+    assert texts_of(frame("gpt-4o", {"messages": chat, "response_format": FORM})).count("sky") == 2
+    assert texts_of(frame("gpt-4o", {"messages": chat, "response_format": FORM, "tools": [TOOL]})).count("sky") == 0
+    assert texts_of(frame("gpt-4.1", {"input": chat, "text": {"format": FORM}}, "responses")).count("sky") == 0
+
+
+def test_reasoning_sent_back_counts_after_the_last_question_only() -> None:
+    sealed = {"type": "reasoning", "encrypted_content": "x" * 4000}
+    after = count_prompt("gpt-5", {"input": [*ASK, sealed]}, "responses")
+    before = count_prompt("gpt-5", {"input": [sealed, *ASK]}, "responses")
+
+    assert after is not None
+    assert before is not None
+    assert after - before > 400
+    assert before - (count_prompt("gpt-5", {"input": ASK}, "responses") or 0) < 10
+
+
+def test_several_calls_in_an_answer_divide_the_prompt_of_a_winter() -> None:
+    winter = ERAS[-1].since
+    item = {"type": "function_call", "call_id": "a", "name": "look", "arguments": "{}"}
+    request = {"input": ASK}
+    whole = count_prompt("gpt-4.1", request, "responses", at=winter)
+
+    shared = count_prompt("gpt-4.1", request, "responses", response={"output": [item, item]}, at=winter)
+
+    assert whole is not None
+    assert shared == whole // 2
+    assert count_prompt("gpt-4.1", request, "responses", response={"output": [item, item]}) == whole

@@ -1,0 +1,99 @@
+"""Families that count turn by turn: each sign of a request adds its row's constant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.tokens.choice import choose
+from pipeline.tokens.messages import frame_completion, frame_prompt
+from pipeline.tokens.turns import TURNS
+from tests.tokens.counted import texts_of, write_user
+
+CLAUDE = "claude-sonnet-4-5"
+ROW = TURNS["claude-4.5"]
+ASK = write_user("Hi.")
+TOOL = {"name": "look", "description": "Look.", "input_schema": {"type": "object", "properties": {}}}
+
+
+def constant(request: dict[str, Any], model: str = CLAUDE) -> int:
+    """Return the tokens of a request that no text accounts for."""
+    frame = frame_prompt(choose(model), "anthropic", request)
+    assert frame is not None
+    return frame.constant // 1000
+
+
+@pytest.mark.parametrize("framing", TURNS)
+def test_a_longer_conversation_never_costs_less(framing: str) -> None:
+    row = TURNS[framing]
+
+    assert min(row.start, row.user, row.assistant, row.system, row.tools, row.tool, row.call, row.result) >= 0
+    assert row.tool_factor >= 1000
+
+
+def test_each_turn_has_its_price() -> None:
+    turn = {"role": "assistant", "content": "Yes."}
+
+    assert constant({"messages": ASK}) == ROW.start + ROW.user
+    assert constant({"messages": [*ASK, turn, *ASK]}) == ROW.start + 2 * ROW.user + ROW.assistant
+    assert constant({"messages": [*ASK, turn]}) == ROW.start + ROW.user + ROW.assistant + ROW.prefill
+    assert constant({"system": "Be brief.", "messages": ASK}) == ROW.start + ROW.user + ROW.system
+
+
+@pytest.mark.parametrize(
+    ("more", "price"),
+    [
+        ({}, 0),
+        ({"tool_choice": {"type": "any"}}, ROW.required),
+        ({"tool_choice": {"type": "tool", "name": "look"}}, ROW.named),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, ROW.thinking),
+    ],
+)
+def test_tools_bring_a_hidden_prompt(more: dict[str, Any], price: int) -> None:
+    bare = constant({"messages": ASK})
+
+    assert constant({"messages": ASK, "tools": [TOOL, TOOL], **more}) == bare + ROW.tools + 2 * ROW.tool + price
+
+
+def test_a_tool_is_shown_as_spaced_json() -> None:
+    frame = frame_prompt(choose(CLAUDE), "anthropic", {"messages": ASK, "tools": [TOOL]})
+
+    assert texts_of(frame)[0] == (
+        '{"description": "Look.", "name": "look", "parameters": {"type": "object", "properties": {}}}'
+    )
+
+
+def test_a_call_costs_by_its_arguments_at_the_top() -> None:
+    use = {"type": "tool_use", "id": "a", "name": "look", "input": {"a": "b", "c": {"d": 1}}}
+    bare = constant({"messages": [*ASK, {"role": "assistant", "content": "x"}, *ASK]})
+
+    one = {"messages": [*ASK, {"role": "assistant", "content": [use]}, *ASK]}
+
+    assert constant(one) == bare + ROW.call + 2 * ROW.key
+    assert texts_of(frame_prompt(choose(CLAUDE), "anthropic", one))[1:6] == ["look", "a", "b", "c", '{"d":1}']
+
+
+def test_thoughts_of_the_turn_that_is_still_open_are_shown_again() -> None:
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "x"}
+    use = {"type": "tool_use", "id": "a", "name": "look", "input": {}}
+    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": "sunny"}]}
+    asked = [*ASK, {"role": "assistant", "content": [thought, use]}, result]
+
+    assert "Hm." in texts_of(frame_prompt(choose(CLAUDE), "anthropic", {"messages": asked}))
+    assert "Hm." not in texts_of(frame_prompt(choose(CLAUDE), "anthropic", {"messages": asked + ASK}))
+
+
+def test_an_answer_ends_with_its_own_tokens() -> None:
+    text: dict[str, Any] = {"type": "text", "text": "It is sunny."}
+    use = {"type": "tool_use", "id": "a", "name": "look", "input": {}}
+
+    def answered(*content: Any, stop: str = "end_turn") -> int:
+        frame = frame_completion(choose(CLAUDE), "anthropic", {"content": list(content), "stop_reason": stop})
+        assert frame is not None
+        return frame.constant // 1000
+
+    assert answered(text) == ROW.answer
+    assert answered(text, stop="max_tokens") == 0
+    assert answered(text, use) == ROW.answer_beside + ROW.answer_call
+    assert answered(use, use) == ROW.answer_call + ROW.answer_more
