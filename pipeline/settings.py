@@ -31,10 +31,12 @@ class PriceOptions:
     Attributes:
         prices: "as-of" (each call with the version in force when it was made), "latest", a version's name or a date.
         override: path of a TOML or JSON file with rates, discounts and aliases of the user's own; None: none.
+        registered: models that the calling program registered: (name, fields as JSON); see ``prices/registered.py``.
     """
 
     prices: str = "as-of"
     override: str | None = None
+    registered: tuple[tuple[str, str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,13 @@ from typing import Any
 
 from pipeline.prices.book import Book, open_book, pin_book
 from pipeline.prices.costmap import Entry, entry_of
-from pipeline.prices.registered import registrations
+from pipeline.prices.registered import with_registered
 from pipeline.settings import PriceOptions
 
 # A version's name, a date or "latest"; a mapping in LiteLLM's map format; None: in force at the time of the call.
 Prices = str | Mapping[str, Any] | None
 
+_OPTIONS = PriceOptions()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -26,7 +27,7 @@ def book_of(prices: Prices) -> Book:
         PriceError: there is no such version.
     """
     if prices is None or isinstance(prices, str):
-        return _open(prices or PriceOptions().prices, registrations())
+        return _open(with_registered(_OPTIONS if prices is None else PriceOptions(prices=prices)))
     return pin_book("mapping", _Entries(prices))
 
 
@@ -39,8 +40,8 @@ def microseconds_of(at: datetime | None) -> int:
 
 
 @functools.lru_cache(maxsize=16)
-def _open(prices: str, stamp: int) -> Book:
-    return open_book(PriceOptions(prices=prices))
+def _open(options: PriceOptions) -> Book:
+    return open_book(options)
 
 
 class _Entries(Mapping[str, Entry]):

@@ -14,6 +14,7 @@ from pipeline.jobs.report import check_options
 from pipeline.jobs.run import map_logs, working_folder
 from pipeline.logs.decode import Refusal, decode, decode_text
 from pipeline.logs.files import Input, read_raw
+from pipeline.prices.registered import with_registered
 from pipeline.settings import ReportOptions
 from pipeline.stages.explain import LineAccount, account_lines
 from pipeline.stages.facts import FACT_SCHEMA
@@ -59,6 +60,7 @@ def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
         LogError: no call in the logs has the id.
     """
     check_options(options)
+    options = dataclasses.replace(options, prices=with_registered(options.prices))
     with working_folder(None) as folder:
         mapped = map_logs(options, folder)
         facts = _facts_of(mapped.tables("facts"), mapped.rows_before, call_id)

@@ -12,6 +12,7 @@ import polars as pl
 from pipeline.errors import ConfigError, PriceError
 from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
 from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
+from pipeline.prices.registered import with_registered
 from pipeline.settings import COST_SOURCES, FORMATS, GROUP_COLUMNS, ReportOptions
 from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA
 from pipeline.stages.kernel import book_of
@@ -64,6 +65,7 @@ def report_spend(
         ['model', 'user', 'calls']
     """
     check_options(options)
+    options = dataclasses.replace(options, prices=with_registered(options.prices))
     clock = RunClock()
     with working_folder(options.out) as folder:
         settled = settle_logs(options, folder, listed=options.calls, progress=progress, planned=planned)

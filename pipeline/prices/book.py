@@ -18,6 +18,7 @@ from pipeline.prices.catalog import Catalog, load_catalog
 from pipeline.prices.costmap import CostMap, Entry
 from pipeline.prices.overrides import Overrides, load_overrides
 from pipeline.prices.rates import Case, Factors, RateCard, Terms, case_of
+from pipeline.prices.registered import entries_of
 from pipeline.prices.search import Found, Rules, Search
 from pipeline.prices.tariffs import Tariff, read_tariff
 from pipeline.settings import PriceOptions
@@ -214,14 +215,15 @@ def open_book(options: PriceOptions) -> Book:
     """
     catalog = load_catalog()
     overrides = load_overrides(options.override) if options.override else Overrides()
+    rules = Rules(catalog, overrides, registered=entries_of(options))
     if options.prices == AS_OF:
-        return Book(Rules(catalog, overrides))
+        return Book(rules)
     if options.prices == LATEST:
-        return Book(Rules(catalog, overrides, latest=True))
+        return Book(dataclasses.replace(rules, latest=True))
     version = catalog.find(options.prices)
     if options.prices == version.name:
-        return Book(Rules(catalog, overrides, pinned=version))
-    return Book(Rules(catalog, overrides, fixed=microseconds(options.prices)))
+        return Book(dataclasses.replace(rules, pinned=version))
+    return Book(dataclasses.replace(rules, fixed=microseconds(options.prices)))
 
 
 def pin_book(name: str, entries: Mapping[str, Entry]) -> Book:

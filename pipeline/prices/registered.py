@@ -1,24 +1,27 @@
-"""Models that the caller's own program registered: they go before every version, in every book of the process.
+"""Models that the caller's own program registered: they go before every version, whatever the moment of a call.
 
-``helpers/registry.py`` fills it, ``book.py`` reads it. ``snapshot`` and ``restore`` carry it to a worker process.
+``helpers/registry.py`` fills it. A book knows them by its options, so that they reach worker processes with those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from pipeline.prices.costmap import Entry, entry_of
+from pipeline.prices.costmap import Entry, entry_of, parse_entry
+from pipeline.settings import PriceOptions
 
 _entries: dict[str, Entry] = {}
-_state = [0]
+_said: dict[PriceOptions, PriceOptions] = {}  # what with_registered returned, until something else is registered
+_ENCODER = msgspec.json.Encoder(decimal_format="string")
 
 
 def register(models: Mapping[str, tuple[Mapping[str, Any], Entry | None]]) -> None:
-    """Lay fields over models' entries, from now on and whatever the moment of a call.
+    """Lay fields over models' entries, from now on.
 
     Args:
         models: name as a cost map has it -> (fields of the cost map, what is known of the model; None: nothing);
@@ -27,7 +30,13 @@ def register(models: Mapping[str, tuple[Mapping[str, Any], Entry | None]]) -> No
     _entries.update(
         (model, MappingProxyType({**(base or {}), **entry_of(fields)})) for model, (fields, base) in models.items()
     )
-    _state[0] += 1
+    _said.clear()
+
+
+def forget(model: str) -> None:
+    """Take a registration back; one that was never made is no error."""
+    _entries.pop(model, None)
+    _said.clear()
 
 
 def registered() -> Mapping[str, Entry]:
@@ -35,20 +44,18 @@ def registered() -> Mapping[str, Entry]:
     return MappingProxyType(_entries)
 
 
-def registrations() -> int:
-    """Return a number that changes with every registration."""
-    return _state[0]
+def with_registered(options: PriceOptions) -> PriceOptions:
+    """Return options that say what is registered now, beside what they say already."""
+    if not _entries:
+        return options
+    known = _said.get(options)
+    if known is None:
+        now = {model: _ENCODER.encode(dict(entry)).decode() for model, entry in _entries.items()}
+        both = tuple(sorted({**dict(options.registered), **now}.items()))
+        known = _said[options] = dataclasses.replace(options, registered=both)
+    return known
 
 
-def snapshot() -> tuple[tuple[str, bytes], ...]:
-    """Return what is registered in a form that can be pickled."""
-    return tuple((model, _ENCODER.encode(dict(entry))) for model, entry in sorted(_entries.items()))
-
-
-def restore(models: Iterable[tuple[str, bytes]]) -> None:
-    """Register what another process registered."""
-    register({model: (_DECODER.decode(fields), None) for model, fields in models})
-
-
-_ENCODER = msgspec.json.Encoder(decimal_format="string")
-_DECODER = msgspec.json.Decoder(dict[str, Any])
+def entries_of(options: PriceOptions) -> Mapping[str, Entry]:
+    """Return what options say is registered."""
+    return {model: parse_entry(fields.encode()) for model, fields in options.registered}

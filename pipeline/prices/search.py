@@ -7,14 +7,13 @@ registered and in the versions that apply. What the entry costs is left to ``rat
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from pipeline.models import PROVIDERS, Name, accepts, makers_name, names_itself, names_of, provider_of
 from pipeline.prices.catalog import Catalog, Version
 from pipeline.prices.costmap import CostMap, Entry
 from pipeline.prices.overrides import Overrides
-from pipeline.prices.registered import registered
 from pipeline.prices.tariffs import read_tariff
 
 
@@ -28,6 +27,7 @@ class Rules:
         pinned: the one map that every call is priced by, as LiteLLM of that day would have; None: see below.
         fixed: the moment as of which every call is priced, microseconds since 1970 UTC; None: its own.
         latest: every call is priced by the newest version.
+        registered: models that go before every version; a pinned map has none.
     """
 
     catalog: Catalog
@@ -35,6 +35,7 @@ class Rules:
     pinned: CostMap | Version | None = None
     fixed: int | None = None
     latest: bool = False
+    registered: Mapping[str, Entry] = dataclasses.field(default_factory=dict)
 
     def version_at(self, moment: int | None) -> Version | None:
         """Return the version that prices calls of a moment (None: undated); None: all versions are later."""
@@ -49,7 +50,7 @@ class Rules:
         """Return every model that can be priced by name."""
         if isinstance(self.pinned, CostMap):
             return self.pinned.entries
-        return self.catalog.names(self.pinned) if self.pinned else self.catalog.models
+        return self.catalog.names(self.pinned) if self.pinned else [*self.registered, *self.catalog.models]
 
     def spellings(self, name: str) -> Iterable[str]:
         """Return the known names that are spelled like a name but for upper and lower case."""
@@ -157,8 +158,8 @@ class Search:
         if pinned:
             entry = pinned.entries.get(model) if isinstance(pinned, CostMap) else catalog.entry(model, pinned)
             return None if entry is None else Found(model, entry, "", pinned.name, "in_force")
-        if model in registered():
-            return Found(model, registered()[model], "", "registered", "in_force")
+        if model in self._rules.registered:
+            return Found(model, self._rules.registered[model], "", "registered", "in_force")
         version = self._rules.version_at(moment)
         last = catalog.last_entry(model, version)
         if last is None:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import json
+import pickle
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from pipeline import UnknownModelError, cost_per_token, get_max_tokens, get_model_info, model_cost, register_model
 from pipeline.errors import PriceError
 from pipeline.helpers.books import book_of
-from pipeline.prices import registered
+from pipeline.jobs.explain import explain_call
+from pipeline.jobs.report import report_spend
 from pipeline.prices.book import open_book
-from pipeline.settings import PriceOptions
+from pipeline.prices.registered import forget, registered, with_registered
+from pipeline.settings import PriceOptions, ReportOptions, WorkOptions
 
 OWN = {"my/model": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6, "litellm_provider": "my"}}
 
 
 @pytest.fixture(autouse=True)
 def nothing_stays_registered() -> Iterator[None]:
-    before = registered.snapshot()
     yield
-    registered._entries.clear()
-    registered.restore(before)
+    for model in list(registered()):
+        forget(model)
 
 
 def test_a_registered_model_is_seen_by_all() -> None:
@@ -36,7 +40,23 @@ def test_a_registered_model_is_seen_by_all() -> None:
     assert "my/model" in list(model_cost)
     assert cost_per_token("my/model", 1000, 1000) == (0.001, 0.002)
     assert get_model_info("model", "my")["key"] == "my/model"
-    assert open_book(PriceOptions()).resolve("my/model", None, 0).version == "registered"
+    assert open_book(with_registered(PriceOptions())).resolve("my/model", None, 0).version == "registered"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_report_and_an_explanation_use_the_new_rate(tmp_path: Path, workers: int) -> None:
+    log = tmp_path / "calls.jsonl"
+    usage = {"prompt_tokens": 1000, "completion_tokens": 1000}
+    log.write_text(json.dumps({"model": "my/model", "user": "ana", "messages": [], "id": "c1", "usage": usage}) + "\n")
+    options = ReportOptions(logs=(str(log),), work=WorkOptions(workers=workers))
+    register_model(OWN)
+
+    report = report_spend(options)
+    (explained,) = explain_call(options, "c1")
+
+    assert report.spend["total_cost"].to_list() == [Decimal("0.003")]
+    assert report.manifest["options"]["prices"]["registered"]
+    assert [line.total for line in explained.lines] == [Decimal("0.003")]
 
 
 def test_new_fields_are_laid_over_a_known_model() -> None:
@@ -48,14 +68,22 @@ def test_new_fields_are_laid_over_a_known_model() -> None:
     assert cost_per_token("gpt-4o", 10**6, 0, prices="litellm-1.106.4") == (2.5, 0.0)
 
 
-def test_what_is_registered_travels_to_another_process() -> None:
+def test_what_is_registered_travels_with_the_options() -> None:
     register_model({"gpt-4o": {"input_cost_per_token": 0.1, "output_cost_per_token": 3e-7}})
-    taken = registered.snapshot()
-    registered._entries.clear()
+    options = pickle.loads(pickle.dumps(with_registered(PriceOptions())))
+    forget("gpt-4o")
 
-    registered.restore(taken)
+    found = open_book(options).resolve("gpt-4o", "openai", 0)
 
-    assert cost_per_token("gpt-4o", 3, 10) == (0.3, 3e-6)
+    assert (found.version, found.basis) == ("registered", "in_force")
+    assert found.entry is not None
+    assert found.entry["input_cost_per_token"] == Decimal("0.1")
+
+
+def test_a_pinned_map_is_left_as_it_is() -> None:
+    register_model(OWN)
+
+    assert open_book(with_registered(PriceOptions(prices="litellm-1.106.4"))).resolve("my/model").key is None
 
 
 def test_a_map_can_be_registered_from_its_address() -> None:
