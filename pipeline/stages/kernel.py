@@ -158,7 +158,7 @@ def reduce_buckets(task: ReduceTask, tick: Tick) -> dict[str, Any]:
         return {"task": task.number}
     facts = number_rows(facts, task.rows_before)
     per_input = {"read": _heads(facts)}
-    facts = settle_duplicates(facts, lambda facts: settle_digests(facts, task.pieces, task.options.read))
+    facts = settle_duplicates(settle_digests(facts, task.pieces, task.options.read))
     per_input["kept"] = _heads(facts)
     facts = filter_calls(facts, task.options)
     per_input["calls"] = _heads(facts)
@@ -174,7 +174,7 @@ def reduce_buckets(task: ReduceTask, tick: Tick) -> dict[str, Any]:
 
 def _read_facts(paths: list[Path], task: ReduceTask) -> pl.DataFrame:
     if (task.first, task.last) == (0, BUCKETS - 1):
-        return pl.concat([pl.read_parquet(path) for path in paths], rechunk=True)
+        return pl.concat([pl.read_parquet(path) for path in paths])
     return pl.scan_parquet(paths).filter(pl.col("bucket").is_between(task.first, task.last)).collect()
 
 

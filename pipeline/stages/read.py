@@ -14,16 +14,13 @@ from typing import BinaryIO
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.logs.containers import Raw
 from pipeline.logs.files import Input, align_to_line, container_of, read_raw
 from pipeline.logs.reader import CONTEXT, FRAGMENT, Outcome, RecordReader
 from pipeline.settings import ReadOptions
-from pipeline.stages.columns import lay_out
-from pipeline.stages.flat import open_flat, read_flat
 from pipeline.stages.lane import BlockReader, open_lane, read_blocks
-from pipeline.stages.parquet import Row, read_rows
+from pipeline.stages.parquet import read_rows
 from pipeline.stages.pieces import Piece
 from pipeline.tables import Call, Reject
 
@@ -94,8 +91,8 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False) -> 
     source = piece.source
     container = container_of(source)
     stretches = _parquet_outcomes if container == "parquet" else _text_outcomes
-    if lanes and options.dialect is None and options.mapping is None:
-        stretches = {"jsonl": _lane_outcomes, "parquet": _flat_outcomes}.get(container, stretches)
+    if lanes and options.dialect is None and options.mapping is None and container == "jsonl":
+        stretches = _lane_outcomes
     window = Window()
     for row, found, seen in stretches(piece, reader):
         if isinstance(found, pl.DataFrame):
@@ -178,51 +175,16 @@ def _laid(lane: BlockReader, aside: BinaryIO, reader: RecordReader) -> Iterator[
     yield from _read(left, reader)
 
 
-def _flat_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
-    """Read Parquet by columns for as long as that is worth it, the rest row by row."""
-    row, group = piece.rows_before or 0, piece.start
-    try:
-        with pq.ParquetFile(piece.source.path) as table:
-            flat = open_flat(table)
-            last = table.num_row_groups if piece.end is None else piece.end
-            worthwhile = True
-            while flat is not None and worthwhile and group < last:
-                size = piece.bytes // max(1, last - piece.start)
-                for rows in read_flat(table, flat, [group], row + 1):
-                    facts, left = lay_out(rows, flat.judge)
-                    yield 0, facts, size * rows.height // table.metadata.row_group(group).num_rows
-                    yield from _rows_at(piece, group, row, set(rows.numbers[left].to_list()), reader)
-                    worthwhile = len(left) <= rows.height // 2
-                row, group = row + table.metadata.row_group(group).num_rows, group + 1
-    except (OSError, ValueError, pa.ArrowException):
-        pass  # the record reader reports it
-    rest = dataclasses.replace(piece, start=group, rows_before=row)
-    if piece.end is None or group < piece.end:
-        yield from _parquet_outcomes(rest, reader)
-
-
-def _rows_at(piece: Piece, group: int, row: int, wanted: set[int], reader: RecordReader) -> Iterator[_Stretch]:
-    """Read some rows of a row group one by one."""
-    for rows, _ in read_rows(piece.source.path, group, group + 1) if wanted else ():
-        for record in rows:
-            row += 1
-            if row in wanted:
-                yield _row_outcome(record, row, reader)
-
-
-def _row_outcome(record: Row, row: int, reader: RecordReader) -> _Stretch:
-    if isinstance(record, Reject):
-        return row, [_placed(record, row)], 0
-    return row, reader.read_value(record, row), 0
-
-
 def _parquet_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
     row = piece.rows_before or 0
     try:
         for rows, size in read_rows(piece.source.path, piece.start, piece.end):
             for record in rows:
                 row += 1
-                yield _row_outcome(record, row, reader)
+                if isinstance(record, Reject):
+                    yield row, [_placed(record, row)], 0
+                else:
+                    yield row, reader.read_value(record, row), 0
             yield row, [], size
     except (OSError, ValueError, pa.ArrowException):  # ValueError: a damaged page of text
         yield 0, [Reject(reason="unreadable_file", detail="not a readable Parquet file")], 0

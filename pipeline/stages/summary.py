@@ -7,7 +7,6 @@ Null means that nobody stated the figure; a sum over nothing stated stays null.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import datetime
 
 import polars as pl
@@ -24,14 +23,11 @@ _CALL_MEASURES = [column.name for column in SPEND_MEASURES if column.name.endswi
 _SUMMED = [column.name for column in SPEND_MEASURES if column.name not in _CALL_MEASURES]
 
 
-def settle_duplicates(
-    facts: pl.DataFrame, prepare: Callable[[pl.DataFrame], pl.DataFrame] | None = None
-) -> pl.DataFrame:
+def settle_duplicates(facts: pl.DataFrame) -> pl.DataFrame:
     """Keep one call of those that are the same call (design.md section 5).
 
     Args:
         facts: all facts whose keys fall into the buckets at hand.
-        prepare: gives facts the digests that they lack; asked where a key repeats.
 
     Returns:
         The facts of the calls that stay, with the earliest time of their copies, ``id_conflict`` flagged where equal
@@ -39,7 +35,6 @@ def settle_duplicates(
     """
     if facts["key"].n_unique() == facts.height:  # quick to ask, and nearly always so
         return facts.with_columns(_call_id(pl.lit(1)))
-    facts = prepare(facts) if prepare else facts
     heads = facts.filter(pl.col("line") == 0)
     repeated = heads.filter(pl.col("key").is_duplicated())
     if repeated.is_empty():
@@ -160,7 +155,7 @@ def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
     A call is as priced as its lines are: all unpriced or all free stay so, a mixture is partly priced.
     """
     if facts["lines"].max() == 1:
-        return pl.DataFrame([facts[name] for name in GATHERED])
+        return facts.select(GATHERED.keys())
     single = facts.filter(pl.col("lines") == 1).select(GATHERED.keys())
     many = facts.filter(pl.col("lines") > 1)
     if many.is_empty():
