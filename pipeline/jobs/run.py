@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import os
 import shutil
 import tempfile
@@ -20,6 +19,7 @@ import polars as pl
 from pipeline.errors import ReportError
 from pipeline.logs.files import Input, find_inputs
 from pipeline.runners.local import run_tasks
+from pipeline.runners.locks import lock_folder, locked_folder
 from pipeline.runners.shards import pack_pieces, worker_count
 from pipeline.settings import ReportOptions
 from pipeline.stages.facts import BUCKETS, REJECT_SCHEMA
@@ -86,35 +86,11 @@ class Settled(Mapped):
         return counts
 
 
-def _lock(folder: Path, *, wait: bool = True) -> int:
-    """Hold a folder until the descriptor is closed, at the latest when the process ends.
-
-    Raises:
-        BlockingIOError: another process holds it, and ``wait`` is False.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = _lock(folder)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _remove_dead(parent: Path) -> None:
     """Remove the working folders of runs that were killed: nobody holds them any more."""
     for folder in parent.glob(f"{_PREFIX}*"):
         try:
-            descriptor = _lock(folder, wait=False)
+            descriptor = lock_folder(folder, wait=False)
         except OSError:
             continue
         shutil.rmtree(folder, ignore_errors=True)
@@ -133,11 +109,11 @@ def working_folder(out: str | None) -> Iterator[Path]:
     lock: int | None = None
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        with _locked(parent):  # nobody takes a folder for dead that is only being made
+        with locked_folder(parent):  # nobody takes a folder for dead that is only being made
             if out is not None:
                 _remove_dead(parent)
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-            lock = _lock(folder)
+            lock = lock_folder(folder)
         yield folder
     except (OSError, pl.exceptions.ComputeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
