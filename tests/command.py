@@ -8,8 +8,10 @@ import dataclasses
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
 from pipeline.cli.root import run
 
@@ -158,3 +161,16 @@ def read_records(paths: Sequence[Path]) -> list[bytes]:
     """Return the non-blank lines of plain JSONL files, without line ends and byte order marks."""
     lines = (line for path in paths for line in path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"))
     return [line.rstrip(b"\r") for line in lines if line.strip()]
+
+
+def assert_no_process_left(session: int) -> None:
+    """Check that every process of a session has ended, or does within 20 seconds; end those that do not."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(session, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.2)
+    os.killpg(session, signal.SIGKILL)
+    pytest.fail("a process of the run was still there 20 seconds after its end")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import ROOT, Finished, report, write_lines
+from tests.command import ROOT, Finished, assert_no_process_left, report, write_lines
 
 REPORT = ("manifest.json", "rejects.parquet", "spend.csv", "spend.parquet")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "CALLCOST_INLINE_BYTES": "0"}
@@ -54,18 +54,6 @@ def _published(out: Path) -> list[str]:
     return sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) if out.exists() else []
 
 
-def _assert_no_process_left(session: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(session, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.2)
-    os.killpg(session, signal.SIGKILL)
-    pytest.fail("a process of the run was still there 20 seconds after its end")
-
-
 def test_a_kill_at_any_moment_leaves_nothing_half_done(
     logs: Path, undisturbed: Finished, tmp_path: Path, long_run: bool
 ) -> None:
@@ -77,7 +65,7 @@ def test_a_kill_at_any_moment_leaves_nothing_half_done(
         time.sleep(chance.uniform(0.2, seconds))
         process.kill()
         process.communicate()
-        _assert_no_process_left(process.pid)
+        assert_no_process_left(process.pid)
 
         published = _published(out)
         if "manifest.json" in published:  # the last file: then all the others are there, and whole
@@ -105,7 +93,7 @@ def test_an_interrupt_says_so_and_leaves_nothing(logs: Path, tmp_path: Path) -> 
     assert b"interrupted" in stderr
     assert b"Traceback" not in stderr
     assert not out.exists()
-    _assert_no_process_left(process.pid)
+    assert_no_process_left(process.pid)
 
 
 @pytest.mark.parametrize("kilobytes", [1, 60])

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.command import ROOT, write_lines
+from tests.command import ROOT, assert_no_process_left, write_lines
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "CALLCOST_INLINE_BYTES": "0"}
 
@@ -61,15 +61,7 @@ def _published(out: Path) -> dict[str, bytes]:
 def _assert_nothing_left(folder: Path, session: int) -> None:
     left = [path.name for path in folder.rglob("*") if path.name.startswith(".") or path.name.endswith("tmp")]
     assert left == []
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(session, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.2)
-    os.killpg(session, signal.SIGKILL)
-    pytest.fail("a process of the run was still there 20 seconds after its end")
+    assert_no_process_left(session)
 
 
 def test_a_job_killed_at_any_moment_and_run_again_publishes_the_same_bytes(
