@@ -59,16 +59,15 @@ def number_text(column: pl.Series) -> Numbered:
 
 def number_spans(numbers: pl.Series, edges: Sequence[int]) -> Numbered:
     """Number the rows by how many of the edges, ascending, each has reached; -1 for null."""
-    reached = _reached(numbers, edges)
-    if isinstance(reached, int):
-        if not numbers.null_count():
-            return Numbered(None, [reached])
-        reached = pl.repeat(reached, len(numbers), dtype=pl.UInt32, eager=True)
+    low, high = numbers.min(), numbers.max()
+    if not (isinstance(low, int) and isinstance(high, int)):
+        return Numbered(None, [-1])
+    before, inside = bisect.bisect_right(edges, low), [edge for edge in edges if low < edge <= high]
+    spans = range(before, before + len(inside) + 1)
     if numbers.null_count():
-        nowhere = len(edges) + 1
-        reached = pl.select(pl.when(pl.lit(numbers).is_null()).then(nowhere).otherwise(reached)).to_series()
-        return Numbered(reached, [*range(nowhere), -1])
-    return Numbered(reached, range(len(edges) + 1))
+        reached = _reached(numbers, low, high, inside).fill_null(len(spans))
+        return Numbered(reached, [*spans, -1])
+    return Numbered(_reached(numbers, low, high, inside) if inside else None, spans)
 
 
 def number_sizes(sizes: pl.Series, edges: Sequence[int]) -> Numbered:
@@ -134,24 +133,20 @@ def _compact(codes: pl.Series, size: int) -> tuple[pl.Series, pl.Series]:
     return pl.zeros(size, dtype=pl.UInt32, eager=True).scatter(places, dense)[codes], places
 
 
-def _reached(numbers: pl.Series, edges: Sequence[int]) -> pl.Series | int:
-    low, high = numbers.min(), numbers.max()
-    if not (isinstance(low, int) and isinstance(high, int)):
-        return 0
-    before, inside = bisect.bisect_right(edges, low), [edge for edge in edges if low < edge <= high]
-    if not inside:
-        return before
+def _reached(numbers: pl.Series, low: int, high: int, inside: Sequence[int]) -> pl.Series:
+    """Return how many of the edges, each above ``low`` and up to ``high``, every number has reached; null for null."""
     if len(inside) <= _FEW_EDGES:  # a byte per row and edge
-        passed = [(numbers >= edge).cast(pl.UInt8) for edge in inside]
-        return before + functools.reduce(operator.add, passed).cast(pl.UInt32)
+        passed = ((numbers >= edge).cast(pl.UInt8) for edge in inside)
+        return functools.reduce(operator.add, passed, (numbers < low).cast(pl.UInt8)).cast(pl.UInt32)
     every = pl.Series(inside, dtype=pl.Int64)
     width = min(after - edge for edge, after in pairwise([low, *inside, high + 1]))
     buckets = (high - low) // width + 1
     if buckets > max(_SMALL, len(numbers)) // 4:
-        return before + every.search_sorted(numbers, side="right")
+        places = pl.lit(every.search_sorted(numbers, side="right"))
+        return pl.select(pl.when(pl.lit(numbers).is_not_null()).then(places)).to_series()
     # no bucket holds more than one edge: what is reached at its start, and the one that may come
     starts = pl.int_range(buckets, dtype=pl.Int64, eager=True) * width + low
     reached = every.search_sorted(starts, side="right")
     following = pl.Series([*inside, high + 1], dtype=pl.Int64)[reached]
     bucket = (numbers - low) // width
-    return before + reached[bucket] + (numbers >= following[bucket])
+    return reached[bucket] + (numbers >= following[bucket])

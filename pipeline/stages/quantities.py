@@ -44,8 +44,9 @@ def exact_costs(
     Returns:
         A column for each side of which there is a unit, and "total".
     """
-    common = math.gcd(*(rate for each in rates.values() for rate in each)) or 1
-    most = sum(_largest(columns[unit]) * (max(rates[unit]) // common) for unit in columns)
+    most = sum(_largest(columns[unit]) * max(rates[unit]) for unit in columns)
+    common = 1 if most < _HALF_RANGE else math.gcd(*(rate for each in rates.values() for rate in each))
+    most //= common
     kind: type[pl.Int64 | pl.Int128] = pl.Int64 if most < _HALF_RANGE else pl.Int128  # 64 bits do, nearly always
     sides: dict[str, pl.Expr] = {}
     for unit in columns:
@@ -58,7 +59,8 @@ def exact_costs(
         rows = rows.with_columns(cards.numbers.alias(_CARD))
     costs = rows.select(cost.alias(side) for side, cost in sides.items())
     costs = costs.with_columns(functools.reduce(add, (pl.col(side) for side in sides)).alias("total"))
-    return costs.select(pl.all().cast(pl.Int128) * pl.lit(common, dtype=pl.Int128)).to_dict()
+    whole = pl.all().cast(pl.Int128)
+    return costs.select(whole if common == 1 else whole * pl.lit(common, dtype=pl.Int128)).to_dict()
 
 
 _CARD = "card"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,3 +103,14 @@ def test_the_scalar_and_the_batch_reader_agree(made: list[Call], prices: str) ->
     priced = price_facts(facts_of(made, 0), book(prices))
 
     assert priced.select(COLUMNS).rows() == expected
+
+
+@given(st.lists(calls(), min_size=2, max_size=12))
+def test_a_table_priced_in_parts_is_priced_as_a_whole(made: list[Call]) -> None:
+    facts = facts_of(made, 0)
+    whole = price_facts(facts, book("as-of"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.stages.price._WORTH_A_THREAD", 1)
+        patch.setattr("polars.thread_pool_size", lambda: 3)
+        assert price_facts(facts, book("as-of")).equals(whole)
