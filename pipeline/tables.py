@@ -86,6 +86,7 @@ class Call(msgspec.Struct, kw_only=True):
     count_method: str | None = None
     count_error: float | None = None
     logged_cost: Decimal | None = None
+    stated_rates: str | None = None  # what the log says each unit cost: fields of a cost map's entry, as JSON
     request: Any = None  # the provider's own request body (messages, tools ...), never written anywhere
     response: Any = None  # the provider's own response body, usage aside
     text_missing: str | None = None  # why there is no text to count: no_text | redacted | truncated
@@ -215,6 +216,7 @@ endpoint text which API the call went to
 data_residency text OpenAI regional host
 inference_geo text Anthropic's inference_geo
 speed text Anthropic's speed
+stated_rates text what the log says each unit cost: fields of a cost map's entry, as JSON
 line_model text the model of this charge line
 line_prompt_tokens int this line's share, as every line_ column
 line_cache_read_input_tokens int

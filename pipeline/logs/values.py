@@ -8,12 +8,16 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
-from pipeline.logs.decode import Refusal, decode_text
+from pipeline.logs.decode import Refusal, canonical, decode_text
 
 MAX_DIGITS = 10  # before the point: more than any call costs, and ten billion of them fit into Decimal(38, 18)
 MAX_PLACES = 60  # after the point: less than that is nothing
 _NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
 _TAG = re.compile(r"[:=]")
+_RATE = re.compile(_NUMBER, re.ASCII)
+_RATE_TABLES = frozenset(("tiered_pricing", "off_peak_pricing", "provider_specific_entry"))
+_RATE_WORDS = ("litellm_provider", "mode")  # they say how an entry is read
+_LONGEST_WORD = 64
 
 
 def read_text(value: Any) -> str | None:
@@ -70,6 +74,38 @@ def read_cost(value: Any, data: bytes = b"", keys: Iterable[str] = ()) -> Decima
     if not cost.is_finite() or (cost and cost.adjusted() >= MAX_DIGITS):
         raise Refusal("bad_cost", "out of range")
     return cost if not cost or cost.adjusted() > -MAX_PLACES else Decimal(0)
+
+
+def read_rates(value: Any) -> str | None:
+    """Return what a cost map's entry charges, as JSON in one spelling; None where that is nothing.
+
+    Args:
+        value: an entry, or its JSON as text; what is no rate in it is left out, and so is every text.
+    """
+    if type(value) is str:
+        value = decode_text(value)
+    if type(value) is not dict:
+        return None
+    stated = ((key, item) for key, item in value.items() if item is not None and _is_rate_field(key))
+    rates = _numbers_of(dict(stated))
+    words = {key: value[key] for key in _RATE_WORDS if type(value.get(key)) is str and len(value[key]) < _LONGEST_WORD}
+    return canonical(rates | words).decode() if rates else None
+
+
+def _is_rate_field(key: str) -> bool:
+    return "cost" in key or "multiplier" in key or key in _RATE_TABLES
+
+
+def _numbers_of(value: Any) -> Any:
+    """Return a value without all that is no number; None where nothing is left."""
+    kind = type(value)
+    if kind is float or kind is int or kind is Decimal:
+        return value
+    if kind is dict:
+        return {key: left for key, item in value.items() if (left := _numbers_of(item)) is not None} or None
+    if kind is list:
+        return [left for item in value if (left := _numbers_of(item)) is not None] or None
+    return value if kind is str and _RATE.fullmatch(value) else None
 
 
 def _written(value: float, data: bytes, keys: Iterable[str]) -> str:

@@ -40,6 +40,7 @@ class Part(NamedTuple):
         provider: as the log has it, for the price book.
         requested: the model that was asked for.
         terms: that set the rates.
+        stated_rates: those that the log says it was charged at.
     """
 
     day: int | None
@@ -53,6 +54,7 @@ class Part(NamedTuple):
     provider: str | None
     requested: str | None
     terms: Terms
+    stated_rates: str | None = None
 
 
 class Finding(NamedTuple):

@@ -49,17 +49,19 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
 
     Returns:
         One row per charge line and unit: lineage, terms, ``at`` (when the provider counts it), ``paid`` (provider),
-        ``model``, ``requested``, ``batch``, ``prompt``, ``unit``, ``token_class``, ``quantity``, ``rate`` and ``cost``
-        (null: unpriced).
+        ``model``, ``requested``, ``stated_rates``, ``batch``, ``prompt``, ``unit``, ``token_class``, ``quantity``,
+        ``rate`` and ``cost`` (null: unpriced).
     """
     facts = facts.filter(pl.col("status") != "cache_hit")
     extras = extras_of(facts)
     cards = _deal(facts, extras, book)
+    of_call = pl.col("line_model") == pl.col("model")
     rows = facts.select(
         *_CARRIED,
         at=pl.coalesce("ended_at", "started_at"),
         model=pl.col("line_model"),
-        requested=pl.when(pl.col("line_model") == pl.col("model")).then("model_requested"),
+        requested=pl.when(of_call).then("model_requested"),
+        stated_rates=pl.when(of_call).then("stated_rates"),
         batch=pl.any_horizontal(pl.col("source_format").str.ends_with(end) for end in BATCH_FORMATS),
         prompt=pl.col("line_prompt_tokens").fill_null(0),
         unpriced=pl.col("total_cost").is_null(),

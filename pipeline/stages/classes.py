@@ -29,8 +29,8 @@ _UNREAD = frozenset(("request", "response", "text_missing", "request_digest", "r
 _STAMP, _EPOCH = "2001-02-03 04:05:0{}.5", 981_173_100.5
 _COMMON = (
     "source_format", "provider", "model", "model_requested", "tags", "service_tier", "region", "status", "flags",
-    "usage_source", "model_group", "endpoint", "data_residency", "inference_geo", "speed", "line", "lines",
-    "line_model", "key_kind",
+    "usage_source", "model_group", "endpoint", "data_residency", "inference_geo", "speed", "stated_rates", "line",
+    "lines", "line_model", "key_kind",
 )  # fmt: skip
 _IDS = ("own_id", "duplicate_id")
 _FIRST_PROMPT, _FIRST_COMPLETION = 500_009, 300_007

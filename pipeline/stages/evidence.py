@@ -180,6 +180,7 @@ def part_of(row: Mapping[str, Any], fx: Rates) -> Part:
         day=row["day"], paid=row["paid"], model=row["model"] or "", unit=row["unit"], token_class=row["token_class"],
         quantity=row["quantity"], cost=_converted(row["cost"], rate) if row["priced"] else None, fx=rate,
         provider=row["provider"], requested=row["requested"], terms=terms,
+        stated_rates=row.get("stated_rates"),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pipeline.prices.book import Book
 from pipeline.stages.cells import EXACT, NOTHING, Cell
-from pipeline.stages.rivals import REGION, TIER, UPLIFT, VERSION, Rival, rivals_of
+from pipeline.stages.rivals import REGION, TIER, UPLIFT, VERSION, Rival, rivals_of, stated_cost
 
 UNIT, DISCOUNT = "unit_error", "discount"
 HYPOTHESES = (
@@ -65,6 +65,18 @@ def settle_prices(cells: Sequence[Cell], book: Book, factors: Sequence[Decimal])
         alone = _agreeing([cell], book, ()) if cell.is_open and len(together) > 1 else None
         if alone and alone[-1].cause != DISCOUNT:
             _settle([cell], alone)
+
+
+def settle_stated(cell: Cell, book: Book) -> None:
+    """Name what separates a call's amount from ours, where its log says at which rates it was charged.
+
+    A log knows no discount of ours: where that is all the difference, it is no other version of the prices.
+    """
+    stated = stated_cost(cell, book) if cell.cost is not None and cell.is_open else None
+    if stated is None or cell.amount is None or abs(cell.amount - stated.plain) > cell.slack:
+        return
+    cause = DISCOUNT if stated.discounted == cell.cost else VERSION
+    cell.settle(cause, NOTHING, stated.plain - cell.expected, stated.label)
 
 
 def agrees(cells: Sequence[Cell], book: Book) -> bool:

@@ -341,8 +341,15 @@ def _presence(values: list[Any], _: _Table) -> pl.Series:
 
 
 def _json(values: list[Any], _: _Table) -> pl.Series:
-    texts = [str(value, "utf-8") for value in values]
-    return pl.Series([None if text == "null" else text for text in texts], dtype=pl.String)
+    """Return JSON values as text, each distinct one once: a cost map's entry is long, and the same on most lines."""
+    known: dict[bytes, int] = {_NULL: 0}
+    numbers, last, number = [], None, 0
+    for value in values:
+        if value != last:
+            last, number = value, known.setdefault(bytes(value), len(known))
+        numbers.append(number)
+    texts = [None, *(str(text, "utf-8") for text in list(known)[1:])]
+    return pl.Series(texts, dtype=pl.String).gather(pl.Series(numbers, dtype=pl.UInt32))
 
 
 def _amounts(values: list[Any], table: _Table) -> pl.Series:

@@ -20,7 +20,7 @@ from pipeline.prices.book import Book
 from pipeline.stages.bills import Rates
 from pipeline.stages.cells import EXACT, NOTHING, Cell, Part, Place, quantized
 from pipeline.stages.evidence import part_of
-from pipeline.stages.fits import factors_of, settle_prices
+from pipeline.stages.fits import factors_of, settle_prices, settle_stated
 from pipeline.stages.summary import UID
 
 Lines = Mapping[tuple[Any, ...], list[tuple[int, Part]]]
@@ -115,6 +115,7 @@ def explain_pairs(table: pl.DataFrame, charges: list[Path], fx: Rates, book: Boo
     slack = _slack(apart)
     pairs = [_cell(row, lines, slack) for row in apart.sort(*UID).iter_rows(named=True)]
     for cell, row in pairs:
+        settle_stated(cell, book)
         for rule in _RULES:
             rule(cell, row, lines)
     factors = factors_of((cell.place.provider, [cell]) for cell, _ in pairs)

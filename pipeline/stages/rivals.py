@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from pipeline.prices.book import Book
 from pipeline.prices.charges import charge_for, money
-from pipeline.prices.rates import Factors, RateCard, Terms, case_of
+from pipeline.prices.costmap import parse_entry
+from pipeline.prices.rates import Factors, Line, RateCard, Terms, case_of
 from pipeline.prices.tariffs import Tariff, read_tariff
 from pipeline.stages.cells import EXACT, NOTHING, Cell, Part, quantized
 
@@ -40,6 +41,20 @@ class Rival(NamedTuple):
     cause: str
     label: str
     costs: tuple[Decimal, ...]
+
+
+class Stated(NamedTuple):
+    """What a call costs at the rates that its log states.
+
+    Attributes:
+        label: these rates.
+        plain: by them alone.
+        discounted: less what our own price book takes off.
+    """
+
+    label: str
+    plain: Decimal
+    discounted: Decimal
 
 
 class _Change(NamedTuple):
@@ -71,6 +86,34 @@ def rivals_of(cells: Sequence[Cell], book: Book) -> Iterator[Rival]:
             yield Rival(cause, label, costs)
 
 
+def stated_cost(cell: Cell, book: Book) -> Stated | None:
+    """Return what a call costs at the rates that its log says it was charged at; None: it says none.
+
+    What these rates leave out costs what it does.
+    """
+    plain, discounted, used = NOTHING, NOTHING, {}
+    for part in cell.parts:
+        tariff = _stated_tariff(part.stated_rates) if part.stated_rates else None
+        line = _card(tariff, part.terms, ()).line(part.unit) if tariff else None
+        if tariff is None or line is None:
+            plain, discounted = plain + (part.cost or NOTHING), discounted + (part.cost or NOTHING)
+            continue
+        found = book.resolve(part.model, part.provider, part.terms.moment, requested=part.requested)
+        reduced = _card(tariff, part.terms, found.discount).line(part.unit) or line
+        plain, discounted = plain + _charged(part, line), discounted + _charged(part, reduced)
+        used[part.unit] = line.rate
+    named = ", ".join(f"{unit} {rate.normalize():f}" for unit, rate in sorted(used.items()))
+    return Stated(f"the rates that the log states: {named}", plain, discounted) if used else None
+
+
+@lru_cache(maxsize=1024)
+def _stated_tariff(text: str) -> Tariff | None:
+    try:
+        return read_tariff(parse_entry(text.encode()))
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return None
+
+
 def _order(key: tuple[str, str]) -> tuple[int, str]:
     return (TIER, REGION, VERSION).index(key[0]), key[1]
 
@@ -100,8 +143,10 @@ def _cost_in_tiers(cell: Cell, changes: dict[Part, dict[tuple[str, str], _Change
 
 def _charge(part: Part, change: _Change) -> Decimal | None:
     line = _card(change.tariff, change.terms, change.discount).line(part.unit)
-    if line is None:
-        return None
+    return None if line is None else _charged(part, line)
+
+
+def _charged(part: Part, line: Line) -> Decimal:
     whole = part.quantity == part.quantity.to_integral_value()
     cost = money(charge_for(int(part.quantity) if whole else part.quantity, line))
     return cost if part.fx == 1 else quantized(EXACT.multiply(cost, part.fx))

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.errors import ConfigError, LogError
 from pipeline.jobs.reconcile import Reconciliation, read_tolerance, reconcile_costs
-from pipeline.settings import ReconcileOptions
+from pipeline.settings import PriceOptions, ReconcileOptions
 from tests.command import write_lines
 from tests.jobs.bill_faults import FAULTS, make_world, write_world
 
@@ -142,6 +142,64 @@ def test_a_discount_is_seen_over_many_calls(tmp_path: Path) -> None:
     found = _causes(_run(write_lines(tmp_path / "log.jsonl", rows)), "log")
     assert set(found) <= {"discount", "rounding"}
     assert found["discount"] == pytest.approx(-sum(_cost(number) for number in range(8)) * (1 - factor))
+
+
+def _payload(number: int, cost: Decimal, rates: Any, **more: Any) -> dict[str, Any]:
+    """One call to gpt-4.1 as LiteLLM logs it, with the entry of its cost map."""
+    prompt, completion = 1_000 + number, 100 + number
+    return {
+        "id": f"chatcmpl-{number}", "call_type": "acompletion", "status": "success", "custom_llm_provider": "openai",
+        "startTime": f"2025-11-03 1{number % 10}:00:00.5", "model": "gpt-4.1", "response_cost": float(cost),
+        "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
+        "model_map_information": {"model_map_key": "gpt-4.1", "model_map_value": rates}, **more,
+    }  # fmt: skip
+
+
+OLD = {"input_cost_per_token": 1e-06, "output_cost_per_token": 4e-06, "litellm_provider": "openai", "mode": "chat"}
+OLD_IN, OLD_OUT = Decimal("0.000001"), Decimal("0.000004")
+
+
+def _at_old_rates(number: int) -> Decimal:
+    return (1_000 + number) * OLD_IN + (100 + number) * OLD_OUT
+
+
+def test_the_rates_that_a_log_states_are_the_evidence_of_another_version(tmp_path: Path) -> None:
+    """Half of every rate would be a batch, if the log did not say at which rates it was charged."""
+    rows = [
+        _payload(0, _cost(0), {**OLD, "input_cost_per_token": 2e-06, "output_cost_per_token": 8e-06}),
+        _payload(1, _at_old_rates(1), OLD),
+        _payload(2, _at_old_rates(2), json.dumps(OLD)),
+        _payload(3, Decimal(0), {**OLD, "input_cost_per_token": 0, "output_cost_per_token": 0}),
+        _payload(4, _at_old_rates(4) + Decimal("0.0123"), OLD),  # not these rates, either
+        _payload(5, _at_old_rates(5), None),
+    ]
+    result = _run(write_lines(tmp_path / "log.jsonl", rows))
+    found = _causes(result, "log")
+    stated = [*((_at_old_rates(number), _cost(number)) for number in (1, 2)), (Decimal(0), _cost(3))]
+    assert found["price_version"] == sum(logged - ours for logged, ours in stated)
+    assert found["tier_or_batch"] == _at_old_rates(5) - _cost(5)
+    assert found["unexplained"] == _at_old_rates(4) + Decimal("0.0123") - _cost(4)
+    assert sum(found.values()) == Decimal(result.manifest["log"]["difference"])
+    evidence = result.causes.filter(pl.col("cause") == "price_version")["evidence"].to_list()
+    assert evidence == [
+        "the rates that the log states: text_input 0, text_output 0",
+        "the rates that the log states: text_input 0.000001, text_output 0.000004",
+    ]
+
+
+def test_stated_rates_before_our_discount_are_a_discount(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text('[[discounts]]\nprovider = "openai"\npercent = 25\n', encoding="utf-8")
+    rates = {**OLD, "input_cost_per_token": 2e-06, "output_cost_per_token": 8e-06}
+    log = write_lines(tmp_path / "log.jsonl", [_payload(1, _cost(1), rates)])
+    result = _run(log, prices=PriceOptions(override=str(mine)))
+    assert _causes(result, "log") == {"discount": _cost(1) / 4}
+
+
+@pytest.mark.parametrize("rates", [{"input_cost_per_token": 1e300}, {"mode": "chat"}, "[", [], 7, {"x_cost": {}}])
+def test_stated_rates_that_are_none_are_no_evidence(tmp_path: Path, rates: Any) -> None:
+    log = write_lines(tmp_path / "log.jsonl", [_payload(1, _at_old_rates(1), rates)])
+    assert _causes(_run(log), "log") == {"tier_or_batch": _at_old_rates(1) - _cost(1)}
 
 
 # --- Currencies -------------------------------------------------------------------------------------------------------

@@ -120,6 +120,12 @@ METADATA = st.fixed_dictionaries(
         "batch_models": mostly(MISSING, ["gpt-4o"], []),
     }
 )  # fmt: skip
+MAPS: list[Any] = [
+    *[{"model_map_key": "gpt-4o", "model_map_value": {"input_cost_per_token": 2.5e-06, "mode": "chat"}}] * 8,
+    {"model_map_key": "gpt-4o", "model_map_value": {"input_cost_per_token": 3e-06, "max_tokens": None}},
+    {"model_map_key": "gpt-4o"}, {"model_map_value": '{"input_cost_per_token": "1e-6"}'}, {"model_map_value": []},
+    json.dumps({"model_map_value": {"output_cost_per_token": 1e-05}}), "x", MISSING, None,
+]  # fmt: skip
 SHARED = {
     "call_type": mostly("acompletion", "aresponses", "aembedding", "pass_through", "mcp_call", None, "acreate_batch"),
     "startTime": TIMES,
@@ -156,7 +162,7 @@ STANDARD = SHARED | {
     "response_cost": COSTS,
     "metadata": METADATA,
     "hidden_params": mostly({"litellm_model_name": "gpt-4o-2024-08-06"}, {}, None, MISSING, {"batch_models": ["x"]}),
-    "model_map_information": mostly({"model_map_key": "gpt-4o"}, MISSING, None),
+    "model_map_information": st.sampled_from(MAPS),
     "model_parameters": mostly({"temperature": 1}, {"service_tier": "flex"}, MISSING, {"user": "x"}),
 }
 BYTES = st.sampled_from([b"", b"{", b"[1]", b'{"a": 1}{"b": 2}', b'{"call_type": "\xff"}', b"\xef\xbb\xbf{}", b"  "])

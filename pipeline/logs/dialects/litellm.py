@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.logs.decode import Refusal, canonical
 from pipeline.logs.fields import CONTEXT, Dialect, Entry
 from pipeline.logs.signatures import sign
+from pipeline.logs.values import read_rates
 from pipeline.tables import Call
 
 REDACTED = "redacted-by-litellm"
@@ -73,6 +74,7 @@ _SHARED = {
     "call_type": ("call_type",),
     "url": ("api_base", "hidden_params.api_base"),
     "priced_as": ("model_map_information.model_map_key", "metadata.model_map_information.model_map_key"),
+    "rates": ("model_map_information.model_map_value", "metadata.model_map_information.model_map_value"),
     "answered_by": ("@model",),
     "litellm_call_id": ("litellm_call_id",),
     "batch": ("hidden_params.batch_models", "metadata.batch_models"),
@@ -103,6 +105,7 @@ def settle_litellm(call: Call, entry: Entry) -> None:
         _part_from_origin(call, entry)
     if call.status == "failure" and call.usage is not None:
         call.usage_source = "estimated_upstream"  # the provider sent no answer: LiteLLM counted the prompt itself
+    call.stated_rates = read_rates(entry.values.get("rates"))
     _settle_text(call, entry)
 
 
@@ -180,7 +183,7 @@ DIALECTS = (
             "logged_cost": ("response_cost",),
         },
         json_columns=("metadata", "messages", "response", "request_tags", "model_parameters", "hidden_params",
-                      "cost_breakdown"),
+                      "cost_breakdown", "model_map_information"),
         usage=("metadata.usage_object", "hidden_params.usage_object", "@"),
         counts=_COUNTS,
         response=("response",),
