@@ -28,6 +28,7 @@ from pipeline.logs.bodies import (
     tools_of,
 )
 from pipeline.logs.decode import Refusal, decode_text, digest
+from pipeline.logs.envelopes import Envelope
 from pipeline.logs.hosts import read_host
 from pipeline.logs.paths import Path, compile_table, follow, parse_path, read_places
 from pipeline.logs.signatures import Signature
@@ -84,6 +85,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         family: duplicates are sought among dialects of one family; say beside it why ids are comparable.
         signatures: a record that meets one of them is in this dialect.
         rank: dialects are asked in order of rank, the most specific first.
+        envelopes: what several records of this dialect may be wrapped in.
         fields: column (COLUMNS, or one that settle reads) -> dotted paths, the first that is something wins.
         json_columns: columns that may hold JSON as text.
         usage: paths of a provider's usage object; "@" is the place where the response body's API has it.
@@ -103,6 +105,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     family: str
     signatures: tuple[Signature, ...] = ()
     rank: int = 50
+    envelopes: tuple[Envelope, ...] = ()
     fields: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     json_columns: tuple[str, ...] = ()
     usage: tuple[str, ...] = ()

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from pipeline.logs.bodies import ANY_USAGE, USAGE_PATHS
 from pipeline.logs.containers import Raw, split_values
 from pipeline.logs.decode import Refusal, decode, decode_text
-from pipeline.logs.dialects import field_readers
+from pipeline.logs.dialects import field_readers, unwrapper
+from pipeline.logs.envelopes import Place, Row
 from pipeline.logs.fields import FieldReader
 from pipeline.logs.gather import is_chunk
 from pipeline.logs.marks import MARK, USAGE
 from pipeline.logs.paths import Path, follow, parse_path
-from pipeline.logs.reader import RecordReader, rows_of_page
+from pipeline.logs.reader import RecordReader
 from pipeline.logs.shapes import SHAPES, Shape
 from pipeline.logs.usage import shape_of
 from pipeline.tables import Call
@@ -37,13 +38,15 @@ class Target(NamedTuple):
 
     Attributes:
         raw: the bytes it stands in.
-        place: () where it is the whole of them, ("data", n) where they are a page of an API's listing.
+        place: () where it is the whole of them; where they are an envelope, the keys and positions that lead to it.
+        number: of the record in its envelope, from 0.
         record: decoded.
         call: as read.
     """
 
     raw: Raw
-    place: tuple[str | int, ...]
+    place: Place
+    number: int
     record: Mapping[str, Any]
     call: Call
 
@@ -56,15 +59,15 @@ def targets_of(raw: Raw, reader: RecordReader) -> list[Target]:
         return [target for part in split_values(raw) for target in targets_of(part, reader)]
     if type(value) is not dict or is_chunk(value):
         return []
-    page = rows_of_page(value)
-    rows: list[Any] = [value] if page is None else page
+    unwrapped = unwrapper().unwrap(value)
+    rows = [Row((), value)] if unwrapped is None else unwrapped
     outcomes = reader.read(raw)
     if len(outcomes) != len(rows):
         return []
     return [
-        Target(raw, () if page is None else ("data", number), row, outcome)
+        Target(raw, row.place, number, row.value, outcome)
         for number, (row, outcome) in enumerate(zip(rows, outcomes, strict=True))
-        if isinstance(outcome, Call) and MARK not in row
+        if isinstance(outcome, Call) and MARK not in row.value
     ]
 
 

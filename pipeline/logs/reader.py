@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pipeline.logs import fields
 from pipeline.logs.containers import Raw, split_values
 from pipeline.logs.decode import Refusal, decode
-from pipeline.logs.dialects import field_reader, recogniser
+from pipeline.logs.dialects import field_reader, recogniser, unwrapper
 from pipeline.logs.fields import FieldReader
 from pipeline.logs.gather import Gatherer, Joined, is_chunk
 from pipeline.logs.mapping import load_mapping
@@ -24,8 +24,6 @@ CONTEXT: Literal["context"] = "context"
 FRAGMENT: Literal["fragment"] = "fragment"
 Outcome = Call | Reject | Literal["context", "fragment"]
 
-# What a page of an API's listing has beside its rows; {"data": ...} alone may be a body of embeddings.
-_PAGE_KEYS = frozenset(["has_more", "total_pages", "total", "page", "page_size", "next_page", "first_id"])
 _UNFORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
@@ -43,10 +41,11 @@ class RecordReader:
         self._forced = field_reader(options.dialect) if options.dialect else None
         self._mapping = load_mapping(options.mapping) if options.mapping else None
         self._recogniser = recogniser()
+        self._unwrapper = unwrapper()
         self._gatherer = Gatherer()
 
     def read(self, raw: Raw | Reject) -> list[Outcome]:
-        """Read one record as bytes; a page of many has an outcome for each of its rows.
+        """Read one record as bytes; an envelope of many has an outcome for each of them.
 
         Args:
             raw: the record, or the reject that stands in its place, which is handed on.
@@ -69,14 +68,17 @@ class RecordReader:
         return [self._read_joined(joined) for joined in self._gatherer.finish()]
 
     def _read_decoded(self, value: Any, row: int, offset: int | None, data: bytes) -> list[Outcome]:
+        rows = self._unwrapper.unwrap(value) if type(value) is dict else None
+        if rows is None:
+            return self._read_one(value, row, offset, data)
+        return [one for item in rows for one in self._read_one(item.value, row, offset, data)] or [CONTEXT]
+
+    def _read_one(self, value: Any, row: int, offset: int | None, data: bytes) -> list[Outcome]:
         if type(value) is not dict:
             return [_reject(Refusal("not_an_object"), row, offset)]
         if is_chunk(value) and not self._mapping:
             return self._add_chunk(value, row, offset)
-        page = rows_of_page(value)
-        if page is None:
-            return [self._read_record(value, row, offset, data)]
-        return [one for item in page for one in self._read_decoded(item, row, offset, data)] or [CONTEXT]
+        return [self._read_record(value, row, offset, data)]
 
     def _add_chunk(self, chunk: dict[str, Any], row: int, offset: int | None) -> list[Outcome]:
         """Take a chunk: the first of a stream stands for the call, which comes when the stream is complete."""
@@ -115,14 +117,6 @@ def read_all(raws: Iterable[Raw | Reject], options: ReadOptions) -> list[Outcome
     reader = RecordReader(options)
     outcomes = [one for raw in raws for one in reader.read(raw)]
     return outcomes + reader.finish()
-
-
-def rows_of_page(value: dict[str, Any]) -> list[Any] | None:
-    """Return the rows of a page that an API listed; None where the value is a record itself."""
-    rows = value.get("data")
-    if type(rows) is not list or _PAGE_KEYS.isdisjoint(value):
-        return None
-    return rows
 
 
 def _reject(refusal: Refusal, row: int, offset: int | None) -> Reject:

@@ -110,12 +110,17 @@ def _numbers_of(value: Any) -> Any:
 
 def _written(value: float, data: bytes, keys: Iterable[str]) -> str:
     """Return the text of a number in the record's bytes, told from its namesakes by its value."""
-    for key in keys if data else ():
-        for found in _amount_pattern(key).finditer(data):
-            text = found[1].decode()
-            if float(text) == value:
-                return text
-    return repr(value)
+    return _amounts_in(data, tuple(keys)).get(value) or repr(value) if data else repr(value)
+
+
+@lru_cache(maxsize=4)  # the records of one envelope share its bytes
+def _amounts_in(data: bytes, keys: tuple[str, ...]) -> dict[float, str]:
+    """Return number -> how it is written first, of every field of these names."""
+    texts = (found[1].decode() for key in keys for found in _amount_pattern(key).finditer(data))
+    amounts: dict[float, str] = {}
+    for text in texts:
+        amounts.setdefault(float(text), text)
+    return amounts
 
 
 @lru_cache(maxsize=256)

@@ -114,7 +114,7 @@ def fill_table(
         record = {name: value for name, value in row.items() if value is not None}
         outcomes = reader.read_value(record, number) if MARK not in record and not is_chunk(record) else []
         if len(outcomes) == 1 and isinstance(outcomes[0], Call):
-            targets.append(Target(Raw(number, 0, b""), (), row, outcomes[0]))
+            targets.append(Target(Raw(number, 0, b""), (), 0, row, outcomes[0]))
     return _fill(targets, options, counter, columns)
 
 
@@ -216,8 +216,7 @@ def _with(target: Target, additions: Additions, options: ReadOptions) -> Call | 
             outcomes = reader.read_value({str(name): value for name, value in record.items()}, raw.row)
     except (Refusal, ValueError):
         return None
-    number = int(target.place[1]) if target.place else 0
-    call = outcomes[number] if number < len(outcomes) else None
+    call = outcomes[target.number] if target.number < len(outcomes) else None
     return call if isinstance(call, Call) else None
 
 

@@ -10,6 +10,7 @@ import pkgutil
 from functools import cache
 
 from pipeline.errors import ConfigError
+from pipeline.logs.envelopes import Unwrapper
 from pipeline.logs.fields import Dialect, FieldReader
 from pipeline.logs.signatures import Recogniser
 
@@ -21,6 +22,7 @@ def register_dialect(dialect: Dialect) -> None:
     _registered[dialect.name] = FieldReader(dialect)
     field_readers.cache_clear()
     recogniser.cache_clear()
+    unwrapper.cache_clear()
 
 
 @cache
@@ -34,6 +36,12 @@ def field_readers() -> tuple[FieldReader, ...]:
 def recogniser() -> Recogniser[FieldReader]:
     """Return what finds the dialect of a record."""
     return Recogniser((reader, reader.dialect.signatures) for reader in field_readers())
+
+
+@cache
+def unwrapper() -> Unwrapper:
+    """Return what takes records out of envelopes."""
+    return Unwrapper(envelope for reader in field_readers() for envelope in reader.dialect.envelopes)
 
 
 def field_reader(name: str) -> FieldReader:
