@@ -110,6 +110,7 @@ class Reject(msgspec.Struct, kw_only=True, frozen=True):
 
 REJECT_REASONS = {
     "broken_json": "the line or element is not valid JSON",
+    "broken_yaml": "the recorded interaction is not valid YAML",
     "not_an_object": "the JSON value is no object",
     "no_model": "neither the record nor its response names a model",
     "bad_count": "a token count is negative or not a whole number",
@@ -127,7 +128,7 @@ REJECT_REASONS = {
     "unreadable_record": "the record broke its reader; a report of its shape is welcome",
     "bad_amount": "an amount or a quantity of a bill is not a number",
     "bad_period": "a line of a bill has no readable date",
-    "bad_row": "a row of a bill has more or fewer cells than its header",
+    "bad_row": "a row has more or fewer cells than its header",
     "worker_died": "reading the record ended its worker process twice",
 }
 

@@ -7,11 +7,15 @@ means, and whether it is JSON at all, is for the reader.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.tables import Reject
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MAX_RECORD = 64 << 20
 BOM = b"\xef\xbb\xbf"
@@ -257,6 +261,34 @@ class ValueScanner:
     def _last_break(self) -> int:
         """Return the end of the words that are complete; the last may go on in the next piece."""
         return max(self._gap, *(self._buffer.rfind(byte, self._gap) + 1 for byte in b" \t\r\n,"))
+
+
+class _Blocks(io.RawIOBase):
+    """Blocks of bytes as a file."""
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = iter(blocks)
+        self._held = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: WriteableBuffer) -> int:
+        while not self._held:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._held = memoryview(block)
+        view = memoryview(target).cast("B")
+        size = min(len(view), len(self._held))
+        view[:size] = self._held[:size]
+        self._held = self._held[size:]
+        return size
+
+
+def open_blocks(blocks: Iterable[bytes]) -> io.BufferedReader:
+    """Return blocks of bytes as a file that is read line by line."""
+    return io.BufferedReader(_Blocks(blocks), 256 << 10)
 
 
 def too_long(row: int, offset: int) -> Reject:

@@ -22,12 +22,15 @@ from typing import BinaryIO
 import msgspec
 
 from pipeline.errors import LogError
+from pipeline.logs.cassettes import read_cassette
 from pipeline.logs.compression import BLOCK, Damage, decompress
 from pipeline.logs.containers import Raw, read_lines, read_values
+from pipeline.logs.rows import read_rows
 from pipeline.logs.sniff import REFUSALS, SAMPLE, sniff
 from pipeline.tables import Reject
 
 STDIN = "-"
+_WHOLE = {"json": read_values, "csv": read_rows, "yaml": read_cassette}  # never cut: a line alone says nothing
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +74,7 @@ def find_inputs(paths: Sequence[str]) -> list[Input]:
 
 
 def container_of(source: Input) -> str:
-    """Return what kind of container a file is: jsonl, json, sse, parquet, or one that is refused (REFUSED)."""
+    """Return what kind of container a file is; see sniff()."""
     sample = b""
     with contextlib.suppress(Damage, OSError):  # reading it reports them
         for block in blocks_of(source):
@@ -109,8 +112,8 @@ def read_raw(
         yield Reject(reason=refused.reason, detail=refused.detail)
         return
     try:
-        if container == "json":
-            yield from read_values(blocks_of(source))
+        if container in _WHOLE:
+            yield from _WHOLE[container](blocks_of(source))
         elif start or end is not None:
             with Path(source.path).open("rb") as stream:
                 begin = align_to_line(stream, start or 0)

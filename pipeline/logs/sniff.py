@@ -11,14 +11,17 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pipeline.logs.cassettes import INTERACTIONS
 from pipeline.logs.containers import BOM, Raw, ValueScanner
 from pipeline.logs.decode import Refusal, decode
+from pipeline.logs.rows import delimiter_of
 
 SAMPLE = 256 << 10
 _SAMPLE_LINES = 50
 _JSON_STARTS = (b"{", b"[")
 _ARRAY = re.compile(rb'\[\s*(?:[{\["\]]|(?:true|false|null|-?\d[\d.eE+-]*)\s*[,\]]|$)')
-_SSE = re.compile(rb"(?:event|data|id|retry):|:")
+_COLUMNS = 2
+_SURE_COLUMNS = 5  # of a header before lines that look like JSON, which may be the text of its cells
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -51,40 +54,62 @@ REFUSED = (
     _refused("binary", rb".{0,200}?\x00", "unreadable_file", "binary data: give text logs or Parquet"),
     _refused(
         "access_log",
-        rb'\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}:[^\]]*\] "',
+        rb'(?:\S+ ){1,2}\S+ \S+ \[\d\d/\w{3}/\d{4}:[^\]]*\] "'  # Apache, nginx
+        rb"|(?:(?:https?|h2|grpcs?|wss?) )?\d{4}-\d\d-\d\dT\S+ [\w./-]+ [\d.:\[\]a-f]+:\d+ "  # load balancers of AWS
+        rb"|#(?:Version|Software|Fields): ",  # IIS, CloudFront
         "no_usage_possible",
         "a web server's access log holds neither tokens nor text: log the response bodies",
     ),
     _refused(
-        "csv",
-        rb'"?[A-Za-z_][\w .-]*"?(?:,"?[A-Za-z_][\w .()-]*"?){3,}\r?(?:\n|$)',
-        "unknown_dialect",
-        "CSV: convert it to JSONL or Parquet",
+        "proxy_log",  # Envoy's
+        rb'\[\d{4}-\d\d-\d\dT[^\]]*\] "(?:[A-Z]+|-) ',
+        "no_usage_possible",
+        "a proxy's access log holds neither tokens nor text: log the response bodies",
+        certain=True,
     ),
-    _refused("yaml", rb"(?:---\s+)?(?:interactions|version):\s", "unknown_dialect", "YAML: convert it to JSON"),
+    _refused(
+        "server_log",
+        rb"(?:\x1b\[[\d;]*m|\([\w ]+ pid=\d+\) |\s)*(?:INFO|WARNING|DEBUG|ERROR)(?::\s+| \d\d-\d\d \d\d:\d\d:\d\d )",
+        "no_usage_possible",
+        "a model server's own log (vLLM) states no tokens of a call: log the responses, or export its traces",
+    ),
+    _refused(
+        "script",
+        rb"#!|(?:\$ )?curl ",
+        "no_usage_possible",
+        "a script that sends requests: give the responses",
+        certain=True,
+    ),
     _refused("prose", rb"(?![\d\"-])(?:[^\n]*\S[^\n]*\n\s*){4}\S", "unknown_dialect", "no JSON in its first lines"),
 )
 REFUSALS = {refused.container: refused for refused in REFUSED}
+_CERTAIN = (
+    ("parquet", re.compile(rb"PAR1")),
+    *((refused.container, refused.pattern) for refused in REFUSED if refused.certain),
+    ("sse", re.compile(rb"(?:event|data|id|retry):|:")),
+    ("yaml", re.compile(rb"(?:(?:---|%|#|[A-Za-z_]+: )[^\n]*\n|\s*\n)*" + INTERACTIONS)),
+)
 
 
 def sniff(sample: bytes) -> str:
-    """Return the container that a file begins like: jsonl, json, sse, parquet, or one of REFUSALS.
+    """Return the container that a file begins like: jsonl, json, sse, csv, yaml, parquet, or one of REFUSALS.
 
     Args:
         sample: the first SAMPLE uncompressed bytes, or all if there are fewer.
     """
-    if sample.startswith(b"PAR1"):
-        return "parquet"
     text = sample.removeprefix(BOM).lstrip()
+    told = next((container for container, pattern in _CERTAIN if pattern.match(text)), None)
+    if told:
+        return told
     lines = _lines_of(text, cut=len(sample) >= SAMPLE)
-    hopeful = any(line[:1] in _JSON_STARTS for line in lines)
     if text.startswith(b"["):
         return _sniff_array(lines)
     if text.startswith(b"{"):
         return "jsonl" if any(map(_is_object, lines)) else _sniff_object(text, lines)
-    if _SSE.match(text):
-        return "sse"
-    refused = (kind.container for kind in REFUSED if (kind.certain or not hopeful) and kind.pattern.match(text))
+    hopeful = any(line[:1] in _JSON_STARTS for line in lines)
+    if delimiter_of(text.split(b"\n", 1)[0], _SURE_COLUMNS if hopeful else _COLUMNS):
+        return "csv"
+    refused = (kind.container for kind in REFUSED if not hopeful and kind.pattern.match(text))
     return next(refused, "jsonl")
 
 

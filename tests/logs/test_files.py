@@ -206,7 +206,14 @@ def test_a_range_knows_its_rows(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n\x00\x00", "binary"),
         (b'127.0.0.1 - ana [10/Oct/2025:13:55:36 +0000] "POST /v1/chat HTTP/1.1" 200 23\n', "access_log"),
         (b"request_id,call_type,spend,model\n", "csv"), (b'"a","b","c","d"\n1,2,3,4', "csv"),
-        (b"hello, world\n", "jsonl"), (b"interactions:\n- request:\n", "yaml"),
+        (b"hello, world\n", "jsonl"), (b"a,b,c,d,e\n1,\"\n{\n}\",2,3,4\n", "csv"), (b"a\tb\n", "csv"),
+        (b"interactions:\n- request:\n", "yaml"), (b"---\n# a note\nversion: 1\ninteractions: []\n", "yaml"),
+        (b"$ curl https://example.com\n", "script"), (b"#!/bin/sh\n{\n", "script"),
+        (b'[2025-01-01T10:00:00.000Z] "POST /v1 HTTP/2" 200 - 154 0\n', "proxy_log"),
+        (b"h2 2025-01-01T10:00:00.18Z app/my-lb/50dc 10.0.0.1:2817 10.0.0.2:80 0.0\n", "access_log"),
+        (b"#Fields: date time cs-method\n", "access_log"),
+        (b"INFO 07-24 11:20:46 [logger.py:41] Received request\n", "server_log"),
+        (b'\x1b[32mINFO:     127.0.0.1:5000 - "POST /v1/chat"\n', "server_log"),
         (b"# Notes\nA line.\nB line.\nC line.\nD line.\n", "prose"),
         (b"\xef\xbb\xbf" + b'{"a": 1}\n', "jsonl"),
         (b'{"a": "' + b"x" * SAMPLE, "jsonl"), (b'[{"a": "' + b"x" * SAMPLE, "json"),
@@ -231,4 +238,4 @@ def test_a_refused_file_is_one_reject_without_a_row(
 
 @given(st.binary(max_size=400))
 def test_any_beginning_has_a_container(sample: bytes) -> None:
-    assert sniff(sample) in {"jsonl", "json", "sse", "parquet", *REFUSALS}
+    assert sniff(sample) in {"jsonl", "json", "sse", "csv", "yaml", "parquet", *REFUSALS}
