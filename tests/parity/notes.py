@@ -43,8 +43,18 @@ def _less(case: Case, ours: Answer) -> bool:
     return dollars(ours) < dollars(case["expect"])
 
 
-def _differs(case: Case, ours: Answer) -> bool:
-    return dollars(ours) >= 0
+def _more(case: Case, ours: Answer) -> bool:
+    return dollars(ours) > dollars(case["expect"])
+
+
+def _never(case: Case, ours: Answer) -> bool:
+    return False
+
+
+def _as_its_tier(case: Case, ours: Answer) -> bool:
+    """Say whether a dear tier costs more, and a cheap one less, than LiteLLM's standard rate."""
+    tiers = {tag.removeprefix("tier:") for tag in case["tags"] if tag.startswith("tier:")}
+    return _more(case, ours) if tiers & {"priority", "fast"} else _less(case, ours)
 
 
 def _counts_searches(case: Case, ours: Answer) -> bool:
@@ -78,11 +88,11 @@ NOTES: Mapping[str, Note] = {
     "S5-tier-lost-above-threshold": Note(
         "Above a threshold the standard rate holds in every tier without a threshold rate of its own, so that 272,001 "
         "priority tokens cost less than 272,000. Here the threshold rate is scaled by tier to standard below it.",
-        _differs,
+        _as_its_tier,
     ),
-    "S5b-tier-ignored-with-tiered-pricing": Note("Bands have no tiers in any map so far: equal today.", _differs),
-    "S6-perplexity-ignores-cache-rates": Note("56 models have cache rates that are never used there.", _differs),
-    "S6b-perplexity-ignores-thresholds": Note("16 models have threshold rates that are never used there.", _differs),
+    "S5b-tier-ignored-with-tiered-pricing": Note("Bands have no tiers in any map so far: equal today.", _never),
+    "S6-perplexity-ignores-cache-rates": Note("56 models have cache rates that are never used there.", _less),
+    "S6b-perplexity-ignores-thresholds": Note("16 models have threshold rates that are never used there.", _more),
     "S7-cached-exceeds-prompt": Note(
         "Usage with more cached tokens than the prompt has is billed beyond the prompt. Here the parts are cut to it, "
         "and the call is flagged; flat arguments are refused.",
@@ -90,15 +100,15 @@ NOTES: Mapping[str, Note] = {
     ),
     "S7b-reasoning-exceeds-completion": Note(
         "The same on the output: reasoning is cut to the completion.",
-        lambda case, ours: _less(case, ours) or _rate_above(case, ours),
+        lambda case, ours: _less(case, ours) or _more(case, ours),  # what is left may be dearer than reasoning
     ),
-    "S8-audio-priority-rate-dropped": Note("The map's priority rate of audio is dropped there.", _differs),
-    "S9-xai-modalities-as-text": Note("xAI has no rates of audio and image output so far: equal today.", _differs),
+    "S8-audio-priority-rate-dropped": Note("The map's priority rate of audio is dropped there.", _more),
+    "S9-xai-modalities-as-text": Note("xAI has no rates of audio and image output so far: equal today.", _never),
     "S10-arn-loses-geo-profile": Note(
-        "The ARN of a Bedrock inference profile loses its geography, and with it 10 %.", _differs
+        "The ARN of a Bedrock inference profile loses its geography, and with it 10 %.", _more
     ),
-    "S11-provider-calculator-ignores-tier": Note("47 Fireworks models have priority rates never used there.", _differs),
-    "S12-repeated-prefix": Note("`perplexity/perplexity/sonar` is a key of its own; an exact key wins.", _differs),
+    "S11-provider-calculator-ignores-tier": Note("47 Fireworks models have priority rates never used there.", _more),
+    "S12-repeated-prefix": Note("`perplexity/perplexity/sonar` is a key of its own; an exact key wins.", _never),
     "searches": Note(
         "Searches of an answer given as a dict are billed as one, however many there were, also where there were none, "
         "and not at all for Claude on Vertex AI. Here each search is billed that the usage states.",
@@ -116,8 +126,3 @@ UNTAGGED = ("searches", "zero")
 def _takes_too_much(case: Case) -> bool:
     """Say whether LiteLLM takes more from the prompt than there is: what is left in a batch is below nothing."""
     return bool(case["form"] == "batch")
-
-
-def _rate_above(case: Case, ours: Answer) -> bool:
-    """Say whether cutting the reasoning makes the answer dearer, as the rest of the completion is dearer than it."""
-    return dollars(ours) > dollars(case["expect"])

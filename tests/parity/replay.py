@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import functools
+import json
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from pipeline.errors import CallcostError
-from pipeline.helpers.books import microseconds_of
 from pipeline.helpers.costs import completion_cost, cost_per_token
 from pipeline.helpers.responses import first_tier
-from pipeline.logs.usage import read_usage
-from pipeline.prices.book import Book, open_book
-from pipeline.settings import PriceOptions
-from pipeline.stages.facts import facts_of
-from pipeline.stages.price import price_facts
-from pipeline.tables import Call
+from pipeline.logs.fields import COLUMNS
+from tests.command import report
 from tests.parity.notes import Answer, Case
 
 MAP = "litellm-1.106.4"  # the same map as 1.106.2's, which answered
@@ -49,34 +43,37 @@ def agrees(case: Case, ours: Answer) -> bool:
     return all(abs(float(ours[name]) - value) <= 1e-9 * abs(value) for name, value in theirs.items())
 
 
-def call_of(case: Case) -> Call:
-    """Return a case as a log would have it."""
+def record_of(case: Case) -> dict[str, Any]:
+    """Return a case as a row of a log, with the names of COLUMNS."""
     args, response = case["args"], case["args"].get("response", {})
     usage = args.get("usage") or response.get("usage") or args
     requested = (args.get("optional_params") or {}).get("service_tier")
-    tier = first_tier(args.get("service_tier"), response.get("service_tier"), usage.get("service_tier"), requested)
-    return Call(
-        source_format="openai_batch" if case["form"] == "batch" else "plain",
-        family="parity",
-        provider=args.get("custom_llm_provider"),
-        model=response.get("model") or args["model"],
-        started_at=microseconds_of(datetime.fromisoformat(case["ts"])),
-        service_tier=tier,
-        region=args.get("vertex_location"),
-        data_residency=args.get("data_residency"),
-        inference_geo=usage.get("inference_geo"),
-        speed=usage.get("speed"),
-        usage=read_usage(dict(usage)).usage,
-        usage_source="reported",
-    )
+    return {
+        "own_id": str(case["id"]),
+        "provider": args.get("custom_llm_provider"),
+        "model": response.get("model") or args["model"],
+        "started_at": case["ts"],
+        "service_tier": first_tier(
+            args.get("service_tier"), response.get("service_tier"), usage.get("service_tier"), requested
+        ),
+        "region": args.get("vertex_location"),
+        "data_residency": args.get("data_residency"),
+        "inference_geo": usage.get("inference_geo"),
+        "speed": usage.get("speed"),
+        "usage": {name: value for name, value in usage.items() if name not in COLUMNS},
+    }
 
 
-@functools.cache
-def book() -> Book:
-    """The map that the cases were recorded with."""
-    return open_book(PriceOptions(prices=MAP))
-
-
-def ask_batch(cases: Sequence[Case]) -> pl.DataFrame:
-    """Return the cases as the batch reader prices them."""
-    return price_facts(facts_of([call_of(case) for case in cases], 0), book())
+def report_cases(cases: Sequence[Case], folder: Path) -> dict[str, dict[str, Any]]:
+    """Return each case's row of calls.parquet, by id: the cases written as logs, and reported."""
+    rows: dict[str, dict[str, Any]] = {}
+    for name in ("cases", "cases_batch"):  # a log whose format ends in "_batch" holds a batch's answers
+        records = [record_of(case) for case in cases if (case["form"] == "batch") == (name == "cases_batch")]
+        columns = [f'{column} = "{column}"' for column in records[0]]
+        mapping = folder / f"{name}.toml"
+        mapping.write_text("\n".join([f'name = "{name}"', "[columns]", *columns]), encoding="utf-8")
+        log = folder / f"{name}.jsonl"
+        log.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+        finished = report([log], folder / name, "--calls", "--prices", MAP, "--mapping", str(mapping))
+        rows |= {row["call_id"]: row for row in finished.calls}
+    return rows
