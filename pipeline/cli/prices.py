@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.listing import per_million, plain, show_json, show_rows
-from pipeline.cli.options import price_options
+from pipeline.cli.options import price_options, read_options, report_options_of, select_options, work_options
 from pipeline.errors import ConfigError, PriceError, UnknownModelError
 
 if TYPE_CHECKING:
@@ -121,21 +121,30 @@ def history(model: str, form: str) -> None:
 @prices.command()
 @click.argument("old", metavar="A")
 @click.argument("new", metavar="B")
+@click.option("--logs", multiple=True, metavar="LOGS", help="Say what it means in money for these calls. Repeatable.")
+@select_options
+@read_options
+@work_options
 @_form_option
-def diff(old: str, new: str, form: str) -> None:
-    """Show what version B says that version A does not: names, dates or latest."""
+def diff(old: str, new: str, form: str, **words: Any) -> int:
+    """Show what version B says that version A does not: names, dates or latest.
+
+    With --logs, show by model what the calls in the logs cost by either version.
+    """
     from pipeline.prices.catalog import load_catalog  # noqa: PLC0415
     from pipeline.prices.changes import compare_maps  # noqa: PLC0415
 
     catalog = load_catalog()
     first, second = catalog.find(old), catalog.find(new)
+    if words["logs"]:
+        return _diff_of_calls(first, second, form, words)
     found = compare_maps(catalog.map_of(first).entries, catalog.map_of(second).entries)
     if form == "json":
         changed = [{"model": change.model, **fields} for change in found.prices for fields in _by_field([change])]
         sides = {"a": _facts(first), "b": _facts(second)}
         show_json({**sides, "added": found.added, "dropped": found.dropped, "prices": changed})
-        return
-    click.echo(f"{first.name} of {first.effective_text} -> {second.name} of {second.effective_text}")
+        return 0
+    click.echo(_between(first, second))
     click.echo(f"{_summary(found)}\n")
     show_rows(
         ("model", "field", "before", "after", "times"),
@@ -147,6 +156,40 @@ def diff(old: str, new: str, form: str) -> None:
         ],
         numbers=("before", "after", "times"),
     )  # fmt: skip
+    return 0
+
+
+def _diff_of_calls(first: Version, second: Version, form: str, words: dict[str, Any]) -> int:
+    from pipeline.cli.terminal import watch  # noqa: PLC0415 - rich and Polars load when logs are read
+    from pipeline.jobs.revalue import revalue_calls  # noqa: PLC0415
+
+    with watch(quiet=words["quiet"]) as progress:
+        table = revalue_calls(
+            report_options_of(words), first.name, second.name, progress=progress.advance, planned=progress.plan
+        )
+    rows, calls = table.to_dicts(), int(table["calls"].sum())
+    if form == "json":
+        show_json({"a": _facts(first), "b": _facts(second), "models": rows})
+    else:
+        click.echo(f"{_between(first, second)}: {calls:,} calls\n")
+        sums = {name: table[name].sum() for name in table.columns if name != "model"}
+        titles = ("model", "calls", "cost by A", "cost by B", "difference", "unpriced by A", "unpriced by B")
+        show_rows(
+            titles,
+            [
+                (row["model"], f"{row['calls']:,}", *(plain(row[name]) for name in ("old_cost", "new_cost")),
+                 plain(row["difference"]), row["old_unpriced"], row["new_unpriced"])
+                for row in [*rows, {"model": "in total", **sums}]
+            ],
+            numbers=titles[1:],
+        )  # fmt: skip
+        if sums["old_unpriced"] or sums["new_unpriced"]:
+            click.echo("\nWhat a version leaves unpriced is not in its cost, nor in the difference of its model.")
+    return 0 if calls else 1
+
+
+def _between(first: Version, second: Version) -> str:
+    return f"{first.name} of {first.effective_text} -> {second.name} of {second.effective_text}"
 
 
 @prices.command()

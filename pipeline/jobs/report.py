@@ -11,12 +11,12 @@ import polars as pl
 
 from pipeline.errors import ConfigError, PriceError
 from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
-from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
+from pipeline.jobs.run import Progress, Settled, merged_spend, settle_logs, working_folder
 from pipeline.prices.registered import with_registered
 from pipeline.settings import COST_SOURCES, FORMATS, GROUP_COLUMNS, ReportOptions
-from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA
+from pipeline.stages.facts import CALL_SCHEMA
 from pipeline.stages.kernel import book_of
-from pipeline.stages.summary import GATHERED, merge_spend, sort_spend, sum_spend
+from pipeline.stages.summary import GATHERED
 from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, publish_bytes
 
 CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")
@@ -69,20 +69,12 @@ def report_spend(
     clock = RunClock()
     with working_folder(options.out) as folder:
         settled = settle_logs(options, folder, listed=options.calls, progress=progress, planned=planned)
-        spend = sort_spend(_merged(settled, options), options.by)
+        spend = merged_spend(settled, options)
         rejects = settled.rejects()
         manifest = manifest_of(options, settled, spend, clock)
         if options.out is not None:
             _publish(options, settled, spend, rejects, manifest)
     return SpendReport(spend=spend, rejects=rejects, manifest=manifest, exit_code=verdicts_of(manifest))
-
-
-def _merged(settled: Settled, options: ReportOptions) -> pl.DataFrame:
-    partials = [pl.read_parquet(path) for path in settled.tables("spend")]
-    if not partials:
-        nothing = pl.DataFrame(schema=FACT_SCHEMA)
-        partials = [sum_spend(nothing, nothing.select(GATHERED.keys()), options)]
-    return merge_spend(partials, options.by)
 
 
 def _publish(

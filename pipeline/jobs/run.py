@@ -22,9 +22,10 @@ from pipeline.runners.local import run_tasks
 from pipeline.runners.locks import lock_folder, locked_folder
 from pipeline.runners.shards import pack_pieces, worker_count
 from pipeline.settings import ReportOptions
-from pipeline.stages.facts import BUCKETS, REJECT_SCHEMA
+from pipeline.stages.facts import BUCKETS, FACT_SCHEMA, REJECT_SCHEMA
 from pipeline.stages.kernel import MapTask, ReduceTask, map_inputs, number_rows, reduce_buckets
 from pipeline.stages.pieces import Piece, cut_inputs, survey
+from pipeline.stages.summary import GATHERED, merge_spend, sort_spend, sum_spend
 
 _PREFIX = ".callcost-run-"  # of working folders
 REDUCE_ROWS = 1_000_000  # facts settled at a time
@@ -197,9 +198,21 @@ def settle_logs(
         LogError: an argument matches no file.
     """
     found = map_logs(options, folder, counted=priced, lanes=True, progress=progress, planned=planned)
+    return reduce_facts(options, found, priced=priced, listed=listed)
+
+
+def reduce_facts(options: ReportOptions, found: Mapped, *, priced: bool = True, listed: bool = True) -> Settled:
+    """Settle, price and sum what map left behind; done again with other options, it replaces what it wrote.
+
+    Args:
+        options: of the run.
+        found: what map left behind.
+        priced: see settle_logs.
+        listed: see settle_logs.
+    """
     tasks = [
         ReduceTask(
-            number=number, first=first, last=last, folder=str(folder), options=options,
+            number=number, first=first, last=last, folder=str(found.folder), options=options,
             rows_before=found.rows_before, priced=priced, listed=listed, pieces=found.pieces,
         )
         for number, (first, last) in enumerate(reduce_steps(sum(line["facts"] for line in found.mapped)))
@@ -207,8 +220,17 @@ def settle_logs(
     reduced = run_tasks(reduce_buckets, tasks, workers=found.workers)
     return Settled(
         inputs=found.inputs, pieces=found.pieces, digests=found.digests, rows_before=found.rows_before,
-        workers=found.workers, mapped=found.mapped, folder=folder, reduced=reduced,
+        workers=found.workers, mapped=found.mapped, folder=found.folder, reduced=reduced,
     )  # fmt: skip
+
+
+def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
+    """Return the spend of all reduce tasks: one row per group, sorted."""
+    partials = [pl.read_parquet(path) for path in settled.tables("spend")]
+    if not partials:
+        nothing = pl.DataFrame(schema=FACT_SCHEMA)
+        partials = [sum_spend(nothing, nothing.select(GATHERED.keys()), options)]
+    return sort_spend(merge_spend(partials, options.by), options.by)
 
 
 def survey_cut(pieces: Sequence[Piece]) -> tuple[dict[str, str], tuple[tuple[int, int], ...]]:

@@ -13,6 +13,7 @@ import pytest
 from pipeline.cli.root import run
 from pipeline.prices.catalog import load_catalog
 from pipeline.prices.upstream import LITELLM_MAP
+from tests.command import write_lines
 from tests.prices.server import sends, serving
 
 
@@ -158,6 +159,40 @@ def test_diff_counts_and_lists(prices: Any) -> None:
     assert {"model": "o3", "field": "input_cost_per_token", "before": 0.00001, "after": 0.000002} in content["prices"]
     assert content["added"]
     assert prices("diff", "latest", "latest", "--format", "json").content["prices"] == []
+
+
+def test_diff_with_logs_says_what_the_change_means_for_these_calls(prices: Any, tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}
+    rows = [
+        {"timestamp": "2025-06-01T12:00:00Z", "model": model, "user": "ana", "usage": usage, "id": f"{model}-{number}"}
+        for model, calls in (("o3", 2), ("gpt-4o", 1), ("gpt-9", 1), ("gpt-5", 1))
+        for number in range(calls)
+    ]
+    log = write_lines(tmp_path / "log.jsonl", rows)
+
+    said = prices("diff", "2025-06-01", "2026-11-01", "--logs", str(log), "--format", "json", "--quiet")
+
+    assert said.code == 0
+    assert (said.content["a"]["version"], said.content["b"]["version"]) == tuple(
+        prices("diff", moment, moment, "--format", "json").content["a"]["version"]
+        for moment in ("2025-06-01", "2026-11-01")
+    )
+    keys = ("model", "calls", "old_cost", "new_cost", "difference", "old_unpriced", "new_unpriced")
+    assert [tuple(row[key] for key in keys) for row in said.content["models"]] == [
+        ("o3", 2, 100, 20, -80, 0, 0),  # 10 + 40 until June 2025, 2 + 8 since
+        ("gpt-4o", 1, 12.5, 12.5, 0, 0, 0),
+        ("gpt-5", 1, None, 11.25, None, 1, 0),
+        ("gpt-9", 1, None, None, None, 1, 1),
+    ]
+    text = prices("diff", "2025-06-01", "2026-11-01", "--logs", str(log), "--where", "model=o3", "--quiet")
+    assert text.rows[-1] == ["in", "total", "2", "100", "20", "-80", "0", "0"]
+
+
+def test_diff_of_logs_without_calls_fails(prices: Any, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_bytes(b"{}")
+    assert prices("diff", "2025-06-01", "latest", "--logs", str(empty), "--quiet").code == 1
+    assert prices("diff", "2025-06-01", "latest", "--logs", str(tmp_path / "none"), "--quiet").code == 1
 
 
 def test_diff_of_an_unknown_version_is_an_error(prices: Any) -> None:
