@@ -21,7 +21,7 @@ from pipeline.errors import CallcostError
 from pipeline.helpers.text import encoder_of
 from pipeline.tokens.choice import Choice, choose
 from pipeline.tokens.encoders import Encoder
-from pipeline.tokens.frames import UNIT, Frame, Part, total
+from pipeline.tokens.frames import UNIT, Frame, total
 from pipeline.tokens.messages import frame_prompt
 from pipeline.tokens.vocabularies import installed
 
@@ -45,8 +45,8 @@ class _Count:
     extra: int = 0
 
     @property
-    def texts(self) -> list[str]:
-        return [part.text for part in self.frame.parts]
+    def texts(self) -> Sequence[str]:
+        return self.frame.texts
 
     def bytes(self) -> int:
         """Size of what is counted, in UTF-8."""
@@ -238,7 +238,7 @@ def _prepare(
     if custom_tokenizer is not None:  # it stands for the family's own vocabulary
         choice = choose(model, endpoint=_ENDPOINT, available=installed() | {choice.wanted})
     if isinstance(request, str):
-        return _Count(Frame(vocabulary=choice.vocabulary, parts=(Part(request, choice.factor),)), load)
+        return _Count(Frame(vocabulary=choice.vocabulary, texts=(request,), weights=(choice.factor,)), load)
     extra = 0
     if default_images:
         request, images = _without_images(request)
@@ -248,9 +248,10 @@ def _prepare(
     primer = _primer(choice)
     frame = frame_prompt(choice, _ENDPOINT, request) if request["messages"] else None
     if frame is None:
-        frame = Frame(vocabulary=choice.vocabulary, parts=(), constant=primer)
+        frame = Frame(vocabulary=choice.vocabulary, constant=primer)
     if as_answer is not False:
-        frame = Frame(vocabulary=frame.vocabulary, parts=frame.parts, constant=frame.constant - primer)
+        constant = frame.constant - primer
+        frame = Frame(vocabulary=frame.vocabulary, texts=frame.texts, weights=frame.weights, constant=constant)
     return _Count(frame, load, extra)
 
 

@@ -26,8 +26,8 @@ from pipeline.runners.local import Tick, run_tasks
 from pipeline.runners.shards import worker_count
 from pipeline.settings import ReportOptions
 from pipeline.stages.backfill import Filled, copy_table, fill_text
-from pipeline.stages.count import TextCounter
 from pipeline.stages.write import TEMPORARY_SUFFIX, document_bytes, publish_bytes
+from pipeline.tokens.counter import TextCounter
 
 MANIFEST = ".callcost-backfill.json"  # hidden, so that the folder can be reported on as it is
 TALLIES = ("records", "usage", "cost", "prompt_tokens", "completion_tokens", "left")

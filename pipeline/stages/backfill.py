@@ -27,12 +27,13 @@ from pipeline.logs.marks import COST_IN, COUNT_ERROR, COUNT_METHOD, FILLED, MARK
 from pipeline.logs.reader import RecordReader
 from pipeline.logs.splice import Additions, Edit, splice
 from pipeline.settings import ReadOptions, ReportOptions
-from pipeline.stages.count import TextCounter, count_missing
+from pipeline.stages.count import count_missing
 from pipeline.stages.facts import facts_of
 from pipeline.stages.kernel import book_of
 from pipeline.stages.price import price_facts
 from pipeline.stages.summary import gather_calls
 from pipeline.tables import MONEY_SCALE, Call, Reject
+from pipeline.tokens.counter import TextCounter
 
 Columns = Mapping[str, pa.DataType]  # of a table; None stands for a text log
 WINDOW_BYTES = 16 << 20

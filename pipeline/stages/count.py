@@ -11,157 +11,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pipeline.tables import Call, Usage
 from pipeline.tokens.choice import choose
-from pipeline.tokens.encoders import load_encoder
-from pipeline.tokens.fast import TrustedEncoder, load_counter
+from pipeline.tokens.counter import Counts, TextCounter
 from pipeline.tokens.frames import Frame, total
 from pipeline.tokens.messages import frame_completion, frame_prompt
 from pipeline.tokens.plain import frame_plain
-from pipeline.tokens.pool import OversizeLane, count_in_threads, is_oversize
-from pipeline.tokens.vocabularies import find_vocabulary, installed
 
 TIMED_OUT = "timed_out"
 METHODS = ("exact", "calibrated", "estimated", TIMED_OUT)  # from the strongest to the weakest
 SIDES = ("prompt_tokens", "completion_tokens")
-CACHE_CHARS = 16 * 2**20  # of texts whose counts are kept from window to window
-CACHED_TEXT_CHARS = CACHE_CHARS // 64  # a longer text would push out too many others
 
 _NOTHING = Usage()
-Counts = dict[str, int | None]  # text -> tokens; None: it timed out
 
 
-class FrequentTexts:
-    """Counts of texts that come again and again (system prompts, tools), the least recently used forgotten first."""
-
-    def __init__(self, limit: int = CACHE_CHARS) -> None:
-        self.hits = 0
-        self._limit = limit
-        self._held = 0
-        self._counts: dict[tuple[str, str], int] = {}
-
-    def find(self, vocabulary: str, text: str) -> int | None:
-        """Return a text's count, if it is known."""
-        key = (vocabulary, text)
-        count = self._counts.pop(key, None)
-        if count is not None:
-            self._counts[key] = count  # now the most recently used
-            self.hits += 1
-        return count
-
-    def keep(self, vocabulary: str, text: str, count: int) -> None:
-        """Remember a text's count."""
-        if len(text) > CACHED_TEXT_CHARS or (vocabulary, text) in self._counts:
-            return
-        self._counts[vocabulary, text] = count
-        self._held += len(text)
-        while self._held > self._limit:
-            oldest = next(iter(self._counts))
-            del self._counts[oldest]
-            self._held -= len(oldest[1])
-
-
-class TextCounter:
-    """The counting engines of one worker, with what it remembers; a context manager that leaves nothing behind.
-
-    Args:
-        item_timeout: seconds that an item over the size limit may take; 0: no limit.
-        threads: that count inside this process.
-        fast: use a faster engine where one is installed; what it counts is checked.
-        cache_chars: of texts whose counts are remembered.
-    """
-
-    def __init__(
-        self, *, item_timeout: float = 5.0, threads: int = 1, fast: bool = True, cache_chars: int = CACHE_CHARS
-    ) -> None:
-        self.available = installed()
-        self._load = load_counter if fast else load_encoder
-        self._item_timeout = item_timeout
-        self._threads = ThreadPoolExecutor(threads, "count") if threads > 1 else None
-        self._lane = OversizeLane()
-        self._frequent = FrequentTexts(cache_chars)
-        self._vocabularies: set[str] = set()
-        self._texts = 0
-        self._timed_out: set[tuple[str, int]] = set()
-
-    def __enter__(self) -> TextCounter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the helper process and the threads."""
-        self._lane.close()
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
-
-    def count(self, vocabulary: str, texts: Counter[str]) -> Counts:
-        """Count distinct texts.
-
-        Args:
-            vocabulary: name of the vocabulary.
-            texts: each with how often it occurs in the window.
-
-        Returns:
-            The tokens of each; None for an item that timed out.
-        """
-        self._vocabularies.add(vocabulary)
-        counts: Counts = {text: self._frequent.find(vocabulary, text) for text in texts}
-        fresh = [text for text, count in counts.items() if count is None]
-        large = {text for text in fresh if self._item_timeout and is_oversize(text)}
-        small = [text for text in fresh if text not in large] if large else fresh
-        counts.update(zip(small, self._count_small(vocabulary, small), strict=True))
-        for text in (text for text in fresh if text in large):
-            counts[text] = self._lane.count(vocabulary, text, self._item_timeout)
-        self._texts += len(fresh)
-        self._remember(vocabulary, texts, fresh, counts)
-        return counts
-
-    def note_timed_out(self, call: Call) -> None:
-        """List a call of which an item timed out."""
-        self._timed_out.add((call.source_file, call.source_row))
-
-    def stats(self) -> dict[str, Any]:
-        """Say what counted and what became of it, in plain values for a manifest.
-
-        Returns:
-            ``engines`` (name and version), ``vocabularies`` (name -> sha256 of the published file), ``texts``
-            (distinct, counted), ``cache_hits``, ``rechecked`` and ``mismatches`` (texts that the reference counted
-            too, and those it counted differently: where there is any, count again without ``fast``),
-            ``timed_out`` ([source_file, source_row] of each).
-        """
-        used = sorted(self._vocabularies)
-        encoders = [self._load(name) for name in used]
-        trusted = [encoder for encoder in encoders if isinstance(encoder, TrustedEncoder)]
-        return {
-            "engines": sorted({encoder.engine for encoder in [*encoders, *(one.reference for one in trusted)]}),
-            "vocabularies": {name: find_vocabulary(name).sha256 for name in used},
-            "texts": self._texts,
-            "cache_hits": self._frequent.hits,
-            "rechecked": sum(one.rechecked for one in trusted),
-            "mismatches": sum(one.mismatches for one in trusted),
-            "timed_out": [list(item) for item in sorted(self._timed_out)],
-        }
-
-    def _count_small(self, vocabulary: str, texts: list[str]) -> list[int]:
-        encoder = self._load(vocabulary)
-        if self._threads is None or len(texts) < 2:
-            return encoder.count(texts)
-        return count_in_threads(encoder, texts, self._threads)
-
-    def _remember(self, vocabulary: str, texts: Counter[str], fresh: list[str], counts: Counts) -> None:
-        again = sorted((text for text in fresh if texts[text] > 1), key=texts.__getitem__)
-        for text in again:  # the most frequent last, to be forgotten last
-            count = counts[text]
-            if count is not None:
-                self._frequent.keep(vocabulary, text, count)
-
-
-class _Counted(NamedTuple):
+class Counted(NamedTuple):
     """What counting one side of a call came to."""
 
     tokens: int
@@ -176,31 +42,53 @@ def count_missing(calls: Sequence[Call], counter: TextCounter) -> None:
         calls: of one window; ``usage``, ``usage_source``, ``count_method`` and ``count_error`` are filled in.
         counter: of this worker.
     """
-    work = [(call, _missing_sides(call, counter.available)) for call in calls]
+    frames = [frame_sides(call, missing_sides(call), counter.available) for call in calls]
+    for call, counted in zip(calls, count_frames(frames, counter), strict=True):
+        settle_usage(call, counted)
+
+
+def count_frames(frames: Sequence[Mapping[str, Frame]], counter: TextCounter) -> list[dict[str, Counted]]:
+    """Count the sides of a window's calls, each distinct text once.
+
+    Args:
+        frames: of each call, side -> its frame.
+        counter: of this worker.
+
+    Returns:
+        What each came to, in the same order.
+    """
     wanted: dict[str, list[str]] = {}
-    for _, frames in work:
-        for frame in frames.values():
-            wanted.setdefault(frame.vocabulary, []).extend([part.text for part in frame.parts])
+    for sides in frames:
+        for frame in sides.values():
+            wanted.setdefault(frame.vocabulary, []).extend(frame.texts)
     counts = {vocabulary: counter.count(vocabulary, Counter(texts)) for vocabulary, texts in wanted.items()}
-    for call, frames in work:
-        settle_usage(call, {side: _add_up(frame, counts[frame.vocabulary]) for side, frame in frames.items()})
-        if call.usage_source == TIMED_OUT:
-            counter.note_timed_out(call)
+    return [{side: _add_up(frame, counts[frame.vocabulary]) for side, frame in sides.items()} for sides in frames]
 
 
-def _missing_sides(call: Call, available: frozenset[str]) -> dict[str, Frame]:
-    """Return the sides of a call that nothing states and whose text is there, each with its frame."""
-    if call.usage is not None:
-        _derive_sides(call.usage, call.endpoint)
-    usage = call.usage or _NOTHING
+def missing_sides(call: Call) -> Sequence[str]:
+    """Return the sides of a call that are billed by the token, that nothing states and whose text is there."""
+    usage = call.usage
+    if usage is not None:
+        _derive_sides(usage, call.endpoint)
     sides = SIDES[:1] if call.endpoint == "embeddings" else SIDES
-    missing = [side for side in sides if getattr(usage, side) is None]
-    otherwise_billed = bool(call.iterations) or (len(missing) == len(sides) and bool(usage.billed_units))
+    missing = sides if usage is None else [side for side in sides if getattr(usage, side) is None]
+    otherwise_billed = bool(call.iterations) or (len(missing) == len(sides) and bool((usage or _NOTHING).billed_units))
     answered = call.status not in {"failure", "cache_hit"}
-    if not missing or otherwise_billed or not answered or call.text_missing is not None:
+    return () if otherwise_billed or not answered or call.text_missing is not None else missing
+
+
+def frame_sides(call: Call, sides: Sequence[str], available: frozenset[str]) -> dict[str, Frame]:
+    """Return the frames of those sides of a call that hold something to count.
+
+    Args:
+        call: with its text.
+        sides: that are wanted.
+        available: vocabularies that are installed beside the bundled ones.
+    """
+    if not sides:
         return {}
     choice = choose(call.model, call.provider, call.endpoint, available)
-    if len(missing) == len(SIDES):
+    if len(sides) == len(SIDES):
         plain = frame_plain(choice, call.endpoint, call.request, call.response, call.started_at)
         if plain:
             return dict(zip(SIDES, plain, strict=True))
@@ -208,7 +96,7 @@ def _missing_sides(call: Call, available: frozenset[str]) -> dict[str, Frame]:
         side: frame_prompt(choice, call.endpoint, call.request, call.response, call.started_at)
         if side == "prompt_tokens"
         else frame_completion(choice, call.endpoint, call.response, call.request, call.started_at)
-        for side in missing
+        for side in sides
     }
     return {side: frame for side, frame in frames.items() if frame is not None}
 
@@ -226,12 +114,11 @@ def _derive_sides(usage: Usage, endpoint: str | None) -> None:
         usage.completion_tokens = whole - prompt
 
 
-def _add_up(frame: Frame, counts: Counts) -> _Counted:
-    tokens = [counts[part.text] for part in frame.parts]
-    tally = total(frame, [count or 0 for count in tokens])
+def _add_up(frame: Frame, counts: Counts) -> Counted:
+    tokens = [counts[text] for text in frame.texts]
     if None in tokens:
-        return _Counted(tally, TIMED_OUT, 1.0)
-    return _Counted(tally, frame.method, frame.error)
+        return Counted(total(frame, [count or 0 for count in tokens]), TIMED_OUT, 1.0)
+    return Counted(total(frame, tokens), frame.method, frame.error)  # type: ignore[arg-type]  # None is not in it
 
 
 def settle_usage(call: Call, counted: Mapping[str, tuple[int, str, float]]) -> None:

@@ -17,7 +17,7 @@ import polars as pl
 
 from pipeline.prices.book import Book, open_book
 from pipeline.settings import PriceOptions, ReportOptions
-from pipeline.stages.count import TIMED_OUT, TextCounter, count_missing
+from pipeline.stages.count import TIMED_OUT, count_missing
 from pipeline.stages.digests import settle_digests
 from pipeline.stages.facts import BUCKETS, facts_of, rejects_of, widen_facts
 from pipeline.stages.pieces import Piece, survey
@@ -30,6 +30,7 @@ from pipeline.stages.summary import (
     settle_duplicates,
     sum_spend,
 )
+from pipeline.tokens.counter import TextCounter
 
 FLUSH_ROWS = 100_000  # facts held before they go to a file
 Tick = Callable[[int, int], None]  # (bytes read, calls read) since the last tick

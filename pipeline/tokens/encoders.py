@@ -33,6 +33,11 @@ class Encoder(abc.ABC):
     vocabulary: Vocabulary
     engine: str
 
+    @property
+    def counting_engine(self) -> str:
+        """The engine that counts now."""
+        return self.engine
+
     @abc.abstractmethod
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, as a whole string.

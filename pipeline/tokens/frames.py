@@ -8,6 +8,7 @@ on the order of its parts and texts can be counted once per window. Counting the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import mul
 from typing import NamedTuple
 
 import msgspec
@@ -33,7 +34,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         vocabulary: name of the vocabulary that counts every text.
-        parts: the texts; an empty text counts nothing.
+        texts: what is counted; an empty text counts nothing.
+        weights: thousandths of a token that each token of the text in that place counts.
         constant: thousandths of a token that no text accounts for.
         method: "exact", "calibrated" or "estimated".
         error: expected relative error; nine of ten counts of this kind are closer.
@@ -41,11 +43,17 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     vocabulary: str
-    parts: tuple[Part, ...]
+    texts: tuple[str, ...] = ()
+    weights: tuple[int, ...] = ()
     constant: int = 0
     method: str = ESTIMATED
     error: float = 1.0
     share: int = 1
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The texts, each with its weight."""
+        return tuple(map(Part, self.texts, self.weights))
 
 
 class Sheet:
@@ -89,7 +97,8 @@ class Sheet:
         """Return what was gathered."""
         return Frame(
             vocabulary=vocabulary,
-            parts=tuple(self.parts),
+            texts=tuple([part.text for part in self.parts]),
+            weights=tuple([part.weight for part in self.parts]),
             constant=self.constant,
             method=method,
             error=error,
@@ -102,13 +111,18 @@ def total(frame: Frame, counts: Sequence[int]) -> int:
 
     Args:
         frame: the frame.
-        counts: tokens of each part's text, in the order of ``frame.parts``.
+        counts: tokens of each text, in the order of ``frame.texts``.
 
     Returns:
         Tokens, rounded half up, never negative.
 
-    >>> total(Frame(vocabulary="o200k_base", parts=(Part("hi"),), constant=3000), [1])
+    Raises:
+        ValueError: there are not as many counts as texts.
+
+    >>> total(Frame(vocabulary="o200k_base", texts=("hi",), weights=(1000,), constant=3000), [1])
     4
     """
-    weighted = sum(part.weight * count for part, count in zip(frame.parts, counts, strict=True))
+    if len(counts) != len(frame.texts):
+        raise ValueError("every text needs its count")
+    weighted: int = sum(map(mul, frame.weights, counts))
     return max(0, (frame.constant + weighted + UNIT // 2) // UNIT // frame.share)

@@ -15,17 +15,22 @@ from typing import Any, NamedTuple
 
 from pipeline.tokens.answers import END_SINCE, END_UNTIL
 from pipeline.tokens.choice import Choice
-from pipeline.tokens.frames import Frame, Part
+from pipeline.tokens.frames import Frame
+from pipeline.tokens.marks import weigh_marks
 from pipeline.tokens.messages import frame_completion, frame_prompt
 from pipeline.tokens.openai import ERAS
 
 _ROLES = frozenset({"system", "developer", "user", "assistant"})
 _MESSAGE = frozenset({"role", "content"})
-# Fields of a request that add nothing to its prompt.
-_SETTINGS = frozenset({
-    "messages", "model", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stream", "user", "seed",
-    "stop",
+# Fields of a request that the rules look into; any other is a setting and adds nothing to the prompt.
+READ_FIELDS = frozenset({
+    "additionalModelRequestFields", "contents", "format", "function_call", "functions", "generationConfig",
+    "generation_config", "output_config", "output_format", "response_format", "system", "text", "thinking",
+    "toolConfig", "tool_choice", "tool_config", "tools",
 })  # fmt: skip
+# Fields that, beside ``choices``, say how an answer ended or what else it shows.
+_MORE_ANSWER = frozenset({"status", "candidates", "output"})
+_MORE_ENDINGS = frozenset({"stop_reason", "stopReason", "finishReason", "done_reason", "status"})
 _ENDINGS = (None, "stop")
 _BORDERS = sorted({END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))})
 _MARK = " \n\u2400{}\u2400 \n"  # blanks around it: rules that trim a text are found out
@@ -36,21 +41,22 @@ class Skeleton(NamedTuple):
     """A frame without its texts.
 
     Attributes:
-        frame: with the parts that do not depend on the texts.
-        places: of each text, its weight, in the order of the texts.
+        frame: with the texts that stand in every such conversation, and the weights of those and of its own texts.
+        marks: what a stand-in vocabulary gets wrong; a key of marks.py's table.
     """
 
     frame: Frame
-    places: tuple[int, ...]
+    marks: str
 
-    def fill(self, texts: Sequence[str]) -> Frame:
+    def fill(self, texts: list[str]) -> Frame:
         """Return the frame of these texts."""
-        own = tuple(map(Part, texts, self.places))
         kept = self.frame
+        marks = sum([weigh_marks(self.marks, text) for text in texts]) if self.marks else 0
         return Frame(
             vocabulary=kept.vocabulary,
-            parts=kept.parts + own,
-            constant=kept.constant,
+            texts=(*kept.texts, *texts),
+            weights=kept.weights,
+            constant=kept.constant + marks,
             method=kept.method,
             error=kept.error,
             share=kept.share,
@@ -69,7 +75,7 @@ def frame_plain(
         response: the response body.
         at: when the call was made, microseconds since 1970 UTC.
     """
-    if choice.marks or endpoint not in {"chat", None}:
+    if endpoint not in {"chat", None}:
         return None
     asked, answer = _plain_prompt(request), _plain_answer(response)
     if asked is None or answer is None:
@@ -77,25 +83,29 @@ def frame_plain(
     roles, texts = asked
     era = -1 if at is None else bisect.bisect_right(_BORDERS, at)
     skeletons = _learn(choice, endpoint, tuple(roles), isinstance(response, str), era)
-    return skeletons and (skeletons[0].fill(texts), skeletons[1].fill((answer,)))
+    return skeletons and (skeletons[0].fill(texts), skeletons[1].fill([answer]))
 
 
 def _plain_prompt(request: Any) -> tuple[list[str], list[str]] | None:
-    if type(request) is not dict or not request.keys() <= _SETTINGS:
+    """Return the roles and texts of a request that holds nothing else."""
+    if type(request) is not dict or _filled(request, READ_FIELDS) or "contents" in request:
         return None
     messages = request.get("messages")
     if type(messages) is not list or not messages:
         return None
-    roles, texts = [], []
-    for message in messages:
-        if type(message) is not dict or message.keys() != _MESSAGE:
-            return None
-        role, text = message["role"], message["content"]
-        if type(role) is not str or role not in _ROLES or type(text) is not str or not text:
-            return None
-        roles.append(role)
-        texts.append(text)
-    return roles, texts
+    if {*map(type, messages)} != {dict} or {*map(len, messages)} != {2}:
+        return None
+    try:
+        roles, texts = [message["role"] for message in messages], [message["content"] for message in messages]
+        fit = _ROLES.issuperset(roles) and {*map(type, texts)} == {str} and all(texts)
+    except (KeyError, TypeError):  # TypeError: a role that cannot be hashed
+        return None
+    return (roles, texts) if fit else None
+
+
+def _filled(body: Mapping[str, Any], fields: frozenset[str]) -> bool:
+    """Say whether any of the fields is there and holds something."""
+    return not fields.isdisjoint(body) and any(body[field] for field in fields & body.keys())
 
 
 def _plain_answer(response: Any) -> str | None:
@@ -104,17 +114,21 @@ def _plain_answer(response: Any) -> str | None:
     choices = response.get("choices") if type(response) is dict else None
     if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
         return None
-    if choices[0].get("finish_reason") not in _ENDINGS or response.keys() & {"status", "candidates", "output"}:
+    choice = choices[0]
+    if choice.get("finish_reason") not in _ENDINGS or _filled(choice, _MORE_ENDINGS) or _filled(response, _MORE_ANSWER):
         return None
-    message = choices[0].get("message")
+    message = choice.get("message")
     return _only_text(message) if type(message) is dict else None
 
 
 def _only_text(message: Mapping[str, Any]) -> str | None:
     """Return a message's text where it holds nothing else."""
     text = message.get("content")
-    more = any(value for key, value in message.items() if key not in _MESSAGE)
-    return text if type(text) is str and text and message.get("role") == "assistant" and not more else None
+    if type(text) is not str or not text or message.get("role") != "assistant":
+        return None
+    if len(message) > 2 and any(value for key, value in message.items() if key not in _MESSAGE):
+        return None
+    return text
 
 
 @lru_cache(maxsize=_KEPT)
@@ -128,27 +142,33 @@ def _learn(
     answer = _MARK.format("answer")
     message = {"role": "assistant", "content": answer}
     response = answer if bare else {"choices": [{"finish_reason": "stop", "message": message}]}
-    prompt = _skeleton(frame_prompt(choice, endpoint, request, response, at), marks)
-    completion = _skeleton(frame_completion(choice, endpoint, response, request, at), [answer])
+    prompt = _skeleton(choice, frame_prompt(choice, endpoint, request, response, at), marks)
+    completion = _skeleton(choice, frame_completion(choice, endpoint, response, request, at), [answer])
     return (prompt, completion) if prompt and completion else None
 
 
-def _skeleton(frame: Frame | None, marks: Sequence[str]) -> Skeleton | None:
+def _skeleton(choice: Choice, frame: Frame | None, marks: Sequence[str]) -> Skeleton | None:
+    """Take the marks out of a frame; None where one is not there once, as it is, or not at the weight of a text."""
     if frame is None:
         return None
-    weights = {part.text: part.weight for part in frame.parts}
-    fixed: Counter[str] = Counter()  # equal texts, such as roles, are one part with the sum of their weights
-    for part in frame.parts:
-        if part.text not in marks:
-            fixed[part.text] += part.weight
-    seen_once = sum(part.text in marks for part in frame.parts) == len(marks)
-    if not seen_once or not weights.keys() >= set(marks) or any("\u2400" in text for text in fixed):
+    fixed: Counter[str] = Counter()  # equal texts, such as roles, are one with the sum of their weights
+    own = []
+    for text, weight in frame.parts:
+        if text in marks:
+            own.append((text, weight))
+        else:
+            fixed[text] += weight
+    alike = sorted(own) == sorted((mark, choice.factor) for mark in marks)
+    if not alike or any("\u2400" in text for text in fixed):
         return None
-    return Skeleton(_with_parts(frame, tuple(map(Part, fixed, fixed.values()))), tuple(map(weights.__getitem__, marks)))
-
-
-def _with_parts(frame: Frame, parts: tuple[Part, ...]) -> Frame:
-    return Frame(
-        vocabulary=frame.vocabulary, parts=parts, constant=frame.constant, method=frame.method, error=frame.error,
+    weighed = sum(weigh_marks(choice.marks, mark) for mark in marks)
+    kept = Frame(
+        vocabulary=frame.vocabulary,
+        texts=tuple(fixed),
+        weights=(*fixed.values(), *[choice.factor] * len(marks)),
+        constant=frame.constant - weighed,
+        method=frame.method,
+        error=frame.error,
         share=frame.share,
-    )  # fmt: skip
+    )
+    return Skeleton(kept, choice.marks)

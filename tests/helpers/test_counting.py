@@ -14,8 +14,9 @@ import pipeline
 from pipeline.errors import TokenizerError
 from pipeline.helpers.counting import async_token_counter, token_counter
 from pipeline.helpers.text import create_tokenizer
-from pipeline.stages.count import TextCounter, count_missing
+from pipeline.stages.count import count_missing
 from pipeline.tables import Call
+from pipeline.tokens.counter import TextCounter
 from pipeline.tokens.encoders import load_encoder
 from pipeline.tokens.vocabularies import find_vocabulary, read_file
 

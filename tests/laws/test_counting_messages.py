@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.helpers.counting import token_counter
-from pipeline.stages.count import METHODS, TextCounter, count_missing
+from pipeline.stages.count import METHODS, count_missing
 from pipeline.tables import Call
+from pipeline.tokens.counter import TextCounter
 
 MODELS = [
     "gpt-4o",

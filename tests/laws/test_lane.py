@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from pipeline.logs.files import Input
 from pipeline.settings import ReadOptions
-from pipeline.stages.count import TextCounter, count_missing
+from pipeline.stages.count import count_missing
 from pipeline.stages.facts import FACT_SCHEMA, facts_of, widen_facts
 from pipeline.stages.pieces import cut_inputs
 from pipeline.stages.read import read_windows
 from pipeline.tables import Reject
+from pipeline.tokens.counter import TextCounter
 from tests.command import SAMPLES
 
 DIGESTS = ("request_digest", "record_digest")  # made when they are asked for

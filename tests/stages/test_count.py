@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -12,11 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.stages import count
-from pipeline.stages.count import CACHE_CHARS, FrequentTexts, TextCounter, count_missing
+from pipeline.stages.count import count_missing
 from pipeline.tables import Call, Usage
 from pipeline.tokens.choice import Choice
+from pipeline.tokens.counter import CACHE_CHARS, CACHED_TEXT_SHARE, FrequentTexts, TextCounter, frequent_texts
 from pipeline.tokens.encoders import load_encoder
-from pipeline.tokens.frames import Frame, Part
+from pipeline.tokens.frames import UNIT, Frame
+from pipeline.tokens.pool import OversizeLane
 
 WEAKER = {"exact": 0.01, "calibrated": 0.05, "estimated": 0.3}
 
@@ -28,7 +31,8 @@ def fake_frame(constant: int, side: Any) -> Frame | None:
     texts, method = (side["texts"], side["method"]) if isinstance(side, dict) else (side, "exact")
     return Frame(
         vocabulary="cl100k_base",
-        parts=tuple(Part(text) for text in texts),
+        texts=tuple(texts),
+        weights=(UNIT,) * len(texts),
         constant=constant,
         method=method,
         error=WEAKER[method],
@@ -47,6 +51,12 @@ def simple_framing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(count, "frame_prompt", prompt)
     monkeypatch.setattr(count, "frame_completion", completion)
+
+
+@pytest.fixture(autouse=True)
+def no_memory() -> None:
+    """Nothing is remembered from other tests."""
+    frequent_texts.cache_clear()
 
 
 @pytest.fixture
@@ -207,15 +217,31 @@ def test_frequent_texts_are_remembered_from_window_to_window(counter: TextCounte
 
 
 def test_what_is_remembered_is_bounded_and_the_oldest_goes_first() -> None:
-    frequent = FrequentTexts(limit=10)
+    a, b, c = ("a" * 4, "b" * 4, "c" * 4)
+    frequent = FrequentTexts(limit=10 * CACHED_TEXT_SHARE)
+    filling = {chr(0x4E00 + number) * 8: number for number in range(10 * CACHED_TEXT_SHARE // 8 - 1)}
 
-    frequent.keep("v", "aaaa", 1)
-    frequent.keep("v", "bbbb", 2)
-    assert frequent.find("v", "aaaa") == 1
-    frequent.keep("v", "cccc", 3)
+    frequent.keep({a: 1, b: 2})
+    frequent.keep(filling)
+    assert frequent.find([a, "never seen"]) == {a: 1}
+    frequent.keep({c: 3})
 
-    assert (frequent.find("v", "aaaa"), frequent.find("v", "bbbb"), frequent.find("v", "cccc")) == (1, None, 3)
-    assert frequent.hits == 3
+    assert frequent.find([a, b, c]) == {a: 1, c: 3}
+
+
+def test_a_text_that_would_push_out_many_others_is_not_remembered() -> None:
+    frequent = FrequentTexts(limit=10 * CACHED_TEXT_SHARE)
+
+    frequent.keep({"x" * 10: 1, "x" * 11: 2})
+
+    assert frequent.find(["x" * 10, "x" * 11]) == {"x" * 10: 1}
+
+
+def test_what_one_task_of_a_worker_counted_the_next_one_knows() -> None:
+    for hits in (0, 1):
+        with TextCounter() as counter:
+            assert counter.count("r50k_base", Counter({"hello world": 2})) == {"hello world": 2}
+            assert counter.stats()["cache_hits"] == hits
 
 
 def test_the_statistics_name_engine_vocabulary_and_digest(counter: TextCounter) -> None:
@@ -228,22 +254,35 @@ def test_the_statistics_name_engine_vocabulary_and_digest(counter: TextCounter) 
     assert len(stats["vocabularies"]["cl100k_base"]) == 64
 
 
-def test_an_item_over_its_time_counts_nothing_and_is_listed() -> None:
+def test_an_item_over_its_time_counts_nothing() -> None:
     slow = "a" * 8_000_000
     calls = [
-        make_call(request=[slow, "hello world"], source_file="a.jsonl", source_row=3),
-        make_call(source_file="a.jsonl", source_row=4),
-        make_call(usage=Usage(prompt_tokens=9), response=[slow], source_file="b.jsonl", source_row=1),
+        make_call(request=[slow, "hello world"]),
+        make_call(),
+        make_call(usage=Usage(prompt_tokens=9), response=[slow]),
     ]
 
     with TextCounter(item_timeout=0.2) as counter:
         count_missing(calls, counter)
-        stats = counter.stats()
 
     assert outcome(calls[0]) == (5, 1, 6, "timed_out", "timed_out", 1.0)
     assert outcome(calls[1]) == (5, 1, 6, "counted", "exact", 0.01)
     assert outcome(calls[2]) == (9, 0, 9, "timed_out", "timed_out", 1.0)
-    assert stats["timed_out"] == [["a.jsonl", 3], ["b.jsonl", 1]]
+
+
+def test_what_was_over_its_time_is_not_tried_again_in_the_next_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def give_up(_lane: OversizeLane, vocabulary: str, _text: str, _seconds: float) -> int | None:
+        tried.append(vocabulary)
+        return None
+
+    monkeypatch.setattr(OversizeLane, "count", give_up)
+    with TextCounter() as counter:
+        for _ in range(3):
+            assert settle(counter, request=["a" * 1_000_001])[3] == "timed_out"
+
+    assert tried == ["cl100k_base"]
 
 
 def test_a_large_item_in_time_counts_as_a_small_one_would(counter: TextCounter) -> None:

@@ -14,7 +14,7 @@ def count(frame: Frame | None) -> int | None:
     """Return the tokens of a frame; None where there is none."""
     if frame is None:
         return None
-    return total(frame, load_encoder(frame.vocabulary).count([part.text for part in frame.parts]))
+    return total(frame, load_encoder(frame.vocabulary).count(frame.texts))
 
 
 def count_prompt(model: str, request: Any, endpoint: str | None = None, **more: Any) -> int | None:
@@ -29,7 +29,7 @@ def count_answer(model: str, response: Any, endpoint: str | None = None, **more:
 
 def texts_of(frame: Frame | None) -> list[str]:
     """Return the texts of a frame, in order."""
-    return [part.text for part in frame.parts] if frame else []
+    return list(frame.texts) if frame else []
 
 
 def write_user(text: str) -> list[dict[str, str]]:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from pipeline.stages.count import TextCounter
 from pipeline.tokens import fast
+from pipeline.tokens.counter import TextCounter
 from pipeline.tokens.encoders import load_encoder
 from pipeline.tokens.fast import (
     GigatokenCounter,

@@ -9,14 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.tokens import messages
+from pipeline.tokens.bodies import read_prompt
 from pipeline.tokens.choice import choose
 from pipeline.tokens.frames import Frame
 from pipeline.tokens.messages import frame_completion, frame_prompt
-from pipeline.tokens.plain import frame_plain
+from pipeline.tokens.plain import READ_FIELDS, frame_plain
 
-MODELS = ("gpt-4o", "gpt-4", "gpt-5-mini", "o3", "gpt-3.5-turbo", "o1-mini", "claude-3-haiku", "gemini-2.5-pro")
+MODELS = (
+    "gpt-4o", "gpt-4", "gpt-5-mini", "o3", "gpt-3.5-turbo", "gpt-oss-20b", "claude-3-haiku", "claude-opus-4-8",
+    "gemini-2.5-pro", "gemini-2.0-flash", "llama-3.1-8b", "mistral-large", "qwen3-8b", "deepseek-chat", "grok-4",
+    "other",
+)  # fmt: skip
 ROLES = ("system", "developer", "user", "assistant")
-odd = st.sampled_from([" ", "\n x \n", '{"a": 1}', "```json\n[]\n```", "<think>no</think>"])
+odd = st.sampled_from(
+    [" ", "\n x \n", "in 2024 '25", "中文。\n  x", '{"a": 1}', "```json\n[]\n```", "<think>no</think>"]
+)
 texts = st.one_of(st.text(min_size=1), odd)
 chats: st.SearchStrategy[list[dict[str, str]]] = st.lists(
     st.fixed_dictionaries({"role": st.sampled_from(ROLES), "content": texts}), min_size=1, max_size=7
@@ -34,24 +42,60 @@ def meaning(frame: Frame | None) -> tuple[Any, ...]:
 
 @given(st.sampled_from(MODELS), chats, texts, moments, st.booleans(), st.sampled_from([None, "chat"]))
 def test_the_short_way_and_the_long_way_agree(
-    model: str, messages: list[dict[str, str]], answer: str, at: int | None, bare: bool, endpoint: str | None
+    model: str, chat: list[dict[str, str]], answer: str, at: int | None, bare: bool, endpoint: str | None
 ) -> None:
     choice = choose(model, "openai", endpoint)
-    request = {"messages": messages, "temperature": 0.5}
+    request = {"messages": chat, "temperature": 0.5}
     message = {"role": "assistant", "content": answer, "tool_calls": None, "refusal": None}
     response: Any = answer if bare else {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
     found = frame_plain(choice, endpoint, request, response, at)
-    if found is None:
-        assert choice.marks or choice.vocabulary != choice.wanted or not choice.framing.startswith("gpt")
-        return
+    assert found is not None
     assert meaning(found[0]) == meaning(frame_prompt(choice, endpoint, request, response, at))
     assert meaning(found[1]) == meaning(frame_completion(choice, endpoint, response, request, at))
 
 
-def test_ordinary_chats_with_openai_go_the_short_way() -> None:
-    request = {"messages": [{"role": "user", "content": "hi"}]}
-    for model in ("gpt-4o", "gpt-5", "gpt-3.5-turbo"):
-        assert frame_plain(choose(model, "openai", "chat"), "chat", request, "hello") is not None
+def test_settings_and_empty_fields_do_not_lead_off_the_short_way() -> None:
+    settings = {"max_retries": 0, "extra_body": {"top_k": 1}, "tools": [], "response_format": None, "system": ""}
+    request = {"messages": [{"role": "user", "content": "hi"}], **settings}
+    ending = {"finish_reason": "stop", "stop_reason": None, "logprobs": None}
+    response = {"choices": [{**ending, "message": {"role": "assistant", "content": "yes", "refusal": None}}]}
+
+    assert frame_plain(choose("gpt-4o", "openai", "chat"), "chat", request, response) is not None
+
+
+class Watched(dict[str, Any]):
+    """A request that notes which of its fields are looked at."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__(fields)
+        self.looked_at: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.looked_at.add(key)
+        return super().get(key, default)
+
+    def __getitem__(self, key: str) -> Any:
+        self.looked_at.add(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self.looked_at.add(str(key))
+        return super().__contains__(key)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_field_that_the_rules_look_at_leads_off_the_short_way(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "read_offer", lambda body: read_prompt(None, body))  # it looks at a copy
+    request = Watched({"messages": [{"role": "user", "content": "hi"}]})
+    choice = choose(model, endpoint="chat")
+
+    frame_prompt(choice, "chat", request, "hello")
+    frame_completion(choice, "chat", "hello", request)
+
+    assert "messages" in request.looked_at
+    assert request.looked_at <= READ_FIELDS | {"messages", "input"}  # input is read where there are no messages
 
 
 @pytest.mark.parametrize(
@@ -59,13 +103,36 @@ def test_ordinary_chats_with_openai_go_the_short_way() -> None:
     [
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, {}),
         ({"response_format": {"type": "json_object"}}, {}),
+        ({"contents": None}, {}),
+        ({"system": "Be brief."}, {}),
         ({}, {"name": "ana"}),
         ({}, {"tool_calls": [{"id": "1"}]}),
         ({}, {"content": [{"type": "text", "text": "hi"}]}),
         ({}, {"content": ""}),
         ({}, {"role": "tool"}),
+        ({}, {"role": {}}),
+        ({}, {"content": None}),
     ],
 )
 def test_anything_else_goes_the_long_way(request_more: dict[str, Any], message_more: dict[str, Any]) -> None:
     request = {"messages": [{"role": "user", "content": "hi", **message_more}], **request_more}
     assert frame_plain(choose("gpt-4o", "openai", "chat"), "chat", request, "hello") is None
+
+
+@pytest.mark.parametrize(
+    ("more", "choice"),
+    [
+        ({}, {"finish_reason": "length"}),
+        ({}, {"stop_reason": "max_tokens"}),
+        ({"candidates": [{}]}, {}),
+        ({}, {"message": {"role": "assistant", "content": "yes", "reasoning_content": "hm"}}),
+        ({}, {"message": {"role": "assistant", "content": None}}),
+        ({}, {"message": {"role": "tool", "content": "yes"}}),
+    ],
+)
+def test_any_other_answer_goes_the_long_way(more: dict[str, Any], choice: dict[str, Any]) -> None:
+    request = {"messages": [{"role": "user", "content": "hi"}]}
+    message = {"role": "assistant", "content": "yes"}
+    response = {"choices": [{"finish_reason": "stop", "message": message, **choice}], **more}
+
+    assert frame_plain(choose("gpt-4o", "openai", "chat"), "chat", request, response) is None

@@ -1,0 +1,165 @@
+"""Counts the texts of one worker: each distinct text once, in the place that its size asks for, with a memory.
+
+Texts up to the size limit are counted here by the fastest engine that is trusted, in batches; larger ones by the
+helper of the oversize lane, each within a deadline. Counts of texts that come again and again are kept from window to
+window and from task to task. A count is the same wherever and whenever it was made; only whether a large text is
+over its time depends on the machine, and one that was over it is not tried again. What the texts are of is left to
+stages/count.py.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from pipeline.tokens.encoders import Encoder, load_encoder
+from pipeline.tokens.fast import TrustedEncoder, load_counter
+from pipeline.tokens.pool import OversizeLane, count_in_threads, is_oversize
+from pipeline.tokens.vocabularies import find_vocabulary, installed
+
+CACHE_CHARS = 16 * 2**20  # of texts of one vocabulary whose counts are kept
+CACHED_TEXT_SHARE = 64  # a text longer than this part of the cache would push out too many others
+
+Counts = dict[str, int | None]  # text -> tokens; None: it timed out
+
+
+class FrequentTexts:
+    """Counts of texts that come again and again (system prompts, tools), the least recently used forgotten first."""
+
+    def __init__(self, limit: int = CACHE_CHARS) -> None:
+        self._limit = limit
+        self._held = 0
+        self._counts: dict[str, int] = {}
+
+    def find(self, texts: Iterable[str]) -> dict[str, int]:
+        """Return the counts of those texts that are known."""
+        known = self._counts
+        found = {text: known[text] for text in texts if text in known}
+        for text in found:
+            del known[text]
+        known.update(found)  # now the most recently used
+        return found
+
+    def keep(self, counts: Mapping[str, int]) -> None:
+        """Remember counts; the last are forgotten last."""
+        longest = self._limit // CACHED_TEXT_SHARE
+        for text, count in counts.items():
+            if len(text) <= longest and text not in self._counts:
+                self._counts[text] = count
+                self._held += len(text)
+        while self._held > self._limit:
+            oldest = next(iter(self._counts))
+            del self._counts[oldest]
+            self._held -= len(oldest)
+
+
+@lru_cache(maxsize=64)
+def frequent_texts(engine: str, vocabulary: str, limit: int) -> FrequentTexts:
+    """Return the process's one memory of what an engine counted with a vocabulary."""
+    return FrequentTexts(limit)
+
+
+class TextCounter:
+    """The counting engines of one worker, with what it remembers; a context manager that leaves nothing behind.
+
+    Args:
+        item_timeout: seconds that an item over the size limit may take; 0: no limit.
+        threads: that count inside this process.
+        fast: use a faster engine where one is installed; what it counts is checked.
+        cache_chars: of texts of one vocabulary whose counts are remembered.
+    """
+
+    def __init__(
+        self, *, item_timeout: float = 5.0, threads: int = 1, fast: bool = True, cache_chars: int = CACHE_CHARS
+    ) -> None:
+        self.available = installed()
+        self._load = load_counter if fast else load_encoder
+        self._item_timeout = item_timeout
+        self._threads = ThreadPoolExecutor(threads, "count") if threads > 1 else None
+        self._lane = OversizeLane()
+        self._cache_chars = cache_chars
+        self._large: dict[tuple[str, bytes], int | None] = {}  # by digest: the texts would fill the memory
+        self._encoders: dict[str, Encoder] = {}
+        self._trusting: set[TrustedEncoder] = set()  # whose fast engine has counted here
+        self._texts = self._hits = 0
+
+    def __enter__(self) -> TextCounter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the helper process and the threads."""
+        self._lane.close()
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+
+    def count(self, vocabulary: str, texts: Counter[str]) -> Counts:
+        """Count distinct texts.
+
+        Args:
+            vocabulary: name of the vocabulary.
+            texts: each with how often it occurs in the window.
+
+        Returns:
+            The tokens of each; None for an item that timed out.
+        """
+        encoder = self._encoder(vocabulary)
+        frequent = frequent_texts(encoder.counting_engine, encoder.vocabulary.name, self._cache_chars)
+        counts: Counts = {**frequent.find(texts)}
+        self._hits += len(counts)
+        fresh = [text for text in texts if text not in counts] if counts else list(texts)
+        large = [text for text in fresh if is_oversize(text)] if self._item_timeout else []
+        small = [text for text in fresh if text not in set(large)] if large else fresh
+        found = dict(zip(small, self._count_small(encoder, small), strict=True))
+        counts.update(found)
+        counts.update((text, self._count_large(vocabulary, text)) for text in large)
+        self._texts += len(fresh)
+        again = sorted((text for text in found if texts[text] > 1), key=texts.__getitem__)  # the most frequent last
+        frequent.keep({text: found[text] for text in again})
+        return counts
+
+    def stats(self) -> dict[str, Any]:
+        """Say what counted and what became of it, in plain values for a manifest.
+
+        Returns:
+            ``engines`` (name and version), ``vocabularies`` (name -> sha256 of the published file), ``texts``
+            (distinct, counted), ``cache_hits``, ``rechecked`` and ``mismatches`` (texts that the reference counted
+            too, and those it counted differently), ``doubtful`` (a fast engine that was found to differ has counted
+            here: the job is to be counted again without).
+        """
+        encoders = self._encoders.values()
+        trusted = [encoder for encoder in encoders if isinstance(encoder, TrustedEncoder)]
+        return {
+            "engines": sorted({encoder.engine for encoder in [*encoders, *(one.reference for one in trusted)]}),
+            "vocabularies": {name: find_vocabulary(name).sha256 for name in sorted(self._encoders)},
+            "texts": self._texts,
+            "cache_hits": self._hits,
+            "rechecked": sum(one.rechecked for one in trusted),
+            "mismatches": sum(one.mismatches for one in trusted),
+            "doubtful": any(one.mismatches for one in self._trusting),
+        }
+
+    def _encoder(self, vocabulary: str) -> Encoder:
+        encoder = self._encoders.get(vocabulary)
+        if encoder is None:
+            encoder = self._encoders[vocabulary] = self._load(vocabulary)
+        if isinstance(encoder, TrustedEncoder) and not encoder.mismatches:
+            self._trusting.add(encoder)
+        return encoder
+
+    def _count_small(self, encoder: Encoder, texts: list[str]) -> list[int]:
+        if self._threads is None or len(texts) < 2:
+            return encoder.count(texts)
+        return count_in_threads(encoder, texts, self._threads)
+
+    def _count_large(self, vocabulary: str, text: str) -> int | None:
+        key = vocabulary, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if key not in self._large:
+            self._large[key] = self._lane.count(vocabulary, text, self._item_timeout)
+        return self._large[key]
