@@ -92,7 +92,16 @@ def test_every_verb_of_the_readme_is_one(verb: str) -> None:
 def test_every_option_of_the_readme_is_one(tmp_path: Path) -> None:
     known = "".join(
         callcost(*words, "--help").stdout
-        for words in (["report"], ["inspect"], ["explain"], ["backfill"], ["close"], ["reconcile"], ["prices", "show"])
+        for words in (
+            ["report"],
+            ["inspect"],
+            ["explain"],
+            ["backfill"],
+            ["close"],
+            ["reconcile"],
+            ["prices", "show"],
+            ["prices", "diff"],
+        )
     )
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)):
         assert option in known, option
