@@ -87,6 +87,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         rank: dialects are asked in order of rank, the most specific first.
         envelopes: what several records of this dialect may be wrapped in.
         fields: column (COLUMNS, or one that settle reads) -> dotted paths, the first that is something wins.
+        prepare: lays a record out anew where what it says stands in no field that a path could name.
         json_columns: columns that may hold JSON as text.
         usage: paths of a provider's usage object; "@" is the place where the response body's API has it.
         counts: canonical count -> paths, where no usage object states any.
@@ -107,6 +108,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     rank: int = 50
     envelopes: tuple[Envelope, ...] = ()
     fields: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     json_columns: tuple[str, ...] = ()
     usage: tuple[str, ...] = ()
     counts: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
@@ -153,7 +155,7 @@ class FieldReader:
         """
         if self.dialect.refusal:
             raise Refusal(*self.dialect.refusal)
-        entry = self._open(record)
+        entry = self._open(self.dialect.prepare(record) if self.dialect.prepare else record)
         call = self._call_of(entry, data)
         self._read_counts(call, entry)
         if self.dialect.settle:

@@ -1,9 +1,13 @@
-"""What the URL of an API says about its price: OpenAI's regional hosts, the regions of Bedrock and Vertex."""
+"""What the URL of an API says: whose it is, which endpoint, which model, and what decides its price.
+
+Regional hosts of OpenAI and the regions of Bedrock and Vertex change the rate. Provider names are the cost map's.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 # Column -> what the URL says. A region in the host is where the call was served.
 _TERMS = (
@@ -12,6 +16,56 @@ _TERMS = (
     ("region", re.compile(r"//([a-z]+-[a-z]+\d+)-aiplatform\.googleapis")),
     ("region", re.compile(r"googleapis\.com/.*/locations/([a-z0-9-]+)/")),
 )
+_PROVIDERS = (
+    ("openai", r"(?:eu\.|us\.)?api\.openai\.com"),
+    ("azure", r"[\w-]+\.openai\.azure\.com|[\w-]+\.cognitiveservices\.azure\.com"),
+    ("azure_ai", r"[\w.-]+\.(?:services\.ai|models\.ai|inference\.ml)\.azure\.com"),
+    ("anthropic", r"api\.anthropic\.com"),
+    ("gemini", r"generativelanguage\.googleapis\.com"),
+    ("vertex_ai", r"(?:[a-z0-9-]+-)?aiplatform\.googleapis\.com"),
+    ("bedrock", r"bedrock-runtime(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?"),
+    ("openrouter", r"openrouter\.ai"),
+    ("groq", r"api\.groq\.com"),
+    ("mistral", r"api\.mistral\.ai"),
+    ("deepseek", r"api\.deepseek\.com"),
+    ("xai", r"(?:[a-z0-9-]+\.)?api\.x\.ai"),
+    ("cohere", r"api\.cohere\.(?:com|ai)"),
+    ("together_ai", r"api\.together\.(?:xyz|ai)"),
+    ("fireworks_ai", r"api\.fireworks\.ai"),
+    ("perplexity", r"api\.perplexity\.ai"),
+    ("cerebras", r"api\.cerebras\.ai"),
+    ("moonshot", r"api\.moonshot\.(?:ai|cn)"),
+    ("deepinfra", r"api\.deepinfra\.com"),
+    ("nebius", r"api\.studio\.nebius\.(?:ai|com)"),
+    ("voyage", r"api\.voyageai\.com"),
+    ("ollama", r"[^/:]+:11434"),
+)
+# Endpoint -> the end of the path; a group is the model.
+_ENDPOINTS = (
+    ("chat", r"/chat/completions"),
+    ("responses", r"/responses(?:/resp_[^/]+)?"),
+    ("embeddings", r"/embeddings"),
+    ("completions", r"/completions"),
+    ("anthropic", r"/messages"),
+    ("anthropic", r"/models/([^/:]+):(?:rawPredict|streamRawPredict)"),
+    ("gemini", r"/models/([^/:]+):(?:generateContent|streamGenerateContent)"),
+    ("gemini", r"/models/([^/:]+):(?:embedContent|batchEmbedContents|predict)"),
+    ("bedrock_converse", r"/model/([^/]+)/converse(?:-stream)?"),
+    ("bedrock_invoke", r"/model/([^/]+)/invoke(?:-with-response-stream)?"),
+    ("ollama", r"/api/(?:chat|generate|embed)"),
+    ("cohere", r"api\.cohere\.(?:com|ai)/v[12]/(?:chat|embed|generate)"),
+)
+_DEPLOYMENT = re.compile(r"/deployments/([^/]+)/")
+_HOSTS = [(provider, re.compile(rf"\w+://(?:[^/@]*@)?(?:{pattern})(?:[:/]|$)")) for provider, pattern in _PROVIDERS]
+_PATHS = [(endpoint, re.compile(rf"{pattern}/?(?:[?#]|$)")) for endpoint, pattern in _ENDPOINTS]
+
+
+class Route(NamedTuple):
+    """Where a request went."""
+
+    provider: str | None = None
+    endpoint: str | None = None
+    model: str | None = None
 
 
 def read_host(url: Any) -> dict[str, str]:
@@ -28,3 +82,20 @@ def read_host(url: Any) -> dict[str, str]:
         if match:
             found.setdefault(column, match[1])
     return found
+
+
+def read_route(url: Any) -> Route:
+    """Return whose API a URL is, which endpoint of it, and the model that it names.
+
+    >>> read_route("https://bedrock-runtime.us-east-1.amazonaws.com/model/amazon.nova-lite-v1%3A0/converse")
+    Route(provider='bedrock', endpoint='bedrock_converse', model='amazon.nova-lite-v1:0')
+    """
+    if type(url) is not str:
+        return Route()
+    provider = next((provider for provider, pattern in _HOSTS if pattern.match(url)), None)
+    for endpoint, pattern in _PATHS:
+        found = pattern.search(url)
+        if found:
+            named = _DEPLOYMENT.search(url) if not found.groups() else found
+            return Route(provider, endpoint, unquote(named[1]) if named else None)
+    return Route(provider)

@@ -52,7 +52,7 @@ def _read_text(text: str, zone: tzinfo) -> int | None:
     for reader in (datetime.fromisoformat, _spaced_zone, parsedate_to_datetime):
         try:
             return _micros(reader(text), zone)
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, OverflowError):
             continue
     return None
 

@@ -35,6 +35,7 @@ def test_every_spelling_is_the_same_moment(value: object) -> None:
     [
         None, "", "yesterday", "12:30", "2025-13-01", "0000-00-00 00:00:00", 0, -1, "0", True, float("nan"),
         float("inf"), 10**400, "9" * 60, [], {}, b"2025", "2025-01-24T25:00:00Z", "Fri, 99 Foo 2025", "NaN", "1e9",
+        "Mon, 10 Mar 2025 01:25:53 +99999999999999",
     ],
     ids=repr,
 )  # fmt: skip

@@ -1,0 +1,46 @@
+"""A URL says where a request went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.logs.bodies import ENDPOINTS
+from pipeline.logs.hosts import _ENDPOINTS, _PROVIDERS, Route, read_host, read_route
+from pipeline.models import PROVIDERS
+
+
+@pytest.mark.parametrize(
+    ("url", "route"),
+    [
+        ("https://api.openai.com/v1/chat/completions", Route("openai", "chat")),
+        ("https://eu.api.openai.com:443/v1/responses/resp_1?include=x", Route("openai", "responses")),
+        ("https://api.openai.com/v1/responses/resp_1/cancel", Route("openai")),
+        ("https://api.anthropic.com/v1/messages?beta=true", Route("anthropic", "anthropic")),
+        ("https://api.anthropic.com/v1/messages/count_tokens", Route("anthropic")),
+        ("https://a-b.openai.azure.com/openai/deployments/my%20gpt/chat/completions?api-version=1",
+         Route("azure", "chat", "my gpt")),
+        ("https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/publishers/anthropic/models/"
+         "claude-haiku-4-5@20251001:streamRawPredict", Route("vertex_ai", "anthropic", "claude-haiku-4-5@20251001")),
+        ("https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse",
+         Route("gemini", "gemini", "gemini-2.5-pro")),
+        ("http://localhost:11434/api/chat", Route("ollama", "ollama")),
+        ("http://gateway.internal:4000/v1/chat/completions/", Route(None, "chat")),
+        ("https://example.com/?next=https://api.openai.com/v1/models", Route()),
+        ("https://api.openai.com.example.org/v1/chat/completions", Route(None, "chat")),
+        (None, Route()), ({}, Route()), ("", Route()),
+    ],
+)  # fmt: skip
+def test_a_url_says_where_a_request_went(url: Any, route: Route) -> None:
+    assert read_route(url) == route
+
+
+def test_providers_and_endpoints_are_those_of_the_tables() -> None:
+    assert {provider for provider, _ in _PROVIDERS} <= PROVIDERS
+    assert {endpoint for endpoint, _ in _ENDPOINTS} <= ENDPOINTS.keys()
+
+
+def test_a_url_says_what_decides_the_rate() -> None:
+    assert read_host("https://bedrock-runtime.eu-west-1.amazonaws.com/model/x/invoke") == {"region": "eu-west-1"}
+    assert read_host(7) == {}
