@@ -58,6 +58,8 @@ class Call(msgspec.Struct, kw_only=True):
     own_id: str | None = None  # the record's own id (pair.id, request_id, StandardLoggingPayload.id, custom_id)
     provider_response_id: str | None = None
     duplicate_id: str | None = None  # what a copy of this call shares with it; None: the record has no id
+    span: str | None = None  # trace and own id, where calls may be logged inside each other
+    parent: str | None = None  # the span that this one was made in
     started_at: int | None = None  # microseconds since 1970 UTC
     ended_at: int | None = None
     provider: str | None = None
@@ -89,7 +91,7 @@ class Call(msgspec.Struct, kw_only=True):
     stated_rates: str | None = None  # what the log says each unit cost: fields of a cost map's entry, as JSON
     request: Any = None  # the provider's own request body (messages, tools ...), never written anywhere
     response: Any = None  # the provider's own response body, usage aside
-    text_missing: str | None = None  # why there is no text to count: no_text | redacted | truncated
+    text_missing: str | None = None  # why there is no text to count: no_text | redacted | truncated | stripped
     request_digest: bytes | None = None  # blake2b-128 of the canonical request; None: the record has no request
     record_digest: bytes = b""  # blake2b-128 of the record's canonical bytes
     source_file: str = ""
@@ -168,7 +170,7 @@ tags tags key and value, sorted by key
 service_tier text as served, else as asked for
 region text cloud region or location
 status text success | failure | cache_hit
-flags flags bad_time | inconsistent_usage | id_conflict | ..., sorted
+flags flags bad_time | inconsistent_usage | id_conflict | text_redacted | text_truncated | text_stripped, sorted
 usage_source text reported | estimated_upstream | counted | partial | timed_out | absent
 count_method text exact | calibrated | estimated | timed_out; null if nothing was counted
 count_error number expected relative error of what was counted
@@ -205,6 +207,8 @@ line int 0 for the call itself, then one per further iteration
 lines int charge lines of this call
 key text what a duplicate shares: family and id, else a digest of the record's canonical bytes
 key_kind text id | bytes (no id, but a time) | none (neither: never a duplicate)
+span text trace and own id, where calls may be logged inside each other
+parent text the span that this one was made in
 request_digest text blake2b-128 (hex) of the canonical request; null: none
 record_digest text blake2b-128 (hex) of the record's canonical bytes; null: both digests are not known yet
 bucket int which reduce step settles it: a function of the key alone

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from pipeline.jobs.inspect import Inspection
 
 _SHOWN_ROWS = 12
+_CAUSES = {
+    "same_id": "same id and request, in the same file",
+    "same_id_elsewhere": "same id and request, in another file",
+    "same_bytes": "equal record without an id",
+    "nested": "made around or inside another call that has its usage",
+}
 
 
 @click.command()
@@ -22,7 +28,7 @@ _SHOWN_ROWS = 12
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @work_options
 def inspect(**words: Any) -> int:
-    """Say what is in LOGS: dialects, calls, dates, models, usage missing, rejects. Prices nothing."""
+    """Say what is in LOGS: dialects, calls, dates, models, usage missing, duplicates, rejects. Prices nothing."""
     from pipeline.cli.terminal import watch  # noqa: PLC0415 - rich and Polars load when it runs
     from pipeline.jobs.inspect import inspect_logs  # noqa: PLC0415
 
@@ -53,10 +59,16 @@ def screen_of(found: Inspection) -> list[str]:
         ("models", found.models),
         ("usage", found.usage),
         ("flags", found.flags),
+        ("duplicates", {_CAUSES.get(cause, cause): count for cause, count in found.duplicates.items()}),
+        ("ids with different requests, kept apart", {_named(row): row["calls"] for row in found.conflicts}),
         ("rejects", found.rejects),
     ):
         lines += _block(title, counts)
     return lines
+
+
+def _named(conflict: dict[str, Any]) -> str:
+    return f"{conflict['id']} (first: {conflict['first']})"
 
 
 def _block(title: str, counts: dict[str, int]) -> list[str]:

@@ -16,11 +16,11 @@ from pipeline.logs.decode import Refusal, decode, decode_text
 from pipeline.logs.files import Input, read_raw
 from pipeline.prices.registered import with_registered
 from pipeline.settings import ReportOptions
+from pipeline.stages.duplicates import facts_beside, settle_duplicates
 from pipeline.stages.explain import LineAccount, account_lines
 from pipeline.stages.facts import FACT_SCHEMA
 from pipeline.stages.kernel import book_of, number_rows
 from pipeline.stages.price import price_facts
-from pipeline.stages.summary import settle_duplicates
 from pipeline.tables import Reject
 
 _SHOWN = (
@@ -76,12 +76,10 @@ def _facts_of(paths: list[Path], rows_before: tuple[tuple[int, int], ...], call_
     """Return the settled facts of the calls with an id, looking only at facts that can be their copies."""
     if not paths:
         return pl.DataFrame(schema=FACT_SCHEMA)
-    scan = pl.scan_parquet(paths)
     digest = call_id.removeprefix("x-").rsplit("-", 1)[0]
     named = (pl.col("call_id") == call_id) | (pl.col("provider_response_id") == call_id)
-    keys = scan.filter(named | (pl.col("record_digest") == digest)).select("key").collect().to_series()
-    facts = number_rows(scan.filter(pl.col("key").is_in(keys.to_list())).collect(), rows_before)
-    return settle_duplicates(facts).filter(named)
+    facts = facts_beside(pl.scan_parquet(paths), named | (pl.col("record_digest") == digest))
+    return settle_duplicates(number_rows(facts, rows_before)).facts.filter(named)
 
 
 def _explained(facts: pl.DataFrame, source: Input, options: ReportOptions) -> Explanation:

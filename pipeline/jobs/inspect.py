@@ -12,6 +12,7 @@ import polars as pl
 from pipeline.jobs.manifest import inputs_of
 from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
 from pipeline.settings import ReportOptions
+from pipeline.stages.duplicates import CONFLICT
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class Inspection:
         usage: "reported", "partial" or "missing" -> calls.
         rejects: reason -> records.
         flags: flag -> calls.
+        duplicates: cause -> records that are no call of their own.
+        conflicts: ids that came with different requests: "id", "calls", "first" (file:row).
         undated: calls without a time.
     """
 
@@ -36,6 +39,8 @@ class Inspection:
     usage: dict[str, int]
     rejects: dict[str, int]
     flags: dict[str, int]
+    duplicates: dict[str, int]
+    conflicts: list[dict[str, Any]]
     undated: int
 
 
@@ -66,12 +71,28 @@ def inspect_logs(
             usage=_usage_of(settled),
             rejects=_sorted(Counter(dict(rejects.iter_rows()))),
             flags=_sorted(settled.total("flags")),
+            duplicates=_sorted(settled.total("duplicates")),
+            conflicts=_conflicts_of(settled),
             undated=settled.total("undated")["calls"],
         )
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _conflicts_of(settled: Settled) -> list[dict[str, Any]]:
+    """List the ids that stand for several calls, the most frequent first."""
+    place = pl.concat_str("source_file", pl.lit(":"), "source_row")
+    found = [
+        pl.scan_parquet(path)
+        .filter(pl.col("flags").list.contains(CONFLICT))
+        .group_by(pl.col("call_id").alias("id"))
+        .agg(pl.len().alias("calls"), place.sort_by("source_file", "source_row").first().alias("first"))
+        .collect()
+        for path in settled.tables("calls")
+    ]
+    return pl.concat(found).sort("calls", "id", descending=[True, False]).to_dicts() if found else []
 
 
 def _usage_of(settled: Settled) -> dict[str, int]:

@@ -19,10 +19,11 @@ from pipeline.settings import ReconcileOptions, ReportOptions
 from pipeline.stages.bills import DOLLARS, Billed, cut_bill, open_bills, read_fx
 from pipeline.stages.charges import charge_classes
 from pipeline.stages.compare import BILL, LOG, OPEN, Comparison, Ours, compare_bill, compare_logged
+from pipeline.stages.duplicates import settle_duplicates
 from pipeline.stages.facts import BUCKETS
 from pipeline.stages.kernel import book_of
 from pipeline.stages.price import price_facts
-from pipeline.stages.summary import filter_calls, settle_duplicates
+from pipeline.stages.summary import filter_calls
 from pipeline.stages.write import csv_bytes, document_bytes, parquet_bytes, publish_bytes
 
 _STEPS = 8  # parts in which the facts are taken apart
@@ -122,7 +123,7 @@ def _take_apart(options: ReconcileOptions, folder: Path) -> list[Path]:
         rows = pl.scan_parquet(facts).filter(pl.col("bucket").is_between(first, last)).collect()
         if rows.is_empty():
             continue
-        rows = filter_calls(settle_duplicates(rows), _report_options(options))
+        rows = filter_calls(settle_duplicates(rows).facts, _report_options(options))
         if rows.is_empty():
             continue
         path = folder / f"charges-{step:06}.parquet"

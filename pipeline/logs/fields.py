@@ -34,7 +34,16 @@ from pipeline.logs.paths import Path, compile_table, follow, parse_path, read_pl
 from pipeline.logs.signatures import Signature
 from pipeline.logs.streams import join_body
 from pipeline.logs.times import read_time
-from pipeline.logs.usage import Reading, add_usages, has_tokens, is_zero, read_count, read_usage, settle_counts
+from pipeline.logs.usage import (
+    Reading,
+    add_usages,
+    has_tokens,
+    is_zero,
+    read_count,
+    read_usage,
+    settle_counts,
+    states_both_sides,
+)
 from pipeline.logs.values import read_cost, read_tags, read_text
 from pipeline.tables import Call, Usage
 
@@ -294,6 +303,8 @@ def _finish(call: Call, entry: Entry) -> None:
     """Set what the whole record decides: text that is missing, flags, digests."""
     if call.text_missing is None and not call.request and not call.response:
         call.text_missing = "no_text"
+    elif call.text_missing is not None and not states_both_sides(call.usage):
+        call.flags.append(f"text_{call.text_missing}")
     call.flags = sorted(set(call.flags))
     if entry.distinct:
         call.request_digest = digest(entry.distinct)

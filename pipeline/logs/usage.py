@@ -87,6 +87,11 @@ def has_tokens(usage: Usage) -> bool:
     return not (usage.prompt_tokens is None and usage.completion_tokens is None and usage.total_tokens is None)
 
 
+def states_both_sides(usage: Usage | None) -> bool:
+    """Tell whether nothing is left to count."""
+    return usage is not None and usage.prompt_tokens is not None and usage.completion_tokens is not None
+
+
 def is_zero(usage: Usage) -> bool:
     """Tell whether every count that is stated is 0."""
     if usage.prompt_tokens or usage.completion_tokens:

@@ -20,9 +20,8 @@ from pipeline.prices.rates import BATCH_FORMATS
 from pipeline.prices.units import unit_of
 from pipeline.stages.cards import Dealt, deal_cards
 from pipeline.stages.extras import extras_of, names_per_row
-from pipeline.stages.facts import MONEY
+from pipeline.stages.facts import MONEY, UID
 from pipeline.stages.quantities import quantities
-from pipeline.stages.summary import UID
 
 # How prices/units.py cuts a usage, and how bills do: reasoning is part of the output, as everybody bills it.
 CLASSES = {

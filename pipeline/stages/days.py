@@ -13,10 +13,11 @@ from typing import Any
 import polars as pl
 
 from pipeline.settings import ReportOptions
+from pipeline.stages.duplicates import facts_beside, settle_duplicates
 from pipeline.stages.facts import FACT_SCHEMA, MONEY
 from pipeline.stages.kernel import book_of, number_rows
 from pipeline.stages.price import price_facts
-from pipeline.stages.summary import charge_by_source, gather_calls, group_column, settle_duplicates
+from pipeline.stages.summary import charge_by_source, gather_calls, group_column
 
 CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")
 LATE, REPRICED, RECOUNTED = "late records", "price correction", "recount"
@@ -67,10 +68,8 @@ def facts_of_day(
     """
     if not paths:
         return pl.DataFrame(schema=FACT_SCHEMA)
-    scan = pl.scan_parquet(list(paths))
     on_day = group_column("day", options.timezone) == day
-    keys = scan.filter(on_day).select("key").unique().collect().to_series()
-    facts = settle_duplicates(number_rows(scan.filter(pl.col("key").is_in(keys.implode())).collect(), rows_before))
+    facts, _ = settle_duplicates(number_rows(facts_beside(pl.scan_parquet(list(paths)), on_day), rows_before))
     return charge_by_source(price_facts(facts.filter(on_day), book_of(options.prices)), options.cost_source)
 
 

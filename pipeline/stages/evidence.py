@@ -18,7 +18,7 @@ from pipeline.logs.bills.lines import DAY
 from pipeline.prices.rates import Terms
 from pipeline.stages.bills import Rates
 from pipeline.stages.cells import EXACT, NOTHING, Fold, Part, Place, quantized
-from pipeline.stages.summary import UID
+from pipeline.stages.facts import UID
 
 Vector = dict[str | None, tuple[Decimal, Decimal]]  # class -> quantity, cost
 _PRICED_BY = (

@@ -71,6 +71,8 @@ CALL_SCHEMA = schema_of(CALL_COLUMNS)
 FACT_SCHEMA = schema_of(FACT_COLUMNS)
 REJECT_SCHEMA = schema_of(REJECT_COLUMNS)
 
+UID = ("piece", "record")  # names one record, so one call
+
 _CALL_FIELDS = tuple(
     name for name in FACT_SCHEMA if name in Call.__struct_fields__ and name not in {"tags", "iterations", "flags"}
 )

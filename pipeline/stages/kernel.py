@@ -19,6 +19,7 @@ from pipeline.prices.book import Book, open_book
 from pipeline.settings import PriceOptions, ReportOptions
 from pipeline.stages.count import TIMED_OUT, count_missing
 from pipeline.stages.digests import settle_digests
+from pipeline.stages.duplicates import settle_duplicates
 from pipeline.stages.facts import BUCKETS, facts_of, rejects_of, widen_facts
 from pipeline.stages.pieces import Piece, survey
 from pipeline.stages.price import price_facts
@@ -27,7 +28,6 @@ from pipeline.stages.summary import (
     charge_by_source,
     filter_calls,
     gather_calls,
-    settle_duplicates,
     sum_spend,
 )
 from pipeline.tokens.counter import TextCounter
@@ -159,7 +159,7 @@ def reduce_buckets(task: ReduceTask, tick: Tick) -> dict[str, Any]:
         return {"task": task.number}
     facts = number_rows(facts, task.rows_before)
     per_input = {"read": _heads(facts)}
-    facts = settle_duplicates(settle_digests(facts, task.pieces, task.options.read))
+    facts, causes = settle_duplicates(settle_digests(facts, task.pieces, task.options.read))
     per_input["kept"] = _heads(facts)
     facts = filter_calls(facts, task.options)
     per_input["calls"] = _heads(facts)
@@ -170,7 +170,7 @@ def reduce_buckets(task: ReduceTask, tick: Tick) -> dict[str, Any]:
     if task.listed:
         calls.write_parquet(folder / f"calls-{task.number:06}.parquet", compression="lz4")
     tick(0, 0)
-    return {"task": task.number, "per_input": per_input, **tally_calls(calls)}
+    return {"task": task.number, "per_input": per_input, "duplicates": dict(causes), **tally_calls(calls)}
 
 
 def _read_facts(paths: list[Path], task: ReduceTask) -> pl.DataFrame:

@@ -20,8 +20,8 @@ from pipeline.prices.book import Book
 from pipeline.stages.bills import Rates
 from pipeline.stages.cells import EXACT, NOTHING, Cell, Part, Place, quantized
 from pipeline.stages.evidence import part_of
+from pipeline.stages.facts import UID
 from pipeline.stages.fits import factors_of, settle_prices, settle_stated
-from pipeline.stages.summary import UID
 
 Lines = Mapping[tuple[Any, ...], list[tuple[int, Part]]]
 

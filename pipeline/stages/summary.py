@@ -1,4 +1,4 @@
-"""Settle duplicates, filter, and sum: from the facts of one bucket to one call per call, and a partial spend.
+"""Filter and sum: from the settled facts of one bucket to one row per call, and a partial spend.
 
 Partial spends add: merging is associative and commutative, so neither buckets nor their order show in a result.
 Null means that nobody stated the figure; a sum over nothing stated stays null.
@@ -12,78 +12,14 @@ from datetime import datetime
 import polars as pl
 
 from pipeline.settings import ReportOptions
-from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA
+from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA, UID
 from pipeline.tables import SPEND_MEASURES, USAGE_COUNTS
 
-UID = ("piece", "record")  # names one record, so one call
 GATHERED = {**{name: FACT_SCHEMA[name] for name in UID}, **CALL_SCHEMA}
 _LINE_COUNTS = [name for name in USAGE_COUNTS if name in {column.name for column in SPEND_MEASURES}]
 _COSTS = ("input_cost", "output_cost", "other_cost", "total_cost")
 _CALL_MEASURES = [column.name for column in SPEND_MEASURES if column.name.endswith("calls")]
 _SUMMED = [column.name for column in SPEND_MEASURES if column.name not in _CALL_MEASURES]
-
-
-def settle_duplicates(facts: pl.DataFrame) -> pl.DataFrame:
-    """Keep one call of those that are the same call (design.md section 5).
-
-    Args:
-        facts: all facts whose keys fall into the buckets at hand.
-
-    Returns:
-        The facts of the calls that stay, with the earliest time of their copies, ``id_conflict`` flagged where equal
-        ids came with different requests, and ``call_id`` filled for every call.
-    """
-    if facts["key"].n_unique() == facts.height:  # quick to ask, and nearly always so
-        return facts.with_columns(_call_id(pl.lit(1)))
-    heads = facts.filter(pl.col("line") == 0)
-    repeated = heads.filter(pl.col("key").is_duplicated())
-    if repeated.is_empty():
-        return facts.with_columns(_call_id(pl.lit(1)))
-    unique = ~pl.col("key").is_in(repeated["key"].unique().implode())
-    return (
-        facts.join(_keep_one_of_each(repeated), on=UID, how="left", maintain_order="left")
-        .filter(unique | pl.col("occurrence").is_not_null())
-        .with_columns(
-            _call_id(pl.col("occurrence").fill_null(1)),
-            pl.when(pl.col("occurrence").is_null()).then("started_at").otherwise("first_at").alias("started_at"),
-            pl.when("conflict")
-            .then(pl.concat_list("flags", pl.lit("id_conflict")).list.sort())
-            .otherwise("flags")
-            .alias("flags"),
-        )
-        .drop("first_at", "conflict", "occurrence")
-    )
-
-
-def _call_id(occurrence: pl.Expr) -> pl.Expr:
-    made = pl.concat_str(pl.lit("x-"), "record_digest", pl.lit("-"), occurrence)
-    return pl.coalesce("call_id", made).alias("call_id")
-
-
-def _keep_one_of_each(heads: pl.DataFrame) -> pl.DataFrame:
-    """Return UID, first_at, conflict and occurrence of the heads that stay, of those whose keys repeat."""
-    heads = heads.select(
-        *UID, "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at", "total_tokens",
-        "completion_tokens",
-    )  # fmt: skip
-    heads = heads.with_columns(
-        pl.when(pl.col("key_kind") == "none").then(pl.concat_str(pl.col(*UID), separator=":")).alias("sole"),
-        # A copy without its request joins the one that has one; of several, always the same one.
-        pl.coalesce("request_digest", pl.col("request_digest").min().over("key")).alias("group"),
-    )
-    same = ["key", "sole", "group"]
-    heads = heads.with_columns(
-        pl.col("started_at").min().over(same).alias("first_at"),
-        ((pl.col("group").n_unique().over("key") > 1) & (pl.col("key_kind") == "id")).alias("conflict"),
-    )
-    kept = heads.sort(
-        "total_tokens", "completion_tokens", "record_digest", "source_file", *UID,
-        descending=[True, True, False, False, False, False], nulls_last=True, maintain_order=True,
-    ).unique(same, keep="first", maintain_order=True)  # fmt: skip
-    numbered = kept.sort("source_file", *UID).with_columns(
-        pl.int_range(1, pl.len() + 1).over("key").alias("occurrence")
-    )
-    return numbered.select(*UID, "first_at", "conflict", "occurrence")
 
 
 def filter_calls(facts: pl.DataFrame, options: ReportOptions) -> pl.DataFrame:

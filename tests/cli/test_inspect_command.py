@@ -40,6 +40,26 @@ def test_an_inspection_says_where_usage_is_missing() -> None:
     assert found["usage"] == {"missing": 8, "reported": 1}
 
 
+def test_an_inspection_says_why_records_are_duplicates_and_lists_ids_with_different_requests(tmp_path: Path) -> None:
+    def pair(text: str, number: str = "a-1") -> bytes:
+        request = {"model": "gpt-4o", "messages": [{"role": "user", "content": text}]}
+        return json.dumps({"id": number, "request": request, "response": {"choices": []}}).encode()
+
+    one = write_lines(tmp_path / "one.jsonl", [pair("tides"), pair("tides"), pair("moons"), pair("winds", "a-2")])
+    other = write_lines(tmp_path / "other.jsonl", [pair("winds", "a-2")])
+    found = json.loads(callcost("inspect", one, other, "--format", "json").stdout)
+    assert found["duplicates"] == {"same_id": 1, "same_id_elsewhere": 1}
+    assert found["conflicts"] == [{"id": "a-1", "calls": 2, "first": "one.jsonl:1"}]
+    screen = callcost("inspect", one, other).stdout
+    assert "same id and request, in another file" in screen
+    assert "a-1 (first: one.jsonl:1)" in screen
+
+
+def test_an_inspection_says_why_text_cannot_be_counted() -> None:
+    record = SAMPLES.parent / "tests/cases/litellm_spend/redacted_request/record.jsonl"
+    assert json.loads(callcost("inspect", record, "--format", "json").stdout)["flags"] == {"text_redacted": 1}
+
+
 def test_an_inspection_writes_nothing(tmp_path: Path) -> None:
     callcost("inspect", SAMPLES, cwd=tmp_path)
     assert not list(tmp_path.iterdir())

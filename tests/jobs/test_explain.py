@@ -15,10 +15,10 @@ from pipeline.errors import LogError
 from pipeline.jobs.explain import explain_call
 from pipeline.jobs.run import map_logs, working_folder
 from pipeline.settings import PriceOptions, ReportOptions
+from pipeline.stages.duplicates import settle_duplicates
 from pipeline.stages.explain import account_lines
 from pipeline.stages.kernel import book_of
 from pipeline.stages.price import price_facts
-from pipeline.stages.summary import settle_duplicates
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ReportOptions(logs=(str(ROOT / "sample_logs"),))
@@ -28,7 +28,7 @@ def test_every_line_of_every_sample_call_adds_up_to_the_reports_figure() -> None
     book = book_of(PriceOptions())
     with working_folder(None) as folder:
         facts = pl.concat([pl.read_parquet(path) for path in map_logs(SAMPLES, folder).tables("facts")])
-    priced = price_facts(settle_duplicates(facts), book)
+    priced = price_facts(settle_duplicates(facts).facts, book)
     accounts = [line for call in priced.partition_by("piece", "record") for line in account_lines(call, book)]
     assert len(accounts) == priced.height > 100
     assert [line for line in accounts if line.total != line.reported] == []

@@ -16,9 +16,9 @@ from pipeline.stages.bills import half_places
 from pipeline.stages.causes import CAUSES, RULES
 from pipeline.stages.cells import Cell, Fold, Part, Place, build_cells
 from pipeline.stages.charges import charge_classes
+from pipeline.stages.duplicates import settle_duplicates
 from pipeline.stages.kernel import book_of
 from pipeline.stages.price import price_facts
-from pipeline.stages.summary import settle_duplicates
 from tests.command import SAMPLES
 
 
@@ -26,7 +26,7 @@ def test_charges_by_class_add_up_to_the_cost_of_every_call() -> None:
     options = ReportOptions(logs=(str(SAMPLES),))
     with working_folder(None) as folder:
         settle_logs(options, folder)
-        facts = settle_duplicates(pl.read_parquet(sorted(Path(folder).glob("facts-*.parquet"))))
+        facts = settle_duplicates(pl.read_parquet(sorted(Path(folder).glob("facts-*.parquet")))).facts
         book = book_of(PriceOptions())
         priced = price_facts(facts, book).filter(pl.col("status") != "cache_hit")
         charges = charge_classes(priced, book)

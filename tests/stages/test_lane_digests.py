@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pipeline.logs.files import Input
 from pipeline.settings import ReadOptions
 from pipeline.stages.digests import settle_digests
+from pipeline.stages.duplicates import settle_duplicates
 from pipeline.stages.facts import facts_of, widen_facts
 from pipeline.stages.pieces import cut_inputs
 from pipeline.stages.read import read_windows
-from pipeline.stages.summary import settle_duplicates
 from tests.laws.test_lane import SPEND, ordinary, stated, written
 
 COPY = st.fixed_dictionaries(
@@ -36,7 +36,7 @@ def settled(path: Path, *, lanes: bool) -> pl.DataFrame:
     tables = []
     for window in read_windows(pieces[0], ReadOptions(), lanes=lanes):
         tables += [facts_of(window.calls, 0), *(widen_facts(one.with_columns(lineage)) for one in window.facts)]
-    facts = settle_duplicates(settle_digests(pl.concat(tables), pieces, ReadOptions()))
+    facts = settle_duplicates(settle_digests(pl.concat(tables), pieces, ReadOptions())).facts
     return facts.sort("record").drop("request_digest", "record_digest")
 
 

@@ -1,4 +1,4 @@
-"""Duplicates, filters and sums over facts built by hand."""
+"""Filters and sums over facts built by hand."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import polars as pl
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeline.settings import ReportOptions
 from pipeline.stages.facts import facts_of
@@ -17,85 +15,11 @@ from pipeline.stages.summary import (
     gather_calls,
     group_column,
     merge_spend,
-    settle_duplicates,
     sort_spend,
     sum_spend,
 )
 from pipeline.tables import Call, Usage
-
-DAY = 86_400_000_000
-
-
-def make_call(row: int, **fields: object) -> Call:
-    total = fields.pop("total", 10)
-    defaults: dict[str, object] = {
-        "source_format": "plain",
-        "family": "plain",
-        "model": "gpt-4o",
-        "started_at": 0,
-        "source_file": "a.jsonl",
-        "source_row": row,
-        "record": row,
-        "record_digest": row.to_bytes(16, "big"),
-        "usage": Usage(prompt_tokens=total, completion_tokens=0, total_tokens=total),  # type: ignore[arg-type]
-    }
-    return Call(**(defaults | fields))  # type: ignore[arg-type]
-
-
-def settle(*calls: Call) -> list[dict[str, object]]:
-    return settle_duplicates(facts_of(calls, 0)).sort("source_row").to_dicts()
-
-
-def test_equal_ids_with_equal_requests_are_one_call_the_one_with_the_most_usage() -> None:
-    kept = settle(
-        make_call(1, duplicate_id="x", request_digest=b"r" * 16, total=5),
-        make_call(2, duplicate_id="x", request_digest=b"r" * 16, total=9),
-    )
-    assert [row["source_row"] for row in kept] == [2]
-
-
-def test_the_earliest_time_of_the_copies_is_kept() -> None:
-    kept = settle(
-        make_call(1, duplicate_id="x", started_at=5 * DAY, total=9),
-        make_call(2, duplicate_id="x", started_at=2 * DAY, total=5),
-        make_call(3, duplicate_id="x", started_at=None, total=5),
-    )
-    assert kept[0]["started_at"] == datetime(1970, 1, 3, tzinfo=UTC)
-
-
-def test_equal_ids_with_different_requests_stay_apart_and_are_flagged() -> None:
-    kept = settle(
-        make_call(1, duplicate_id="x", request_digest=b"r" * 16, flags=["bad_time"]),
-        make_call(2, duplicate_id="x", request_digest=b"s" * 16),
-    )
-    assert [row["flags"] for row in kept] == [["bad_time", "id_conflict"], ["id_conflict"]]
-
-
-def test_a_copy_without_its_request_joins_the_one_that_has_it() -> None:
-    kept = settle(make_call(1, duplicate_id="x", request_digest=b"r" * 16), make_call(2, duplicate_id="x"))
-    assert len(kept) == 1
-
-
-def test_without_an_id_only_equal_bytes_are_a_duplicate() -> None:
-    kept = settle(make_call(1, record_digest=b"a" * 16), make_call(2, record_digest=b"a" * 16), make_call(3))
-    assert [row["source_row"] for row in kept] == [1, 3]
-
-
-def test_with_neither_id_nor_time_nothing_is_a_duplicate_and_occurrences_are_numbered() -> None:
-    same = {"started_at": None, "record_digest": b"a" * 16}
-    kept = settle(make_call(1, **same), make_call(2, **same))
-    assert [str(row["call_id"])[-2:] for row in kept] == ["-1", "-2"]
-    assert str(kept[0]["call_id"]).startswith("x-" + (b"a" * 16).hex())
-
-
-@given(st.permutations(range(6)))
-def test_the_order_of_records_never_changes_what_is_kept(order: list[int]) -> None:
-    calls = [
-        make_call(row, duplicate_id="xyx"[row % 3], request_digest=[None, b"r" * 16][row % 2], total=7)
-        for row in range(6)
-    ]
-    kept = settle_duplicates(facts_of([calls[n] for n in order], 0)).sort("source_row")
-    assert kept["source_row"].to_list() == settle_duplicates(facts_of(calls, 0))["source_row"].sort().to_list()
+from tests.stages.calls import DAY, make_call
 
 
 def test_an_undated_call_is_outside_every_interval() -> None:

@@ -1,0 +1,140 @@
+"""Settle duplicates: one call of those that are the same call (design.md section 5), and why the others are none.
+
+Two rules. Copies share a key: one stays. A call that was made inside another (a wrapper's span around the provider's,
+a generation inside a generation) repeats its usage: the inner one stays, unless only the outer states any. Equal ids
+with different requests are no copies; they stay apart, flagged. Every step looks at keys and spans alone, so neither
+the order of records nor how they are spread over files shows in a result.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import polars as pl
+
+from pipeline.stages.facts import UID
+
+SAME_ID, ELSEWHERE, SAME_BYTES, NESTED = "same_id", "same_id_elsewhere", "same_bytes", "nested"
+CONFLICT = "id_conflict"
+_STATED = ("reported", "estimated_upstream", "partial")
+
+
+class Sifted(NamedTuple):
+    """Facts without duplicates.
+
+    Attributes:
+        facts: of the calls that stay.
+        causes: why -> calls that went.
+    """
+
+    facts: pl.DataFrame
+    causes: Counter[str]
+
+
+def settle_duplicates(facts: pl.DataFrame) -> Sifted:
+    """Keep one call of those that are the same call.
+
+    Args:
+        facts: all facts whose keys fall into the buckets at hand.
+
+    Returns:
+        The facts of the calls that stay, with the earliest time of their copies, ``id_conflict`` flagged where equal
+        ids came with different requests, and ``call_id`` filled for every call.
+    """
+    causes: Counter[str] = Counter()
+    if facts["parent"].null_count() < facts.height:  # before copies: of those that share an id, each has its own span
+        facts = _drop_nested(facts, causes)
+    if facts["key"].n_unique() == facts.height:  # quick to ask, and nearly always so
+        return Sifted(facts.with_columns(_call_id(pl.lit(1))), causes)
+    return Sifted(_drop_copies(facts, causes), causes)
+
+
+def facts_beside(scan: pl.LazyFrame, wanted: pl.Expr) -> pl.DataFrame:
+    """Return the facts of the calls that meet a condition, and of all that decide whether these stay.
+
+    Args:
+        scan: all facts.
+        wanted: the condition.
+    """
+    found = scan.filter(wanted).select("key", "span", "parent").collect()
+    keys, spans, parents = (found[name].drop_nulls().unique().implode() for name in found.columns)
+    family = pl.col("parent").is_in(spans) | pl.col("parent").is_in(parents) | pl.col("span").is_in(parents)
+    return scan.filter(pl.col("key").is_in(keys) | family).collect()
+
+
+def _drop_copies(facts: pl.DataFrame, causes: Counter[str]) -> pl.DataFrame:
+    heads = facts.filter(pl.col("line") == 0)
+    repeated = heads.filter(pl.col("key").is_duplicated())
+    if repeated.is_empty():
+        return facts.with_columns(_call_id(pl.lit(1)))
+    unique = ~pl.col("key").is_in(repeated["key"].unique().implode())
+    return (
+        facts.join(_keep_one_of_each(repeated, causes), on=UID, how="left", maintain_order="left")
+        .filter(unique | pl.col("occurrence").is_not_null())
+        .with_columns(
+            _call_id(pl.col("occurrence").fill_null(1)),
+            pl.when(pl.col("occurrence").is_null()).then("started_at").otherwise("first_at").alias("started_at"),
+            pl.when("conflict")
+            .then(pl.concat_list("flags", pl.lit(CONFLICT)).list.sort())
+            .otherwise("flags")
+            .alias("flags"),
+        )
+        .drop("first_at", "conflict", "occurrence")
+    )
+
+
+def _call_id(occurrence: pl.Expr) -> pl.Expr:
+    made = pl.concat_str(pl.lit("x-"), "record_digest", pl.lit("-"), occurrence)
+    return pl.coalesce("call_id", made).alias("call_id")
+
+
+def _keep_one_of_each(heads: pl.DataFrame, causes: Counter[str]) -> pl.DataFrame:
+    """Return UID, first_at, conflict and occurrence of the heads that stay, of those whose keys repeat."""
+    heads = heads.select(
+        *UID, "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at", "total_tokens",
+        "completion_tokens",
+    )  # fmt: skip
+    heads = heads.with_columns(
+        pl.when(pl.col("key_kind") == "none").then(pl.concat_str(pl.col(*UID), separator=":")).alias("sole"),
+        # A copy without its request joins the one that has one; of several, always the same one.
+        pl.coalesce("request_digest", pl.col("request_digest").min().over("key")).alias("group"),
+    )
+    same = ["key", "sole", "group"]
+    ranked = heads.sort(
+        "total_tokens", "completion_tokens", "record_digest", "source_file", *UID,
+        descending=[True, True, False, False, False, False], nulls_last=True, maintain_order=True,
+    ).with_columns(
+        pl.col("started_at").min().over(same).alias("first_at"),
+        ((pl.col("group").n_unique().over("key") > 1) & (pl.col("key_kind") == "id")).alias("conflict"),
+        pl.int_range(pl.len()).over(same).alias("rank"),
+        (pl.col("source_file") == pl.col("source_file").first().over(same)).alias("together"),
+    )  # fmt: skip
+    kept, gone = ranked.filter(pl.col("rank") == 0), ranked.filter(pl.col("rank") > 0)
+    cause = pl.when(pl.col("key_kind") != "id").then(pl.lit(SAME_BYTES)).when("together").then(pl.lit(SAME_ID))
+    causes.update(gone.select(cause.otherwise(pl.lit(ELSEWHERE))).to_series().to_list())
+    numbered = kept.sort("source_file", *UID).with_columns(
+        pl.int_range(1, pl.len() + 1).over("key").alias("occurrence")
+    )
+    return numbered.select(*UID, "first_at", "conflict", "occurrence")
+
+
+def _drop_nested(facts: pl.DataFrame, causes: Counter[str]) -> pl.DataFrame:
+    """Drop calls around others, and those in a call that alone states usage."""
+    heads = facts.filter(pl.col("line") == 0).select(
+        *UID, "span", "parent", pl.col("usage_source").is_in(_STATED).fill_null(value=False).alias("stated")
+    )
+    spans = heads.filter(pl.col("span").is_not_null()).group_by("span").agg(pl.col("stated").any())
+    pairs = heads.filter(pl.col("parent") != pl.col("span")).join(
+        spans, left_on="parent", right_on="span", suffix="_around"
+    )
+    if pairs.is_empty():
+        return facts
+    pairs = pairs.with_columns(pl.col("stated").any().over("parent").alias("inside"))
+    outer_stays = pl.col("stated_around") & ~pl.col("inside")
+    around = pairs.filter(~outer_stays).select(pl.col("parent").alias("span")).unique()
+    gone = pl.concat(
+        [heads.join(around, on="span", how="semi").select(UID), pairs.filter(outer_stays).select(UID)]
+    ).unique()
+    causes[NESTED] += gone.height
+    return facts.join(gone, on=UID, how="anti", maintain_order="left")

@@ -1,0 +1,146 @@
+"""Which of the calls that are the same call stays, and why the others went."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.stages.duplicates import facts_beside, settle_duplicates
+from pipeline.stages.facts import facts_of
+from pipeline.tables import Call, Usage
+from tests.stages.calls import DAY, make_call
+
+
+def settle(*calls: Call) -> list[dict[str, Any]]:
+    return settle_duplicates(facts_of(calls, 0)).facts.sort("source_row").to_dicts()
+
+
+def test_equal_ids_with_equal_requests_are_one_call_the_one_with_the_most_usage() -> None:
+    kept = settle(
+        make_call(1, duplicate_id="x", request_digest=b"r" * 16, total=5),
+        make_call(2, duplicate_id="x", request_digest=b"r" * 16, total=9),
+    )
+    assert [row["source_row"] for row in kept] == [2]
+
+
+def test_the_earliest_time_of_the_copies_is_kept() -> None:
+    kept = settle(
+        make_call(1, duplicate_id="x", started_at=5 * DAY, total=9),
+        make_call(2, duplicate_id="x", started_at=2 * DAY, total=5),
+        make_call(3, duplicate_id="x", started_at=None, total=5),
+    )
+    assert kept[0]["started_at"] == datetime(1970, 1, 3, tzinfo=UTC)
+
+
+def test_equal_ids_with_different_requests_stay_apart_and_are_flagged() -> None:
+    kept = settle(
+        make_call(1, duplicate_id="x", request_digest=b"r" * 16, flags=["bad_time"]),
+        make_call(2, duplicate_id="x", request_digest=b"s" * 16),
+    )
+    assert [row["flags"] for row in kept] == [["bad_time", "id_conflict"], ["id_conflict"]]
+
+
+def test_a_copy_without_its_request_joins_the_one_that_has_it() -> None:
+    kept = settle(make_call(1, duplicate_id="x", request_digest=b"r" * 16), make_call(2, duplicate_id="x"))
+    assert len(kept) == 1
+
+
+def test_without_an_id_only_equal_bytes_are_a_duplicate() -> None:
+    kept = settle(make_call(1, record_digest=b"a" * 16), make_call(2, record_digest=b"a" * 16), make_call(3))
+    assert [row["source_row"] for row in kept] == [1, 3]
+
+
+def test_with_neither_id_nor_time_nothing_is_a_duplicate_and_occurrences_are_numbered() -> None:
+    same = {"started_at": None, "record_digest": b"a" * 16}
+    kept = settle(make_call(1, **same), make_call(2, **same))
+    assert [str(row["call_id"])[-2:] for row in kept] == ["-1", "-2"]
+    assert str(kept[0]["call_id"]).startswith("x-" + (b"a" * 16).hex())
+
+
+@given(st.permutations(range(6)))
+def test_the_order_of_records_never_changes_what_is_kept(order: list[int]) -> None:
+    calls = [
+        make_call(row, duplicate_id="xyx"[row % 3], request_digest=[None, b"r" * 16][row % 2], total=7)
+        for row in range(6)
+    ]
+    kept = settle_duplicates(facts_of([calls[n] for n in order], 0)).facts.sort("source_row")
+    assert kept["source_row"].to_list() == settle_duplicates(facts_of(calls, 0)).facts["source_row"].sort().to_list()
+
+
+def made_in(row: int, span: str, parent: str | None = None, *, total: int | None = 9, **fields: object) -> Call:
+    usage = None if total is None else Usage(prompt_tokens=total, completion_tokens=0, total_tokens=total)
+    source = "absent" if total is None else "reported"
+    call = make_call(row, duplicate_id=f"{span} trace", span=span, parent=parent, usage_source=source, **fields)
+    call.usage = usage
+    return call
+
+
+def rows_kept(*calls: Call) -> list[int]:
+    return [row["source_row"] for row in settle(*calls)]
+
+
+def test_of_calls_inside_each_other_the_innermost_stays() -> None:
+    assert rows_kept(made_in(1, "a"), made_in(2, "b", "a"), made_in(3, "c", "b"), made_in(4, "d", "b")) == [3, 4]
+
+
+def test_the_outer_call_stays_where_it_alone_states_usage() -> None:
+    assert rows_kept(made_in(1, "a"), made_in(2, "b", "a", total=None), made_in(3, "c", "a", total=None)) == [1]
+    assert rows_kept(made_in(1, "a"), made_in(2, "b", "a", total=None), made_in(3, "c", "a")) == [2, 3]
+    assert rows_kept(made_in(1, "a", total=None), made_in(2, "b", "a", total=None)) == [2]
+
+
+def test_calls_beside_each_other_and_in_what_is_no_call_stay() -> None:
+    assert rows_kept(made_in(1, "b", "agent"), made_in(2, "c", "agent"), made_in(3, "d", "d")) == [1, 2, 3]
+
+
+def test_copies_of_spans_change_nothing_about_what_lies_in_what() -> None:
+    outer, inner = made_in(1, "a"), made_in(2, "b", "a")
+    again = made_in(3, "a", source_file="b.jsonl"), made_in(4, "b", "a", source_file="b.jsonl")
+    assert rows_kept(outer, inner, *again) == [2]
+    shared = [make_call(row, duplicate_id="resp", span=span, parent=parent, usage_source="reported")
+              for row, span, parent in ((1, "a", None), (2, "b", "a"), (3, "c", "b"))]  # fmt: skip
+    assert len(rows_kept(*shared)) == 1
+
+
+def test_every_duplicate_has_a_cause() -> None:
+    same = {"duplicate_id": "x", "total": 5}
+    calls = [
+        make_call(1, **same), make_call(2, **same), make_call(3, source_file="b.jsonl", **same),
+        make_call(4, record_digest=b"a" * 16), make_call(5, record_digest=b"a" * 16),
+        made_in(6, "a"), made_in(7, "b", "a"),
+        *(make_call(row, duplicate_id="y", request_digest=bytes([row]) * 16) for row in (8, 9)),
+    ]  # fmt: skip
+    kept, causes = settle_duplicates(facts_of(calls, 0))
+    assert causes == {"same_id": 1, "same_id_elsewhere": 1, "same_bytes": 1, "nested": 1}
+    assert kept.height == len(calls) - causes.total()
+
+
+@given(st.permutations(range(6)), st.lists(st.sampled_from(["a.jsonl", "b.jsonl"]), min_size=6, max_size=6))
+def test_neither_order_nor_files_change_which_spans_stay(order: list[int], files: list[str]) -> None:
+    tree = [("a", None, 9), ("b", "a", 9), ("c", "b", None), ("d", "b", None), ("e", None, None), ("f", "e", 4)]
+    calls = [
+        made_in(row, span, parent, total=total, source_file=files[row])
+        for row, (span, parent, total) in enumerate(tree)
+    ]
+    assert rows_kept(*[calls[n] for n in order]) == rows_kept(*calls) == [1, 5]
+
+
+@pytest.mark.parametrize("wanted", range(1, 8))
+def test_what_decides_about_one_call_is_found_beside_it(wanted: int, tmp_path: Path) -> None:
+    """Settled with its like alone, a call fares as among all."""
+    calls = [
+        made_in(1, "a"), made_in(2, "b", "a", total=None), made_in(3, "c", "a", total=None), made_in(4, "a"),
+        made_in(5, "d"), made_in(6, "e", "d"), make_call(7, duplicate_id="x"), make_call(8, duplicate_id="x"),
+    ]  # fmt: skip
+    path = tmp_path / "facts.parquet"
+    facts_of(calls, 0).write_parquet(path)
+    here = pl.col("source_row") == wanted
+    few = facts_beside(pl.scan_parquet(path), here)
+    assert few.height < len(calls)
+    assert settle_duplicates(few).facts.filter(here).equals(settle_duplicates(pl.read_parquet(path)).facts.filter(here))
