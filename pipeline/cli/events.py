@@ -43,7 +43,7 @@ class EventLog:
 
 def plan_lines(options: ReportOptions, state: StateOptions) -> list[str]:
     """Return what a run would read and replace, for people."""
-    from pipeline.jobs.nightly import plan_report  # noqa: PLC0415 - Polars loads when it runs
+    from pipeline.jobs.plan import plan_report  # noqa: PLC0415 - Polars loads when it runs
 
     plan = plan_report(options, state)
     size = sum(read for _, read in plan.read)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import zstandard
 
 from pipeline.errors import ConfigError, LogError, ReportError
-from pipeline.jobs.report import check_options
+from pipeline.jobs.report import settle_options
 from pipeline.jobs.run import Progress
 from pipeline.logs.compression import Damage
 from pipeline.logs.files import STDIN, Input, blocks_of, container_of, find_inputs
@@ -82,7 +82,7 @@ def backfill_usage(
         LogError: an argument matches no file, or a log vanished.
         ReportError: the folder cannot be written.
     """
-    check_options(options)
+    options = settle_options(options)
     inputs = find_inputs(options.logs)
     targets = [_target_of(source, options) if not dry_run else None for source in inputs]
     originals = {Path(source.path).resolve() for source in inputs}

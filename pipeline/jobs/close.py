@@ -9,6 +9,7 @@ from pipeline.errors import ConfigError
 from pipeline.jobs.closed import ClosedDay, closed_days, remember_day
 from pipeline.jobs.manifest import RunClock
 from pipeline.jobs.nightly import open_state
+from pipeline.jobs.report import settle_options
 from pipeline.settings import ReportOptions, StateOptions
 
 
@@ -37,6 +38,7 @@ def close_day(day: date, options: ReportOptions, state: StateOptions) -> Closing
         ConfigError: no call of the day was read, nothing was published yet, or the day is closed.
         RunError: another run has the folder, or its ledger is damaged.
     """
+    options = settle_options(options)
     with open_state(state, RunClock()) as ledger:
         known = closed_days(ledger.folder)
         if day in known and not state.restate:

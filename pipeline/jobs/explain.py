@@ -10,11 +10,10 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import LogError
-from pipeline.jobs.report import check_options
+from pipeline.jobs.report import settle_options
 from pipeline.jobs.run import map_logs, working_folder
 from pipeline.logs.decode import Refusal, decode, decode_text
 from pipeline.logs.files import Input, read_raw
-from pipeline.prices.registered import with_registered
 from pipeline.settings import ReportOptions
 from pipeline.stages.duplicates import facts_beside, settle_duplicates
 from pipeline.stages.explain import LineAccount, account_lines
@@ -59,8 +58,7 @@ def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
     Raises:
         LogError: no call in the logs has the id.
     """
-    check_options(options)
-    options = dataclasses.replace(options, prices=with_registered(options.prices))
+    options = settle_options(options)
     with working_folder(None) as folder:
         mapped = map_logs(options, folder)
         facts = _facts_of(mapped.tables("facts"), mapped.rows_before, call_id)

@@ -21,7 +21,7 @@ from pipeline.jobs.closed import ClosedDay, closed_days, remember_day
 from pipeline.jobs.intake import Event, Intake, plan_intake, read_fresh
 from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
 from pipeline.jobs.partitions import Partitions
-from pipeline.jobs.report import SpendReport, check_options
+from pipeline.jobs.report import SpendReport, settle_options
 from pipeline.jobs.run import Progress, Settled, reduce_steps
 from pipeline.logs.files import Input
 from pipeline.runners.ledger import WORK_PREFIX, Entry, Ledger, sweep, write_whole
@@ -38,25 +38,6 @@ from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, plain_
 SPEND = "spend.parquet"
 _HOW = ("logs", "out", "work")
 _FACT_BYTES = 100  # of input that settling one fact is worth, when processes are counted
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a run would do.
-
-    Attributes:
-        read: inputs that are new or changed, with their bytes.
-        known: inputs that are not read again.
-        days: of the inputs that changed, as they were read last; these are replaced.
-        prices: the newest price version.
-        repriced: whether the stored calls would be priced again.
-    """
-
-    read: list[tuple[str, int]]
-    known: int
-    days: list[str]
-    prices: str
-    repriced: bool
 
 
 def _silent(_event: str, **_fields: Any) -> None:
@@ -78,30 +59,6 @@ def open_state(state: StateOptions, clock: RunClock) -> Iterator[Ledger]:
         except OSError as error:
             message = f"cannot work in {folder}: {error.strerror or error}"
             raise RunError(message, hint="Check its permissions and free space, then run again") from error
-
-
-def plan_report(options: ReportOptions, state: StateOptions) -> Plan:
-    """Say what a run would read and replace, and do none of it.
-
-    Raises:
-        CallcostError: see report_incremental.
-    """
-    _check_state(options)
-    with open_state(state, RunClock()) as ledger:
-        intake = plan_intake(ledger, options)
-        changed = [ledger.entries[stamp.path] for _, stamp in intake.fresh if stamp.path in ledger.entries]
-        facts = [path for entry in changed for path in ledger.place_of(entry).glob("facts-*.parquet")]
-        moments = pl.scan_parquet(facts).select("started_at").collect() if facts else pl.DataFrame({"started_at": []})
-        days = moments.select(
-            pl.col("started_at").cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(options.timezone)
-        )
-        return Plan(
-            read=[(source.name, stamp.bytes) for source, stamp in intake.fresh],
-            known=len(intake.found) - len(intake.fresh),
-            days=sorted({plain_day(day) for day in days.to_series().dt.date().unique()}),
-            prices=book_of(options.prices).catalog.newest.name,
-            repriced=bool(ledger.published) and ledger.published.get("prices") != _prices_of(options),
-        )
 
 
 def report_incremental(
@@ -128,7 +85,7 @@ def report_incremental(
         UnfinishedError: a part is done and kept.
         ReportError: the results cannot be written.
     """
-    _check_state(options)
+    options = settle_state(options)
     deadline = None if state.timeout is None else time.monotonic() + state.timeout
     clock = RunClock(run_id=state.run_id) if state.run_id else RunClock()
     with open_state(state, clock) as ledger:
@@ -170,8 +127,13 @@ def _saying_what_is_kept(ledger: Ledger) -> Iterator[None]:
         raise RunError(message, hint="Check the folder's permissions and free space, then run again") from error
 
 
-def _check_state(options: ReportOptions) -> None:
-    check_options(options)
+def settle_state(options: ReportOptions) -> ReportOptions:
+    """Do what settle_options does, and refuse what does not go with a state.
+
+    Raises:
+        ConfigError: an option makes no sense.
+    """
+    options = settle_options(options)
     if options.where:
         raise ConfigError("--where cannot go with --state", hint="Filter when you read the partitions")
     if options.out is None:
@@ -181,13 +143,15 @@ def _check_state(options: ReportOptions) -> None:
         local = None if moment is None else pl.Series([moment]).dt.convert_time_zone(options.timezone)[0]
         if local is not None and local.time() != datetime.min.time():
             raise ConfigError(f"--{name} must be midnight with --state", hint="Days are replaced as a whole")
+    return options
 
 
-def _prices_of(options: ReportOptions) -> str:
+def prices_of(options: ReportOptions) -> str:
+    """Return the digest of all that says what calls cost."""
     versions = [[version.name, version.sha256] for version in book_of(options.prices).catalog.versions]
     override = options.prices.override
     own = hashlib.sha256(Path(override).read_bytes()).hexdigest() if override else None
-    return _digest_of([versions, own, options.prices.prices])
+    return _digest_of([versions, own, options.prices.prices, options.prices.registered])
 
 
 def _digest_of(value: Any) -> str:
@@ -200,7 +164,7 @@ def _what_of(ledger: Ledger, options: ReportOptions) -> str:
     closed = sorted(day.file.name for day in closed_days(ledger.folder).values())
     numbers = sorted(entry.number for entry in ledger.entries.values())
     out = str(Path(options.out or ".").resolve())
-    return _digest_of([what, out, closed, numbers, _prices_of(options), __version__, pl.__version__])
+    return _digest_of([what, out, closed, numbers, prices_of(options), __version__, pl.__version__])
 
 
 # --- Settle -----------------------------------------------------------------------------------------------------------
@@ -269,7 +233,7 @@ def _commit(
     ledger.commit(
         {
             "what": _what_of(ledger, options),
-            "prices": _prices_of(options),
+            "prices": prices_of(options),
             "newest": newest.isoformat() if newest else None,
             "callcost": __version__,
             **partitions.record(),

@@ -14,6 +14,7 @@ import polars as pl
 from pipeline import __version__
 from pipeline.errors import ConfigError
 from pipeline.jobs.manifest import SCHEMA_VERSION, RunClock, inputs_of
+from pipeline.jobs.report import settle_options
 from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
 from pipeline.settings import ReconcileOptions, ReportOptions
 from pipeline.stages.bills import DOLLARS, Billed, cut_bill, open_bills, read_fx
@@ -74,6 +75,7 @@ def reconcile_costs(
         >>> reconcile_costs(ReconcileOptions(logs=("sample_logs",))).rows["against"].unique().to_list()
         ['log']
     """
+    options = dataclasses.replace(options, prices=settle_options(_report_options(options)).prices)
     clock, tolerance = RunClock(), read_tolerance(options.tolerance)
     as_of = options.as_of or clock.started_at.replace(minute=0, second=0, microsecond=0)
     billed = open_bills(options.bills) if options.bills else Billed()

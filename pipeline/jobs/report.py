@@ -64,8 +64,7 @@ def report_spend(
         >>> report_spend(ReportOptions(logs=("sample_logs",))).spend.columns[:3]
         ['model', 'user', 'calls']
     """
-    check_options(options)
-    options = dataclasses.replace(options, prices=with_registered(options.prices))
+    options = settle_options(options)
     clock = RunClock()
     with working_folder(options.out) as folder:
         settled = settle_logs(options, folder, listed=options.calls, progress=progress, planned=planned)
@@ -90,8 +89,10 @@ def _publish(
     publish_bytes(out / "manifest.json", document_bytes(manifest))
 
 
-def check_options(options: ReportOptions) -> None:
-    """Refuse what cannot be meant, naming the option and what it may say.
+def settle_options(options: ReportOptions) -> ReportOptions:
+    """Return options with what the calling program registered; refuse what cannot be meant, by name.
+
+    Every job begins here.
 
     Raises:
         ConfigError: a group column, format, cost source, time zone or interval is wrong.
@@ -119,6 +120,7 @@ def check_options(options: ReportOptions) -> None:
     except PriceError as error:
         message = f"--prices {options.prices}: {error.message}"
         raise ConfigError(message, hint=error.hint) from error
+    return dataclasses.replace(options, prices=with_registered(options.prices))
 
 
 def _check_timezone(name: str) -> None:

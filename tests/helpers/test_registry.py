@@ -6,7 +6,7 @@ import json
 import pickle
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -16,11 +16,16 @@ import pytest
 from pipeline import UnknownModelError, cost_per_token, get_max_tokens, get_model_info, model_cost, register_model
 from pipeline.errors import PriceError
 from pipeline.helpers.books import book_of
+from pipeline.jobs.backfill import backfill_usage
+from pipeline.jobs.close import close_day
 from pipeline.jobs.explain import explain_call
+from pipeline.jobs.nightly import report_incremental
+from pipeline.jobs.plan import plan_report
+from pipeline.jobs.reconcile import reconcile_costs
 from pipeline.jobs.report import report_spend
 from pipeline.prices.book import open_book
 from pipeline.prices.registered import forget, registered, with_registered
-from pipeline.settings import PriceOptions, ReportOptions, WorkOptions
+from pipeline.settings import PriceOptions, ReconcileOptions, ReportOptions, StateOptions, WorkOptions
 
 OWN = {"my/model": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6, "litellm_provider": "my"}}
 
@@ -41,6 +46,32 @@ def test_a_registered_model_is_seen_by_all() -> None:
     assert cost_per_token("my/model", 1000, 1000) == (0.001, 0.002)
     assert get_model_info("model", "my")["key"] == "my/model"
     assert open_book(with_registered(PriceOptions())).resolve("my/model", None, 0).version == "registered"
+
+
+def test_every_job_uses_the_new_rate(tmp_path: Path) -> None:
+    log = tmp_path / "calls.jsonl"
+    usage = {"prompt_tokens": 1000, "completion_tokens": 1000}
+    call = {"model": "my/model", "messages": [], "id": "c1", "usage": usage, "timestamp": "2025-11-03T08:00:00Z"}
+    log.write_text(json.dumps(call) + "\n", encoding="utf-8")
+    options = ReportOptions(logs=(str(log),), out=str(tmp_path / "out"))
+    state = StateOptions(folder=str(tmp_path / "state"))
+    unpriced = report_incremental(options, state)
+    assert plan_report(options, state).repriced is False
+    register_model(OWN)
+
+    assert plan_report(options, state).repriced is True
+    repriced = report_incremental(options, state)
+    filled = backfill_usage(ReportOptions(logs=(str(log),)), dry_run=True)
+    costly = tmp_path / "costly.jsonl"
+    costly.write_text(json.dumps(call | {"cost": 0.004}) + "\n", encoding="utf-8")
+    compared = reconcile_costs(ReconcileOptions(logs=(str(costly),)))
+
+    assert unpriced.spend["total_cost"].to_list() == [None]
+    assert repriced.spend["total_cost"].to_list() == [Decimal("0.003")]
+    assert repriced.manifest["run"]["inputs_read"] == 0
+    assert close_day(date(2025, 11, 3), options, state).closed.facts()["total_cost"].to_list() == [Decimal("0.003")]
+    assert filled.totals["added_cost"] == "0.003"
+    assert compared.rows["computed_cost"].to_list() == [Decimal("0.003")]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

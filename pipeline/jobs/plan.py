@@ -1,0 +1,57 @@
+"""`callcost report --state --plan`: what a run would read and replace; nothing is read or written."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import polars as pl
+
+from pipeline.jobs.intake import plan_intake
+from pipeline.jobs.manifest import RunClock
+from pipeline.jobs.nightly import open_state, prices_of, settle_state
+from pipeline.settings import ReportOptions, StateOptions
+from pipeline.stages.days import plain_day
+from pipeline.stages.kernel import book_of
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        read: inputs that are new or changed, with their bytes.
+        known: inputs that are not read again.
+        days: of the inputs that changed, as they were read last; these are replaced.
+        prices: the newest price version.
+        repriced: whether the stored calls would be priced again.
+    """
+
+    read: list[tuple[str, int]]
+    known: int
+    days: list[str]
+    prices: str
+    repriced: bool
+
+
+def plan_report(options: ReportOptions, state: StateOptions) -> Plan:
+    """Say what a run would read and replace, and do none of it.
+
+    Raises:
+        CallcostError: see report_incremental.
+    """
+    options = settle_state(options)
+    with open_state(state, RunClock()) as ledger:
+        intake = plan_intake(ledger, options)
+        changed = [ledger.entries[stamp.path] for _, stamp in intake.fresh if stamp.path in ledger.entries]
+        facts = [path for entry in changed for path in ledger.place_of(entry).glob("facts-*.parquet")]
+        moments = pl.scan_parquet(facts).select("started_at").collect() if facts else pl.DataFrame({"started_at": []})
+        days = moments.select(
+            pl.col("started_at").cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(options.timezone)
+        )
+        return Plan(
+            read=[(source.name, stamp.bytes) for source, stamp in intake.fresh],
+            known=len(intake.found) - len(intake.fresh),
+            days=sorted({plain_day(day) for day in days.to_series().dt.date().unique()}),
+            prices=book_of(options.prices).catalog.newest.name,
+            repriced=bool(ledger.published) and ledger.published.get("prices") != prices_of(options),
+        )
