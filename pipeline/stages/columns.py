@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.logs.fields import COST_COLUMN, TIME_COLUMNS
 from pipeline.logs.paths import Path
@@ -213,7 +212,7 @@ def _stamps(column: pl.Series) -> pl.Series:
     texts: Any = column.to_arrow()
     for zone in (None, "UTC"):
         try:
-            return pl.Series(pc.cast(texts, pa.timestamp("us", zone))).to_physical()
+            return pl.Series(texts.cast(pa.timestamp("us", zone))).to_physical()
         except pa.ArrowInvalid:
             continue
     plain = column.zip_with(column.str.contains(_STAMP).fill_null(value=False), pl.Series([None], dtype=pl.String))

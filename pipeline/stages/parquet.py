@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.tables import Reject
@@ -82,5 +81,7 @@ def _iso_times(column: pa.Array[Any]) -> pa.Array[Any]:
     zone = "" if column.type.tz is None else "Z"
     naive = column.cast(pa.timestamp(column.type.unit, "UTC")).cast(pa.timestamp(column.type.unit)) if zone else column
     finest: Any = naive.cast(pa.timestamp("us"), safe=False) if column.type.unit == "ns" else naive
-    texts: pa.Array[Any] = pc.strftime(finest, format=f"%Y-%m-%dT%H:%M:%S{zone}")
+    from pyarrow import compute  # noqa: PLC0415 - a tenth of a second, and few tables have times
+
+    texts: pa.Array[Any] = compute.strftime(finest, format=f"%Y-%m-%dT%H:%M:%S{zone}")
     return texts
