@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Set
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +13,21 @@ from pipeline.logs.paths import Path, follow, parse_path
 T = TypeVar("T")
 
 
+_LEGACY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def plain_key(name: str) -> str:
+    """Return a column's name in lower case; AWS's legacy ``lineItem/UsageType`` as CUR 2.0 has it.
+
+    >>> plain_key(" lineItem/UsageType")
+    'line_item_usage_type'
+    """
+    name = name.strip()
+    if "/" in name:
+        name = _LEGACY.sub("_", name).replace("/", "_")
+    return name.lower()
+
+
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """A set of conditions that must all hold.
 
@@ -20,6 +36,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         some: at least one of these is.
         none: none of these is.
         values: dotted path -> the values that may stand there.
+        loose: keys are compared by plain_key.
         kinds: dotted path -> kinds of what must stand there: "object", "array", "text", "number".
     """
 
@@ -28,6 +45,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     none: frozenset[str] = frozenset()
     values: tuple[tuple[Path, frozenset[str]], ...] = ()
     kinds: tuple[tuple[Path, tuple[type, ...]], ...] = ()
+    loose: bool = False
 
     def matches(self, record: Mapping[str, Any]) -> bool:
         """Tell whether a record meets every condition."""
@@ -35,6 +53,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 
     def fits(self, present: Set[str]) -> bool:
         """Tell whether a record with these keys meets the conditions on keys."""
+        if self.loose:
+            present = frozenset(map(plain_key, present))
         return (
             self.keys <= present
             and (not self.some or not self.some.isdisjoint(present))

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.logs.bills.lines import BillDialect, BillLine, keys_of, read_amount, read_count, read_moment, text_of
+from pipeline.logs.dialects.openrouter import ACTIVITY, ACTIVITY_COUNTS, ACTIVITY_KEYS
 
 
 def _sum(record: Mapping[str, Any], *names: str) -> Decimal | None:
@@ -33,15 +34,16 @@ def read_activity(record: Mapping[str, Any]) -> Iterator[BillLine]:
 
 def read_call(record: Mapping[str, Any]) -> Iterator[BillLine]:
     """Read one row of the activity CSV."""
+    row = {column: record.get(name) for column, name in ACTIVITY.items()}
     yield BillLine(
         provider="openrouter",
-        start_at=read_moment(record["created_at"], "created_at"),
-        model=text_of(record.get("model_permaslug")),
-        quantity=_sum(record, "tokens_prompt", "tokens_completion"),
-        amount=read_amount(record["cost_total"], "cost_total"),
-        call_id=text_of(record["generation_id"]),
+        start_at=read_moment(row["started_at"], ACTIVITY["started_at"]),
+        model=text_of(row["model"]),
+        quantity=_sum(record, *ACTIVITY_COUNTS.values()),
+        amount=read_amount(row["logged_cost"], ACTIVITY["logged_cost"]),
+        call_id=text_of(row["own_id"]),
         tool_amount=_sum(record, "cost_web_search", "cost_file_processing"),
-        account=text_of(record.get("api_key_name")),
+        account=text_of(row["api_key"]),
     )
 
 
@@ -49,9 +51,9 @@ DIALECTS = (
     BillDialect(
         name="openrouter_calls",
         rank=10,
-        keys=keys_of("generation_id created_at cost_total"),
+        keys=keys_of(ACTIVITY_KEYS),
         read=read_call,
-        identity=("generation_id",),
+        identity=(ACTIVITY["own_id"],),
     ),
     BillDialect(
         name="openrouter_activity",

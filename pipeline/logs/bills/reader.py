@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from hashlib import blake2b
@@ -23,9 +22,9 @@ from pipeline.logs.bills.lines import DAY, BadLine, BillDialect, BillLine, read_
 from pipeline.logs.compression import Damage
 from pipeline.logs.decode import MAX_DEPTH, depth_of
 from pipeline.logs.files import Input, blocks_of
+from pipeline.logs.signatures import plain_key
 from pipeline.tables import Reject
 
-_LEGACY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _BUCKETS = (("start_time", "end_time", "openai"), ("starting_at", "ending_at", "anthropic"))
 
 
@@ -165,7 +164,7 @@ def _read_csv(source: Input, text: str) -> BillFile:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first and "," not in first else ",")
     found = BillFile(name=source.name)
     try:
-        header = [_plain_key(name) for name in next(reader, [])]
+        header = [plain_key(name) for name in next(reader, [])]
         if dialect_of(header) is None:
             _refuse_unknown(source)
         for row, cells in enumerate(reader, 2):
@@ -180,15 +179,7 @@ def _read_csv(source: Input, text: str) -> BillFile:
 
 
 def _plain_keys(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {_plain_key(name): value for name, value in record.items()}
-
-
-def _plain_key(name: str) -> str:
-    """Return a column's name in lower case; AWS's legacy ``lineItem/UsageType`` as CUR 2.0 has it."""
-    name = name.strip()
-    if "/" in name:
-        name = _LEGACY.sub("_", name).replace("/", "_")
-    return name.lower()
+    return {plain_key(name): value for name, value in record.items()}
 
 
 # --- One record -------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Sums over many calls, requests without their answers, and diagnostic rows withou
 
 from __future__ import annotations
 
+from pipeline.logs.bills import bill_dialects
 from pipeline.logs.fields import CONTEXT, Dialect
 from pipeline.logs.signatures import Signature, sign
 
@@ -58,6 +59,22 @@ DIALECTS = (
         "no_usage_possible",
         "Azure's diagnostic log has neither tokens nor text: use API Management's LLM log",
         sign("category operationName resourceId", values={"category": "RequestResponse Audit Trace"}),
+    ),
+    Dialect(
+        name="bill",
+        family="bill",
+        rank=80,  # after all that hold calls by their names, before rows of one's own making
+        signatures=tuple(Signature(keys=keys, loose=True) for bill in bill_dialects() for keys in bill.keys),
+        refusal=("aggregate", "a line of a bill: give it to reconcile with --bill"),
+    ),
+    _refused(
+        "json_access_log",
+        "no_usage_possible",
+        "a web server's access log holds neither tokens nor text: log the response bodies",
+        sign("remote_addr status", some="request request_uri body_bytes_sent bytes_sent request_length"),  # nginx
+        sign("request status duration", kinds={"request.remote_ip": "text"}),  # Caddy
+        sign("RequestMethod RequestPath DownstreamStatus"),  # Traefik
+        sign("httpMethod requestId responseLength status"),  # AWS API Gateway
     ),
     _refused("token_counts", CONTEXT, "", sign("input_tokens", values={"object": "response.input_tokens"})),
 )
