@@ -66,6 +66,9 @@ CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t"))
 CONTEXT = "context"  # the outcome of a recognised record that is no call
 
 
+Notes = dict[str, Any]  # what the records of a file so far leave to those after them
+
+
 class Entry(msgspec.Struct):
     """A record while it is read.
 
@@ -104,10 +107,13 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         request: paths of the request body.
         response: paths of the response body; "" is the record itself.
         endpoint: the API that every record comes from, where the dialect is one API's.
+        provider: who answered every record of it, where that is one.
         zone: of naive times.
         cost_scale: US dollars in one unit of logged_cost.
         zero_is_missing: the writer puts 0 where it knows no counts.
         refusal: (reason, detail) where records of this kind never become calls; ("context", "") where they are none.
+        carry: what a record takes from those before it in its file: (notes so far, record) -> what is read in its
+            place. Such files are read from their beginning, in their order, and never cut.
         settle: what the table cannot say.
     """
 
@@ -125,10 +131,12 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     request: tuple[str, ...] = ()
     response: tuple[str, ...] = ()
     endpoint: str | None = None
+    provider: str | None = None
     zone: tzinfo = UTC
     cost_scale: Decimal = Decimal(1)
     zero_is_missing: bool = False
     refusal: tuple[str, str] | None = None
+    carry: Callable[[Notes, Mapping[str, Any]], dict[str, Any]] | None = None
     settle: Callable[[Call, Entry], None] | None = None
 
 
@@ -152,18 +160,21 @@ class FieldReader:
         """Tell whether a record is in this dialect."""
         return any(signature.matches(record) for signature in self.dialect.signatures)
 
-    def read(self, record: dict[str, Any], data: bytes = b"") -> Call:
+    def read(self, record: dict[str, Any], data: bytes = b"", notes: Notes | None = None) -> Call:
         """Read one record.
 
         Args:
             record: the record.
             data: the bytes it was decoded from, for the exact text of its cost; b"": none.
+            notes: of the records before it in its file, where the dialect carries any; changed in place.
 
         Raises:
             Refusal: the record cannot become a call, or is none (reason CONTEXT).
         """
         if self.dialect.refusal:
             raise Refusal(*self.dialect.refusal)
+        if self.dialect.carry:
+            record = self.dialect.carry({} if notes is None else notes, record)
         entry = self._open(self.dialect.prepare(record) if self.dialect.prepare else record)
         call = self._call_of(entry, data)
         self._read_counts(call, entry)
@@ -202,7 +213,9 @@ class FieldReader:
                 columns[name] = read_time(value, self.dialect.zone)
         if URL_COLUMN in values:
             columns = read_host(values[URL_COLUMN]) | columns
-        if entry.api and entry.api.issuers and "provider" not in columns:
+        if self.dialect.provider:
+            columns["provider"] = self.dialect.provider
+        elif entry.api and entry.api.issuers and "provider" not in columns:
             columns["provider"] = issuer_of(entry.api, values.get("provider_response_id"))
         call = Call(
             source_format=self.dialect.name,

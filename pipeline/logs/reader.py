@@ -13,7 +13,7 @@ from pipeline.logs import fields
 from pipeline.logs.containers import Raw, split_values
 from pipeline.logs.decode import Refusal, decode
 from pipeline.logs.dialects import field_reader, recogniser, unwrapper
-from pipeline.logs.fields import FieldReader
+from pipeline.logs.fields import FieldReader, Notes
 from pipeline.logs.gather import Gatherer, Joined, is_chunk
 from pipeline.logs.mapping import load_mapping
 from pipeline.logs.marks import MARK, read_mark
@@ -43,6 +43,7 @@ class RecordReader:
         self._recogniser = recogniser()
         self._unwrapper = unwrapper()
         self._gatherer = Gatherer()
+        self._notes: dict[str, Notes] = {}  # of each dialect whose records lean on earlier ones
 
     def read(self, raw: Raw | Reject) -> list[Outcome]:
         """Read one record as bytes; an envelope of many has an outcome for each of them.
@@ -91,7 +92,9 @@ class RecordReader:
 
     def _read_record(self, record: dict[str, Any], row: int, offset: int | None, data: bytes) -> Outcome:
         try:
-            call = self._reader_of(record).read(record, data)
+            reader = self._reader_of(record)
+            notes = self._notes.setdefault(reader.dialect.name, {}) if reader.dialect.carry else None
+            call = reader.read(record, data, notes)
         except Refusal as refusal:
             return CONTEXT if refusal.reason == fields.CONTEXT else _reject(refusal, row, offset)
         except _UNFORESEEN as error:  # a gap in a dialect must not end the run
@@ -117,6 +120,19 @@ def read_all(raws: Iterable[Raw | Reject], options: ReadOptions) -> list[Outcome
     reader = RecordReader(options)
     outcomes = [one for raw in raws for one in reader.read(raw)]
     return outcomes + reader.finish()
+
+
+def leans_on_others(value: dict[str, Any]) -> bool:
+    """Tell whether a record cannot be read without others of its file: a chunk, or one that carries from earlier."""
+    rows = unwrapper().unwrap(value)
+    return any(_leans(row.value) for row in rows) if rows is not None else _leans(value)
+
+
+def _leans(record: Any) -> bool:
+    if type(record) is not dict or is_chunk(record):
+        return type(record) is dict
+    reader = recogniser().find(record)
+    return reader is not None and reader.dialect.carry is not None
 
 
 def _reject(refusal: Refusal, row: int, offset: int | None) -> Reject:

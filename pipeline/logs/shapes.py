@@ -42,7 +42,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         counts: canonical count -> dotted paths in the usage object.
         units: billed unit -> dotted paths in the usage object.
         prompt: "inclusive" (cache inside the prompt count) or "exclusive" (beside it).
-        reasoning: "inside" the completion count or "beside" it.
+        reasoning: "inside" the completion count unless the total tells otherwise, "beside" it, or "within" it always.
         lists: counts that stand in lists of labelled numbers.
         extra_prompt: path of a count that is billed as prompt and stands beside it.
     """
@@ -155,6 +155,31 @@ SHAPES = (
         marks=("prompt_tokens", "completion_tokens"),
         counts={"prompt_tokens": ("prompt_tokens",), "completion_tokens": ("completion_tokens",), **_OPENAI_PARTS},
         units=_SEARCHES,
+    ),
+    Shape(
+        name="codex",
+        marks=("cached_input_tokens", "reasoning_output_tokens"),
+        counts={
+            "prompt_tokens": ("input_tokens",),
+            "completion_tokens": ("output_tokens",),
+            "cache_read_input_tokens": ("cached_input_tokens",),
+            "reasoning_tokens": ("reasoning_output_tokens",),
+            "total_tokens": ("total_tokens",),
+        },
+        reasoning="within",
+    ),
+    Shape(
+        name="gemini_cli",
+        marks=("thoughts", "cached"),
+        counts={
+            "prompt_tokens": ("input",),
+            "completion_tokens": ("output",),
+            "reasoning_tokens": ("thoughts",),
+            "cache_read_input_tokens": ("cached",),
+            "total_tokens": ("total",),
+        },
+        reasoning="beside",
+        extra_prompt=("tool",),
     ),
     Shape(
         name="openai_responses",

@@ -146,7 +146,7 @@ def settle_counts(
     Args:
         counts: canonical names, in the meaning of their source.
         prompt: "inclusive" or "exclusive" of cache reads and writes.
-        reasoning: "inside" the completion count or "beside" it.
+        reasoning: "inside" the completion count unless the total tells otherwise, "beside" it, or "within" it always.
         model: who answered.
 
     Returns:
@@ -279,7 +279,9 @@ def _add_reasoning(counts: Counts, reasoning: str, model: str) -> None:
     if reasoning == "beside":
         if thought:
             counts["completion_tokens"] = (completion or 0) + thought
-    elif prompt is not None and completion is not None and total is not None and total > prompt + completion:
+    elif reasoning == "within" or prompt is None or completion is None or total is None:
+        return
+    elif total > prompt + completion:
         gap = total - prompt - completion
         if gap == thought or (not thought and "gemini" in model):
             counts["completion_tokens"] = completion + gap

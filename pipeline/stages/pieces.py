@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.logs.decode import Refusal, decode
 from pipeline.logs.files import Input, container_of, read_raw
-from pipeline.logs.gather import is_chunk
+from pipeline.logs.reader import leans_on_others
 from pipeline.tables import Reject
 
 PIECE_BYTES = 32 << 20
@@ -98,8 +99,9 @@ def _spans(source: Input) -> Iterator[_Span]:
     container = container_of(source)
     if container == "parquet":
         yield from _row_groups(source) or [whole]
-    elif container == "jsonl" and _is_cuttable(source):
-        edges = [*range(0, source.bytes - PIECE_BYTES // 2, PIECE_BYTES), source.bytes]
+        return
+    edges = [*range(0, source.bytes - PIECE_BYTES // 2, PIECE_BYTES), source.bytes]
+    if container == "jsonl" and _is_cuttable(source, edges[:-1]):
         for start, end in pairwise(edges):
             yield start, None if end == source.bytes else end, None if start else 0, end - start
     else:
@@ -124,21 +126,25 @@ def _row_groups(source: Input) -> list[_Span]:
     return [(first, last, before, size * source.bytes // stored) for first, last, before, size in spans]
 
 
-def _is_cuttable(source: Input) -> bool:
-    """Say whether lines stand for themselves: not compressed, and no rows that are chunks of a stream."""
+def _is_cuttable(source: Input, edges: Sequence[int]) -> bool:
+    """Say whether lines stand for themselves: not compressed, and no line behind an edge leans on earlier ones."""
     with Path(source.path).open("rb") as stream:
         if stream.read(4).startswith(_COMPRESSED):
             return False
-    for raw, _ in zip(read_raw(source), range(_SAMPLED_RECORDS), strict=False):
+    return not any(leans_on_others(record) for edge in edges for record in _sample(source, edge))
+
+
+def _sample(source: Input, start: int) -> Iterator[dict[str, Any]]:
+    """Yield the first records behind an offset that are objects."""
+    for raw, _ in zip(read_raw(source, start), range(_SAMPLED_RECORDS), strict=False):
         if isinstance(raw, Reject):
             continue
         try:
             value = decode(raw.data)
         except Refusal:
             continue
-        if isinstance(value, dict) and is_chunk(value):
-            return False
-    return True
+        if isinstance(value, dict):
+            yield value
 
 
 def survey(path: str, offsets: Sequence[int] = ()) -> Survey:

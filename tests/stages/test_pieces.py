@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -70,6 +71,35 @@ def test_rows_of_chunks_are_never_cut(tmp_path: Path, monkeypatch: pytest.Monkey
     log.write_text("\n".join([json.dumps(chunk)] * 50))
     monkeypatch.setattr(pieces, "PIECE_BYTES", 100)
     assert [piece.whole for piece in cut_inputs(find_inputs([str(log)]))] == [True]
+
+
+def codex_session(name: str, calls: int) -> list[dict[str, Any]]:
+    counts = [{"input_tokens": 100 * n, "output_tokens": n, "total_tokens": 101 * n} for n in range(1, calls + 1)]
+    events = [{"type": "token_count", "info": {"total_token_usage": sums}} for sums in counts]
+    return [
+        {"type": "session_meta", "timestamp": "2026-01-01T10:00:00Z", "payload": {"id": name}},
+        {"type": "turn_context", "timestamp": "2026-01-01T10:00:00Z", "payload": {"model": "gpt-5"}},
+        *({"type": "event_msg", "timestamp": "2026-01-01T10:00:09Z", "payload": event} for event in events),
+    ]
+
+
+@pytest.mark.parametrize("before", [0, 60, 300])
+def test_lines_that_lean_on_earlier_ones_give_the_same_wherever_a_cut_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    log, reports = tmp_path / "joined.jsonl", []
+    others = [line_of(number) for number in range(before)]
+    log.write_text("\n".join([*others, *map(json.dumps, codex_session("s-1", 40) + codex_session("s-2", 40))]))
+    for size in (1 << 25, 2_000, 500):
+        monkeypatch.setattr(pieces, "PIECE_BYTES", size)
+        reports.append(report_spend(ReportOptions(logs=(str(log),), out=str(tmp_path / str(size)), calls=True)))
+    tables = [pl.read_parquet(tmp_path / str(size) / "calls.parquet") for size in (1 << 25, 2_000, 500)]
+    codex = tables[0].filter(pl.col("source_format") == "codex")
+    assert codex.group_by("session").agg(pl.col("prompt_tokens").sum()).sort("session").rows() == [
+        ("s-1", 4_000), ("s-2", 4_000),
+    ]  # fmt: skip
+    assert tables[0].equals(tables[1])
+    assert tables[0].equals(tables[2])
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"a\nb\nc", b"a\n\n\nb\n", b"abc"])

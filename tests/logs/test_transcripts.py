@@ -1,0 +1,86 @@
+"""Transcripts of coding agents: what is written several times is one call, with the largest of its usages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from pipeline.jobs.report import report_spend
+from pipeline.settings import ReportOptions
+
+
+def _row(message: str, request: str | None, output: int, **more: Any) -> dict[str, Any]:
+    usage = {"input_tokens": 3, "cache_read_input_tokens": 1_000, "output_tokens": output}
+    model = "claude-sonnet-4-5-20250929"
+    answer = {"id": message, "type": "message", "role": "assistant", "model": model, "content": [], "usage": usage}
+    row = {"type": "assistant", "sessionId": "s", "timestamp": "2025-11-03T09:00:00Z", "message": answer} | more
+    return row | ({"requestId": request} if request else {})
+
+
+def _calls(tmp_path: Path, **logs: list[dict[str, Any]]) -> pl.DataFrame:
+    folder = tmp_path / "projects"
+    folder.mkdir()
+    for name, rows in logs.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report_spend(ReportOptions(logs=(str(folder),), out=str(tmp_path / "out"), calls=True))
+    return pl.read_parquet(tmp_path / "out" / "calls.parquet")
+
+
+def test_rows_of_one_answer_are_one_call_with_its_largest_usage(tmp_path: Path) -> None:
+    """262 rows of which 92 repeat an earlier one, some of them before the answer was complete, are 170 calls."""
+    rows = [_row(f"msg_01{n}", f"req_{n}", 50, uuid=f"u{n}") for n in range(170)]
+    early = [_row(f"msg_01{n}", f"req_{n}", 1, uuid=f"e{n}") for n in range(4)]
+    again = [_row(f"msg_01{n}", f"req_{n}", 50, uuid=f"a{n}") for n in range(88)]
+    calls = _calls(tmp_path, session=early + rows + again)
+    assert calls.height == 170
+    assert calls["cache_read_input_tokens"].sum() == 170_000
+    assert calls["completion_tokens"].sum() == 170 * 50
+
+
+def test_a_resumed_session_repeats_its_calls_in_another_file(tmp_path: Path) -> None:
+    rows = [_row(f"msg_01{n}", f"req_{n}", 7) for n in range(5)]
+    resumed = [row | {"sessionId": "t"} for row in rows] + [_row("msg_019", "req_9", 7, sessionId="t")]
+    assert _calls(tmp_path, first=rows, second=resumed).height == 6
+
+
+@pytest.mark.parametrize(
+    ("rows", "calls", "conflicts"),
+    [
+        ([_row("msg_1", "req_1", 5), _row("msg_1", "req_2", 5, isSidechain=True)], 1, 0),
+        ([_row("msg_1", "req_1", 5), _row("msg_1", None, 5)], 1, 0),
+        ([_row("msg_1", "req_1", 5), _row("msg_1", "req_2", 5)], 2, 2),
+        ([_row("msg_1", "req_1", 5, isSidechain=True), _row("msg_2", "req_2", 5, isSidechain=True)], 2, 0),
+    ],
+    ids=["a sidechain's replay", "no request id", "two requests", "calls of a sidechain"],
+)
+def test_the_request_id_tells_calls_apart_but_not_in_a_sidechain(
+    tmp_path: Path, rows: list[dict[str, Any]], calls: int, conflicts: int
+) -> None:
+    found = _calls(tmp_path, session=rows)
+    assert found.height == calls
+    assert found["flags"].list.contains("id_conflict").sum() == conflicts
+
+
+def _event(second: int, prompt: int, **more: Any) -> dict[str, Any]:
+    sums = {"input_tokens": prompt, "cached_input_tokens": 0, "output_tokens": 2, "total_tokens": prompt + 2}
+    info = {"total_token_usage": sums, "last_token_usage": sums}
+    return {"timestamp": f"2025-10-01T09:00:{second:02}Z", "type": "event_msg"} | {
+        "payload": {"type": "token_count", "info": info} | more
+    }
+
+
+def test_an_archived_rollout_is_the_same_session(tmp_path: Path) -> None:
+    rollout = [
+        {"timestamp": "2025-10-01T09:00:00Z", "type": "session_meta", "payload": {"id": "s-1"}},
+        {"timestamp": "2025-10-01T09:00:00Z", "type": "turn_context", "payload": {"model": "gpt-5"}},
+        _event(5, 100),
+        _event(6, 100, rate_limits={"primary": {"used_percent": 2}}),
+        _event(9, 300),
+    ]
+    calls = _calls(tmp_path, sessions=rollout, archived_sessions=rollout)
+    assert sorted(calls["prompt_tokens"]) == [100, 200]
+    assert calls["model"].unique().to_list() == ["gpt-5"]
