@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from pipeline.jobs.report import check_options
+from pipeline.jobs.report import settle_options
 from pipeline.jobs.run import Mapped, Progress, map_logs, merged_spend, reduce_facts, working_folder
 from pipeline.settings import PriceOptions, ReportOptions
 
@@ -40,8 +40,7 @@ def revalue_calls(
         ConfigError: an option makes no sense, or there is no such version.
         LogError: an argument matches no file.
     """
-    options = dataclasses.replace(options, out=None, by=("model",), calls=False)
-    check_options(options)
+    options = settle_options(dataclasses.replace(options, out=None, by=("model",), calls=False))
     with working_folder(None) as folder:
         found = map_logs(options, folder, lanes=True, progress=progress, planned=planned)
         before, after = (_spend_of(options, found, version) for version in (old, new))
