@@ -48,6 +48,7 @@ def lines_of(found: Backfilled, *, dry_run: bool) -> list[str]:
     from pipeline.cli.terminal import dollars  # noqa: PLC0415 - rich loads when it runs
 
     lines = []
+    lines += [f"{row['path']}: copied as it is: {row['kept']}" for row in found.inputs if row["kept"]]
     for row in [*(row for row in found.inputs if row["records"] or row["left"]), {"path": "in all", **found.totals}]:
         tokens = row["prompt_tokens"] + row["completion_tokens"]
         line = (

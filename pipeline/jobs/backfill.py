@@ -31,6 +31,8 @@ from pipeline.tokens.counter import TextCounter
 
 MANIFEST = ".callcost-backfill.json"  # hidden, so that the folder can be reported on as it is
 TALLIES = ("records", "usage", "cost", "prompt_tokens", "completion_tokens", "left")
+# Containers that are read and not filled: where a count could go is not certain there.
+_KEPT = {"csv": "a CSV has no place for what is missing", "yaml": "a cassette has no place for what is missing"}
 _MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
 
@@ -54,7 +56,7 @@ class Backfilled:
     """What was filled in, or would be.
 
     Attributes:
-        inputs: per log: path, TALLIES and "added_cost" as decimal text.
+        inputs: per log: path, TALLIES, "added_cost" as decimal text, and "kept": why it is copied as it is, or None.
         totals: the sums of these.
     """
 
@@ -117,30 +119,33 @@ def fill_log(task: BackfillTask, tick: Tick) -> dict[str, Any]:
     tally: Counter[str] = Counter()
     cost = Decimal(0)
     with TextCounter(item_timeout=task.options.count.item_timeout, threads=task.options.work.threads) as counter:
-        for filled in _publish(task, counter):
-            tally += filled.tally
-            cost += filled.cost
-            tick(0, filled.tally["records"])
+        windows, kept = _publish(task, counter)
+    for filled in windows:
+        tally += filled.tally
+        cost += filled.cost
+        tick(0, filled.tally["records"])
     tick(task.source.bytes, 0)
-    return {"path": task.source.name} | {name: tally[name] for name in TALLIES} | {"added_cost": _plain(cost)}
+    tallies = {name: tally[name] for name in TALLIES}
+    return {"path": task.source.name, **tallies, "added_cost": _plain(cost), "kept": kept}
 
 
-def _publish(task: BackfillTask, counter: TextCounter) -> Iterator[Filled]:
+class _Unfilled(Exception):  # noqa: N818 - how a log says that it can only be copied
+    """A log is copied as it is; the argument says why."""
+
+
+def _publish(task: BackfillTask, counter: TextCounter) -> tuple[list[Filled], str | None]:
     """Write the copy under a temporary name and rename it; a log to which nothing is added is copied as it is."""
     target = Path(task.target) if task.target is not None else None
     temporary = Path(os.devnull) if target is None else target.with_name(target.name + TEMPORARY_SUFFIX)
     try:
         if target is not None:
             target.parent.mkdir(parents=True, exist_ok=True)
-        held: list[Filled] = []
-        with contextlib.suppress(Damage):  # a damaged log stays as it is
-            held = list(_write(task, temporary, counter))
+        held, kept = _filled(task, temporary, counter)
         if target is not None:
             if not any(filled.tally["records"] for filled in held):
                 _copy(Path(task.source.path), temporary)
             _sync(temporary)
             temporary.replace(target)
-        yield from held
     except FileNotFoundError as error:
         raise LogError(f"the log {task.source.path} is gone", hint="Run again") from error
     except OSError as error:
@@ -150,15 +155,28 @@ def _publish(task: BackfillTask, counter: TextCounter) -> Iterator[Filled]:
         if target is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+    return held, kept
+
+
+def _filled(task: BackfillTask, temporary: Path, counter: TextCounter) -> tuple[list[Filled], str | None]:
+    """Write the filled log; return what was filled, or why nothing can be."""
+    try:
+        return list(_write(task, temporary, counter)), None
+    except Damage:
+        return [], "it is damaged"
+    except _Unfilled as reason:
+        return [], str(reason)
 
 
 def _write(task: BackfillTask, temporary: Path, counter: TextCounter) -> Iterator[Filled]:
     container = container_of(task.source)
-    if container in REFUSALS or container in {"csv", "yaml"}:  # where a count could go is not certain there
-        return
+    if container in _KEPT or container in REFUSALS:
+        raise _Unfilled(_KEPT.get(container) or REFUSALS[container].detail or container)
     if container == "parquet":
-        with contextlib.suppress(pa.ArrowException):  # no readable table: the reject it was stays one
+        try:
             yield from copy_table(Path(task.source.path), temporary, task.options, counter)
+        except pa.ArrowException as error:
+            raise _Unfilled("it is no readable table, or has a column callcost of its own") from error
         return
     with _sink(Path(task.source.path), temporary) as sink:
         yield from _spliced(task.source, fill_text(task.source, task.options, counter), sink)

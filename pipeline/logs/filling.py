@@ -51,19 +51,19 @@ class Target(NamedTuple):
     call: Call
 
 
-def targets_of(raw: Raw, reader: RecordReader) -> list[Target]:
-    """Return the calls of one record as bytes that can be given what they lack; chunks of streams cannot."""
+def targets_of(raw: Raw, reader: RecordReader) -> list[Target | Call]:
+    """Return the calls of one record as bytes; one that no place of it can be given to (a stream's) as it is."""
     try:
         value = decode(raw.data)
     except Refusal:
         return [target for part in split_values(raw) for target in targets_of(part, reader)]
-    if type(value) is not dict or is_chunk(value):
+    if type(value) is not dict:
         return []
     unwrapped = unwrapper().unwrap(value)
     rows = [Row((), value)] if unwrapped is None else unwrapped
     outcomes = reader.read(raw)
-    if len(outcomes) != len(rows):
-        return []
+    if len(outcomes) != len(rows) or any(is_chunk(row.value) for row in rows):
+        return [outcome for outcome in outcomes if isinstance(outcome, Call)]
     return [
         Target(raw, row.place, number, row.value, outcome)
         for number, (row, outcome) in enumerate(zip(rows, outcomes, strict=True))

@@ -93,16 +93,26 @@ def fill_text(source: Input, options: ReportOptions, counter: TextCounter) -> It
     """Find what the records of a text log lack, window by window, in the order of the file."""
     reader = RecordReader(options.read)
     held: list[Target] = []
-    size = 0
+    size = left = 0
     for raw in read_raw(source):
         if isinstance(raw, Reject):
             continue
-        held += targets_of(raw, reader)
+        for found in targets_of(raw, reader):
+            if isinstance(found, Target):
+                held.append(found)
+            else:
+                left += _lacks_usage(found)
         size += len(raw.data)
         if size >= WINDOW_BYTES:
             yield _fill(held, options, counter, None)
             held, size = [], 0
-    yield _fill(held, options, counter, None)
+    last = _fill(held, options, counter, None)
+    last.tally["left"] += left + sum(_lacks_usage(one) for one in reader.finish() if isinstance(one, Call))
+    yield last
+
+
+def _lacks_usage(call: Call) -> bool:
+    return call.usage_source is None and call.status != "cache_hit"
 
 
 def fill_table(
@@ -251,13 +261,13 @@ def copy_table(source: Path, target: Path, options: ReportOptions, counter: Text
 
     Raises:
         OSError: a file cannot be read or written.
-        pa.ArrowException: the file is no readable Parquet.
+        pa.ArrowException: the file is no readable Parquet, or its column of the mark is somebody else's.
     """
     with pq.ParquetFile(source) as table:
         schema = table.schema_arrow
         own = schema.field(MARK).type if MARK in schema.names else None
         if own not in {None, _MARK_TYPE}:
-            return
+            raise pa.ArrowInvalid(MARK)
         wider = schema if own is not None else schema.append(pa.field(MARK, _MARK_TYPE))
         columns = dict(zip(schema.names, schema.types, strict=True))
         with pq.ParquetWriter(target, wider, compression=_codec_of(table.metadata)) as writer:

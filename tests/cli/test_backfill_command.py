@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from decimal import Decimal
 from pathlib import Path
 
@@ -103,6 +104,31 @@ def test_parquet_keeps_schema_and_row_groups_and_gains_one_column(tmp_path: Path
 def test_a_log_that_lacks_nothing_or_cannot_be_read_is_copied(tmp_path: Path) -> None:
     for name in ("damaged-2025-11.jsonl.gz", "openai/chat-stream-2024-08.jsonl"):
         assert _fill(SAMPLES / name, tmp_path / "out") == (SAMPLES / name).read_bytes()
+
+
+def test_what_cannot_be_filled_is_named(tmp_path: Path) -> None:
+    """A CSV, a damaged log, a table with a column of that name; a stream's call is left, as no one line holds it."""
+    csv = tmp_path / "logs/calls.csv"
+    chunks = [{"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "gpt-4o", "created": 1746086400,
+               "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]} for text in ("He", "y")]
+    write_lines(tmp_path / "logs/stream.jsonl", [*chunks, CALL])
+    csv.write_text("model,messages,response,timestamp\ngpt-4o,Hello?,Yes.,2025-05-01T08:00:00Z\n", encoding="utf-8")
+    pq.write_table(pa.table({"model": ["gpt-4o"], "callcost": [7]}), tmp_path / "logs/own.parquet")
+    shutil.copy(SAMPLES / "damaged-2025-11.jsonl.gz", tmp_path / "logs")
+
+    finished = callcost("backfill", tmp_path / "logs", "--out", tmp_path / "out")
+
+    said = finished.stderr.splitlines()
+    assert "logs/calls.csv: copied as it is: a CSV has no place for what is missing" in said
+    assert "logs/damaged-2025-11.jsonl.gz: copied as it is: it is damaged" in said
+    assert any(line.startswith("logs/own.parquet: copied as it is: ") for line in said)
+    assert any(line.startswith("logs/stream.jsonl: 1 records") and line.endswith("1 left as they are") for line in said)
+    inputs = json.loads((tmp_path / "out/.callcost-backfill.json").read_bytes())["inputs"]
+    assert {row["path"].split("/")[-1] for row in inputs if row["kept"]} == {
+        "calls.csv", "damaged-2025-11.jsonl.gz", "own.parquet",
+    }  # fmt: skip
+    for name in ("calls.csv", "own.parquet", "damaged-2025-11.jsonl.gz"):
+        assert (tmp_path / "out/logs" / name).read_bytes() == (tmp_path / "logs" / name).read_bytes()
 
 
 def test_a_dry_run_writes_nothing_and_says_what_would_be_added(tmp_path: Path) -> None:
