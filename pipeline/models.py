@@ -133,6 +133,7 @@ RUNGS = (
     Rung("context_suffix", re.compile(r"(?<=:\d):\d+k$|\[1m\]$"), "", only=_BEDROCK),
     Rung("region", re.compile(rf"^{_REGION}"), "", only=_BEDROCK),
     Rung("geography", re.compile(rf"^{_GEOGRAPHY}"), "", only=_BEDROCK),
+    Rung("bedrock_name", re.compile(r"^(claude-.+-20\d{6})$"), r"anthropic.\1-v1:0", only=_BEDROCK),  # as bodies say it
     Rung("publisher", re.compile(r"^(?:.*/)?publishers/[^/]+/models/"), "", only=_GOOGLE),
     Rung("publisher", re.compile(r"^models/"), "", only=_GOOGLE),
     Rung("vertex_version", re.compile(r"@(?:\d{8}|default|latest)$"), "", only=_VERTEX),

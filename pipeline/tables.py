@@ -170,7 +170,7 @@ tags tags key and value, sorted by key
 service_tier text as served, else as asked for
 region text cloud region or location
 status text success | failure | cache_hit
-flags flags bad_time | inconsistent_usage | id_conflict | text_redacted | text_truncated | text_stripped, sorted
+flags flags bad_time | inconsistent_usage | id_conflict | text_redacted | _truncated | _stripped | _moved, sorted
 usage_source text reported | estimated_upstream | counted | partial | timed_out | absent
 count_method text exact | calibrated | estimated | timed_out; null if nothing was counted
 count_error number expected relative error of what was counted

@@ -206,7 +206,8 @@ ALIASES = {
     "response": "responses", "aresponses": "responses", "embedding": "embeddings", "aembedding": "embeddings",
     "messages": "anthropic", "anthropic_messages": "anthropic", "text_completion": "completions",
     "atext_completion": "completions", "generatecontent": "gemini", "generate_content": "gemini",
-    "agenerate_content": "gemini", "converse": "bedrock_converse", "invoke": "bedrock_invoke",
+    "agenerate_content": "gemini", "converse": "bedrock_converse", "conversestream": "bedrock_converse",
+    "invoke": "bedrock_invoke",
 }  # fmt: skip
 FACTS: dict[str, Places] = {api.endpoint: compile_table(api.facts) for api in APIS}
 USAGE_PATHS: dict[str | None, tuple[Path, ...]] = {

@@ -64,6 +64,7 @@ ENVELOPES = (
     Envelope(signatures=(sign("records", kinds={"records.0": "object"}),), rows=("records",)),  # Azure
     Envelope(signatures=(sign("jsonPayload", kinds={"jsonPayload": "object"}),), rows=("jsonPayload",)),  # Google
     Envelope(signatures=(sign("logEvents", kinds={"logEvents.0": "object"}),), rows=("logEvents",)),  # CloudWatch
+    Envelope(signatures=(sign("events", kinds={"events.0.message": "text"}),), rows=("events",)),  # its command line
     _log_event("@message"),
     _log_event("message", "@timestamp", "timestamp", "eventId", "ingestionTime", "logStreamName"),
 )

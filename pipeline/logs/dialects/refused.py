@@ -53,6 +53,14 @@ DIALECTS = (
         "the input of a batch: give its output file",
         sign("custom_id method url body", none="response"),
         sign("custom_id params", none="result"),
+        sign("recordId modelInput", none="modelOutput error"),
+        sign("key", none="response error", kinds={"key": "text", "request.contents": "array"}),
+    ),
+    _refused(
+        "bedrock_batch_manifest",
+        "aggregate",
+        "the sums of a batch: give its output file",
+        sign("totalRecordCount processedRecordCount"),
     ),
     _refused(
         "azure_diagnostics",
