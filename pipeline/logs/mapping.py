@@ -4,8 +4,9 @@ name = "gateway"             # source_format; also the family: ids are comparabl
 zone = "Europe/Berlin"       # of times without one; UTC if left out
 prompt = "exclusive"         # cache reads and writes stand beside prompt_tokens; "inclusive" if left out
 cost_unit = "cents"          # of logged_cost: usd (if left out), cents, millicents, micros
-match = ["DeploymentName"]   # read only records that have these keys; all of them if left out
+match = ["DeploymentName"]   # read only records that have these keys, or one of several lists of keys; all if left out
 json = ["metadata"]          # columns that hold JSON as text
+provider = "azure"           # of records that name none
 
 [columns]                    # canonical column = "path.to.it", or a list of paths, the first that is something wins
 model = "DeploymentName"
@@ -19,26 +20,40 @@ response = "reply"
 
 [tags]
 region = "props.region"
+
+[only]                       # records are calls where the text at each path is like one of these; others are context
+kind = ["llm", "embed*"]
+
+The files of this kind in dialects/ are what callcost brings along; they are dialects like any other.
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
+
 from pipeline.errors import ConfigError
-from pipeline.logs.fields import COLUMNS, Dialect, Entry, FieldReader
+from pipeline.logs.decode import Refusal
+from pipeline.logs.fields import COLUMNS, CONTEXT, Dialect, Entry, FieldReader
+from pipeline.logs.paths import Path as Place
 from pipeline.logs.paths import follow, parse_path
 from pipeline.logs.signatures import Signature
-from pipeline.logs.values import read_tags
+from pipeline.logs.values import read_tags, read_text
 from pipeline.tables import USAGE_COUNTS, Call
 
+Paths = tuple[Place, ...]
 COST_UNITS = {"usd": Decimal(1), "cents": Decimal("0.01"), "millicents": Decimal("0.00001"), "micros": Decimal("1e-6")}
 _PLACES = ("usage", "request", "response", "messages", "output_text")
-_KEYS = frozenset(["name", "zone", "prompt", "cost_unit", "match", "json", "columns", "tags", "zero_is_missing"])
+_KEYS = frozenset(
+    ["name", "zone", "prompt", "cost_unit", "match", "json", "provider", "columns", "tags", "only", "zero_is_missing"]
+)
 
 
 def load_mapping(path: str) -> FieldReader:
@@ -68,6 +83,7 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
     """
     columns = _paths_of(table.get("columns"), f"{path}: columns")
     tags = _paths_of(table.get("tags", {}), f"{path}: tags")
+    only = _paths_of(table.get("only", {}), f"{path}: only")
     _refuse_unknown(set(table) - _KEYS, _KEYS, path)
     _refuse_unknown(set(columns) - COLUMNS - set(USAGE_COUNTS) - set(_PLACES), COLUMNS, f"{path}: columns")
     name = str(table.get("name") or Path(path).stem)
@@ -78,7 +94,7 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
     return Dialect(
         name=name,
         family=name,
-        signatures=(Signature(keys=frozenset(map(str, table.get("match", ())))),),
+        signatures=tuple(Signature(keys=frozenset(keys)) for keys in _alternatives(table.get("match", ()), path)),
         fields=({"duplicate_id": own} if own else {}) | fields,
         json_columns=tuple(map(str, table.get("json", ()))),
         usage=columns.get("usage", ("@",)),
@@ -89,20 +105,32 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
         zone=_zone(str(table.get("zone", "UTC")), path),
         cost_scale=_one_of(table, "cost_unit", COST_UNITS, path),
         zero_is_missing=bool(table.get("zero_is_missing")),
-        settle=_Settler(tags, columns.get("messages", ()), columns.get("output_text", ())),
+        settle=_Settler(
+            tags=_parsed(tags),
+            messages=_parsed(columns).get("messages", ()),
+            answer=_parsed(columns).get("output_text", ()),
+            only={parse_path(place): patterns for place, patterns in only.items()},
+            provider=str(table["provider"]) if "provider" in table else None,
+        ),
     )
 
 
-class _Settler:
-    """Fill what stands in single columns: tags by name, messages and the answer's text."""
+class _Settler(msgspec.Struct, frozen=True, kw_only=True):
+    """Fill what stands in single columns: tags by name, messages and the answer's text; set aside what is no call."""
 
-    def __init__(self, tags: dict[str, tuple[str, ...]], messages: tuple[str, ...], answer: tuple[str, ...]) -> None:
-        self.tags = {tag: tuple(parse_path(path) for path in paths) for tag, paths in tags.items()}
-        self.messages = tuple(parse_path(path) for path in messages)
-        self.answer = tuple(parse_path(path) for path in answer)
+    tags: Mapping[str, Paths]
+    messages: Paths
+    answer: Paths
+    only: Mapping[Place, tuple[str, ...]]
+    provider: str | None
 
     def __call__(self, call: Call, entry: Entry) -> None:
         """Fill one call."""
+        for path, patterns in self.only.items():
+            text = read_text(follow(entry.record, path)) or ""
+            if not any(fnmatchcase(text, pattern) for pattern in patterns):
+                raise Refusal(CONTEXT)
+        call.provider = call.provider or self.provider
         found = {tag: _first(entry, paths) for tag, paths in self.tags.items()}
         call.tags = read_tags((call.tags or {}) | {tag: value for tag, value in found.items() if value is not None})
         messages, answer = _first(entry, self.messages), _first(entry, self.answer)
@@ -114,8 +142,20 @@ class _Settler:
         call.endpoint = call.endpoint or ("chat" if call.request or call.response else None)
 
 
-def _first(entry: Entry, paths: tuple[tuple[str, ...], ...]) -> Any:
+def _parsed(columns: Mapping[str, tuple[str, ...]]) -> dict[str, Paths]:
+    return {column: tuple(parse_path(path) for path in paths) for column, paths in columns.items()}
+
+
+def _first(entry: Entry, paths: Paths) -> Any:
     return next((value for value in (follow(entry.record, path) for path in paths) if value is not None), None)
+
+
+def _alternatives(match: Any, path: str) -> list[list[str]]:
+    """Return the lists of keys of ``match``: one, or several."""
+    lists = match if type(match) is list and match and all(type(keys) is list for keys in match) else [match]
+    if not all(isinstance(keys, list | tuple) and all(type(key) is str for key in keys) for keys in lists):
+        raise ConfigError(f"{path}: match is a list of keys, or several such lists")
+    return lists
 
 
 def _paths_of(section: Any, place: str) -> dict[str, tuple[str, ...]]:

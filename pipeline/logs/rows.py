@@ -17,7 +17,7 @@ from pipeline.logs.containers import BOM, MAX_RECORD, Raw, open_blocks, too_long
 from pipeline.tables import Reject
 
 _HEADER_BYTES = 64 << 10
-_WORD = r"[\w@$#(][\w.:()/\[\]$@#%*-]*"
+_WORD = r"[\w@$#(\[][\w.:()/\[\]$@#%*-]*"
 _NAME = re.compile(rf" ?{_WORD}|{_WORD}(?: {_WORD}){{0,5}}")
 _NUMBER = re.compile(r"[\d.:/-]+")
 _DELIMITERS = ",;\t|"

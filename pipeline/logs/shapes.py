@@ -92,14 +92,14 @@ _SEARCHES = {
 # OpenAI's two spellings with what DeepSeek, Kimi, Mistral, xAI, OpenRouter and LiteLLM's proxy add to them.
 _OPENAI_PARTS: Table = {
     "cache_read_input_tokens": (
-        *_under(_DETAILS, "cached_tokens"),
+        *_under(_DETAILS, "cached_tokens", "cache_read"),  # LangChain's names have no "tokens"
         "cache_read_input_tokens",
         "cached_tokens",
         "num_cached_tokens",
         "prompt_cache_hit_tokens",
     ),
     "cache_creation_input_tokens": (
-        *_under(_DETAILS, "cache_creation_tokens", "cache_write_tokens"),
+        *_under(_DETAILS, "cache_creation_tokens", "cache_write_tokens", "cache_creation"),
         "cache_creation_input_tokens",
         "cache_write_tokens",
     ),
@@ -112,15 +112,15 @@ _OPENAI_PARTS: Table = {
         "cache_creation.ephemeral_1h_input_tokens",
     ),
     "text_input_tokens": _under(_DETAILS, "text_tokens"),
-    "audio_input_tokens": _under(_DETAILS, "audio_tokens"),
+    "audio_input_tokens": _under(_DETAILS, "audio_tokens", "audio"),
     "image_input_tokens": _under(_DETAILS, "image_tokens"),
     "video_input_tokens": _under(_DETAILS, "video_tokens"),
     "cache_read_text_tokens": _under(_DETAILS, "cached_tokens_details.text_tokens"),
     "cache_read_audio_tokens": _under(_DETAILS, "cached_tokens_details.audio_tokens"),
     "cache_read_image_tokens": _under(_DETAILS, "cached_tokens_details.image_tokens"),
-    "reasoning_tokens": (*_under(_OUT_DETAILS, "reasoning_tokens", "thinking_tokens"), "reasoning_tokens"),
+    "reasoning_tokens": (*_under(_OUT_DETAILS, "reasoning_tokens", "thinking_tokens", "reasoning"), "reasoning_tokens"),
     "text_output_tokens": _under(_OUT_DETAILS, "text_tokens"),
-    "audio_output_tokens": _under(_OUT_DETAILS, "audio_tokens"),
+    "audio_output_tokens": _under(_OUT_DETAILS, "audio_tokens", "audio"),
     "image_output_tokens": _under(_OUT_DETAILS, "image_tokens"),
     "video_output_tokens": _under(_OUT_DETAILS, "video_tokens"),
     "total_tokens": ("total_tokens",),

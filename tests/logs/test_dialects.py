@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ConfigError
+from pipeline.jobs.inspect import inspect_logs
 from pipeline.logs import dialects
-from pipeline.logs.dialects import field_reader, field_readers, recogniser, register_dialect
+from pipeline.logs.dialects import field_reader, field_readers, recogniser, register_dialect, unwrapper
 from pipeline.logs.fields import Dialect
 from pipeline.logs.reader import RecordReader
 from pipeline.logs.signatures import Recogniser, sign
-from pipeline.settings import ReadOptions
+from pipeline.settings import ReadOptions, ReportOptions
 from tests.logs.outcomes import calls_of, plain, read_file, read_lines
 
 CASES = sorted((Path(__file__).parents[1] / "cases").glob("*/*/record.*"))
@@ -84,8 +85,65 @@ def test_a_dialect_is_one_registered_table(tmp_path: Path, monkeypatch: pytest.M
     assert call.usage is not None
     assert call.usage.total_tokens == 7
     monkeypatch.undo()
-    field_readers.cache_clear()
-    recogniser.cache_clear()
+    _forget_dialects()
+
+
+MODULE = """
+from pipeline.logs.fields import Dialect
+from pipeline.logs.signatures import sign
+
+DIALECTS = (
+    Dialect(
+        name="{name}",
+        family="{name}",
+        signatures=(sign("{name}"),),
+        fields={{"own_id": ("n",), "duplicate_id": ("n",), "model": ("{name}.engine",), "started_at": ("at",)}},
+        counts={{"prompt_tokens": ("heard",), "completion_tokens": ("said",)}},
+    ),
+)
+"""
+MAPPING = """
+name = "{name}"
+match = ["{name}"]
+[columns]
+own_id = "n"
+model = "{name}.engine"
+started_at = "at"
+prompt_tokens = "heard"
+completion_tokens = "said"
+"""
+
+
+@pytest.mark.parametrize(("name", "suffix", "text"), [("gull", "py", MODULE), ("tern", "toml", MAPPING)])
+def test_a_new_dialect_is_one_file_and_one_case_folder(
+    name: str, suffix: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, case = tmp_path / "dialects", tmp_path / "cases" / name / "heard_and_said"
+    package.mkdir()
+    case.mkdir(parents=True)
+    (package / f"{name}.{suffix}").write_text(text.format(name=name))
+    line = json.dumps({"n": 7, "at": "2025-01-24", name: {"engine": "gpt-4o"}, "heard": 5, "said": 2})
+    (case / "record.jsonl").write_text(line + "\n")
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    call = {"family": name, "own_id": "7", "started_at": "2025-01-24T00:00:00+00:00", "model": "gpt-4o"}
+    call |= {"status": "success", "usage": usage, "usage_source": "reported", "text_missing": "no_text"}
+    call |= {"duplicate_id": "7", "source_row": 1}
+    (case / "expected.json").write_text(json.dumps({"outcomes": [{"call": call}]}))
+    monkeypatch.setattr(dialects, "__path__", [*dialects.__path__, str(package)])
+    _forget_dialects()
+    try:
+        test_a_case_is_read_as_written_down(case / "record.jsonl")
+        found = inspect_logs(ReportOptions(logs=(str(case / "record.jsonl"),)))
+    finally:
+        monkeypatch.undo()
+        _forget_dialects()
+    assert found.dialects == {name: 1}
+    assert found.usage == {"reported": 1}
+
+
+def _forget_dialects() -> None:
+    for cached in (dialects._bundled, field_readers, recogniser, unwrapper):
+        cached.cache_clear()
 
 
 def test_a_dialect_can_be_forced() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ConfigError
+from pipeline.logs.decode import Refusal
+from pipeline.logs.fields import FieldReader
 from pipeline.logs.mapping import dialect_of
 from pipeline.logs.reader import RecordReader
 from pipeline.settings import ReadOptions
@@ -144,3 +146,20 @@ def test_a_mapping_that_is_no_toml_is_an_error(tmp_path: Path, text: str) -> Non
         RecordReader(ReadOptions(mapping=str(tmp_path / "bad.toml")))
     with pytest.raises(ConfigError, match="cannot be read"):
         RecordReader(ReadOptions(mapping=str(tmp_path / "none.toml")))
+
+
+def test_records_of_another_kind_are_context() -> None:
+    table = {"columns": {"model": "m"}, "only": {"kind.name": ["llm", "embed*"]}, "provider": "azure"}
+    reader = FieldReader(dialect_of(table))
+    call = reader.read({"m": "gpt-4o", "kind": {"name": "embedding"}})
+    assert call.provider == "azure"
+    for other in ({"m": "gpt-4o", "kind": {"name": "chain"}}, {"m": "gpt-4o"}):
+        with pytest.raises(Refusal, match="context"):
+            reader.read(other)
+
+
+def test_a_mapping_may_know_its_records_by_several_lists_of_keys() -> None:
+    reader = FieldReader(dialect_of({"columns": {"model": "m"}, "match": [["a", "b"], ["c"]]}))
+    assert [reader.recognises(record) for record in ({"a": 1, "b": 2}, {"c": 1}, {"a": 1})] == [True, True, False]
+    with pytest.raises(ConfigError, match="match is a list of keys"):
+        dialect_of({"columns": {"model": "m"}, "match": "a"})

@@ -80,7 +80,8 @@ def test_a_row_that_is_too_long_costs_itself(monkeypatch: pytest.MonkeyPatch, si
 @pytest.mark.parametrize(
     ("header", "delimiter"),
     [
-        (b"model,user,prompt_tokens\r", ","), (b'"model";"user"', ";"), (b"a\tb c\td", "\t"), (b",model,cost", ","),
+        (b"model,user,prompt_tokens\r", ","), (b'"model";"user"', ";"), (b"a\tb c\td [UTC]", "\t"),
+        (b",model,cost", ","),
         (b"lineItem/UsageType|cost (USD)|#", "|"), (b"model, user, tokens", ","),
         (b"a;b,c;d", None), (b"hello, world", None), (b"Dear Ida, it rains here.", None), (b"one", None),
         (b"", None), (b"1,2,3", None),

@@ -1,6 +1,7 @@
 """One small module per way of writing logs, and the registry of them, most specific first.
 
-A module of this package is found by being there; its ``DIALECTS`` are asked in the order of their rank.
+A module of this package is found by being there, and so is a mapping file (mapping.py); dialects are asked in the order
+of their rank.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
+from pathlib import Path
 
 from pipeline.errors import ConfigError
 from pipeline.logs.envelopes import Unwrapper
 from pipeline.logs.fields import Dialect, FieldReader
+from pipeline.logs.mapping import load_mapping
 from pipeline.logs.signatures import Recogniser
 
 _registered: dict[str, FieldReader] = {}
@@ -60,4 +63,8 @@ def field_reader(name: str) -> FieldReader:
 @cache
 def _bundled() -> tuple[FieldReader, ...]:
     modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
-    return tuple(FieldReader(dialect) for module in modules for dialect in module.DIALECTS)
+    tables = (table for folder in __path__ for table in sorted(Path(folder).glob("*.toml")))
+    return (
+        *(FieldReader(dialect) for module in modules for dialect in module.DIALECTS),
+        *(load_mapping(str(table)) for table in tables),
+    )
