@@ -125,7 +125,7 @@ def test_a_new_dialect_is_one_file_and_one_case_folder(
     line = json.dumps({"n": 7, "at": "2025-01-24", name: {"engine": "gpt-4o"}, "heard": 5, "said": 2})
     (case / "record.jsonl").write_text(line + "\n")
     usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
-    call = {"family": name, "own_id": "7", "started_at": "2025-01-24T00:00:00+00:00", "model": "gpt-4o"}
+    call: dict[str, Any] = {"family": name, "own_id": "7", "started_at": "2025-01-24T00:00:00+00:00", "model": "gpt-4o"}
     call |= {"status": "success", "usage": usage, "usage_source": "reported", "text_missing": "no_text"}
     call |= {"duplicate_id": "7", "source_row": 1}
     (case / "expected.json").write_text(json.dumps({"outcomes": [{"call": call}]}))
