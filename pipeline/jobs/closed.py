@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.runners.ledger import Ledger, write_whole
 from pipeline.settings import ReportOptions
 from pipeline.stages.days import facts_of_day
+from pipeline.stages.facts import FACT_SCHEMA
 from pipeline.stages.write import parquet_bytes
 
 FOLDER = "closed"
@@ -47,7 +48,9 @@ class ClosedDay:
             raise self._damaged() from error
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise self._damaged()
-        return pl.read_parquet(data)
+        facts = pl.read_parquet(data)
+        missing = [pl.lit(None, kind).alias(name) for name, kind in FACT_SCHEMA.items() if name not in facts.columns]
+        return facts.with_columns(missing)  # closed by an older callcost: columns that it did not have
 
     def _damaged(self) -> RunError:
         return RunError(f"the facts of the closed day {self.day} are damaged", hint="Close it again with --restate")

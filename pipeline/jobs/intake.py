@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import LogError, UnfinishedError
+from pipeline.errors import LogError, RunError, UnfinishedError
 from pipeline.jobs.run import Progress, survey_cut
 from pipeline.logs.files import Input, find_inputs
 from pipeline.runners.ledger import Entry, Ledger, Stamp, stamp_of
 from pipeline.runners.local import run_tasks
 from pipeline.runners.shards import pack_pieces, worker_count
 from pipeline.settings import ReportOptions
-from pipeline.stages.facts import rejects_of
+from pipeline.stages.facts import layout_of_facts, rejects_of
 from pipeline.stages.kernel import MapTask, map_inputs
 from pipeline.stages.pieces import Piece, cut_inputs, survey
-from pipeline.tables import FACT_COLUMNS, Reject
+from pipeline.tables import Reject
 from pipeline.tokens.vocabularies import find_vocabulary, installed
 
 PIECES_PER_INPUT = 100_000  # pieces are numbered by their input's entry, so that facts of any two runs go together
@@ -53,7 +53,7 @@ def made_of(options: ReportOptions) -> str:
     """Return what facts depend on beside the bytes of their input: columns, how it is read, vocabularies."""
     mapping = options.read.mapping
     what = {
-        "columns": [column.name for column in FACT_COLUMNS],
+        "layout": layout_of_facts(),
         "dialect": options.read.dialect,
         "mapping": hashlib.sha256(Path(mapping).read_bytes()).hexdigest() if mapping else None,
         "vocabularies": {name: find_vocabulary(name).sha256 for name in sorted(installed())},
@@ -94,6 +94,7 @@ def read_fresh(
     """Read what is new or changed; each input is in the ledger's folder as soon as it is whole.
 
     Raises:
+        RunError: what another callcost read of logs that are gone does not go together with the rest.
         UnfinishedError: the time is over.
     """
     total = sum(stamp.bytes for _, stamp in intake.fresh)
@@ -122,6 +123,16 @@ def read_fresh(
             check_time()
 
     run_tasks(map_inputs, tasks, workers=workers, retries=_RETRIES, tick=tick, done=done, quarantine=_put_aside)
+    _refuse_strangers(ledger)
+
+
+def _refuse_strangers(ledger: Ledger) -> None:
+    """Refuse facts of another layout, among which duplicates would not be found; logs that are there were read anew."""
+    layout = layout_of_facts()
+    names = sorted(entry.name for entry in ledger.entries.values() if entry.layout != layout)
+    if names:
+        message = f"another callcost read {len(names):,} logs that are not at hand any more, as {names[0]}"
+        raise RunError(message, hint="Give these logs once more, or begin a new --state folder")
 
 
 @dataclasses.dataclass(slots=True)
@@ -189,7 +200,10 @@ def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
             intake.note(word, name)
     lines = sorted(batch.lines, key=lambda line: int(line["task"]))
     facts = {"lines": lines, "rows_before": rows_before}
-    entry = Entry(number=batch.number, stamp=batch.stamp, name=name, sha256=sha256, made=made, facts=facts)
+    entry = Entry(
+        number=batch.number, stamp=batch.stamp, name=name, sha256=sha256, made=made, facts=facts,
+        layout=layout_of_facts(),
+    )  # fmt: skip
     _drop_moved(ledger, entry)
     ledger.keep(entry, batch.folder)
 

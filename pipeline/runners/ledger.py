@@ -50,6 +50,7 @@ class Entry:
         sha256: of its bytes; "": it could not be read.
         made: what its results depend on beside its bytes.
         facts: whatever the run needs to know of its results.
+        layout: of its results; those of another one do not go together with them. "": older than layouts.
     """
 
     number: int
@@ -58,6 +59,7 @@ class Entry:
     sha256: str
     made: str
     facts: Mapping[str, Any]
+    layout: str = ""
 
 
 def stamp_of(path: str) -> Stamp | None:

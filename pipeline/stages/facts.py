@@ -58,6 +58,7 @@ _ARROW_TYPES: dict[str, pa.DataType] = {  # Polars takes 20 us a cell for nested
 }
 _NOTHING = Usage()
 _LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
+KEY_RULES = 1  # to be raised when a key, a digest or a bucket is made otherwise: facts are kept between runs
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads numbers over the high bits
 BUCKETS = 64  # = 2**6; every fact names its bucket; a small run settles them all in one step
 
@@ -77,6 +78,12 @@ _CALL_FIELDS = tuple(
     name for name in FACT_SCHEMA if name in Call.__struct_fields__ and name not in {"tags", "iterations", "flags"}
 )
 _USAGE_FIELDS = tuple(name for name in USAGE_COUNTS if name in FACT_SCHEMA)
+
+
+def layout_of_facts() -> str:
+    """Return a name for the columns of facts and the rules of their keys; only facts of one layout go together."""
+    columns = [f"{column.name} {column.kind}" for column in FACT_COLUMNS]
+    return digest_of(f"{KEY_RULES} {BUCKETS}".encode(), *map(str.encode, columns))
 
 
 def digest_of(*parts: bytes) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from pipeline.jobs import intake
@@ -111,18 +114,36 @@ def test_a_folder_that_cannot_be_written_is_said(logs: Path, tmp_path: Path, whi
     assert "cannot" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_folder_without_permission_is_said(logs: Path, tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir(mode=0o500)
-    assert "Permission denied" in run(logs, tmp_path, expect=1).stderr
+def _obey() -> None:
+    """Give up, with what is run next, root's right to pass over permissions; nobody else has it."""
+    for right in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        ctypes.CDLL(None).prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def _run_as_told(logs: Path, folder: Path) -> Finished:
+    words = ("report", str(logs), "--state", str(folder / "state"), "--out", str(folder / "reports"))
+    command = [sys.executable, "-B", "-m", "pipeline", *words]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, timeout=200, check=False, preexec_fn=_obey)
+    return Finished(words, done.returncode, done.stdout.decode(), done.stderr.decode(), folder / "reports")
+
+
+@pytest.mark.parametrize(("which", "code"), [("state", 1), ("reports", 4)])
+def test_a_folder_without_permission_is_said(logs: Path, tmp_path: Path, which: str, code: int) -> None:
+    (tmp_path / which).mkdir(mode=0o500)
+    done = _run_as_told(logs, tmp_path)
+    (tmp_path / which).chmod(0o700)
+    assert (done.code, "Permission denied" in done.stderr, "Traceback" in done.stderr) == (code, True, False)
+    assert run(logs, tmp_path).records["calls"] == 2000
+
+
 def test_a_log_without_permission_is_a_reject_and_is_tried_again(logs: Path, tmp_path: Path) -> None:
     (logs / "day-3.jsonl").chmod(0)
-    assert run(logs, tmp_path).records["rejects"] == 1
+    done = _run_as_told(logs, tmp_path)
+    assert done.code == 0, done.stderr
+    assert (done.records["rejects"], done.records["calls"]) == (1, 1600)
     (logs / "day-3.jsonl").chmod(0o600)
-    assert run(logs, tmp_path).records["rejects"] == 0
+    again = run(logs, tmp_path)
+    assert (again.records["rejects"], again.records["calls"]) == (0, 2000)
 
 
 def test_a_read_only_disk_is_said(logs: Path, tmp_path: Path, small_disk: Path) -> None:
@@ -212,6 +233,39 @@ def test_a_ledger_that_cannot_be_read_stops_the_run_and_removing_it_reads_nothin
     again = run(logs, tmp_path)
     assert again.manifest["run"]["inputs_read"] == 0
     assert again.spend == before.spend
+
+
+def _made_by_another(state: Path, name: str) -> None:
+    """Make the results of a log those of a callcost whose facts were laid out and keyed otherwise."""
+    for path in (state / "inputs").glob("*/entry.json"):
+        entry = json.loads(path.read_bytes())
+        if entry["name"].endswith(name):
+            entry["layout"] = entry["made"] = "older"
+            path.write_text(json.dumps(entry), encoding="utf-8")
+            for facts in path.parent.glob("facts-*.parquet"):
+                table = pl.read_parquet(facts).drop("stated_rates").with_columns(pl.lit("old ") + pl.col("key"))
+                table.write_parquet(facts)
+
+
+def test_what_an_older_callcost_read_is_read_anew_so_that_no_duplicate_is_missed(logs: Path, tmp_path: Path) -> None:
+    before = run(logs, tmp_path)
+    _made_by_another(tmp_path / "state", "day-2.jsonl")
+    shutil.copy(logs / "day-2.jsonl", logs / "again.jsonl")
+    again = run(logs, tmp_path)
+    assert again.manifest["run"]["inputs_read"] == 2
+    assert again.records["duplicates"] == 400
+    assert again.spend == before.spend
+
+
+def test_what_an_older_callcost_read_of_a_log_that_is_gone_stops_the_run(logs: Path, tmp_path: Path) -> None:
+    before = run(logs, tmp_path)
+    _made_by_another(tmp_path / "state", "day-2.jsonl")
+    (logs / "day-2.jsonl").rename(tmp_path / "day-2.jsonl")
+    stopped = run(logs, tmp_path, expect=1)
+    assert "another callcost read 1 logs that are not at hand any more, as logs/day-2.jsonl" in stopped.stderr
+    assert "Give these logs once more" in stopped.stderr
+    (tmp_path / "day-2.jsonl").rename(logs / "day-2.jsonl")
+    assert run(logs, tmp_path).spend == before.spend
 
 
 def test_facts_that_were_damaged_are_made_again(logs: Path, tmp_path: Path) -> None:

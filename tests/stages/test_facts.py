@@ -1,0 +1,46 @@
+"""Facts are kept between runs: what makes their keys is pinned to the number that a state knows it by."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pipeline.logs.containers import Raw
+from pipeline.logs.reader import read_all
+from pipeline.settings import ReadOptions
+from pipeline.stages import facts
+from pipeline.tables import Call
+
+CALLS = (
+    {"id": "a", "timestamp": "2025-05-01T08:00:00Z", "model": "gpt-4o", "messages": "Hello?", "response": "Yes."},
+    {"timestamp": "2025-05-01T08:00:00Z", "model": "gpt-4o", "messages": "Hello?", "response": "Yes."},
+    {"model": "gpt-4o", "messages": "Hello?", "response": "Yes."},
+)
+KEYS = {
+    1: [
+        ["by id plain a", "id", 23,
+         "b18ff8f6331607a40faaebc577042b1f", "5b4b05d5fe4a69248a9a9d56dd4d6e97"],
+        ["by bytes plain e18d5fd6ce3e7da75e6a5ccc7c1dc86f", "bytes", 16,
+         "b18ff8f6331607a40faaebc577042b1f", "e18d5fd6ce3e7da75e6a5ccc7c1dc86f"],
+        ["by bytes plain 4625c645534378764af7af1e91ad7322", "none", 60,
+         "b18ff8f6331607a40faaebc577042b1f", "4625c645534378764af7af1e91ad7322"],
+    ],
+}  # fmt: skip
+
+
+def test_keys_digests_and_buckets_are_those_of_their_rules() -> None:
+    """Where this fails, facts of an older state no longer meet their duplicates: raise KEY_RULES and add its keys."""
+    outcomes = read_all([Raw(n, 0, json.dumps(call).encode()) for n, call in enumerate(CALLS)], ReadOptions())
+    calls = [outcome for outcome in outcomes if isinstance(outcome, Call)]
+    table = facts.facts_of(calls, 0).select("key", "key_kind", "bucket", "request_digest", "record_digest")
+    assert [list(row) for row in table.iter_rows()] == KEYS[facts.KEY_RULES]
+
+
+def test_the_layout_changes_with_the_columns_and_with_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    layouts = {facts.layout_of_facts()}
+    monkeypatch.setattr(facts, "KEY_RULES", facts.KEY_RULES + 1)
+    layouts.add(facts.layout_of_facts())
+    monkeypatch.setattr(facts, "FACT_COLUMNS", facts.FACT_COLUMNS[1:])
+    layouts.add(facts.layout_of_facts())
+    assert len(layouts) == 3
