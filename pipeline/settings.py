@@ -70,10 +70,12 @@ class WorkOptions:
     Attributes:
         workers: processes; None: one per core.
         threads: threads per process.
+        fast: count with a faster engine where one is installed; a job that finds it wrong does without.
     """
 
     workers: int | None = None
     threads: int = 1
+    fast: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

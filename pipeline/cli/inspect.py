@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.listing import show_rows
 from pipeline.cli.options import logs_argument, read_options, report_options_of, work_options
 
 if TYPE_CHECKING:
@@ -20,11 +21,16 @@ _CAUSES = {
     "same_bytes": "equal record without an id",
     "nested": "made around or inside another call that has its usage",
 }
+_FIGURES = ("calls", "exact", "median error", "90 % within", "error of the sum")
 
 
 @click.command()
 @logs_argument
 @read_options
+@click.option(
+    "--calibrate", is_flag=True,
+    help="Count the calls that state their tokens, too, and say how far off our counts are, per model.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @work_options
 def inspect(**words: Any) -> int:
@@ -34,11 +40,14 @@ def inspect(**words: Any) -> int:
 
     options = report_options_of({**words, "by": "model"})
     with watch(quiet=words["quiet"]) as progress:
-        found = inspect_logs(options, progress=progress.advance, planned=progress.plan)
+        found = inspect_logs(
+            options, calibrate=words["calibrate"], progress=progress.advance, planned=progress.plan
+        )
     if words["form"] == "json":
         click.echo(json.dumps(dataclasses.asdict(found), indent=2))
     else:
         click.echo("\n".join(screen_of(found)))
+        _show_counting(found.counting)
     return 0 if any(row["calls"] for row in found.inputs) else 1
 
 
@@ -69,6 +78,26 @@ def screen_of(found: Inspection) -> list[str]:
 
 def _named(conflict: dict[str, Any]) -> str:
     return f"{conflict['id']} (first: {conflict['first']})"
+
+
+def _show_counting(rows: list[dict[str, Any]] | None) -> None:
+    """Print how far our counts are from the stated ones."""
+    if rows is None:
+        return
+    click.echo("\ncounted here, against what the calls state")
+    if not rows:
+        click.echo("  no call has both its text and its tokens")
+        return
+    show_rows(
+        ("model", "side", *_FIGURES),
+        ([row["model"], row["side"].removesuffix("_tokens"), *_figures(row)] for row in rows),
+        numbers=_FIGURES,
+    )
+
+
+def _figures(row: dict[str, Any]) -> list[str]:
+    exact, median, p90, total = (f"{100 * row[name]:.1f} %" for name in ("exact", "median", "p90", "sum"))
+    return [f"{row['calls']:,}", exact, median, p90, total if total.startswith("-") else f"+{total}"]
 
 
 def _block(title: str, counts: dict[str, int]) -> list[str]:

@@ -17,15 +17,17 @@ import pyarrow as pa
 import zstandard
 
 from pipeline.errors import ConfigError, LogError, ReportError
+from pipeline.jobs.counting import run_counting
 from pipeline.jobs.report import settle_options
 from pipeline.jobs.run import Progress
 from pipeline.logs.compression import Damage
 from pipeline.logs.files import STDIN, Input, blocks_of, container_of, find_inputs
 from pipeline.logs.sniff import REFUSALS
-from pipeline.runners.local import Tick, run_tasks
+from pipeline.runners.local import Tick
 from pipeline.runners.shards import worker_count
 from pipeline.settings import ReportOptions
 from pipeline.stages.backfill import Filled, copy_table, fill_text
+from pipeline.stages.count import open_counter
 from pipeline.stages.write import TEMPORARY_SUFFIX, document_bytes, publish_bytes
 from pipeline.tokens.counter import TextCounter
 
@@ -93,8 +95,13 @@ def backfill_usage(
             raise ConfigError(f"--out {options.out} would overwrite {target}", hint="Give another folder")
     total = sum(source.bytes for source in inputs)
     planned(total)
-    tasks = [BackfillTask(source=s, target=t, options=options) for s, t in zip(inputs, targets, strict=True)]
-    lines = run_tasks(fill_log, tasks, workers=worker_count(options.work.workers, total), tick=progress)
+
+    def plan(asked: ReportOptions) -> list[BackfillTask]:
+        return [BackfillTask(source=s, target=t, options=asked) for s, t in zip(inputs, targets, strict=True)]
+
+    lines = run_counting(fill_log, plan, options, workers=worker_count(options.work.workers, total), tick=progress)
+    for line in lines:
+        del line["counting"]  # how it was counted is no part of the result
     totals: dict[str, Any] = {name: sum(line[name] for line in lines) for name in TALLIES}
     totals["added_cost"] = _plain(sum((Decimal(line["added_cost"]) for line in lines), Decimal(0)))
     found = Backfilled(inputs=lines, totals=totals)
@@ -118,15 +125,18 @@ def fill_log(task: BackfillTask, tick: Tick) -> dict[str, Any]:
     """
     tally: Counter[str] = Counter()
     cost = Decimal(0)
-    with TextCounter(item_timeout=task.options.count.item_timeout, threads=task.options.work.threads) as counter:
+    with open_counter(task.options) as counter:
         windows, kept = _publish(task, counter)
+        counting = counter.stats()
     for filled in windows:
         tally += filled.tally
         cost += filled.cost
         tick(0, filled.tally["records"])
     tick(task.source.bytes, 0)
     tallies = {name: tally[name] for name in TALLIES}
-    return {"path": task.source.name, **tallies, "added_cost": _plain(cost), "kept": kept}
+    return {
+        "path": task.source.name, **tallies, "added_cost": _plain(cost), "kept": kept, "counting": counting,
+    }  # fmt: skip
 
 
 class _Unfilled(Exception):  # noqa: N818 - how a log says that it can only be copied

@@ -1,17 +1,21 @@
-"""`callcost inspect`: what is in the logs; counts no token and prices nothing."""
+"""`callcost inspect`: what is in the logs; prices nothing, and counts only to compare with what is stated."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from pipeline.jobs.counting import run_counting
 from pipeline.jobs.manifest import inputs_of
 from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
+from pipeline.runners.shards import pack_pieces
 from pipeline.settings import ReportOptions
+from pipeline.stages.calibration import MeasureTask, errors_of, measure_pieces
 from pipeline.stages.duplicates import CONFLICT
 
 
@@ -30,6 +34,7 @@ class Inspection:
         duplicates: cause -> records that are no call of their own.
         conflicts: ids that came with different requests: "id", "calls", "first" (file:row).
         undated: calls without a time.
+        counting: how far our own counts are from the stated ones, per model and side; None where that was not asked.
     """
 
     inputs: list[dict[str, Any]]
@@ -42,18 +47,21 @@ class Inspection:
     duplicates: dict[str, int]
     conflicts: list[dict[str, Any]]
     undated: int
+    counting: list[dict[str, Any]] | None = None
 
 
 def inspect_logs(
     options: ReportOptions,
     *,
+    calibrate: bool = False,
     progress: Progress = lambda _bytes, _calls: None,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> Inspection:
     """Say what is in the logs: dialects, calls, dates, models, usage missing, duplicates, rejects.
 
     Args:
-        options: only ``logs``, ``read`` and ``work`` matter.
+        options: only ``logs``, ``read``, ``work`` and, to calibrate, ``count`` matter.
+        calibrate: count the text of calls that state their tokens, too, and compare.
         progress: called with (bytes, calls) read since the last call.
         planned: called once with the bytes to read.
 
@@ -74,7 +82,21 @@ def inspect_logs(
             duplicates=_sorted(settled.total("duplicates")),
             conflicts=_conflicts_of(settled),
             undated=settled.total("undated")["calls"],
+            counting=_measure(options, settled, folder) if calibrate else None,
         )
+
+
+def _measure(options: ReportOptions, settled: Settled, folder: Path) -> list[dict[str, Any]]:
+    """Read the logs once more, and count."""
+
+    def plan(asked: ReportOptions) -> list[MeasureTask]:
+        return [
+            MeasureTask(number=number, pieces=packed, folder=str(folder), options=asked)
+            for number, packed in enumerate(pack_pieces(settled.pieces, settled.workers))
+        ]
+
+    run_counting(measure_pieces, plan, options, workers=settled.workers)
+    return errors_of(settled.tables("measured"))
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:

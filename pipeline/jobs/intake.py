@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import LogError, RunError, UnfinishedError
+from pipeline.jobs.counting import run_counting
 from pipeline.jobs.run import Progress, survey_cut
 from pipeline.logs.files import Input, find_inputs
 from pipeline.runners.ledger import Entry, Ledger, Stamp, stamp_of
-from pipeline.runners.local import run_tasks
 from pipeline.runners.shards import pack_pieces, worker_count
 from pipeline.settings import ReportOptions
 from pipeline.stages.facts import layout_of_facts, rejects_of
@@ -46,7 +47,9 @@ class Intake:
 
     def note(self, word: str, name: str) -> None:
         """Remember something about an input."""
-        self.notes.setdefault(word, []).append(name)
+        names = self.notes.setdefault(word, [])
+        if name not in names:
+            names.append(name)
 
 
 def made_of(options: ReportOptions) -> str:
@@ -99,12 +102,17 @@ def read_fresh(
     """
     total = sum(stamp.bytes for _, stamp in intake.fresh)
     workers = worker_count(options.work.workers, total)
-    batches = {}
-    for number, (source, stamp) in enumerate(intake.fresh, ledger.next_number):
-        batches[number] = _Batch(number, source, stamp, _pieces_of(source, number), folder / f"input-{number:08}")
-    ledger.next_number += len(batches)
-    tasks = [task for batch in batches.values() for task in batch.tasks(options, workers)]
+    batches: dict[int, _Batch] = {}
+    tasks: list[MapTask] = []
     made = made_of(options)
+
+    def plan(asked: ReportOptions) -> list[MapTask]:
+        _take_back(ledger, batches)
+        for number, (source, stamp) in enumerate(intake.fresh, ledger.next_number):
+            batches[number] = _Batch(number, source, stamp, _pieces_of(source, number), folder / f"input-{number:08}")
+        ledger.next_number += len(batches)
+        tasks[:] = [task for batch in batches.values() for task in batch.tasks(asked, workers)]
+        return tasks
 
     def check_time() -> None:
         if deadline is not None and time.monotonic() > deadline:
@@ -122,7 +130,9 @@ def read_fresh(
             event("read", file=batch.source.name, bytes=batch.stamp.bytes, records=_records(batch.lines))
             check_time()
 
-    run_tasks(map_inputs, tasks, workers=workers, retries=_RETRIES, tick=tick, done=done, quarantine=_put_aside)
+    run_counting(
+        map_inputs, plan, options, workers=workers, retries=_RETRIES, tick=tick, done=done, quarantine=_put_aside
+    )
     _refuse_strangers(ledger)
 
 
@@ -133,6 +143,13 @@ def _refuse_strangers(ledger: Ledger) -> None:
     if names:
         message = f"another callcost read {len(names):,} logs that are not at hand any more, as {names[0]}"
         raise RunError(message, hint="Give these logs once more, or begin a new --state folder")
+
+def _take_back(ledger: Ledger, batches: dict[int, _Batch]) -> None:
+    """Take back what was kept of inputs that are to be read again."""
+    for entry in [entry for entry in ledger.entries.values() if entry.number in batches]:
+        ledger.forget(entry)
+        shutil.rmtree(ledger.place_of(entry))  # at once: a run that is ended now must not find it
+    batches.clear()
 
 
 @dataclasses.dataclass(slots=True)

@@ -192,4 +192,5 @@ def _run(options: ReportOptions, settled: Settled, clock: RunClock) -> dict[str,
         "process": os.getpid(),
         "engines": sorted({engine for line in counting for engine in line.get("engines", [])}),
         "cache_hits": sum(line.get("cache_hits", 0) for line in counting),
+        "mismatches": max((line.get("mismatches", 0) for line in counting), default=0),
     }

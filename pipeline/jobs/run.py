@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import ReportError
+from pipeline.jobs.counting import run_counting
 from pipeline.logs.files import Input, find_inputs
 from pipeline.runners.local import run_tasks
 from pipeline.runners.locks import lock_folder, locked_folder
@@ -156,13 +157,16 @@ def map_logs(
     planned(total)
     workers = worker_count(options.work.workers, total)
     pieces = cut_inputs(inputs)
-    tasks = [
-        MapTask(number=number, pieces=packed, folder=str(folder), options=options, counted=counted, lanes=lanes)
-        for number, packed in enumerate(pack_pieces(pieces, workers))
-    ]
+
+    def plan(asked: ReportOptions) -> list[MapTask]:
+        return [
+            MapTask(number=number, pieces=packed, folder=str(folder), options=asked, counted=counted, lanes=lanes)
+            for number, packed in enumerate(pack_pieces(pieces, workers))
+        ]
+
     with ThreadPoolExecutor(1) as aside:  # the parent surveys what the workers read in pieces
         surveys = aside.submit(survey_cut, pieces)
-        mapped = run_tasks(map_inputs, tasks, workers=workers, tick=progress)
+        mapped = run_counting(map_inputs, plan, options, workers=workers, tick=progress)
         digests, rows_before = surveys.result()
     before = dict(rows_before)
     for line in mapped:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from pipeline.settings import ReportOptions
 from pipeline.tables import Call, Usage
 from pipeline.tokens.choice import choose
 from pipeline.tokens.counter import Counts, TextCounter
@@ -33,6 +34,12 @@ class Counted(NamedTuple):
     tokens: int
     method: str
     error: float
+
+
+def open_counter(options: ReportOptions) -> TextCounter:
+    """Return the counter of one task of a run."""
+    work = options.work
+    return TextCounter(item_timeout=options.count.item_timeout, threads=work.threads, fast=work.fast)
 
 
 def count_missing(calls: Sequence[Call], counter: TextCounter) -> None:

@@ -17,7 +17,7 @@ import polars as pl
 
 from pipeline.prices.book import Book, open_book
 from pipeline.settings import PriceOptions, ReportOptions
-from pipeline.stages.count import TIMED_OUT, count_missing
+from pipeline.stages.count import TIMED_OUT, count_missing, open_counter
 from pipeline.stages.digests import settle_digests
 from pipeline.stages.duplicates import settle_duplicates
 from pipeline.stages.facts import BUCKETS, facts_of, rejects_of, widen_facts
@@ -30,7 +30,6 @@ from pipeline.stages.summary import (
     gather_calls,
     sum_spend,
 )
-from pipeline.tokens.counter import TextCounter
 
 FLUSH_ROWS = 100_000  # facts held before they go to a file
 Tick = Callable[[int, int], None]  # (bytes read, calls read) since the last tick
@@ -98,7 +97,7 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
     rejects: list[pl.DataFrame] = []
     timed_out: list[list[Any]] = []
     files = rows = 0
-    with TextCounter(item_timeout=task.options.count.item_timeout, threads=task.options.work.threads) as counter:
+    with open_counter(task.options) as counter:
         for piece in task.pieces:
             lineage = [pl.lit(piece.input, pl.Int64).alias("input"), pl.lit(piece.number, pl.Int64).alias("piece")]
             tally = tallies.setdefault(str(piece.input), Counter())

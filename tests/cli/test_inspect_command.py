@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.command import SAMPLES, Finished, callcost, write_lines
 
@@ -69,3 +70,79 @@ def test_nothing_to_inspect_is_a_failure(tmp_path: Path) -> None:
     assert callcost("inspect", tmp_path / "none.jsonl").code == 1
     assert callcost("inspect", write_lines(tmp_path / "bad.jsonl", [b"{"])).code == 1
     assert callcost("inspect").code == 2
+
+
+def chat(number: int, prompt_tokens: int, completion_tokens: int, **usage: Any) -> bytes:
+    """Return a line whose text comes to 9 prompt tokens and 1 completion token."""
+    record = {
+        "id": f"call-{number}", "model": "gpt-4o", "timestamp": "2026-05-01T00:00:00Z",
+        "messages": [{"role": "user", "content": "hello world"}], "response": "yes",
+        "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, **usage},
+    }  # fmt: skip
+    return json.dumps(record).encode()
+
+
+def calibrated(*logs: Path, **how: Any) -> list[dict[str, Any]]:
+    done = callcost("inspect", *logs, "--calibrate", "--format", "json", **how)
+    assert done.code == 0
+    rows: list[dict[str, Any]] = json.loads(done.stdout)["counting"]
+    return rows
+
+
+def test_a_calibration_compares_our_counts_with_the_stated_ones(tmp_path: Path) -> None:
+    lines = [chat(1, 9, 1), chat(2, 9, 2), chat(3, 10, 1), chat(4, 18, 1)]
+    log = write_lines(tmp_path / "log.jsonl", lines)
+
+    every, completions, *rest = calibrated(log)
+
+    figures = {"calls": 4, "exact": 0.5, "median": 0.05, "p90": 0.5, "sum": -10 / 46}
+    assert every == {"model": "all", "side": "prompt_tokens", **figures}
+    assert completions == {
+        "model": "all", "side": "completion_tokens", "calls": 4, "exact": 0.75, "median": 0, "p90": 0.5, "sum": -0.2,
+    }  # fmt: skip
+    assert rest == [{**every, "model": "gpt-4o"}, {**completions, "model": "gpt-4o"}]
+
+
+def test_a_calibration_leaves_out_what_says_nothing_of_our_counting(tmp_path: Path) -> None:
+    textless = b'{"id": "x", "model": "gpt-4o", "usage": {"prompt_tokens": 5, "completion_tokens": 5}}'
+    lines = [chat(1, 9, 0), chat(1, 9, 0), chat(2, 9, 0), textless]  # a duplicate, an empty side, no text
+
+    rows = calibrated(write_lines(tmp_path / "log.jsonl", lines))
+
+    assert [(row["model"], row["side"], row["calls"]) for row in rows] == [
+        ("all", "prompt_tokens", 2), ("gpt-4o", "prompt_tokens", 2),
+    ]  # fmt: skip
+
+
+def test_a_calibration_compares_completions_without_their_reasoning(tmp_path: Path) -> None:
+    details = {"completion_tokens_details": {"reasoning_tokens": 40}}
+    log = write_lines(tmp_path / "log.jsonl", [chat(1, 9, 41, **details)])
+
+    assert {row["side"]: row["exact"] for row in calibrated(log)} == {"prompt_tokens": 1, "completion_tokens": 1}
+
+
+def test_a_calibration_is_the_same_on_any_number_of_workers(tmp_path: Path) -> None:
+    logs = [
+        write_lines(tmp_path / f"{name}.jsonl", [chat(n, 9 + n % 3, 1 + n % 2) for n in range(start, start + 60)])
+        for name, start in (("a", 0), ("b", 30))
+    ]
+
+    alone = calibrated(*logs)
+    shared = callcost(
+        "inspect", *logs, "--calibrate", "--format", "json", "--workers", "2", env={"CALLCOST_INLINE_BYTES": "0"}
+    )
+
+    assert alone[0]["calls"] == 90
+    assert json.loads(shared.stdout)["counting"] == alone
+
+
+def test_a_calibration_is_a_table_for_people(tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "log.jsonl", [chat(1, 9, 1), chat(2, 12, 1)])
+
+    done = callcost("inspect", log, "--calibrate")
+
+    row = next(line for line in done.stdout.splitlines() if line.startswith("gpt-4o"))
+    assert row.split() == ["gpt-4o", "prompt", "2", "50.0", "%", "12.5", "%", "25.0", "%", "-14.3", "%"]
+    assert "hello world" not in done.stdout
+    nothing = callcost("inspect", write_lines(tmp_path / "none.jsonl", [b"{}"]), "--calibrate")
+    assert "no call has both its text and its tokens" in nothing.stdout
