@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.logs.decode import canonical, decode_text
+from pipeline.logs.decode import Refusal, canonical, decode, decode_text
 
+REDACTED = "redacted-by-litellm"
 _TEXTS = frozenset(("text", "input_text", "output_text", "reasoning", "thinking"))
 _CALLS = frozenset(("tool_call", "tool-call", "tool_use"))
 _RESULTS = frozenset(("tool_call_response", "tool-result", "tool_result"))
@@ -28,19 +29,18 @@ def chat_request(value: Any, **beside: Any) -> dict[str, Any] | None:
         value: messages, one message, a text, or an object that has them under a usual name.
         beside: tools and the like, where they are stated apart.
     """
-    value = decode_text(value) if type(value) is str else value
+    value = unquote(value)
     extra = {name: item for name, item in beside.items() if item}
     if type(value) is dict and "role" not in value:
         extra = {name: value[name] for name in _BESIDE if value.get(name)} | extra
-        value = next((value[name] for name in _PROMPTS if value.get(name)), None)
-        value = decode_text(value) if type(value) is str else value
+        value = unquote(next((value[name] for name in _PROMPTS if value.get(name)), None))
     messages = [_message(item, "user") for item in _items(value)]
     return {"messages": messages} | extra if messages else None
 
 
 def chat_response(value: Any) -> dict[str, Any] | None:
     """Return a chat's answer as a body with choices; None where there is no text."""
-    value = decode_text(value) if type(value) is str else value
+    value = unquote(value)
     if type(value) is dict and "role" not in value:
         if type(value.get("choices")) is list:
             return value
@@ -49,12 +49,34 @@ def chat_response(value: Any) -> dict[str, Any] | None:
     return {"choices": [{"index": n, "message": one} for n, one in enumerate(messages)]} if messages else None
 
 
+def unquote(value: Any) -> Any:
+    """Return what JSON as text holds, a text in quotes too; any other value as it is."""
+    if type(value) is not str:
+        return value
+    if value.startswith('"') and value.endswith('"'):
+        try:
+            return decode(value.encode())
+        except (Refusal, UnicodeEncodeError):
+            return value
+    return decode_text(value)
+
+
 def is_whole(body: Mapping[str, Any] | None) -> bool:
     """Tell whether all parts of a chat's messages can be counted."""
     choices = [choice.get("message") for choice in (body or {}).get("choices", ()) if type(choice) is dict]
     messages = [*(body or {}).get("messages", ()), *choices]
     contents = [message.get("content") for message in messages if type(message) is dict]
     return all(_kind_of(part) in _TEXTS for content in contents for part in _dicts(content))
+
+
+def is_redacted(messages: Any) -> bool:
+    """Tell whether text was replaced by LiteLLM's mark: a text, a message, or all of a list's."""
+    if type(messages) is str:
+        return messages == REDACTED
+    if type(messages) is dict:
+        messages = [messages]
+    contents = [message.get("content", message.get("text")) for message in _dicts(messages)]
+    return bool(contents) and all(content == REDACTED for content in contents)
 
 
 def _items(value: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.logs.attributes import numbered
-from pipeline.logs.conversations import chat_request, chat_response
+from pipeline.logs.conversations import chat_request, chat_response, unquote
 from pipeline.logs.decode import decode_text
 
 
@@ -22,9 +22,9 @@ def request_of(flat: Mapping[str, Any], endpoint: str) -> dict[str, Any] | None:
         endpoint: "chat" or "embeddings".
     """
     if endpoint == "embeddings":
-        texts = flat.get("ai.values", flat.get("ai.value")) or [
-            item.get("embedding.text") for item in numbered(flat, "embedding.embeddings")
-        ]
+        texts = flat.get("ai.values", flat.get("ai.value"))
+        texts = texts or [item.get("embedding.text") for item in numbered(flat, "embedding.embeddings")]
+        texts = [unquote(text) for text in texts] if type(texts) is list else unquote(texts)
         return {"input": texts} if texts else None
     found = _list_of(flat, "gen_ai.input.messages", "ai.prompt.messages", "gen_ai.prompt")
     found = found or numbered(flat, "gen_ai.prompt") or _openinference(flat, "llm.input_messages")

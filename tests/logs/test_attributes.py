@@ -47,7 +47,7 @@ ASKED = [{"role": "user", "content": "Tides?"}]
 
 @pytest.mark.parametrize(
     "value",
-    ["Tides?", ASKED, ASKED[0], ["Tides?"], {"messages": ASKED}, {"prompt": "Tides?"}, json.dumps({"messages": ASKED})],
+    ["Tides?", '"Tides?"', ASKED, ASKED[0], ["Tides?"], {"messages": ASKED}, {"prompt": "Tides?"}, json.dumps(ASKED)],
 )
 def test_a_prompt_is_a_chat_whatever_its_form(value: Any) -> None:
     assert chat_request(value) == {"messages": ASKED}

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pipeline.logs.conversations import is_redacted
 from pipeline.logs.decode import Refusal, canonical
 from pipeline.logs.fields import CONTEXT, Dialect, Entry
 from pipeline.logs.signatures import sign
 from pipeline.logs.values import read_rates
 from pipeline.tables import Call
 
-REDACTED = "redacted-by-litellm"
 _TRUNCATED = re.compile(rb"\((?:litellm_)?truncated (?:skipped )?\d+ chars")
 _CACHE_HIT_ID = re.compile(r"_cache_hit[\d.]+$")
 _CALL_TYPES = (
@@ -138,16 +138,6 @@ def _settle_text(call: Call, entry: Entry) -> None:
 def _is_cut(text: Any) -> bool:
     """Tell whether SpendLogs shortened a text: its strings are marked, JSON as text is cut off."""
     return (type(text) is str and text.startswith(("[", "{"))) or bool(text and _TRUNCATED.search(canonical(text)))
-
-
-def is_redacted(messages: Any) -> bool:
-    """Tell whether text was replaced by LiteLLM's mark."""
-    if type(messages) is str:
-        return messages == REDACTED
-    if type(messages) is dict:
-        messages = [messages]
-    contents = [message.get("content", message.get("text")) for message in _dicts(messages)]
-    return bool(contents) and all(content == REDACTED for content in contents)
 
 
 def _answers(response: Any) -> Any:

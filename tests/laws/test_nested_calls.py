@@ -1,0 +1,53 @@
+"""Calls around calls are counted once, however their records are ordered and spread over files."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command import callcost, write_lines
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def observation(own: str, around: str | None, prompt: int, kind: str = "GENERATION") -> dict[str, Any]:
+    counts = {"input": prompt, "output": 1, "total": prompt + 1} if prompt else {}
+    return {
+        "id": own, "trace_id": TRACE, "parent_observation_id": around, "type": kind, "usage_details": counts,
+        "provided_model_name": "gpt-4o", "start_time": "2025-07-15 09:00:00.000",
+    }  # fmt: skip
+
+
+def span(own: str, around: str | None, prompt: int, kind: str = "LLM") -> dict[str, Any]:
+    counts = {"llm.token_count.prompt": prompt, "llm.token_count.completion": 1} if prompt else {}
+    return {
+        "traceId": TRACE, "spanId": own, "parentSpanId": around or "", "startTimeUnixNano": "1752570000000000000",
+        "attributes": {"openinference.span.kind": kind, "llm.model_name": "gpt-4o"} | counts,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("made", "agent"), [(observation, "SPAN"), (span, "AGENT")])
+def test_a_wrapped_call_is_one_call_in_any_order_and_any_files(made: Any, agent: str, tmp_path: Path) -> None:
+    tree = [
+        made("a1", None, 0, agent), made("b1", "a1", 300), made("c1", "b1", 300), made("b2", "a1", 50),
+        made("b3", "a1", 70), made("c3", "b3", 0), made("b1", "a1", 300),
+    ]  # fmt: skip
+    lines, chance, found = [json.dumps(record).encode() for record in tree], random.Random(4), []
+    for number in range(3):
+        chance.shuffle(lines)
+        cut = chance.randrange(1, len(lines))
+        parts = enumerate((lines[:cut], lines[cut:]))
+        paths = [write_lines(tmp_path / f"{number}-{part}.jsonl", some) for part, some in parts]
+        out = tmp_path / f"out-{number}"
+        assert callcost("report", *paths, "--out", out).code == 0
+        manifest = json.loads((out / "manifest.json").read_text())
+        records = manifest["records"]
+        found.append((records["calls"], manifest["totals"]["prompt_tokens"], records["duplicates"], records["context"]))
+        seen = json.loads(callcost("inspect", *paths, "--format", "json").stdout)
+        assert sum(seen["duplicates"].values()) == records["duplicates"]
+        assert seen["duplicates"]["nested"] >= 2
+    assert found == [(3, 300 + 50 + 70, 3, 1)] * 3
