@@ -32,9 +32,12 @@ _FIGURES = ("calls", "exact", "median error", "90 % within", "error of the sum")
     help="Count the calls that state their tokens, too, and say how far off our counts are, per model.",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--infer-mapping", is_flag=True, help="Draft a mapping file for records of no dialect, to stdout.")
 @work_options
 def inspect(**words: Any) -> int:
     """Say what is in LOGS: dialects, calls, dates, models, usage missing, duplicates, rejects. Prices nothing."""
+    if words.pop("infer_mapping"):
+        return _draft(words["logs"])
     from pipeline.cli.terminal import watch  # noqa: PLC0415 - rich and Polars load when it runs
     from pipeline.jobs.inspect import inspect_logs  # noqa: PLC0415
 
@@ -49,6 +52,14 @@ def inspect(**words: Any) -> int:
         click.echo("\n".join(screen_of(found)))
         _show_counting(found.counting)
     return 0 if any(row["calls"] for row in found.inputs) else 1
+
+
+def _draft(logs: tuple[str, ...]) -> int:
+    from pipeline.jobs.draft import draft_for  # noqa: PLC0415
+
+    draft = draft_for(logs)
+    click.echo(draft.text, nl=False)
+    return 0 if draft.complete else 1
 
 
 def screen_of(found: Inspection) -> list[str]:

@@ -1,0 +1,107 @@
+"""A mapping drafted from records reads these records, and repeats nothing of them but the names of their fields."""
+
+from __future__ import annotations
+
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.logs.drafts import Draft, draft_mapping
+from pipeline.logs.mapping import dialect_of
+from pipeline.logs.profiles import profile_of
+from pipeline.logs.reader import RecordReader
+from pipeline.settings import ReadOptions
+from pipeline.tables import Call
+from tests.logs.outcomes import calls_of
+
+
+def _draft(records: list[dict[str, Any]]) -> Draft:
+    return draft_mapping(profile_of(records), "mine")
+
+
+def _calls(records: list[dict[str, Any]], folder: Path) -> list[Call]:
+    path = folder / "mine.toml"
+    path.write_text(_draft(records).text)
+    reader = RecordReader(ReadOptions(mapping=str(path)))
+    calls = calls_of(one for row, record in enumerate(records, 1) for one in reader.read_value(record, row))
+    assert [call.source_format for call in calls] == ["mine"] * len(records)
+    return calls
+
+
+def test_plain_names_are_found(tmp_path: Path) -> None:
+    records = [
+        {
+            "requestId": f"r-{number}", "modelName": "gpt-4o", "tokensIn": 100 + number, "tokensOut": 10,
+            "totalTokens": 110 + number, "cachedTokens": 40, "createdAt": "2025-07-24 11:20:46",
+            "userEmail": f"u{number % 3}@example.org",
+            "costInCents": 0.5, "department": "pier", "retries": 0, "color": "red" if number % 2 else "blue",
+            "question": "Any fog today? " * 30, "answer": "Some.",
+        }
+        for number in range(20)
+    ]  # fmt: skip
+    first = _calls(records, tmp_path)[0]
+    assert first.usage is not None
+    assert (first.usage.prompt_tokens, first.usage.completion_tokens) == (100, 10)
+    assert (first.usage.cache_read_input_tokens, first.usage.total_tokens) == (40, 110)
+    assert (first.own_id, first.model, first.user, first.team) == ("r-0", "gpt-4o", "u0@example.org", "pier")
+    assert first.logged_cost == Decimal("0.005")
+    assert first.request is not None
+    assert first.response["choices"][0]["message"]["content"] == "Some."
+    draft = _draft(records).text
+    assert '# zone = "Europe/Berlin"' in draft
+    assert '# "color" = "color"' in draft
+    assert not any(word in draft for word in ("fog", "Some", "example.org", "r-0", "red"))
+
+
+def test_objects_of_providers_are_found_wherever_they_stand(tmp_path: Path) -> None:
+    body = {"id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-4o-2024-08-06", "choices": []}
+    usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+    asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Fog?"}]}
+    rows: list[dict[str, Any]] = [{"n": 1, "io": {"sent": asked, "got": {**body, "usage": usage}}, "who": "ida"}]
+    (call,) = _calls(rows, tmp_path)
+    assert call.usage is not None
+    assert (call.model, call.usage.prompt_tokens, call.request) == ("gpt-4o-2024-08-06", 7, asked)
+    (call,) = _calls([{"llm": "gpt-4o", "stats": {"u": usage}}], tmp_path)
+    assert call.usage is not None
+    assert (call.model, call.usage.completion_tokens) == ("gpt-4o", 2)
+
+
+def test_text_of_tables_is_read_as_what_it_holds(tmp_path: Path) -> None:
+    """Cells of CSV are text: numbers, JSON, times."""
+    rows = [{"Model": "gpt-4o", "Usage": '{"prompt_tokens": 7, "completion_tokens": 2}', "Cost (USD)": "0.25",
+             "Time [UTC]": "2025-07-24T11:20:46Z"}]  # fmt: skip
+    (call,) = _calls(rows, tmp_path)
+    assert call.usage is not None
+    assert (call.usage.prompt_tokens, call.logged_cost) == (7, Decimal("0.25"))
+    assert call.started_at is not None
+    assert tomllib.loads(_draft(rows).text)["json"] == ["Usage"]
+
+
+@pytest.mark.parametrize(
+    ("cached", "total", "prompt"),
+    [(90, 105, "exclusive"), (90, None, "exclusive"), (5, 15, "inclusive"), (5, None, "inclusive")],
+)
+def test_the_sums_say_whether_cached_tokens_stand_beside_the_prompt(cached: int, total: int, prompt: str) -> None:
+    counts = {"prompt_tokens": 10, "completion_tokens": 5, "cache_read_tokens": cached, "total_tokens": total}
+    assert dialect_of(tomllib.loads(_draft([{"model": "m", **counts}]).text)).prompt == prompt
+
+
+def test_a_draft_without_a_model_says_so() -> None:
+    draft = _draft([{"prompt_tokens": 1, "shade": "blue"}])
+    assert not draft.complete
+    assert '# model = "..."' in draft.text
+    assert tomllib.loads(draft.text)["columns"] == {"prompt_tokens": "prompt_tokens"}
+
+
+def test_any_records_give_a_draft_that_is_toml() -> None:
+    strange: list[dict[str, Any]] = [
+        {}, {"": 1}, {'a"b\\c\n': "x"},
+        {"a" * 200: 1}, {"model": {"model": {"model": ["x"]}}}, {"model": 5, "id": None},
+        {"model": "é", "tags": ["a", 1], "messages": [1]}, {"x.y": {"model.name": "gpt"}}, {"created": 1e308, "ts": -1},
+        {f"k{number}": number for number in range(5_000)},
+    ]  # fmt: skip
+    for records in ([], *([record] for record in strange), strange):
+        tomllib.loads(_draft(records).text)
