@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -32,7 +33,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "messages": [{"role": "user", "content": f"What is {row} times {day}?"}],
                 "response": str(row * day),
             }
-            for row in range(1_500)
+            for row in range(600)
         )
         write_lines(folder / f"day-{day}.jsonl", rows)
     return folder
@@ -58,32 +59,47 @@ def _published(out: Path) -> dict[str, bytes]:
     return {**files, "manifest.json": json.dumps(manifest, sort_keys=True).encode()}
 
 
-def _assert_nothing_left(folder: Path, session: int) -> None:
+def _assert_nothing_left(folder: Path, sessions: list[int]) -> None:
     left = [path.name for path in folder.rglob("*") if path.name.startswith(".") or path.name.endswith("tmp")]
     assert left == []
-    assert_no_process_left(session)
+    for session in sessions:
+        assert_no_process_left(session)
+
+
+def _killed(logs: Path, folder: Path, seconds: float) -> int | None:
+    """Start the job and kill it after so long, with all its processes; return its session, None: it had ended."""
+    process = subprocess.Popen(
+        _words(logs, folder), env=ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        assert process.wait(seconds) == 0
+        return None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return process.pid
 
 
 def test_a_job_killed_at_any_moment_and_run_again_publishes_the_same_bytes(
     logs: Path, tmp_path: Path, long_run: bool
 ) -> None:
+    """Some jobs are killed once, others again and again as they are resumed, until one is left to its end."""
     seconds, undisturbed = _finish(logs, tmp_path / "undisturbed")
     chance = random.Random(7)
-    for number in range(100 if long_run else 5):
-        folder = tmp_path / f"killed-{number}"
+    kills = jobs = 0
+    while kills < (100 if long_run else 5):
+        jobs += 1
+        folder = tmp_path / f"killed-{jobs}"
         folder.mkdir()
-        for _ in range(chance.choice([1, 1, 2])):
-            process = subprocess.Popen(
-                _words(logs, folder), env=ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )  # fmt: skip
-            time.sleep(chance.uniform(0.1, seconds))
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        sessions = []
+        while (session := _killed(logs, folder, chance.uniform(0.1, seconds))) is not None:
+            kills, sessions = kills + 1, [*sessions, session]
+            if chance.random() < 0.4:
+                break
         _, published = _finish(logs, folder)
         assert published.keys() == undisturbed.keys()
         assert [name for name in published if published[name] != undisturbed[name]] == []
-        _assert_nothing_left(folder, process.pid)
+        _assert_nothing_left(folder, sessions)
 
 
 def test_two_runs_at_once_are_one_run_and_a_clear_error(logs: Path, tmp_path: Path) -> None:
