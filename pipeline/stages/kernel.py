@@ -17,6 +17,7 @@ import polars as pl
 
 from pipeline.prices.book import Book, open_book
 from pipeline.settings import PriceOptions, ReportOptions
+from pipeline.stages.batches import Batches
 from pipeline.stages.count import TIMED_OUT, count_missing, open_counter
 from pipeline.stages.digests import settle_digests
 from pipeline.stages.duplicates import settle_duplicates
@@ -97,11 +98,13 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
     rejects: list[pl.DataFrame] = []
     timed_out: list[list[Any]] = []
     files = rows = 0
+    batches = Batches(task.options.logs)
     with open_counter(task.options) as counter:
         for piece in task.pieces:
             lineage = [pl.lit(piece.input, pl.Int64).alias("input"), pl.lit(piece.number, pl.Int64).alias("piece")]
             tally = tallies.setdefault(str(piece.input), Counter())
             for window in read_windows(piece, task.options.read, lanes=task.lanes):
+                batches.join(window, piece.source)
                 if task.counted:
                     count_missing(window.calls, counter)
                     late = [call for call in window.calls if call.usage_source == TIMED_OUT]

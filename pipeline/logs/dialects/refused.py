@@ -10,6 +10,7 @@ from pipeline.logs.fields import CONTEXT, Dialect
 from pipeline.logs.signatures import Signature, sign
 
 _FIRST = 10
+BATCH_INPUT = "the input of a batch: give its output file"  # stages/batches.py takes it back where that was given
 
 
 def _refused(name: str, reason: str, detail: str, *signatures: Signature) -> Dialect:
@@ -50,7 +51,7 @@ DIALECTS = (
     _refused(
         "batch_input",
         "no_usage_possible",
-        "the input of a batch: give its output file",
+        BATCH_INPUT,
         sign("custom_id method url body", none="response"),
         sign("custom_id params", none="result"),
         sign("recordId modelInput", none="modelOutput error"),
