@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pipeline.errors import LogError
 from pipeline.jobs.report import settle_options
-from pipeline.jobs.run import map_logs, working_folder
+from pipeline.jobs.run import Mapped, map_logs, working_folder
 from pipeline.logs.decode import Refusal, decode, decode_text
 from pipeline.logs.files import Input, read_raw
 from pipeline.settings import ReportOptions
+from pipeline.stages.digests import settle_digests
 from pipeline.stages.duplicates import facts_beside, settle_duplicates
 from pipeline.stages.explain import LineAccount, account_lines
-from pipeline.stages.facts import FACT_SCHEMA
+from pipeline.stages.facts import scan_facts
 from pipeline.stages.kernel import book_of, number_rows
 from pipeline.stages.price import price_facts
 from pipeline.tables import Reject
@@ -60,8 +60,8 @@ def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
     """
     options = settle_options(options)
     with working_folder(None) as folder:
-        mapped = map_logs(options, folder)
-        facts = _facts_of(mapped.tables("facts"), mapped.rows_before, call_id)
+        mapped = map_logs(options, folder, lanes=True)
+        facts = _facts_of(mapped, call_id, options)
         facts = price_facts(facts, book_of(options.prices))
     if facts.is_empty():
         message = f"no call {call_id!r} in {' '.join(options.logs)}"
@@ -70,14 +70,13 @@ def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
     return [_explained(call, mapped.inputs[call["input"][0]], options) for call in calls]
 
 
-def _facts_of(paths: list[Path], rows_before: tuple[tuple[int, int], ...], call_id: str) -> pl.DataFrame:
+def _facts_of(mapped: Mapped, call_id: str, options: ReportOptions) -> pl.DataFrame:
     """Return the settled facts of the calls with an id, looking only at facts that can be their copies."""
-    if not paths:
-        return pl.DataFrame(schema=FACT_SCHEMA)
     digest = call_id.removeprefix("x-").rsplit("-", 1)[0]
     named = (pl.col("call_id") == call_id) | (pl.col("provider_response_id") == call_id)
-    facts = facts_beside(pl.scan_parquet(paths), named | (pl.col("record_digest") == digest))
-    return settle_duplicates(number_rows(facts, rows_before)).facts.filter(named)
+    facts = facts_beside(scan_facts(mapped.tables("facts")), named | (pl.col("record_digest") == digest))
+    facts = number_rows(settle_digests(facts, mapped.pieces, options.read), mapped.rows_before)
+    return settle_duplicates(facts).facts.filter(named)
 
 
 def _explained(facts: pl.DataFrame, source: Input, options: ReportOptions) -> Explanation:

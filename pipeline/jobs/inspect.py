@@ -17,6 +17,7 @@ from pipeline.runners.shards import pack_pieces
 from pipeline.settings import ReportOptions
 from pipeline.stages.calibration import MeasureTask, errors_of, measure_pieces
 from pipeline.stages.duplicates import CONFLICT
+from pipeline.stages.facts import CALL_SCHEMA
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,15 +107,16 @@ def _sorted(counts: Counter[str]) -> dict[str, int]:
 def _conflicts_of(settled: Settled) -> list[dict[str, Any]]:
     """List the ids that stand for several calls, the most frequent first."""
     place = pl.concat_str("source_file", pl.lit(":"), "source_row")
-    found = [
-        pl.scan_parquet(path)
-        .filter(pl.col("flags").list.contains(CONFLICT))
+    paths = settled.tables("calls")
+    calls = pl.scan_parquet(paths) if paths else pl.LazyFrame(schema=CALL_SCHEMA)
+    return (
+        calls.filter(pl.col("flags").list.contains(CONFLICT))
         .group_by(pl.col("call_id").alias("id"))
         .agg(pl.len().alias("calls"), place.sort_by("source_file", "source_row").first().alias("first"))
+        .sort("calls", "id", descending=[True, False])
         .collect()
-        for path in settled.tables("calls")
-    ]
-    return pl.concat(found).sort("calls", "id", descending=[True, False]).to_dicts() if found else []
+        .to_dicts()
+    )
 
 
 def _usage_of(settled: Settled) -> dict[str, int]:

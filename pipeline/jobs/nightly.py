@@ -22,16 +22,15 @@ from pipeline.jobs.intake import Event, Intake, plan_intake, read_fresh
 from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
 from pipeline.jobs.partitions import Partitions
 from pipeline.jobs.report import SpendReport, settle_options
-from pipeline.jobs.run import Progress, Settled, reduce_steps
+from pipeline.jobs.run import Progress, Settled, reduce_folder
 from pipeline.logs.files import Input
 from pipeline.runners.ledger import WORK_PREFIX, Entry, Ledger, sweep, write_whole
-from pipeline.runners.local import run_tasks
 from pipeline.runners.locks import hold_lock
 from pipeline.runners.shards import worker_count
 from pipeline.settings import ReportOptions, StateOptions
 from pipeline.stages.days import ADJUSTMENT_SCHEMA, CALL_ORDER, adjustments_of, plain_day, split_days
 from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA
-from pipeline.stages.kernel import ReduceTask, book_of, reduce_buckets
+from pipeline.stages.kernel import book_of
 from pipeline.stages.summary import GATHERED, gather_calls, merge_spend, sort_spend, sum_spend
 from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, plain_decimals
 
@@ -261,16 +260,9 @@ def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settle
             (work / f"{kind}-{entry.number:08}-{rest}").symlink_to(path.resolve())
     rows_before = tuple((int(piece), int(rows)) for e in entries for piece, rows in e.facts["rows_before"])
     by_day = options.by if "day" in options.by else (*options.by, "day")
-    facts = sum(line["facts"] for line in mapped)
-    tasks = [
-        ReduceTask(
-            number=number, first=first, last=last, folder=str(work), rows_before=rows_before,
-            options=dataclasses.replace(options, by=by_day),
-        )
-        for number, (first, last) in enumerate(reduce_steps(facts))
-    ]  # fmt: skip
-    workers = worker_count(options.work.workers, facts * _FACT_BYTES)
-    reduced = run_tasks(reduce_buckets, tasks, workers=workers)
+    workers = worker_count(options.work.workers, sum(line["facts"] for line in mapped) * _FACT_BYTES)
+    daily = dataclasses.replace(options, by=by_day)
+    reduced = reduce_folder(daily, work, mapped, workers=workers, rows_before=rows_before)
     places = {str(entry.number): str(place) for place, entry in enumerate(entries)}
     return Settled(
         inputs=[_input_of(entry) for entry in entries],

@@ -11,6 +11,7 @@ from pipeline.jobs.manifest import RunClock
 from pipeline.jobs.nightly import open_state, prices_of, settle_state
 from pipeline.settings import ReportOptions, StateOptions
 from pipeline.stages.days import plain_day
+from pipeline.stages.facts import scan_facts
 from pipeline.stages.kernel import book_of
 
 
@@ -44,10 +45,7 @@ def plan_report(options: ReportOptions, state: StateOptions) -> Plan:
         intake = plan_intake(ledger, options)
         changed = [ledger.entries[stamp.path] for _, stamp in intake.fresh if stamp.path in ledger.entries]
         facts = [path for entry in changed for path in ledger.place_of(entry).glob("facts-*.parquet")]
-        moments = pl.scan_parquet(facts).select("started_at").collect() if facts else pl.DataFrame({"started_at": []})
-        days = moments.select(
-            pl.col("started_at").cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(options.timezone)
-        )
+        days = scan_facts(facts).select(pl.col("started_at").dt.convert_time_zone(options.timezone)).collect()
         return Plan(
             read=[(source.name, stamp.bytes) for source, stamp in intake.fresh],
             known=len(intake.found) - len(intake.fresh),

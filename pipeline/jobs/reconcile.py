@@ -20,14 +20,12 @@ from pipeline.settings import ReconcileOptions, ReportOptions
 from pipeline.stages.bills import DOLLARS, Billed, cut_bill, open_bills, read_fx
 from pipeline.stages.charges import charge_classes
 from pipeline.stages.compare import BILL, LOG, OPEN, Comparison, Ours, compare_bill, compare_logged
-from pipeline.stages.duplicates import settle_duplicates
-from pipeline.stages.facts import BUCKETS
 from pipeline.stages.kernel import book_of
 from pipeline.stages.price import price_facts
+from pipeline.stages.settle import settled_facts
 from pipeline.stages.summary import filter_calls
 from pipeline.stages.write import csv_bytes, document_bytes, parquet_bytes, publish_bytes
 
-_STEPS = 8  # parts in which the facts are taken apart
 _NOTHING = Decimal(0)
 _FILTERED = "--where leaves out calls, but not lines of the bill"
 
@@ -117,18 +115,13 @@ def _report_options(options: ReconcileOptions) -> ReportOptions:
 
 
 def _take_apart(options: ReconcileOptions, folder: Path) -> list[Path]:
-    """Settle and price the facts of the run once more, class by class, a few buckets at a time."""
-    facts = sorted(folder.glob("facts-*.parquet"))
+    """Price the settled facts of the run once more, class by class, a file at a time."""
     book, found = book_of(options.prices), []
-    for step in range(_STEPS if facts else 0):
-        first, last = BUCKETS * step // _STEPS, BUCKETS * (step + 1) // _STEPS - 1
-        rows = pl.scan_parquet(facts).filter(pl.col("bucket").is_between(first, last)).collect()
+    for number, facts in enumerate(sorted(folder.glob("facts-*.parquet"))):
+        rows = filter_calls(settled_facts(facts), _report_options(options))
         if rows.is_empty():
             continue
-        rows = filter_calls(settle_duplicates(rows).facts, _report_options(options))
-        if rows.is_empty():
-            continue
-        path = folder / f"charges-{step:06}.parquet"
+        path = folder / f"charges-{number:06}.parquet"
         charge_classes(price_facts(rows, book), book).write_parquet(path, compression="lz4")
         found.append(path)
     return found

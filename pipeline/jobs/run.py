@@ -21,15 +21,17 @@ from pipeline.jobs.counting import run_counting
 from pipeline.logs.files import Input, find_inputs
 from pipeline.runners.local import run_tasks
 from pipeline.runners.locks import lock_folder, locked_folder
-from pipeline.runners.shards import pack_pieces, worker_count
+from pipeline.runners.shards import TASKS_PER_WORKER, pack_pieces, worker_count
 from pipeline.settings import ReportOptions
 from pipeline.stages.facts import BUCKETS, FACT_SCHEMA, REJECT_SCHEMA
-from pipeline.stages.kernel import MapTask, ReduceTask, map_inputs, number_rows, reduce_buckets
+from pipeline.stages.kernel import MapTask, ReduceTask, map_inputs, number_rows, reduce_files
 from pipeline.stages.pieces import Piece, cut_inputs, survey
+from pipeline.stages.settle import SettleTask, settle_keys, settle_spans
 from pipeline.stages.summary import GATHERED, merge_spend, sort_spend, sum_spend
 
 _PREFIX = ".callcost-run-"  # of working folders
-REDUCE_ROWS = 1_000_000  # facts settled at a time
+SETTLE_ROWS = 1_000_000  # keys compared at a time
+MOST_FILES = 8  # of facts in a task
 Progress = Callable[[int, int], None]
 
 
@@ -214,18 +216,60 @@ def reduce_facts(options: ReportOptions, found: Mapped, *, priced: bool = True, 
         priced: see settle_logs.
         listed: see settle_logs.
     """
-    tasks = [
-        ReduceTask(
-            number=number, first=first, last=last, folder=str(found.folder), options=options,
-            rows_before=found.rows_before, priced=priced, listed=listed, pieces=found.pieces,
-        )
-        for number, (first, last) in enumerate(reduce_steps(sum(line["facts"] for line in found.mapped)))
-    ]  # fmt: skip
-    reduced = run_tasks(reduce_buckets, tasks, workers=found.workers)
+    reduced = reduce_folder(
+        options, found.folder, found.mapped, workers=found.workers, rows_before=found.rows_before, pieces=found.pieces,
+        priced=priced, listed=listed,
+    )  # fmt: skip
     return Settled(
         inputs=found.inputs, pieces=found.pieces, digests=found.digests, rows_before=found.rows_before,
         workers=found.workers, mapped=found.mapped, folder=found.folder, reduced=reduced,
     )  # fmt: skip
+
+
+def reduce_folder(
+    options: ReportOptions,
+    folder: Path,
+    mapped: Sequence[dict[str, Any]],
+    *,
+    workers: int,
+    rows_before: tuple[tuple[int, int], ...],
+    pieces: tuple[Piece, ...] = (),
+    priced: bool = True,
+    listed: bool = True,
+) -> list[dict[str, Any]]:
+    """Settle, price and sum the facts in a folder; calls and partial spends are left there.
+
+    Args:
+        options: of the run.
+        folder: with the files of facts.
+        mapped: manifest lines of the tasks that wrote them.
+        workers: processes.
+        rows_before: see ReduceTask.
+        pieces: see SettleTask.
+        priced: see ReduceTask.
+        listed: see ReduceTask.
+
+    Returns:
+        Manifest lines of all these tasks.
+    """
+    for left in (path for kind in ("verdicts", "spend", "calls") for path in folder.glob(f"{kind}-*.parquet")):
+        left.unlink()
+    files = sorted(str(path) for path in folder.glob("facts-*.parquet"))
+    steps = settle_steps(sum(line["facts"] for line in mapped))
+    compared = [
+        SettleTask(number=n, first=first, last=last, folder=str(folder), read=options.read, pieces=pieces)
+        for n, (first, last) in enumerate(steps if files else [])
+    ]
+    settled = [*run_tasks(settle_spans, compared[:1]), *run_tasks(settle_keys, compared, workers=workers)]
+    size = max(1, min(MOST_FILES, -(-len(files) // (workers * TASKS_PER_WORKER))))
+    tasks = [
+        ReduceTask(
+            number=number, files=tuple(files[number * size : (number + 1) * size]), options=options,
+            rows_before=rows_before, priced=priced, listed=listed,
+        )
+        for number in range(-(-len(files) // size))
+    ]  # fmt: skip
+    return [*settled, *run_tasks(reduce_files, tasks, workers=workers)]
 
 
 def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
@@ -251,8 +295,8 @@ def survey_cut(pieces: Sequence[Piece]) -> tuple[dict[str, str], tuple[tuple[int
     return digests, tuple(rows_before)
 
 
-def reduce_steps(rows: int) -> list[tuple[int, int]]:
-    """Return the ranges of buckets, first and last, that so many facts are settled in."""
-    count = min(BUCKETS, -(-rows // REDUCE_ROWS) or 1)
+def settle_steps(rows: int) -> list[tuple[int, int]]:
+    """Return the ranges of buckets, first and last, that the keys of so many facts are compared in."""
+    count = min(BUCKETS, -(-rows // SETTLE_ROWS) or 1)
     edges = [BUCKETS * n // count for n in range(count + 1)]
     return [(first, last - 1) for first, last in pairwise(edges)]

@@ -14,7 +14,7 @@ import polars as pl
 
 from pipeline.settings import ReportOptions
 from pipeline.stages.duplicates import facts_beside, settle_duplicates
-from pipeline.stages.facts import FACT_SCHEMA, MONEY
+from pipeline.stages.facts import FACT_SCHEMA, MONEY, scan_facts
 from pipeline.stages.kernel import book_of, number_rows
 from pipeline.stages.price import price_facts
 from pipeline.stages.summary import charge_by_source, gather_calls, group_column
@@ -69,7 +69,7 @@ def facts_of_day(
     if not paths:
         return pl.DataFrame(schema=FACT_SCHEMA)
     on_day = group_column("day", options.timezone) == day
-    facts, _ = settle_duplicates(number_rows(facts_beside(pl.scan_parquet(list(paths)), on_day), rows_before))
+    facts, _ = settle_duplicates(number_rows(facts_beside(scan_facts(paths), on_day), rows_before))
     return charge_by_source(price_facts(facts.filter(on_day), book_of(options.prices)), options.cost_source)
 
 

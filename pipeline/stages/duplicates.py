@@ -13,10 +13,16 @@ from typing import NamedTuple
 
 import polars as pl
 
-from pipeline.stages.facts import UID
+from pipeline.stages.facts import FACT_SCHEMA, UID
 
 SAME_ID, ELSEWHERE, SAME_BYTES, NESTED = "same_id", "same_id_elsewhere", "same_bytes", "nested"
 CONFLICT = "id_conflict"
+VERDICT_SCHEMA = {
+    **{name: FACT_SCHEMA[name] for name in UID},
+    "first_at": FACT_SCHEMA["started_at"],
+    "conflict": pl.Boolean(),
+    "occurrence": pl.Int64(),
+}
 _STATED = ("reported", "estimated_upstream", "partial")
 
 
@@ -32,22 +38,32 @@ class Sifted(NamedTuple):
     causes: Counter[str]
 
 
+class Verdicts(NamedTuple):
+    """What is decided about some records.
+
+    Attributes:
+        table: columns of VERDICT_SCHEMA, a row a record; ``occurrence`` is null for one that does not stay.
+        causes: why -> calls that went.
+    """
+
+    table: pl.DataFrame
+    causes: Counter[str]
+
+
 def settle_duplicates(facts: pl.DataFrame) -> Sifted:
     """Keep one call of those that are the same call.
 
     Args:
-        facts: all facts whose keys fall into the buckets at hand.
+        facts: all facts of some keys, and of the calls around and inside theirs.
 
     Returns:
         The facts of the calls that stay, with the earliest time of their copies, ``id_conflict`` flagged where equal
         ids came with different requests, and ``call_id`` filled for every call.
     """
-    causes: Counter[str] = Counter()
-    if facts["parent"].null_count() < facts.height:  # before copies: of those that share an id, each has its own span
-        facts = _drop_nested(facts, causes)
-    if facts["key"].n_unique() == facts.height:  # quick to ask, and nearly always so
-        return Sifted(facts.with_columns(_call_id(pl.lit(1))), causes)
-    return Sifted(_drop_copies(facts, causes), causes)
+    heads = facts.filter(pl.col("line") == 0)
+    nested = judge_nested(heads)  # before copies: of those that share an id, each has its own span
+    copies = judge_copies(heads.join(nested.table, on=UID, how="anti", maintain_order="left"))
+    return Sifted(apply_verdicts(facts, pl.concat([nested.table, copies.table])), nested.causes + copies.causes)
 
 
 def facts_beside(scan: pl.LazyFrame, wanted: pl.Expr) -> pl.DataFrame:
@@ -63,30 +79,43 @@ def facts_beside(scan: pl.LazyFrame, wanted: pl.Expr) -> pl.DataFrame:
     return scan.filter(pl.col("key").is_in(keys) | family).collect()
 
 
-def _drop_copies(facts: pl.DataFrame, causes: Counter[str]) -> pl.DataFrame:
-    heads = facts.filter(pl.col("line") == 0)
-    repeated = heads.filter(pl.col("key").is_duplicated())
-    if repeated.is_empty():
+def apply_verdicts(facts: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Return facts as verdicts on some of their records leave them; see settle_duplicates."""
+    if verdicts.is_empty():
         return facts.with_columns(_call_id(pl.lit(1)))
-    unique = ~pl.col("key").is_in(repeated["key"].unique().implode())
+    judged = verdicts.with_columns(judged=pl.lit(value=True))
     return (
-        facts.join(_keep_one_of_each(repeated, causes), on=UID, how="left", maintain_order="left")
-        .filter(unique | pl.col("occurrence").is_not_null())
+        facts.join(judged, on=UID, how="left", maintain_order="left")
+        .filter(pl.col("judged").is_null() | pl.col("occurrence").is_not_null())
         .with_columns(
             _call_id(pl.col("occurrence").fill_null(1)),
-            pl.when(pl.col("occurrence").is_null()).then("started_at").otherwise("first_at").alias("started_at"),
+            pl.when(pl.col("judged")).then("first_at").otherwise("started_at").alias("started_at"),
             pl.when("conflict")
             .then(pl.concat_list("flags", pl.lit(CONFLICT)).list.sort())
             .otherwise("flags")
             .alias("flags"),
         )
-        .drop("first_at", "conflict", "occurrence")
+        .drop("first_at", "conflict", "occurrence", "judged")
     )
 
 
 def _call_id(occurrence: pl.Expr) -> pl.Expr:
     made = pl.concat_str(pl.lit("x-"), "record_digest", pl.lit("-"), occurrence)
     return pl.coalesce("call_id", made).alias("call_id")
+
+
+def judge_copies(heads: pl.DataFrame) -> Verdicts:
+    """Judge the records whose keys stand more than once.
+
+    Args:
+        heads: facts of line 0 of all records of some keys, with digests where a key stands more than once.
+    """
+    causes: Counter[str] = Counter()
+    repeated = heads.filter(pl.col("key").is_duplicated())
+    if repeated.is_empty():
+        return Verdicts(pl.DataFrame(schema=VERDICT_SCHEMA), causes)
+    kept = _keep_one_of_each(repeated, causes)
+    return Verdicts(repeated.select(UID).join(kept, on=UID, how="left").select(VERDICT_SCHEMA.keys()), causes)
 
 
 def _keep_one_of_each(heads: pl.DataFrame, causes: Counter[str]) -> pl.DataFrame:
@@ -119,22 +148,29 @@ def _keep_one_of_each(heads: pl.DataFrame, causes: Counter[str]) -> pl.DataFrame
     return numbered.select(*UID, "first_at", "conflict", "occurrence")
 
 
-def _drop_nested(facts: pl.DataFrame, causes: Counter[str]) -> pl.DataFrame:
-    """Drop calls around others, and those in a call that alone states usage."""
-    heads = facts.filter(pl.col("line") == 0).select(
+def judge_nested(heads: pl.DataFrame) -> Verdicts:
+    """Judge calls around others, and those in a call that alone states usage: they do not stay.
+
+    Args:
+        heads: facts of line 0 of all records that are in or around one another.
+    """
+    nothing = Verdicts(pl.DataFrame(schema=VERDICT_SCHEMA), Counter())
+    if heads["parent"].null_count() == heads.height:
+        return nothing
+    heads = heads.select(
         *UID, "span", "parent", pl.col("usage_source").is_in(_STATED).fill_null(value=False).alias("stated")
     )
     spans = heads.filter(pl.col("span").is_not_null()).group_by("span").agg(pl.col("stated").any())
-    pairs = heads.filter(pl.col("parent") != pl.col("span")).join(
+    pairs = heads.filter(pl.col("parent").ne_missing(pl.col("span"))).join(
         spans, left_on="parent", right_on="span", suffix="_around"
     )
     if pairs.is_empty():
-        return facts
+        return nothing
     pairs = pairs.with_columns(pl.col("stated").any().over("parent").alias("inside"))
     outer_stays = pl.col("stated_around") & ~pl.col("inside")
     around = pairs.filter(~outer_stays).select(pl.col("parent").alias("span")).unique()
     gone = pl.concat(
         [heads.join(around, on="span", how="semi").select(UID), pairs.filter(outer_stays).select(UID)]
     ).unique()
-    causes[NESTED] += gone.height
-    return facts.join(gone, on=UID, how="anti", maintain_order="left")
+    none = [pl.lit(None, dtype=kind).alias(name) for name, kind in VERDICT_SCHEMA.items() if name not in UID]
+    return Verdicts(gone.with_columns(none), Counter({NESTED: gone.height}))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -60,7 +61,8 @@ _NOTHING = Usage()
 _LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
 KEY_RULES = 1  # to be raised when a key, a digest or a bucket is made otherwise: facts are kept between runs
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads numbers over the high bits
-BUCKETS = 64  # = 2**6; every fact names its bucket; a small run settles them all in one step
+ROW_GROUP = 100_000
+BUCKETS = 64  # = 2**6; every fact names its bucket; a small run compares the keys of all in one step
 
 
 def schema_of(columns: Iterable[Column]) -> dict[str, pl.DataType]:
@@ -166,6 +168,25 @@ def widen_facts(narrow: pl.DataFrame) -> pl.DataFrame:
             for name, kind in FACT_SCHEMA.items()
         ]
     )
+
+
+def write_facts(facts: pl.DataFrame, path: Path) -> None:
+    """Write facts to a file of a run; columns that are null everywhere are left out."""
+    stated = [name for name in facts.columns if facts[name].null_count() < facts.height]
+    typed = pl.DataFrame([facts[name].cast(kind) for name, kind in FACT_SCHEMA.items() if name in stated])
+    typed.write_parquet(path, compression="lz4", statistics=False, row_group_size=ROW_GROUP)
+
+
+def read_facts(path: Path) -> pl.DataFrame:
+    """Read a file of facts."""
+    return widen_facts(pl.read_parquet(path))
+
+
+def scan_facts(paths: Sequence[Path]) -> pl.LazyFrame:
+    """Read files of facts as one table, lazily."""
+    if not paths:
+        return pl.LazyFrame(schema=FACT_SCHEMA)
+    return pl.scan_parquet(list(paths), schema=FACT_SCHEMA, missing_columns="insert")
 
 
 def round_money(amount: Decimal | None) -> Decimal | None:

@@ -1,7 +1,7 @@
-"""The kernel: map a task of inputs to facts in files, reduce the facts of some buckets to results in files.
+"""The kernel: map a task of inputs to facts in files, reduce some of these files to results in files.
 
 Both are pure functions of their task and the options; a task names paths and its result is a small manifest line, so
-the same two functions run inline, in a pool of processes and on a cluster, and give the same bytes.
+the same functions run inline, in a pool of processes and on a cluster, and give the same bytes.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from pipeline.prices.book import Book, open_book
 from pipeline.settings import PriceOptions, ReportOptions
 from pipeline.stages.batches import Batches
 from pipeline.stages.count import TIMED_OUT, count_missing, open_counter
-from pipeline.stages.digests import settle_digests
-from pipeline.stages.duplicates import settle_duplicates
-from pipeline.stages.facts import BUCKETS, facts_of, rejects_of, widen_facts
+from pipeline.stages.facts import facts_of, rejects_of, write_facts
 from pipeline.stages.pieces import Piece, survey
 from pipeline.stages.price import price_facts
 from pipeline.stages.read import read_windows
+from pipeline.stages.settle import settled_facts
 from pipeline.stages.summary import (
     charge_by_source,
     filter_calls,
     gather_calls,
+    merge_spend,
     sum_spend,
 )
 
 FLUSH_ROWS = 100_000  # facts held before they go to a file
+MOST_GROUPS = 200_000  # of a partial spend
 Tick = Callable[[int, int], None]  # (bytes read, calls read) since the last tick
 
 
@@ -59,29 +60,23 @@ class MapTask:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ReduceTask:
-    """Buckets to settle, price and sum.
+    """Files of facts to filter, price and sum, once the keys are settled.
 
     Attributes:
         number: of the task.
-        first: first bucket, inclusive.
-        last: last bucket, inclusive.
-        folder: where fact files are and results go.
+        files: of facts; the verdicts on their records are beside them, results go there.
         options: of the run.
         rows_before: number of a piece -> rows of its file before it, where the facts do not know it.
         priced: False for what only wants to know what is there.
         listed: whether the calls are written too.
-        pieces: that the facts were read from, where the lane read some: their digests are made when they are asked for.
     """
 
     number: int
-    first: int
-    last: int
-    folder: str
+    files: tuple[str, ...]
     options: ReportOptions
     rows_before: tuple[tuple[int, int], ...] = ()
     priced: bool = True
     listed: bool = True
-    pieces: tuple[Piece, ...] = ()
 
 
 def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
@@ -135,8 +130,7 @@ def _flush(held: list[pl.DataFrame], task: MapTask, file: int) -> int:
     facts = pl.concat(held, how="diagonal") if held else pl.DataFrame()
     held.clear()
     if facts.height:
-        path = Path(task.folder) / f"facts-{task.number:06}-{file:04}.parquet"
-        widen_facts(facts).write_parquet(path, compression="lz4", statistics=False, row_group_size=FLUSH_ROWS)
+        write_facts(facts, Path(task.folder) / f"facts-{task.number:06}-{file:04}.parquet")
     return facts.height
 
 
@@ -146,39 +140,51 @@ def book_of(options: PriceOptions) -> Book:
     return open_book(options)
 
 
-def reduce_buckets(task: ReduceTask, tick: Tick) -> dict[str, Any]:
-    """Settle, filter, price and sum the facts of a range of buckets.
+def reduce_files(task: ReduceTask, tick: Tick) -> dict[str, Any]:
+    """Filter, price and sum files of facts, one at a time.
 
     Returns:
         A manifest line: tallies that add up over tasks. The partial spend, and the calls where asked for, are files.
     """
-    folder = Path(task.folder)
-    paths = sorted(folder.glob("facts-*.parquet"))
-    if not paths:
-        return {"task": task.number}
-    facts = _read_facts(paths, task)
-    if facts.is_empty():
-        return {"task": task.number}
-    facts = number_rows(facts, task.rows_before)
-    per_input = {"read": _heads(facts)}
-    facts, causes = settle_duplicates(settle_digests(facts, task.pieces, task.options.read))
+    tallies: dict[str, Any] = {}
+    partials: list[pl.DataFrame] = []
+    spends = 0
+    for place, path in enumerate(map(Path, task.files)):
+        partial, tally = _reduce_file(path, task, path.parent / f"calls-{task.number:06}-{place:04}.parquet")
+        partials, tallies = [*partials, partial], add_tallies(tallies, tally)
+        if sum(map(len, partials)) > MOST_GROUPS or place == len(task.files) - 1:
+            spend = merge_spend(partials, task.options.by)
+            spend.write_parquet(path.parent / f"spend-{task.number:06}-{spends:04}.parquet")
+            partials, spends = [], spends + 1
+        tick(0, 0)
+    return {"task": task.number, **tallies}
+
+
+def _reduce_file(path: Path, task: ReduceTask, listing: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
+    per_input = {"read": _heads(pl.read_parquet(path, columns=["line", "input"]))}
+    facts = number_rows(settled_facts(path), task.rows_before)
     per_input["kept"] = _heads(facts)
     facts = filter_calls(facts, task.options)
     per_input["calls"] = _heads(facts)
     if task.priced:
         facts = charge_by_source(price_facts(facts, book_of(task.options.prices)), task.options.cost_source)
     calls = gather_calls(facts)
-    sum_spend(facts, calls, task.options).write_parquet(folder / f"spend-{task.number:06}.parquet")
     if task.listed:
-        calls.write_parquet(folder / f"calls-{task.number:06}.parquet", compression="lz4")
-    tick(0, 0)
-    return {"task": task.number, "per_input": per_input, "duplicates": dict(causes), **tally_calls(calls)}
+        calls.write_parquet(listing, compression="lz4")
+    return sum_spend(facts, calls, task.options), {"per_input": per_input, **tally_calls(calls)}
 
 
-def _read_facts(paths: list[Path], task: ReduceTask) -> pl.DataFrame:
-    if (task.first, task.last) == (0, BUCKETS - 1):
-        return pl.concat([pl.read_parquet(path) for path in paths])
-    return pl.scan_parquet(paths).filter(pl.col("bucket").is_between(task.first, task.last)).collect()
+def add_tallies(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Add two manifest lines: counts add up by name, lists follow each other."""
+    if not one:
+        return other
+    added = dict(one)
+    for name, value in other.items():
+        if isinstance(value, dict):
+            added[name] = add_tallies(added.get(name, {}), value)
+        else:
+            added[name] = added[name] + value if name in added else value
+    return added
 
 
 def number_rows(table: pl.DataFrame, rows_before: tuple[tuple[int, int], ...]) -> pl.DataFrame:
@@ -190,8 +196,7 @@ def number_rows(table: pl.DataFrame, rows_before: tuple[tuple[int, int], ...]) -
 
 
 def _heads(facts: pl.DataFrame) -> dict[str, int]:
-    counts = facts.filter(pl.col("line") == 0).select("input").to_series().value_counts()
-    return {str(number): count for number, count in counts.iter_rows()}
+    return _counts(facts if facts["line"].max() == 0 else facts.filter(pl.col("line") == 0), "input")
 
 
 def tally_calls(calls: pl.DataFrame) -> dict[str, Any]:
@@ -231,5 +236,7 @@ def _counted(calls: pl.DataFrame) -> dict[str, int]:
 
 
 def _counts(table: pl.DataFrame, column: str) -> dict[str, int]:
-    counts = table.select(pl.col(column).drop_nulls()).to_series().value_counts()
-    return {str(value): count for value, count in counts.iter_rows()}
+    values = table[column].drop_nulls()
+    if len(values) and (values == values[0]).all():  # quick to ask, and often so
+        return {str(values[0]): len(values)}
+    return {str(value): count for value, count in values.value_counts().iter_rows()}

@@ -1,6 +1,7 @@
-"""Filter and sum: from the settled facts of one bucket to one row per call, and a partial spend.
+"""Filter and sum: from settled facts to one row per call, and a partial spend.
 
-Partial spends add: merging is associative and commutative, so neither buckets nor their order show in a result.
+Partial spends add: merging is associative and commutative, so neither the cut into files nor their order shows in a
+result.
 Null means that nobody stated the figure; a sum over nothing stated stays null.
 """
 
@@ -91,7 +92,7 @@ def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
     A call is as priced as its lines are: all unpriced or all free stay so, a mixture is partly priced.
     """
     if facts["lines"].max() == 1:
-        return facts.select(GATHERED.keys())
+        return pl.DataFrame([facts[name] for name in GATHERED])
     single = facts.filter(pl.col("lines") == 1).select(GATHERED.keys())
     many = facts.filter(pl.col("lines") > 1)
     if many.is_empty():
@@ -139,8 +140,9 @@ def sum_spend(facts: pl.DataFrame, calls: pl.DataFrame, options: ReportOptions) 
     Money and tokens go to the model of their charge line, the call itself is counted under its main model.
     """
     by = [group_column(name, options.timezone) for name in options.by]
-    heads = facts.filter(pl.col("line") == 0)
-    if heads.height < facts.height:  # what a call of several lines is, only all of them together say
+    several = facts["line"].max() not in (0, None)
+    heads = facts.filter(pl.col("line") == 0) if several else facts
+    if several:  # what a call of several lines is, only all of them together say
         heads = heads.drop("price_status").join(calls.select(*UID, "price_status"), on=UID)
     status = pl.col("price_status")
     flags = {
@@ -152,14 +154,19 @@ def sum_spend(facts: pl.DataFrame, calls: pl.DataFrame, options: ReportOptions) 
         "free_calls": status == "free",
         "logged_calls": pl.col("logged_cost").is_not_null(),
     }
-    counted = [flag.fill_null(value=False).cast(pl.Int64).alias(name) for name, flag in flags.items()]
-    per_call = heads.select(*by, *counted, "logged_cost").group_by(options.by)
-    lines = facts.with_columns(pl.col("line_model").alias("model"))
-    per_line = lines.select(*by, *[pl.col(f"line_{name}").alias(name) for name in _LINE_COUNTS], *_COSTS)
-    partials = [
-        per_call.agg(*[pl.col(name).sum() for name in flags], _sum_stated("logged_cost")),
-        per_line.group_by(options.by).agg(*[_sum_stated(name) for name in (*_LINE_COUNTS, *_COSTS)]),
-    ]
+    counted = [flag.fill_null(value=False).cast(pl.UInt32).alias(name) for name, flag in flags.items()]
+    per_call = [*counted, pl.col("logged_cost")]
+    per_line = [*[pl.col(f"line_{name}").alias(name) for name in _LINE_COUNTS], *map(pl.col, _COSTS)]
+    calls_summed = [*[pl.col(name).sum().cast(pl.Int64) for name in flags], _sum_stated("logged_cost")]
+    lines_summed = [_sum_stated(name) for name in (*_LINE_COUNTS, *_COSTS)]
+    if heads["model"].eq_missing(facts["line_model"]).all() if not several else False:
+        partials = [heads.select(*by, *per_call, *per_line).group_by(options.by).agg(*calls_summed, *lines_summed)]
+    else:
+        lines = facts.with_columns(pl.col("line_model").alias("model"))
+        partials = [
+            heads.select(*by, *per_call).group_by(options.by).agg(calls_summed),
+            lines.select(*by, *per_line).group_by(options.by).agg(lines_summed),
+        ]
     return merge_spend(partials, options.by)
 
 

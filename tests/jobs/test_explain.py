@@ -8,7 +8,6 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from pipeline.errors import LogError
@@ -17,6 +16,7 @@ from pipeline.jobs.run import map_logs, working_folder
 from pipeline.settings import PriceOptions, ReportOptions
 from pipeline.stages.duplicates import settle_duplicates
 from pipeline.stages.explain import account_lines
+from pipeline.stages.facts import scan_facts
 from pipeline.stages.kernel import book_of
 from pipeline.stages.price import price_facts
 
@@ -27,7 +27,7 @@ SAMPLES = ReportOptions(logs=(str(ROOT / "sample_logs"),))
 def test_every_line_of_every_sample_call_adds_up_to_the_reports_figure() -> None:
     book = book_of(PriceOptions())
     with working_folder(None) as folder:
-        facts = pl.concat([pl.read_parquet(path) for path in map_logs(SAMPLES, folder).tables("facts")])
+        facts = scan_facts(map_logs(SAMPLES, folder).tables("facts")).collect()
     priced = price_facts(settle_duplicates(facts).facts, book)
     accounts = [line for call in priced.partition_by("piece", "record") for line in account_lines(call, book)]
     assert len(accounts) == priced.height > 100

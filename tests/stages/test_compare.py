@@ -17,6 +17,7 @@ from pipeline.stages.causes import CAUSES, RULES
 from pipeline.stages.cells import Cell, Fold, Part, Place, build_cells
 from pipeline.stages.charges import charge_classes
 from pipeline.stages.duplicates import settle_duplicates
+from pipeline.stages.facts import scan_facts
 from pipeline.stages.kernel import book_of
 from pipeline.stages.price import price_facts
 from tests.command import SAMPLES
@@ -26,7 +27,7 @@ def test_charges_by_class_add_up_to_the_cost_of_every_call() -> None:
     options = ReportOptions(logs=(str(SAMPLES),))
     with working_folder(None) as folder:
         settle_logs(options, folder)
-        facts = settle_duplicates(pl.read_parquet(sorted(Path(folder).glob("facts-*.parquet")))).facts
+        facts = settle_duplicates(scan_facts(sorted(Path(folder).glob("facts-*.parquet"))).collect()).facts
         book = book_of(PriceOptions())
         priced = price_facts(facts, book).filter(pl.col("status") != "cache_hit")
         charges = charge_classes(priced, book)

@@ -1,0 +1,128 @@
+"""Settle duplicates over files of facts: a verdict for each record that has a copy, or a call in or around it.
+
+Keys are compared over all facts, a range of buckets at a time; only of records whose key repeats is more looked at.
+The verdicts go to files beside the facts, which are read one by one afterwards, each with the verdicts on its records,
+so that no step holds more than one file of them. The rules are those of duplicates.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.settings import ReadOptions
+from pipeline.stages.digests import settle_digests
+from pipeline.stages.duplicates import VERDICT_SCHEMA, apply_verdicts, judge_copies, judge_nested
+from pipeline.stages.facts import UID, read_facts, scan_facts
+from pipeline.stages.pieces import Piece
+
+MOST_HEADS = 500_000  # records that are compared at a time
+_COPIES = (
+    *UID, "line", "source_file", "byte_offset", "key", "key_kind", "request_digest", "record_digest", "started_at",
+    "total_tokens", "completion_tokens",
+)  # fmt: skip
+_NESTED = (*UID, "span", "parent", "usage_source")
+_FAMILY = pl.col("span", "parent")
+_HEAD = pl.col("line") == 0
+Tick = Callable[[int, int], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SettleTask:
+    """Buckets whose keys are compared.
+
+    Attributes:
+        number: of the task.
+        first: first bucket, inclusive.
+        last: last bucket, inclusive.
+        folder: where fact files are and verdicts go.
+        read: how the logs were read.
+        pieces: that the facts were read from, where the lane read some: their digests are made when they are asked for.
+    """
+
+    number: int
+    first: int
+    last: int
+    folder: str
+    read: ReadOptions
+    pieces: tuple[Piece, ...] = ()
+
+
+def settle_spans(task: SettleTask, tick: Tick) -> dict[str, Any]:
+    """Judge the calls that lie in each other, of all buckets.
+
+    Returns:
+        A manifest line: ``duplicates`` (why -> calls that went).
+    """
+    facts = _facts(task).filter(_HEAD)
+    inner = facts.select(pl.col("parent").count()).collect().item()
+    parts = -(-inner // MOST_HEADS)
+    verdicts, causes = [pl.DataFrame(schema=VERDICT_SCHEMA)], Counter[str]()
+    inside = pl.when(pl.col("parent").ne_missing(pl.col("span"))).then("parent").alias("parent")
+    facts = facts.select(_NESTED).with_columns(inside)
+    for part in range(parts):  # a family is who is around, and all that is right in it
+        own = [pl.when(pl.col(name).hash() % parts == part).then(name).alias(name) for name in ("span", "parent")]
+        found = judge_nested(facts.with_columns(own).filter(pl.any_horizontal(_FAMILY.is_not_null())).collect())
+        verdicts.append(found.table)
+        causes += found.causes
+    gone = pl.concat(verdicts).unique(UID)
+    if gone.height:
+        gone.write_parquet(Path(task.folder) / "verdicts-spans.parquet", compression="lz4")
+    tick(0, 0)
+    return {"duplicates": dict(causes)}
+
+
+def settle_keys(task: SettleTask, tick: Tick) -> dict[str, Any]:
+    """Find the records of some buckets that are the same call, and judge them; spans were settled before.
+
+    Returns:
+        A manifest line: ``duplicates`` (why -> calls that went).
+    """
+    facts = _facts(task).filter(_HEAD)
+    spans = sorted(Path(task.folder).glob("verdicts-spans.parquet"))
+    verdicts, causes = [pl.DataFrame(schema=VERDICT_SCHEMA)], Counter[str]()
+    for keys in _repeated(facts.filter(pl.col("bucket").is_between(task.first, task.last))):
+        heads = facts.filter(pl.col("key").is_in(keys.implode())).select(_COPIES).collect()
+        if spans:
+            heads = heads.join(pl.read_parquet(spans), on=UID, how="anti", maintain_order="left")
+        found = judge_copies(settle_digests(heads, task.pieces, task.read))
+        verdicts.append(found.table)
+        causes += found.causes
+    table = pl.concat(verdicts)
+    if table.height:
+        table.write_parquet(Path(task.folder) / f"verdicts-{task.number:06}.parquet", compression="lz4")
+    tick(0, 0)
+    return {"duplicates": dict(causes)}
+
+
+def _facts(task: SettleTask) -> pl.LazyFrame:
+    return scan_facts(sorted(Path(task.folder).glob("facts-*.parquet")))
+
+
+def _repeated(heads: pl.LazyFrame) -> Iterator[pl.Series]:
+    """Yield the keys that stand more than once, as many as MOST_HEADS records have."""
+    keys = heads.select("key").collect().to_series()
+    codes = keys.hash()  # equal codes only make keys worth a look
+    ordered = codes.sort()
+    twice = ordered.filter(ordered == ordered.shift(1)).unique()
+    if twice.is_empty():
+        return
+    counts = keys.filter(codes.is_in(twice.implode())).value_counts().filter(pl.col("count") > 1)
+    parts = counts.with_columns(part=pl.col("count").cum_sum() // MOST_HEADS)
+    for part in parts.partition_by("part", maintain_order=True):
+        yield part["key"]
+
+
+def settled_facts(path: Path) -> pl.DataFrame:
+    """Read a file of facts as the verdicts in its folder leave it."""
+    facts = read_facts(path)
+    files = sorted(path.parent.glob("verdicts-*.parquet"))
+    if not files:
+        return apply_verdicts(facts, pl.DataFrame(schema=VERDICT_SCHEMA))
+    own = pl.col("piece").is_in(facts["piece"].unique().implode())
+    return apply_verdicts(facts, pl.scan_parquet(files).filter(own).collect())

@@ -1,0 +1,77 @@
+"""Facts cut into files are settled as one table, wherever they are cut and however few keys are compared at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+
+from pipeline.settings import ReadOptions
+from pipeline.stages import settle
+from pipeline.stages.duplicates import Sifted, settle_duplicates
+from pipeline.stages.facts import BUCKETS, FACT_SCHEMA, facts_of, read_facts, write_facts
+from pipeline.stages.settle import SettleTask, settle_keys, settle_spans, settled_facts
+from tests.stages.calls import make_call
+
+SPANS = st.sampled_from([None, None, "a", "b", "c", "d"])
+COPIES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "duplicate_id": st.sampled_from(["a", "b", "c", None]),
+            "request_digest": st.sampled_from([None, b"r" * 16, b"s" * 16]),
+            "record_digest": st.sampled_from([b"1" * 16, b"2" * 16]),
+            "started_at": st.sampled_from([None, 0, 5]),
+            "total": st.sampled_from([None, 3, 4]),
+            "span": SPANS,
+            "parent": SPANS,
+            "usage_source": st.sampled_from(["reported", "absent"]),
+        }
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+def settle_files(tables: list[pl.DataFrame], steps: int) -> Sifted:
+    with TemporaryDirectory() as folder:
+        paths = [Path(folder, f"facts-000000-{number:04}.parquet") for number in range(len(tables))]
+        for table, path in zip(tables, paths, strict=True):
+            write_facts(table, path)
+        causes = Counter[str]()
+        for step in range(steps):
+            first, last = BUCKETS * step // steps, BUCKETS * (step + 1) // steps - 1
+            task = SettleTask(number=step, first=first, last=last, folder=folder, read=ReadOptions())
+            for function in (settle_keys,) if step else (settle_spans, settle_keys):
+                causes.update(function(task, lambda _bytes, _calls: None)["duplicates"])
+        return Sifted(pl.concat([settled_facts(path) for path in paths]), causes)
+
+
+@budget(deadline=None, max_examples=40)
+@given(COPIES, st.lists(st.integers(0, 20), max_size=3), st.sampled_from([1, 3]), st.sampled_from([1, 2, 100]))
+def test_where_facts_are_cut_changes_nothing(
+    copies: list[dict[str, object]], cuts: list[int], steps: int, most: int
+) -> None:
+    whole = facts_of([make_call(row, **copy) for row, copy in enumerate(copies)], 0)
+    edges = sorted({0, whole.height, *(min(cut, whole.height) for cut in cuts)})
+    tables = [whole.slice(start, end - start) for start, end in pairwise(edges)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settle, "MOST_HEADS", most)
+        found = settle_files(tables, steps)
+    expected = settle_duplicates(whole)
+    assert found.facts.sort("record").rows() == expected.facts.sort("record").rows()
+    assert found.causes == expected.causes
+
+
+def test_a_file_of_facts_gives_every_column_back(tmp_path: Path) -> None:
+    facts = facts_of([make_call(1), make_call(2, user="ana")], 0)
+    write_facts(facts, tmp_path / "facts.parquet")
+    assert read_facts(tmp_path / "facts.parquet").equals(facts)
+    assert read_facts(tmp_path / "facts.parquet").schema == FACT_SCHEMA
+    assert "team" not in pl.read_parquet_schema(tmp_path / "facts.parquet")
