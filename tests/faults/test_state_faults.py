@@ -243,7 +243,7 @@ def _made_by_another(state: Path, name: str) -> None:
             entry["layout"] = entry["made"] = "older"
             path.write_text(json.dumps(entry), encoding="utf-8")
             for facts in path.parent.glob("facts-*.parquet"):
-                table = pl.read_parquet(facts).drop("stated_rates").with_columns(pl.lit("old ") + pl.col("key"))
+                table = pl.read_parquet(facts).rename({"call_id": "call"}).with_columns(pl.lit("old ") + pl.col("key"))
                 table.write_parquet(facts)
 
 
