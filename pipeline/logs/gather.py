@@ -24,6 +24,8 @@ _ENDS = frozenset(
     )
 )
 _STARTS = frozenset(("message_start", "response.created"))
+_WITH_EVENTS = frozenset(("anthropic", "responses"))  # kinds whose events leave out the id
+_BODY_LIKE = frozenset(("completions", "ollama"))  # kinds whose last chunk looks like a body
 
 
 class Joined(NamedTuple):
@@ -45,7 +47,24 @@ def is_chunk(record: Chunk) -> bool:
     event = record.get("type")
     if type(event) is str and (event in ANTHROPIC_EVENTS or event.startswith("response.")):
         return kind_of(record) is not None
-    return record.get("object") == "chat.completion.chunk"
+    kind = record.get("object")
+    return (
+        kind == "chat.completion.chunk"
+        or (kind == "text_completion" and _is_unfinished(record))
+        or (record.get("done") is False and "model" in record and "created_at" in record)
+    )
+
+
+def _is_unfinished(completion: Chunk) -> bool:
+    """Tell whether a legacy completion, whose chunks look like bodies, is one of several; its id must say of which."""
+    choices = completion.get("choices")
+    return bool(
+        type(choices) is list
+        and choices
+        and all(type(choice) is dict and choice.get("finish_reason") is None for choice in choices)
+        and not completion.get("usage")
+        and _id_of(completion)
+    )
 
 
 class Gatherer:
@@ -54,6 +73,13 @@ class Gatherer:
     def __init__(self) -> None:
         self._open: OrderedDict[tuple[str, str], _Open] = OrderedDict()
         self._latest: dict[str, tuple[str, str]] = {}  # kind -> the stream that chunks without an id belong to
+
+    def takes(self, record: Chunk) -> bool:
+        """Tell whether a record is a chunk, or looks like a body and ends a stream that is open."""
+        if is_chunk(record):
+            return True
+        kind = kind_of(record) if self._open else None
+        return kind in _BODY_LIKE and self._key_of(kind, record) in self._open
 
     def add(self, chunk: Chunk, row: int, offset: int | None) -> tuple[bool, list[Joined]]:
         """Take a chunk.
@@ -69,7 +95,7 @@ class Gatherer:
         self._open[key].joiner.add(chunk)
         self._open.move_to_end(key)
         done = []
-        if _event_of(chunk) in _ENDS:
+        if _event_of(chunk) in _ENDS or chunk.get("done") is True:
             self._latest.pop(kind, None)
             done.append(self._close(key))
         elif len(self._open) > MAX_OPEN:
@@ -82,10 +108,10 @@ class Gatherer:
             yield self._close(next(iter(self._open)))
 
     def _key_of(self, kind: str, chunk: Chunk) -> tuple[str, str]:
-        own = _id_of(chunk)
+        own = str(chunk.get("model")) if kind == "ollama" else _id_of(chunk)
         if own is None:
             return self._latest.setdefault(kind, (kind, ""))
-        if kind != "chat" and (_event_of(chunk) in _STARTS or kind not in self._latest):
+        if kind in _WITH_EVENTS and (_event_of(chunk) in _STARTS or kind not in self._latest):
             self._latest[kind] = (kind, own)
         return kind, own
 

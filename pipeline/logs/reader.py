@@ -77,7 +77,7 @@ class RecordReader:
     def _read_one(self, value: Any, row: int, offset: int | None, data: bytes) -> list[Outcome]:
         if type(value) is not dict:
             return [_reject(Refusal("not_an_object"), row, offset)]
-        if is_chunk(value) and not self._mapping:
+        if not self._mapping and self._gatherer.takes(value):
             return self._add_chunk(value, row, offset)
         return [self._read_record(value, row, offset, data)]
 

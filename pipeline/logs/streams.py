@@ -70,6 +70,8 @@ def kind_of(chunk: Chunk) -> str | None:
     event = chunk.get("type")
     if chunk.get("object") == "chat.completion.chunk":
         return "chat"
+    if chunk.get("object") == "text_completion":
+        return "completions"
     if type(event) is str:
         if event.startswith("response.") and not _RESPONSE_KEYS.isdisjoint(chunk):
             return "responses"

@@ -205,3 +205,21 @@ def test_chunks_of_any_types_are_joined(chunks: list[dict[str, Any]]) -> None:
         firsts += first
         done += len(joined)
     assert done + len(list(gatherer.finish())) == firsts
+
+
+def test_a_body_is_part_of_a_stream_only_where_one_of_its_kind_is_open() -> None:
+    """The last chunk of a legacy completion, and of Ollama, looks like a body."""
+    for unfinished, last in (
+        (COMPLETIONS[0] | {"choices": [{"index": 0, "text": "Tw", "finish_reason": None}]}, COMPLETIONS[1]),
+        (OLLAMA[0] | {"created_at": "2025-01-01"}, OLLAMA[1]),
+    ):
+        gatherer = Gatherer()
+        assert not gatherer.takes(last)
+        assert gatherer.takes(unfinished)
+        assert gatherer.add(unfinished, 1, 0) == (True, [])
+        assert gatherer.takes(last)
+        assert not gatherer.takes(last | {"id": "other", "model": "other"})
+        first, done = gatherer.add(last, 2, 9)
+        (joined,) = [*done, *gatherer.finish()]
+        assert (first, joined.row) == (False, 1)
+        assert not gatherer.takes(last)

@@ -85,5 +85,12 @@ DIALECTS = (
         sign("RequestMethod RequestPath DownstreamStatus"),  # Traefik
         sign("httpMethod requestId responseLength status"),  # AWS API Gateway
     ),
+    # Azure's content filter speaks first and last in a stream, of no answer and no object.
+    _refused(
+        "azure_filter_results",
+        CONTEXT,
+        "",
+        Signature(keys=frozenset(["choices"]), values=((("object",), frozenset([""])),)),
+    ),
     _refused("token_counts", CONTEXT, "", sign("input_tokens", values={"object": "response.input_tokens"})),
 )
