@@ -15,10 +15,12 @@ from pipeline.logs.conversations import is_redacted
 from pipeline.logs.decode import Refusal, canonical
 from pipeline.logs.fields import CONTEXT, Dialect, Entry
 from pipeline.logs.signatures import sign
+from pipeline.logs.usage import states_both_sides
 from pipeline.logs.values import read_rates
 from pipeline.tables import Call
 
 _TRUNCATED = re.compile(rb"\((?:litellm_)?truncated (?:skipped )?\d+ chars")
+_STRIPPED = b"[BASE64_REDACTED]"
 _CACHE_HIT_ID = re.compile(r"_cache_hit[\d.]+$")
 _CALL_TYPES = (
     ("responses", "responses"),
@@ -131,6 +133,8 @@ def _settle_text(call: Call, entry: Entry) -> None:
         call.text_missing = "redacted"
     elif call.source_format == "litellm_spend" and any(map(_is_cut, (messages, call.response))):
         call.text_missing = "truncated"
+    elif not states_both_sides(call.usage) and _is_stripped(messages):
+        call.text_missing = "stripped"
     if call.text_missing:
         call.request = call.response = entry.distinct = None
 
@@ -138,6 +142,11 @@ def _settle_text(call: Call, entry: Entry) -> None:
 def _is_cut(text: Any) -> bool:
     """Tell whether SpendLogs shortened a text: its strings are marked, JSON as text is cut off."""
     return (type(text) is str and text.startswith(("[", "{"))) or bool(text and _TRUNCATED.search(canonical(text)))
+
+
+def _is_stripped(messages: Any) -> bool:
+    """Tell whether files were taken out of messages (s3_strip_base64_files): all of a content, or marked."""
+    return any(message.get("content") == [] for message in _dicts(messages)) or _STRIPPED in canonical(messages)
 
 
 def _answers(response: Any) -> Any:
@@ -184,7 +193,11 @@ DIALECTS = (
         name="litellm_spend",
         family="litellm",
         rank=20,
-        signatures=(sign("request_id spend startTime call_type"), sign("request_id call_type api_key model startTime")),
+        signatures=(
+            sign("request_id spend startTime call_type"),
+            sign("request_id call_type api_key model startTime"),
+            sign("request_id call_type metadata"),
+        ),
         fields=_SHARED | _METADATA | {
             "own_id": ("request_id",),
             "duplicate_id": ("request_id",),

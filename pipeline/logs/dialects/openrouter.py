@@ -1,12 +1,14 @@
-"""OpenRouter's activity CSV: a generation a row, with what it cost in dollars. It is also a bill (bills/openrouter.py).
+"""OpenRouter: its activity CSV, which is also a bill (bills/openrouter.py), and what it says of one generation.
 
-``generation_id`` is the response id of the logged body, so that a row and that body are one call (family "provider").
-Cached tokens are inside the prompt count, reasoning inside the completion. ``cost_total`` is what OpenRouter charged:
-its fee alone where the model was paid with a provider key of one's own.
+Ids are the response ids of the logged bodies, so that all three are one call (family "provider"). Cached tokens are
+inside the prompt count, reasoning inside the completion; native counts are the model's own and what is billed, plain
+ones beside them are counted with one tokenizer for all models. Costs are US dollars that OpenRouter charged: its fee
+alone where the model was paid with a provider key of one's own.
 """
 
 from __future__ import annotations
 
+from pipeline.logs.envelopes import Envelope
 from pipeline.logs.fields import Dialect, Entry
 from pipeline.logs.signatures import sign
 from pipeline.tables import Call
@@ -31,6 +33,14 @@ def settle_activity(call: Call, entry: Entry) -> None:
         call.model = f"{call.model}:{variant}"
 
 
+def settle_generation(call: Call, entry: Entry) -> None:
+    """Say what every such record leaves unsaid."""
+    call.provider = "openrouter"
+    call.endpoint = call.endpoint or "chat"
+    if entry.record.get("native_tokens_prompt") is None and call.usage is not None:
+        call.usage_source = "estimated_upstream"
+
+
 DIALECTS = (
     Dialect(
         name="openrouter_activity_csv",
@@ -47,5 +57,32 @@ DIALECTS = (
         counts={column: (name,) for column, name in ACTIVITY_COUNTS.items()}
         | {"reasoning_tokens": ("tokens_reasoning",), "cache_read_input_tokens": ("tokens_cached",)},
         settle=settle_activity,
+    ),
+    Dialect(
+        name="openrouter_generation",
+        family="provider",
+        rank=20,
+        envelopes=(
+            Envelope(signatures=(sign(kinds={"data.tokens_prompt": "number", "data.id": "text"}),), rows=("data",)),
+        ),
+        signatures=(sign("id tokens_prompt native_tokens_prompt"), sign("id tokens_prompt total_cost model")),
+        fields={
+            "provider_response_id": ("id",),
+            "duplicate_id": ("id",),
+            "model": ("model",),
+            "started_at": ("created_at",),
+            "user": ("external_user",),
+            "endpoint": ("api_type",),
+            "service_tier": ("service_tier",),
+            "logged_cost": ("total_cost", "usage"),
+        },
+        counts={
+            "prompt_tokens": ("native_tokens_prompt", "tokens_prompt"),
+            "completion_tokens": ("native_tokens_completion", "tokens_completion"),
+            "reasoning_tokens": ("native_tokens_reasoning",),
+            "cache_read_input_tokens": ("native_tokens_cached",),
+            "image_output_tokens": ("native_tokens_completion_images",),
+        },
+        settle=settle_generation,
     ),
 )

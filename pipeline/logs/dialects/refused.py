@@ -92,5 +92,7 @@ DIALECTS = (
         "",
         Signature(keys=frozenset(["choices"]), values=((("object",), frozenset([""])),)),
     ),
+    _refused("otel_metrics", "aggregate", "OTLP metrics are sums: export traces", sign("resourceMetrics")),
+    _refused("otel_logs", "no_usage_possible", "OTLP logs hold no spans: export traces", sign("resourceLogs")),
     _refused("token_counts", CONTEXT, "", sign("input_tokens", values={"object": "response.input_tokens"})),
 )
