@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pipeline.settings import ReportOptions, StateOptions
 
 
+_ALARMS = ("quarantined", "vanished")  # notes for which a run exits 4
+
+
 class EventLog:
     """Events on stderr, or nothing.
 
@@ -38,7 +41,10 @@ class EventLog:
     def tell_end(self, result: SpendReport) -> None:
         """Write the last event: the exit code and the totals."""
         records, totals = result.manifest["records"], result.manifest["totals"]
-        self.tell("done", exit_code=result.exit_code, records=records, total_cost=totals["total_cost"])
+        crossed = [gate["gate"] for gate in _crossed_gates(result.manifest)]
+        self.tell(
+            "done", exit_code=result.exit_code, records=records, total_cost=totals["total_cost"], crossed=crossed
+        )
 
 
 def plan_lines(options: ReportOptions, state: StateOptions) -> list[str]:
@@ -65,7 +71,21 @@ def state_lines(manifest: Mapping[str, Any]) -> list[str]:
             lines.append(f"{words}: {named}")
     if run["late_calls"]:
         lines.append(f"{run['late_calls']:,} late calls")
-    lines += [f"{word}: {', '.join(names)}" for word, names in sorted(run["notes"].items())]
+    notes = sorted((word, names) for word, names in run["notes"].items() if word not in _ALARMS)
+    lines += [f"{word}: {', '.join(names)}" for word, names in notes]
     for row in manifest.get("adjustments", []):
         lines.append(f"{row['day']} is closed: {row['difference']} dollars of {row['reason']} not in it (--restate)")
-    return lines + [f"{gate['gate']} crossed: {gate['found']:g}" for gate in run["gates"] if gate["crossed"]]
+    return lines
+
+
+def alarm_lines(manifest: Mapping[str, Any]) -> list[str]:
+    """Return what an exit code is about, for people: it is said however quiet the rest is to be."""
+    notes = manifest["run"].get("notes", {})
+    lines = [f"{word}: {', '.join(notes[word])}" for word in _ALARMS if word in notes]
+    return lines + [
+        f"{gate['gate']} crossed: {gate['found']:g}, limit {gate['limit']:g}" for gate in _crossed_gates(manifest)
+    ]
+
+
+def _crossed_gates(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [gate for gate in [*manifest["gates"], *manifest["run"].get("gates", [])] if gate["crossed"]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.events import EventLog, plan_lines, state_lines
+from pipeline.cli.events import EventLog, alarm_lines, plan_lines, state_lines
 from pipeline.cli.options import (
     logs_argument,
     price_options,
@@ -78,4 +78,6 @@ def report(**words: Any) -> int:
         show_summary(result, options, top=words["top"])
         if state is not None:
             click.echo("\n".join(state_lines(result.manifest)), err=True)
+    for line in alarm_lines(result.manifest) if not log.is_json else ():
+        click.echo(line, err=True)
     return result.exit_code

@@ -140,8 +140,6 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         lines += [_unpriced_line(status, rows)] if rows else []
     if manifest["undated_calls"]:
         lines.append(f"{_calls(manifest['undated_calls'])} without a time: the newest rates apply")
-    crossed = (gate for gate in manifest["gates"] if gate["crossed"])
-    lines += [f"{gate['gate']} crossed: {gate['found']:g}, limit {gate['limit']:g}" for gate in crossed]
     if options.out is not None:
         lines.append(f"report in {options.out}")
     return lines

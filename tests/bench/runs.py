@@ -60,6 +60,9 @@ SIZES = {
 }  # fmt: skip
 
 
+_DEAR = b'{"input_cost_per_token":1,"litellm_provider":"openai","mode":"chat","output_cost_per_token":1}'
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """What one command or work took.
@@ -87,7 +90,7 @@ class Ratio:
         title: what against what.
         wall: the ratio by the clock.
         cpu: the ratio by processor time; None: it means nothing.
-        target: what issues 3 and 5 ask; None: nothing.
+        target: what issues 3, 5 and 7 ask; None: nothing.
         by: "wall" or "cpu": which of the two has to meet the target.
         least: the target is a least; False: a most.
         unit: "x", "%" (of the peer's speed), "s" or "MiB".
@@ -202,6 +205,29 @@ class Bench:
         figure = self._best(key, title, run)
         few = f" ({self._ran[key]} ran)" if self._ran[key] < workers else ""  # too little input for more
         return dataclasses.replace(figure, title=title + few)
+
+    def nightly(self, log: Path, calls: int) -> dict[str, Figure]:
+        """Run the command with a state: for the first time, with nothing new, and after a price version was added."""
+        from pipeline.prices.catalog import add_map
+
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            state, out, own = (Path(folder, name) for name in ("state", "out", "own"))
+            env = {**self._plain, "CALLCOST_DATA_DIR": str(own)}
+            words = ["report", str(log), "--state", str(state), "--out", str(out), "--workers", "2", "--quiet"]
+            figures = {}
+            for title in ("first run", "nothing new", "another price version"):
+                if title == "another price version":
+                    moment = logs.FIRST_MOMENT * 1_000_000
+                    add_map({"gpt-4o": _DEAR}, name="dear", effective_from=moment, source="-", folder=own / "prices")
+                self.say(title)
+                taken = take([sys.executable, "-m", "pipeline", *words], env)
+                manifest = json.loads((out / "manifest.json").read_bytes())
+                if manifest["records"]["calls"] != calls:
+                    raise RuntimeError(f"{manifest['records']['calls']} of {calls} calls are in the report")
+                figures[title] = Figure(title=title, units=calls, wall=taken.wall, cpu=taken.cpu, peak=taken.peak)
+            if manifest["run"]["inputs_read"] or "dear" not in json.dumps(manifest["price_versions"]):
+                raise RuntimeError("the log was read again, or its calls not priced again")
+            return figures
 
     def engines(self) -> list[str]:
         """Return the engines that count when nothing is hidden."""

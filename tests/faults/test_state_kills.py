@@ -91,7 +91,7 @@ def test_a_job_killed_at_any_moment_and_run_again_publishes_the_same_bytes(
         jobs += 1
         folder = tmp_path / f"killed-{jobs}"
         folder.mkdir()
-        sessions = []
+        sessions: list[int] = []
         while (session := _killed(logs, folder, chance.uniform(0.1, seconds))) is not None:
             kills, sessions = kills + 1, [*sessions, session]
             if chance.random() < 0.4:

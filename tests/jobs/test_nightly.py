@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import polars as pl
 import pytest
 
 from pipeline.prices.catalog import add_map
-from tests.command import SAMPLES, Finished, callcost, report, write_lines
+from tests.command import ROOT, SAMPLES, Finished, callcost, report, write_lines
 
 OUTPUTS = ("spend.csv", "spend.parquet", "rejects.parquet")
 _opened: list[str] = []
@@ -99,6 +102,38 @@ def test_a_finished_job_reads_no_input_again(job: Job) -> None:
     assert "0 inputs read, 30 known" in again.stderr
 
 
+def test_not_even_the_bytes_of_a_known_log_are_looked_at(job: Job) -> None:
+    """Logs whose content was exchanged under their size and time are still what they were: nobody opened them."""
+    job.run()
+    before = job.files()
+    for path in job.logs.iterdir():
+        stat = path.stat()
+        path.write_bytes(b"x" * stat.st_size)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    again = job.run()
+    assert (again.manifest["run"]["inputs_read"], job.files()) == (30, before)  # the manifest stays that of the first
+    assert "0 inputs read, 30 known" in again.stderr
+
+
+def test_a_finished_job_costs_little_more_than_loading_the_command(job: Job) -> None:
+    job.run()
+    words = ["report", str(job.logs), "--out", str(job.out), "--state", str(job.state), "--quiet"]
+    loaded = _processor_seconds("-c", "import pipeline.cli.report, pipeline.cli.terminal, pipeline.jobs.nightly")
+    again = _processor_seconds("-m", "pipeline", *words)
+    assert again < 2 * loaded
+
+
+def _processor_seconds(*words: str) -> float:
+    """Return what a process takes at best."""
+    taken = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run([sys.executable, *words], cwd=ROOT, check=True, timeout=100)
+        after = os.times()
+        taken.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    return min(taken)
+
+
 def test_a_late_record_changes_one_day_and_the_spend_and_says_so(job: Job, out: Path) -> None:
     job.run()
     before = job.files()
@@ -164,6 +199,37 @@ def test_only_the_days_of_the_interval_are_replaced(job: Job) -> None:
     assert days == {"day=2025-11-20/calls.parquet"}
     assert again.records["calls"] == 201
     assert job.run("--since", "2025-11-15T08:00:00Z", expect=2).stderr.count("midnight") == 1
+
+
+def test_yesterday_is_the_one_day_that_is_reported(job: Job) -> None:
+    now = datetime.now(UTC)
+    for age in range(3):
+        moment = (now - timedelta(days=age)).replace(hour=0, minute=0)
+        rows = [row | {"id": f"{age} {row['id']}", "timestamp": moment.isoformat()} for row in rows_of(1)]
+        write_lines(job.logs / f"recent-{age}.jsonl", rows)
+    words = ("--since", "yesterday", "--until", "today")
+    assert "read 33 inputs" in job.run("--plan", *words).stdout
+    done = job.run(*words, "--fresh-within", "49h")
+    yesterday = str((now - timedelta(days=1)).date())
+    assert (done.records["calls"], done.records["filtered"]) == (20, 640)
+    assert done.manifest["run"]["days_added"] == [yesterday]
+    assert [path.name for path in job.out.glob("day=*")] == [f"day={yesterday}"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "crossing", "not_crossing"),
+    [("--max-unpriced", "0", "1"), ("--max-rejected", "0", "1"), ("--strict", None, None)],
+)
+def test_a_gate_stays_crossed_when_nothing_is_new(job: Job, gate: str, crossing: str, not_crossing: str) -> None:
+    write_lines(job.logs / "odd.jsonl", [{**rows_of(1)[0], "id": "odd", "model": "acme-llm-9"}, b"{"])
+    words = [word for word in (gate, crossing) if word]
+    assert gate in job.run(*words, expect=3).stderr
+    quiet = job.run(*words, "--quiet", expect=3).stderr
+    assert [line.startswith(gate) and " crossed: " in line for line in quiet.splitlines()] == [True] * quiet.count("\n")
+    event = json.loads(job.run(*words, "--log-format", "json", expect=3).stderr.splitlines()[-1])
+    assert event["crossed"]
+    if not_crossing:
+        job.run(gate, not_crossing)
 
 
 def test_a_plan_reads_and_writes_nothing(job: Job) -> None:
