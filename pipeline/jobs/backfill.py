@@ -23,6 +23,7 @@ from pipeline.jobs.run import Progress
 from pipeline.logs.compression import Damage
 from pipeline.logs.files import STDIN, Input, blocks_of, container_of, find_inputs
 from pipeline.logs.sniff import REFUSALS
+from pipeline.logs.stores import is_url
 from pipeline.runners.local import Tick
 from pipeline.runners.shards import worker_count
 from pipeline.settings import ReportOptions
@@ -87,6 +88,9 @@ def backfill_usage(
         ReportError: the folder cannot be written.
     """
     options = settle_options(options)
+    for path in (*options.logs, options.out or "."):
+        if is_url(path):
+            raise ConfigError(f"backfill works on folders: {path} is none", hint="Copy the logs to a disk first")
     inputs = find_inputs(options.logs)
     targets = [_target_of(source, options) if not dry_run else None for source in inputs]
     originals = {Path(source.path).resolve() for source in inputs}

@@ -24,6 +24,7 @@ from pipeline.jobs.partitions import Partitions
 from pipeline.jobs.report import SpendReport, settle_options
 from pipeline.jobs.run import Progress, Settled, reduce_folder
 from pipeline.logs.files import Input
+from pipeline.logs.stores import is_url
 from pipeline.runners.ledger import WORK_PREFIX, Entry, Ledger, sweep, write_whole
 from pipeline.runners.locks import hold_lock
 from pipeline.runners.shards import worker_count
@@ -137,6 +138,8 @@ def settle_state(options: ReportOptions) -> ReportOptions:
         raise ConfigError("--where cannot go with --state", hint="Filter when you read the partitions")
     if options.out is None:
         raise ConfigError("--state needs --out")
+    if is_url(options.out):
+        raise ConfigError(f"--state keeps folders: {options.out} is none", hint="Copy the folder there when it is done")
     zone = {"since": options.since, "until": options.until}
     for name, moment in zone.items():
         local = None if moment is None else pl.Series([moment]).dt.convert_time_zone(options.timezone)[0]

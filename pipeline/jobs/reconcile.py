@@ -24,7 +24,7 @@ from pipeline.stages.kernel import book_of
 from pipeline.stages.price import price_facts
 from pipeline.stages.settle import settled_facts
 from pipeline.stages.summary import filter_calls
-from pipeline.stages.write import csv_bytes, document_bytes, parquet_bytes, publish_bytes
+from pipeline.stages.write import csv_bytes, document_bytes, parquet_bytes, publish_files
 
 _NOTHING = Decimal(0)
 _FILTERED = "--where leaves out calls, but not lines of the bill"
@@ -88,7 +88,7 @@ def reconcile_costs(
         manifest = _manifest(options, settled, billed, compared, as_of, clock)
         manifest["gates"] = _gates(tolerance, manifest)
         if options.out is not None:
-            _publish(Path(options.out), rows, causes, manifest)
+            publish_files(options.out, _files(rows, causes, manifest))
     return Reconciliation(rows=rows, causes=causes, manifest=manifest, exit_code=_verdict(manifest))
 
 
@@ -284,8 +284,10 @@ def _verdict(manifest: dict[str, Any]) -> int:
     return 3 if any(gate["crossed"] for gate in manifest["gates"]) else 0
 
 
-def _publish(out: Path, rows: pl.DataFrame, causes: pl.DataFrame, manifest: dict[str, Any]) -> None:
-    publish_bytes(out / "reconciliation.parquet", parquet_bytes(rows))
-    publish_bytes(out / "reconciliation.csv", csv_bytes(rows))
-    publish_bytes(out / "causes.csv", csv_bytes(causes))
-    publish_bytes(out / "manifest.json", document_bytes(manifest))
+def _files(rows: pl.DataFrame, causes: pl.DataFrame, manifest: dict[str, Any]) -> dict[str, bytes]:
+    return {
+        "reconciliation.parquet": parquet_bytes(rows),
+        "reconciliation.csv": csv_bytes(rows),
+        "causes.csv": csv_bytes(causes),
+        "manifest.json": document_bytes(manifest),
+    }

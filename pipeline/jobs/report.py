@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -17,7 +16,7 @@ from pipeline.settings import COST_SOURCES, FORMATS, GROUP_COLUMNS, ReportOption
 from pipeline.stages.facts import CALL_SCHEMA
 from pipeline.stages.kernel import book_of
 from pipeline.stages.summary import GATHERED
-from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, publish_bytes
+from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, publish_files
 
 CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")
 
@@ -79,14 +78,12 @@ def report_spend(
 def _publish(
     options: ReportOptions, settled: Settled, spend: pl.DataFrame, rejects: pl.DataFrame, manifest: dict[str, Any]
 ) -> None:
-    out = Path(options.out or ".")
-    for kind in options.formats:
-        publish_bytes(out / f"spend.{kind}", WRITERS[kind](spend))
-    publish_bytes(out / "rejects.parquet", parquet_bytes(rejects))
+    files = {f"spend.{kind}": WRITERS[kind](spend) for kind in options.formats}
+    files["rejects.parquet"] = parquet_bytes(rejects)
     if options.calls:
         calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True)
-        publish_bytes(out / "calls.parquet", parquet_bytes(calls.select(CALL_SCHEMA.keys())))
-    publish_bytes(out / "manifest.json", document_bytes(manifest))
+        files["calls.parquet"] = parquet_bytes(calls.select(CALL_SCHEMA.keys()))
+    publish_files(options.out or ".", files | {"manifest.json": document_bytes(manifest)})
 
 
 def settle_options(options: ReportOptions) -> ReportOptions:

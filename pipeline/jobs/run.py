@@ -19,6 +19,7 @@ import polars as pl
 from pipeline.errors import ReportError
 from pipeline.jobs.counting import run_counting
 from pipeline.logs.files import Input, find_inputs
+from pipeline.logs.stores import is_url
 from pipeline.runners.local import run_tasks
 from pipeline.runners.locks import lock_folder, locked_folder
 from pipeline.runners.shards import TASKS_PER_WORKER, pack_pieces, worker_count
@@ -103,11 +104,13 @@ def _remove_dead(parent: Path) -> None:
 
 @contextmanager
 def working_folder(out: str | None) -> Iterator[Path]:
-    """Make a folder for what the run passes between its steps: beside the results, removed at the end.
+    """Make a folder for what the run passes between its steps: beside the results on disk, removed at the end.
 
     Raises:
         ReportError: the folder for the results cannot be made or written.
     """
+    if out is not None and is_url(out):
+        out = None
     parent = Path(out if out is not None else tempfile.gettempdir())
     made = [path for path in (parent, *parent.parents) if not path.exists()]
     lock: int | None = None

@@ -27,6 +27,7 @@ from pipeline.logs.compression import BLOCK, Damage, decompress
 from pipeline.logs.containers import Raw, read_lines, read_values
 from pipeline.logs.rows import read_rows
 from pipeline.logs.sniff import REFUSALS, SAMPLE, sniff
+from pipeline.logs.stores import find_objects, is_url, open_input
 from pipeline.tables import Reject
 
 STDIN = "-"
@@ -51,7 +52,8 @@ def find_inputs(paths: Sequence[str]) -> list[Input]:
     """Return the files that the arguments name, in order, each once.
 
     Args:
-        paths: files, folders (searched recursively, hidden entries left out), globs, "-" for stdin.
+        paths: files, folders (searched recursively, hidden entries left out), globs, URLs of object stores, "-" for
+            stdin.
 
     Raises:
         LogError: an argument matches nothing, or a folder cannot be listed.
@@ -60,16 +62,12 @@ def find_inputs(paths: Sequence[str]) -> list[Input]:
     seen: set[str] = set()
     roots: Counter[str] = Counter()
     for argument in paths:
-        for root in _expand(argument):
-            name = _free_name(STDIN if argument == STDIN else _last_component(root), roots)
-            for path in _files_of(root):
-                place = str(path.resolve())
+        for last, files in _stored_roots(argument) if is_url(argument) else _local_roots(argument):
+            name = _free_name(last, roots)
+            for path, place, below, size in files:
                 if place not in seen:
                     seen.add(place)
-                    below = path.relative_to(root).as_posix()
-                    inputs.append(
-                        Input(path=str(path), name=name if below == "." else f"{name}/{below}", bytes=_size_of(path))
-                    )
+                    inputs.append(Input(path=path, name=f"{name}/{below}" if below else name, bytes=size))
     return inputs
 
 
@@ -91,7 +89,7 @@ def blocks_of(source: Input) -> Iterator[bytes]:
         Damage: the compressed file ends too early or is broken.
         OSError: the file cannot be read.
     """
-    with Path(source.path).open("rb") as stream:
+    with open_input(source.path) as stream:
         yield from decompress(stream)
 
 
@@ -115,7 +113,7 @@ def read_raw(
         if container in _WHOLE:
             yield from _WHOLE[container](blocks_of(source))
         elif start or end is not None:
-            with Path(source.path).open("rb") as stream:
+            with open_input(source.path) as stream:
                 begin = align_to_line(stream, start or 0)
                 yield from read_lines(_range_blocks(stream, begin, end), begin, first_row)
         else:
@@ -154,6 +152,32 @@ def _range_blocks(stream: BinaryIO, position: int, end: int | None) -> Iterator[
         yield block
 
 
+_Root = tuple[str, list[tuple[str, str, str, int]]]  # last component, [(path, where it really is, path below, size)]
+
+
+def _local_roots(argument: str) -> Iterator[_Root]:
+    for root in _expand(argument):
+        files = [(path, path.relative_to(root).as_posix()) for path in _files_of(root)]
+        places = [
+            (str(path), str(path.resolve()), "" if below == "." else below, _size_of(path)) for path, below in files
+        ]
+        yield STDIN if argument == STDIN else _last_component(root), places
+
+
+def _stored_roots(argument: str) -> Iterator[_Root]:
+    matched = False
+    for root, objects in find_objects(argument):
+        matched = True
+        places = [(each.url, each.url, each.url[len(root) + 1 :], each.bytes) for each in objects]
+        yield root.rpartition("/")[2], places
+    if not matched:
+        raise _no_match(argument)
+
+
+def _no_match(argument: str) -> LogError:
+    return LogError(f"no file matches {argument}", hint="Give files, folders, globs, URLs of a store or - for stdin")
+
+
 def _expand(argument: str) -> list[Path]:
     if argument == STDIN:
         return [_spool(sys.stdin.buffer)]
@@ -163,7 +187,7 @@ def _expand(argument: str) -> list[Path]:
             return [_spool(stream)]
     matches = [path] if path.exists() else [Path(match) for match in sorted(glob(argument, recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not matches or (path.is_dir() and not _files_of(path)):
-        raise LogError(f"no file matches {argument}", hint="Give files, folders, globs or - for stdin")
+        raise _no_match(argument)
     return matches
 
 

@@ -25,6 +25,7 @@ from pipeline.logs.bills.lines import CONTROL, OTHER, USAGE, BillLine, day_of
 from pipeline.logs.bills.reader import BillFile, read_bill, read_rows
 from pipeline.logs.bills.restate import natural, settle_bill
 from pipeline.logs.files import Input, container_of, find_inputs
+from pipeline.logs.stores import as_source
 from pipeline.logs.times import read_time
 from pipeline.stages.pieces import survey
 from pipeline.tables import Reject
@@ -85,7 +86,7 @@ def _open(source: Input) -> BillFile:
     if container_of(source) != "parquet":
         return read_bill(source)
     try:
-        with pq.ParquetFile(source.path) as table:
+        with pq.ParquetFile(as_source(source.path)) as table:
             rows = (record for batch in table.iter_batches(batch_size=10_000) for record in batch.to_pylist())
             return read_rows(source, rows)
     except (OSError, pa.ArrowException) as error:

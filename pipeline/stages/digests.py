@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from pathlib import Path
 
 import polars as pl
 
 from pipeline.logs.containers import Raw, read_lines
 from pipeline.logs.reader import RecordReader
+from pipeline.logs.stores import open_input
 from pipeline.settings import ReadOptions
 from pipeline.stages.pieces import Piece
 from pipeline.tables import Call
@@ -79,7 +79,7 @@ def _read(wanted: pl.DataFrame, sources: dict[int, Piece], digest: Callable[[Raw
 
 
 def _records(piece: Piece, places: list[tuple[int, int, int]]) -> Iterator[tuple[int, Raw]]:
-    with Path(piece.source.path).open("rb") as stream:
+    with open_input(piece.source.path) as stream:
         for position, row, offset in places:
             stream.seek(offset)
             for raw in read_lines([stream.readline().rstrip(b"\n")], offset, row):

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.logs.stores import as_source
 from pipeline.tables import Reject
 
 BATCH_ROWS = 2_000  # rows decoded at a time; a row may hold a whole conversation
@@ -35,7 +36,7 @@ def read_rows(path: str, start: int, end: int | None) -> Iterator[tuple[list[Row
         OSError: the file cannot be read.
         pa.ArrowException: it is damaged.
     """
-    with pq.ParquetFile(path) as table:
+    with pq.ParquetFile(as_source(path)) as table:
         groups = range(start, table.num_row_groups if end is None else end)
         for batch in table.iter_batches(batch_size=BATCH_ROWS, row_groups=list(groups)):
             plain = pa.RecordBatch.from_arrays([_plain(column) for column in batch.columns], names=batch.schema.names)

@@ -11,7 +11,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from pipeline.logs.decode import Refusal, decode
 from pipeline.logs.files import Input, container_of, read_raw
 from pipeline.logs.reader import leans_on_others
+from pipeline.logs.stores import as_source, open_input
 from pipeline.tables import Reject
 
 PIECE_BYTES = 32 << 20
@@ -111,7 +111,7 @@ def _spans(source: Input) -> Iterator[_Span]:
 def _row_groups(source: Input) -> list[_Span]:
     """Return runs of row groups of about PIECE_BYTES of uncompressed data; [] where the file cannot be read."""
     try:
-        metadata = pq.read_metadata(source.path)
+        metadata = pq.read_metadata(as_source(source.path))
     except (OSError, pa.ArrowException):
         return []
     spans: list[_Span] = []
@@ -128,7 +128,7 @@ def _row_groups(source: Input) -> list[_Span]:
 
 def _is_cuttable(source: Input, edges: Sequence[int]) -> bool:
     """Say whether lines stand for themselves: not compressed, and no line behind an edge leans on earlier ones."""
-    with Path(source.path).open("rb") as stream:
+    with open_input(source.path) as stream:
         if stream.read(4).startswith(_COMPRESSED):
             return False
     return not any(leans_on_others(record) for edge in edges for record in _sample(source, edge))
@@ -157,7 +157,7 @@ def survey(path: str, offsets: Sequence[int] = ()) -> Survey:
     state, lines, position = sha256(), 1, 0
     rows: list[int] = []
     try:
-        with Path(path).open("rb") as stream:
+        with open_input(path) as stream:
             for edge in [*offsets, None]:
                 # a line begins before the edge when its newline stands before the byte that precedes the edge
                 until = None if edge is None else edge - 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
@@ -18,6 +17,7 @@ import pyarrow as pa
 from pipeline.logs.containers import Raw
 from pipeline.logs.files import Input, align_to_line, container_of, read_raw
 from pipeline.logs.reader import CONTEXT, FRAGMENT, Outcome, RecordReader
+from pipeline.logs.stores import open_input
 from pipeline.settings import ReadOptions
 from pipeline.stages.lane import BlockReader, open_lane, read_blocks
 from pipeline.stages.parquet import read_rows
@@ -149,7 +149,7 @@ def _lane_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
     """Read by the block for as long as that is worth it, the rest by the line."""
     row, done = 1 + (piece.rows_before or 0), piece.start
     try:
-        with Path(piece.source.path).open("rb") as stream, Path(piece.source.path).open("rb") as aside:
+        with open_input(piece.source.path) as stream, open_input(piece.source.path) as aside:
             done = align_to_line(stream, piece.start)
             lane = open_lane(stream, done)
             if lane is None:

@@ -18,10 +18,29 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import ReportError
+from pipeline.logs.stores import is_url, put_object
 
 ROW_GROUP_ROWS = 131_072
 TEMPORARY_SUFFIX = ".callcost-tmp"
 _RISKY = r"^[=+\-@\t\r]"  # what spreadsheets take for a formula
+
+
+def publish_files(out: str, files: Mapping[str, bytes]) -> None:
+    """Write the files of a report, each whole or not at all, in order.
+
+    Args:
+        out: a folder, or the URL of one in an object store.
+        files: name -> content.
+
+    Raises:
+        ReportError: the folder is read-only, full or gone.
+        LogError: the store refuses or cannot be reached.
+    """
+    for name, data in files.items():
+        if is_url(out):
+            put_object(f"{out.rstrip('/')}/{name}", data)
+        else:
+            publish_bytes(Path(out, name), data)
 
 
 def publish_bytes(path: Path, data: bytes) -> None:
