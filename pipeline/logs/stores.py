@@ -7,6 +7,7 @@ goes before. Options travel to worker processes in the environment, so that no s
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -252,10 +253,36 @@ def _store(root: str, options: str) -> Any:
     if "allow_http" in client:
         client["allow_http"] = client["allow_http"].lower() in {"1", "true", "yes"}
     try:
-        return obstore.store.from_url(root, config=config or None, client_options=client or None)
+        return obstore.store.from_url(
+            root,
+            config=config or None,
+            client_options=client or None,
+            **({"credential_provider": profile} if (profile := _profile(root, config)) else {}),
+        )
     except (ValueError, obstore.exceptions.BaseError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise ConfigError(f"{root} cannot be opened: {reason}", hint=_HINT) from None
+
+
+def _profile(root: str, config: dict[str, str]) -> Any:
+    """Return what finds the keys of an AWS profile, SSO and assumed roles included; None: nobody uses profiles."""
+    places = [("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "~/.aws/config")]
+    files = [Path(os.environ.get(name, usual)).expanduser() for name, usual in places]
+    stated = "AWS_ACCESS_KEY_ID" in os.environ or any(key.endswith("access_key_id") for key in config)
+    if not root.startswith("s3") or stated or not ("AWS_PROFILE" in os.environ or any(map(Path.is_file, files))):
+        return None
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415 - an extra
+
+        botocore: Any = importlib.import_module("botocore.exceptions")
+    except ImportError:
+        raise ConfigError("AWS profiles need an extra", hint="pip install 'callcost[cloud]'") from None
+    try:
+        return Boto3CredentialProvider()
+    except botocore.BotoCoreError as error:
+        raise ConfigError(f"AWS profile: {error}", hint="See aws configure list-profiles") from None
+    except ValueError:
+        return None  # files without keys: the store looks further
 
 
 def _obstore() -> Any:

@@ -146,6 +146,24 @@ def test_a_refusal_names_the_object_and_the_next_step(status: int, said: str, mo
     assert "secret" not in f"{caught.value}"
 
 
+def test_the_keys_of_an_aws_profile_are_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(OPTIONS_VARIABLE, "{}")
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[night]\naws_access_key_id = key-of-night\naws_secret_access_key = s\n", encoding="utf-8")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    with serving(sends(b"", status=403)) as server:
+        use_storage_options([f"endpoint={server.address}", "region=us-east-1", "allow_http=true"])
+        monkeypatch.setenv("AWS_PROFILE", "day")
+        with pytest.raises(ConfigError, match="day"):
+            list(find_objects("s3://bucket/logs/"))
+        monkeypatch.setenv("AWS_PROFILE", "night")
+        with pytest.raises(LogError, match="denies access"):
+            list(find_objects("s3://bucket/logs/"))
+    assert "Credential=key-of-night/" in server.asked[0].headers["Authorization"]
+
+
 def test_an_option_without_a_value_is_refused() -> None:
     with pytest.raises(ConfigError, match="has no value"):
         use_storage_options(["region"])
