@@ -100,11 +100,12 @@ def read_fresh(
         RunError: what another callcost read of logs that are gone does not go together with the rest.
         UnfinishedError: the time is over.
     """
+    made = made_of(options)
+    intake.fresh = [(log, stamp) for log, stamp in intake.fresh if not _is_only_touched(ledger, log, stamp, made)]
     total = sum(stamp.bytes for _, stamp in intake.fresh)
     workers = worker_count(options.work.workers, total)
     batches: dict[int, _Batch] = {}
     tasks: list[MapTask] = []
-    made = made_of(options)
 
     def plan(asked: ReportOptions) -> list[MapTask]:
         _take_back(ledger, batches)
@@ -136,6 +137,17 @@ def read_fresh(
     _refuse_strangers(ledger)
 
 
+def _is_only_touched(ledger: Ledger, source: Input, stamp: Stamp, made: str) -> bool:
+    """Say whether an input has a new time and its old bytes: a copy that kept no times, a checkout."""
+    known = ledger.entries.get(stamp.path)
+    if known is None or not known.sha256 or known.stamp.bytes != stamp.bytes:
+        return False
+    if (known.name, known.made) != (source.name, made) or survey(source.path).sha256 != known.sha256:
+        return False
+    ledger.restamp(known, stamp)
+    return True
+
+
 def _refuse_strangers(ledger: Ledger) -> None:
     """Refuse facts of another layout, among which duplicates would not be found; logs that are there were read anew."""
     layout = layout_of_facts()
@@ -143,6 +155,7 @@ def _refuse_strangers(ledger: Ledger) -> None:
     if names:
         message = f"another callcost read {len(names):,} logs that are not at hand any more, as {names[0]}"
         raise RunError(message, hint="Give these logs once more, or begin a new --state folder")
+
 
 def _take_back(ledger: Ledger, batches: dict[int, _Batch]) -> None:
     """Take back what was kept of inputs that are to be read again."""

@@ -108,12 +108,18 @@ class Ledger:
 
     def keep(self, entry: Entry, made: Path) -> None:
         """Take over a folder of results that is whole; it is on the disk before it has its name."""
-        (made / _ENTRY).write_text(json.dumps(dataclasses.asdict(entry), sort_keys=True), encoding="utf-8")
+        (made / _ENTRY).write_bytes(_entry_bytes(entry))
         for path in made.iterdir():
             sync(path)
         made.rename(self.place_of(entry))
         sync(self.results)
         self._adopt(self.place_of(entry))
+
+    def restamp(self, entry: Entry, stamp: Stamp) -> None:
+        """Give an entry the new stamp of an input whose bytes are the same."""
+        known = dataclasses.replace(entry, stamp=stamp)
+        write_whole(self.place_of(entry) / _ENTRY, _entry_bytes(known))
+        self.entries[stamp.path] = known
 
     def forget(self, entry: Entry) -> None:
         """Leave an entry out from the next commit on."""
@@ -166,6 +172,10 @@ def sweep(folder: Path) -> None:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _entry_bytes(entry: Entry) -> bytes:
+    return json.dumps(dataclasses.asdict(entry), sort_keys=True).encode()
 
 
 def _entry_of(place: Path) -> Entry | None:

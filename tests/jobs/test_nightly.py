@@ -162,6 +162,20 @@ def test_a_file_that_changed_is_read_again_and_the_others_are_not(job: Job) -> N
     assert again.records["calls"] == 601
 
 
+def test_a_log_that_was_only_touched_is_known_by_its_bytes(job: Job) -> None:
+    job.run()
+    before = job.files()
+    for path in job.logs.iterdir():
+        os.utime(path, (1, 1))
+    changed_one = job.logs / "day-04.jsonl"
+    changed_one.write_bytes(changed_one.read_bytes().replace(b"user-1", b"user-7"))  # of the same size
+    again = job.run()
+    assert (again.manifest["run"]["inputs_read"], again.manifest["run"]["inputs_known"]) == (1, 29)
+    days = {name for name in changed(before, job.files()) if name.startswith("day=")}
+    assert days == {"day=2025-11-04/calls.parquet"}
+    assert "0 inputs read, 30 known" in job.run().stderr
+
+
 def test_a_log_that_was_rotated_away_stays_in_the_report(job: Job) -> None:
     job.run()
     before = job.files()
