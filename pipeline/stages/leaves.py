@@ -35,7 +35,7 @@ CARRIED = frozenset(
 # Read by the dialect's ``settle`` only for calls that are never in a class (hits of a cache).
 _UNREAD = frozenset(("litellm_call_id",))
 LANES = ("litellm_spend", "litellm_standard")  # whose settle looks at no more than what is declared here
-_CHUNK_OR_PAGE = ("type", "object", "data", MARK)  # what the record reader asks before it asks for the dialect
+_CHUNK_OR_PAGE = ("type", "object", "done", "data", MARK)  # what the record reader asks before it asks for the dialect
 _DERIVED = frozenset(("cache_write_5m_tokens", "cache_write_1h_tokens"))  # others are added up from them
 _BODY, _CHOICES = "response", "choices"
 _OF_CHATS = frozenset(("object", _CHOICES, "usage"))

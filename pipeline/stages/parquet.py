@@ -7,6 +7,7 @@ not; bytes that hold text become text, since Spark and Impala write strings with
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -39,8 +40,23 @@ def read_rows(path: str, start: int, end: int | None) -> Iterator[tuple[list[Row
     with pq.ParquetFile(as_source(path)) as table:
         groups = range(start, table.num_row_groups if end is None else end)
         for batch in table.iter_batches(batch_size=BATCH_ROWS, row_groups=list(groups)):
-            plain = pa.RecordBatch.from_arrays([_plain(column) for column in batch.columns], names=batch.schema.names)
-            yield _rows_of(plain), batch.nbytes
+            yield _rows_of(_plain_batch(batch)), batch.nbytes
+
+
+def first_rows(path: str, count: int) -> list[Row]:
+    """Return the first rows of a file.
+
+    Raises:
+        OSError: the file cannot be read.
+        pa.ArrowException: it is damaged.
+    """
+    with pq.ParquetFile(path) as table:
+        batches = table.iter_batches(batch_size=count, row_groups=[0] if table.num_row_groups else [])
+        return [row for batch in islice(batches, 1) for row in _rows_of(_plain_batch(batch))]
+
+
+def _plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([_plain(column) for column in batch.columns], names=batch.schema.names)
 
 
 def _rows_of(batch: pa.RecordBatch) -> list[Row]:

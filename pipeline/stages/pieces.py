@@ -20,6 +20,7 @@ from pipeline.logs.decode import Refusal, decode
 from pipeline.logs.files import Input, container_of, read_raw
 from pipeline.logs.reader import leans_on_others
 from pipeline.logs.stores import as_source, open_input
+from pipeline.stages.parquet import first_rows
 from pipeline.tables import Reject
 
 PIECE_BYTES = 32 << 20
@@ -109,10 +110,12 @@ def _spans(source: Input) -> Iterator[_Span]:
 
 
 def _row_groups(source: Input) -> list[_Span]:
-    """Return runs of row groups of about PIECE_BYTES of uncompressed data; [] where the file cannot be read."""
+    """Return runs of row groups of about PIECE_BYTES of uncompressed data; [] where there is no cutting the file."""
     try:
         metadata = pq.read_metadata(as_source(source.path))
-    except (OSError, pa.ArrowException):
+        if any(isinstance(row, dict) and leans_on_others(row) for row in first_rows(source.path, _SAMPLED_RECORDS)):
+            return []
+    except (OSError, ValueError, pa.ArrowException):  # reading it reports them
         return []
     spans: list[_Span] = []
     start = rows = size = before = 0

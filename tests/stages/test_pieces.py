@@ -102,6 +102,18 @@ def test_lines_that_lean_on_earlier_ones_give_the_same_wherever_a_cut_would_be(
     assert tables[0].equals(tables[2])
 
 
+def test_rows_of_a_table_that_lean_on_earlier_ones_are_never_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "rollout.parquet"
+    rows = [row | {"payload": json.dumps(row["payload"])} for row in codex_session("s-1", 40)]
+    pl.DataFrame(rows).with_columns(pl.col("payload").str.json_decode(pl.Struct({"type": pl.String}))).write_parquet(
+        log, row_group_size=4
+    )
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 100)
+    assert [piece.whole for piece in cut_inputs(find_inputs([str(log)]))] == [True]
+
+
 @pytest.mark.parametrize("data", [b"", b"\n", b"a\nb\nc", b"a\n\n\nb\n", b"abc"])
 def test_a_survey_counts_the_lines_that_begin_before_an_offset(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "x"

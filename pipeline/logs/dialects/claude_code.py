@@ -53,6 +53,7 @@ DIALECTS = (
             sign("session_id", values={"type": "assistant user system stream_event"}),
             sign("summary leafUuid"),
             sign("messageId snapshot"),
+            sign("display pastedContents"),  # ~/.claude/history.jsonl
         ),
         fields={
             "duplicate_id": (

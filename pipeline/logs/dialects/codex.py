@@ -147,6 +147,7 @@ DIALECTS = (
             sign("thread_id", values={"type": "thread.started"}),
             sign(values={"type": "turn.started turn.failed"}),
             sign("item", values={"type": "item.started item.updated item.completed"}),
+            sign("session_id ts text", kinds={"ts": "number"}),  # ~/.codex/history.jsonl
         ),
         refusal=(CONTEXT, ""),
     ),

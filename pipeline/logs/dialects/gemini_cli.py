@@ -57,4 +57,11 @@ DIALECTS = (
         endpoint="gemini",
         carry=carry_gemini_cli,
     ),
+    Dialect(
+        name="gemini_cli_result",
+        family="gemini_cli_result",
+        rank=10,
+        signatures=(sign("stats", kinds={"stats.models": "object"}),),
+        refusal=("aggregate", "the sum of a session: give its file in ~/.gemini/tmp"),
+    ),
 )
