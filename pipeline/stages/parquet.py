@@ -50,7 +50,7 @@ def first_rows(path: str, count: int) -> list[Row]:
         OSError: the file cannot be read.
         pa.ArrowException: it is damaged.
     """
-    with pq.ParquetFile(path) as table:
+    with pq.ParquetFile(as_source(path)) as table:
         batches = table.iter_batches(batch_size=count, row_groups=[0] if table.num_row_groups else [])
         return [row for batch in islice(batches, 1) for row in _rows_of(_plain_batch(batch))]
 
