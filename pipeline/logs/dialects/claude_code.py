@@ -13,32 +13,35 @@ from typing import Any
 
 from pipeline.logs.decode import Refusal
 from pipeline.logs.fields import CONTEXT, Dialect, Entry
-from pipeline.logs.paths import follow, parse_path
+from pipeline.logs.paths import follow
 from pipeline.logs.signatures import sign
 from pipeline.tables import Call
 
 _NO_MODEL = "<synthetic>"
-_NESTED = "data.message"  # where the progress of an agent has the row that its own file has too
+_NESTED = ("data", "message")  # where the progress of an agent has the row that its own file has too
+_LENT = ("sessionId", "cwd")
+
+
+def find_answer(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the row that holds (a part of) what a model answered: the record, or the one inside it.
+
+    Raises:
+        Refusal: there is none.
+    """
+    row = follow(record, _NESTED) if record.get("type") == "progress" else record
+    message = row.get("message") if type(row) is dict and row.get("type", "assistant") == "assistant" else None
+    if type(message) is not dict or message.get("role", "assistant") != "assistant":
+        raise Refusal(CONTEXT)
+    if message.get("model") == _NO_MODEL or row.get("isApiErrorMessage") is True:
+        raise Refusal(CONTEXT)
+    return record if row is record else row | {name: record.get(name) for name in _LENT} | {"isSidechain": True}
 
 
 def settle_claude_code(call: Call, entry: Entry) -> None:
-    """Set aside what is no answer; leave the row's one block of text uncounted; say what a request id tells."""
-    record = entry.record
-    nested = record.get("type") == "progress"
-    row = follow(record, parse_path(_NESTED)) if nested else record
-    if call.model == _NO_MODEL or not _is_answer(row):
-        raise Refusal(CONTEXT)
+    """Leave the row's one block of text uncounted; say what a request id tells."""
     call.request = call.response = None
     call.text_missing = "truncated"
-    entry.distinct = None if nested or record.get("isSidechain") is True else record.get("requestId")
-
-
-def _is_answer(row: Any) -> bool:
-    """Tell whether a row holds (a part of) what a model answered."""
-    if type(row) is not dict or row.get("type", "assistant") != "assistant" or row.get("isApiErrorMessage") is True:
-        return False
-    message = row.get("message")
-    return type(message) is dict and message.get("role", "assistant") == "assistant"
+    entry.distinct = None if entry.record.get("isSidechain") is True else entry.record.get("requestId")
 
 
 DIALECTS = (
@@ -55,12 +58,11 @@ DIALECTS = (
             sign("messageId snapshot"),
             sign("display pastedContents"),  # ~/.claude/history.jsonl
         ),
+        prepare=find_answer,
         fields={
-            "duplicate_id": (
-                "message.id", f"{_NESTED}.message.id", "requestId", f"{_NESTED}.requestId", "uuid",
-            ),
+            "duplicate_id": ("message.id", "requestId", "uuid"),
             "provider_response_id": ("@provider_response_id",),
-            "started_at": (f"{_NESTED}.timestamp", "timestamp"),
+            "started_at": ("timestamp",),
             "model": ("@model",),
             "session": ("sessionId", "session_id"),
             "project": ("cwd",),
@@ -70,7 +72,7 @@ DIALECTS = (
             "logged_cost": ("costUSD",),
         },
         usage=("@",),
-        response=("message", f"{_NESTED}.message"),
+        response=("message",),
         endpoint="anthropic",
         settle=settle_claude_code,
     ),
@@ -81,4 +83,4 @@ DIALECTS = (
         signatures=(sign("session_id subtype", values={"type": "result"}),),
         refusal=("aggregate", "the sum of a session: give its transcript, or print it with stream-json"),
     ),
-)  # fmt: skip
+)
