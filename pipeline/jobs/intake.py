@@ -15,6 +15,7 @@ from pipeline.errors import LogError, RunError, UnfinishedError
 from pipeline.jobs.counting import run_counting
 from pipeline.jobs.run import Progress, survey_cut
 from pipeline.logs.files import Input, find_inputs
+from pipeline.logs.stores import Stored, is_url, stat_object
 from pipeline.runners.ledger import Entry, Ledger, Stamp, stamp_of
 from pipeline.runners.shards import pack_pieces, worker_count
 from pipeline.settings import ReportOptions
@@ -79,7 +80,7 @@ def plan_intake(ledger: Ledger, options: ReportOptions) -> Intake:
     made = made_of(options)
     intake = Intake(found=[], fresh=[])
     for source in inputs:
-        stamp = stamp_of(source.path)
+        stamp = _stamp_of(source, source.stored)
         if stamp is None:
             intake.note("vanished", source.name)
             continue
@@ -88,6 +89,16 @@ def plan_intake(ledger: Ledger, options: ReportOptions) -> Intake:
         if known is None or (known.stamp, known.name, known.made) != (stamp, source.name, made) or not known.sha256:
             intake.fresh.append((source, stamp))
     return intake
+
+
+def _stamp_of(source: Input, stored: Stored | None) -> Stamp | None:
+    """Return the stamp of a file, or of an object of which its store says this; None where it is gone."""
+    if not is_url(source.path):
+        return stamp_of(source.path)
+    if stored is None:
+        return None
+    mtime_ns = 0 if stored.etag else stored.changed_ns
+    return Stamp(path=source.path, bytes=stored.bytes, mtime_ns=mtime_ns, etag=stored.etag)
 
 
 def read_fresh(
@@ -211,7 +222,8 @@ def _put_aside(task: MapTask) -> dict[str, Any]:
 def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
     """Take an input into the ledger, unless it vanished while it was read."""
     name = batch.source.name
-    now = stamp_of(batch.source.path)
+    path = batch.source.path
+    now = _stamp_of(batch.source, stat_object(path) if is_url(path) else None)
     intake.read_bytes += batch.stamp.bytes
     if now is None:
         intake.note("vanished", name)
@@ -241,8 +253,12 @@ def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
 def _drop_moved(ledger: Ledger, entry: Entry) -> None:
     """Forget the same bytes under a name that is gone: the log was rotated."""
     for other in list(ledger.entries.values()):
-        if entry.sha256 and other.sha256 == entry.sha256 and not Path(other.stamp.path).exists():
+        if entry.sha256 and other.sha256 == entry.sha256 and _is_gone(other.stamp.path):
             ledger.forget(other)
+
+
+def _is_gone(path: str) -> bool:
+    return stat_object(path) is None if is_url(path) else not Path(path).exists()
 
 
 def _records(lines: Iterable[dict[str, Any]]) -> int:

@@ -27,7 +27,7 @@ from pipeline.logs.compression import BLOCK, Damage, decompress
 from pipeline.logs.containers import Raw, read_lines, read_values
 from pipeline.logs.rows import read_rows
 from pipeline.logs.sniff import REFUSALS, SAMPLE, sniff
-from pipeline.logs.stores import find_objects, is_url, open_input
+from pipeline.logs.stores import Stored, find_objects, is_url, open_input
 from pipeline.tables import Reject
 
 STDIN = "-"
@@ -41,11 +41,13 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
         path: where it is.
         name: how reports call it: the last component of the argument and the path below it.
         bytes: its size as stored.
+        stored: what its object store says of it; None: it is a file.
     """
 
     path: str
     name: str
     bytes: int
+    stored: Stored | None = None
 
 
 def find_inputs(paths: Sequence[str]) -> list[Input]:
@@ -64,10 +66,11 @@ def find_inputs(paths: Sequence[str]) -> list[Input]:
     for argument in paths:
         for last, files in _stored_roots(argument) if is_url(argument) else _local_roots(argument):
             name = _free_name(last, roots)
-            for path, place, below, size in files:
+            for path, place, below, size, stored in files:
                 if place not in seen:
                     seen.add(place)
-                    inputs.append(Input(path=path, name=f"{name}/{below}" if below else name, bytes=size))
+                    whole = f"{name}/{below}" if below else name
+                    inputs.append(Input(path=path, name=whole, bytes=size, stored=stored))
     return inputs
 
 
@@ -152,14 +155,16 @@ def _range_blocks(stream: BinaryIO, position: int, end: int | None) -> Iterator[
         yield block
 
 
-_Root = tuple[str, list[tuple[str, str, str, int]]]  # last component, [(path, where it really is, path below, size)]
+# last component, [(path, where it really is, path below, size, what its store says)]
+_Root = tuple[str, Sequence[tuple[str, str, str, int, Stored | None]]]
 
 
 def _local_roots(argument: str) -> Iterator[_Root]:
     for root in _expand(argument):
         files = [(path, path.relative_to(root).as_posix()) for path in _files_of(root)]
         places = [
-            (str(path), str(path.resolve()), "" if below == "." else below, _size_of(path)) for path, below in files
+            (str(path), str(path.resolve()), "" if below == "." else below, _size_of(path), None)
+            for path, below in files
         ]
         yield STDIN if argument == STDIN else _last_component(root), places
 
@@ -168,7 +173,7 @@ def _stored_roots(argument: str) -> Iterator[_Root]:
     matched = False
     for root, objects in find_objects(argument):
         matched = True
-        places = [(each.url, each.url, each.url[len(root) + 1 :], each.bytes) for each in objects]
+        places = [(each.url, each.url, each.url[len(root) + 1 :], each.bytes, each) for each in objects]
         yield root.rpartition("/")[2], places
     if not matched:
         raise _no_match(argument)

@@ -29,14 +29,16 @@ class Stamp:
     """What tells a changed file from an unchanged one without reading it.
 
     Attributes:
-        path: absolute.
+        path: absolute, or a URL.
         bytes: its size.
-        mtime_ns: when it was last changed.
+        mtime_ns: when it was last changed; 0: its ``etag`` says whether it was.
+        etag: of an object in a store that has one.
     """
 
     path: str
     bytes: int
     mtime_ns: int
+    etag: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
