@@ -16,7 +16,7 @@ from pipeline.logs.dialects import field_readers, unwrapper
 from pipeline.logs.envelopes import Place, Row
 from pipeline.logs.fields import FieldReader
 from pipeline.logs.gather import is_chunk
-from pipeline.logs.marks import MARK, USAGE
+from pipeline.logs.marks import MARK, SIDES, USAGE
 from pipeline.logs.paths import Path, follow, parse_path
 from pipeline.logs.reader import RecordReader
 from pipeline.logs.shapes import SHAPES, Shape
@@ -117,7 +117,7 @@ def _own_places(record: Mapping[str, Any], call: Call) -> Iterator[tuple[Path, S
         if not _follow(record, path):
             yield path, _SHAPES["openai_chat"] if call.family == "litellm" else default
     reader = _reader_of(call)
-    if reader is not None and reader.dialect.counts:
+    if reader is not None and all(name in reader.dialect.counts.get(name, ()) for name in SIDES):
         yield (), _SHAPES["openai_chat"]
 
 

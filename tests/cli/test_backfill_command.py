@@ -7,6 +7,7 @@ import json
 import shutil
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -48,6 +49,44 @@ def test_arrays_joined_objects_and_pages_are_filled_in_place(tmp_path: Path, tex
     filled = _fill(log, tmp_path / "out")
     addition = filled[filled.index(b',"usage"') : filled.index(b"}}") + 1]
     assert filled == text % (LINE[:-1] + addition + b"}", LINE[:-1] + addition + b"}")
+
+
+SPAN = {
+    "traceId": "7d1f", "spanId": "01", "startTimeUnixNano": "1752570000000000000",
+    "attributes": [
+        {"key": key, "value": {"stringValue": text}}
+        for key, text in (
+            ("gen_ai.operation.name", "chat"), ("gen_ai.system", "openai"), ("gen_ai.request.model", "gpt-4o"),
+            ("gen_ai.prompt.0.role", "user"), ("gen_ai.prompt.0.content", "Where to?"),
+            ("gen_ai.completion.0.content", "To the office."),
+        )
+    ],
+}  # fmt: skip
+OBSERVATION = {
+    "id": "o1", "traceId": "t1", "type": "GENERATION", "startTime": "2025-07-15T09:00:00Z", "model": "gpt-4o",
+    "usageDetails": {}, "input": "Where to?", "output": "To the office.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("log", "path"),
+    [
+        ({"resourceSpans": [{"scopeSpans": [{"spans": [SPAN]}]}]}, ("resourceSpans", 0, "scopeSpans", 0, "spans", 0)),
+        ({"data": [{"id": "t1", "observations": [OBSERVATION]}], "meta": {}}, ("data", 0, "observations", 0)),
+    ],
+)
+def test_what_stands_in_envelopes_is_filled_where_it_stands_and_read_from_there(
+    log: dict[str, Any], path: tuple[str | int, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "log.json").write_text(json.dumps(log))
+    filled: Any = json.loads(_fill(tmp_path / "log.json", tmp_path / "out"))
+    for key in path:
+        filled = filled[key]
+    mark = filled.pop("callcost")
+    assert filled in (SPAN, OBSERVATION)
+    found = json.loads(callcost("inspect", tmp_path / "out" / "log.json", "--format", "json").stdout)
+    assert found["usage"] == {"reported": 1}
+    assert mark["usage"]["completion_tokens"] == 4
 
 
 def test_compression_stays(tmp_path: Path) -> None:

@@ -124,6 +124,42 @@ def test_no_canary_leaves_an_inspection(tmp_path: Path, name: str) -> None:
     assert CANARY not in (finished.stdout + finished.stderr).lower()
 
 
+def _traced() -> list[dict[str, Any]]:
+    """Records of tracers and gateways, a canary wherever they keep text."""
+    said = [{"role": "user", "parts": [{"type": "text", "content": CANARY}, {"type": CANARY}]}]
+    attributes = {
+        "gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 5,
+        "gen_ai.usage.output_tokens": 2, "gen_ai.input.messages": json.dumps(said), "gen_ai.output.messages": said,
+        "input.value": CANARY, "output.value": CANARY, "ai.response.text": CANARY, "gen_ai.prompt.0.content": CANARY,
+        "error.message": CANARY, "db.statement": CANARY,
+    }  # fmt: skip
+    span = {"traceId": "t1", "spanId": "s1", "startTimeUnixNano": "1752570000000000000", "attributes": attributes}
+    listed = [{"key": key, "value": {"stringValue": str(value)}} for key, value in attributes.items()]
+    counted = {"gen_ai.usage.input_tokens": CANARY}
+    observed = {
+        "id": "o1", "traceId": "t1", "type": "GENERATION", "startTime": "2025-07-15T09:00:00Z", "model": "gpt-4o",
+        "usageDetails": {"input": 5, "output": 2, "total": 7}, "input": CANARY, "output": {"role": CANARY, CANARY: 1},
+        "statusMessage": CANARY, "metadata": {CANARY: CANARY}, "name": CANARY,
+    }  # fmt: skip
+    return [
+        span, span | {"spanId": "s2", "attributes": attributes | counted}, span | {"spanId": "s3", "name": CANARY},
+        {"resourceSpans": [{"scopeSpans": [{"spans": [span | {"spanId": "s4", "attributes": listed}, CANARY]}]}]},
+        observed, {"id": "t2", "input": CANARY, "observations": [observed | {"id": "o2"}, CANARY]},
+        observed | {"id": "o3", "usageDetails": {"input": CANARY}, "totalCost": CANARY},
+        {"message": CANARY, "timestamp": 5}, {"@message": "{" + CANARY}, {"data": [CANARY, [CANARY]], "total": 1},
+        {"id": "p1", "created_at": "2025-07-15T09:00:00Z", "ai_org": "openai", "ai_model": "gpt-4o", "req_units": 5,
+         "res_units": 2, "cost": 1, "request": {"messages": CANARY}, "response": CANARY, "prompt_slug": CANARY},
+    ]  # fmt: skip
+
+
+def test_no_canary_leaves_what_tracers_wrote(tmp_path: Path, out: Path) -> None:
+    log = write_lines(tmp_path / "traced.jsonl", [json.dumps(record).encode() for record in _traced()])
+    finished = report([log], out, "--calls", "--format", "parquet,csv,json")
+    assert_conserved(finished)
+    assert finished.records["calls"] == 6
+    assert CANARY not in _everything_written(finished).lower()
+
+
 def test_no_canary_leaves_a_failed_run(tmp_path: Path, out: Path) -> None:
     """Nothing but lines that cannot be read: the run fails, and quotes nothing."""
     log = write_lines(tmp_path / "only.jsonl", _awkward_lines()[:8])
