@@ -66,12 +66,19 @@ def delimiter_of(header: bytes, columns: int = 2) -> str | None:
     line = header[:_HEADER_BYTES].removeprefix(BOM).decode("utf-8", "replace").strip("\r\n")
     best: tuple[int, str] | None = None
     for delimiter in _DELIMITERS:
-        cells = next(csv.reader([line], delimiter=delimiter), []) if delimiter in line else []
+        cells = _cells_of(line, delimiter) if delimiter in line else []
         names = cells[1:] if cells[:1] == [""] else cells  # the index that pandas writes
         spaced = any(name.startswith(" ") for name in names)  # "Hello, world" is no header
         if len(cells) >= columns + spaced and all(map(_is_name, names)) and (best is None or len(cells) > best[0]):
             best = len(cells), delimiter
     return best[1] if best else None
+
+
+def _cells_of(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
 
 
 def _is_name(cell: str) -> bool:

@@ -80,7 +80,12 @@ REFUSED = (
         "a script that sends requests: give the responses",
         certain=True,
     ),
-    _refused("prose", rb"(?![\d\"-])(?:[^\n]*\S[^\n]*\n\s*){4}\S", "unknown_dialect", "no JSON in its first lines"),
+    _refused(
+        "prose",
+        rb"(?![\d\"-])(?:[^\S\n]*+\S[^\n]*+\n\s*+){4}\S",
+        "unknown_dialect",
+        "no JSON in its first lines",
+    ),
 )
 REFUSALS = {refused.container: refused for refused in REFUSED}
 _CERTAIN = (

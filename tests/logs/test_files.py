@@ -214,6 +214,7 @@ def test_a_range_knows_its_rows(tmp_path: Path) -> None:
         (b"#Fields: date time cs-method\n", "access_log"),
         (b"INFO 07-24 11:20:46 [logger.py:41] Received request\n", "server_log"),
         (b'\x1b[32mINFO:     127.0.0.1:5000 - "POST /v1/chat"\n', "server_log"),
+        (b"x" * 9000 + b"\n" + b"y, z" * 3000 + b"\n" + b" " * 9000 + b"\n", "jsonl"),  # at once
         (b"# Notes\nA line.\nB line.\nC line.\nD line.\n", "prose"),
         (b"\xef\xbb\xbf" + b'{"a": 1}\n', "jsonl"),
         (b'{"a": "' + b"x" * SAMPLE, "jsonl"), (b'[{"a": "' + b"x" * SAMPLE, "json"),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,76 +14,11 @@ from pipeline.logs.containers import Raw, read_lines, read_values
 from pipeline.logs.dialects import field_readers, unwrapper
 from pipeline.logs.reader import Outcome, RecordReader
 from pipeline.settings import ReadOptions
-from pipeline.tables import MAX_COUNT, REJECT_REASONS, USAGE_COUNTS, Call, Reject
-from tests.logs.outcomes import calls_of
+from pipeline.tables import REJECT_REASONS, USAGE_COUNTS, Call, Reject
+from tests.logs.damages import DAMAGES, FILES, RECORDS, VALUES, damage_file, retype
+from tests.logs.outcomes import calls_of, read_file
 
-CASES = sorted((Path(__file__).parents[1] / "cases").glob("*/*/record.jsonl"))
-RECORDS = [line for path in CASES for line in path.read_bytes().splitlines()]
-VALUES: list[Any] = [record for record in map(json.loads, RECORDS) if isinstance(record, dict)]
-STRANGE: list[Any] = [
-    None, True, False, 0, -1, 1.5, 1e308, MAX_COUNT, MAX_COUNT + 1, 2**64, 10**400, -(10**40), "", "0", "12", "1e3",
-    "NaN", "\x00", "\ud800", "[", '{"a": [1', "data: {}", "data: [1]\n\n", "[[]]", [], {}, [[]], [None], [{}],
-    {"": None},
-    {"usage": {}}, {"type": "message"}, {"object": "chat.completion.chunk"}, ["text"], [1, "a", None, {"b": []}],
-    {"input_tokens": [1]}, {"choices": [{"delta": 5}]}, [{"type": "message_start", "message": 5}], {"result": {}},
-    {"prompt_tokens": 5, "total_tokens": "x"}, {"candidates": [5, {"content": {"parts": 5}}]}, "2025-01-01", -1.0,
-]  # fmt: skip
-
-
-def _cut(line: bytes, chance: random.Random) -> bytes:
-    return line[: chance.randrange(len(line) + 1)]
-
-
-def _flip(line: bytes, chance: random.Random) -> bytes:
-    damaged = bytearray(line)
-    for _ in range(chance.choice([1, 1, 3, 20]) if line else 0):
-        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
-    return bytes(damaged)
-
-
-def _splice(line: bytes, chance: random.Random) -> bytes:
-    other = chance.choice(RECORDS)
-    return line[: chance.randrange(len(line) + 1)] + other[chance.randrange(len(other) + 1) :]
-
-
-def _deepen(line: bytes, chance: random.Random) -> bytes:
-    depth = chance.choice([30, 199, 1_000] * 9 + [100_000])
-    opening, closing = chance.choice([(b"[", b"]"), (b'{"a":', b"}")])
-    key = chance.choice([b"messages", b"usage", b"response", b"choices", b"model", b"tags"])
-    return line[:-1] + b',"' + key + b'":' + opening * depth + b"1" + closing * depth + b"}"
-
-
-def _number(line: bytes, chance: random.Random) -> bytes:
-    spots = [spot for spot in range(len(line)) if line[spot : spot + 1].isdigit()]
-    if not spots:
-        return line
-    spot = chance.choice(spots)
-    number = chance.choice(
-        [b"9" * 30, b"9" * 5_000, b"1e400", b"-1e-400", b"00", b"1.0", b"-7", b"Infinity", b"1e99999999"]
-    )
-    return line[:spot] + number + line[spot + 1 :]
-
-
-def _places(value: Any) -> list[tuple[Any, Any]]:
-    items = (
-        list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
-    )
-    return [(value, key) for key, _ in items] + [place for _, item in items for place in _places(item)]
-
-
-def _retype(record: Any, chance: random.Random) -> Any:
-    """Put something strange in the place of some values, anywhere in the record."""
-    record = copy.deepcopy(record)
-    for _ in range(chance.choice([1, 1, 2, 5])):
-        places = _places(record)
-        if places:
-            holder, key = chance.choice(places)
-            strange = chance.choice([*STRANGE, chance.choice(VALUES)])
-            holder[key] = copy.deepcopy(strange)
-    return record
-
-
-DAMAGES: list[Callable[[bytes, random.Random], bytes]] = [_cut, _flip, _splice, _deepen, _number]
+OBJECTS = [json.dumps(value).encode() for value in VALUES]
 
 
 def _check(outcomes: list[Outcome]) -> None:
@@ -124,7 +57,7 @@ def test_retyped_records_have_one_outcome_each(long_run: bool) -> None:
     reader = RecordReader(ReadOptions())
     records = outcomes = 0
     for _ in range(100_000 if long_run else 6_000):
-        record = _retype(chance.choice(VALUES), chance)
+        record = retype(chance.choice(VALUES), chance)
         wrapped = isinstance(record, dict) and unwrapper().unwrap(record) is not None
         found = reader.read_value(record, 1)
         _check(found)
@@ -134,6 +67,16 @@ def test_retyped_records_have_one_outcome_each(long_run: bool) -> None:
     rest = reader.finish()
     _check(rest)
     assert outcomes + len(rest) == records
+
+
+def test_damaged_files_are_read_to_their_end(long_run: bool, tmp_path: Path) -> None:
+    """Whatever contains the records: lines, arrays, events, CSV, cassettes, HAR, compressed or not."""
+    chance = random.Random(11)
+    path = tmp_path / "log"
+    files = [file.read_bytes() for file in FILES if file.suffix != ".parquet"]
+    for _ in range(20_000 if long_run else 1_000):
+        path.write_bytes(damage_file(chance.choice(files), chance))
+        _check(read_file(path))
 
 
 def test_every_dialect_reads_every_record_without_a_crash() -> None:
@@ -159,7 +102,7 @@ def _bare(outcomes: list[Outcome]) -> list[Any]:
     return [repr(outcome) for outcome in outcomes]
 
 
-@given(st.lists(st.sampled_from(RECORDS), max_size=8), st.integers(1, 500))
+@given(st.lists(st.sampled_from(OBJECTS), max_size=8), st.integers(1, 500))
 def test_an_array_and_lines_hold_the_same_calls(lines: list[bytes], size: int) -> None:
     array = b"[" + b",\n".join(lines) + b"]"
     pieces = [array[at : at + size] for at in range(0, len(array), size)]
