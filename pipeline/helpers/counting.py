@@ -13,6 +13,7 @@ import functools
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,11 @@ from pipeline.tokens.messages import frame_prompt
 from pipeline.tokens.vocabularies import installed
 
 if TYPE_CHECKING:
+    import asyncio
+
     from pipeline.tokens.threads import CountingThreads
 
-SLICE_CHARS = 10_000  # about a millisecond of counting between two turns of the event loop
+SLICE_CHARS = 5_000  # half a millisecond of counting between two turns of the event loop
 DEFAULT_IMAGE_TOKENS = 250  # LiteLLM's, with use_default_image_token_count
 _IMAGES = frozenset({"image_url", "image", "input_image"})
 _ENDPOINT = "chat"  # whose shape LiteLLM's messages have
@@ -154,21 +157,13 @@ async def _count_in_thread(count: _Count) -> int:
     """Count in a free thread within the time limit; here, slice by slice, if no thread is free."""
     import asyncio  # noqa: PLC0415 - 50 ms; whoever awaits this has it already
 
-    counts: list[int] = []
     seconds = pipeline.tokenizer_timeout_seconds or 0.0
     threads = counting_threads()
     job = threads.start(count.load, count.texts, seconds)
     if job is None:
-        encoder = count.load()
-        for text in count.texts:
-            counts.append(0)
-            for piece in encoder.slices(text, SLICE_CHARS):
-                counts[-1] += encoder.count([piece])[0]
-                await asyncio.sleep(0)  # others on the loop have their turn
-        return count.total(counts)
+        return await _count_between_turns(count)
     try:
-        counts = await asyncio.wait_for(asyncio.wrap_future(job.result), seconds or None)
-        return count.total(counts)
+        return count.total(await asyncio.wait_for(asyncio.wrap_future(job.result), seconds or None))
     except TimeoutError:
         logger.error("counting %d bytes took more than %s seconds: 0 tokens", count.bytes(), seconds)
         return 0
@@ -176,6 +171,23 @@ async def _count_in_thread(count: _Count) -> int:
         threads.drop(job)
 
 
+async def _count_between_turns(count: _Count) -> int:
+    """Count here, one slice of all that is counted so in each turn of the event loop."""
+    import asyncio  # noqa: PLC0415 - as above
+
+    turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    encoder = count.load()
+    counts = []
+    for text in count.texts:
+        counts.append(0)
+        for piece in encoder.slices(text, SLICE_CHARS):
+            async with turn:
+                counts[-1] += encoder.count([piece])[0]
+                await asyncio.sleep(0.0005)  # not 0: who never sleeps comes last where cores are scarce
+    return count.total(counts)
+
+
+_turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 _threads: CountingThreads | None = None
 _making = threading.Lock()
 

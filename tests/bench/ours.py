@@ -5,8 +5,10 @@ Everything else is measured as its user runs it: the command, start-up included 
 
 from __future__ import annotations
 
+import asyncio
 import random
 import tempfile
+import time
 from collections.abc import Callable
 from functools import lru_cache, partial
 from itertools import islice
@@ -25,6 +27,8 @@ PRICED_MODELS = 300
 WARM_LINES = 500
 PRICED_VERSION = "litellm-1.106.0"  # whose models the LiteLLM of the bench extra knows, too
 FIRST_MOMENT, LAST_MOMENT = 1_790_812_800_000_000, 1_793_491_200_000_000  # October 2026, in microseconds
+TICKED_CHARS = 1_000_000
+_PROSE = "the of and to a in is that for it as was with be by on not he this are or his from at which".split()
 # The counts that the calls state, and the fields of LiteLLM's map that price them one by one.
 UNIT_COLUMNS = {
     "line_prompt_tokens": "input_cost_per_token",
@@ -177,9 +181,35 @@ def _cost_answers(completion_cost: Callable[..., object], answers: list[dict[str
     return len(answers)
 
 
+def tick_beside_counts(job: Job) -> Work:
+    """Await counts of as many megabyte inputs as the job has rows, beside a ticker that sleeps 10 ms at a time.
+
+    Its units are the ticks that came within 20 ms, per thousand.
+    """
+    import pipeline
+    from pipeline.helpers.counting import async_token_counter
+
+    pipeline.tokenizer_timeout_seconds = None
+    words = random.Random(SEED).choices(_PROSE, k=TICKED_CHARS)
+    text = " ".join(words)[:TICKED_CHARS]
+
+    async def tick() -> int:
+        counts = [asyncio.create_task(async_token_counter("gpt-4o", text=text)) for _ in range(job.rows)]
+        late = []
+        while not all(count.done() for count in counts):
+            begun = time.perf_counter()
+            await asyncio.sleep(0.010)
+            late.append(time.perf_counter() - begun)
+        return round(1000 * sum(seconds <= 0.020 for seconds in late) / len(late))
+
+    asyncio.run(async_token_counter("gpt-4o", text="the vocabulary is read before"))
+    return lambda: asyncio.run(tick())
+
+
 WORKS: dict[str, Callable[[Job], Work]] = {
     "report warm": report_warm,
     "price batch": price_batch,
     "cost_per_token": partial(cost_helper, "cost_per_token"),
+    "ticker": tick_beside_counts,
     "completion_cost": partial(cost_helper, "completion_cost"),
 }

@@ -90,7 +90,7 @@ class Ratio:
         title: what against what.
         wall: the ratio by the clock.
         cpu: the ratio by processor time; None: it means nothing.
-        target: what issues 3, 5 and 7 ask; None: nothing.
+        target: what issues 3, 4, 5 and 7 ask; None: nothing.
         by: "wall" or "cpu": which of the two has to meet the target.
         least: the target is a least; False: a most.
         unit: "x", "%" (of the peer's speed), "s" or "MiB".
