@@ -163,7 +163,8 @@ async def _count_in_thread(count: _Count) -> int:
     if job is None:
         return await _count_between_turns(count)
     try:
-        return count.total(await asyncio.wait_for(asyncio.wrap_future(job.result), seconds or None))
+        counts = await asyncio.wait_for(asyncio.wrap_future(job.result), seconds or None)
+        return count.total(counts)
     except TimeoutError:
         logger.error("counting %d bytes took more than %s seconds: 0 tokens", count.bytes(), seconds)
         return 0
