@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+import zstandard
 
+from pipeline.logs.containers import BOM, Raw
+from pipeline.logs.files import find_inputs, read_raw
 from tests.command import SAMPLES, Finished, assert_conserved, read_records, report, write_lines
 
 PLAIN_FILES = sorted(SAMPLES.rglob("*.jsonl"))
 OTHER_FILES = sorted(set(SAMPLES.rglob("*.*")) - set(PLAIN_FILES))
+
+PARQUET_FILES = sorted(SAMPLES.rglob("*.parquet"))
+DAMAGED_FILES = sorted(SAMPLES.glob("damaged-*"))
+TEXT_FILES = sorted(set(SAMPLES.rglob("*.*")) - {*PARQUET_FILES, *DAMAGED_FILES})
+
+
+def _records_of(path: Path) -> list[bytes]:
+    (source,) = find_inputs([str(path)])
+    return [raw.data for raw in read_raw(source) if isinstance(raw, Raw)]
+
+
+def _lines(records: list[bytes]) -> bytes:
+    return b"".join(record.replace(b"\n", b" ") + b"\n" for record in records)
+
+
+def _array_and_lines(records: list[bytes]) -> bytes:
+    """Objects as one array; what is none cannot stand in it, and comes as lines after it."""
+    objects = [record for record in records if _is_object(record)]
+    return b"[\n" + b",\n".join(objects) + b"\n]\n" + _lines([one for one in records if one not in objects])
+
+
+def _is_object(record: bytes) -> bool:
+    try:
+        return isinstance(json.loads(record), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+PACKINGS: list[Callable[[list[bytes]], bytes]] = [
+    _lines,
+    _array_and_lines,
+    lambda records: gzip.compress(_lines(records)),
+    lambda records: gzip.compress(_lines(records[:5])) + gzip.compress(_lines(records[5:])),
+    lambda records: zstandard.compress(_lines(records)),
+    lambda records: BOM + _lines(records).replace(b"\n", b"\r\n"),
+]
 
 
 def _kept_together(records: list[bytes]) -> list[list[bytes]]:
@@ -37,6 +79,33 @@ def test_shuffled_and_split_lines_give_the_same_totals(
 
     assert (shuffled.out / "spend.csv").read_bytes() == (sample_report.out / "spend.csv").read_bytes()
     assert_conserved(shuffled)
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_packed_and_mixed_files_give_the_same_totals(
+    sample_report: Finished, tmp_path: Path, out: Path, seed: int
+) -> None:
+    """All of sample_logs dealt anew: dialects mixed, lines and arrays, gzip and zstandard, Parquet cut and reversed."""
+    chance = random.Random(seed)
+    groups = _kept_together([record for path in TEXT_FILES for record in _records_of(path)])
+    chance.shuffle(groups)
+    hands = [
+        [record for group in groups[number :: len(PACKINGS)] for record in group] for number in range(len(PACKINGS))
+    ]
+    for number, (pack, hand) in enumerate(zip(PACKINGS, hands, strict=True)):
+        path = tmp_path / "logs" / f"part-{number}.log"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(pack(hand))
+    for path in PARQUET_FILES:
+        rows = pq.read_table(path)
+        backwards = rows.take(list(reversed(range(len(rows)))))
+        for number, part in enumerate((backwards.slice(0, 3), backwards.slice(3))):
+            pq.write_table(part, tmp_path / "logs" / f"{path.stem}-{number}.parquet", row_group_size=2)
+
+    dealt = report([tmp_path / "logs", *DAMAGED_FILES], out)
+
+    assert (dealt.out / "spend.csv").read_bytes() == (sample_report.out / "spend.csv").read_bytes()
+    assert_conserved(dealt)
 
 
 def test_lines_with_an_id_repeated_in_another_file_give_the_same_totals(
