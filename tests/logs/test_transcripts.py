@@ -73,6 +73,25 @@ def _event(second: int, prompt: int, **more: Any) -> dict[str, Any]:
     }
 
 
+def test_sessions_joined_in_one_file_are_read_one_after_the_other(tmp_path: Path) -> None:
+    """A fork's replay ends within a second; what follows of another time is another session, though it be older."""
+    fork = {"id": "s-9", "source": {"subagent": {"thread_spawn": {"parent_thread_id": "s-1"}}}}
+    joined = [
+        {"timestamp": "2026-02-01T10:00:00Z", "type": "session_meta", "payload": fork},
+        {"timestamp": "2026-02-01T10:00:00.5Z", "type": "turn_context", "payload": {"model": "gpt-5-mini"}},
+        _event(5, 100) | {"timestamp": "2026-02-01T10:00:00.6Z"},
+        _event(5, 130) | {"timestamp": "2026-02-01T10:00:09Z"},
+        {"timestamp": "2025-10-01T09:00:00Z", "type": "session_meta", "payload": {"id": "s-1"}},
+        {"timestamp": "2025-10-01T09:00:00Z", "type": "turn_context", "payload": {"model": "gpt-5"}},
+        _event(5, 100),
+    ]
+    calls = _calls(tmp_path, joined=joined).sort("session")
+    assert calls.select("session", "model", "prompt_tokens").rows() == [
+        ("s-1", "gpt-5", 100),
+        ("s-9", "gpt-5-mini", 30),
+    ]
+
+
 def test_an_archived_rollout_is_the_same_session(tmp_path: Path) -> None:
     rollout = [
         {"timestamp": "2025-10-01T09:00:00Z", "type": "session_meta", "payload": {"id": "s-1"}},

@@ -27,7 +27,7 @@ def carry_codex(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a call with what the events before it say of it.
 
     Args:
-        notes: "session", "model", "provider", "project", "sums", and "replay": until when others' events come.
+        notes: "session", "model", "provider", "project", "sums", and "replay": when the events of others begin.
         record: the event.
 
     Raises:
@@ -53,11 +53,11 @@ def _begin_session(notes: Notes, payload: Mapping[str, Any], moment: int | None)
     _note(notes, session=payload.get("id"), project=payload.get("cwd"), provider=payload.get("model_provider"))
     source = payload.get("source")
     if moment is not None and (payload.get("forked_from_id") or (type(source) is dict and "subagent" in source)):
-        notes["replay"] = moment + _REPLAY_MICROSECONDS
+        notes["replay"] = moment
 
 
 def _is_replay(notes: Notes, moment: int | None) -> bool:
-    return moment is not None and moment < notes.get("replay", 0)
+    return moment is not None and "replay" in notes and 0 <= moment - notes["replay"] < _REPLAY_MICROSECONDS
 
 
 def _note(notes: Notes, **stated: Any) -> None:
