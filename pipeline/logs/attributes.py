@@ -44,11 +44,11 @@ def numbered(flat: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
     >>> numbered({"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Hi"}, "gen_ai.prompt")
     [{'role': 'user', 'content': 'Hi'}]
     """
-    start = len(prefix) + 1
+    before = f"{prefix}."
     found: dict[int, dict[str, Any]] = {}
     for name, value in flat.items():
-        if name.startswith(f"{prefix}."):
-            number, _, rest = name[start:].partition(".")
+        if name.startswith(before):
+            number, _, rest = name[len(before) :].partition(".")
             if number.isdecimal() and len(number) < _LONG:
                 found.setdefault(int(number), {})[rest] = value
     return [found[number] for number in sorted(found)]

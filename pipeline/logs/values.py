@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.logs.decode import Refusal, canonical, decode_text
 
 MAX_DIGITS = 10  # before the point: more than any call costs, and ten billion of them fit into Decimal(38, 18)
+_LARGE = 1 << 16  # bytes; most likely an envelope's, which many records share
 MAX_PLACES = 60  # after the point: less than that is nothing
 _NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
 _TAG = re.compile(r"[:=]")
@@ -110,10 +111,17 @@ def _numbers_of(value: Any) -> Any:
 
 def _written(value: float, data: bytes, keys: Iterable[str]) -> str:
     """Return the text of a number in the record's bytes, told from its namesakes by its value."""
-    return _amounts_in(data, tuple(keys)).get(value) or repr(value) if data else repr(value)
+    if len(data) > _LARGE:
+        return _amounts_in(data, tuple(keys)).get(value) or repr(value)
+    for key in keys if data else ():
+        for found in _amount_pattern(key).finditer(data):
+            text = found[1].decode()
+            if float(text) == value:
+                return text
+    return repr(value)
 
 
-@lru_cache(maxsize=4)  # the records of one envelope share its bytes
+@lru_cache(maxsize=4)
 def _amounts_in(data: bytes, keys: tuple[str, ...]) -> dict[float, str]:
     """Return number -> how it is written first, of every field of these names."""
     texts = (found[1].decode() for key in keys for found in _amount_pattern(key).finditer(data))
