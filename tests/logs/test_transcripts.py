@@ -103,3 +103,14 @@ def test_an_archived_rollout_is_the_same_session(tmp_path: Path) -> None:
     calls = _calls(tmp_path, sessions=rollout, archived_sessions=rollout)
     assert sorted(calls["prompt_tokens"]) == [100, 200]
     assert calls["model"].unique().to_list() == ["gpt-5"]
+
+
+def test_repeated_lines_and_files_of_a_rollout_change_nothing(tmp_path: Path) -> None:
+    rollout = [
+        {"timestamp": "2025-10-01T09:00:00Z", "type": "session_meta", "payload": {"id": "s-1"}},
+        {"timestamp": "2025-10-01T09:00:00Z", "type": "turn_context", "payload": {"model": "gpt-5"}},
+        _event(0, 100),
+        _event(0, 300),
+    ]
+    calls = _calls(tmp_path, lines=[row for row in rollout for _ in range(2)], files=rollout + rollout)
+    assert sorted(calls["prompt_tokens"]) == [100, 200]

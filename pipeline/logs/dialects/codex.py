@@ -27,7 +27,8 @@ def carry_codex(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a call with what the events before it say of it.
 
     Args:
-        notes: "session", "model", "provider", "project", "sums", and "replay": when the events of others begin.
+        notes: "session", "model", "provider", "project", "sums", "start", and "replays": whether it begins with its
+            parent's events.
         record: the event.
 
     Raises:
@@ -46,18 +47,21 @@ def carry_codex(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _begin_session(notes: Notes, payload: Mapping[str, Any], moment: int | None) -> None:
-    """Note whose events follow; the parent's own beginning is a part of a replay."""
-    if _is_replay(notes, moment):
+    """Note whose events follow; another's beginning at once is the parent's, in a replay."""
+    another = payload.get("id") != notes.get("session")
+    if another and _is_early(notes, moment) and (notes["replays"] or "sums" not in notes):
+        notes["replays"] = True
         return
     notes.clear()
     _note(notes, session=payload.get("id"), project=payload.get("cwd"), provider=payload.get("model_provider"))
     source = payload.get("source")
-    if moment is not None and (payload.get("forked_from_id") or (type(source) is dict and "subagent" in source)):
-        notes["replay"] = moment
+    notes["start"] = moment
+    notes["replays"] = bool(payload.get("forked_from_id")) or (type(source) is dict and "subagent" in source)
 
 
-def _is_replay(notes: Notes, moment: int | None) -> bool:
-    return moment is not None and "replay" in notes and 0 <= moment - notes["replay"] < _REPLAY_MICROSECONDS
+def _is_early(notes: Notes, moment: int | None) -> bool:
+    start = notes.get("start")
+    return moment is not None and start is not None and 0 <= moment - start < _REPLAY_MICROSECONDS
 
 
 def _note(notes: Notes, **stated: Any) -> None:
@@ -74,8 +78,9 @@ def _read_event(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, A
     if sums:
         notes["sums"] = sums
     used = _used(sums, last, before)
+    replayed = notes.get("replays") and _is_early(notes, read_time(record.get("timestamp")))
     repeated = bool(sums) and sums == before
-    if repeated or _is_replay(notes, read_time(record.get("timestamp"))) or not _says_more_than_a_sum(used):
+    if repeated or replayed or not _says_more_than_a_sum(used):
         raise Refusal(CONTEXT)
     session = notes.get("session")
     return {
