@@ -48,7 +48,7 @@ def _log_event(key: str, *beside: str) -> Envelope:
 
 
 ENVELOPES = (
-    # A page of an API's listing; {"data": ...} alone may be a body of embeddings.
+    # A page of an API's listing; with a model or usage beside it, {"data": ...} may be a body of embeddings.
     Envelope(
         signatures=(
             sign(
@@ -57,6 +57,7 @@ ENVELOPES = (
                 kinds={"data": "array"},
             ),
             sign("data meta", kinds={"data": "array", "meta": "object"}),
+            sign("data", none="object model usage created", kinds={"data.0": "object"}),
         ),
         rows=("data",),
     ),

@@ -51,3 +51,13 @@ def test_a_wrapped_call_is_one_call_in_any_order_and_any_files(made: Any, agent:
         assert sum(seen["duplicates"].values()) == records["duplicates"]
         assert seen["duplicates"]["nested"] >= 2
     assert found == [(3, 300 + 50 + 70, 3, 1)] * 3
+
+
+def test_one_response_seen_by_two_tracers_is_one_call(tmp_path: Path) -> None:
+    """A gateway's span lies in a client's, with others between: only the id of the answer says that they are one."""
+    client, gateway = span("a1", None, 300), span("c1", "b1", 300)
+    for record, more in ((client, "{}"), (gateway, "[]")):
+        record["attributes"] |= {"gen_ai.response.id": "chatcmpl-1", "input.value": more}
+    lines = [json.dumps(record).encode() for record in (client, span("b1", "a1", 0, "CHAIN"), gateway)]
+    found = json.loads(callcost("inspect", write_lines(tmp_path / "log.jsonl", lines), "--format", "json").stdout)
+    assert (found["dialects"], found["duplicates"], found["conflicts"]) == ({"otel": 1}, {"same_id": 1}, [])

@@ -23,6 +23,7 @@ TEXT = json.dumps(PLAIN)
 WRAPPED: list[Any] = [
     {"data": [PLAIN, PLAIN], "has_more": False},
     {"data": [PLAIN, PLAIN], "meta": {"page": 1}},
+    {"data": [PLAIN, PLAIN]},
     {"Items": [PLAIN, PLAIN], "Count": 2},
     {"records": [PLAIN, PLAIN]},
     {"logEvents": [{"id": "1", "timestamp": 5, "message": TEXT}, {"id": "2", "timestamp": 6, "message": TEXT}]},
@@ -44,7 +45,7 @@ def test_each_record_of_an_envelope_is_read_as_if_it_stood_alone(value: Any) -> 
     assert len(found) == 2
 
 
-@pytest.mark.parametrize("value", WRAPPED[:4], ids=lambda value: next(iter(value)))
+@pytest.mark.parametrize("value", WRAPPED[:5], ids=lambda value: next(iter(value)))
 def test_a_place_leads_to_its_record(value: Any) -> None:
     rows = unwrapper().unwrap(value)
     assert rows is not None
@@ -61,6 +62,7 @@ def test_what_only_looks_like_an_envelope_is_a_record() -> None:
         {"message": "{broken", "timestamp": 5},
         {"message": TEXT},
         {"data": {"a": 1}, "total": 1},
+        {"data": [1, 2]},
         {"Items": [1, 2]},
         {"jsonPayload": "text"},
     ):
