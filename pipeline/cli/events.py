@@ -39,12 +39,13 @@ class EventLog:
             click.echo(json.dumps(line, ensure_ascii=False), err=True)
 
     def tell_end(self, result: SpendReport) -> None:
-        """Write the last event: the exit code and the totals."""
+        """Write the last event: the exit code, what it is about, and the totals."""
         records, totals = result.manifest["records"], result.manifest["totals"]
-        crossed = [gate["gate"] for gate in _crossed_gates(result.manifest)]
         self.tell(
-            "done", exit_code=result.exit_code, records=records, total_cost=totals["total_cost"], crossed=crossed
-        )
+            "done", exit_code=result.exit_code, records=records, total_cost=totals["total_cost"],
+            crossed=[gate["gate"] for gate in _crossed_gates(result.manifest)],
+            notes=result.manifest["run"].get("notes", {}),
+        )  # fmt: skip
 
 
 def plan_lines(options: ReportOptions, state: StateOptions) -> list[str]:

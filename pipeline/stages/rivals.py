@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-from pipeline.prices.book import Book
+from pipeline.prices.book import Book, Resolution
 from pipeline.prices.charges import charge_for, money
 from pipeline.prices.costmap import parse_entry
 from pipeline.prices.rates import Factors, Line, RateCard, Terms, case_of
@@ -98,7 +98,7 @@ def stated_cost(cell: Cell, book: Book) -> Stated | None:
         if tariff is None or line is None:
             plain, discounted = plain + (part.cost or NOTHING), discounted + (part.cost or NOTHING)
             continue
-        found = book.resolve(part.model, part.provider, part.terms.moment, requested=part.requested)
+        found = _resolved(part, book)
         reduced = _card(tariff, part.terms, found.discount).line(part.unit) or line
         plain, discounted = plain + _charged(part, line), discounted + _charged(part, reduced)
         used[part.unit] = line.rate
@@ -158,11 +158,10 @@ def _card(tariff: Tariff, terms: Terms, discount: Factors) -> RateCard:
 
 
 def _changes(part: Part, book: Book) -> Iterator[_Change]:
-    terms = part.terms
-    found = book.resolve(part.model, part.provider, terms.moment, region=terms.region, requested=part.requested)
+    found = _resolved(part, book)
     if found.tariff is None or found.key is None:
         return
-    own, tariff, discount = terms, found.tariff, found.discount
+    own, tariff, discount = part.terms, found.tariff, found.discount
     for tier, label in _TIERS:
         yield _Change(TIER, label, own._replace(tier=tier, batch=tier == "batch"), tariff, discount)
     for place, label in _PLACES:
@@ -170,6 +169,11 @@ def _changes(part: Part, book: Book) -> Iterator[_Change]:
         yield _Change(REGION, label, elsewhere, tariff, discount)
     for name, other in _history(book, found.key):
         yield _Change(VERSION, name, own, other, discount)
+
+
+def _resolved(part: Part, book: Book) -> Resolution:
+    terms = part.terms
+    return book.resolve(part.model, part.provider, terms.moment, region=terms.region, requested=part.requested)
 
 
 @lru_cache(maxsize=1024)

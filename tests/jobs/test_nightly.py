@@ -242,6 +242,7 @@ def test_a_gate_stays_crossed_when_nothing_is_new(job: Job, gate: str, crossing:
     assert [line.startswith(gate) and " crossed: " in line for line in quiet.splitlines()] == [True] * quiet.count("\n")
     event = json.loads(job.run(*words, "--log-format", "json", expect=3).stderr.splitlines()[-1])
     assert event["crossed"]
+    assert event["notes"] == {}
     if not_crossing:
         job.run(gate, not_crossing)
 
