@@ -6,6 +6,7 @@ Sums over many calls, requests without their answers, and diagnostic rows withou
 from __future__ import annotations
 
 from pipeline.logs.bills import bill_dialects
+from pipeline.logs.envelopes import Envelope
 from pipeline.logs.fields import CONTEXT, Dialect
 from pipeline.logs.signatures import Signature, sign
 
@@ -42,8 +43,13 @@ DIALECTS = (
         "a bucket of the usage or cost report: it is a bill, not a log",
         sign("starting_at ending_at results"),
     ),
-    _refused(
-        "openrouter_activity", "aggregate", "a day's sum: export the activity CSV", sign("model_permaslug requests")
+    Dialect(
+        name="openrouter_activity",
+        family="openrouter_activity",
+        rank=_FIRST,
+        envelopes=(Envelope(signatures=(sign(kinds={"data.0.model_permaslug": "text"}),), rows=("data",)),),
+        signatures=(sign("model_permaslug requests"),),
+        refusal=("aggregate", "a day's sum: export the activity CSV"),
     ),
     _refused(
         "openai_batch_object", "aggregate", "a batch as a whole: give its output file", sign(values={"object": "batch"})
