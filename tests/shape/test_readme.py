@@ -117,9 +117,11 @@ def test_the_mapping_of_the_readme_reads_its_logs(tmp_path: Path, out: Path) -> 
         "tokens": {"in": 1000, "cached": 500, "out": 100},
         "charged": "0.25",
         "labels": {"environment": "prod"},
+        "kind": "llm",
     }
+    log = write_lines(tmp_path / "own.jsonl", [record, record | {"kind": "tool"}])
 
-    finished = report([write_lines(tmp_path / "own.jsonl", [record])], out, "--mapping", mapping, "--calls")
+    finished = report([log], out, "--mapping", mapping, "--calls")
 
     (call,) = finished.calls
     assert (call["source_format"], call["model"], call["user"]) == ("gateway", "gpt-4o", "ana.silva")
@@ -127,6 +129,7 @@ def test_the_mapping_of_the_readme_reads_its_logs(tmp_path: Path, out: Path) -> 
     assert call["started_at"].isoformat() == "2025-03-01T11:00:00+00:00"
     assert (call["logged_cost"], call["tags"]) == (Decimal("0.0025"), [{"key": "env", "value": "prod"}])
     assert call["price_status"] == "priced"
+    assert finished.records["context"] == 1
 
 
 def test_the_override_of_the_readme_is_understood(tmp_path: Path, out: Path) -> None:
