@@ -27,6 +27,7 @@ from pipeline.logs.marks import COST_IN, COUNT_ERROR, COUNT_METHOD, FILLED, MARK
 from pipeline.logs.reader import RecordReader
 from pipeline.logs.splice import Additions, Edit, splice
 from pipeline.settings import ReadOptions, ReportOptions
+from pipeline.stages.batches import Batches
 from pipeline.stages.count import count_missing
 from pipeline.stages.facts import facts_of
 from pipeline.stages.kernel import book_of
@@ -91,7 +92,7 @@ class _Gap:
 
 def fill_text(source: Input, options: ReportOptions, counter: TextCounter) -> Iterator[Filled]:
     """Find what the records of a text log lack, window by window, in the order of the file."""
-    reader = RecordReader(options.read)
+    reader, batches = RecordReader(options.read), Batches(options.logs)
     held: list[Target] = []
     size = left = 0
     for raw in read_raw(source):
@@ -104,8 +105,10 @@ def fill_text(source: Input, options: ReportOptions, counter: TextCounter) -> It
                 left += _lacks_usage(found)
         size += len(raw.data)
         if size >= WINDOW_BYTES:
+            batches.lend((target.call for target in held), source)
             yield _fill(held, options, counter, None)
             held, size = [], 0
+    batches.lend((target.call for target in held), source)
     last = _fill(held, options, counter, None)
     last.tally["left"] += left + sum(_lacks_usage(one) for one in reader.finish() if isinstance(one, Call))
     yield last

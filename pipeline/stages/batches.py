@@ -58,18 +58,26 @@ class Batches:
         self._logs = [path for path in logs if path != STDIN]
         self._joined: dict[str, frozenset[int]] = {}  # path -> where requests begin that are answered
 
+    def lend(self, calls: Iterable[Call], source: Input) -> None:
+        """Give the answers among calls the requests that counting them lacks.
+
+        Args:
+            calls: changed in place.
+            source: where they were read from.
+        """
+        lacking = [call for call in calls if _lacks_text(call)]
+        requests = self._requests_for(source, {str(call.own_id) for call in lacking}) if lacking else {}
+        for call in lacking:
+            call.request = requests.get(str(call.own_id))
+
     def join(self, window: Window, source: Input) -> None:
-        """Give the answers of a window the requests they lack, and count the requests that were answered as context.
+        """Lend the answers of a window their requests, and count the requests that were answered as context.
 
         Args:
             window: what was read; changed in place.
             source: where it was read from.
         """
-        lacking = [call for call in window.calls if _lacks_text(call)]
-        if lacking:
-            requests = self._requests_for(source, {str(call.own_id) for call in lacking})
-            for call in lacking:
-                call.request = requests.get(str(call.own_id))
+        self.lend(window.calls, source)
         if any(reject.detail == BATCH_INPUT for reject in window.rejects):
             if source.path not in self._joined:
                 self._joined[source.path] = self._answered_rows(source)

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.jobs.backfill import backfill_usage
 from pipeline.jobs.report import report_spend
 from pipeline.settings import ReportOptions
 
@@ -46,6 +47,16 @@ def test_an_answer_without_usage_is_counted_with_its_request(tmp_path: Path) -> 
         assert calls["prompt_tokens"][0] > 90
         assert 0 < calls["prompt_tokens"][1] < 20
         assert (inputs[names[0]]["context"], inputs[names[0]]["rejects"]) == (2, 0)
+
+
+def test_backfill_writes_what_the_request_gave(tmp_path: Path) -> None:
+    before, _ = _report(tmp_path / "a", asked=[_asked("q-1", "When? " * 50)], answered=[_answered("q-1")])
+    backfill_usage(ReportOptions(logs=(str(tmp_path / "a"),), out=str(tmp_path / "filled")))
+    (filled,) = (tmp_path / "filled").rglob("answered.jsonl")
+    usage = json.loads(filled.read_text())["response"]["body"]["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == before.select(
+        "prompt_tokens", "completion_tokens"
+    ).row(0)
 
 
 def test_what_is_stated_stays(tmp_path: Path) -> None:
