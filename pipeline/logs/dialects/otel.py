@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.logs.attributes import as_mapping, read_attributes
-from pipeline.logs.conversations import is_whole
+from pipeline.logs.conversations import is_whole, unquote
 from pipeline.logs.decode import Refusal
 from pipeline.logs.envelopes import Envelope
 from pipeline.logs.fields import CONTEXT, Dialect, Entry
@@ -46,6 +46,7 @@ _KINDS: tuple[tuple[str, frozenset[str], frozenset[str] | None], ...] = (
 _VERCEL = "ai.operationId"
 _AGENT_RUNS = ("final_result", "all_messages_events", "pydantic_ai.all_messages")  # on Pydantic AI's outer spans
 _ATTRIBUTES = ("resource_attributes", "ResourceAttributes", "span_attributes", "SpanAttributes", "attributes")
+_LINEAGE_OBJECTS = ("context", "spanContext", "parentSpanContext", "status")  # JSON as text in a table
 _ERRORS = frozenset(("2", "error", "status_code_error", "statuscode.error"))
 _GOOGLE_VERTEX = "google.vertex"  # Vercel's; its google.generative-ai is plain "google"
 
@@ -108,6 +109,7 @@ _LINEAGE = compile_table({
 def prepare_span(record: dict[str, Any]) -> dict[str, Any]:
     """Lay a span out flat: its attributes by name, what it is under ``span.``, its counts under ``counts``."""
     plain = {key.removeprefix("context."): value for key, value in record.items()}
+    plain |= {key: unquote(plain[key]) for key in _LINEAGE_OBJECTS if type(plain.get(key)) is str}
     flat = read_attributes(as_mapping(record.get("resource")).get("attributes"))
     for key in _ATTRIBUTES:
         if record.get(key) is not None:

@@ -33,9 +33,9 @@ def prepare_portkey(record: dict[str, Any]) -> dict[str, Any]:
         "endpoint": route.endpoint,
         "url": url,
         "cache": record.get("cache_status") or as_mapping(response.get("headers")).get("x-portkey-cache-status"),
-        "request": record.get("request.body", request.get("body", request or None)),
-        "response": record.get("response.body", response.get("body", response or None)),
-        "http_status": record.get("response_status_code", response.get("status")),
+        "request": record.get("request.body") or request.get("body") or request or None,
+        "response": record.get("response.body") or response.get("body") or response or None,
+        "http_status": record.get("response_status_code") or response.get("status"),
     }
 
 
