@@ -11,6 +11,7 @@ from __future__ import annotations
 from pipeline.logs.envelopes import Envelope
 from pipeline.logs.fields import Dialect, Entry
 from pipeline.logs.signatures import sign
+from pipeline.logs.values import read_text
 from pipeline.tables import Call
 
 ACTIVITY_KEYS = "generation_id created_at cost_total"
@@ -28,7 +29,7 @@ _VARIANTS = frozenset(("free", "extended", "thinking", "nitro", "floor", "beta",
 def settle_activity(call: Call, entry: Entry) -> None:
     """Say whose call it is, and which variant of the model."""
     call.provider = "openrouter"
-    variant = entry.values.get("variant")
+    variant = read_text(entry.values.get("variant"))
     if call.model and variant in _VARIANTS and ":" not in call.model:
         call.model = f"{call.model}:{variant}"
 
