@@ -49,9 +49,12 @@ def number_text(column: pl.Series) -> Numbered:
         return Numbered(None, [None])
     if column.null_count() == 0 and (column == column[0]).all():
         return Numbered(None, [column[0]])
-    categories = pl.Categories.random()
-    coded = column.cast(pl.Categorical(categories))  # keeps the categories alive until they are read
-    numbers, words = coded.to_physical(), list[Any](categories.to_series())
+    if isinstance(column.dtype, pl.Enum):
+        words, numbers = list[Any](column.dtype.categories), column.to_physical().cast(pl.UInt32)
+    else:
+        categories = pl.Categories.random()
+        coded = column.cast(pl.Categorical(categories))  # keeps the categories alive until they are read
+        numbers, words = coded.to_physical(), list[Any](categories.to_series())
     if numbers.null_count():
         return Numbered(numbers.fill_null(len(words)), [*words, None])
     return Numbered(numbers, words)

@@ -120,7 +120,10 @@ def _numbered(rows: Rows, judge: Judge) -> list[Numbered]:
 
 def _facts(rows: Rows, judge: Judge, classes: pl.Series, place: int) -> tuple[pl.DataFrame, pl.Series]:
     """Return the facts of all rows as if all were in classes of a place, and which rows are as plain as that."""
-    stated = {path: column for path, column in rows.leaves.items() if column.null_count() < rows.height}
+    used = {path for name in judge.carried for path in judge.columns(name)}
+    used |= {path for paths in judge.counts(place).values() for path in paths}
+    stated = {path: rows.leaves[path] for path in used & rows.leaves.keys()}
+    stated = {path: column for path, column in stated.items() if column.null_count() < rows.height}
     frame = pl.DataFrame([column.alias(".".join(path)) for path, column in stated.items()])
     none = pl.repeat(value=False, n=rows.height, dtype=pl.Boolean, eager=True)
     counts = {

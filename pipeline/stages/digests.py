@@ -16,6 +16,7 @@ from pipeline.logs.containers import Raw, read_lines
 from pipeline.logs.reader import RecordReader
 from pipeline.logs.stores import open_input
 from pipeline.settings import ReadOptions
+from pipeline.stages.parquet import Row, read_rows
 from pipeline.stages.pieces import Piece
 from pipeline.tables import Call
 
@@ -34,7 +35,7 @@ def settle_digests(facts: pl.DataFrame, pieces: Iterable[Piece], options: ReadOp
     Returns:
         The facts; a record whose key stands once may still lack its digests.
     """
-    if not facts["record_digest"].null_count() or facts["key"].n_unique() == facts.height:
+    if not facts["record_digest"].null_count():
         return facts
     heads = facts.select("key", "line", "piece", "record", "byte_offset", "record_digest").with_row_index("position")
     copies = heads.filter(pl.col("line") == 0).filter(pl.col("key").is_duplicated())
@@ -42,7 +43,7 @@ def settle_digests(facts: pl.DataFrame, pieces: Iterable[Piece], options: ReadOp
     if lacking.is_empty():
         return facts
     sources = {piece.number: piece for piece in pieces}
-    raw = _read(lacking, sources, lambda raw: (None, blake2b(raw.data, digest_size=16).hexdigest()))
+    raw = _read(lacking, sources, _digest_raw)
     lacking = lacking.join(raw, on="position")
     known = copies.filter(pl.col("record_digest").is_not_null())["key"].unique()
     equal = (pl.col("digest").n_unique().over("key") == 1) & ~pl.col("key").is_in(known.implode())
@@ -56,11 +57,12 @@ def settle_digests(facts: pl.DataFrame, pieces: Iterable[Piece], options: ReadOp
     ).drop("position", "request", "digest")
 
 
-def _reader(options: ReadOptions) -> Callable[[Raw], Digests]:
+def _reader(options: ReadOptions) -> Callable[[Raw | Row, int], Digests]:
     reader = RecordReader(options)
 
-    def digest(raw: Raw) -> Digests:
-        for outcome in reader.read(raw):
+    def digest(record: Raw | Row, row: int) -> Digests:
+        outcomes = reader.read_value(record, row) if isinstance(record, dict) else reader.read(record)
+        for outcome in outcomes:
             if isinstance(outcome, Call):
                 request = outcome.request_digest
                 return request.hex() if request else None, outcome.record_digest.hex()
@@ -69,19 +71,38 @@ def _reader(options: ReadOptions) -> Callable[[Raw], Digests]:
     return digest
 
 
-def _read(wanted: pl.DataFrame, sources: dict[int, Piece], digest: Callable[[Raw], Digests]) -> pl.DataFrame:
+def _digest_raw(record: Raw | Row, _: int) -> Digests:
+    """Return what tells copies apart: the bytes of a line, the values of a row."""
+    data = record.data if isinstance(record, Raw) else repr(record).encode("utf-8", "replace")
+    return None, blake2b(data, digest_size=16).hexdigest()
+
+
+def _read(wanted: pl.DataFrame, sources: dict[int, Piece], digest: Callable[[Raw | Row, int], Digests]) -> pl.DataFrame:
     """Return position, request and digest of records that are read again."""
     rows: list[tuple[int, str | None, str]] = []
     for (number,), group in wanted.sort("piece", "record").group_by("piece", maintain_order=True):
         places = list(zip(group["position"], group["record"] // 2**20, group["byte_offset"], strict=True))
-        rows += [(position, *digest(raw)) for position, raw in _records(sources[int(str(number))], places)]
+        rows += [(position, *digest(one, row)) for position, row, one in _records(sources[int(str(number))], places)]
     return pl.DataFrame(rows, schema={"position": pl.UInt32, "request": pl.String, "digest": pl.String}, orient="row")
 
 
-def _records(piece: Piece, places: list[tuple[int, int, int]]) -> Iterator[tuple[int, Raw]]:
+def _records(piece: Piece, places: list[tuple[int, int, int]]) -> Iterator[tuple[int, int, Raw | Row]]:
+    if places[0][2] is None:
+        yield from _rows(piece, {row: position for position, row, _ in places})
+        return
     with open_input(piece.source.path) as stream:
         for position, row, offset in places:
             stream.seek(offset)
             for raw in read_lines([stream.readline().rstrip(b"\n")], offset, row):
                 if isinstance(raw, Raw):
-                    yield position, raw
+                    yield position, row, raw
+
+
+def _rows(piece: Piece, positions: dict[int, int]) -> Iterator[tuple[int, int, Row]]:
+    """Yield rows of Parquet by their number in the file."""
+    row = piece.rows_before or 0
+    for rows, _ in read_rows(piece.source.path, piece.start, piece.end):
+        for record in rows:
+            row += 1
+            if row in positions:
+                yield positions[row], row, record

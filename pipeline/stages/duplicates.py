@@ -82,7 +82,7 @@ def facts_beside(scan: pl.LazyFrame, wanted: pl.Expr) -> pl.DataFrame:
 def apply_verdicts(facts: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
     """Return facts as verdicts on some of their records leave them; see settle_duplicates."""
     if verdicts.is_empty():
-        return facts.with_columns(_call_id(pl.lit(1)))
+        return facts.with_columns(_call_id(pl.lit(1))) if facts["call_id"].null_count() else facts
     judged = verdicts.with_columns(judged=pl.lit(value=True))
     return (
         facts.join(judged, on=UID, how="left", maintain_order="left")

@@ -62,6 +62,8 @@ _LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
 KEY_RULES = 1  # to be raised when a key, a digest or a bucket is made otherwise: facts are kept between runs
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads numbers over the high bits
 ROW_GROUP = 100_000
+_WORDS = "callcost.words"  # in the metadata of a file of facts: column -> what it says of every row
+_OWN = ("key", "record")  # columns that are always written
 BUCKETS = 64  # = 2**6; every fact names its bucket; a small run compares the keys of all in one step
 
 
@@ -171,22 +173,43 @@ def widen_facts(narrow: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_facts(facts: pl.DataFrame, path: Path) -> None:
-    """Write facts to a file of a run; columns that are null everywhere are left out."""
-    stated = [name for name in facts.columns if facts[name].null_count() < facts.height]
+    """Write facts to a file of a run: what a column says of every row once, and nothing where it is null."""
+    words = {name: facts[name][0] for name in facts.columns if name not in _OWN and _is_one_word(facts[name])}
+    stated = [name for name in facts.columns if name not in words and facts[name].null_count() < facts.height]
     typed = pl.DataFrame([facts[name].cast(kind) for name, kind in FACT_SCHEMA.items() if name in stated])
-    typed.write_parquet(path, compression="lz4", statistics=False, row_group_size=ROW_GROUP)
+    metadata = {_WORDS: msgspec.json.encode(words).decode()}
+    typed.write_parquet(path, compression="lz4", statistics=False, row_group_size=ROW_GROUP, metadata=metadata)
 
 
-def read_facts(path: Path) -> pl.DataFrame:
-    """Read a file of facts."""
-    return widen_facts(pl.read_parquet(path))
+def _is_one_word(column: pl.Series) -> bool:
+    if column.dtype not in (pl.String, pl.Int64) or column.null_count():
+        return False
+    first = column[0]
+    return bool(column[-1] == first and column[len(column) // 2] == first and (column == first).all())
+
+
+def read_facts(path: Path, *, without: Sequence[str] = ()) -> pl.DataFrame:
+    """Read a file of facts.
+
+    Args:
+        path: of the file.
+        without: columns that nobody will look at; they are null.
+    """
+    columns = [name for name in pl.read_parquet_schema(path) if name not in without]
+    return widen_facts(pl.read_parquet(path, columns=columns).with_columns(_words_of(path)))
 
 
 def scan_facts(paths: Sequence[Path]) -> pl.LazyFrame:
     """Read files of facts as one table, lazily."""
     if not paths:
         return pl.LazyFrame(schema=FACT_SCHEMA)
-    return pl.scan_parquet(list(paths), schema=FACT_SCHEMA, missing_columns="insert")
+    scans = (pl.scan_parquet(path, schema=FACT_SCHEMA, missing_columns="insert") for path in paths)
+    return pl.concat(scan.with_columns(_words_of(path)) for scan, path in zip(scans, paths, strict=True))
+
+
+def _words_of(path: Path) -> list[pl.Expr]:
+    words: dict[str, Any] = msgspec.json.decode(pl.read_parquet_metadata(path).get(_WORDS, "{}"))
+    return [pl.lit(word, dtype=FACT_SCHEMA[name]).alias(name) for name, word in words.items()]
 
 
 def round_money(amount: Decimal | None) -> Decimal | None:

@@ -19,7 +19,7 @@ from pipeline.prices.book import Book, open_book
 from pipeline.settings import PriceOptions, ReportOptions
 from pipeline.stages.batches import Batches
 from pipeline.stages.count import TIMED_OUT, count_missing, open_counter
-from pipeline.stages.facts import facts_of, rejects_of, write_facts
+from pipeline.stages.facts import facts_of, rejects_of, scan_facts, write_facts
 from pipeline.stages.pieces import Piece, survey
 from pipeline.stages.price import price_facts
 from pipeline.stages.read import read_windows
@@ -161,7 +161,7 @@ def reduce_files(task: ReduceTask, tick: Tick) -> dict[str, Any]:
 
 
 def _reduce_file(path: Path, task: ReduceTask, listing: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
-    per_input = {"read": _heads(pl.read_parquet(path, columns=["line", "input"]))}
+    per_input = {"read": _heads(scan_facts([path]).select("line", "input").collect())}
     facts = number_rows(settled_facts(path), task.rows_before)
     per_input["kept"] = _heads(facts)
     facts = filter_calls(facts, task.options)

@@ -120,12 +120,16 @@ class BlockReader:
 def _type_of(name: str, seen: tuple[tuple[Path, frozenset[type]], ...], wide: bool) -> tuple[Node, Judge]:
     leaves = leaves_of(name)
     node = node_of(leaves, dict(seen), wide=wide)
-    return node, Judge(leaves, *_flat(node))
+    return node, Judge(leaves, *flatten(node))
 
 
 def _line_at(stream: BinaryIO, offset: int, row: int) -> list[Raw | Reject]:
-    stream.seek(offset)
-    return list(read_lines([stream.readline().rstrip(b"\n")], offset, row))
+    try:
+        stream.seek(offset)
+        line = stream.readline()
+    except OSError:
+        return [Reject(reason="unreadable_record", detail="not readable", source_row=row, byte_offset=offset)]
+    return list(read_lines([line.rstrip(b"\n")], offset, row))
 
 
 class _Lines:
@@ -265,17 +269,24 @@ def read_blocks(stream: BinaryIO, begin: int, end: int | None) -> Iterator[tuple
         buffer[:held] = rest
 
 
-def _flat(node: Node) -> tuple[tuple[Leaf, ...], tuple[Path, ...]]:
+def flatten(node: Node) -> tuple[tuple[Leaf, ...], tuple[Path, ...]]:
+    """Return all leaves of an object and of those below it, and the paths of those below it."""
     leaves, parts = list(node.leaves), []
     for _, part in node.parts:
-        below, inner = _flat(part)
+        below, inner = flatten(part)
         leaves += below
         parts += [part.path, *inner]
     return tuple(leaves), tuple(parts)
 
 
-class _Table(NamedTuple):
-    """Columns of rows while they are made."""
+class Table(NamedTuple):
+    """Columns of rows while they are made.
+
+    Attributes:
+        leaves: path -> column.
+        parts: path of an object -> in which rows it is there.
+        odd: positions of rows that are for the record reader.
+    """
 
     leaves: dict[Path, pl.Series]
     parts: dict[Path, pl.Series]
@@ -283,15 +294,15 @@ class _Table(NamedTuple):
 
 
 def _rows_of(node: Node, objects: list[Any], lines: _Lines, rows: Any) -> Rows:
-    table = _Table({}, {}, set())
-    _take(table, node, objects)
+    table = Table({}, {}, set())
+    take(table, node, objects)
     odd = pl.repeat(value=False, n=len(objects), dtype=pl.Boolean, eager=True)
     if table.odd:
         odd = odd.scatter(sorted(table.odd), values=True)
     return Rows(lines.numbers(rows), lines.offsets(rows), table.leaves, table.parts, odd)
 
 
-def _take(table: _Table, node: Node, objects: list[Any]) -> None:
+def take(table: Table, node: Node, objects: list[Any]) -> None:
     """Read the leaves below objects into columns."""
     for leaf in node.leaves:
         values = list(map(attrgetter(leaf.name), objects))
@@ -300,14 +311,20 @@ def _take(table: _Table, node: Node, objects: list[Any]) -> None:
         below = list(map(attrgetter(name), objects))
         if set(map(type, below)) != {part.kind}:
             known: dict[str, Any] = {}
-            below = [_object(one, part, known, table, row) for row, one in enumerate(below)]
-        there = [one is not part.empty for one in below]
+            below = [part_of(one, part, known, table, row) for row, one in enumerate(below)]
+        there = presence_of(part, below)
         if any(there):
             table.parts[part.path] = pl.Series(there)
-            _take(table, part, below)
+            take(table, part, below)
 
 
-def _object(value: Any, part: Node, known: dict[str, Any], table: _Table, row: int) -> Any:
+def presence_of(part: Node, objects: list[Any]) -> list[bool]:
+    """Tell which objects are there; a blank one is as good as none, but where the dialect is told by it."""
+    empty = part.empty
+    return [one is not empty for one in objects] if part.told else [one != empty for one in objects]
+
+
+def part_of(value: Any, part: Node, known: dict[str, Any], table: Table, row: int) -> Any:
     """Return an object: as it is, what stands for none, or what its JSON text holds."""
     if value is None or value == "":
         return part.empty
@@ -324,23 +341,23 @@ def _object(value: Any, part: Node, known: dict[str, Any], table: _Table, row: i
     return known[value]
 
 
-def _texts(values: list[Any], _: _Table) -> pl.Series:
+def _texts(values: list[Any], _: Table) -> pl.Series:
     return pl.Series(values, dtype=pl.String)
 
 
-def _numbers(values: list[Any], _: _Table) -> pl.Series:
+def _numbers(values: list[Any], _: Table) -> pl.Series:
     return pl.Series(values, dtype=pl.Int64)
 
 
-def _seconds(values: list[Any], _: _Table) -> pl.Series:
+def _seconds(values: list[Any], _: Table) -> pl.Series:
     return pl.Series(values, dtype=pl.Float64)
 
 
-def _presence(values: list[Any], _: _Table) -> pl.Series:
+def _presence(values: list[Any], _: Table) -> pl.Series:
     return pl.Series(["yes" if value is not msgspec.UNSET else None for value in values], dtype=pl.String)
 
 
-def _json(values: list[Any], _: _Table) -> pl.Series:
+def _json(values: list[Any], _: Table) -> pl.Series:
     """Return JSON values as text, each distinct one once: a cost map's entry is long, and the same on most lines."""
     known: dict[bytes, int] = {_NULL: 0}
     numbers, last, number = [], None, 0
@@ -352,7 +369,7 @@ def _json(values: list[Any], _: _Table) -> pl.Series:
     return pl.Series(texts, dtype=pl.String).gather(pl.Series(numbers, dtype=pl.UInt32))
 
 
-def _amounts(values: list[Any], table: _Table) -> pl.Series:
+def _amounts(values: list[Any], table: Table) -> pl.Series:
     """Return costs, each exactly as it is written."""
     texts = [bytes(value) for value in values]
     amounts = {text: _amount(text) for text in set(texts)}
@@ -365,17 +382,23 @@ def _amounts(values: list[Any], table: _Table) -> pl.Series:
 
 
 def _amount(text: bytes) -> tuple[Decimal | None, bool]:
-    """Return a cost and whether it is one."""
     if text[:1] in (b"t", b"f", b"{", b"["):
         return None, False
     try:
-        value = msgspec.json.decode(text) if text[:1] == b'"' or text == _NULL else text.decode()
-        return round_money(read_cost(value)), True
-    except (Refusal, *_UNDECODABLE):
+        return money_of(msgspec.json.decode(text) if text[:1] == b'"' or text == _NULL else text.decode())
+    except _UNDECODABLE:
         return None, False
 
 
-_SERIES: dict[str, Callable[[list[Any], _Table], pl.Series]] = {
+def money_of(value: Any) -> tuple[Decimal | None, bool]:
+    """Return a cost as a table holds it, and whether it is one."""
+    try:
+        return round_money(read_cost(value)), True
+    except Refusal:
+        return None, False
+
+
+_SERIES: dict[str, Callable[[list[Any], Table], pl.Series]] = {
     COUNT: _numbers,
     EPOCH: _seconds,
     FLAG: _presence,

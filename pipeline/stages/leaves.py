@@ -213,6 +213,7 @@ class Node:
         leaves: that are read.
         parts: (attribute, node) of each object below.
         textual: whether the object may be written as JSON text.
+        told: whether the dialect is told by its being there, be it blank.
         decoder: of its JSON.
     """
 
@@ -222,6 +223,7 @@ class Node:
     leaves: tuple[Leaf, ...]
     parts: tuple[tuple[str, Node], ...]
     textual: bool
+    told: bool
     decoder: Any
 
 
@@ -301,7 +303,8 @@ def _node(leaves: Leaves, seen: Seen, path: Path, tree: Mapping[Path, Sequence[s
     made = msgspec.defstruct("Part", fields, gc=False, frozen=True, kw_only=True, rename=names.get)
     textual = len(path) == 1 and path[0] in leaves.reader.dialect.json_columns
     empty = None if not path else made()
-    return Node(path, made, empty, tuple(found), tuple(parts), textual, msgspec.json.Decoder(made))
+    told = len(path) == 1 and path[0] in leaves.reader.dialect.signatures[0].some
+    return Node(path, made, empty, tuple(found), tuple(parts), textual, told, msgspec.json.Decoder(made))
 
 
 def _kind(role: str, seen: frozenset[type], *, wide: bool) -> tuple[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from typing import BinaryIO
 
 import polars as pl
@@ -19,13 +20,17 @@ from pipeline.logs.files import Input, align_to_line, container_of, read_raw
 from pipeline.logs.reader import CONTEXT, FRAGMENT, Outcome, RecordReader
 from pipeline.logs.stores import open_input
 from pipeline.settings import ReadOptions
+from pipeline.stages.columns import lay_out
+from pipeline.stages.flat import open_flat, open_table, read_flat
 from pipeline.stages.lane import BlockReader, open_lane, read_blocks
-from pipeline.stages.parquet import read_rows
+from pipeline.stages.parquet import Row, read_rows, read_some
 from pipeline.stages.pieces import Piece
 from pipeline.tables import Call, Reject
 
 WINDOW_BYTES = 48 << 20  # of record text per window: enough repeats to de-duplicate, little memory
+WINDOW_ROWS = 100_000  # calls per window, where they come without text
 LANE_ROWS = 64_000  # rows of the lane that are laid out together
+_UNREADABLE = (OSError, ValueError, pa.ArrowException)  # ValueError: a damaged page of text
 _LATE = 1 << 19  # numbers from here on are of calls that came after their row: streams joined
 
 
@@ -91,8 +96,8 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False) -> 
     source = piece.source
     container = container_of(source)
     stretches = _parquet_outcomes if container == "parquet" else _text_outcomes
-    if lanes and options.dialect is None and options.mapping is None and container == "jsonl":
-        stretches = _lane_outcomes
+    if lanes and options.dialect is None and options.mapping is None:
+        stretches = {"jsonl": _lane_outcomes, "parquet": _flat_outcomes}.get(container, stretches)
     window = Window()
     for row, found, seen in stretches(piece, reader):
         if isinstance(found, pl.DataFrame):
@@ -101,7 +106,7 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False) -> 
         else:
             window.add(found, row)
         window.seen_bytes += seen
-        if window.seen_bytes >= WINDOW_BYTES:
+        if window.seen_bytes >= WINDOW_BYTES or (len(window.facts) and window.found >= WINDOW_ROWS):
             yield _named(window, source)
             window = Window(late=window.late)
     window.add(reader.finish())
@@ -175,18 +180,60 @@ def _laid(lane: BlockReader, aside: BinaryIO, reader: RecordReader) -> Iterator[
     yield from _read(left, reader)
 
 
-def _parquet_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
+def _flat_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
+    """Read Parquet by columns for as long as that is worth it, the rest row by row."""
+    before = done = piece.rows_before or 0  # rows before the row group at hand, rows dealt with
+    group, worthwhile, odd = piece.start, True, list[int]()
+    try:
+        with open_table(piece.source.path) as table:
+            flat = open_flat(table)
+            last = table.num_row_groups if piece.end is None else piece.end
+            size = piece.bytes // max(1, last - piece.start)
+            while flat is not None and worthwhile and group < last:
+                for rows in read_flat(table, flat, [group], done + 1):
+                    facts, left = lay_out(rows, flat.judge)
+                    odd += rows.numbers[left].to_list()
+                    done += rows.height
+                    yield 0, facts, size * rows.height // table.metadata.row_group(group).num_rows
+                yield from _rows_at(piece, group, before, odd, reader)
+                worthwhile = 2 * len(odd) <= done - before
+                group, before, odd = group + 1, done, []
+    except _UNREADABLE:
+        pass  # the record reader comes to the same place, and reports it
+    yield from _rows_at(piece, group, before, odd, reader)
+    if piece.end is None or group < piece.end:
+        yield from _parquet_outcomes(dataclasses.replace(piece, start=group, rows_before=before), reader, done)
+
+
+def _rows_at(piece: Piece, group: int, before: int, wanted: list[int], reader: RecordReader) -> Iterator[_Stretch]:
+    """Read some rows of a row group one by one."""
+    found = 0
+    try:
+        for place, record in read_some(piece.source.path, group, group + 1, [row - before - 1 for row in wanted]):
+            yield _row_outcome(record, before + 1 + place, reader)
+            found += 1
+    except _UNREADABLE:
+        for row in wanted[found:]:
+            yield row, [Reject(reason="unreadable_record", detail="not readable Parquet", source_row=row)], 0
+
+
+def _row_outcome(record: Row, row: int, reader: RecordReader) -> _Stretch:
+    if isinstance(record, Reject):
+        return row, [_placed(record, row)], 0
+    return row, reader.read_value(record, row), 0
+
+
+def _parquet_outcomes(piece: Piece, reader: RecordReader, done: int = 0) -> Iterator[_Stretch]:
+    """Read row by row; rows up to a number are dealt with."""
     row = piece.rows_before or 0
     try:
         for rows, size in read_rows(piece.source.path, piece.start, piece.end):
             for record in rows:
                 row += 1
-                if isinstance(record, Reject):
-                    yield row, [_placed(record, row)], 0
-                else:
-                    yield row, reader.read_value(record, row), 0
+                if row > done:
+                    yield _row_outcome(record, row, reader)
             yield row, [], size
-    except (OSError, ValueError, pa.ArrowException):  # ValueError: a damaged page of text
+    except _UNREADABLE:
         yield 0, [Reject(reason="unreadable_file", detail="not a readable Parquet file")], 0
 
 

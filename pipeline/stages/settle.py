@@ -120,7 +120,7 @@ def _repeated(heads: pl.LazyFrame) -> Iterator[pl.Series]:
 
 def settled_facts(path: Path) -> pl.DataFrame:
     """Read a file of facts as the verdicts in its folder leave it."""
-    facts = read_facts(path)
+    facts = read_facts(path, without=("key", "bucket"))
     files = sorted(path.parent.glob("verdicts-*.parquet"))
     if not files:
         return apply_verdicts(facts, pl.DataFrame(schema=VERDICT_SCHEMA))

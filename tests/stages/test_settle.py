@@ -65,7 +65,8 @@ def test_where_facts_are_cut_changes_nothing(
         patch.setattr(settle, "MOST_HEADS", most)
         found = settle_files(tables, steps)
     expected = settle_duplicates(whole)
-    assert found.facts.sort("record").rows() == expected.facts.sort("record").rows()
+    seen = pl.exclude("key", "bucket")  # asked by settling alone
+    assert found.facts.select(seen).sort("record").rows() == expected.facts.select(seen).sort("record").rows()
     assert found.causes == expected.causes
 
 
