@@ -16,7 +16,7 @@ from pipeline.logs.containers import Raw, read_lines
 from pipeline.logs.reader import RecordReader
 from pipeline.logs.stores import open_input
 from pipeline.settings import ReadOptions
-from pipeline.stages.parquet import Row, read_rows
+from pipeline.stages.parquet import Row, read_some
 from pipeline.stages.pieces import Piece
 from pipeline.tables import Call
 
@@ -88,7 +88,10 @@ def _read(wanted: pl.DataFrame, sources: dict[int, Piece], digest: Callable[[Raw
 
 def _records(piece: Piece, places: list[tuple[int, int, int]]) -> Iterator[tuple[int, int, Raw | Row]]:
     if places[0][2] is None:
-        yield from _rows(piece, {row: position for position, row, _ in places})
+        first = 1 + (piece.rows_before or 0)
+        positions = {row - first: position for position, row, _ in places}
+        for place, record in read_some(piece.source.path, piece.start, piece.end, sorted(positions)):
+            yield positions[place], first + place, record
         return
     with open_input(piece.source.path) as stream:
         for position, row, offset in places:
@@ -97,12 +100,3 @@ def _records(piece: Piece, places: list[tuple[int, int, int]]) -> Iterator[tuple
                 if isinstance(raw, Raw):
                     yield position, row, raw
 
-
-def _rows(piece: Piece, positions: dict[int, int]) -> Iterator[tuple[int, int, Row]]:
-    """Yield rows of Parquet by their number in the file."""
-    row = piece.rows_before or 0
-    for rows, _ in read_rows(piece.source.path, piece.start, piece.end):
-        for record in rows:
-            row += 1
-            if row in positions:
-                yield positions[row], row, record

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline.logs.dialects import recogniser
 from pipeline.logs.paths import Path
+from pipeline.logs.stores import as_source
 from pipeline.stages.classes import Judge
 from pipeline.stages.columns import Rows
 from pipeline.stages.facts import MONEY, MONEY_TYPE
@@ -67,12 +68,12 @@ def open_table(path: str) -> pq.ParquetFile:
         OSError: the file cannot be read.
         pa.ArrowException: it is no Parquet.
     """
-    metadata = pq.read_metadata(path)
+    metadata = pq.read_metadata(as_source(path))
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     texts = [place for place in range(metadata.num_columns) if metadata.schema.column(place).physical_type == _TEXT]
     sizes = {place: sum(group.column(place).total_uncompressed_size for group in groups) for place in texts}
     words = [metadata.schema.column(n).path for n, size in sizes.items() if size < _FEW_BYTES * metadata.num_rows]
-    return pq.ParquetFile(path, metadata=metadata, read_dictionary=words)
+    return pq.ParquetFile(as_source(path), metadata=metadata, read_dictionary=words)
 
 
 def open_flat(table: pq.ParquetFile) -> Flat | None:

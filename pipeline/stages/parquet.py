@@ -6,7 +6,8 @@ not; bytes that hold text become text, since Spark and Impala write strings with
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -41,6 +42,30 @@ def read_rows(path: str, start: int, end: int | None) -> Iterator[tuple[list[Row
         groups = range(start, table.num_row_groups if end is None else end)
         for batch in table.iter_batches(batch_size=BATCH_ROWS, row_groups=list(groups)):
             yield _rows_of(_plain_batch(batch)), batch.nbytes
+
+
+def read_some(path: str, start: int, end: int | None, wanted: Sequence[int]) -> Iterator[tuple[int, Row]]:
+    """Yield some rows, as read_rows does, and which they are.
+
+    Args:
+        path: of the file.
+        start: first row group.
+        end: the row group to stop before; None: the end of the file.
+        wanted: places of the rows, ascending; the first row of the first group is 0.
+    """
+    left, place = deque(wanted), 0
+    with pq.ParquetFile(as_source(path)) as table:
+        groups = range(start, table.num_row_groups if end is None else end)
+        for batch in table.iter_batches(batch_size=BATCH_ROWS, row_groups=list(groups)) if left else ():
+            here = []
+            while left and left[0] < place + batch.num_rows:
+                here.append(left.popleft() - place)
+            if here:
+                rows = _rows_of(_plain_batch(batch.take(pa.array(here, pa.int64()))))
+                yield from zip((place + number for number in here), rows, strict=True)
+            place += batch.num_rows
+            if not left:
+                return
 
 
 def first_rows(path: str, count: int) -> list[Row]:

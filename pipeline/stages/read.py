@@ -146,31 +146,28 @@ def _read(raws: Iterable[Raw | Reject], reader: RecordReader) -> Iterator[_Stret
             yield raw.row, reader.read(raw), len(raw.data)
 
 
-class _NoLane(Exception):  # noqa: N818 - no error
-    """The piece is of no dialect that has a lane."""
-
-
 def _lane_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
     """Read by the block for as long as that is worth it, the rest by the line."""
     row, done = 1 + (piece.rows_before or 0), piece.start
-    try:
-        with open_input(piece.source.path) as stream, open_input(piece.source.path) as aside:
+    with ExitStack() as files:
+        lane: BlockReader | None = None
+        try:
+            stream, aside = (files.enter_context(open_input(piece.source.path)) for _ in range(2))
             done = align_to_line(stream, piece.start)
             lane = open_lane(stream, done)
-            if lane is None:
-                raise _NoLane
-            for offset, block in read_blocks(stream, done, piece.end):
+            blocks = read_blocks(stream, done, piece.end)
+            while lane is not None and lane.worthwhile and (found := next(blocks, None)):
+                offset, block = found
                 lines, left = lane.read(block, offset, row)
                 yield row, pl.DataFrame(), len(block) - sum(len(raw.data) for raw in left if isinstance(raw, Raw))
                 yield from _read(left, reader)
                 row, done = row + lines, offset + len(block)
                 if lane.lines >= LANE_ROWS:
                     yield from _laid(lane, aside, reader)
-                if not lane.worthwhile:
-                    break
+        except OSError:
+            pass  # the record reader comes to the same place, and reports it
+        if lane is not None:
             yield from _laid(lane, aside, reader)
-    except (OSError, _NoLane):
-        pass  # the record reader reports what cannot be read
     yield from _read(read_raw(piece.source, done, piece.end, row), reader)
 
 
