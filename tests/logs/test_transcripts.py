@@ -10,7 +10,9 @@ import polars as pl
 import pytest
 
 from pipeline.jobs.report import report_spend
-from pipeline.settings import ReportOptions
+from pipeline.logs.reader import RecordReader
+from pipeline.settings import ReadOptions, ReportOptions
+from pipeline.tables import Call
 
 
 def _row(message: str, request: str | None, output: int, **more: Any) -> dict[str, Any]:
@@ -63,6 +65,17 @@ def test_the_request_id_tells_calls_apart_but_not_in_a_sidechain(
     found = _calls(tmp_path, session=rows)
     assert found.height == calls
     assert found["flags"].list.contains("id_conflict").sum() == conflicts
+
+
+@pytest.mark.parametrize(
+    "names", [{"sessionId": "s"}, {"session_id": "s"}, {"id": "1", "timestamp": "2025-01-01T00:00:00Z", "content": "a"}]
+)
+@pytest.mark.parametrize("kind", ["user", "assistant", "system", "generation"])
+def test_another_writers_row_is_never_context_for_its_names(names: dict[str, str], kind: str) -> None:
+    stated = {"model": "gpt-4o", "usage": {"prompt_tokens": 3, "completion_tokens": 1}, "type": kind}
+    (call,) = RecordReader(ReadOptions()).read_value(names | stated, 1)
+    assert isinstance(call, Call)
+    assert call.source_format == "plain"
 
 
 def _event(second: int, prompt: int, **more: Any) -> dict[str, Any]:

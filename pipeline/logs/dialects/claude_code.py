@@ -20,6 +20,7 @@ from pipeline.tables import Call
 _NO_MODEL = "<synthetic>"
 _NESTED = ("data", "message")  # where the progress of an agent has the row that its own file has too
 _LENT = ("sessionId", "cwd")
+_OF_OTHERS = "model usage tokens messages prompt input output response request traceId"  # never beside a row's message
 
 
 def find_answer(record: dict[str, Any]) -> dict[str, Any]:
@@ -51,9 +52,10 @@ DIALECTS = (
         rank=25,
         signatures=(
             sign("sessionId message", kinds={"message": "object"}),
-            sign("sessionId", kinds={"type": "text"}),
-            sign("message timestamp", values={"type": "user assistant"}),
-            sign("session_id", values={"type": "assistant user system stream_event"}),
+            sign("sessionId", none=_OF_OTHERS, kinds={"type": "text"}),
+            sign("message timestamp", none=_OF_OTHERS, values={"type": "user assistant"}),
+            sign("session_id", none=_OF_OTHERS, values={"type": "assistant user system stream_event"}),
+            sign("session_id subtype tools", values={"type": "system"}),
             sign("summary leafUuid"),
             sign("messageId snapshot"),
             sign("display pastedContents"),  # ~/.claude/history.jsonl

@@ -35,8 +35,8 @@ DIALECTS = (
         family="gemini_cli",
         rank=24,  # before claude_code, whose rows have a session and a type as well
         signatures=(
-            sign("id timestamp content", values={"type": "gemini user info error warning"}),
-            sign("tokens", values={"type": "gemini"}),
+            sign("id timestamp content", values={"type": "gemini"}),
+            sign("id timestamp content", none="model usage tokens prompt", values={"type": "user info error warning"}),
             sign("sessionId projectHash", none="messages"),
             sign(some="$set $rewindTo"),
         ),
