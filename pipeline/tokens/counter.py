@@ -84,7 +84,7 @@ class TextCounter:
         self._cache_chars = cache_chars
         self._large: dict[tuple[str, bytes], int | None] = {}  # by digest: the texts would fill the memory
         self._encoders: dict[str, Encoder] = {}
-        self._trusting: set[TrustedEncoder] = set()  # whose fast engine has counted here
+        self._trusting: set[TrustedEncoder] = set()  # whose fast engine was not refuted when it was met here
         self._texts = self._hits = 0
 
     def __enter__(self) -> TextCounter:
@@ -142,14 +142,14 @@ class TextCounter:
             "cache_hits": self._hits,
             "rechecked": sum(one.rechecked for one in trusted),
             "mismatches": sum(one.mismatches for one in trusted),
-            "doubtful": any(one.mismatches for one in self._trusting),
+            "doubtful": any(one.refuted for one in self._trusting),
         }
 
     def _encoder(self, vocabulary: str) -> Encoder:
         encoder = self._encoders.get(vocabulary)
         if encoder is None:
             encoder = self._encoders[vocabulary] = self._load(vocabulary)
-        if isinstance(encoder, TrustedEncoder) and not encoder.mismatches:
+        if isinstance(encoder, TrustedEncoder) and not encoder.refuted:
             self._trusting.add(encoder)
         return encoder
 

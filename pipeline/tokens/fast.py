@@ -1,6 +1,7 @@
 """Faster engines where they are installed, each kept honest by the reference engine.
 
 ``pip install 'callcost[fast]'`` brings toktok-rs (o200k and cl100k) and gigatoken (a tokenizer.json); both only count.
+Each loads in the time that the reference takes for some megabytes, so that little text is left to the reference.
 Neither is taken at its word. Texts with code points on which they are known to differ never reach them; before the
 first count some thousand awkward strings must come out as the reference has them; and of all texts one in a thousand,
 the same ones in every run, is counted by the reference too. On any difference the reference counts from there on, and
@@ -27,6 +28,7 @@ from pipeline.tokens.pool import is_oversize
 from pipeline.tokens.vocabularies import ALIASES, Vocabulary, read_file
 
 CHECKED_ONE_IN = 1000
+WORTH_CHARS = 4_000_000  # the reference counts them in the time that an engine takes to load
 RECYCLE_CHARS = 400_000_000  # of texts, after which an engine with an unbounded cache is made anew
 _UNICODE_FORMS = frozenset({"NFC", "NFD", "NFKC", "NFKD"})
 TOKTOK = frozenset({"o200k_base", "cl100k_base"})
@@ -104,20 +106,31 @@ class GigatokenCounter:
 class TrustedEncoder(Encoder):
     """Counts with a fast engine for as long as it agrees with the reference; encodes and decodes with the reference.
 
-    Attributes:
+    Args:
         reference: the encoder that is right by definition.
+        make: returns the fast engine.
+        worth: characters of text; the reference counts until so many have come, as the engine takes time to load.
+
+    Attributes:
+        reference: see above.
         rechecked: how many texts both have counted.
         mismatches: how many of them differed; from the first on, the reference counts.
+        refuted: whether one that differed was met after the engine had begun to count.
     """
 
-    def __init__(self, reference: Encoder, fast: FastCounter) -> None:
+    def __init__(self, reference: Encoder, make: Callable[[], FastCounter], worth: int = 0) -> None:
         self.reference = reference
         self.vocabulary = reference.vocabulary
-        self.engine = fast.name
+        self.engine = reference.engine
         self.rechecked = 0
         self.mismatches = 0
-        self._fast = fast
-        self._compare(awkward_strings())
+        self.refuted = False
+        self._make = make
+        self._left = worth
+        self._making = threading.Lock()
+        self._fast: FastCounter | None = None
+        if not worth:
+            self._made(())
 
     @property
     def counting_engine(self) -> str:
@@ -126,10 +139,14 @@ class TrustedEncoder(Encoder):
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text."""
-        fit = [text for text in texts if is_fit(text)]
-        if self.mismatches or not self._compare([text for text in fit if is_checked(text)]):
+        fast = self._fast or self._made(texts)
+        if fast is None or self.mismatches:
             return self.reference.count(texts)
-        found = iter(self._fast.count(fit))
+        fit = [text for text in texts if is_fit(text)]
+        if not self._agrees(fast, [text for text in fit if is_checked(text)]):
+            self.refuted = True
+            return self.reference.count(texts)
+        found = iter(fast.count(fit))
         if len(fit) == len(texts):
             return list(found)
         return [next(found) if is_fit(text) else self.reference.count([text])[0] for text in texts]
@@ -142,16 +159,27 @@ class TrustedEncoder(Encoder):
         """Return the text of token ids."""
         return self.reference.decode(ids)
 
-    def _compare(self, texts: Sequence[str]) -> bool:
+    def _made(self, texts: Sequence[str]) -> FastCounter | None:
+        """Make and try the engine as soon as it is worth it; None before."""
+        with self._making:
+            self._left -= sum(map(len, texts))
+            if self._fast is None and self._left <= 0:
+                fast = self._make()
+                self.engine = fast.name
+                self._agrees(fast, awkward_strings())
+                self._fast = fast
+            return self._fast
+
+    def _agrees(self, fast: FastCounter, texts: Sequence[str]) -> bool:
         """Count texts with both engines and note where they differ."""
         if not texts:
             return True
-        pairs = zip(self._fast.count(texts), self.reference.count(texts), strict=True)
-        differ = sum(fast != right for fast, right in pairs)
+        pairs = zip(fast.count(texts), self.reference.count(texts), strict=True)
+        differ = sum(counted != right for counted, right in pairs)
         self.rechecked += len(texts)
         self.mismatches += differ
         if differ:
-            logger.warning("%s differs from %s: it is not used any more", self.engine, self.reference.engine)
+            logger.warning("%s differs from %s: it is not used any more", fast.name, self.reference.engine)
         return not differ
 
 
@@ -208,7 +236,9 @@ def load_counter(name: str) -> Encoder:
             reference = load_encoder(own)
             found = (make for module, fits, make in _ENGINES if fits(reference.vocabulary) and _is_installed(module))
             make = next(found, None)
-            _loaded[own] = TrustedEncoder(reference, make(reference.vocabulary)) if make else reference
+            _loaded[own] = reference
+            if make is not None:
+                _loaded[own] = TrustedEncoder(reference, functools.partial(make, reference.vocabulary), WORTH_CHARS)
         return _loaded[own]
 
 

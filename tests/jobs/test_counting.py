@@ -39,6 +39,7 @@ def wrong_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast, "_loaded", {})
     monkeypatch.setattr(fast, "_ENGINES", [("wrong", lambda row: row.name == "o200k_base", lambda _row: WrongEngine())])
     monkeypatch.setattr(fast, "_is_installed", lambda _module: True)
+    monkeypatch.setattr(fast, "WORTH_CHARS", 1)
     counters.frequent_texts.cache_clear()
 
 

@@ -42,7 +42,7 @@ class Engine:
 
 def test_an_engine_that_agrees_counts() -> None:
     engine = Engine()
-    encoder = TrustedEncoder(REFERENCE, engine)
+    encoder = TrustedEncoder(REFERENCE, lambda: engine)
 
     assert encoder.count(["hello world", "no", "yes"]) == [2, 1, 1]
 
@@ -51,7 +51,7 @@ def test_an_engine_that_agrees_counts() -> None:
 
 
 def test_encoding_and_decoding_are_the_references() -> None:
-    encoder = TrustedEncoder(REFERENCE, Engine())
+    encoder = TrustedEncoder(REFERENCE, Engine)
 
     assert encoder.encode("hello world") == [15339, 1917]
     assert encoder.decode([15339, 1917]) == "hello world"
@@ -59,7 +59,7 @@ def test_encoding_and_decoding_are_the_references() -> None:
 
 def test_an_engine_that_fails_an_awkward_string_never_counts(caplog: pytest.LogCaptureFixture) -> None:
     engine = Engine(wrong=lambda text: text == "B's")
-    encoder = TrustedEncoder(REFERENCE, engine)
+    encoder = TrustedEncoder(REFERENCE, lambda: engine)
     engine.seen.clear()
 
     assert encoder.count(["B's", "hello world"]) == [2, 2]
@@ -71,7 +71,7 @@ def test_an_engine_that_fails_an_awkward_string_never_counts(caplog: pytest.LogC
 
 def test_a_difference_in_the_sample_ends_its_use_and_the_batch_is_counted_again() -> None:
     sampled = next(text for text in map(str, range(10**6)) if is_checked(text))
-    encoder = TrustedEncoder(REFERENCE, Engine(wrong=lambda text: text in {"12345", sampled}))
+    encoder = TrustedEncoder(REFERENCE, lambda: Engine(wrong=lambda text: text in {"12345", sampled}))
     assert encoder.mismatches == 0
 
     assert encoder.count(["12345", sampled]) == REFERENCE.count(["12345", sampled])
@@ -83,7 +83,7 @@ def test_a_difference_in_the_sample_ends_its_use_and_the_batch_is_counted_again(
 @pytest.mark.parametrize("text", ["a'\u017f", "x\u088f", "\U000323b0", "a\ud800", "\u1ae0"])
 def test_what_it_is_known_to_get_wrong_never_reaches_the_engine(text: str) -> None:
     engine = Engine()
-    encoder = TrustedEncoder(REFERENCE, engine)
+    encoder = TrustedEncoder(REFERENCE, lambda: engine)
 
     assert encoder.count(["plain", text, "é 🙂"]) == REFERENCE.count(["plain", text, "é 🙂"])
 
@@ -102,10 +102,29 @@ def test_one_text_in_a_thousand_is_checked_the_same_in_every_run() -> None:
     assert checked == [text for text in map(str, range(100_000)) if is_checked(text)]
 
 
+def test_little_text_is_left_to_the_reference() -> None:
+    made: list[Engine] = []
+
+    def make() -> Engine:
+        made.append(Engine())
+        return made[0]
+
+    encoder = TrustedEncoder(REFERENCE, make, worth=100)
+
+    assert encoder.count(["hello world"]) == [2]
+    assert (made, encoder.counting_engine) == ([], REFERENCE.engine)
+    assert encoder.count(["word " * 20]) == REFERENCE.count(["word " * 20])
+    assert (len(made), encoder.counting_engine) == (1, "engine 1.0")
+    assert encoder.count(["hello world"]) == [2]
+    assert made[0].seen[-2:] == ["word " * 20, "hello world"]
+    assert not encoder.refuted
+
+
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No encoder loaded yet."""
+    """No encoder loaded yet, and any text is worth a fast engine."""
     monkeypatch.setattr(fast, "_loaded", {})
+    monkeypatch.setattr(fast, "WORTH_CHARS", 1)
 
 
 @pytest.mark.usefixtures("fresh")
@@ -146,7 +165,7 @@ def real_engines() -> list[tuple[str, Callable[[], TrustedEncoder]]]:
     """The engines of the [fast] extra with the vocabularies they count."""
 
     def made(kind: type[ToktokCounter | GigatokenCounter], name: str) -> TrustedEncoder:
-        return TrustedEncoder(load_encoder(name), kind(find_vocabulary(name)))
+        return TrustedEncoder(load_encoder(name), lambda: kind(find_vocabulary(name)))
 
     return [
         ("toktok", lambda: made(ToktokCounter, "o200k_base")),
