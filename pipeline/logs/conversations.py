@@ -14,6 +14,7 @@ from pipeline.logs.decode import Refusal, canonical, decode, decode_text
 
 REDACTED = "redacted-by-litellm"
 _TEXTS = frozenset(("text", "input_text", "output_text", "reasoning", "thinking"))
+_KEPT = frozenset(("image_url",))  # with what is in them
 _CALLS = frozenset(("tool_call", "tool-call", "tool_use"))
 _RESULTS = frozenset(("tool_call_response", "tool-result", "tool_result"))
 _PROMPTS = ("messages", "prompt", "input", "contents", "query", "question", "text")
@@ -66,7 +67,7 @@ def is_whole(body: Mapping[str, Any] | None) -> bool:
     choices = [choice.get("message") for choice in (body or {}).get("choices", ()) if type(choice) is dict]
     messages = [*(body or {}).get("messages", ()), *choices]
     contents = [message.get("content") for message in messages if type(message) is dict]
-    return all(_kind_of(part) in _TEXTS for content in contents for part in _dicts(content))
+    return all(_kind_of(part) in _TEXTS | _KEPT for content in contents for part in _dicts(content))
 
 
 def is_redacted(messages: Any) -> bool:
@@ -109,6 +110,8 @@ def _part(part: Any) -> dict[str, Any]:
     if type(part) is not dict:
         return {"type": "unknown"}
     kind = _kind_of(part)
+    if kind in _KEPT:
+        return part
     if kind in _RESULTS:
         found = next((part[name] for name in _RESULT_TEXTS if part.get(name) is not None), "")
         return {"type": "text", "text": found if type(found) is str else canonical(found).decode()}

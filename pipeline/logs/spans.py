@@ -27,7 +27,7 @@ def request_of(flat: Mapping[str, Any], endpoint: str) -> dict[str, Any] | None:
         texts = [unquote(text) for text in texts] if type(texts) is list else unquote(texts)
         return {"input": texts} if texts else None
     found = _list_of(flat, "gen_ai.input.messages", "ai.prompt.messages", "gen_ai.prompt")
-    found = found or numbered(flat, "gen_ai.prompt") or _openinference(flat, "llm.input_messages")
+    found = found or _traceloop(flat, "gen_ai.prompt") or _openinference(flat, "llm.input_messages")
     system = _list_of(flat, "gen_ai.system_instructions")
     if system and type(found) is list:
         found = [{"role": "system", "parts": system}, *found]
@@ -41,7 +41,7 @@ def request_of(flat: Mapping[str, Any], endpoint: str) -> dict[str, Any] | None:
 def answer_of(flat: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what was answered, as a body with choices; None where the span keeps no text."""
     found = _list_of(flat, "gen_ai.output.messages", "gen_ai.completion")
-    found = found or numbered(flat, "gen_ai.completion") or _openinference(flat, "llm.output_messages")
+    found = found or _traceloop(flat, "gen_ai.completion") or _openinference(flat, "llm.output_messages")
     found = found or flat.get("ai.response.text") or flat.get("output.value")
     calls = _list_of(flat, "ai.response.toolCalls")
     if calls:
@@ -49,6 +49,18 @@ def answer_of(flat: Mapping[str, Any]) -> dict[str, Any] | None:
         parts += [{"type": "tool_call"} | call for call in calls if type(call) is dict]
         found = {"role": "assistant", "parts": parts}
     return chat_response(found)
+
+
+def _traceloop(flat: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
+    """Return numbered messages; a content of parts is JSON as text, calls of tools are numbered in their message."""
+    messages = []
+    for item in numbered(flat, prefix):
+        calls = [
+            {"type": "function", "function": {"name": tool.get("name", ""), "arguments": tool.get("arguments", "")}}
+            for tool in numbered(item, "tool_calls")
+        ]
+        messages.append({"role": item.get("role"), "content": unquote(item.get("content")), "tool_calls": calls})
+    return messages
 
 
 def _openinference(flat: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.logs.attributes import numbered, read_attributes
-from pipeline.logs.conversations import chat_request, chat_response, is_whole
+from pipeline.logs.conversations import chat_request, chat_response, is_whole, unquote
 
 FLAT = {"gen_ai.usage.input_tokens": 5, "gen_ai.system": "openai", "stop": ["a", "b"]}
 WRITTEN: list[Any] = [
@@ -60,6 +60,10 @@ def test_a_prompt_is_a_chat_whatever_its_form(value: Any) -> None:
 )  # fmt: skip
 def test_an_answer_is_a_body_with_choices_whatever_its_form(value: Any) -> None:
     assert chat_response(value) == {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Six."}}]}
+
+
+def test_quotes_around_a_text_are_no_part_of_it_where_they_are_json() -> None:
+    assert [unquote(text) for text in ('"low"', '"lo"w"', '"lo', "low", 5)] == ["low", '"lo"w"', '"lo', "low", 5]
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}, 5, [None], {"messages": []}])

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.logs import dialects
 from pipeline.logs.containers import Raw
 from pipeline.logs.decode import MAX_DEPTH as DEEPEST
 from pipeline.logs.dialects import unwrapper
 from pipeline.logs.envelopes import MAX_DEPTH, Envelope, Unwrapper
+from pipeline.logs.fields import Dialect
 from pipeline.logs.paths import follow
 from pipeline.logs.reader import CONTEXT, RecordReader
 from pipeline.logs.signatures import sign
@@ -86,6 +88,22 @@ def test_records_get_what_their_envelope_lends_where_they_lack_it() -> None:
     assert [row.place for row in rows] == [
         ("tides", 0, "heights", 0), ("tides", 0, "heights", 1), ("tides", 1, "heights"),
     ]  # fmt: skip
+
+
+def test_a_dialect_brings_its_own_envelope(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialects, "_registered", {})
+    buoys = Envelope(signatures=(sign("buoys"),), rows=("buoys",), lends=("keeper",))
+    fields = {"model": ("engine",), "user": ("keeper",)}
+    counts = {"prompt_tokens": ("heard",), "completion_tokens": ("said",)}
+    signatures = (sign("engine heard"),)
+    dialects.register_dialect(
+        Dialect(name="buoy", family="buoy", signatures=signatures, envelopes=(buoys,), fields=fields, counts=counts)
+    )
+    found = calls_of(_read({"keeper": "ida", "buoys": [{"engine": "gpt-4o", "heard": 5, "said": 2}] * 2}))
+    assert [(call.source_format, call.user) for call in found] == [("buoy", "ida")] * 2
+    monkeypatch.undo()
+    for known in (dialects.field_readers, dialects.recogniser, dialects.unwrapper):
+        known.cache_clear()
 
 
 def test_envelopes_in_envelopes_have_an_end() -> None:

@@ -177,8 +177,8 @@ def settle_span(call: Call, entry: Entry) -> None:
     if not _is_call(flat, stated=call.usage is not None) or (not call.model and call.usage is None):
         raise Refusal(CONTEXT)
     call.provider = _provider(call.provider, call.model)
-    kind = "".join(str(flat.get(name, "")) for name in (_VERCEL, "gen_ai.operation.name", "openinference.span.kind"))
-    call.endpoint = "embeddings" if "embed" in kind.lower() else "chat"
+    kinds = (str(flat.get(name, "")).lower() for name in (_VERCEL, *(name for name, _, _ in _KINDS)))
+    call.endpoint = "embeddings" if any("embed" in kind for kind in kinds) else "chat"
     trace, own, parent = (_id(flat.get(f"span.{name}")) for name in ("trace", "own", "parent"))
     if trace and own:
         call.span, call.parent = f"{own} {trace}", f"{parent} {trace}" if parent else None
