@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.bench.runs import FAST_ENGINES, MIB, ROOT, Bench, Ratio, Section, against, many
+from tests.bench.runs import MIB, ROOT, Bench, Ratio, Section, against, many
 
 
 def usage_missing(bench: Bench) -> Section:
@@ -16,10 +16,9 @@ def usage_missing(bench: Bench) -> Section:
     section = Section(title="Usage missing everywhere, chats of ten messages, 6.9 KB a line")
     log, calls, few = bench.chats(usage=False), bench.size.chats, bench.size.counted_by_peers
     one, two = (section.add(bench.report(log, calls, workers=workers)) for workers in (1, 2))
-    fast = any(engine.startswith(FAST_ENGINES) for engine in bench.engines())
-    quick = section.add(bench.report(log, calls, workers=2, fast=True)) if fast else None
+    quick = section.add(bench.report(log, calls, workers=2, fast=True)) if bench.engines() else None
     if quick is None:
-        section.notes.append("[fast]: left out, no engine but tiktoken counted")
+        section.notes.append("[fast]: left out, it is not installed")
     loop = [
         section.add(bench.work("litellm counts", f"LiteLLM loop, {many(n, 'process')}", log, few, n)) for n in (1, 2)
     ]

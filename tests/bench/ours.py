@@ -190,7 +190,7 @@ def tick_beside_counts(job: Job) -> Work:
     import pipeline
     from pipeline.helpers.counting import async_token_counter
 
-    pipeline.tokenizer_timeout_seconds = 0.0  # never
+    pipeline.async_tokenizer_threshold_bytes, pipeline.tokenizer_timeout_seconds = TICKED_CHARS // 2, 0.0
     words = random.Random(SEED).choices(_PROSE, k=TICKED_CHARS)
     text = " ".join(words)[:TICKED_CHARS]
 

@@ -187,6 +187,7 @@ def test_the_real_engines_pass_the_awkward_strings(real: TrustedEncoder) -> None
     assert real.mismatches == 0
 
 
+@pytest.mark.timeout(3600)
 def test_the_real_engines_agree_on_fuzzed_strings(real: TrustedEncoder, long_run: bool) -> None:
     chance = random.Random(11)
     pieces = [*awkward_strings()[:1200], *chance.sample(SCALARS, 3000), *("the", " of", "ing", "123", "Hello")]
@@ -196,6 +197,7 @@ def test_the_real_engines_agree_on_fuzzed_strings(real: TrustedEncoder, long_run
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_the_real_engines_agree_on_every_unicode_scalar(real: TrustedEncoder, long_run: bool) -> None:
     scalars = SCALARS if long_run else SCALARS[::257]
     for start in range(0, len(scalars), 5000):
