@@ -17,7 +17,7 @@ from pipeline.logs.encodings import decode_content
 from pipeline.logs.envelopes import Envelope
 from pipeline.logs.fields import CONTEXT, Dialect, Entry
 from pipeline.logs.hosts import read_route
-from pipeline.logs.signatures import sign
+from pipeline.logs.signatures import Signature, sign
 from pipeline.tables import Call
 
 _NAMED_BY_URL = "bedrock"  # its bodies have the model's short name, or none
@@ -118,34 +118,33 @@ _FIELDS = {
     "logged_ticks": ("@logged_ticks",),
 }
 
+
+def _recorded(name: str, signature: Signature, *envelopes: Envelope) -> Dialect:
+    return Dialect(
+        name=name,
+        family="provider",
+        rank=15,
+        envelopes=envelopes,
+        signatures=(signature,),
+        prepare=prepare_recording,
+        fields=_FIELDS,
+        usage=("@",),
+        request=("request",),
+        response=("response",),
+        settle=settle_recording,
+    )
+
+
 DIALECTS = (
-    Dialect(
-        name="vcr",
-        family="provider",
-        rank=15,
-        envelopes=(
-            Envelope(signatures=(sign(kinds={"interactions.0.request": "object"}),), rows=("interactions",)),
-            Envelope(signatures=(sign(kinds={"http_interactions.0.request": "object"}),), rows=("http_interactions",)),
-        ),
-        signatures=(sign("request response", kinds={"request.uri": "text"}),),
-        prepare=prepare_recording,
-        fields=_FIELDS,
-        usage=("@",),
-        request=("request",),
-        response=("response",),
-        settle=settle_recording,
+    _recorded(
+        "vcr",
+        sign("request response", kinds={"request.uri": "text"}),
+        Envelope(signatures=(sign(kinds={"interactions.0.request": "object"}),), rows=("interactions",)),
+        Envelope(signatures=(sign(kinds={"http_interactions.0.request": "object"}),), rows=("http_interactions",)),
     ),
-    Dialect(
-        name="har",
-        family="provider",
-        rank=15,
-        envelopes=(Envelope(signatures=(sign(kinds={"log.entries": "array"}),), rows=("log", "entries")),),
-        signatures=(sign("startedDateTime request response", kinds={"request.url": "text"}),),
-        prepare=prepare_recording,
-        fields=_FIELDS,
-        usage=("@",),
-        request=("request",),
-        response=("response",),
-        settle=settle_recording,
+    _recorded(
+        "har",
+        sign("startedDateTime request response", kinds={"request.url": "text"}),
+        Envelope(signatures=(sign(kinds={"log.entries": "array"}),), rows=("log", "entries")),
     ),
 )
