@@ -42,7 +42,7 @@ from pipeline.stages.leaves import (
 )
 from pipeline.tables import Reject
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 16 << 20
 LONGEST_LINE = 16 << 20  # beyond it the record reader streams
 _SAMPLED_LINES = 16
 _MOST_ODD = 0.5  # of the rows of a block; more of them, and the lane is no gain
