@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import polars as pl
 
 from pipeline.errors import ReportError
 from pipeline.jobs.counting import run_counting
+from pipeline.jobs.narrow import set_aside
 from pipeline.logs.files import Input, find_inputs
 from pipeline.logs.stores import is_url
 from pipeline.runners.local import run_tasks
@@ -171,7 +173,8 @@ def map_logs(
 
     with ThreadPoolExecutor(1) as aside:  # the parent surveys what the workers read in pieces
         surveys = aside.submit(survey_cut, pieces)
-        mapped = run_counting(map_inputs, plan, options, workers=workers, tick=progress)
+        aside_of = partial(set_aside, map_inputs)
+        mapped = run_counting(map_inputs, plan, options, workers=workers, tick=progress, quarantine=aside_of)
         digests, rows_before = surveys.result()
     before = dict(rows_before)
     for line in mapped:

@@ -36,6 +36,7 @@ def run_tasks(
     tick: Tick = lambda _bytes, _calls: None,
     done: Done = lambda _number, _result: None,
     quarantine: Callable[[T], Result] | None = None,
+    spawned: bool = False,
 ) -> list[Result]:
     """Run a function over tasks and return its results in the order of the tasks.
 
@@ -47,6 +48,7 @@ def run_tasks(
         tick: called with (bytes, calls) as the work goes on.
         done: called here with (number of the task, its result) as tasks end; what it raises ends the run.
         quarantine: what stands for the result of a task that went beyond its retries; None: it ends the run.
+        spawned: whether even one task has a process of its own.
 
     Returns:
         One result per task.
@@ -55,7 +57,7 @@ def run_tasks(
         RunError: a task ended its worker more than ``retries`` times.
     """
     results: dict[int, Result] = _Told(done)
-    if workers <= 1 or len(tasks) <= 1:
+    if not spawned and (workers <= 1 or len(tasks) <= 1):
         for number, task in enumerate(tasks):
             results[number] = function(task, tick)
         return list(results.values())

@@ -19,7 +19,6 @@ from pipeline.logs.stores import as_source
 from pipeline.stages.classes import Judge
 from pipeline.stages.columns import Rows
 from pipeline.stages.facts import MONEY, MONEY_TYPE
-from pipeline.stages.lane import Table, flatten, money_of, part_of, presence_of, take
 from pipeline.stages.leaves import (
     COST,
     COUNT,
@@ -36,6 +35,7 @@ from pipeline.stages.leaves import (
     leaves_of,
     node_of,
 )
+from pipeline.stages.objects import Table, flatten, money_of, part_of, presence_of, take
 from pipeline.tables import MAX_COUNT
 
 BATCH_ROWS = 100_000

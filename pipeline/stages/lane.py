@@ -7,39 +7,21 @@ lane is an order of work, not another reading. Where most lines are like that, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from decimal import Decimal
+from collections.abc import Iterator
 from functools import lru_cache
-from operator import attrgetter
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, cast
 
-import msgspec
 import polars as pl
-import pyarrow as pa
 
 from pipeline.logs.containers import Raw, read_lines
 from pipeline.logs.decode import Refusal, decode
 from pipeline.logs.dialects import recogniser
 from pipeline.logs.files import align_to_line
 from pipeline.logs.paths import Path
-from pipeline.logs.values import read_cost
 from pipeline.stages.classes import Judge
 from pipeline.stages.columns import Rows, join_rows, lay_out
-from pipeline.stages.facts import MONEY, MONEY_TYPE, round_money
-from pipeline.stages.leaves import (
-    COST,
-    COUNT,
-    EPOCH,
-    FLAG,
-    JSON,
-    LANES,
-    Leaf,
-    Leaves,
-    Node,
-    leaves_of,
-    node_of,
-    observe,
-)
+from pipeline.stages.leaves import LANES, Leaves, Node, leaves_of, node_of, observe
+from pipeline.stages.objects import UNDECODABLE, Table, flatten, take
 from pipeline.tables import Reject
 
 BLOCK_BYTES = 16 << 20
@@ -47,8 +29,6 @@ LONGEST_LINE = 16 << 20  # beyond it the record reader streams
 _SAMPLED_LINES = 16
 _MOST_ODD = 0.5  # of the rows of a block; more of them, and the lane is no gain
 MAX_CLASSES = 4_000  # of a piece
-_UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
-_NULL = b"null"
 _OPENED, _CLOSED = frozenset(b"{"), frozenset(b"}\r")
 
 
@@ -154,7 +134,7 @@ class _Lines:
             return None
         try:
             objects = decoder.decode_lines(block)
-        except _UNDECODABLE:
+        except UNDECODABLE:
             return None
         return objects if len(objects) == self.count else None
 
@@ -167,7 +147,7 @@ class _Lines:
                 if not data.isascii():
                     data.decode()
                 objects.append(decoder.decode(data))
-            except _UNDECODABLE:
+            except UNDECODABLE:
                 left.append(number)
             else:
                 rows.append(number)
@@ -269,30 +249,6 @@ def read_blocks(stream: BinaryIO, begin: int, end: int | None) -> Iterator[tuple
         buffer[:held] = rest
 
 
-def flatten(node: Node) -> tuple[tuple[Leaf, ...], tuple[Path, ...]]:
-    """Return all leaves of an object and of those below it, and the paths of those below it."""
-    leaves, parts = list(node.leaves), []
-    for _, part in node.parts:
-        below, inner = flatten(part)
-        leaves += below
-        parts += [part.path, *inner]
-    return tuple(leaves), tuple(parts)
-
-
-class Table(NamedTuple):
-    """Columns of rows while they are made.
-
-    Attributes:
-        leaves: path -> column.
-        parts: path of an object -> in which rows it is there.
-        odd: positions of rows that are for the record reader.
-    """
-
-    leaves: dict[Path, pl.Series]
-    parts: dict[Path, pl.Series]
-    odd: set[int]
-
-
 def _rows_of(node: Node, objects: list[Any], lines: _Lines, rows: Any) -> Rows:
     table = Table({}, {}, set())
     take(table, node, objects)
@@ -300,108 +256,3 @@ def _rows_of(node: Node, objects: list[Any], lines: _Lines, rows: Any) -> Rows:
     if table.odd:
         odd = odd.scatter(sorted(table.odd), values=True)
     return Rows(lines.numbers(rows), lines.offsets(rows), table.leaves, table.parts, odd)
-
-
-def take(table: Table, node: Node, objects: list[Any]) -> None:
-    """Read the leaves below objects into columns."""
-    for leaf in node.leaves:
-        values = list(map(attrgetter(leaf.name), objects))
-        table.leaves[leaf.path] = _SERIES.get(leaf.reading, _texts)(values, table)
-    for name, part in node.parts:
-        below = list(map(attrgetter(name), objects))
-        if set(map(type, below)) != {part.kind}:
-            known: dict[str, Any] = {}
-            below = [part_of(one, part, known, table, row) for row, one in enumerate(below)]
-        there = presence_of(part, below)
-        if any(there):
-            table.parts[part.path] = pl.Series(there)
-            take(table, part, below)
-
-
-def presence_of(part: Node, objects: list[Any]) -> list[bool]:
-    """Tell which objects are there; a blank one is as good as none, but where the dialect is told by it."""
-    empty = part.empty
-    return [one is not empty for one in objects] if part.told else [one != empty for one in objects]
-
-
-def part_of(value: Any, part: Node, known: dict[str, Any], table: Table, row: int) -> Any:
-    """Return an object: as it is, what stands for none, or what its JSON text holds."""
-    if value is None or value == "":
-        return part.empty
-    if type(value) is not str:
-        return value
-    if value not in known:
-        try:
-            known[value] = part.decoder.decode(value)
-        except _UNDECODABLE:
-            known[value] = None
-    if known[value] is None:
-        table.odd.add(row)
-        return part.empty
-    return known[value]
-
-
-def _texts(values: list[Any], _: Table) -> pl.Series:
-    return pl.Series(values, dtype=pl.String)
-
-
-def _numbers(values: list[Any], _: Table) -> pl.Series:
-    return pl.Series(values, dtype=pl.Int64)
-
-
-def _seconds(values: list[Any], _: Table) -> pl.Series:
-    return pl.Series(values, dtype=pl.Float64)
-
-
-def _presence(values: list[Any], _: Table) -> pl.Series:
-    return pl.Series(["yes" if value is not msgspec.UNSET else None for value in values], dtype=pl.String)
-
-
-def _json(values: list[Any], _: Table) -> pl.Series:
-    """Return JSON values as text, each distinct one once: a cost map's entry is long, and the same on most lines."""
-    known: dict[bytes, int] = {_NULL: 0}
-    numbers, last, number = [], None, 0
-    for value in values:
-        if value != last:
-            last, number = value, known.setdefault(bytes(value), len(known))
-        numbers.append(number)
-    texts = [None, *(str(text, "utf-8") for text in list(known)[1:])]
-    return pl.Series(texts, dtype=pl.String).gather(pl.Series(numbers, dtype=pl.UInt32))
-
-
-def _amounts(values: list[Any], table: Table) -> pl.Series:
-    """Return costs, each exactly as it is written."""
-    texts = [bytes(value) for value in values]
-    amounts = {text: _amount(text) for text in set(texts)}
-    wrong = [text for text, (_, fine) in amounts.items() if not fine]
-    if wrong:
-        table.odd.update(row for row, text in enumerate(texts) if text in wrong)
-    if len(amounts) == 1:
-        return pl.Series([amounts[texts[0]][0]], dtype=MONEY).new_from_index(0, len(texts))
-    return pl.Series(pa.array([amounts[text][0] for text in texts], MONEY_TYPE)).cast(MONEY)
-
-
-def _amount(text: bytes) -> tuple[Decimal | None, bool]:
-    if text[:1] in (b"t", b"f", b"{", b"["):
-        return None, False
-    try:
-        return money_of(msgspec.json.decode(text) if text[:1] == b'"' or text == _NULL else text.decode())
-    except _UNDECODABLE:
-        return None, False
-
-
-def money_of(value: Any) -> tuple[Decimal | None, bool]:
-    """Return a cost as a table holds it, and whether it is one."""
-    try:
-        return round_money(read_cost(value)), True
-    except Refusal:
-        return None, False
-
-
-_SERIES: dict[str, Callable[[list[Any], Table], pl.Series]] = {
-    COUNT: _numbers,
-    EPOCH: _seconds,
-    FLAG: _presence,
-    JSON: _json,
-    COST: _amounts,
-}

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.logs.decode import Refusal, decode
-from pipeline.logs.files import Input, container_of, read_raw
+from pipeline.logs.files import Input, align_to_line, container_of, read_raw
 from pipeline.logs.reader import leans_on_others
 from pipeline.logs.stores import as_source, open_input
 from pipeline.stages.parquet import first_rows
@@ -110,6 +110,30 @@ def _spans(source: Input) -> Iterator[_Span]:
             yield start, None if end == source.bytes else end, None if start else 0, end - start
     else:
         yield whole
+
+
+def halve_piece(piece: Piece) -> tuple[Piece, ...] | None:
+    """Cut a piece in two between lines; () where it is one line, None where its lines do not stand for themselves.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if container_of(piece.source) != "jsonl" or not _is_cuttable(piece.source, [0]):
+        return None
+    with open_input(piece.source.path) as stream:
+        begin = align_to_line(stream, piece.start)
+        end = above = min(piece.end or piece.source.bytes, piece.source.bytes)
+        edge = end
+        while above - begin > 1 and not begin < edge < end:
+            above = (begin + above) // 2
+            edge = align_to_line(stream, above)
+        if not begin < edge < end:
+            return ()
+        stream.seek(begin)
+        lines = sum(_count_lines(stream.read(min(_BLOCK, edge - at))) for at in range(begin, edge, _BLOCK))
+    first = dataclasses.replace(piece, end=edge, bytes=edge - begin)
+    rows = (piece.rows_before or 0) + lines
+    return first, dataclasses.replace(piece, start=edge, rows_before=rows, bytes=end - edge)
 
 
 def _row_groups(source: Input) -> list[_Span]:
