@@ -16,9 +16,9 @@ from pipeline.logs.containers import Raw, read_lines
 from pipeline.logs.reader import RecordReader
 from pipeline.logs.stores import open_input
 from pipeline.settings import ReadOptions
-from pipeline.stages.parquet import Row, read_some
+from pipeline.stages.parquet import UNREADABLE_TABLE, Row, read_some
 from pipeline.stages.pieces import Piece
-from pipeline.tables import Call
+from pipeline.tables import Call, Reject
 
 _GONE = (None, "")  # a record that is not what it was: its log was changed under the run
 Digests = tuple[str | None, str]
@@ -90,8 +90,15 @@ def _records(piece: Piece, places: list[tuple[int, int, int]]) -> Iterator[tuple
     if places[0][2] is None:
         first = 1 + (piece.rows_before or 0)
         positions = {row - first: position for position, row, _ in places}
-        for place, record in read_some(piece.source.path, piece.start, piece.end, sorted(positions)):
-            yield positions[place], first + place, record
+        wanted = sorted(positions)
+        found = 0
+        try:
+            for place, record in read_some(piece.source.path, piece.start, piece.end, wanted):
+                yield positions[place], first + place, record
+                found += 1
+        except UNREADABLE_TABLE:  # a page is damaged in a column that the counts did not need
+            for place in wanted[found:]:
+                yield positions[place], first + place, Reject(reason="unreadable_record")
         return
     with open_input(piece.source.path) as stream:
         for position, row, offset in places:

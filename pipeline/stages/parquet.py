@@ -18,6 +18,7 @@ from pipeline.logs.stores import as_source
 from pipeline.tables import Reject
 
 BATCH_ROWS = 2_000  # rows decoded at a time; a row may hold a whole conversation
+UNREADABLE_TABLE = (OSError, ValueError, pa.ArrowException)  # ValueError: a damaged page of text
 _UNREADABLE = (ValueError, OverflowError, TypeError, OSError, pa.ArrowException)  # ValueError: invalid UTF-8 too
 Row = dict[str, Any] | Reject
 

@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 import polars as pl
-import pyarrow as pa
 
 from pipeline.logs.containers import Raw
 from pipeline.logs.files import Input, align_to_line, container_of, read_raw
@@ -23,14 +22,13 @@ from pipeline.settings import ReadOptions
 from pipeline.stages.columns import lay_out
 from pipeline.stages.flat import open_flat, open_table, read_flat
 from pipeline.stages.lane import BlockReader, open_lane, read_blocks
-from pipeline.stages.parquet import Row, read_rows, read_some
+from pipeline.stages.parquet import UNREADABLE_TABLE, Row, read_rows, read_some
 from pipeline.stages.pieces import Piece
 from pipeline.tables import Call, Reject
 
 WINDOW_BYTES = 48 << 20  # of record text per window: enough repeats to de-duplicate, little memory
 WINDOW_ROWS = 100_000  # calls per window, where they come without text
 LANE_ROWS = 64_000  # rows of the lane that are laid out together
-_UNREADABLE = (OSError, ValueError, pa.ArrowException)  # ValueError: a damaged page of text
 _LATE = 1 << 19  # numbers from here on are of calls that came after their row: streams joined
 
 
@@ -195,7 +193,7 @@ def _flat_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
                 yield from _rows_at(piece, group, before, odd, reader)
                 worthwhile = 2 * len(odd) <= done - before
                 group, before, odd = group + 1, done, []
-    except _UNREADABLE:
+    except UNREADABLE_TABLE:
         pass  # the record reader comes to the same place, and reports it
     yield from _rows_at(piece, group, before, odd, reader)
     if piece.end is None or group < piece.end:
@@ -209,7 +207,7 @@ def _rows_at(piece: Piece, group: int, before: int, wanted: list[int], reader: R
         for place, record in read_some(piece.source.path, group, group + 1, [row - before - 1 for row in wanted]):
             yield _row_outcome(record, before + 1 + place, reader)
             found += 1
-    except _UNREADABLE:
+    except UNREADABLE_TABLE:
         for row in wanted[found:]:
             yield row, [Reject(reason="unreadable_record", detail="not readable Parquet", source_row=row)], 0
 
@@ -230,7 +228,7 @@ def _parquet_outcomes(piece: Piece, reader: RecordReader, done: int = 0) -> Iter
                 if row > done:
                     yield _row_outcome(record, row, reader)
             yield row, [], size
-    except _UNREADABLE:
+    except UNREADABLE_TABLE:
         yield 0, [Reject(reason="unreadable_file", detail="not a readable Parquet file")], 0
 
 
