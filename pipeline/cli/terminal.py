@@ -6,6 +6,7 @@ All of it goes to stderr and none of it into pipes; numbers are only rounded her
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -34,8 +35,8 @@ class Watcher:
 
     def __init__(self, bar: Progress | None) -> None:
         self._bar = bar
-        self._calls = 0
-        self._task = bar.add_task("reading", total=None, calls="0") if bar is not None else None
+        self._calls, self._begun = 0, time.monotonic()
+        self._task = bar.add_task("reading", total=None, calls="0 calls") if bar is not None else None
 
     def plan(self, total_bytes: int) -> None:
         """Say how many bytes there are to read."""
@@ -46,7 +47,8 @@ class Watcher:
         """Move on by some bytes and calls."""
         self._calls += calls
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, advance=read_bytes, calls=f"{self._calls:,}")
+            speed = self._calls / max(time.monotonic() - self._begun, 0.1)
+            self._bar.update(self._task, advance=read_bytes, calls=f"{self._calls:,} calls, {speed:,.0f} calls/s")
 
 
 @contextmanager
@@ -55,12 +57,17 @@ def watch(*, quiet: bool) -> Iterator[Watcher]:
     if quiet or not sys.stderr.isatty():
         yield Watcher(None)
         return
+    with make_bar(Console(stderr=True)) as bar:
+        yield Watcher(bar)
+
+
+def make_bar(console: Console) -> Progress:
+    """Return a progress bar: bytes and calls, how fast both are, and the time that is left."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-        TextColumn("{task.fields[calls]} calls"), TimeRemainingColumn(),
+        TextColumn("{task.fields[calls]}"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield Watcher(bar)
+    return Progress(*columns, console=console, transient=True)
 
 
 def show_summary(report: SpendReport, options: ReportOptions, *, top: int) -> None:
