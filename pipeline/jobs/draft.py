@@ -8,8 +8,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from pipeline.errors import LogError
 from pipeline.logs.containers import Raw
 from pipeline.logs.decode import Refusal, decode
@@ -17,7 +15,7 @@ from pipeline.logs.dialects import recogniser, unwrapper
 from pipeline.logs.drafts import Draft, draft_mapping
 from pipeline.logs.files import Input, container_of, find_inputs, read_raw
 from pipeline.logs.profiles import profile_of
-from pipeline.stages.parquet import read_rows
+from pipeline.stages.parquet import UNREADABLE_TABLE, read_rows
 
 _SAMPLE = 1_000  # records that are looked at
 _FEWEST = 20  # of each file, however many there are
@@ -70,5 +68,5 @@ def _rows_of(source: Input) -> Iterator[Any]:
     try:
         for rows, _ in read_rows(source.path, 0, None):
             yield from rows
-    except (OSError, ValueError, pa.ArrowException):
+    except UNREADABLE_TABLE:
         return
