@@ -166,6 +166,8 @@ def map_logs(
     pieces = cut_inputs(inputs)
 
     def plan(asked: ReportOptions) -> list[MapTask]:
+        for path in [*folder.glob("facts-*"), *folder.glob("rejects-*")]:
+            path.unlink()
         return [
             MapTask(number=number, pieces=packed, folder=str(folder), options=asked, counted=counted, lanes=lanes)
             for number, packed in enumerate(pack_pieces(pieces, workers))

@@ -130,8 +130,8 @@ class TextCounter:
         Returns:
             ``engines`` (name and version), ``vocabularies`` (name -> sha256 of the published file), ``texts``
             (distinct, counted), ``cache_hits``, ``rechecked`` and ``mismatches`` (texts that the reference counted
-            too, and those it counted differently), ``doubtful`` (a fast engine that was found to differ has counted
-            here: the job is to be counted again without).
+            too, and those it counted differently), ``doubtful`` (fast engines that were found to differ after they had
+            counted: the job is to be counted again without). Figures of several tasks may be added up.
         """
         encoders = self._encoders.values()
         trusted = [encoder for encoder in encoders if isinstance(encoder, TrustedEncoder)]
@@ -142,7 +142,7 @@ class TextCounter:
             "cache_hits": self._hits,
             "rechecked": sum(one.rechecked for one in trusted),
             "mismatches": sum(one.mismatches for one in trusted),
-            "doubtful": any(one.refuted for one in self._trusting),
+            "doubtful": sum(one.refuted for one in self._trusting),
         }
 
     def _encoder(self, vocabulary: str) -> Encoder:
