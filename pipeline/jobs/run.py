@@ -35,6 +35,7 @@ from pipeline.stages.summary import GATHERED, merge_spend, sort_spend, sum_spend
 _PREFIX = ".callcost-run-"  # of working folders
 SETTLE_ROWS = 1_000_000  # keys compared at a time
 MOST_FILES = 8  # of facts in a task
+_KEYS_WORTH, _FACTS_WORTH = 8_000_000, 3_000_000  # facts from which starting processes pays, to settle and to sum
 Progress = Callable[[int, int], None]
 
 
@@ -263,12 +264,14 @@ def reduce_folder(
     for left in (path for kind in ("verdicts", "spend", "calls") for path in folder.glob(f"{kind}-*.parquet")):
         left.unlink()
     files = sorted(str(path) for path in folder.glob("facts-*.parquet"))
-    steps = settle_steps(sum(line["facts"] for line in mapped))
+    rows = sum(line["facts"] for line in mapped)
+    steps = settle_steps(rows)
     compared = [
         SettleTask(number=n, first=first, last=last, folder=str(folder), read=options.read, pieces=pieces)
         for n, (first, last) in enumerate(steps if files else [])
     ]
-    settled = [*run_tasks(settle_spans, compared[:1]), *run_tasks(settle_keys, compared, workers=workers)]
+    comparing, summing = (workers if rows >= worth else 1 for worth in (_KEYS_WORTH, _FACTS_WORTH))
+    settled = [*run_tasks(settle_spans, compared[:1]), *run_tasks(settle_keys, compared, workers=comparing)]
     size = max(1, min(MOST_FILES, -(-len(files) // (workers * TASKS_PER_WORKER))))
     tasks = [
         ReduceTask(
@@ -277,7 +280,7 @@ def reduce_folder(
         )
         for number in range(-(-len(files) // size))
     ]  # fmt: skip
-    return [*settled, *run_tasks(reduce_files, tasks, workers=workers)]
+    return [*settled, *run_tasks(reduce_files, tasks, workers=summing)]
 
 
 def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
