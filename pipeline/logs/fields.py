@@ -63,6 +63,7 @@ _TEXTS = frozenset(TEXT_COLUMNS)
 COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, COST_COLUMN, TICKS_COLUMN))
 FAILURES = frozenset(["failure", "failed", "fail", "error", "errored", "expired", "cancelled", "canceled"])
 CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t"))
+_ZERO = Usage(prompt_tokens=0)
 CONTEXT = "context"  # the outcome of a recognised record that is no call
 
 

@@ -20,7 +20,7 @@ from pipeline.logs.values import read_rates
 from pipeline.tables import Call
 
 _TRUNCATED = re.compile(rb"\((?:litellm_)?truncated (?:skipped )?\d+ chars")
-_STRIPPED = b"[BASE64_REDACTED]"
+_STRIPPED = "[BASE64_REDACTED]"
 _CACHE_HIT_ID = re.compile(r"_cache_hit[\d.]+$")
 _CALL_TYPES = (
     ("responses", "responses"),
@@ -146,7 +146,11 @@ def _is_cut(text: Any) -> bool:
 
 def _is_stripped(messages: Any) -> bool:
     """Tell whether files were taken out of messages (s3_strip_base64_files): all of a content, or marked."""
-    return any(message.get("content") == [] for message in _dicts(messages)) or _STRIPPED in canonical(messages)
+    found = _dicts(messages)
+    values = [value for message in found for value in message.values()]
+    if type(messages) is list and all(type(value) is str for value in values):  # chats without parts: quick to search
+        return any(_STRIPPED in value for value in values)
+    return any(message.get("content") == [] for message in found) or _STRIPPED.encode() in canonical(messages)
 
 
 def _answers(response: Any) -> Any:
