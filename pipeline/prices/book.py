@@ -78,7 +78,7 @@ class Book:
         follows = not (rules.pinned or rules.latest or rules.fixed is not None)
         starts = (version.effective_from for version in rules.catalog.versions) if follows else ()
         self.moments = sorted({*starts, *rules.overrides.moments})
-        self._resolved: dict[tuple[_Asked, int], Resolution] = {}
+        self._resolved: dict[tuple[tuple[str, str | None, str | None, str | None], int], Resolution] = {}
         self._changes: dict[_Asked, list[int]] = {}
         self._tariffs: dict[int, tuple[Entry, Tariff]] = {}
         self._cards: dict[tuple[Tariff, Case], RateCard] = {}
@@ -123,10 +123,10 @@ class Book:
 
     def resolve_in(self, asked: tuple[str, str | None, str | None, str | None], era: int) -> Resolution:
         """Find what prices (model, provider, region, requested) in the span of a number: the batch reader's way."""
-        key = (_Asked._make(asked), era)
-        found = self._resolved.get(key)
+        found = self._resolved.get((asked, era))
         if found is None:
-            found = self._resolved[key] = self._resolve_era(*key)
+            named = _Asked._make(asked)
+            found = self._resolved[named, era] = self._resolve_era(named, era)
         return found
 
     def rates(self, resolution: Resolution, terms: Terms) -> RateCard | None:

@@ -139,8 +139,8 @@ def _compact(codes: pl.Series, size: int) -> tuple[pl.Series, pl.Series]:
 def _reached(numbers: pl.Series, low: int, high: int, inside: Sequence[int]) -> pl.Series:
     """Return how many of the edges, each above ``low`` and up to ``high``, every number has reached; null for null."""
     if len(inside) <= _FEW_EDGES:  # a byte per row and edge
-        passed = ((numbers >= edge).cast(pl.UInt8) for edge in inside)
-        return functools.reduce(operator.add, passed, (numbers < low).cast(pl.UInt8)).cast(pl.UInt32)
+        passed = [(numbers >= edge).cast(pl.UInt8) for edge in inside or [high + 1]]
+        return functools.reduce(operator.add, passed).cast(pl.UInt32)
     every = pl.Series(inside, dtype=pl.Int64)
     width = min(after - edge for edge, after in pairwise([low, *inside, high + 1]))
     buckets = (high - low) // width + 1
