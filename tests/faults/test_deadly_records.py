@@ -19,7 +19,7 @@ from pipeline.stages.kernel import MapTask, Tick
 from tests.laws.test_lane import SPEND, ordinary, stated
 
 DEADLY = b"deadly"
-ROWS, BAD = 24, 17
+ROWS, BAD = 9, 6
 
 
 def die_of_a_word(task: MapTask, tick: Tick) -> dict[str, Any]:
@@ -47,8 +47,11 @@ def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_record_that_ends_its_worker_twice_is_a_reject_with_its_row(logs: Path) -> None:
-    report = report_spend(ReportOptions(logs=(str(logs),), work=WorkOptions(workers=2)))
+def test_a_record_that_ends_its_worker_twice_is_a_reject_with_its_row_and_all_others_count(
+    logs: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    report = report_spend(ReportOptions(logs=(str(logs),), out=str(out), calls=True, work=WorkOptions(workers=2)))
     rejects = report.rejects.select("source_file", "source_row", "reason").rows()
     assert rejects == [("logs/1.jsonl", BAD, "worker_died")]
     offset = (logs / "1.jsonl").read_bytes().splitlines(keepends=True)[: BAD - 1]
@@ -59,11 +62,7 @@ def test_a_record_that_ends_its_worker_twice_is_a_reject_with_its_row(logs: Path
     }  # fmt: skip
     assert all(len(line["sha256"]) == 64 for line in report.manifest["inputs"])
     assert report.spend["calls"].sum() == 3 * ROWS - 1
-
-
-def test_what_is_left_is_numbered_as_if_nothing_had_happened(logs: Path, tmp_path: Path) -> None:
-    report_spend(ReportOptions(logs=(str(logs),), out=str(tmp_path / "out"), calls=True))
-    calls = pl.read_parquet(tmp_path / "out" / "calls.parquet").filter(pl.col("source_file") == "logs/1.jsonl")
+    calls = pl.read_parquet(out / "calls.parquet").filter(pl.col("source_file") == "logs/1.jsonl")
     expected = [(f"r-1-{row - 1}", row) for row in range(1, ROWS + 1) if row != BAD]
     assert calls.sort("source_row").select("call_id", "source_row").rows() == expected
 

@@ -6,7 +6,7 @@ import functools
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.prices.book import Book, open_book
@@ -105,6 +105,7 @@ def test_the_scalar_and_the_batch_reader_agree(made: list[Call], prices: str) ->
     assert priced.select(COLUMNS).rows() == expected
 
 
+@settings(max_examples=15)  # threads start anew for each
 @given(st.lists(calls(), min_size=2, max_size=12))
 def test_a_table_priced_in_parts_is_priced_as_a_whole(made: list[Call]) -> None:
     facts = facts_of(made, 0)
