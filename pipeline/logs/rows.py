@@ -21,6 +21,7 @@ _WORD = r"[\w@$#(\[][\w.:()/\[\]$@#%*-]*"
 _NAME = re.compile(rf" ?{_WORD}|{_WORD}(?: {_WORD}){{0,5}}")
 _NUMBER = re.compile(r"[\d.:/-]+")
 _DELIMITERS = ",;\t|"
+_NO_LIMIT = 2**31 - 1  # of a cell; MAX_RECORD bounds the rows
 
 
 class _TooLong(Exception):  # noqa: N818 - how the lines tell the rows that a record is over MAX_RECORD
@@ -91,7 +92,7 @@ def read_rows(blocks: Iterable[bytes]) -> Iterator[Raw | Reject]:
     Args:
         blocks: the whole file, in pieces of any size.
     """
-    csv.field_size_limit(MAX_RECORD)  # of the whole process; the module's default would refuse a long prompt
+    csv.field_size_limit(_NO_LIMIT)  # of the whole process; the module's default would refuse a long prompt
     lines = _Lines(blocks)
     cells = csv.reader(lines, delimiter=delimiter_of(lines.header) or ",", skipinitialspace=True)
     names: list[str] | None = None
