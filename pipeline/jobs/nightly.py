@@ -29,10 +29,10 @@ from pipeline.runners.ledger import WORK_PREFIX, Entry, Ledger, sweep, write_who
 from pipeline.runners.locks import hold_lock
 from pipeline.runners.shards import worker_count
 from pipeline.settings import ReportOptions, StateOptions
-from pipeline.stages.days import ADJUSTMENT_SCHEMA, CALL_ORDER, adjustments_of, plain_day, split_days
+from pipeline.stages.days import ADJUSTMENT_SCHEMA, adjustments_of, plain_day, split_days
 from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA
 from pipeline.stages.kernel import book_of
-from pipeline.stages.summary import GATHERED, gather_calls, merge_spend, sort_spend, sum_spend
+from pipeline.stages.summary import CALL_ORDER, GATHERED, gather_calls, merge_spend, sort_spend, sum_spend
 from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, plain_decimals
 
 SPEND = "spend.parquet"

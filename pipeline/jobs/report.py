@@ -15,10 +15,8 @@ from pipeline.prices.registered import with_registered
 from pipeline.settings import COST_SOURCES, FORMATS, GROUP_COLUMNS, ReportOptions
 from pipeline.stages.facts import CALL_SCHEMA
 from pipeline.stages.kernel import book_of
-from pipeline.stages.summary import GATHERED
+from pipeline.stages.summary import CALL_ORDER, GATHERED
 from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, publish_files
-
-CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,13 +170,12 @@ def _local_roots(argument: str) -> Iterator[_Root]:
 
 
 def _stored_roots(argument: str) -> Iterator[_Root]:
-    matched = False
-    for root, objects in find_objects(argument):
-        matched = True
+    found = list(find_objects(argument))
+    if not found:
+        raise _no_match(argument)
+    for root, objects in found:
         places = [(each.url, each.url, each.url[len(root) + 1 :], each.bytes, each) for each in objects]
         yield root.rpartition("/")[2], places
-    if not matched:
-        raise _no_match(argument)
 
 
 def _no_match(argument: str) -> LogError:

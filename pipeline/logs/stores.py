@@ -78,14 +78,15 @@ def find_objects(url: str) -> Iterator[tuple[str, list[Stored]]]:
     """
     root, key = _split(url)
     with _Explained(url):
-        if not _GLOB.search(key):
+        glob = _GLOB.search(key)
+        if glob is None:
             one = _head(root, key) if key and not key.endswith("/") else None
             found = [one] if one else [each for each in _list(root, key) if not _is_hidden(each.url[len(url) :])]
             if found:
                 yield url.rstrip("/"), found
             return
         pattern = re.compile(f"({_regex_of(key.rstrip('/'))})(/.*)?", re.DOTALL)
-        folder = key[: _GLOB.search(key).start()].rpartition("/")[0]  # type: ignore[union-attr]  # it was found above
+        folder = key[: glob.start()].rpartition("/")[0]
         roots: dict[str, list[Stored]] = {}
         for each in _list(root, folder):
             match = pattern.fullmatch(each.url[len(root) + 1 :])

@@ -17,9 +17,8 @@ from pipeline.stages.duplicates import facts_beside, settle_duplicates
 from pipeline.stages.facts import FACT_SCHEMA, MONEY, scan_facts
 from pipeline.stages.kernel import book_of, number_rows
 from pipeline.stages.price import price_facts
-from pipeline.stages.summary import charge_by_source, gather_calls, group_column
+from pipeline.stages.summary import CALL_ORDER, charge_by_source, gather_calls, group_column
 
-CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")
 LATE, REPRICED, RECOUNTED = "late records", "price correction", "recount"
 ADJUSTMENT_SCHEMA = {
     "day": pl.Date(), "reason": pl.String(), "calls": pl.Int64(), "old_cost": MONEY, "new_cost": MONEY,

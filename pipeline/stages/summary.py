@@ -16,6 +16,7 @@ from pipeline.settings import ReportOptions
 from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA, UID
 from pipeline.tables import SPEND_MEASURES, USAGE_COUNTS
 
+CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")  # of calls as they are published
 GATHERED = {**{name: FACT_SCHEMA[name] for name in UID}, **CALL_SCHEMA}
 _LINE_COUNTS = [name for name in USAGE_COUNTS if name in {column.name for column in SPEND_MEASURES}]
 _COSTS = ("input_cost", "output_cost", "other_cost", "total_cost")
