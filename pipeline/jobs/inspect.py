@@ -12,7 +12,7 @@ import polars as pl
 
 from pipeline.jobs.counting import run_counting
 from pipeline.jobs.manifest import inputs_of
-from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
+from pipeline.jobs.run import Progress, Settled, files_of, settle_logs, working_folder
 from pipeline.runners.shards import pack_pieces
 from pipeline.settings import ReportOptions
 from pipeline.stages.calibration import MeasureTask, errors_of, measure_pieces
@@ -96,8 +96,8 @@ def _measure(options: ReportOptions, settled: Settled, folder: Path) -> list[dic
             for number, packed in enumerate(pack_pieces(settled.pieces, settled.workers))
         ]
 
-    run_counting(measure_pieces, plan, options, workers=settled.workers)
-    return errors_of(settled.tables("measured"))
+    lines = run_counting(measure_pieces, plan, options, workers=settled.workers)
+    return errors_of(files_of(lines, "measured"))
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:

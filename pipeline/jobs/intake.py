@@ -241,6 +241,7 @@ def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
         if holds:
             intake.note(word, name)
     lines = sorted(batch.lines, key=lambda line: int(line["task"]))
+    lines = [{name: value for name, value in line.items() if name != "files"} for line in lines]  # they move
     facts = {"lines": lines, "rows_before": rows_before}
     entry = Entry(
         number=batch.number, stamp=batch.stamp, name=name, sha256=sha256, made=made, facts=facts,

@@ -28,9 +28,6 @@ def set_aside(function: Callable[[MapTask, Tick], Result], task: MapTask) -> Res
     Returns:
         Its manifest line. A record that ends its worker again is a reject; so is a file that cannot be cut.
     """
-    for kind in ("facts", "rejects"):
-        for part in Path(task.folder).glob(f"{kind}-{task.number:06}[-.]*"):
-            part.unlink()
     middle = len(task.pieces) // 2
     parts = None if middle else halve_piece(task.pieces[0])
     halves = [task.pieces[:middle], task.pieces[middle:]] if middle else [(part,) for part in parts or ()]
@@ -52,9 +49,13 @@ def _reject(task: MapTask, *, is_record: bool) -> Result:
     place = {"source_row": 1 + (piece.rows_before or 0), "byte_offset": piece.start} if is_record else {}
     name, detail = piece.source.name, "reading it ended its worker twice"
     reject = Reject(reason="worker_died", detail=detail, source_file=name, **place)
-    rejects_of([reject], piece.number).write_parquet(Path(task.folder) / f"rejects-{task.number:06}.parquet")
+    path = Path(task.folder) / f"rejects-{task.number:06}.parquet"
+    rejects_of([reject], piece.number).write_parquet(path)
     tally = {"records": 1, "rejects": 1}
-    return {"inputs": {str(piece.input): tally}, "digests": {}, "facts": 0, "counting": {}, "timed_out": []}
+    return {
+        "inputs": {str(piece.input): tally}, "digests": {}, "facts": 0, "counting": {}, "timed_out": [],
+        "files": [str(path)],
+    }  # fmt: skip
 
 
 def _added(one: Any, other: Any) -> Any:

@@ -256,11 +256,8 @@ def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settle
         work: a working folder; calls and partial spends per day are left there.
     """
     entries = sorted(ledger.entries.values(), key=lambda entry: entry.name)
-    mapped = [line for entry in entries for line in entry.facts["lines"]]
-    for entry in entries:
-        for path in ledger.place_of(entry).glob("*.parquet"):
-            kind, _, rest = path.name.partition("-")
-            (work / f"{kind}-{entry.number:08}-{rest}").symlink_to(path.resolve())
+    mapped = [{**line, "files": []} for entry in entries for line in entry.facts["lines"]]
+    mapped[0]["files"] = [str(path) for entry in entries for path in ledger.place_of(entry).glob("*.parquet")]
     rows_before = tuple((int(piece), int(rows)) for e in entries for piece, rows in e.facts["rows_before"])
     by_day = options.by if "day" in options.by else (*options.by, "day")
     workers = worker_count(options.work.workers, sum(line["facts"] for line in mapped) * _FACT_BYTES)

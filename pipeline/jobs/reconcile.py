@@ -81,7 +81,7 @@ def reconcile_costs(
     fx = read_fx(options.fx, billed.currency)
     with working_folder(options.out) as folder:
         settled = settle_logs(_report_options(options), folder, progress=progress, planned=planned)
-        charges = _take_apart(options, folder)
+        charges = _take_apart(options, settled)
         ours = Ours(calls=settled.tables("calls"), charges=charges, book=book_of(options.prices), fx=fx)
         compared = _compare(options, billed, ours, as_of)
         rows, causes = compared.table(), compared.cause_table()
@@ -114,14 +114,15 @@ def _report_options(options: ReconcileOptions) -> ReportOptions:
     )  # fmt: skip
 
 
-def _take_apart(options: ReconcileOptions, folder: Path) -> list[Path]:
+def _take_apart(options: ReconcileOptions, settled: Settled) -> list[Path]:
     """Price the settled facts of the run once more, class by class, a file at a time."""
-    book, found = book_of(options.prices), []
-    for number, facts in enumerate(sorted(folder.glob("facts-*.parquet"))):
-        rows = filter_calls(settled_facts(facts), _report_options(options))
+    book, found = book_of(options.prices), list[Path]()
+    verdicts = [str(path) for path in settled.tables("verdicts")]
+    for number, facts in enumerate(settled.tables("facts")):
+        rows = filter_calls(settled_facts(facts, verdicts), _report_options(options))
         if rows.is_empty():
             continue
-        path = folder / f"charges-{number:06}.parquet"
+        path = settled.folder / f"charges-{number:06}.parquet"
         charge_classes(price_facts(rows, book), book).write_parquet(path, compression="lz4")
         found.append(path)
     return found

@@ -61,9 +61,13 @@ class Mapped:
     folder: Path
     pieces: tuple[Piece, ...] = ()
 
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the manifest lines of all tasks."""
+        return self.mapped
+
     def tables(self, kind: str) -> list[Path]:
-        """Return the files of a kind ("facts", "spend", "calls", "rejects") in the order of their tasks."""
-        return sorted(self.folder.glob(f"{kind}-*.parquet"))
+        """Return the files of a kind ("facts", "verdicts", "spend", "calls", "rejects") in the order of their tasks."""
+        return files_of(self.lines(), kind)
 
     def rejects(self) -> pl.DataFrame:
         """Return the rejects of all inputs, in order."""
@@ -86,12 +90,22 @@ class Settled(Mapped):
 
     reduced: list[dict[str, Any]]
 
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the manifest lines of all tasks."""
+        return [*self.mapped, *self.reduced]
+
     def total(self, name: str) -> Counter[str]:
         """Add up a tally over all reduce tasks."""
         counts: Counter[str] = Counter()
         for line in self.reduced:
             counts.update(line.get(name, {}))
         return counts
+
+
+def files_of(lines: Sequence[dict[str, Any]], kind: str) -> list[Path]:
+    """Return the files of a kind that manifest lines name, in the order of their names."""
+    paths = [Path(name) for line in lines for name in line["files"]]
+    return sorted(path for path in paths if path.name.startswith(f"{kind}-"))
 
 
 def _remove_dead(parent: Path) -> None:
@@ -167,8 +181,6 @@ def map_logs(
     pieces = cut_inputs(inputs)
 
     def plan(asked: ReportOptions) -> list[MapTask]:
-        for path in [*folder.glob("facts-*"), *folder.glob("rejects-*")]:
-            path.unlink()
         return [
             MapTask(number=number, pieces=packed, folder=str(folder), options=asked, counted=counted, lanes=lanes)
             for number, packed in enumerate(pack_pieces(pieces, workers))
@@ -246,12 +258,12 @@ def reduce_folder(
     priced: bool = True,
     listed: bool = True,
 ) -> list[dict[str, Any]]:
-    """Settle, price and sum the facts in a folder; calls and partial spends are left there.
+    """Settle, price and sum facts.
 
     Args:
         options: of the run.
-        folder: with the files of facts.
-        mapped: manifest lines of the tasks that wrote them.
+        folder: where verdicts, calls and partial spends go.
+        mapped: manifest lines of the tasks that wrote the facts.
         workers: processes.
         rows_before: see ReduceTask.
         pieces: see SettleTask.
@@ -261,22 +273,26 @@ def reduce_folder(
     Returns:
         Manifest lines of all these tasks.
     """
-    for left in (path for kind in ("verdicts", "spend", "calls") for path in folder.glob(f"{kind}-*.parquet")):
-        left.unlink()
-    files = sorted(str(path) for path in folder.glob("facts-*.parquet"))
+    files = tuple(map(str, files_of(mapped, "facts")))
     rows = sum(line["facts"] for line in mapped)
     steps = settle_steps(rows)
     compared = [
-        SettleTask(number=n, first=first, last=last, folder=str(folder), read=options.read, pieces=pieces)
+        SettleTask(
+            number=n, first=first, last=last, facts=files, folder=str(folder), read=options.read, pieces=pieces
+        )
         for n, (first, last) in enumerate(steps if files else [])
-    ]
+    ]  # fmt: skip
     comparing, summing = (workers if rows >= worth else 1 for worth in (_KEYS_WORTH, _FACTS_WORTH))
-    settled = [*run_tasks(settle_spans, compared[:1]), *run_tasks(settle_keys, compared, workers=comparing)]
+    nested = run_tasks(settle_spans, compared[:1])
+    spans = tuple(map(str, files_of(nested, "verdicts")))
+    compared = [dataclasses.replace(task, spans=spans) for task in compared]
+    settled = [*nested, *run_tasks(settle_keys, compared, workers=comparing)]
+    verdicts = tuple(map(str, files_of(settled, "verdicts")))
     size = max(1, min(MOST_FILES, -(-len(files) // (workers * TASKS_PER_WORKER))))
     tasks = [
         ReduceTask(
-            number=number, files=tuple(files[number * size : (number + 1) * size]), options=options,
-            rows_before=rows_before, priced=priced, listed=listed,
+            number=number, files=files[number * size : (number + 1) * size], verdicts=verdicts, folder=str(folder),
+            options=options, rows_before=rows_before, priced=priced, listed=listed,
         )
         for number in range(-(-len(files) // size))
     ]  # fmt: skip

@@ -49,7 +49,7 @@ def measure_pieces(task: MeasureTask, tick: Callable[[int, int], None]) -> dict[
     """Count the calls of a task's inputs that state their tokens, and write stated and counted side by side.
 
     Returns:
-        A manifest line: ``counting`` (statistics).
+        A manifest line: ``counting`` (statistics), ``files`` (that were written).
     """
     rows: list[Row] = []
     with open_counter(task.options) as counter:
@@ -60,7 +60,7 @@ def measure_pieces(task: MeasureTask, tick: Callable[[int, int], None]) -> dict[
         counting = counter.stats()
     path = Path(task.folder) / f"measured-{task.number:06}.parquet"
     pl.DataFrame(rows, schema=MEASURED, orient="row").write_parquet(path)
-    return {"task": task.number, "counting": counting}
+    return {"task": task.number, "counting": counting, "files": [str(path)]}
 
 
 def measure_calls(calls: Sequence[Call], counter: TextCounter) -> list[Row]:

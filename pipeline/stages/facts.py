@@ -199,7 +199,7 @@ def read_facts(path: Path, *, without: Sequence[str] = ()) -> pl.DataFrame:
     return widen_facts(pl.read_parquet(path, columns=columns).with_columns(_words_of(path)))
 
 
-def scan_facts(paths: Sequence[Path]) -> pl.LazyFrame:
+def scan_facts(paths: Sequence[str | Path]) -> pl.LazyFrame:
     """Read files of facts as one table, lazily."""
     if not paths:
         return pl.LazyFrame(schema=FACT_SCHEMA)
@@ -207,7 +207,7 @@ def scan_facts(paths: Sequence[Path]) -> pl.LazyFrame:
     return pl.concat(scan.with_columns(_words_of(path)) for scan, path in zip(scans, paths, strict=True))
 
 
-def _words_of(path: Path) -> list[pl.Expr]:
+def _words_of(path: str | Path) -> list[pl.Expr]:
     words: dict[str, Any] = msgspec.json.decode(pl.read_parquet_metadata(path).get(_WORDS, "{}"))
     return [pl.lit(word, dtype=FACT_SCHEMA[name]).alias(name) for name, word in words.items()]
 

@@ -64,7 +64,9 @@ class ReduceTask:
 
     Attributes:
         number: of the task.
-        files: of facts; the verdicts on their records are beside them, results go there.
+        files: of facts.
+        verdicts: files of verdicts on records of the run.
+        folder: where results go.
         options: of the run.
         rows_before: number of a piece -> rows of its file before it, where the facts do not know it.
         priced: False for what only wants to know what is there.
@@ -73,6 +75,8 @@ class ReduceTask:
 
     number: int
     files: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    folder: str
     options: ReportOptions
     rows_before: tuple[tuple[int, int], ...] = ()
     priced: bool = True
@@ -85,14 +89,15 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
     Returns:
         A manifest line: ``inputs`` (number -> tally), ``digests`` (of inputs read whole: number -> sha256), ``facts``
         (rows written), ``counting`` (statistics), ``timed_out`` ([piece, source_file, row in it] of each call of which
-        an item timed out).
+        an item timed out), ``files`` (that were written).
     """
     tallies: dict[str, Counter[str]] = {}
     digests: dict[str, str] = {}
     held: list[pl.DataFrame] = []
     rejects: list[pl.DataFrame] = []
     timed_out: list[list[Any]] = []
-    files = rows = 0
+    files: list[str] = []
+    rows = 0
     batches = Batches(task.options.logs)
     with open_counter(task.options) as counter:
         for piece in task.pieces:
@@ -113,24 +118,26 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
                 tick(window.seen_bytes, window.found)
                 if sum(map(len, held)) >= FLUSH_ROWS:
                     rows += _flush(held, task, files)
-                    files += 1
             if piece.whole:
                 digests[str(piece.input)] = survey(piece.source.path).sha256
         rows += _flush(held, task, files)
-        pl.concat(rejects).write_parquet(Path(task.folder) / f"rejects-{task.number:06}.parquet")
+        rejected = Path(task.folder) / f"rejects-{task.number:06}.parquet"
+        pl.concat(rejects).write_parquet(rejected)
         inputs = {number: dict(tally) for number, tally in tallies.items()}
         counting = counter.stats()
     return {
         "task": task.number, "inputs": inputs, "digests": digests, "facts": rows, "counting": counting,
-        "timed_out": timed_out,
+        "timed_out": timed_out, "files": [*files, str(rejected)],
     }  # fmt: skip
 
 
-def _flush(held: list[pl.DataFrame], task: MapTask, file: int) -> int:
+def _flush(held: list[pl.DataFrame], task: MapTask, files: list[str]) -> int:
     facts = pl.concat(held, how="diagonal") if held else pl.DataFrame()
     held.clear()
     if facts.height:
-        write_facts(facts, Path(task.folder) / f"facts-{task.number:06}-{file:04}.parquet")
+        path = Path(task.folder) / f"facts-{task.number:06}-{len(files):04}.parquet"
+        write_facts(facts, path)
+        files.append(str(path))
     return facts.height
 
 
@@ -144,25 +151,27 @@ def reduce_files(task: ReduceTask, tick: Tick) -> dict[str, Any]:
     """Filter, price and sum files of facts, one at a time.
 
     Returns:
-        A manifest line: tallies that add up over tasks. The partial spend, and the calls where asked for, are files.
+        A manifest line: tallies that add up over tasks, and ``files``: the partial spend, the calls where asked for.
     """
     tallies: dict[str, Any] = {}
     partials: list[pl.DataFrame] = []
-    spends = 0
+    listings, spends = list[str](), list[str]()
     for place, path in enumerate(map(Path, task.files)):
-        partial, tally = _reduce_file(path, task, path.parent / f"calls-{task.number:06}-{place:04}.parquet")
+        listing = Path(task.folder) / f"calls-{task.number:06}-{place:04}.parquet"
+        partial, tally = _reduce_file(path, task, listing)
+        listings += [str(listing)] if task.listed else []
         partials, tallies = [*partials, partial], add_tallies(tallies, tally)
         if sum(map(len, partials)) > MOST_GROUPS or place == len(task.files) - 1:
-            spend = merge_spend(partials, task.options.by)
-            spend.write_parquet(path.parent / f"spend-{task.number:06}-{spends:04}.parquet")
-            partials, spends = [], spends + 1
+            spend = Path(task.folder) / f"spend-{task.number:06}-{len(spends):04}.parquet"
+            merge_spend(partials, task.options.by).write_parquet(spend)
+            partials, spends = [], [*spends, str(spend)]
         tick(0, 0)
-    return {"task": task.number, **tallies}
+    return {"task": task.number, **tallies, "files": listings + spends}
 
 
 def _reduce_file(path: Path, task: ReduceTask, listing: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
     per_input = {"read": _heads(scan_facts([path]).select("line", "input").collect())}
-    facts = number_rows(settled_facts(path), task.rows_before)
+    facts = number_rows(settled_facts(path, task.verdicts), task.rows_before)
     per_input["kept"] = _heads(facts)
     facts = filter_calls(facts, task.options)
     per_input["calls"] = _heads(facts)

@@ -1,15 +1,15 @@
 """Settle duplicates over files of facts: a verdict for each record that has a copy, or a call in or around it.
 
 Keys are compared over all facts, a range of buckets at a time; only of records whose key repeats is more looked at.
-The verdicts go to files beside the facts, which are read one by one afterwards, each with the verdicts on its records,
-so that no step holds more than one file of them. The rules are those of duplicates.py.
+The verdicts go to files, too; facts are read file by file afterwards, each with the verdicts on its records, so that no
+step holds more than one file of them. The rules are those of duplicates.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,9 @@ class SettleTask:
         number: of the task.
         first: first bucket, inclusive.
         last: last bucket, inclusive.
-        folder: where fact files are and verdicts go.
+        facts: files of facts of the run.
+        spans: files of verdicts on the calls that lie in each other.
+        folder: where verdicts go.
         read: how the logs were read.
         pieces: that the facts were read from, where the lane read some: their digests are made when they are asked for.
     """
@@ -48,8 +50,10 @@ class SettleTask:
     number: int
     first: int
     last: int
+    facts: tuple[str, ...]
     folder: str
     read: ReadOptions
+    spans: tuple[str, ...] = ()
     pieces: tuple[Piece, ...] = ()
 
 
@@ -57,9 +61,9 @@ def settle_spans(task: SettleTask, tick: Tick) -> dict[str, Any]:
     """Judge the calls that lie in each other, of all buckets.
 
     Returns:
-        A manifest line: ``duplicates`` (why -> calls that went).
+        A manifest line: ``duplicates`` (why -> calls that went), ``files`` (of verdicts).
     """
-    facts = _facts(task).filter(_HEAD)
+    facts = scan_facts(task.facts).filter(_HEAD)
     inner = facts.select(pl.col("parent").count()).collect().item()
     parts = -(-inner // MOST_HEADS)
     verdicts, causes = [pl.DataFrame(schema=VERDICT_SCHEMA)], Counter[str]()
@@ -70,38 +74,35 @@ def settle_spans(task: SettleTask, tick: Tick) -> dict[str, Any]:
         found = judge_nested(facts.with_columns(own).filter(pl.any_horizontal(_FAMILY.is_not_null())).collect())
         verdicts.append(found.table)
         causes += found.causes
-    gone = pl.concat(verdicts).unique(UID)
-    if gone.height:
-        gone.write_parquet(Path(task.folder) / "verdicts-spans.parquet", compression="lz4")
     tick(0, 0)
-    return {"duplicates": dict(causes)}
+    return {"duplicates": dict(causes), "files": _write(pl.concat(verdicts).unique(UID), task, "spans")}
 
 
 def settle_keys(task: SettleTask, tick: Tick) -> dict[str, Any]:
     """Find the records of some buckets that are the same call, and judge them; spans were settled before.
 
     Returns:
-        A manifest line: ``duplicates`` (why -> calls that went).
+        A manifest line: ``duplicates`` (why -> calls that went), ``files`` (of verdicts).
     """
-    facts = _facts(task).filter(_HEAD)
-    spans = sorted(Path(task.folder).glob("verdicts-spans.parquet"))
+    facts = scan_facts(task.facts).filter(_HEAD)
     verdicts, causes = [pl.DataFrame(schema=VERDICT_SCHEMA)], Counter[str]()
     for keys in _repeated(facts.filter(pl.col("bucket").is_between(task.first, task.last))):
         heads = facts.filter(pl.col("key").is_in(keys.implode())).select(_COPIES).collect()
-        if spans:
-            heads = heads.join(pl.read_parquet(spans), on=UID, how="anti", maintain_order="left")
+        if task.spans:
+            heads = heads.join(pl.read_parquet(list(task.spans)), on=UID, how="anti", maintain_order="left")
         found = judge_copies(settle_digests(heads, task.pieces, task.read))
         verdicts.append(found.table)
         causes += found.causes
-    table = pl.concat(verdicts)
-    if table.height:
-        table.write_parquet(Path(task.folder) / f"verdicts-{task.number:06}.parquet", compression="lz4")
     tick(0, 0)
-    return {"duplicates": dict(causes)}
+    return {"duplicates": dict(causes), "files": _write(pl.concat(verdicts), task, f"{task.number:06}")}
 
 
-def _facts(task: SettleTask) -> pl.LazyFrame:
-    return scan_facts(sorted(Path(task.folder).glob("facts-*.parquet")))
+def _write(verdicts: pl.DataFrame, task: SettleTask, name: str) -> list[str]:
+    if verdicts.is_empty():
+        return []
+    path = Path(task.folder) / f"verdicts-{name}.parquet"
+    verdicts.write_parquet(path, compression="lz4")
+    return [str(path)]
 
 
 def _repeated(heads: pl.LazyFrame) -> Iterator[pl.Series]:
@@ -118,11 +119,10 @@ def _repeated(heads: pl.LazyFrame) -> Iterator[pl.Series]:
         yield part["key"]
 
 
-def settled_facts(path: Path) -> pl.DataFrame:
-    """Read a file of facts as the verdicts in its folder leave it."""
+def settled_facts(path: Path, verdicts: Sequence[str]) -> pl.DataFrame:
+    """Read a file of facts as the verdicts in these files leave it."""
     facts = read_facts(path, without=("key", "bucket"))
-    files = sorted(path.parent.glob("verdicts-*.parquet"))
-    if not files:
+    if not verdicts:
         return apply_verdicts(facts, pl.DataFrame(schema=VERDICT_SCHEMA))
     own = pl.col("piece").is_in(facts["piece"].unique().implode())
-    return apply_verdicts(facts, pl.scan_parquet(files).filter(own).collect())
+    return apply_verdicts(facts, pl.scan_parquet(list(verdicts)).filter(own).collect())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -26,8 +25,8 @@ from tests.command import SAMPLES
 def test_charges_by_class_add_up_to_the_cost_of_every_call() -> None:
     options = ReportOptions(logs=(str(SAMPLES),))
     with working_folder(None) as folder:
-        settle_logs(options, folder)
-        facts = settle_duplicates(scan_facts(sorted(Path(folder).glob("facts-*.parquet"))).collect()).facts
+        settled = settle_logs(options, folder)
+        facts = settle_duplicates(scan_facts(settled.tables("facts")).collect()).facts
         book = book_of(PriceOptions())
         priced = price_facts(facts, book).filter(pl.col("status") != "cache_hit")
         charges = charge_classes(priced, book)

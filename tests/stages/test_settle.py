@@ -44,13 +44,20 @@ def settle_files(tables: list[pl.DataFrame], steps: int) -> Sifted:
         paths = [Path(folder, f"facts-000000-{number:04}.parquet") for number in range(len(tables))]
         for table, path in zip(tables, paths, strict=True):
             write_facts(table, path)
-        causes = Counter[str]()
+        causes, spans, verdicts = Counter[str](), list[str](), list[str]()
+        facts = tuple(map(str, paths))
         for step in range(steps):
             first, last = BUCKETS * step // steps, BUCKETS * (step + 1) // steps - 1
-            task = SettleTask(number=step, first=first, last=last, folder=folder, read=ReadOptions())
             for function in (settle_keys,) if step else (settle_spans, settle_keys):
-                causes.update(function(task, lambda _bytes, _calls: None)["duplicates"])
-        return Sifted(pl.concat([settled_facts(path) for path in paths]), causes)
+                task = SettleTask(
+                    number=step, first=first, last=last, facts=facts, folder=folder, read=ReadOptions(),
+                    spans=tuple(spans),
+                )  # fmt: skip
+                line = function(task, lambda _bytes, _calls: None)
+                causes.update(line["duplicates"])
+                verdicts += line["files"]
+                spans = line["files"] if function is settle_spans else spans
+        return Sifted(pl.concat([settled_facts(path, verdicts) for path in paths]), causes)
 
 
 @budget(deadline=None, max_examples=40)
