@@ -7,9 +7,7 @@ tables. What the columns mean is left to the callers.
 from __future__ import annotations
 
 import bisect
-import functools
 import math
-import operator
 from collections.abc import Sequence
 from itertools import pairwise, repeat
 from typing import Any, NamedTuple
@@ -40,14 +38,24 @@ class Numbered(NamedTuple):
             return of_values.new_from_index(0, height)
         if len(of_values) > 1 and of_values.null_count() == 0 and (of_values == of_values[0]).all():
             return of_values.new_from_index(0, height)
+        if of_values.dtype == pl.Boolean:  # bytes are gathered three times as fast as bits
+            return of_values.cast(pl.UInt8)[self.numbers].cast(pl.Boolean)
         return of_values[self.numbers]
+
+
+def says_one_word(column: pl.Series) -> bool:
+    """Say whether every row holds the same, and none nothing; some rows tell at once where they differ."""
+    if column.null_count() or not len(column):
+        return False
+    first = column[0]
+    return bool(column[-1] == first and column[len(column) // 2] == first and (column == first).all())
 
 
 def number_text(column: pl.Series) -> Numbered:
     """Number the rows by a column of text; null is a value."""
     if column.null_count() == len(column):
         return Numbered(None, [None])
-    if column.null_count() == 0 and (column == column[0]).all():
+    if says_one_word(column):
         return Numbered(None, [column[0]])
     if isinstance(column.dtype, pl.Enum):
         words, numbers = list[Any](column.dtype.categories), column.to_physical().cast(pl.UInt32)
@@ -138,9 +146,11 @@ def _compact(codes: pl.Series, size: int) -> tuple[pl.Series, pl.Series]:
 
 def _reached(numbers: pl.Series, low: int, high: int, inside: Sequence[int]) -> pl.Series:
     """Return how many of the edges, each above ``low`` and up to ``high``, every number has reached; null for null."""
-    if len(inside) <= _FEW_EDGES:  # a byte per row and edge
-        passed = [(numbers >= edge).cast(pl.UInt8) for edge in inside or [high + 1]]
-        return functools.reduce(operator.add, passed).cast(pl.UInt32)
+    if len(inside) <= _FEW_EDGES:
+        passed: pl.Expr = pl.when(pl.lit(numbers.is_not_null())).then(pl.lit(0, dtype=pl.UInt8))
+        for count, edge in enumerate(inside, 1):
+            passed = pl.when(pl.lit(numbers >= edge)).then(pl.lit(count, dtype=pl.UInt8)).otherwise(passed)
+        return pl.select(passed).to_series().cast(pl.UInt32)
     every = pl.Series(inside, dtype=pl.Int64)
     width = min(after - edge for edge, after in pairwise([low, *inside, high + 1]))
     buckets = (high - low) // width + 1

@@ -16,6 +16,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
+from pipeline.stages.codes import says_one_word
 from pipeline.tables import (
     CALL_COLUMNS,
     FACT_COLUMNS,
@@ -182,10 +183,7 @@ def write_facts(facts: pl.DataFrame, path: Path) -> None:
 
 
 def _is_one_word(column: pl.Series) -> bool:
-    if column.dtype not in (pl.String, pl.Int64) or column.null_count():
-        return False
-    first = column[0]
-    return bool(column[-1] == first and column[len(column) // 2] == first and (column == first).all())
+    return column.dtype in (pl.String, pl.Int64) and says_one_word(column)
 
 
 def read_facts(path: Path, *, without: Sequence[str] = ()) -> pl.DataFrame:

@@ -9,7 +9,9 @@ Flag = pl.Series | None
 
 def flag(column: pl.Series) -> Flag:
     """Return a column of booleans, None where none of them holds; null does not hold."""
-    return column.fill_null(value=False) if column.any() else None
+    if not column.any():
+        return None
+    return column.fill_null(value=False) if column.null_count() else column
 
 
 def any_of(*flags: Flag) -> Flag:

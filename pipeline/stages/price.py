@@ -8,8 +8,6 @@ is billed beside tokens is charged by ``extras.py``.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import polars as pl
 
 from pipeline.prices import charges
@@ -38,7 +36,6 @@ _VERDICTS = (
     ("free", charges.FREE_MODEL),
     ("priced", None),
 )
-_WORTH_A_THREAD = 250_000  # rows; below, settling the rates anew costs what a further core would save
 _EXEMPT, _UNPRICED = 2, 5  # verdicts below the one leave the costs at 0, the others below the other leave none
 
 
@@ -52,12 +49,7 @@ def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     Returns:
         The same rows in the same order.
     """
-    threads = min(pl.thread_pool_size(), facts.height // _WORTH_A_THREAD)
-    if threads < 2:
-        return _priced(facts, book) if facts.height else facts
-    with ThreadPoolExecutor(threads, "price") as pool:
-        parts = facts.iter_slices(-(-facts.height // threads))
-        return pl.concat(pool.map(lambda part: _priced(part, book), parts))
+    return _priced(facts, book) if facts.height else facts
 
 
 def _priced(facts: pl.DataFrame, book: Book) -> pl.DataFrame:

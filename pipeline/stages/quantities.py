@@ -48,26 +48,21 @@ def exact_costs(
     common = 1 if most < _HALF_RANGE else math.gcd(*(rate for each in rates.values() for rate in each))
     most //= common
     kind: type[pl.Int64 | pl.Int128] = pl.Int64 if most < _HALF_RANGE else pl.Int128  # 64 bits do, nearly always
-    sides: dict[str, pl.Expr] = {}
-    for unit in columns:
-        listed = pl.Series([rate // common for rate in rates[unit]], dtype=kind)
-        rate = pl.lit(listed[0], dtype=kind) if cards.numbers is None else pl.lit(listed).gather(pl.col(_CARD))
-        product, side = pl.col(unit).cast(kind) * rate, TOKEN_UNITS[unit].side
-        sides[side] = sides[side] + product if side in sides else product
-    rows = pl.DataFrame([column.alias(unit) for unit, column in columns.items()])
-    if cards.numbers is not None:
-        rows = rows.with_columns(cards.numbers.alias(_CARD))
-    costs = rows.select(cost.alias(side) for side, cost in sides.items())
-    costs = costs.with_columns(functools.reduce(add, (pl.col(side) for side in sides)).alias("total"))
-    whole = pl.all().cast(pl.Int128)
-    return costs.select(whole if common == 1 else whole * pl.lit(common, dtype=pl.Int128)).to_dict()
-
-
-_CARD = "card"
+    costs: dict[str, pl.Series] = {}
+    for unit, column in columns.items():
+        rate = pl.Series([rate // common for rate in rates[unit]], dtype=kind)
+        cost = column.cast(kind) * (rate if cards.numbers is None else rate[cards.numbers])
+        side = TOKEN_UNITS[unit].side
+        costs[side] = costs[side] + cost if side in costs else cost
+    costs["total"] = functools.reduce(add, costs.values())
+    whole = {side: cost.cast(pl.Int128, wrap_numerical=True) for side, cost in costs.items()}  # it fits: half the time
+    return whole if common == 1 else {side: cost * pl.Series([common], dtype=pl.Int128) for side, cost in whole.items()}
 
 
 def _stated(column: pl.Series) -> pl.Series | None:
-    return column.fill_null(0) if _largest(column) else None
+    if not _largest(column):
+        return None
+    return column.fill_null(0) if column.null_count() else column
 
 
 def _largest(column: pl.Series) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from decimal import Decimal
 
-import pytest
-from hypothesis import given, settings
+import polars as pl
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.prices.book import Book, open_book
@@ -105,13 +105,11 @@ def test_the_scalar_and_the_batch_reader_agree(made: list[Call], prices: str) ->
     assert priced.select(COLUMNS).rows() == expected
 
 
-@settings(max_examples=15)  # threads start anew for each
-@given(st.lists(calls(), min_size=2, max_size=12))
-def test_a_table_priced_in_parts_is_priced_as_a_whole(made: list[Call]) -> None:
+@given(st.lists(calls(), min_size=2, max_size=12), st.data())
+def test_a_table_priced_in_parts_is_priced_as_a_whole(made: list[Call], data: st.DataObject) -> None:
     facts = facts_of(made, 0)
-    whole = price_facts(facts, book("as-of"))
+    cut = data.draw(st.integers(0, facts.height))
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.stages.price._WORTH_A_THREAD", 1)
-        patch.setattr("polars.thread_pool_size", lambda: 3)
-        assert price_facts(facts, book("as-of")).equals(whole)
+    parts = [price_facts(part, book("as-of")) for part in (facts[:cut], facts[cut:])]
+
+    assert pl.concat(parts).equals(price_facts(facts, book("as-of")))
