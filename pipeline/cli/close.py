@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
-from pipeline.cli.options import price_options, report_options_of
+from pipeline.cli.options import price_options, report_options_of, storage_option
+from pipeline.logs.buckets import is_url
 from pipeline.settings import COST_SOURCES, StateOptions
+
+
+def _known_folder(_context: click.Context, _option: click.Parameter, place: str) -> str:
+    if not is_url(place) and not Path(place).is_dir():
+        message = f"there is no folder {place!r}"
+        raise click.BadParameter(message)
+    return place
 
 
 @click.command()
 @click.argument("day", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY")
-@click.option("--state", required=True, metavar="DIR", type=click.Path(exists=True, file_okay=False),
+@click.option("--state", required=True, metavar="DIR", callback=_known_folder,
               help="The folder of the report's --state.")  # fmt: skip
 @click.option("--restate", is_flag=True, help="Close a closed day anew, with what is known now.")
 @click.option("--timezone", default="UTC", show_default=True, metavar="IANA", help="The report's time zone.")
 @click.option("--cost-source", type=click.Choice(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
               help="The report's cost source.")  # fmt: skip
 @price_options
+@storage_option
 def close(day: datetime, **words: Any) -> int:
     """Freeze DAY (as 2026-11-20) with a digest of its calls.
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from pipeline.logs.stores import use_storage_options
+from pipeline.logs.buckets import use_storage_options
 from pipeline.settings import (
     COST_SOURCES,
     CountOptions,
@@ -45,10 +45,15 @@ def read_options(function: F) -> F:
             "--mapping", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
             help="Read logs of your own shape as this TOML file says.",
         ),
-        click.option(
-            "--storage-option", multiple=True, metavar="KEY=VALUE", expose_value=False, callback=_store_options,
-            help="Of object stores (s3://, gs://, az://): endpoint, region, access_key_id, allow_http ... Repeatable.",
-        ),
+        storage_option,
+    )(function)  # fmt: skip
+
+
+def storage_option(function: F) -> F:
+    """Say how object stores are reached."""
+    return click.option(
+        "--storage-option", multiple=True, metavar="KEY=VALUE", expose_value=False, callback=_store_options,
+        help="Of object stores (s3://, gs://, az://): endpoint, region, access_key_id, allow_http ... Repeatable.",
     )(function)  # fmt: skip
 
 

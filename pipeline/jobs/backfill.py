@@ -9,6 +9,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,16 +21,18 @@ from pipeline.errors import ConfigError, LogError, ReportError
 from pipeline.jobs.counting import run_counting
 from pipeline.jobs.report import settle_options
 from pipeline.jobs.run import Progress
+from pipeline.logs.buckets import is_url
 from pipeline.logs.compression import Damage
 from pipeline.logs.files import STDIN, Input, blocks_of, container_of, find_inputs
+from pipeline.logs.folders import folder_at, open_whole
 from pipeline.logs.sniff import REFUSALS
-from pipeline.logs.stores import is_url
+from pipeline.logs.stores import BLOCK, open_input
 from pipeline.runners.local import Tick
 from pipeline.runners.shards import worker_count
 from pipeline.settings import ReportOptions
 from pipeline.stages.backfill import Filled, copy_table, fill_text
 from pipeline.stages.count import open_counter
-from pipeline.stages.write import TEMPORARY_SUFFIX, document_bytes, publish_bytes
+from pipeline.stages.write import document_bytes, publish_file
 from pipeline.tokens.counter import TextCounter
 
 MANIFEST = ".callcost-backfill.json"  # hidden, so that the folder can be reported on as it is
@@ -88,14 +91,11 @@ def backfill_usage(
         ReportError: the folder cannot be written.
     """
     options = settle_options(options)
-    for path in (*options.logs, options.out or "."):
-        if is_url(path):
-            raise ConfigError(f"backfill works on folders: {path} is none", hint="Copy the logs to a disk first")
     inputs = find_inputs(options.logs)
     targets = [_target_of(source, options) if not dry_run else None for source in inputs]
-    originals = {Path(source.path).resolve() for source in inputs}
+    originals = {_place_of(source.path) for source in inputs}
     for target in targets:
-        if target is not None and Path(target).resolve() in originals:
+        if target is not None and _place_of(target) in originals:
             raise ConfigError(f"--out {options.out} would overwrite {target}", hint="Give another folder")
     total = sum(source.bytes for source in inputs)
     planned(total)
@@ -111,13 +111,18 @@ def backfill_usage(
     found = Backfilled(inputs=lines, totals=totals)
     if not dry_run:
         document = {"inputs": found.inputs, "totals": found.totals}
-        publish_bytes(Path(options.out or ".") / MANIFEST, document_bytes(document))
+        publish_file(folder_at(options.out or "."), MANIFEST, document_bytes(document))
     return found
 
 
 def _target_of(source: Input, options: ReportOptions) -> str:
     name = "stdin" if source.name == STDIN else source.name
-    return str(Path(options.out or ".", name))
+    out = options.out or "."
+    return f"{out.rstrip('/')}/{name}" if is_url(out) else str(Path(out, name))
+
+
+def _place_of(path: str) -> str:
+    return path if is_url(path) else str(Path(path).resolve())
 
 
 def fill_log(task: BackfillTask, tick: Tick) -> dict[str, Any]:
@@ -147,52 +152,55 @@ class _Unfilled(Exception):  # noqa: N818 - how a log says that it can only be c
     """A log is copied as it is; the argument says why."""
 
 
+class _Unchanged(Exception):  # noqa: N818 - how a log to which nothing is added gives its copy up
+    """Nothing is added; the arguments are what _publish returns."""
+
+
 def _publish(task: BackfillTask, counter: TextCounter) -> tuple[list[Filled], str | None]:
-    """Write the copy under a temporary name and rename it; a log to which nothing is added is copied as it is."""
-    target = Path(task.target) if task.target is not None else None
-    temporary = Path(os.devnull) if target is None else target.with_name(target.name + TEMPORARY_SUFFIX)
+    """Write the copy, whole or not at all; a log to which nothing is added is copied as it is."""
     try:
-        if target is not None:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        held, kept = _filled(task, temporary, counter)
-        if target is not None:
-            if not any(filled.tally["records"] for filled in held):
-                _copy(Path(task.source.path), temporary)
-            _sync(temporary)
-            temporary.replace(target)
+        try:
+            with _open_copy(task) as copy:
+                held, kept = _filled(task, copy, counter)
+                if task.target is not None and not any(filled.tally["records"] for filled in held):
+                    raise _Unchanged(held, kept)
+        except _Unchanged as same:
+            held, kept = same.args
+            with _open_copy(task) as copy, open_input(task.source.path) as original:
+                shutil.copyfileobj(original, copy, BLOCK)
     except FileNotFoundError as error:
         raise LogError(f"the log {task.source.path} is gone", hint="Run again") from error
     except OSError as error:
         message = f"cannot write the copy of {task.source.name}: {error.strerror or error}"
         raise ReportError(message, hint="Check the folder's permissions and free space, then run again") from error
-    finally:
-        if target is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
     return held, kept
 
 
-def _filled(task: BackfillTask, temporary: Path, counter: TextCounter) -> tuple[list[Filled], str | None]:
+def _open_copy(task: BackfillTask) -> AbstractContextManager[BinaryIO]:
+    return open_whole(task.target) if task.target is not None else Path(os.devnull).open("wb")
+
+
+def _filled(task: BackfillTask, copy: BinaryIO, counter: TextCounter) -> tuple[list[Filled], str | None]:
     """Write the filled log; return what was filled, or why nothing can be."""
     try:
-        return list(_write(task, temporary, counter)), None
+        return list(_write(task, copy, counter)), None
     except Damage:
         return [], "it is damaged"
     except _Unfilled as reason:
         return [], str(reason)
 
 
-def _write(task: BackfillTask, temporary: Path, counter: TextCounter) -> Iterator[Filled]:
+def _write(task: BackfillTask, copy: BinaryIO, counter: TextCounter) -> Iterator[Filled]:
     container = container_of(task.source)
     if container in _KEPT or container in REFUSALS:
         raise _Unfilled(_KEPT.get(container) or REFUSALS[container].detail or container)
     if container == "parquet":
         try:
-            yield from copy_table(Path(task.source.path), temporary, task.options, counter)
+            yield from copy_table(task.source.path, copy, task.options, counter)
         except pa.ArrowException as error:
             raise _Unfilled("it is no readable table, or has a column callcost of its own") from error
         return
-    with _sink(Path(task.source.path), temporary) as sink:
+    with _sink(task.source.path, copy) as sink:
         yield from _spliced(task.source, fill_text(task.source, task.options, counter), sink)
 
 
@@ -220,29 +228,19 @@ def _spliced(source: Input, windows: Iterable[Filled], sink: BinaryIO) -> Iterat
 
 
 @contextlib.contextmanager
-def _sink(source: Path, temporary: Path) -> Iterator[BinaryIO]:
-    """Open the copy for writing with the compression of the original."""
-    with source.open("rb") as stream:
+def _sink(source: str, copy: BinaryIO) -> Iterator[BinaryIO]:
+    """Compress what is written to the copy as the original is."""
+    with open_input(source) as stream:
         magic = stream.read(4)
     kind = next((kind for start, kind in _MAGICS if magic.startswith(start)), None)
-    with temporary.open("wb") as raw:
-        if kind == "gzip":
-            with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
-                yield packed  # type: ignore[misc]
-        elif kind == "zstd":
-            with zstandard.ZstdCompressor().stream_writer(raw, closefd=False) as packed:
-                yield packed
-        else:
-            yield raw
-
-
-def _copy(source: Path, temporary: Path) -> None:
-    shutil.copyfile(source, temporary)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
+    if kind == "gzip":
+        with gzip.GzipFile(filename="", mode="wb", fileobj=copy, mtime=0) as packed:
+            yield packed  # type: ignore[misc]
+    elif kind == "zstd":
+        with zstandard.ZstdCompressor().stream_writer(copy, closefd=False) as packed:
+            yield packed
+    else:
+        yield copy
 
 
 def _plain(amount: Decimal) -> str:

@@ -8,7 +8,7 @@ from datetime import date
 from pipeline.errors import ConfigError
 from pipeline.jobs.closed import ClosedDay, closed_days, remember_day
 from pipeline.jobs.manifest import RunClock
-from pipeline.jobs.nightly import open_state
+from pipeline.jobs.nightly import open_state, work_folder
 from pipeline.jobs.report import settle_options
 from pipeline.settings import ReportOptions, StateOptions
 
@@ -45,4 +45,5 @@ def close_day(day: date, options: ReportOptions, state: StateOptions) -> Closing
             raise ConfigError(f"{day} was closed at {known[day].closed_at}", hint="--restate closes it anew")
         if str(day) not in ledger.published.get("days", {}):
             raise ConfigError(f"no call of {day} was published", hint="Run the report with this --state first")
-        return Closing(closed=remember_day(ledger, day, options), again=day in known)
+        with work_folder(ledger) as work:
+            return Closing(closed=remember_day(ledger, day, options, work), again=day in known)

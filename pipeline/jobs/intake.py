@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any
 from pipeline.errors import LogError, RunError, UnfinishedError
 from pipeline.jobs.counting import run_counting
 from pipeline.jobs.run import Progress, survey_cut
+from pipeline.logs.buckets import is_url
 from pipeline.logs.files import Input, find_inputs
-from pipeline.logs.stores import Stored, is_url, stat_object
+from pipeline.logs.stores import Stored, stat_object
 from pipeline.runners.ledger import Entry, Ledger, Stamp, stamp_of
 from pipeline.runners.shards import pack_pieces, worker_count
 from pipeline.settings import ReportOptions
@@ -171,8 +171,7 @@ def _refuse_strangers(ledger: Ledger) -> None:
 def _take_back(ledger: Ledger, batches: dict[int, _Batch]) -> None:
     """Take back what was kept of inputs that are to be read again."""
     for entry in [entry for entry in ledger.entries.values() if entry.number in batches]:
-        ledger.forget(entry)
-        shutil.rmtree(ledger.place_of(entry))  # at once: a run that is ended now must not find it
+        ledger.discard(entry)  # at once: a run that is ended now must not find it
     batches.clear()
 
 

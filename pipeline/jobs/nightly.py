@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from pipeline import __version__
-from pipeline.errors import ConfigError, ReportError, RunError, UnfinishedError
+from pipeline.errors import ConfigError, LogError, ReportError, RunError, UnfinishedError
 from pipeline.jobs.closed import ClosedDay, closed_days, remember_day
 from pipeline.jobs.intake import Event, Intake, plan_intake, read_fresh
 from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
@@ -24,8 +24,8 @@ from pipeline.jobs.partitions import Partitions
 from pipeline.jobs.report import SpendReport, settle_options
 from pipeline.jobs.run import Progress, Settled, reduce_folder
 from pipeline.logs.files import Input
-from pipeline.logs.stores import is_url
-from pipeline.runners.ledger import WORK_PREFIX, Entry, Ledger, sweep, write_whole
+from pipeline.logs.folders import WORK_PREFIX, folder_at
+from pipeline.runners.ledger import Entry, Ledger
 from pipeline.runners.locks import hold_lock
 from pipeline.runners.shards import worker_count
 from pipeline.settings import ReportOptions, StateOptions
@@ -50,14 +50,15 @@ def open_state(state: StateOptions, clock: RunClock) -> Iterator[Ledger]:
 
     Raises:
         RunError: another run has the folder, or its ledger cannot be read.
+        LogError: the store that the folder is in refuses or cannot be reached.
     """
-    folder = Path(state.folder)
-    with hold_lock(folder / ".lock", clock.run_id):
+    folder = folder_at(state.folder)
+    with hold_lock(folder, clock.run_id) as assure:
         try:
-            sweep(folder)
-            yield Ledger(folder)
+            folder.sweep()
+            yield Ledger(folder, assure)
         except OSError as error:
-            message = f"cannot work in {folder}: {error.strerror or error}"
+            message = f"cannot work in {folder.place}: {error.strerror or error}"
             raise RunError(message, hint="Check its permissions and free space, then run again") from error
 
 
@@ -94,7 +95,7 @@ def report_incremental(
         fresh_bytes = sum(stamp.bytes for _, stamp in intake.fresh)
         planned(fresh_bytes)
         event("plan", read=len(intake.fresh), bytes=fresh_bytes, known=len(intake.found) - len(intake.fresh))
-        with _saying_what_is_kept(ledger), _work_folder(ledger) as work:
+        with _saying_what_is_kept(ledger), work_folder(ledger) as work:
             read_fresh(ledger, intake, options, work, deadline=deadline, progress=progress, event=event)
             if not ledger.entries:
                 raise UnfinishedError("no input could be read", hint="Run again")
@@ -107,24 +108,30 @@ def report_incremental(
 
 
 @contextmanager
-def _work_folder(ledger: Ledger) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=ledger.folder, ignore_cleanup_errors=True) as work:
+def work_folder(ledger: Ledger) -> Iterator[Path]:
+    """Make a folder to work in: in the state folder, or among the system's temporary ones where that is in a store."""
+    parent = ledger.folder.path
+    with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=parent, ignore_cleanup_errors=True) as work:
         yield Path(work)
 
 
 @contextmanager
 def _saying_what_is_kept(ledger: Ledger) -> Iterator[None]:
-    """Turn what a disk refuses into an error that says whether a part is done."""
+    """Turn what a disk or a store refuses into an error that says whether a part is done."""
     known = {entry.number for entry in ledger.entries.values()}
     try:
         yield
-    except (OSError, pl.exceptions.ComputeError, ReportError) as error:
+    except (OSError, pl.exceptions.ComputeError, ReportError, LogError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
-        place = f"cannot write to {ledger.folder}: {reason}"
-        message = error.message if isinstance(error, ReportError) else place
+        place = f"cannot write to {ledger.folder.place}: {reason}"
+        message, hint = place, "Check the folder's permissions and free space"
+        if isinstance(error, ReportError | LogError):
+            message, hint = error.message, error.hint or hint
         if any(entry.number not in known for entry in ledger.entries.values()):
-            raise UnfinishedError(message, hint="What was read is kept: make room, then run the same again") from error
-        raise RunError(message, hint="Check the folder's permissions and free space, then run again") from error
+            hint = hint if isinstance(error, LogError) else "make room"
+            hint = f"What was read is kept: {hint[:1].lower()}{hint[1:]}, then run the same again"
+            raise UnfinishedError(message, hint=hint) from error
+        raise RunError(message, hint=f"{hint.removesuffix(', then run again')}, then run again") from error
 
 
 def settle_state(options: ReportOptions) -> ReportOptions:
@@ -138,8 +145,6 @@ def settle_state(options: ReportOptions) -> ReportOptions:
         raise ConfigError("--where cannot go with --state", hint="Filter when you read the partitions")
     if options.out is None:
         raise ConfigError("--state needs --out")
-    if is_url(options.out):
-        raise ConfigError(f"--state keeps folders: {options.out} is none", hint="Copy the folder there when it is done")
     zone = {"since": options.since, "until": options.until}
     for name, moment in zone.items():
         local = None if moment is None else pl.Series([moment]).dt.convert_time_zone(options.timezone)[0]
@@ -163,9 +168,9 @@ def _digest_of(value: Any) -> str:
 def _what_of(ledger: Ledger, options: ReportOptions) -> str:
     """Return the digest of everything that the published files are a function of."""
     what = {name: value for name, value in dataclasses.asdict(options).items() if name not in _HOW}
-    closed = sorted(day.file.name for day in closed_days(ledger.folder).values())
+    closed = sorted(day.file for day in closed_days(ledger.folder).values())
     numbers = sorted(entry.number for entry in ledger.entries.values())
-    out = str(Path(options.out or ".").resolve())
+    out = folder_at(options.out or ".").place
     return _digest_of([what, out, closed, numbers, prices_of(options), __version__, pl.__version__])
 
 
@@ -217,7 +222,7 @@ def _publish_days(
         newest = latest if isinstance(latest, datetime) and (newest is None or latest > newest) else newest
         shown = calls
         if day is not None and day in closed and restate:
-            remember_day(ledger, day, options)
+            remember_day(ledger, day, options, settled.folder)
         elif day is not None and day in closed:
             frozen = closed[day].facts()
             found.append(adjustments_of(day, frozen, calls))
@@ -230,7 +235,7 @@ def _commit(
     ledger: Ledger, options: ReportOptions, partitions: Partitions, spend: pl.DataFrame, newest: datetime | None
 ) -> None:
     """Write down what the published files were made of, last of all."""
-    write_whole(ledger.folder / SPEND, parquet_bytes(spend))  # for a run that finds nothing new
+    ledger.folder.write(SPEND, parquet_bytes(spend))  # for a run that finds nothing new
     entries = sorted(ledger.entries.values(), key=lambda entry: entry.number)
     ledger.commit(
         {
@@ -257,7 +262,7 @@ def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settle
     """
     entries = sorted(ledger.entries.values(), key=lambda entry: entry.name)
     mapped = [{**line, "files": []} for entry in entries for line in entry.facts["lines"]]
-    mapped[0]["files"] = [str(path) for entry in entries for path in ledger.place_of(entry).glob("*.parquet")]
+    mapped[0]["files"] = [str(path) for path in ledger.lend(entries, work)]
     rows_before = tuple((int(piece), int(rows)) for e in entries for piece, rows in e.facts["rows_before"])
     by_day = options.by if "day" in options.by else (*options.by, "day")
     workers = worker_count(options.work.workers, sum(line["facts"] for line in mapped) * _FACT_BYTES)
@@ -322,13 +327,13 @@ def _known_report(
     ledger: Ledger, options: ReportOptions, state: StateOptions, intake: Intake, clock: RunClock
 ) -> SpendReport:
     """Return the report that is published already; nothing is read but it."""
-    out = Path(options.out or ".")
-    manifest = json.loads((out / "manifest.json").read_bytes())
+    out = folder_at(options.out or ".")
+    manifest = json.loads(out.read("manifest.json") or b"")
     manifest["run"] |= {"id": clock.run_id, **_doings(intake, Partitions(options, ledger), ledger)}
-    spend = pl.read_parquet(ledger.folder / SPEND)
+    spend = pl.read_parquet(ledger.folder.read(SPEND) or b"")
     newest = ledger.published.get("newest")
     code = _exit_code(manifest, state, intake, datetime.fromisoformat(newest) if newest else None, 0.0)
-    rejects = pl.read_parquet(out / "rejects.parquet")
+    rejects = pl.read_parquet(out.read("rejects.parquet") or b"")
     return SpendReport(spend=spend, rejects=rejects, manifest=manifest, exit_code=code)
 
 

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import polars as pl
 
 from pipeline.errors import ReportError
-from pipeline.runners.ledger import Ledger, sweep
+from pipeline.logs.folders import Mark, folder_at
+from pipeline.runners.ledger import Ledger
 from pipeline.settings import ReportOptions
 from pipeline.stages.days import plain_day
-from pipeline.stages.write import parquet_bytes, publish_bytes
+from pipeline.stages.write import parquet_bytes, publish_file
 
 MANIFEST = "manifest.json"
-
-
-def file_mark(path: Path) -> list[int] | None:
-    """Return a published file's size and time; None where it is gone."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return [stat.st_size, stat.st_mtime_ns]
 
 
 class Partitions:
@@ -41,8 +33,9 @@ class Partitions:
     """
 
     def __init__(self, options: ReportOptions, ledger: Ledger) -> None:
-        self.out = Path(options.out or ".")
-        same = ledger.published.get("out") == str(self.out.resolve())
+        self.out = folder_at(options.out or ".")
+        self._ledger = ledger
+        same = ledger.published.get("out") == self.out.place
         self._before: dict[str, Any] = ledger.published.get("files", {}) if same else {}
         self._days: dict[str, int] = ledger.published.get("days", {}) if same else {}
         self._files = dict(self._before)
@@ -55,9 +48,13 @@ class Partitions:
 
     def are_untouched(self) -> bool:
         """Say whether every published file is as it was left."""
-        return bool(self._before) and all(
-            file_mark(self.out / name) == known["mark"] for name, known in self._before.items()
-        )
+        known = {name: file["mark"] for name, file in self._before.items()}
+        return bool(known) and self._marks == known
+
+    @cached_property
+    def _marks(self) -> dict[str, Mark]:
+        """What is there now of the files that were published before."""
+        return self.out.marks(self._before)
 
     def publish(self, day: date | None, calls: pl.DataFrame) -> None:
         """Write a day's partition, if it changed."""
@@ -72,19 +69,16 @@ class Partitions:
 
     def finish(self) -> None:
         """Remove the partitions of days inside the asked interval that have no call any more, and reports not made."""
-        for name in [name for name in self._files if "/" not in name and name not in self._made | {MANIFEST}]:
-            (self.out / name).unlink(missing_ok=True)
-            del self._files[name]
+        gone = [name for name in self._files if "/" not in name and name not in self._made | {MANIFEST}]
         for label in sorted(self._days.keys() - self.now.keys()):
             if self._inside(label):
-                path = self.out / f"day={label}" / "calls.parquet"
-                path.unlink(missing_ok=True)
-                self._files.pop(f"day={label}/calls.parquet", None)
-                if path.parent.is_dir() and not any(path.parent.iterdir()):
-                    path.parent.rmdir()
+                gone.append(f"day={label}/calls.parquet")
                 self.replaced.append(None if label.startswith("_") else date.fromisoformat(label))
             else:
                 self.now[label] = self._days[label]
+        self.out.remove(gone)
+        for name in gone:
+            self._files.pop(name, None)
 
     def _inside(self, label: str) -> bool:
         bounded = self._options.since is not None or self._options.until is not None
@@ -102,11 +96,11 @@ class Partitions:
             ReportError: it cannot be written.
         """
         self._made.add(name)
-        path, digest = self.out / name, hashlib.sha256(data).hexdigest()
+        digest = hashlib.sha256(data).hexdigest()
         known = self._before.get(name)
-        if known is None or known["sha256"] != digest or file_mark(path) != known["mark"]:
-            publish_bytes(path, data)
-            self._files[name] = {"sha256": digest, "mark": file_mark(path)}
+        if known is None or known["sha256"] != digest or self._marks.get(name) != known["mark"]:
+            self._ledger.assure()
+            self._files[name] = {"sha256": digest, "mark": publish_file(self.out, name, data)}
             return known is None or known["sha256"] != digest
         return False
 
@@ -116,7 +110,7 @@ class Partitions:
 
     def record(self) -> dict[str, Any]:
         """Return what the ledger keeps."""
-        return {"out": str(self.out.resolve()), "files": self._files, "days": self.now}
+        return {"out": self.out.place, "files": self._files, "days": self.now}
 
     def prepare(self) -> None:
         """Make the folder, and remove what a killed run left there under temporary names.
@@ -125,8 +119,7 @@ class Partitions:
             ReportError: the folder cannot be written.
         """
         try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            sweep(self.out)
+            self.out.sweep()
         except OSError as error:
-            message = f"cannot write to {self.out}: {error.strerror or error}"
+            message = f"cannot write to {self.out.place}: {error.strerror or error}"
             raise ReportError(message, hint="Check its permissions") from error

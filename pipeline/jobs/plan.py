@@ -8,7 +8,7 @@ import polars as pl
 
 from pipeline.jobs.intake import plan_intake
 from pipeline.jobs.manifest import RunClock
-from pipeline.jobs.nightly import open_state, prices_of, settle_state
+from pipeline.jobs.nightly import open_state, prices_of, settle_state, work_folder
 from pipeline.settings import ReportOptions, StateOptions
 from pipeline.stages.days import plain_day
 from pipeline.stages.facts import scan_facts
@@ -44,8 +44,9 @@ def plan_report(options: ReportOptions, state: StateOptions) -> Plan:
     with open_state(state, RunClock()) as ledger:
         intake = plan_intake(ledger, options)
         changed = [ledger.entries[stamp.path] for _, stamp in intake.fresh if stamp.path in ledger.entries]
-        facts = [path for entry in changed for path in ledger.place_of(entry).glob("facts-*.parquet")]
-        days = scan_facts(facts).select(pl.col("started_at").dt.convert_time_zone(options.timezone)).collect()
+        with work_folder(ledger) as work:
+            facts = scan_facts(ledger.lend(changed, work, "facts"))
+            days = facts.select(pl.col("started_at").dt.convert_time_zone(options.timezone)).collect()
         return Plan(
             read=[(source.name, stamp.bytes) for source, stamp in intake.fresh],
             known=len(intake.found) - len(intake.fresh),

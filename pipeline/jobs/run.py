@@ -20,8 +20,8 @@ import polars as pl
 from pipeline.errors import ReportError
 from pipeline.jobs.counting import run_counting
 from pipeline.jobs.narrow import set_aside
+from pipeline.logs.buckets import is_url
 from pipeline.logs.files import Input, find_inputs
-from pipeline.logs.stores import is_url
 from pipeline.runners.local import run_tasks
 from pipeline.runners.locks import lock_folder, locked_folder
 from pipeline.runners.shards import TASKS_PER_WORKER, pack_pieces, worker_count

@@ -22,12 +22,13 @@ from typing import BinaryIO
 import msgspec
 
 from pipeline.errors import LogError
+from pipeline.logs.buckets import is_url
 from pipeline.logs.cassettes import read_cassette
 from pipeline.logs.compression import BLOCK, Damage, decompress
 from pipeline.logs.containers import Raw, read_lines, read_values
 from pipeline.logs.rows import read_rows
 from pipeline.logs.sniff import REFUSALS, SAMPLE, sniff
-from pipeline.logs.stores import Stored, find_objects, is_url, open_input
+from pipeline.logs.stores import Stored, find_objects, open_input
 from pipeline.tables import Reject
 
 STDIN = "-"

@@ -1,28 +1,21 @@
-"""Object stores: what lies under a URL, and its bytes, read as if they were a file on disk.
+"""Object stores: what lies under a URL, read as if it were a file on disk, and written whole or not at all.
 
-obstore speaks to the stores. Credentials, regions and endpoints are found where each cloud's own tools look for them
-(environment, instance and web identity; profiles through boto3 where that is installed); what --storage-option says
-goes before. Options travel to worker processes in the environment, so that no secret gets into a task or a manifest.
+How a store is reached and what its refusals mean is in buckets.py.
 """
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import io
-import json
-import os
 import re
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from pipeline.errors import ConfigError, LogError
+from pipeline.logs.buckets import Explained, is_url, obstore_module, open_bucket, split_url
 
-SCHEMES = frozenset(("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl"))
 BLOCK = 8 << 20  # bytes of one request
-OPTIONS_VARIABLE = "CALLCOST_STORAGE_OPTIONS"
-_CLIENT = frozenset(("allow_http", "allow_invalid_certificates", "connect_timeout", "timeout", "proxy_url"))
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -42,31 +35,6 @@ class Stored(NamedTuple):
     etag: str | None
 
 
-def is_url(path: str) -> bool:
-    """Tell whether a path is in an object store."""
-    scheme, separator, _ = path.partition("://")
-    return bool(separator) and scheme.lower() in SCHEMES
-
-
-def use_storage_options(pairs: Iterable[str]) -> None:
-    """Set the options of all stores, for this process and those it starts.
-
-    Args:
-        pairs: "key=value", as obstore names them: endpoint, region, access_key_id, allow_http ...
-
-    Raises:
-        ConfigError: one is no pair.
-    """
-    options = {}
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator or not key:
-            raise ConfigError(f"--storage-option {key!r} has no value", hint="Write endpoint=https://store.example")
-        options[key] = value
-    if options:
-        os.environ[OPTIONS_VARIABLE] = json.dumps(options)
-
-
 def find_objects(url: str) -> Iterator[tuple[str, list[Stored]]]:
     """Yield (root, the objects at or below it) of each root that a URL names, in order.
 
@@ -76,8 +44,8 @@ def find_objects(url: str) -> Iterator[tuple[str, list[Stored]]]:
     Raises:
         LogError: the store refuses or cannot be reached.
     """
-    root, key = _split(url)
-    with _Explained(url):
+    root, key = split_url(url)
+    with Explained(url):
         glob = _GLOB.search(key)
         if glob is None:
             one = _head(root, key) if key and not key.endswith("/") else None
@@ -101,8 +69,8 @@ def stat_object(url: str) -> Stored | None:
     Raises:
         LogError: the store refuses or cannot be reached.
     """
-    with _Explained(url):
-        return _head(*_split(url))
+    with Explained(url):
+        return _head(*split_url(url))
 
 
 def open_input(path: str) -> BinaryIO:
@@ -115,15 +83,90 @@ def open_input(path: str) -> BinaryIO:
     return io.BufferedReader(_Object(path), BLOCK) if is_url(path) else Path(path).open("rb")
 
 
-def put_object(url: str, data: bytes) -> None:
+def list_objects(url: str) -> list[Stored]:
+    """Return all objects below the URL of a folder, hidden ones too, in order.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    with Explained(url, writing=True):
+        return _list(*split_url(url))
+
+
+def put_object(url: str, data: bytes) -> Stored:
     """Write an object; it is there whole or not at all.
 
     Raises:
         LogError: the store refuses or cannot be reached.
     """
-    root, key = _split(url)
-    with _Explained(url):
-        _obstore().put(_store(root, _options()), key, data)
+    root, key = split_url(url)
+    with Explained(url, writing=True):
+        done = obstore_module().put(open_bucket(root), key, data)
+    return Stored(url, len(data), 0, _plain_etag(done["e_tag"]))
+
+
+def create_object(url: str, data: bytes) -> bool:
+    """Write an object where there is none; False: there is one, and with other bytes.
+
+    A request that was done although its answer was lost is made again, and then finds the bytes of its own.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    root, key = split_url(url)
+    obstore = obstore_module()
+    with Explained(url, writing=True):
+        try:
+            obstore.put(open_bucket(root), key, data, mode="create")
+        except obstore.exceptions.AlreadyExistsError:
+            return read_object(url) == data
+    return True
+
+
+def read_object(url: str) -> bytes | None:
+    """Return the bytes of a small object; None where there is none.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    root, key = split_url(url)
+    with Explained(url):
+        try:
+            return bytes(obstore_module().get(open_bucket(root), key).bytes())
+        except FileNotFoundError:
+            return None
+
+
+def delete_objects(urls: Sequence[str]) -> None:
+    """Remove objects of one bucket; those that are gone already are no matter.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    if urls:
+        keys = [split_url(url)[1] for url in urls]
+        with Explained(urls[0], writing=True), contextlib.suppress(FileNotFoundError):
+            obstore_module().delete(open_bucket(split_url(urls[0])[0]), keys)
+
+
+@contextlib.contextmanager
+def open_output(url: str) -> Iterator[BinaryIO]:
+    """Open an object to write, in parts; it is there whole when the block ends, and not at all if it raises.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    root, key = split_url(url)
+    with Explained(url, writing=True):
+        writer = obstore_module().open_writer(open_bucket(root), key, buffer_size=BLOCK, max_concurrency=2)
+    try:
+        yield _Upload(url, writer)  # type: ignore[misc]
+    except BaseException:
+        with contextlib.suppress(obstore_module().exceptions.BaseError):
+            writer.__exit__(*sys.exc_info())  # gives up what was sent
+        raise
+    with Explained(url, writing=True):
+        writer.close()
 
 
 def as_source(path: str) -> str | BinaryIO:
@@ -139,7 +182,7 @@ class _Object(io.RawIOBase):
         if found is None:
             raise FileNotFoundError(url)
         self._stored = found
-        self._root, self._key = _split(url)
+        self._root, self._key = split_url(url)
         self._position = 0
 
     def readable(self) -> bool:
@@ -163,70 +206,52 @@ class _Object(io.RawIOBase):
             return 0
         options: dict[str, Any] = {"range": (self._position, end)}
         if self._stored.etag:
-            options["if_match"] = self._stored.etag
-        with _Explained(self._stored.url):
-            data = _obstore().get(_store(self._root, _options()), self._key, options=options).bytes()
+            options["if_match"] = f'"{self._stored.etag}"'
+        with Explained(self._stored.url):
+            data = obstore_module().get(open_bucket(self._root), self._key, options=options).bytes()
         buffer[:size] = memoryview(data)[:size]
         self._position = end
         return size
 
 
-class _Explained:
-    """What obstore raises inside, as an error that names the object and the next step."""
+class _Upload(io.RawIOBase):
+    """The writing end of an object; who opened it ends it."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, writer: Any) -> None:
+        self._url, self._writer = url, writer
 
-    def __enter__(self) -> None:
-        return None
+    def writable(self) -> bool:
+        return True
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if kind is None or not kind.__module__.startswith("obstore"):
-            return
-        name = kind.__name__.removesuffix("Error")
-        if name in {"NotFound", "Precondition"}:
-            raise OSError(f"{self._url}: {'gone' if name == 'NotFound' else 'changed while it was read'}") from None
-        status = _STATUS.search(str(error))
-        said = _REFUSALS.get(name) or _REFUSALS.get(status[1] if status else "")
-        reason = said or str(error).strip().splitlines()[0][:200]
-        raise LogError(f"{self._url}: {reason}", hint=_HINT) from None
-
-
-_STATUS = re.compile(r"status code: (\d+)")
-_DENIED, _UNKNOWN = "the store denies access (403)", "the store does not accept the credentials (401)"
-_REFUSALS = {
-    "PermissionDenied": _DENIED,
-    "403": _DENIED,
-    "Unauthenticated": _UNKNOWN,
-    "401": _UNKNOWN,
-    "404": "there is no such bucket (404)",
-}
-_HINT = "Check the credentials (are they expired?), the region and the endpoint; see --storage-option"
-
-
-def _split(url: str) -> tuple[str, str]:
-    scheme, _, rest = url.partition("://")
-    bucket, _, key = rest.partition("/")
-    return f"{scheme}://{bucket}", key
+    def write(self, data: Any) -> int:
+        part = bytes(data)
+        with Explained(self._url, writing=True):
+            self._writer.write(part)
+        return len(part)
 
 
 def _head(root: str, key: str) -> Stored | None:
-    obstore = _obstore()
+    obstore = obstore_module()
     try:
-        return _stored(root, obstore.head(_store(root, _options()), key))
+        return _stored(root, obstore.head(open_bucket(root), key))
     except FileNotFoundError:
         return None
 
 
 def _list(root: str, folder: str) -> list[Stored]:
-    batches = _obstore().list(_store(root, _options()), prefix=folder.strip("/") or None)
+    batches = obstore_module().list(open_bucket(root), prefix=folder.strip("/") or None)
     found = [_stored(root, meta) for batch in batches for meta in batch]
     return sorted(each for each in found if not each.url.endswith("/"))  # "/": a folder's own marker
 
 
 def _stored(root: str, meta: Any) -> Stored:
     changed = int(meta["last_modified"].timestamp() * 1_000_000) * 1_000
-    return Stored(f"{root}/{meta['path']}", meta["size"], changed, meta["e_tag"])
+    return Stored(f"{root}/{meta['path']}", meta["size"], changed, _plain_etag(meta["e_tag"]))
+
+
+def _plain_etag(etag: str | None) -> str | None:
+    """Return an ETag without its quotes, which some listings leave out."""
+    return etag.strip('"') if etag else None
 
 
 def _is_hidden(below: str) -> bool:
@@ -239,57 +264,3 @@ def _regex_of(glob: str) -> str:
         parts.get(part) or (part if part.startswith("[") else re.escape(part))
         for part in re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|[^*?\[]+|\[", glob)
     )
-
-
-def _options() -> str:
-    return os.environ.get(OPTIONS_VARIABLE, "{}")
-
-
-@lru_cache(maxsize=64)
-def _store(root: str, options: str) -> Any:
-    obstore = _obstore()
-    stated: dict[str, str] = json.loads(options)
-    client: dict[str, Any] = {key: value for key, value in stated.items() if key in _CLIENT}
-    config = {key: value for key, value in stated.items() if key not in _CLIENT}
-    if "allow_http" in client:
-        client["allow_http"] = client["allow_http"].lower() in {"1", "true", "yes"}
-    try:
-        return obstore.store.from_url(
-            root,
-            config=config or None,
-            client_options=client or None,
-            **({"credential_provider": profile} if (profile := _profile(root, config)) else {}),
-        )
-    except (ValueError, obstore.exceptions.BaseError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        raise ConfigError(f"{root} cannot be opened: {reason}", hint=_HINT) from None
-
-
-def _profile(root: str, config: dict[str, str]) -> Any:
-    """Return what finds the keys of an AWS profile, SSO and assumed roles included; None: nobody uses profiles."""
-    places = [("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "~/.aws/config")]
-    files = [Path(os.environ.get(name, usual)).expanduser() for name, usual in places]
-    stated = "AWS_ACCESS_KEY_ID" in os.environ or any(key.endswith("access_key_id") for key in config)
-    if not root.startswith("s3") or stated or not ("AWS_PROFILE" in os.environ or any(map(Path.is_file, files))):
-        return None
-    try:
-        from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415 - an extra
-
-        botocore: Any = importlib.import_module("botocore.exceptions")
-    except ImportError:
-        raise ConfigError("AWS profiles need an extra", hint="pip install 'callcost[cloud]'") from None
-    try:
-        return Boto3CredentialProvider()
-    except botocore.BotoCoreError as error:
-        raise ConfigError(f"AWS profile: {error}", hint="See aws configure list-profiles") from None
-    except ValueError:
-        return None  # files without keys: the store looks further
-
-
-def _obstore() -> Any:
-    try:
-        import obstore.store  # noqa: PLC0415 - an extra, and only where a path is a URL
-    except ImportError:
-        message = "reading object stores needs an extra"
-        raise ConfigError(message, hint="pip install 'callcost[cloud]'") from None
-    return obstore

@@ -1,8 +1,8 @@
 """What is done: the inputs that were read, each with a folder of results that never changes, and what was published.
 
-A folder of results is made under a temporary name and renamed when it is whole, with its entry inside: what a killed
-run finished is there for the next one. ``ledger.json`` is written last and says what the published files were made
-of; it carries its own digest, so that a damaged one is known as such. What the results are is for others to say.
+A folder of results is made elsewhere and taken over when it is whole, its entry last: what a killed run finished is
+there for the next one. ``ledger.json`` is written last of all and says what the published files were made of; it
+carries its own digest, so that a damaged one is known as such. What the results are is for others to say.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RunError
+from pipeline.logs.folders import Folder
 
 SCHEMA_VERSION = 1
-WORK_PREFIX = ".callcost-run-"
-TEMPORARY_SUFFIX = ".callcost-tmp"
-_ENTRY = "entry.json"
+RESULTS = "inputs"
+_LEDGER, _ENTRY = "ledger.json", "entry.json"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,99 +75,109 @@ class Ledger:
     """The state folder of one job.
 
     Args:
-        folder: made if it is missing; its lock must be held.
+        folder: its lock must be held.
+        assure: raises where the lock is lost; called before anything is written.
 
     Raises:
         RunError: the ledger is damaged, or a newer callcost wrote it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Folder, assure: Callable[[], None] = lambda: None) -> None:
         self.folder = folder
-        self.results = folder / "inputs"
-        self.published: dict[str, Any] = _load(folder / "ledger.json")
-        self.results.mkdir(parents=True, exist_ok=True)
+        self.assure = assure
+        self.published: dict[str, Any] = _load(folder)
         self.entries: dict[str, Entry] = {}
-        self._stale: list[Path] = []
-        for place in sorted(self.results.iterdir()):
-            self._adopt(place)
-        self.next_number = 1 + max((entry.number for entry in self.entries.values()), default=0)
+        self._stale: set[str] = set()
+        places = sorted({_place_in(name) for name in folder.names(RESULTS)})
+        for place, data in zip(places, folder.read_all([f"{place}/{_ENTRY}" for place in places]), strict=True):
+            self._adopt(place, _entry_of(data))
+        self.next_number = 1 + max((int(place[-8:]) for place in places if place[-8:].isdecimal()), default=0)
 
-    def _adopt(self, place: Path) -> None:
-        entry = _entry_of(place)
+    def _adopt(self, place: str, entry: Entry | None) -> None:
         if entry is None:
-            self._stale.append(place)
+            self._stale.add(place)
             return
         known = self.entries.get(entry.stamp.path)
         if known is not None:
-            self._stale.append(self.place_of(known))
+            self._stale.add(_place_of(known))
         self.entries[entry.stamp.path] = entry
 
-    def place_of(self, entry: Entry) -> Path:
-        """Return the folder with an entry's results."""
-        return self.results / f"{entry.number:08}"
-
     def keep(self, entry: Entry, made: Path) -> None:
-        """Take over a folder of results that is whole; it is on the disk before it has its name."""
+        """Take over a folder of results that is whole; its entry is there only if all else is.
+
+        Raises:
+            RunError: another run writes here.
+        """
+        self.assure()
         (made / _ENTRY).write_bytes(_entry_bytes(entry))
-        for path in made.iterdir():
-            sync(path)
-        made.rename(self.place_of(entry))
-        sync(self.results)
-        self._adopt(self.place_of(entry))
+        try:
+            self.folder.take(made, _place_of(entry), last=_ENTRY)
+        except FileExistsError as error:
+            message = f"another run writes to {self.folder.place}: {error} is there already"
+            raise RunError(message, hint="Wait until it ends, then run again") from error
+        self._adopt(_place_of(entry), entry)
+
+    def lend(self, entries: Iterable[Entry], work: Path, *kinds: str) -> list[Path]:
+        """Put the results of entries into a folder on the disk, as KIND-NUMBER-REST.parquet; what is there stays.
+
+        Args:
+            entries: of this ledger.
+            work: the folder.
+            kinds: of files: the word before the first hyphen of their names; none: all.
+
+        Returns:
+            Their paths, in order.
+        """
+        wanted = {_place_of(entry): f"{entry.number:08}" for entry in entries}
+        lent: dict[str, Path] = {}
+        for name in self.folder.names(RESULTS) if wanted else ():
+            kind, _, rest = name.rpartition("/")[2].partition("-")
+            if rest.endswith(".parquet") and _place_in(name) in wanted and (not kinds or kind in kinds):
+                lent[name] = work / f"{kind}-{wanted[_place_in(name)]}-{rest}"
+        self.folder.lend({name: path for name, path in lent.items() if not path.exists()})
+        return sorted(lent.values())
 
     def restamp(self, entry: Entry, stamp: Stamp) -> None:
         """Give an entry the new stamp of an input whose bytes are the same."""
+        self.assure()
         known = dataclasses.replace(entry, stamp=stamp)
-        write_whole(self.place_of(entry) / _ENTRY, _entry_bytes(known))
+        self.folder.write(f"{_place_of(entry)}/{_ENTRY}", _entry_bytes(known))
         self.entries[stamp.path] = known
 
     def forget(self, entry: Entry) -> None:
         """Leave an entry out from the next commit on."""
         del self.entries[entry.stamp.path]
-        self._stale.append(self.place_of(entry))
+        self._stale.add(_place_of(entry))
+
+    def discard(self, entry: Entry) -> None:
+        """Remove an entry at once."""
+        del self.entries[entry.stamp.path]
+        self._remove({_place_of(entry)})
 
     def commit(self, published: Mapping[str, Any]) -> None:
         """Write down what was published, then remove the results that nothing needs any more."""
+        self.assure()
         self.published = dict(published)
         body = json.dumps(self.published, sort_keys=True)
         document = {"schema_version": SCHEMA_VERSION, "sha256": _digest(body), "published": self.published}
-        write_whole(self.folder / "ledger.json", json.dumps(document, indent=1, sort_keys=True).encode())
-        for place in self._stale:
-            shutil.rmtree(place, ignore_errors=True)
-        self._stale = []
+        self.folder.write(_LEDGER, json.dumps(document, indent=1, sort_keys=True).encode())
+        self._remove(self._stale)
+        self._stale = set()
+
+    def _remove(self, places: set[str]) -> None:
+        """Remove folders of results, each one's entry first: what is left of a removal that is ended is no entry."""
+        if places:
+            names = [name for name in self.folder.names(RESULTS) if _place_in(name) in places]
+            self.folder.remove([name for name in names if name.endswith(_ENTRY)])
+            self.folder.remove([name for name in names if not name.endswith(_ENTRY)])
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name, sync it, and rename it.
-
-    Raises:
-        OSError: it cannot be written; nothing is left under either name.
-    """
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
-    try:
-        temporary.write_bytes(data)
-        sync(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _place_of(entry: Entry) -> str:
+    return f"{RESULTS}/{entry.number:08}"
 
 
-def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what a killed run left behind: its working folders and files that never got their name."""
-    for path in [*folder.glob(f"{WORK_PREFIX}*"), *folder.rglob(f"*{TEMPORARY_SUFFIX}")]:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+def _place_in(name: str) -> str:
+    return "/".join(name.split("/")[:2])
 
 
 def _digest(text: str) -> str:
@@ -180,22 +188,23 @@ def _entry_bytes(entry: Entry) -> bytes:
     return json.dumps(dataclasses.asdict(entry), sort_keys=True).encode()
 
 
-def _entry_of(place: Path) -> Entry | None:
+def _entry_of(data: bytes | None) -> Entry | None:
     try:
-        words = json.loads((place / _ENTRY).read_bytes())
+        words = json.loads(data or b"")
         return Entry(**{**words, "stamp": Stamp(**words["stamp"])})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError):
         return None
 
 
-def _load(path: Path) -> dict[str, Any]:
-    if not path.exists():
+def _load(folder: Folder) -> dict[str, Any]:
+    data, path = folder.read(_LEDGER), f"{folder.place}/{_LEDGER}"
+    if data is None:
         return {}
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(data)
         version, published = document["schema_version"], document["published"]
         whole = version != SCHEMA_VERSION or document["sha256"] == _digest(json.dumps(published, sort_keys=True))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise _damaged(path) from error
     if isinstance(version, int) and version > SCHEMA_VERSION:
         message = f"the ledger {path} is from a newer callcost (schema {version}, known {SCHEMA_VERSION})"
@@ -205,7 +214,7 @@ def _load(path: Path) -> dict[str, Any]:
     return dict(published)
 
 
-def _damaged(path: Path) -> RunError:
+def _damaged(path: str) -> RunError:
     return RunError(
         f"the ledger {path} is damaged",
         hint="Remove it: the next run takes up what was read, publishes anew, and reads nothing twice",

@@ -1,6 +1,7 @@
 """Locks that a dead owner cannot keep: of a file that names its owner, one run at a time, and of a folder as it is.
 
 The operating system holds a lock and drops it with its process, however that ends; the file only says whose it is.
+Locks of folders in object stores, where nobody notices the end of a process, are in leases.py.
 """
 
 from __future__ import annotations
@@ -9,26 +10,35 @@ import contextlib
 import fcntl
 import json
 import os
-import socket
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from pipeline.errors import RunError
+from pipeline.logs.folders import Folder
+from pipeline.runners.leases import LOCK, hold_lease, owner_line, owner_words
 
 
 @contextlib.contextmanager
-def hold_lock(path: Path, run_id: str) -> Iterator[None]:
-    """Hold the lock while the block runs.
+def hold_lock(folder: Folder, run_id: str) -> Iterator[Callable[[], None]]:
+    """Hold a folder while the block runs, for one run at a time.
 
     Args:
-        path: of the lock file; it is gone afterwards.
+        folder: made if it is missing.
         run_id: of the run that takes it.
+
+    Yields:
+        What raises a RunError if the lock is lost, to be called before something is written.
 
     Raises:
         RunError: another run has it, or the folder cannot be written.
+        LogError: its store refuses or cannot be reached.
     """
+    if folder.path is None:
+        with hold_lease(folder.place, run_id) as assure:
+            yield assure
+        return
+    path = folder.path / LOCK
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = _take(path)
@@ -37,7 +47,7 @@ def hold_lock(path: Path, run_id: str) -> Iterator[None]:
         message = f"cannot lock {path.parent}: {error.strerror or error}"
         raise RunError(message, hint="Check the folder's permissions and free space") from error
     try:
-        yield
+        yield lambda: None
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -92,16 +102,14 @@ def _take(path: Path) -> IO[str]:
 
 
 def _sign(stream: IO[str], run_id: str) -> None:
-    owner = {"run_id": run_id, "process": os.getpid(), "host": socket.gethostname()}
     stream.truncate(0)
-    stream.write(json.dumps(owner | {"since": datetime.now(UTC).isoformat(timespec="seconds")}))
+    stream.write(json.dumps(owner_words(run_id)))
     stream.flush()
 
 
 def _owner_of(stream: IO[str]) -> str:
     stream.seek(0)
     try:
-        owner = json.loads(stream.read())
-        return f"run {owner['run_id']}, process {owner['process']} on {owner['host']}, since {owner['since']}"
-    except (ValueError, KeyError, TypeError):
-        return "an unnamed process"
+        return owner_line(json.loads(stream.read()))
+    except ValueError:
+        return owner_line(None)

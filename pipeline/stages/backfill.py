@@ -11,8 +11,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import pyarrow as pa
@@ -26,6 +25,7 @@ from pipeline.logs.gather import is_chunk
 from pipeline.logs.marks import COST_IN, COUNT_ERROR, COUNT_METHOD, FILLED, MARK, RECORD, SIDES, USAGE_SOURCE
 from pipeline.logs.reader import RecordReader
 from pipeline.logs.splice import Additions, Edit, splice
+from pipeline.logs.stores import as_source
 from pipeline.settings import ReadOptions, ReportOptions
 from pipeline.stages.batches import Batches
 from pipeline.stages.count import count_missing
@@ -250,12 +250,12 @@ def _merged(one: Mapping[str | int, Any], other: Mapping[str | int, Any]) -> dic
 # --- Parquet ----------------------------------------------------------------------------------------------------------
 
 
-def copy_table(source: Path, target: Path, options: ReportOptions, counter: TextCounter) -> Iterator[Filled]:
+def copy_table(source: str, copy: BinaryIO, options: ReportOptions, counter: TextCounter) -> Iterator[Filled]:
     """Write a Parquet file with what its rows lack: the same schema and row groups, and the column of the mark.
 
     Args:
-        source: the file.
-        target: where its copy goes.
+        source: path or URL of the file.
+        copy: where its copy goes.
         options: of the run.
         counter: of this worker.
 
@@ -266,14 +266,14 @@ def copy_table(source: Path, target: Path, options: ReportOptions, counter: Text
         OSError: a file cannot be read or written.
         pa.ArrowException: the file is no readable Parquet, or its column of the mark is somebody else's.
     """
-    with pq.ParquetFile(source) as table:
+    with pq.ParquetFile(as_source(source)) as table:
         schema = table.schema_arrow
         own = schema.field(MARK).type if MARK in schema.names else None
         if own not in {None, _MARK_TYPE}:
             raise pa.ArrowInvalid(MARK)
         wider = schema if own is not None else schema.append(pa.field(MARK, _MARK_TYPE))
         columns = dict(zip(schema.names, schema.types, strict=True))
-        with pq.ParquetWriter(target, wider, compression=_codec_of(table.metadata)) as writer:
+        with pq.ParquetWriter(copy, wider, compression=_codec_of(table.metadata)) as writer:
             for number in range(table.num_row_groups):
                 rows = table.read_row_group(number)
                 filled = fill_table(rows.to_pylist(), columns, options, counter)

@@ -1,27 +1,23 @@
 """Publish tables: the one place that writes a report's files, whole or not at all, with the same bytes each time.
 
 Parquet is sorted and rechunked by its caller's order, with fixed row groups, compression and statistics; CSV has
-plain decimals without exponent and guards text that a spreadsheet would run; every file goes to a temporary name,
-to the disk, and only then to its own name.
+plain decimals without exponent and guards text that a spreadsheet would run. How a file gets to its folder whole is
+for logs/folders.py.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pipeline.errors import ReportError
-from pipeline.logs.stores import is_url, put_object
+from pipeline.logs.folders import Folder, Mark, folder_at
 
 ROW_GROUP_ROWS = 131_072
-TEMPORARY_SUFFIX = ".callcost-tmp"
 _RISKY = r"^[=+\-@\t\r]"  # what spreadsheets take for a formula
 
 
@@ -36,31 +32,22 @@ def publish_files(out: str, files: Mapping[str, bytes]) -> None:
         ReportError: the folder is read-only, full or gone.
         LogError: the store refuses or cannot be reached.
     """
+    folder = folder_at(out)
     for name, data in files.items():
-        if is_url(out):
-            put_object(f"{out.rstrip('/')}/{name}", data)
-        else:
-            publish_bytes(Path(out, name), data)
+        publish_file(folder, name, data)
 
 
-def publish_bytes(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name, sync it, and rename it into place.
+def publish_file(folder: Folder, name: str, data: bytes) -> Mark:
+    """Write a file, whole or not at all, and return its mark.
 
     Raises:
         ReportError: the folder is read-only, full or gone; nothing is left under either name.
+        LogError: the store refuses or cannot be reached.
     """
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        return folder.write(name, data)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        message = f"cannot write {path}: {error.strerror or error}"
+        message = f"cannot write {folder.place}/{name}: {error.strerror or error}"
         raise ReportError(message, hint="Check the folder's permissions and free space, then run again") from error
 
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import gzip
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import obstore
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
-from obstore.store import S3Store
+import zstandard
 
 from pipeline.errors import ConfigError, LogError
 from pipeline.logs import stores
+from pipeline.logs.buckets import OPTIONS_VARIABLE, is_url, use_storage_options
 from pipeline.logs.files import find_inputs
-from pipeline.logs.stores import OPTIONS_VARIABLE, find_objects, is_url, open_input, stat_object, use_storage_options
+from pipeline.logs.folders import open_whole
+from pipeline.logs.stores import find_objects, list_objects, open_input, stat_object
 from tests.command import SAMPLES, callcost, report
 from tests.prices.server import sends, serving
+from tests.stores import Bucket, make_bucket, serving_moto
 
 LINES = b"".join(b'{"n": %d}\n' % number for number in range(5_000))
 
@@ -26,35 +30,19 @@ LINES = b"".join(b'{"n": %d}\n' % number for number in range(5_000))
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The endpoint of an S3 server on loopback."""
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
-
-
-def options(endpoint: str) -> dict[str, str]:
-    return {"endpoint": endpoint, "region": "us-east-1", "access_key_id": "key", "secret_access_key": "secret"}
+    with serving_moto() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
-def bucket(server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+def bucket(server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """An empty bucket of the test's own, and the options to reach it."""
-    monkeypatch.setenv(OPTIONS_VARIABLE, "{}")
-    use_storage_options([f"{key}={value}" for key, value in options(server).items()] + ["allow_http=true"])
-    name = f"b{abs(hash(request.node.nodeid))}"
-    store = S3Store(name, **options(server), client_options={"allow_http": True})  # type: ignore[arg-type]
-    httpx.put(f"{server}/{name}").raise_for_status()
-    return store
+    return make_bucket(server, f"b{abs(hash(request.node.nodeid))}", monkeypatch)
 
 
-def url(store: S3Store, key: str = "") -> str:
-    return f"s3://{store.config['bucket']}/{key}"
-
-
-def put(store: S3Store, *keys: str, data: bytes = LINES) -> None:
+def put(bucket: Bucket, *keys: str, data: bytes = LINES) -> None:
     for key in keys:
-        obstore.put(store, key, data)
+        bucket.put(key, data)
 
 
 def test_only_known_schemes_are_urls() -> None:
@@ -65,14 +53,14 @@ def test_only_known_schemes_are_urls() -> None:
     assert not is_url("s3:/bucket")
 
 
-def test_a_folder_is_everything_below_it_but_hidden_entries(bucket: S3Store) -> None:
+def test_a_folder_is_everything_below_it_but_hidden_entries(bucket: Bucket) -> None:
     put(bucket, "logs/a.jsonl", "logs/deep/b.jsonl", "logs/.hidden/c.jsonl", "logs/deep/.d.jsonl", "logs2/e.jsonl")
 
     for argument in ("logs", "logs/"):
-        inputs = find_inputs([url(bucket, argument)])
+        inputs = find_inputs([bucket.url(argument)])
 
         assert [each.name for each in inputs] == ["logs/a.jsonl", "logs/deep/b.jsonl"]
-        assert [each.path for each in inputs] == [url(bucket, "logs/a.jsonl"), url(bucket, "logs/deep/b.jsonl")]
+        assert [each.path for each in inputs] == [bucket.url("logs/a.jsonl"), bucket.url("logs/deep/b.jsonl")]
         assert {each.bytes for each in inputs} == {len(LINES)}
 
 
@@ -87,27 +75,27 @@ def test_a_folder_is_everything_below_it_but_hidden_entries(bucket: S3Store) -> 
         ("logs/a.jsonl", ["a.jsonl"]),
     ],
 )
-def test_globs_are_those_of_paths(bucket: S3Store, glob: str, names: list[str]) -> None:
+def test_globs_are_those_of_paths(bucket: Bucket, glob: str, names: list[str]) -> None:
     put(bucket, "logs/a.jsonl", "logs/b.jsonl", "logs/x/c.gz", "logs/x/y/d.gz")
-    assert sorted(each.name for each in find_inputs([url(bucket, glob)])) == sorted(names)
+    assert sorted(each.name for each in find_inputs([bucket.url(glob)])) == sorted(names)
 
 
-def test_an_object_named_twice_is_read_once(bucket: S3Store) -> None:
+def test_an_object_named_twice_is_read_once(bucket: Bucket) -> None:
     put(bucket, "logs/a.jsonl")
-    assert len(find_inputs([url(bucket, "logs"), url(bucket, "logs/*")])) == 1
+    assert len(find_inputs([bucket.url("logs"), bucket.url("logs/*")])) == 1
 
 
-def test_what_matches_nothing_is_an_error(bucket: S3Store) -> None:
+def test_what_matches_nothing_is_an_error(bucket: Bucket) -> None:
     for argument in ("nothing", "nothing/*"):
         with pytest.raises(LogError, match="no file matches s3://"):
-            find_inputs([url(bucket, argument)])
+            find_inputs([bucket.url(argument)])
 
 
-def test_an_object_can_be_sought_in(bucket: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_can_be_sought_in(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "BLOCK", 1_000)
     put(bucket, "a.jsonl")
 
-    with open_input(url(bucket, "a.jsonl")) as stream:
+    with open_input(bucket.url("a.jsonl")) as stream:
         assert stream.read() == LINES
         assert stream.seek(-7, 2) == len(LINES) - 7
         assert stream.read(100) == LINES[-7:]
@@ -117,28 +105,28 @@ def test_an_object_can_be_sought_in(bucket: S3Store, monkeypatch: pytest.MonkeyP
 
 
 def test_an_object_that_changes_while_it_is_read_cannot_be_read_on(
-    bucket: S3Store, monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stores, "BLOCK", 1_000)
     put(bucket, "a.jsonl")
-    with open_input(url(bucket, "a.jsonl")) as stream:
+    with open_input(bucket.url("a.jsonl")) as stream:
         stream.read(10)
         put(bucket, "a.jsonl", data=LINES[::-1])
         with pytest.raises(OSError, match="changed while it was read"):
             stream.read()
 
 
-def test_an_object_that_is_gone_is_none(bucket: S3Store) -> None:
-    assert stat_object(url(bucket, "a.jsonl")) is None
+def test_an_object_that_is_gone_is_none(bucket: Bucket) -> None:
+    assert stat_object(bucket.url("a.jsonl")) is None
     with pytest.raises(FileNotFoundError):
-        open_input(url(bucket, "a.jsonl"))
+        open_input(bucket.url("a.jsonl"))
 
 
 @pytest.mark.parametrize(("status", "said"), [(403, "denies access"), (401, "does not accept the credentials")])
 def test_a_refusal_names_the_object_and_the_next_step(status: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(OPTIONS_VARIABLE, "{}")
     with serving(sends(b"", status=status)) as server:
-        use_storage_options([f"{key}={value}" for key, value in options(server.address).items()] + ["allow_http=true"])
+        use_storage_options(Bucket(server.address, "bucket").options()[1::2])
         with pytest.raises(LogError, match=said) as caught:
             list(find_objects("s3://bucket/logs/"))
     assert "s3://bucket/logs/" in caught.value.message
@@ -178,29 +166,108 @@ def test_without_the_extra_the_command_to_install_it_is_said(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("pool", [False, True])
-def test_a_report_of_a_bucket_is_that_of_the_folder_to_the_byte(bucket: S3Store, tmp_path: Path, *, pool: bool) -> None:
+def test_a_report_of_a_bucket_is_that_of_the_folder_to_the_byte(bucket: Bucket, tmp_path: Path, *, pool: bool) -> None:
     for path in (path for path in SAMPLES.rglob("*") if path.is_file()):
         put(bucket, path.relative_to(SAMPLES.parent).as_posix(), data=path.read_bytes())
     put(bucket, "sample_logs/more.jsonl.gz", data=gzip.compress((SAMPLES / "no-usage-2025-05.jsonl").read_bytes()))
     local = tmp_path / "sample_logs"
-    for entry in obstore.list(bucket).collect():
-        target = tmp_path / entry["path"]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(obstore.get(bucket, entry["path"]).bytes())
+    for name, data in bucket.files("sample_logs").items():
+        (local / name).parent.mkdir(parents=True, exist_ok=True)
+        (local / name).write_bytes(data)
     here = report([local], tmp_path / "here", "--calls")
 
-    words = [url(bucket, "sample_logs"), "--out", url(bucket, "out"), "--calls"]
+    words = [bucket.url("sample_logs"), "--out", bucket.url("out"), "--calls"]
     there = callcost("report", *words, env={"CALLCOST_INLINE_BYTES": "0"} if pool else None)
 
     assert there.code == 0, there.stderr
+    written = bucket.files("out")
     for name in ("spend.csv", "spend.parquet", "rejects.parquet", "calls.parquet"):
-        assert bytes(obstore.get(bucket, f"out/{name}").bytes()) == (here.out / name).read_bytes(), name
-    assert b'"secret"' not in bytes(obstore.get(bucket, "out/manifest.json").bytes())
+        assert written[name] == (here.out / name).read_bytes(), name
+    assert b'"secret"' not in written["manifest.json"]
 
 
-def test_what_works_on_folders_only_says_so(bucket: S3Store, tmp_path: Path) -> None:
-    filled = callcost("backfill", url(bucket, "logs"), "--out", tmp_path / "out")
-    kept = callcost("report", SAMPLES, "--out", url(bucket, "out"), "--state", tmp_path / "state")
-    assert (filled.code, kept.code) == (2, 2)
-    assert "s3://" in filled.stderr
-    assert "s3://" in kept.stderr
+def test_an_object_that_is_written_in_parts_is_there_whole_or_not_at_all(bucket: Bucket) -> None:
+    place, part = bucket.url("big/log"), b"x" * (6 << 20)
+
+    def write(parts: int) -> None:
+        with open_whole(place) as stream:
+            for _ in range(parts):
+                stream.write(part)
+            assert parts == 4
+
+    with pytest.raises(AssertionError):
+        write(3)
+    assert bucket.files("big") == {}
+    assert b"<Upload>" not in httpx.get(f"{bucket.endpoint}/{bucket.name}?uploads").content
+    write(4)
+    assert bucket.files("big") == {"log": part * 4}
+
+
+def test_what_a_store_cannot_do_now_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OPTIONS_VARIABLE, "{}")
+    page = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+    with serving(sends(b"", status=503), sends(b"", status=429), sends(b"", status=500), sends(page)) as server:
+        use_storage_options(Bucket(server.address, "bucket").options()[1::2])
+        assert list_objects("s3://bucket/logs/") == []
+    assert len(server.asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (400, "ExpiredToken", "the credentials are expired"),
+        (403, "InvalidAccessKeyId", "the store does not know the access key"),
+        (403, "AccessDenied", "the store denies access"),
+        (404, "NoSuchBucket", "there is no such bucket"),
+    ],
+)
+def test_what_a_store_refuses_is_said_with_the_reason(
+    status: int, code: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(OPTIONS_VARIABLE, "{}")
+    with serving(sends(f"<Error><Code>{code}</Code></Error>".encode(), status=status)) as server:
+        use_storage_options(Bucket(server.address, "bucket").options()[1::2])
+        finished = callcost("inspect", "s3://bucket/logs/")
+    assert finished.code == 1
+    assert finished.stderr.startswith(f"callcost: s3://bucket/logs/: {said}"), finished.stderr
+    assert "Check the credentials" in finished.stderr
+
+
+def test_a_bucket_that_is_not_there_is_said_by_name(bucket: Bucket, tmp_path: Path) -> None:
+    log, out = SAMPLES / "no-usage-2025-05.jsonl", tmp_path / "out"
+    wrong: list[tuple[str | Path, ...]] = [
+        ("report", log, "--out", "s3://nobody/out"),
+        ("report", log, "--state", "s3://nobody/state", "--out", out),
+        ("report", log, "--state", tmp_path / "state", "--out", "s3://nobody/out"),
+        ("report", "s3://nobody/logs", "--out", out),
+        ("backfill", log, "--out", "s3://nobody/out"),
+    ]
+    for words in wrong:
+        finished = callcost(*words)
+        assert finished.code in {1, 4}, words
+        assert finished.stderr.startswith("callcost: s3://nobody/"), finished.stderr
+        assert "there is no such bucket" in finished.stderr
+
+
+def test_a_log_in_a_store_is_filled_as_one_in_a_folder(bucket: Bucket, tmp_path: Path) -> None:
+    log = (SAMPLES / "no-usage-2025-05.jsonl").read_bytes()
+    calls = [{"timestamp": "2025-11-01T08:00:00Z", "model": "gpt-4o", "messages": "Hi?", "response": "Hi."}] * 9
+    table = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(calls), table, row_group_size=4)
+    logs = {
+        "a.jsonl": log, "b.jsonl.gz": gzip.compress(log), "deep/c.jsonl.zst": zstandard.compress(log),
+        "d.parquet": table.getvalue(), "same.jsonl": b'{"no": "call"}\n', "damaged.jsonl.gz": gzip.compress(log)[:-30],
+    }  # fmt: skip
+    for name, data in logs.items():
+        (tmp_path / "logs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "logs" / name).write_bytes(data)
+        put(bucket, f"logs/{name}", data=data)
+    here = callcost("backfill", tmp_path / "logs", "--out", tmp_path / "out")
+    there = callcost("backfill", bucket.url("logs"), "--out", bucket.url("out"))
+    assert (here.code, there.code) == (0, 0), there.stderr
+    assert here.stderr == there.stderr
+    filled = {path.relative_to(tmp_path / "out").as_posix(): path for path in (tmp_path / "out").rglob("*")}
+    copies = bucket.files("out")
+    assert copies == {name: path.read_bytes() for name, path in filled.items() if path.is_file()}
+    assert copies["logs/a.jsonl"] != log
+    assert callcost("backfill", bucket.url("logs"), "--out", bucket.url("")).code == 2  # over the originals

@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RunError
-from pipeline.runners.ledger import Entry, Ledger, Stamp, stamp_of, sweep
+from pipeline.logs.folders import folder_at
+from pipeline.runners.ledger import Entry, Ledger, Stamp, stamp_of
+
+
+def _ledger(folder: Path) -> Ledger:
+    return Ledger(folder_at(str(folder)))
 
 
 def _keep(ledger: Ledger, number: int, path: str, text: str) -> Entry:
-    made = ledger.folder / f"made-{number}"
+    made = Path(ledger.folder.place, f"made-{number}")
     made.mkdir()
     (made / "facts").write_text(text, encoding="utf-8")
     stamp = Stamp(path=path, bytes=len(text), mtime_ns=number)
@@ -22,52 +27,53 @@ def _keep(ledger: Ledger, number: int, path: str, text: str) -> Entry:
 
 
 def test_what_was_kept_is_there_for_the_next_run_even_without_a_commit(tmp_path: Path) -> None:
-    entry = _keep(Ledger(tmp_path), 1, "/a", "x")
-    again = Ledger(tmp_path)
+    entry = _keep(_ledger(tmp_path), 1, "/a", "x")
+    again = _ledger(tmp_path)
     assert again.entries == {"/a": entry}
     assert again.next_number == 2
     assert again.published == {}
 
 
 def test_the_newest_of_a_path_counts_and_the_other_goes_with_the_commit(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
-    old, new = _keep(ledger, 1, "/a", "x"), _keep(ledger, 2, "/a", "y")
-    assert Ledger(tmp_path).entries == {"/a": new}
-    assert ledger.place_of(old).exists()
+    ledger = _ledger(tmp_path)
+    _, new = _keep(ledger, 1, "/a", "x"), _keep(ledger, 2, "/a", "y")
+    assert _ledger(tmp_path).entries == {"/a": new}
+    assert ledger.folder.names("inputs/00000001")
     ledger.commit({"what": "abc"})
-    assert not ledger.place_of(old).exists()
-    assert Ledger(tmp_path).published == {"what": "abc"}
+    assert not ledger.folder.names("inputs/00000001")
+    assert _ledger(tmp_path).published == {"what": "abc"}
 
 
 def test_what_is_no_entry_goes_with_the_commit(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
-    kept = _keep(ledger, 1, "/a", "x")
-    (ledger.place_of(kept) / "entry.json").write_text("{", encoding="utf-8")
-    again = Ledger(tmp_path)
+    ledger = _ledger(tmp_path)
+    _keep(ledger, 1, "/a", "x")
+    (tmp_path / "inputs/00000001/entry.json").write_text("{", encoding="utf-8")
+    again = _ledger(tmp_path)
     assert again.entries == {}
+    assert again.next_number == 2  # the place is not free yet
     again.commit({})
-    assert list(again.results.iterdir()) == []
+    assert again.folder.names("inputs") == []
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"schema_version": 1}', "cut", "edited"])
 def test_a_damaged_ledger_is_refused_with_what_to_do(tmp_path: Path, damage: str) -> None:
-    Ledger(tmp_path).commit({"what": "abc"})
+    _ledger(tmp_path).commit({"what": "abc"})
     path = tmp_path / "ledger.json"
     text = path.read_text(encoding="utf-8")
     texts = {"cut": text[:-9], "edited": text.replace("abc", "abd")}
     path.write_text(texts.get(damage, damage), encoding="utf-8")
     with pytest.raises(RunError, match=r"is damaged\. Remove it"):
-        Ledger(tmp_path)
+        _ledger(tmp_path)
     path.unlink()
-    assert Ledger(tmp_path).published == {}
+    assert _ledger(tmp_path).published == {}
 
 
 def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
-    Ledger(tmp_path).commit({})
+    _ledger(tmp_path).commit({})
     path = tmp_path / "ledger.json"
     path.write_text(json.dumps(json.loads(path.read_bytes()) | {"schema_version": 99}), encoding="utf-8")
     with pytest.raises(RunError, match="from a newer callcost"):
-        Ledger(tmp_path)
+        _ledger(tmp_path)
 
 
 def test_sweeping_removes_what_a_killed_run_left_and_nothing_else(tmp_path: Path) -> None:
@@ -75,7 +81,7 @@ def test_sweeping_removes_what_a_killed_run_left_and_nothing_else(tmp_path: Path
     (tmp_path / "day").mkdir()
     for name in (".callcost-run-x/below/facts", "day/calls.parquet.callcost-tmp", "day/calls.parquet"):
         (tmp_path / name).touch()
-    sweep(tmp_path)
+    folder_at(str(tmp_path)).sweep()
     assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
         "day",
         "day/calls.parquet",

@@ -11,20 +11,22 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RunError
+from pipeline.logs.folders import folder_at
 from pipeline.runners.locks import hold_lock
 from tests.command import ROOT
 
 HOLD = """
-import sys, time, pathlib
+import sys, time
+from pipeline.logs.folders import folder_at
 from pipeline.runners.locks import hold_lock
-with hold_lock(pathlib.Path(sys.argv[1]), "first"):
+with hold_lock(folder_at(sys.argv[1]), "first"):
     print("held", flush=True)
     time.sleep(60)
 """
 
 
-def _holder(path: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-c", HOLD, str(path)]
+def _holder(place: Path) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-c", HOLD, str(place)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
@@ -32,25 +34,26 @@ def _holder(path: Path) -> subprocess.Popen[bytes]:
 
 
 def test_the_second_is_told_who_has_it_and_a_dead_owner_keeps_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "state" / ".lock"
-    process = _holder(path)
-    with pytest.raises(RunError, match=f"run first, process {process.pid} on"), hold_lock(path, "second"):
+    place, path = tmp_path / "state", tmp_path / "state" / ".lock"
+    folder, process = folder_at(str(place)), _holder(place)
+    with pytest.raises(RunError, match=f"run first, process {process.pid} on"), hold_lock(folder, "second"):
         pass
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    with hold_lock(path, "second"):
+    with hold_lock(folder, "second"):
         assert path.exists()
     assert not path.exists()
 
 
 def test_a_lock_is_free_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), hold_lock(tmp_path / ".lock", "first"):
+    folder = folder_at(str(tmp_path))
+    with pytest.raises(KeyError), hold_lock(folder, "first"):
         raise KeyError
-    with hold_lock(tmp_path / ".lock", "second"):
+    with hold_lock(folder, "second"):
         pass
 
 
 def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="cannot lock"), hold_lock(tmp_path / "file/below/.lock", "first"):
+    with pytest.raises(RunError, match="cannot lock"), hold_lock(folder_at(str(tmp_path / "file/below")), "first"):
         pass

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ReportError
-from pipeline.stages.write import csv_bytes, document_bytes, json_bytes, parquet_bytes, publish_bytes
+from pipeline.logs.folders import folder_at
+from pipeline.stages.write import csv_bytes, document_bytes, json_bytes, parquet_bytes, publish_file
 
 MONEY = pl.Decimal(38, 18)
 
@@ -39,15 +40,15 @@ def test_parquet_bytes_do_not_depend_on_how_the_table_was_put_together() -> None
 
 
 def test_a_file_is_replaced_whole_and_leaves_no_temporary_name(tmp_path: Path) -> None:
-    publish_bytes(tmp_path / "new" / "a.csv", b"one")
-    publish_bytes(tmp_path / "new" / "a.csv", b"two")
+    publish_file(folder_at(str(tmp_path)), "new/a.csv", b"one")
+    publish_file(folder_at(str(tmp_path)), "new/a.csv", b"two")
     assert {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()} == {"a.csv": b"two"}
 
 
 def test_what_cannot_be_written_is_said_and_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(ReportError, match=r"cannot write .*a\.csv"):
-        publish_bytes(tmp_path / "a.csv", b"one")
+        publish_file(folder_at(str(tmp_path)), "a.csv", b"one")
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 

@@ -1,0 +1,118 @@
+"""A lease in a store is held by one run, outlives no run for long, and needs only objects made where there are none."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.errors import RunError
+from pipeline.logs.stores import create_object, list_objects, put_object
+from pipeline.runners import leases
+from pipeline.runners.leases import SECONDS_VARIABLE, hold_lease
+from tests.stores import Bucket, make_bucket, serving_moto
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with serving_moto() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def place(server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a folder, in which a run is dead after little more than a second."""
+    monkeypatch.setenv(SECONDS_VARIABLE, "1.2")
+    bucket: Bucket = make_bucket(server, f"b{abs(hash(request.node.nodeid))}", monkeypatch)
+    return bucket.url("state")
+
+
+def _numbers(place: str) -> list[int]:
+    return [int(each.url.rpartition("/")[2]) for each in list_objects(f"{place}/.lock")]
+
+
+def _leave_one(place: str) -> None:
+    """Leave the lease of a run that was killed."""
+    words = b'{"run_id": "dead", "process": 1, "host": "h", "since": "s", "seconds": 0.4}'
+    put_object(f"{place}/.lock/0000000007", words)
+
+
+def test_one_run_at_a_time_holds_a_folder(place: str) -> None:
+    with hold_lease(place, "first") as assure:
+        said = r"another run works in s3://.*: run first, process"
+        with pytest.raises(RunError, match=said), hold_lease(place, "second"):
+            pass
+        assure()
+    with hold_lease(place, "second"):
+        pass
+    assert len(_numbers(place)) == 1  # says that the folder is free
+
+
+def test_a_lease_is_renewed_for_as_long_as_its_run_lives(place: str) -> None:
+    with hold_lease(place, "first") as assure:
+        first = max(_numbers(place))
+        time.sleep(1.5)
+        assure()
+        assert max(_numbers(place)) > first
+        assert len(_numbers(place)) <= 2
+
+
+def test_the_lease_of_a_dead_run_is_over_when_its_time_is(place: str) -> None:
+    _leave_one(place)
+    started = time.monotonic()
+    with hold_lease(place, "next"):
+        assert time.monotonic() - started >= 0.4
+        assert min(_numbers(place)) >= 8
+
+
+def test_of_many_that_find_a_dead_run_one_gets_the_folder(place: str) -> None:
+    _leave_one(place)
+    held, errors = [], []
+
+    def hold(name: str) -> None:
+        try:
+            with hold_lease(place, name):
+                held.append(name)
+                time.sleep(2)
+                held.append(name)
+        except RunError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=hold, args=(f"run-{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(errors) == 3
+    assert len(held) == 2
+
+
+def test_a_run_that_lost_its_lease_is_told_before_it_writes(place: str) -> None:
+    with hold_lease(place, "slow") as assure:
+        mine = max(_numbers(place))
+        put_object(f"{place}/.lock/{mine + 5:010}", b'{"run_id": "other", "seconds": 9}')
+        time.sleep(0.9)
+        with pytest.raises(RunError, match="another run took s3://"):
+            assure()
+    assert max(_numbers(place)) == mine + 5
+
+
+def test_a_store_that_replaces_what_it_was_told_to_make_is_refused(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def careless(url: str, data: bytes) -> bool:
+        put_object(url, data)
+        return True
+
+    monkeypatch.setattr(leases, "create_object", careless)
+    with pytest.raises(RunError, match="replaces objects"), hold_lease(place, "first"):
+        pass
+    assert _numbers(place) == []
+
+
+def test_an_object_is_made_only_where_there_is_none(place: str) -> None:
+    assert create_object(f"{place}/a", b"one")
+    assert create_object(f"{place}/a", b"one")  # the answer to the first request may have been lost
+    assert not create_object(f"{place}/a", b"two")
