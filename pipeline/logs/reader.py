@@ -24,7 +24,7 @@ CONTEXT: Literal["context"] = "context"
 FRAGMENT: Literal["fragment"] = "fragment"
 Outcome = Call | Reject | Literal["context", "fragment"]
 
-_UNFORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+UNFORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 class RecordReader:
@@ -97,7 +97,7 @@ class RecordReader:
             call = reader.read(record, data, notes)
         except Refusal as refusal:
             return CONTEXT if refusal.reason == fields.CONTEXT else _reject(refusal, row, offset)
-        except _UNFORESEEN as error:  # a gap in a dialect must not end the run
+        except UNFORESEEN as error:  # a gap in a dialect must not end the run
             return _reject(Refusal("unreadable_record", type(error).__name__), row, offset)
         if MARK in record:
             read_mark(call, record[MARK])

@@ -19,10 +19,27 @@ import polars as pl
 from pipeline.logs.decode import Refusal
 from pipeline.logs.fields import COST_COLUMN, TIME_COLUMNS
 from pipeline.logs.paths import Path
+from pipeline.logs.reader import UNFORESEEN
 from pipeline.logs.times import read_time
 from pipeline.stages.facts import facts_of
-from pipeline.stages.leaves import CARRIED, COST, COUNT, EPOCH, FLAG, JSON, SIDES, TEXT, TIME, WORD, Leaf, Leaves
+from pipeline.stages.leaves import (
+    ANSWERED,
+    CARRIED,
+    COST,
+    COUNT,
+    EPOCH,
+    FLAG,
+    JSON,
+    SIDES,
+    TEXT,
+    TIME,
+    WORD,
+    Leaf,
+    Leaves,
+)
+from pipeline.stages.talks import Asker
 from pipeline.tables import Call, Usage
+from pipeline.tokens.plain import ENDPOINTS, read_answer
 
 _MARK = "\x02{}\x03"  # around the number of a leaf: no name or id of a log is like that
 _UNREAD = frozenset(("request", "response", "text_missing", "request_digest", "record_digest"))  # of no fact here
@@ -33,8 +50,10 @@ _COMMON = (
     "lines", "line_model", "key_kind",
 )  # fmt: skip
 _IDS = ("own_id", "duplicate_id")
+BLANK = -1  # the place of the counts of classes whose usage is missing and whose text is there
+_SAID = "-"
+_ASKED = [{"role": "user", "content": _SAID}]
 _FIRST_PROMPT, _FIRST_COMPLETION = 500_009, 300_007
-_UNFORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 class Judge:
@@ -47,15 +66,15 @@ class Judge:
 
     Attributes:
         words: leaves whose values tell classes apart.
-        places: of the ordinary classes so far: number of the place that their counts are taken from.
+        places: of the ordinary classes so far: number of the place that their counts are taken from, or BLANK.
     """
 
     def __init__(self, leaves: Leaves, read: tuple[Leaf, ...], parts: tuple[Path, ...]) -> None:
         self._leaves, self.parts, self.carried = leaves, parts, tuple(leaves.columns)
-        self.words = tuple(leaf for leaf in read if leaf.reading in (WORD, JSON, FLAG))
+        self.words = tuple(leaf for leaf in read if leaf.reading in (WORD, JSON, FLAG, ANSWERED))
         self._marked = tuple(leaf for leaf in read if leaf.reading in (TEXT, COUNT, TIME, EPOCH, COST))
         self._marks = {leaf.path: self._mark_of(number, leaf) for number, leaf in enumerate(self._marked)}
-        self._known: dict[tuple[Any, ...], int | None] = {}
+        self._known: dict[tuple[bool, tuple[Any, ...]], int | None] = {}
         self.places: list[int] = []
         self._calls: list[Call] = []
         self._commons = pl.DataFrame()
@@ -70,7 +89,9 @@ class Judge:
         return [path for path in self._leaves.columns.get(name, ()) if path in self._marks]
 
     def counts(self, place: int) -> dict[str, list[Path]]:
-        """Return the paths at hand of the counts of a place."""
+        """Return the paths at hand of the counts of a place; of BLANK all, each by itself."""
+        if place == BLANK:
+            return {".".join(leaf.path): [leaf.path] for leaf in self._marked if leaf.reading == COUNT}
         found = {
             name: [path for path in paths if path in self._marks]
             for name, paths in self._leaves.places[place].counts.items()
@@ -84,28 +105,33 @@ class Judge:
             self._commons = facts.select(column for column in facts if column.null_count() < facts.height)
         return self._commons
 
-    def judge(self, values: tuple[Any, ...]) -> int | None:
+    def asker(self, number: int | None) -> Asker:
+        """Return what decides how the rows of a class are counted; of no class: of any."""
+        call = self._calls[number or 0]
+        return Asker(call.model, call.provider, call.endpoint)
+
+    def judge(self, values: tuple[Any, ...], *, blank: bool = False) -> int | None:
         """Return the number of an ordinary class; None: its rows are for the record reader.
 
         Args:
             values: of the words, then whether each of the parts is there.
+            blank: whether its rows state no usage, but hold the text of a plain chat.
         """
-        if values not in self._known:
-            self._known[values] = self._read(values)
-        return self._known[values]
+        if (blank, values) not in self._known:
+            self._known[blank, values] = self._read(values, blank=blank)
+        return self._known[blank, values]
 
-    def _read(self, values: tuple[Any, ...]) -> int | None:
+    def _read(self, values: tuple[Any, ...], *, blank: bool) -> int | None:
         words = dict(zip((leaf.path for leaf in self.words), values, strict=False))
         there = {path for path, held in zip(self.parts, values[len(self.words) :], strict=True) if held}
-        for number, place in enumerate(self._leaves.places):
-            if place.root in there or not place.root:
-                call = self._compare(words, there, number)
-                if call is None:
-                    return None
-                self._calls.append(call)
-                self.places.append(number)
-                return len(self._calls) - 1
-        return None
+        places = enumerate(place.root for place in self._leaves.places)
+        number = BLANK if blank else next((number for number, root in places if root in there or not root), None)
+        call = None if number is None else self._compare(words, there, number)
+        if number is None or call is None:
+            return None
+        self._calls.append(call)
+        self.places.append(number)
+        return len(self._calls) - 1
 
     def _compare(self, words: Mapping[Path, Any], there: set[Path], number: int) -> Call | None:
         some = self._leaves.reader.dialect.signatures[0].some
@@ -113,16 +139,22 @@ class Judge:
             return None
         counts = {name: _held(paths, there) for name, paths in self.counts(number).items()}
         counts = {name: paths for name, paths in counts.items() if paths}
-        if not {"prompt_tokens", "completion_tokens"} <= counts.keys():
+        marks, kept = self._marks, counts
+        usage = least = None
+        if number == BLANK:
+            zeros = {path: 0 for paths in counts.values() for path in paths}
+            marks, kept = {**marks, **zeros}, {}
+        elif not {"prompt_tokens", "completion_tokens"} <= counts.keys():
             return None
+        else:
+            stated = {name: marks[paths[0]] for name, paths in counts.items()}
+            stated["total_tokens"] = stated["prompt_tokens"] + stated["completion_tokens"]
+            usage, least = Usage(**stated), Usage(**{name: stated[name] for name in SIDES})
         try:
-            full = self._leaves.reader.read(self._record(words, there, self._marks))
-            bare = self._leaves.reader.read(self._record(words, there, self._few(counts)))
-        except (Refusal, *_UNFORESEEN):
+            full = self._leaves.reader.read(self._record(words, there, marks))
+            bare = self._leaves.reader.read(self._record(words, there, self._few(kept)))
+        except (Refusal, *UNFORESEEN):
             return None
-        usage = {name: self._marks[paths[0]] for name, paths in counts.items()}
-        usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
-        least = {name: usage[name] for name in SIDES}
         expected = {column: self._expected(column, there) for column in self._leaves.columns}
         few = {column: expected[column] if column in _IDS else None for column in expected}
         if not (_is_expected(full, usage, expected) and _is_expected(bare, least, few)):
@@ -177,15 +209,15 @@ class Judge:
             _put(record, path, {}, there)
         for leaf in self.words:
             value = words[leaf.path]
-            if leaf.reading == FLAG:
-                value = [{"message": {"role": "assistant", "content": "-"}}] if value else None
+            if leaf.reading in (FLAG, ANSWERED):
+                value = [{"message": {"role": "assistant", "content": _SAID}}] if value else None
             elif leaf.reading == JSON and value is not None:
                 value = msgspec.json.decode(value)
             if value is not None or leaf.path[0] in self._leaves.required:
                 _put(record, leaf.path, value, there)
         for path, mark in marks.items():
             _put(record, path, mark, there)
-        return record
+        return record | ({"messages": _ASKED} if self._leaves.talking else {})
 
 
 def _put(record: dict[str, Any], path: Path, value: Any, there: set[Path]) -> None:
@@ -206,13 +238,22 @@ def _held(paths: Iterable[Path], there: set[Path]) -> list[Path]:
     return [path for path in paths if all(path[:size] in there for size in range(1, len(path)))]
 
 
-def _is_expected(call: Call, usage: Mapping[str, Any], columns: Mapping[str, Any]) -> bool:
+def _is_expected(call: Call, usage: Usage | None, columns: Mapping[str, Any]) -> bool:
     """Tell whether a call holds the marks where they belong, and is ordinary otherwise."""
-    if call.usage != Usage(**usage) or call.usage_source != "reported" or call.status != "success":
+    if call.usage != usage or call.usage_source != ("reported" if usage else None) or call.status != "success":
+        return False
+    if usage is None and not _is_plain(call):
         return False
     if call.iterations or call.flags or call.count_method or not call.own_id or call.own_id != call.duplicate_id:
         return False
     return all(getattr(call, column) == value for column, value in columns.items())
+
+
+def _is_plain(call: Call) -> bool:
+    """Tell whether a call's text is that of the record, and nothing else."""
+    asked = call.request.get("messages") if type(call.request) is dict else None
+    said = asked == _ASKED and call.text_missing is None and read_answer(call.response) == _SAID
+    return said and call.endpoint in ENDPOINTS
 
 
 def _is_clean(call: Call) -> bool:

@@ -15,13 +15,14 @@ import pyarrow as pa
 
 from pipeline.logs.fields import COST_COLUMN, TIME_COLUMNS
 from pipeline.logs.paths import Path
-from pipeline.stages.classes import Judge
+from pipeline.stages.classes import BLANK, Judge
 from pipeline.stages.codes import Numbered, cross, number_text
 from pipeline.stages.facts import FACT_SCHEMA, key_columns
 from pipeline.stages.leaves import SIDES
+from pipeline.stages.talks import Frames, Talk, frame_talks
 
 _LATEST_EPOCH = 9_000_000_000.0  # seconds; their microseconds are whole numbers that a float holds exactly
-_STAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?$"
+_STAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?$"
 _OUTPUT = (
     "reasoning_tokens",
     "text_output_tokens",
@@ -41,6 +42,7 @@ class Rows(NamedTuple):
         leaves: path -> column; a leaf without a column is null everywhere.
         parts: path of an object -> in which rows it is there; an object without a column is in none.
         odd: which rows are for the record reader.
+        talks: of each row, where texts are read: the plain chat that it holds.
     """
 
     numbers: pl.Series
@@ -48,6 +50,7 @@ class Rows(NamedTuple):
     leaves: dict[Path, pl.Series]
     parts: dict[Path, pl.Series]
     odd: pl.Series
+    talks: Sequence[Talk | None] = ()
 
     @property
     def height(self) -> int:
@@ -68,6 +71,7 @@ def join_rows(blocks: Sequence[Rows]) -> Rows:
         {path: _joined([block.leaves.get(path) for block in blocks], blocks, None) for path in leaves},
         {path: _joined([block.parts.get(path) for block in blocks], blocks, False) for path in parts},
         pl.concat([block.odd for block in blocks]),
+        [talk for block in blocks for talk in block.talks],
     )
 
 
@@ -82,28 +86,62 @@ def _joined(columns: Sequence[pl.Series | None], blocks: Sequence[Rows], missing
     )
 
 
-def lay_out(rows: Rows, judge: Judge) -> tuple[pl.DataFrame, pl.Series]:
+class Laid(NamedTuple):
+    """Rows laid out.
+
+    Attributes:
+        facts: of ordinary rows; columns that are null for all of them are left out, and source_file, input and piece
+            for the caller to fill.
+        frames: how the last of them are counted; the others state their usage.
+        left: the rows that are for the record reader, by position.
+    """
+
+    facts: pl.DataFrame
+    frames: list[Frames]
+    left: pl.Series
+
+
+def lay_out(rows: Rows, judge: Judge) -> Laid:
     """Lay out rows as facts.
 
     Args:
         rows: of one dialect.
         judge: of their classes.
-
-    Returns:
-        The facts of ordinary rows, columns that are null for all of them left out, source_file, input and piece for
-        the caller to fill; which rows are left, by position.
     """
     numbered = cross(*_numbered(rows, judge))
     found = pl.Series([judge.judge(values) for values in numbered.values], dtype=pl.Int64)
     classes = numbered.deal(found, rows.height)
-    frames, left = [], pl.repeat(value=True, n=rows.height, dtype=pl.Boolean, eager=True)
+    tables, left = [], pl.repeat(value=True, n=rows.height, dtype=pl.Boolean, eager=True)
     for place in sorted({judge.places[number] for number in found if number is not None}):
         own = pl.Series([judge.places[number] == place if number is not None else False for number in found])
         facts, fit = _facts(rows, judge, classes, place)
         fit = fit & ~rows.odd & numbered.deal(own, rows.height)
-        frames.append(facts if fit.all() else facts.filter(fit))
+        tables.append(facts if fit.all() else facts.filter(fit))
         left = left & ~fit
-    return pl.concat(frames, how="diagonal") if frames else pl.DataFrame(), left.arg_true()
+    frames: list[Frames] = []
+    if any(rows.talks):
+        facts, frames, fit = _blank_facts(rows, judge, numbered, left)
+        tables.append(facts)
+        left = left & ~fit
+    return Laid(pl.concat(tables, how="diagonal") if tables else pl.DataFrame(), frames, left.arg_true())
+
+
+def _blank_facts(
+    rows: Rows, judge: Judge, numbered: Numbered, left: pl.Series
+) -> tuple[pl.DataFrame, list[Frames], pl.Series]:
+    """Return the facts of plain chats whose usage is missing, how they are counted, and which rows they are."""
+    found = pl.Series([judge.judge(values, blank=True) for values in numbered.values], dtype=pl.Int64)
+    classes = numbered.deal(found, rows.height)
+    fit = left & ~rows.odd & classes.is_not_null()
+    facts, plain = _facts(rows, judge, classes, BLANK) if fit.any() else (pl.DataFrame(), fit)
+    fit = fit & plain
+    if not fit.any():
+        return pl.DataFrame(), [], fit
+    talks = [talk if fits else None for talk, fits in zip(rows.talks, fit.to_list(), strict=True)]
+    times = facts["started_at"].to_physical().to_list() if "started_at" in facts.columns else [None] * rows.height
+    frames = frame_talks(talks, map(judge.asker, classes.to_list()), times)
+    framed = pl.Series(map(bool, frames), dtype=pl.Boolean)
+    return facts.filter(framed), list(filter(None, frames)), framed
 
 
 def _numbered(rows: Rows, judge: Judge) -> list[Numbered]:
@@ -136,12 +174,17 @@ def _facts(rows: Rows, judge: Judge, classes: pl.Series, place: int) -> tuple[pl
         for name in judge.carried
         if not stated.keys().isdisjoint(judge.columns(name))
     }
-    if not {"prompt_tokens", "completion_tokens"} <= counts.keys() or "own_id" not in carried:
+    if not ({"prompt_tokens", "completion_tokens"} <= counts.keys() or place == BLANK) or "own_id" not in carried:
         return pl.DataFrame(), none
-    total = counts.pop("total_tokens", None)
-    whole = counts["prompt_tokens"] + counts["completion_tokens"]
-    fit = [whole > 0, *_consistent(counts, rows), *([] if total is None else [(total == whole).fill_null(value=True)])]
-    counts["total_tokens"] = whole
+    if place == BLANK:
+        fit = [(column == 0).fill_null(value=True) for column in counts.values()]
+        counts = {}
+    else:
+        total = counts.pop("total_tokens", None)
+        whole = counts["prompt_tokens"] + counts["completion_tokens"]
+        sums = [] if total is None else [(total == whole).fill_null(value=True)]
+        fit = [whole > 0, *_consistent(counts, rows), *sums]
+        counts["total_tokens"] = whole
     times = {name: carried.pop(name) for name in TIME_COLUMNS if name in carried}
     ids = carried["own_id"]
     laid = frame.select(
@@ -157,16 +200,17 @@ def _facts(rows: Rows, judge: Judge, classes: pl.Series, place: int) -> tuple[pl
     for name in times:
         moments, read = _moments(laid[name])
         laid, fits = laid.with_columns(moments.alias(name)), fits if read is None else fits & read
-    commons = judge.commons()
-    commons = (
-        commons[classes.fill_null(0)]
-        if commons.height > 1
-        else commons.select(column.new_from_index(0, rows.height) for column in commons)
-    )
     lineage = [rows.numbers.alias("source_row"), (rows.numbers * 2**20).alias("record")]
     if rows.offsets is not None:
         lineage.append(rows.offsets.alias("byte_offset"))
-    return laid.with_columns(*commons.get_columns(), *lineage), fits
+    return laid.with_columns(*_commons(judge, classes), *lineage), fits
+
+
+def _commons(judge: Judge, classes: pl.Series) -> list[pl.Series]:
+    commons = judge.commons()
+    if commons.height > 1:
+        return commons[classes.fill_null(0)].get_columns()
+    return [column.new_from_index(0, len(classes)) for column in commons]
 
 
 def _first(stated: dict[Path, pl.Series], paths: Sequence[Path], *, text: bool = False) -> pl.Expr:
@@ -213,7 +257,8 @@ def _moments(column: pl.Series) -> tuple[pl.Series, pl.Series | None]:
 def _stamps(column: pl.Series) -> pl.Series:
     """Return the microseconds of ISO times, naive ones in UTC; null for what is not written like that."""
     texts: Any = column.to_arrow()
-    for zone in (None, "UTC"):
+    leaping = column.str.contains(":60", literal=True).any()  # Arrow takes a 60th second for the next minute
+    for zone in () if leaping else (None, "UTC"):
         try:
             return pl.Series(texts.cast(pa.timestamp("us", zone))).to_physical()
         except pa.ArrowInvalid:

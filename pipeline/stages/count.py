@@ -122,7 +122,7 @@ def _derive_sides(usage: Usage, endpoint: str | None) -> None:
 
 
 def _add_up(frame: Frame, counts: Counts) -> Counted:
-    tokens = [counts[text] for text in frame.texts]
+    tokens = list(map(counts.__getitem__, frame.texts))
     if None in tokens:
         return Counted(total(frame, [count or 0 for count in tokens]), TIMED_OUT, 1.0)
     return Counted(total(frame, tokens), frame.method, frame.error)  # type: ignore[arg-type]  # None is not in it
@@ -146,8 +146,7 @@ def settle_usage(call: Call, counted: Mapping[str, tuple[int, str, float]]) -> N
         hidden = (usage.reasoning_tokens or 0) if side == "completion_tokens" else 0  # stated, but in no text
         setattr(usage, side, tokens + hidden)
     if counted:
-        call.count_method = max((method for _, method, _ in counted.values()), key=METHODS.index)
-        call.count_error = max(error for _, _, error in counted.values())
+        call.count_method, call.count_error = join_counts([(method, error) for _, method, error in counted.values()])
         _derive_sides(usage, call.endpoint)
         call.usage_source = "partial" if stated else "counted"
         if call.count_method == TIMED_OUT:
@@ -156,6 +155,11 @@ def settle_usage(call: Call, counted: Mapping[str, tuple[int, str, float]]) -> N
         call.usage_source = (call.usage_source or "reported") if stated else "absent"
     if usage.total_tokens is None and usage.prompt_tokens is not None and usage.completion_tokens is not None:
         usage.total_tokens = usage.prompt_tokens + usage.completion_tokens
+
+
+def join_counts(sides: Sequence[tuple[str, float]]) -> tuple[str, float]:
+    """Return how well the sides of a call are counted together: the weakest method and the largest error."""
+    return max((method for method, _ in sides), key=METHODS.index), max(error for _, error in sides)
 
 
 def _states_a_charge(usage: Usage | None) -> bool:

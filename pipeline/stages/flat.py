@@ -224,7 +224,7 @@ def _take_text(column: pl.Series, part: Node, leaves: dict[Path, pl.Series], par
     texts = pl.DataFrame({"text": column.cast(pl.String)})
     distinct = texts.unique().with_row_index("number")
     numbers = texts.join(distinct, on="text", how="left", nulls_equal=True, maintain_order="left")["number"]
-    table = Table({}, {}, set())
+    table = Table()
     below = [part_of(text, part, {}, table, row) for row, text in enumerate(distinct["text"])]
     there = pl.Series(presence_of(part, below), dtype=pl.Boolean)
     if there.any():

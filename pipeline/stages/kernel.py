@@ -31,6 +31,7 @@ from pipeline.stages.summary import (
     merge_spend,
     sum_spend,
 )
+from pipeline.stages.talks import count_facts
 
 FLUSH_ROWS = 100_000  # facts held before they go to a file
 MOST_GROUPS = 200_000  # of a partial spend
@@ -47,7 +48,8 @@ class MapTask:
         folder: where fact files go.
         options: of the run.
         counted: False leaves missing usage missing.
-        lanes: whether calls that need no counting are read by columns; their facts have no digests.
+        lanes: whether calls that need no counting, or are plain chats, are read by columns; their facts have no
+            digests.
     """
 
     number: int
@@ -103,10 +105,11 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
         for piece in task.pieces:
             lineage = [pl.lit(piece.input, pl.Int64).alias("input"), pl.lit(piece.number, pl.Int64).alias("piece")]
             tally = tallies.setdefault(str(piece.input), Counter())
-            for window in read_windows(piece, task.options.read, lanes=task.lanes):
+            for window in read_windows(piece, task.options.read, lanes=task.lanes, counted=task.counted):
                 batches.join(window, piece.source)
                 if task.counted:
                     count_missing(window.calls, counter)
+                    window.facts = count_facts(window.facts, window.frames, counter)
                     late = [call for call in window.calls if call.usage_source == TIMED_OUT]
                     timed_out += [[piece.number, call.source_file, call.source_row] for call in late]
                 held += [of_lane.with_columns(*lineage) for of_lane in window.facts]

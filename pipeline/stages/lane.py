@@ -7,6 +7,7 @@ lane is an order of work, not another reading. Where most lines are like that, t
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, BinaryIO, cast
@@ -16,12 +17,17 @@ import polars as pl
 from pipeline.logs.containers import Raw, read_lines
 from pipeline.logs.decode import Refusal, decode
 from pipeline.logs.dialects import recogniser
+from pipeline.logs.dialects.litellm import CUT_MARKS
+from pipeline.logs.fields import FieldReader
 from pipeline.logs.files import align_to_line
 from pipeline.logs.paths import Path
+from pipeline.logs.reader import UNFORESEEN
 from pipeline.stages.classes import Judge
-from pipeline.stages.columns import Rows, join_rows, lay_out
+from pipeline.stages.columns import Laid, Rows, join_rows, lay_out
+from pipeline.stages.count import missing_sides
 from pipeline.stages.leaves import LANES, Leaves, Node, leaves_of, node_of, observe
 from pipeline.stages.objects import UNDECODABLE, Table, flatten, take
+from pipeline.stages.talks import Talk
 from pipeline.tables import Reject
 
 BLOCK_BYTES = 16 << 20
@@ -35,6 +41,8 @@ _OPENED, _CLOSED = frozenset(b"{"), frozenset(b"}\r")
 class BlockReader:
     """Read the blocks of one piece, for as long as the lane is worth it.
 
+    The leaves may take in the texts of chats whose usage is missing; then these are counted, not left.
+
     Args:
         leaves: of the dialect of the piece's first lines.
         sample: these lines, decoded.
@@ -42,6 +50,7 @@ class BlockReader:
     Attributes:
         worthwhile: False where most lines of a block had to be left.
         lines: that are read, but not handed out yet.
+        texts: bytes of those of them whose texts are held.
     """
 
     def __init__(self, leaves: Leaves, sample: list[dict[str, Any]]) -> None:
@@ -49,8 +58,9 @@ class BlockReader:
         self._wide = False
         self._held: list[Rows] = []
         self.worthwhile = True
-        self.lines = 0
-        self._node, self._judge = _type_of(leaves.reader.dialect.name, self._seen, self._wide)
+        self.lines = self.texts = 0
+        self._node, self._judge = _type_of(leaves, self._seen, self._wide)
+        self._cut_mark = CUT_MARKS.get(leaves.reader.dialect.name, b"") if leaves.talking else b""
 
     def read(self, block: memoryview, offset: int, first_row: int) -> tuple[int, list[Raw | Reject]]:
         """Read a block of whole lines.
@@ -61,12 +71,13 @@ class BlockReader:
         lines = _Lines(block, offset, first_row)
         rows, objects, left = self._decode(lines)
         if objects:
-            self._held.append(_rows_of(self._node, objects, lines, rows))
+            self._held.append(_rows_of(self._node, objects, lines, rows, self._cut_mark))
             self.lines += len(objects)
+            self.texts += len(block) if self._leaves.talking else 0
         self.worthwhile = len(left) <= _MOST_ODD * lines.count
         return lines.count, [raw for number in left for raw in lines.raw(number)]
 
-    def lay_out(self, stream: BinaryIO) -> tuple[pl.DataFrame, list[Raw | Reject]]:
+    def lay_out(self, stream: BinaryIO) -> tuple[Laid, list[Raw | Reject]]:
         """Hand out what was read.
 
         Args:
@@ -76,20 +87,21 @@ class BlockReader:
             The facts of ordinary rows, and the other lines, which are for the record reader.
         """
         if not self._held:
-            return pl.DataFrame(), []
+            return Laid(pl.DataFrame(), [], pl.Series()), []
         rows = join_rows(self._held)
-        facts, left = lay_out(rows, self._judge)
-        self._held, self.lines = [], 0
+        laid = lay_out(rows, self._judge)
+        left = laid.left
+        self._held, self.lines, self.texts = [], 0, 0
         self.worthwhile = len(left) <= _MOST_ODD * rows.height and len(self._judge) <= MAX_CLASSES
         places = zip(rows.numbers[left], rows.offsets[left], strict=True) if rows.offsets is not None else ()
-        return facts, [raw for number, offset in places for raw in _line_at(stream, offset, number)]
+        return laid, [raw for number, offset in places for raw in _line_at(stream, offset, number)]
 
     def _decode(self, lines: _Lines) -> tuple[Any, list[Any], list[int]]:
         """Return which lines were decoded, what they hold, and the lines that were not."""
         objects = lines.decode_all(self._node.decoder)
         if objects is None and not self._wide and not self._held:
             self._wide = True
-            self._node, self._judge = _type_of(self._leaves.reader.dialect.name, self._seen, self._wide)
+            self._node, self._judge = _type_of(self._leaves, self._seen, self._wide)
             objects = lines.decode_all(self._node.decoder)
         if objects is not None:
             return range(len(objects)), objects, []
@@ -97,8 +109,7 @@ class BlockReader:
 
 
 @lru_cache(maxsize=16)
-def _type_of(name: str, seen: tuple[tuple[Path, frozenset[type]], ...], wide: bool) -> tuple[Node, Judge]:
-    leaves = leaves_of(name)
+def _type_of(leaves: Leaves, seen: tuple[tuple[Path, frozenset[type]], ...], wide: bool) -> tuple[Node, Judge]:
     node = node_of(leaves, dict(seen), wide=wide)
     return node, Judge(leaves, *flatten(node))
 
@@ -162,6 +173,17 @@ class _Lines:
         place = self._offset + self._starts[number]
         return list(read_lines([self.data(number)], place, self._first_row + number))
 
+    def holding(self, word: bytes) -> set[int]:
+        """Return the numbers of the lines that hold some bytes."""
+        held, size = cast("bytearray", self._block.obj), len(self._block)
+        found: set[int] = set()
+        place = held.find(word, 0, size)
+        while place >= 0:
+            number = bisect_right(self._starts, place) - 1
+            found.add(number)
+            place = held.find(word, self._ends[number], size)
+        return found
+
     def numbers(self, rows: Any) -> pl.Series:
         """Return the numbers of lines in the file."""
         if isinstance(rows, range):
@@ -196,16 +218,18 @@ def _line_edges(block: memoryview) -> tuple[list[int], list[int]]:
     return starts, ends
 
 
-def open_lane(stream: BinaryIO, begin: int) -> BlockReader | None:
+def open_lane(stream: BinaryIO, begin: int, *, counted: bool) -> BlockReader | None:
     """Return the reader of a piece's blocks; None where its first lines are not of one dialect that has a lane.
 
     Args:
         stream: the file.
         begin: where the piece begins.
+        counted: whether usage that is missing will be counted.
     """
     stream.seek(begin)
     sample: list[dict[str, Any]] = []
     names: set[str | None] = set()
+    talking = False
     for raw, _ in zip(read_lines(iter(lambda: stream.read(1 << 16), b"")), range(_SAMPLED_LINES), strict=False):
         try:
             value = decode(raw.data) if isinstance(raw, Raw) else None
@@ -215,8 +239,16 @@ def open_lane(stream: BinaryIO, begin: int) -> BlockReader | None:
             sample.append(value)
             reader = recogniser().find(value)
             names.add(reader.dialect.name if reader else None)
+            talking = talking or (counted and reader is not None and _is_to_count(reader, value))
     (name,) = names if len(names) == 1 else (None,)
-    return BlockReader(leaves_of(name), sample) if name in LANES else None
+    return BlockReader(leaves_of(name, talking=talking), sample) if name in LANES else None
+
+
+def _is_to_count(reader: FieldReader, record: dict[str, Any]) -> bool:
+    try:
+        return reader.dialect.name in LANES and bool(missing_sides(reader.read(record)))
+    except (Refusal, *UNFORESEEN):
+        return False
 
 
 def read_blocks(stream: BinaryIO, begin: int, end: int | None) -> Iterator[tuple[int, memoryview]]:
@@ -249,10 +281,15 @@ def read_blocks(stream: BinaryIO, begin: int, end: int | None) -> Iterator[tuple
         buffer[:held] = rest
 
 
-def _rows_of(node: Node, objects: list[Any], lines: _Lines, rows: Any) -> Rows:
-    table = Table({}, {}, set())
+def _rows_of(node: Node, objects: list[Any], lines: _Lines, rows: Any, cut_mark: bytes) -> Rows:
+    table = Table()
     take(table, node, objects)
+    if cut_mark and (cut := lines.holding(cut_mark)):
+        table.odd.update(place for place, number in enumerate(rows) if number in cut)
     odd = pl.repeat(value=False, n=len(objects), dtype=pl.Boolean, eager=True)
     if table.odd:
         odd = odd.scatter(sorted(table.odd), values=True)
-    return Rows(lines.numbers(rows), lines.offsets(rows), table.leaves, table.parts, odd)
+    pairs = zip(table.asked, table.answers, strict=True) if table.answers else ()
+    talks = [Talk(*asked, answer) if asked and answer else None for asked, answer in pairs]
+    talks = talks or [None] * len(objects)
+    return Rows(lines.numbers(rows), lines.offsets(rows), table.leaves, table.parts, odd, talks)

@@ -23,9 +23,11 @@ from pipeline.logs.marks import MARK
 from pipeline.logs.paths import FACTS, Path, parse_path
 from pipeline.logs.shapes import SHAPES
 from pipeline.tables import MAX_COUNT
+from pipeline.tokens.plain import MORE_ANSWER, READ_FIELDS
 
 WORD, TEXT, COUNT, TIME, COST, NOTHING, NEVER = "word", "text", "count", "time", "cost", "nothing", "never"
 JSON, EPOCH, FLAG = "json", "epoch", "flag"
+ASKED, ANSWERED = "asked", "answered"  # messages and choices with their texts, where usage is missing
 SIDES = ("prompt_tokens", "completion_tokens", "total_tokens")
 # Columns that are carried from the record to the fact as they are, whatever else the record says.
 CARRIED = frozenset(
@@ -38,6 +40,7 @@ LANES = ("litellm_spend", "litellm_standard")  # whose settle looks at no more t
 _CHUNK_OR_PAGE = ("type", "object", "done", "data", MARK)  # what the record reader asks before it asks for the dialect
 _DERIVED = frozenset(("cache_write_5m_tokens", "cache_write_1h_tokens"))  # others are added up from them
 _BODY, _CHOICES = "response", "choices"
+_MESSAGES, _SETTINGS = "messages", "model_parameters"  # the request of the dialects of LANES
 _OF_CHATS = frozenset(("object", _CHOICES, "usage"))
 
 
@@ -54,7 +57,7 @@ class Place:
     counts: Mapping[str, tuple[Path, ...]]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Leaves:
     """What a dialect's table reads.
 
@@ -64,6 +67,7 @@ class Leaves:
         columns: carried column, time or cost -> paths, the first that is something wins.
         places: of usage, in the order in which they are asked.
         required: first-level keys by which the dialect is recognised.
+        talking: whether texts are read, too, of plain chats whose usage is missing.
     """
 
     reader: FieldReader
@@ -71,11 +75,17 @@ class Leaves:
     columns: Mapping[str, tuple[Path, ...]]
     places: tuple[Place, ...]
     required: frozenset[str]
+    talking: bool = False
 
 
 @cache
-def leaves_of(name: str) -> Leaves:
-    """Return the leaves of a dialect of LANES."""
+def leaves_of(name: str, *, talking: bool = False) -> Leaves:
+    """Return the leaves of a dialect of LANES.
+
+    Args:
+        name: of the dialect.
+        talking: whether texts are read, too.
+    """
     reader = field_reader(name)
     dialect = reader.dialect
     roles: dict[Path, str] = {}
@@ -90,6 +100,10 @@ def leaves_of(name: str) -> Leaves:
         for path in paths:
             roles[path] = WORD if WORD in (role, roles.get(path)) else role
     roles[_BODY, "object"] = WORD
+    if talking:
+        roles[(_MESSAGES,)] = ASKED
+        roles |= dict.fromkeys(((_SETTINGS, key) for key in sorted({*READ_FIELDS, "contents"})), NOTHING)
+        roles |= dict.fromkeys(((_BODY, key) for key in sorted(MORE_ANSWER)), NOTHING)
     places = tuple(_places(dialect))
     for place in places:
         roles |= {path: COUNT for paths in place.counts.values() for path in paths}
@@ -100,7 +114,7 @@ def leaves_of(name: str) -> Leaves:
     never = [(key,) for key in _of_others(reader, required, held)] + [(_BODY, key) for key in _of_other_apis()]
     for path in never:
         roles.setdefault(path, NEVER)
-    return Leaves(reader, roles, columns, places, required)
+    return Leaves(reader, roles, columns, places, required, talking)
 
 
 def _role_of(column: str) -> str:
@@ -185,7 +199,7 @@ class _Choice(msgspec.Struct, gc=False):
     message: _Message
 
 
-_Choices = Annotated[list[_Choice], msgspec.Meta(min_length=1)]
+Choices = Annotated[list[_Choice], msgspec.Meta(min_length=1)]
 
 
 class Leaf(NamedTuple):
@@ -194,7 +208,8 @@ class Leaf(NamedTuple):
     Attributes:
         name: attribute of its object.
         path: in the record.
-        reading: what its values are: a role, JSON (a word of any kind, as JSON text), EPOCH or FLAG (there or not).
+        reading: what its values are: a role, JSON (a word of any kind, as JSON text), EPOCH, FLAG (there or not), or
+            ANSWERED (that, and with its text).
     """
 
     name: str
@@ -298,8 +313,8 @@ def _node(leaves: Leaves, seen: Seen, path: Path, tree: Mapping[Path, Sequence[s
         fields.append((name, kind, default))
     if path == (_BODY,):
         names[_CHOICES] = _CHOICES
-        fields.append((_CHOICES, _Choices | msgspec.UnsetType, msgspec.UNSET))
-        found.append(Leaf(_CHOICES, (*path, _CHOICES), FLAG))
+        fields.append((_CHOICES, (msgspec.Raw if leaves.talking else Choices) | msgspec.UnsetType, msgspec.UNSET))
+        found.append(Leaf(_CHOICES, (*path, _CHOICES), ANSWERED if leaves.talking else FLAG))
     made = msgspec.defstruct("Part", fields, gc=False, frozen=True, kw_only=True, rename=names.get)
     textual = len(path) == 1 and path[0] in leaves.reader.dialect.json_columns
     empty = None if not path else made()
@@ -313,6 +328,8 @@ def _kind(role: str, seen: frozenset[type], *, wide: bool) -> tuple[str, Any]:
         return "", _Never
     if role == NOTHING or (not seen and not wide):
         return "", None
+    if role == ASKED:
+        return role, msgspec.Raw
     if role == TIME and seen and str not in seen:
         return EPOCH, float | None
     if role == WORD and (wide or seen != {str}):

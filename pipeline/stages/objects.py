@@ -6,10 +6,11 @@ row for the record reader.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -19,7 +20,8 @@ from pipeline.logs.decode import Refusal
 from pipeline.logs.paths import Path
 from pipeline.logs.values import read_cost
 from pipeline.stages.facts import MONEY, MONEY_TYPE, round_money
-from pipeline.stages.leaves import COST, COUNT, EPOCH, FLAG, JSON, Leaf, Node
+from pipeline.stages.leaves import ANSWERED, ASKED, COST, COUNT, EPOCH, FLAG, JSON, Leaf, Node
+from pipeline.stages.talks import Asked, read_asked, read_choices
 
 UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _NULL = b"null"
@@ -35,24 +37,32 @@ def flatten(node: Node) -> tuple[tuple[Leaf, ...], tuple[Path, ...]]:
     return tuple(leaves), tuple(parts)
 
 
-class Table(NamedTuple):
+@dataclasses.dataclass(slots=True)
+class Table:
     """Columns of rows while they are made.
 
     Attributes:
         leaves: path -> column.
         parts: path of an object -> in which rows it is there.
         odd: positions of rows that are for the record reader.
+        asked: of each row, where texts are read: the messages of a plain chat.
+        answers: the text of its answer.
     """
 
-    leaves: dict[Path, pl.Series]
-    parts: dict[Path, pl.Series]
-    odd: set[int]
+    leaves: dict[Path, pl.Series] = dataclasses.field(default_factory=dict)
+    parts: dict[Path, pl.Series] = dataclasses.field(default_factory=dict)
+    odd: set[int] = dataclasses.field(default_factory=set)
+    asked: list[Asked | None] = dataclasses.field(default_factory=list)
+    answers: list[str | None] = dataclasses.field(default_factory=list)
 
 
 def take(table: Table, node: Node, objects: list[Any]) -> None:
     """Read the leaves below objects into columns."""
     for leaf in node.leaves:
         values = list(map(attrgetter(leaf.name), objects))
+        if leaf.reading == ASKED:
+            table.asked += map(read_asked, values)
+            continue
         table.leaves[leaf.path] = _SERIES.get(leaf.reading, _texts)(values, table)
     for name, part in node.parts:
         below = list(map(attrgetter(name), objects))
@@ -104,6 +114,16 @@ def _presence(values: list[Any], _: Table) -> pl.Series:
     return pl.Series(["yes" if value is not msgspec.UNSET else None for value in values], dtype=pl.String)
 
 
+def _answers(values: list[Any], table: Table) -> pl.Series:
+    """Return which answers are there, and keep the texts of plain ones."""
+    for row, value in enumerate(values):
+        text, fine = (None, True) if value is msgspec.UNSET else read_choices(value)
+        table.answers.append(text)
+        if not fine:
+            table.odd.add(row)
+    return _presence(values, table)
+
+
 def _json(values: list[Any], _: Table) -> pl.Series:
     """Return JSON values as text, each distinct one once: a cost map's entry is long, and the same on most lines."""
     known: dict[bytes, int] = {_NULL: 0}
@@ -149,6 +169,7 @@ _SERIES: dict[str, Callable[[list[Any], Table], pl.Series]] = {
     COUNT: _numbers,
     EPOCH: _seconds,
     FLAG: _presence,
+    ANSWERED: _answers,
     JSON: _json,
     COST: _amounts,
 }

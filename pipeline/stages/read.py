@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import BinaryIO
 
 import polars as pl
@@ -19,11 +20,12 @@ from pipeline.logs.files import Input, align_to_line, container_of, read_raw
 from pipeline.logs.reader import CONTEXT, FRAGMENT, Outcome, RecordReader
 from pipeline.logs.stores import open_input
 from pipeline.settings import ReadOptions
-from pipeline.stages.columns import lay_out
+from pipeline.stages.columns import Laid, lay_out
 from pipeline.stages.flat import open_flat, open_table, read_flat
 from pipeline.stages.lane import BlockReader, open_lane, read_blocks
 from pipeline.stages.parquet import UNREADABLE_TABLE, Row, read_rows, read_some
 from pipeline.stages.pieces import Piece
+from pipeline.stages.talks import Frames
 from pipeline.tables import Call, Reject
 
 WINDOW_BYTES = 48 << 20  # of record text per window: enough repeats to de-duplicate, little memory
@@ -39,6 +41,7 @@ class Window:
     Attributes:
         calls: in the order of the input, still with their text.
         facts: of calls that the lane read; columns that are null for all of them left out.
+        frames: how the last calls of each table of facts are counted.
         rejects: records that could not become calls.
         tally: "records", "context" and "fragments" of this stretch.
         seen_bytes: how much of the input this stretch covers, as stored.
@@ -46,6 +49,7 @@ class Window:
 
     calls: list[Call] = dataclasses.field(default_factory=list)
     facts: list[pl.DataFrame] = dataclasses.field(default_factory=list)
+    frames: list[list[Frames]] = dataclasses.field(default_factory=list)
     rejects: list[Reject] = dataclasses.field(default_factory=list)
     tally: Counter[str] = dataclasses.field(default_factory=Counter)
     seen_bytes: int = 0
@@ -78,13 +82,14 @@ class Window:
             self.tally["records"] += 1
 
 
-def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False) -> Iterator[Window]:
+def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False, counted: bool = True) -> Iterator[Window]:
     """Read one piece of input, window by window.
 
     Args:
         piece: of the input.
         options: how logs are read.
-        lanes: whether calls that need no counting may come as facts.
+        lanes: whether calls that need no counting, or are plain chats, may come as facts.
+        counted: whether usage that is missing will be counted.
 
     Yields:
         Windows of about WINDOW_BYTES of records; their lineage columns are filled, rows as if the piece were the file
@@ -93,16 +98,21 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False) -> 
     reader = RecordReader(options)
     source = piece.source
     container = container_of(source)
+    stretches: Callable[[Piece, RecordReader], Iterator[_Stretch]]
     stretches = _parquet_outcomes if container == "parquet" else _text_outcomes
     if lanes and options.dialect is None and options.mapping is None:
-        stretches = {"jsonl": _lane_outcomes, "parquet": _flat_outcomes}.get(container, stretches)
+        if container == "jsonl":
+            stretches = partial(_lane_outcomes, counted=counted)
+        elif container == "parquet":
+            stretches = _flat_outcomes
     window = Window()
     for row, found, seen in stretches(piece, reader):
-        if isinstance(found, pl.DataFrame):
-            window.facts.append(found)
-            window.tally["records"] += len(found)
-        else:
+        if not isinstance(found, Laid):
             window.add(found, row)
+        elif found.facts.height:
+            window.facts.append(found.facts)
+            window.frames.append(found.frames)
+            window.tally["records"] += found.facts.height
         window.seen_bytes += seen
         if window.seen_bytes >= WINDOW_BYTES or (len(window.facts) and window.found >= WINDOW_ROWS):
             yield _named(window, source)
@@ -115,7 +125,7 @@ def _named(window: Window, source: Input) -> Window:
     for call in window.calls:
         call.source_file = source.name
     name = pl.lit(source.name).alias("source_file")
-    window.facts = [facts.with_columns(name) for facts in window.facts if facts.height]
+    window.facts = [facts.with_columns(name) for facts in window.facts]
     window.rejects = [
         Reject(
             reason=reject.reason,
@@ -129,7 +139,7 @@ def _named(window: Window, source: Input) -> Window:
     return window
 
 
-_Stretch = tuple[int, list[Outcome] | pl.DataFrame, int]  # row, what it holds (or facts of many rows), bytes
+_Stretch = tuple[int, list[Outcome] | Laid, int]  # row, what it holds (or facts of many rows), bytes
 
 
 def _text_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
@@ -144,7 +154,7 @@ def _read(raws: Iterable[Raw | Reject], reader: RecordReader) -> Iterator[_Stret
             yield raw.row, reader.read(raw), len(raw.data)
 
 
-def _lane_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
+def _lane_outcomes(piece: Piece, reader: RecordReader, *, counted: bool) -> Iterator[_Stretch]:
     """Read by the block for as long as that is worth it, the rest by the line."""
     row, done = 1 + (piece.rows_before or 0), piece.start
     with ExitStack() as files:
@@ -152,15 +162,15 @@ def _lane_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
         try:
             stream, aside = (files.enter_context(open_input(piece.source.path)) for _ in range(2))
             done = align_to_line(stream, piece.start)
-            lane = open_lane(stream, done)
+            lane = open_lane(stream, done, counted=counted)
             blocks = read_blocks(stream, done, piece.end)
             while lane is not None and lane.worthwhile and (found := next(blocks, None)):
                 offset, block = found
                 lines, left = lane.read(block, offset, row)
-                yield row, pl.DataFrame(), len(block) - sum(len(raw.data) for raw in left if isinstance(raw, Raw))
+                yield row, [], len(block) - sum(len(raw.data) for raw in left if isinstance(raw, Raw))
                 yield from _read(left, reader)
                 row, done = row + lines, offset + len(block)
-                if lane.lines >= LANE_ROWS:
+                if lane.lines >= LANE_ROWS or lane.texts >= WINDOW_BYTES:
                     yield from _laid(lane, aside, reader)
         except OSError:
             pass  # the record reader comes to the same place, and reports it
@@ -170,8 +180,8 @@ def _lane_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
 
 
 def _laid(lane: BlockReader, aside: BinaryIO, reader: RecordReader) -> Iterator[_Stretch]:
-    facts, left = lane.lay_out(aside)
-    yield 0, facts, 0
+    laid, left = lane.lay_out(aside)
+    yield 0, laid, 0
     yield from _read(left, reader)
 
 
@@ -186,10 +196,10 @@ def _flat_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
             size = piece.bytes // max(1, last - piece.start)
             while flat is not None and worthwhile and group < last:
                 for rows in read_flat(table, flat, [group], done + 1):
-                    facts, left = lay_out(rows, flat.judge)
-                    odd += rows.numbers[left].to_list()
+                    laid = lay_out(rows, flat.judge)
+                    odd += rows.numbers[laid.left].to_list()
                     done += rows.height
-                    yield 0, facts, size * rows.height // table.metadata.row_group(group).num_rows
+                    yield 0, laid, size * rows.height // table.metadata.row_group(group).num_rows
                 yield from _rows_at(piece, group, before, odd, reader)
                 worthwhile = 2 * len(odd) <= done - before
                 group, before, odd = group + 1, done, []

@@ -18,17 +18,18 @@ from typing import Any
 
 from pipeline.tokens.encoders import Encoder, load_encoder
 from pipeline.tokens.fast import TrustedEncoder, load_counter
-from pipeline.tokens.pool import OversizeLane, count_in_threads, is_oversize
+from pipeline.tokens.pool import ITEM_LIMIT_BYTES, OversizeLane, count_in_threads, is_oversize
 from pipeline.tokens.vocabularies import find_vocabulary, installed
 
 CACHE_CHARS = 16 * 2**20  # of texts of one vocabulary whose counts are kept
+_SURELY_SMALL = ITEM_LIMIT_BYTES // 4  # characters
 CACHED_TEXT_SHARE = 64  # a text longer than this part of the cache would push out too many others
 
 Counts = dict[str, int | None]  # text -> tokens; None: it timed out
 
 
 class FrequentTexts:
-    """Counts of texts that come again and again (system prompts, tools), the least recently used forgotten first."""
+    """Counts of texts that may come again (system prompts, tools, what chats resend); the least used go first."""
 
     def __init__(self, limit: int = CACHE_CHARS) -> None:
         self._limit = limit
@@ -51,10 +52,14 @@ class FrequentTexts:
             if len(text) <= longest and text not in self._counts:
                 self._counts[text] = count
                 self._held += len(text)
-        while self._held > self._limit:
-            oldest = next(iter(self._counts))
-            del self._counts[oldest]
-            self._held -= len(oldest)
+        oldest = []
+        for text in self._counts:
+            if self._held <= self._limit:
+                break
+            oldest.append(text)
+            self._held -= len(text)
+        for text in oldest:
+            del self._counts[text]
 
 
 @lru_cache(maxsize=64)
@@ -114,13 +119,16 @@ class TextCounter:
         counts: Counts = {**frequent.find(texts)}
         self._hits += len(counts)
         fresh = [text for text in texts if text not in counts] if counts else list(texts)
-        large = [text for text in fresh if is_oversize(text)] if self._item_timeout else []
+        large = (
+            [text for text in fresh if len(text) > _SURELY_SMALL and is_oversize(text)] if self._item_timeout else []
+        )
         small = [text for text in fresh if text not in set(large)] if large else fresh
         found = dict(zip(small, self._count_small(encoder, small), strict=True))
         counts.update(found)
         counts.update((text, self._count_large(vocabulary, text)) for text in large)
         self._texts += len(fresh)
         again = sorted((text for text in found if texts[text] > 1), key=texts.__getitem__)  # the most frequent last
+        frequent.keep({text: found[text] for text in found if texts[text] == 1})
         frequent.keep({text: found[text] for text in again})
         return counts
 

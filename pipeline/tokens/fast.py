@@ -142,7 +142,7 @@ class TrustedEncoder(Encoder):
         fast = self._fast or self._made(texts)
         if fast is None or self.mismatches:
             return self.reference.count(texts)
-        fit = [text for text in texts if is_fit(text)]
+        fit = [text for text in texts if text.isascii() or is_fit(text)]
         if not self._agrees(fast, [text for text in fit if is_checked(text)]):
             self.refuted = True
             return self.reference.count(texts)

@@ -20,7 +20,8 @@ from pipeline.tokens.marks import weigh_marks
 from pipeline.tokens.messages import frame_completion, frame_prompt
 from pipeline.tokens.openai import ERAS
 
-_ROLES = frozenset({"system", "developer", "user", "assistant"})
+ROLES = frozenset({"system", "developer", "user", "assistant"})
+ENDPOINTS = frozenset({"chat", None})
 _MESSAGE = frozenset({"role", "content"})
 # Fields of a request that the rules look into; any other is a setting and adds nothing to the prompt.
 READ_FIELDS = frozenset({
@@ -29,7 +30,7 @@ READ_FIELDS = frozenset({
     "toolConfig", "tool_choice", "tool_config", "tools",
 })  # fmt: skip
 # Fields that, beside ``choices``, say how an answer ended or what else it shows.
-_MORE_ANSWER = frozenset({"status", "candidates", "output"})
+MORE_ANSWER = frozenset({"status", "candidates", "output"})
 _MORE_ENDINGS = frozenset({"stop_reason", "stopReason", "finishReason", "done_reason", "status"})
 _ENDINGS = (None, "stop")
 _BORDERS = sorted({END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))})
@@ -75,15 +76,19 @@ def frame_plain(
         response: the response body.
         at: when the call was made, microseconds since 1970 UTC.
     """
-    if endpoint not in {"chat", None}:
+    if endpoint not in ENDPOINTS:
         return None
-    asked, answer = _plain_prompt(request), _plain_answer(response)
+    asked, answer = _plain_prompt(request), read_answer(response)
     if asked is None or answer is None:
         return None
     roles, texts = asked
-    era = -1 if at is None else bisect.bisect_right(_BORDERS, at)
-    skeletons = _learn(choice, endpoint, tuple(roles), isinstance(response, str), era)
+    skeletons = learn(choice, endpoint, tuple(roles), era_of(at), bare=isinstance(response, str))
     return skeletons and (skeletons[0].fill(texts), skeletons[1].fill([answer]))
+
+
+def era_of(at: int | None) -> int:
+    """Return the number of the time in which the rules are those of a moment; -1: no moment is known."""
+    return -1 if at is None else bisect.bisect_right(_BORDERS, at)
 
 
 def _plain_prompt(request: Any) -> tuple[list[str], list[str]] | None:
@@ -97,7 +102,7 @@ def _plain_prompt(request: Any) -> tuple[list[str], list[str]] | None:
         return None
     try:
         roles, texts = [message["role"] for message in messages], [message["content"] for message in messages]
-        fit = _ROLES.issuperset(roles) and {*map(type, texts)} == {str} and all(texts)
+        fit = ROLES.issuperset(roles) and {*map(type, texts)} == {str} and all(texts)
     except (KeyError, TypeError):  # TypeError: a role that cannot be hashed
         return None
     return (roles, texts) if fit else None
@@ -108,14 +113,15 @@ def _filled(body: Mapping[str, Any], fields: frozenset[str]) -> bool:
     return not fields.isdisjoint(body) and any(body[field] for field in fields & body.keys())
 
 
-def _plain_answer(response: Any) -> str | None:
+def read_answer(response: Any) -> str | None:
+    """Return the text of an answer that holds nothing else: a body, or the text itself."""
     if type(response) is str:
         return response or None
     choices = response.get("choices") if type(response) is dict else None
     if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
         return None
     choice = choices[0]
-    if choice.get("finish_reason") not in _ENDINGS or _filled(choice, _MORE_ENDINGS) or _filled(response, _MORE_ANSWER):
+    if choice.get("finish_reason") not in _ENDINGS or _filled(choice, _MORE_ENDINGS) or _filled(response, MORE_ANSWER):
         return None
     message = choice.get("message")
     return _only_text(message) if type(message) is dict else None
@@ -132,10 +138,20 @@ def _only_text(message: Mapping[str, Any]) -> str | None:
 
 
 @lru_cache(maxsize=_KEPT)
-def _learn(
-    choice: Choice, endpoint: str | None, roles: tuple[str, ...], bare: bool, era: int
+def learn(
+    choice: Choice, endpoint: str | None, roles: tuple[str, ...], era: int, *, bare: bool = False
 ) -> tuple[Skeleton, Skeleton] | None:
-    """Ask the rules once; None where they do something with a text."""
+    """Ask the rules once what a prompt of such roles and its answer come to; None where they do something with a text.
+
+    Args:
+        choice: how the model's text is counted.
+        endpoint: one of ENDPOINTS.
+        roles: of the messages.
+        era: of the call.
+        bare: whether the answer is a text and no body.
+    """
+    if not ROLES.issuperset(roles):
+        return None
     at = None if era < 0 else _BORDERS[era - 1] if era else _BORDERS[0] - 1
     marks = [_MARK.format(number) for number in range(len(roles))]
     request = {"messages": [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]}

@@ -21,6 +21,7 @@ from pipeline.stages.count import count_missing
 from pipeline.stages.facts import FACT_SCHEMA, facts_of, widen_facts
 from pipeline.stages.pieces import cut_inputs
 from pipeline.stages.read import read_windows
+from pipeline.stages.talks import count_facts
 from pipeline.tables import Reject
 from pipeline.tokens.counter import TextCounter
 from tests.command import SAMPLES
@@ -39,7 +40,8 @@ def read(path: Path, *, lanes: bool) -> tuple[Read, int]:
             for window in read_windows(piece, ReadOptions(), lanes=lanes):
                 count_missing(window.calls, counter)
                 lineage = [pl.lit(number, pl.Int64).alias(name) for name, number in (("input", 0), ("piece", 0))]
-                tables += [facts_of(window.calls, 0), *(widen_facts(one.with_columns(lineage)) for one in window.facts)]
+                of_table = count_facts(window.facts, window.frames, counter)
+                tables += [facts_of(window.calls, 0), *(widen_facts(one.with_columns(lineage)) for one in of_table)]
                 of_lane += sum(map(len, window.facts))
                 rejects += window.rejects
                 tally.update(window.tally)
@@ -54,6 +56,12 @@ def assert_same(path: Path) -> int:
     assert others == [rejects, tally]
     assert of_lane.rows(named=True) == facts.rows(named=True)
     return found
+
+
+def written_of(record: dict[str, Any]) -> bytes:
+    """Return a record as a line; a lone surrogate as an escape."""
+    text = json.dumps(stated(record), ensure_ascii=False)
+    return (text if "\ud800" not in text else json.dumps(stated(record))).encode()
 
 
 @contextmanager
@@ -166,6 +174,45 @@ STANDARD = SHARED | {
     "model_map_information": st.sampled_from(MAPS),
     "model_parameters": mostly({"temperature": 1}, {"service_tier": "flex"}, MISSING, {"user": "x"}),
 }
+ODD = (
+    "redacted-by-litellm", "see [BASE64_REDACTED]", "a (litellm_truncated 9 chars) b", "é\ud800", "中 <|im_end|> 24",
+)  # fmt: skip
+SAID = {"role": "user", "content": "How many?"}
+ANSWER = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Two.", "tool_calls": None}}
+# What a chat whose usage is missing may hold instead of plain messages and a plain answer.
+TALKS = {
+    "prompt_tokens": mostly(0, None, MISSING, 7),
+    "completion_tokens": mostly(0, None, MISSING, 3),
+    "total_tokens": mostly(0, None, MISSING, 12),
+    "messages": mostly(
+        [{"role": "system", "content": "Be brief."}, SAID],
+        [], None, MISSING, "text", json.dumps([SAID]), "[{", [{"role": "tool", "content": "5"}], [SAID, "x"],
+        [SAID | {"name": "me"}],
+        [{"role": "user", "content": ""}], [{"role": "user", "content": None}], [{"role": "user"}],
+        [{"role": "user", "content": [{"type": "text", "text": "Look"}]}], [{"role": "user", "content": []}],
+        *[[SAID, {"role": "user", "content": text}] for text in ODD],
+        *[[{"role": "user", "content": text}] for text in ODD],
+    ),
+    "response": mostly(
+        {"id": "r-1", "object": "chat.completion", "model": "gpt-4o-2024-08-06", "choices": [ANSWER]},
+        MISSING, None, {}, "Two.", {"choices": [ANSWER]}, {"choices": [ANSWER, ANSWER]}, {"choices": []},
+        {"choices": "x"}, {"choices": [ANSWER], "status": "incomplete"}, {"choices": [ANSWER], "status": None},
+        json.dumps({"choices": [ANSWER]}), {"choices": [ANSWER | {"finish_reason": "length"}]},
+        {"choices": [ANSWER | {"message": {"role": "assistant", "content": ""}}]},
+        {"choices": [{"message": {"role": "assistant", "content": "redacted-by-litellm"}}]},
+        {"choices": [{"message": {"role": "assistant", "content": "x", "tool_calls": [{"type": "function"}]}}]},
+        {"choices": [{"message": {"role": "assistant", "content": "x", "reasoning_content": "hm"}}]},
+        {"choices": [{"message": {"role": "assistant", "content": "x", "annotations": [{"type": "url_citation"}]}}]},
+        {"choices": [{"message": {"role": "assistant", "content": "(truncated 7 chars"}}], "system_fingerprint": "f"},
+        {"choices": [ANSWER], "system_fingerprint": "(truncated 7 chars"},
+        {"choices": [ANSWER], "usage": {"prompt_tokens": 3, "completion_tokens": 4}},
+    ),
+    "model_parameters": mostly(
+        {"temperature": 1, "stream": False}, MISSING, None, {}, {"tools": [{"type": "function"}]}, {"tools": []},
+        {"response_format": {"type": "json_object"}}, {"contents": "x"}, {"user": "u"}, "{}", {"service_tier": "flex"},
+    ),
+    "model": mostly("gpt-4o", "gpt-3.5-turbo", "claude-3-5-sonnet-20240620", "gemini-2.5-pro", "qwen3-8b", "o3", ""),
+}  # fmt: skip
 BYTES = st.sampled_from([b"", b"{", b"[1]", b'{"a": 1}{"b": 2}', b'{"call_type": "\xff"}', b"\xef\xbb\xbf{}", b"  "])
 
 
@@ -180,29 +227,61 @@ def stated(record: Any) -> Any:
     return held
 
 
+def firsts(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the ordinary value of each key."""
+    return {name: next(iter(getattr(values, "elements", [MISSING]))) for name, values in fields.items()}
+
+
 def ordinary(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Return the record that the lane is for."""
-    plain = {name: next(iter(getattr(values, "elements", [MISSING]))) for name, values in fields.items()}
+    plain = firsts(fields)
     names = dict.fromkeys(("user", "end_user", "session_id", "team_id", "api_key"), "a")
     metadata = {"user_api_key_user_id": "u", "user_api_key_alias": "k"}
     return plain | {"metadata": metadata} | {name: text for name, text in names.items() if name in fields} | more
 
 
-def lines_of(fields: dict[str, Any]) -> st.SearchStrategy[list[bytes]]:
+def lines_of(fields: dict[str, Any], base: dict[str, Any]) -> st.SearchStrategy[list[bytes]]:
     """Make lines: ordinary ones, ones in which a few keys differ, and a few that are no records."""
-    base = ordinary(fields)
     changes = st.lists(st.sampled_from(sorted(fields)), max_size=3, unique=True).flatmap(
         lambda names: st.fixed_dictionaries({name: fields[name] for name in names})
     )
-    record = changes.map(lambda changed: json.dumps(stated(base | changed), ensure_ascii=False).encode())
+    record = changes.map(lambda changed: written_of(base | changed))
     return st.lists(st.one_of(*[record] * 12, BYTES), min_size=1, max_size=30)
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.one_of(lines_of(SPEND), lines_of(STANDARD)))
+@given(st.one_of(lines_of(SPEND, ordinary(SPEND)), lines_of(STANDARD, ordinary(STANDARD))))
 def test_made_records_give_the_same_facts(lines: list[bytes]) -> None:
     with written(lines) as path:
         assert_same(path)
+
+
+def test_a_time_that_is_none_is_none_in_the_lane_too() -> None:
+    records = [
+        ordinary(SPEND, request_id=f"r-{second}", endTime=f"2025-01-24 09:20:{second}") for second in range(58, 62)
+    ]
+    with written([written_of(record) for record in records]) as path:
+        assert_same(path)
+
+
+def talk(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a chat whose usage is missing, as the lane counts it."""
+    return ordinary(fields) | firsts(TALKS) | more
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.one_of(*(lines_of(fields | TALKS, talk(fields)) for fields in (SPEND, STANDARD))))
+def test_chats_without_usage_come_to_the_same_counts(lines: list[bytes]) -> None:
+    with written(lines) as path:
+        assert_same(path)
+
+
+@pytest.mark.parametrize(("fields", "name"), [(SPEND, "request_id"), (STANDARD, "id")])
+def test_plain_chats_without_usage_are_read_by_the_lane(fields: dict[str, Any], name: str) -> None:
+    talks = [talk(fields, **{name: f"r-{number}"}) for number in range(30)]
+    stating = [ordinary(fields, **{name: f"s-{number}"}) for number in range(20)]
+    with written([written_of(record) for record in [*talks, *stating]]) as path:
+        assert assert_same(path) == 50
 
 
 @pytest.mark.parametrize(("fields", "name"), [(SPEND, "request_id"), (STANDARD, "id")])

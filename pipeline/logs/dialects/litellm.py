@@ -20,7 +20,8 @@ from pipeline.logs.values import read_rates
 from pipeline.tables import Call
 
 _TRUNCATED = re.compile(rb"\((?:litellm_)?truncated (?:skipped )?\d+ chars")
-_STRIPPED = "[BASE64_REDACTED]"
+STRIPPED = "[BASE64_REDACTED]"
+CUT_MARKS = {"litellm_spend": b"truncated"}  # dialect -> what stands in every text that its writer cut
 _CACHE_HIT_ID = re.compile(r"_cache_hit[\d.]+$")
 _CALL_TYPES = (
     ("responses", "responses"),
@@ -149,8 +150,8 @@ def _is_stripped(messages: Any) -> bool:
     found = _dicts(messages)
     values = [value for message in found for value in message.values()]
     if type(messages) is list and all(type(value) is str for value in values):  # chats without parts: quick to search
-        return any(_STRIPPED in value for value in values)
-    return any(message.get("content") == [] for message in found) or _STRIPPED.encode() in canonical(messages)
+        return any(STRIPPED in value for value in values)
+    return any(message.get("content") == [] for message in found) or STRIPPED.encode() in canonical(messages)
 
 
 def _answers(response: Any) -> Any:
