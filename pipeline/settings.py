@@ -22,6 +22,7 @@ GROUP_COLUMNS = (
 )  # fmt: skip
 FORMATS = ("parquet", "csv", "json")
 COST_SOURCES = ("computed", "logged", "auto")
+TABLES = ("parquet", "delta")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,7 @@ class ReportOptions:
         cost_source: "computed", "logged" or "auto" (logged where there is one).
         formats: of spend: "parquet", "csv", "json".
         calls: also write calls.parquet.
+        table: what calls by day are: "parquet" (files in folders, where the report remembers), "delta" (a table).
         max_unpriced: percent of calls that may be unpriced before the gate is crossed; None: no gate.
         max_rejected: percent of records that may be rejected before the gate is crossed; None: no gate.
         strict: any reject, unpriced, partly priced, timed-out or inconsistent call crosses.
@@ -108,6 +110,7 @@ class ReportOptions:
     cost_source: str = "computed"
     formats: tuple[str, ...] = ("parquet", "csv")
     calls: bool = False
+    table: str = TABLES[0]
     max_unpriced: float | None = None
     max_rejected: float | None = None
     strict: bool = False

@@ -12,6 +12,7 @@ import click
 from pipeline.logs.buckets import use_storage_options
 from pipeline.settings import (
     COST_SOURCES,
+    TABLES,
     CountOptions,
     PriceOptions,
     ReadOptions,
@@ -165,6 +166,7 @@ def report_options_of(words: dict[str, Any]) -> ReportOptions:
         cost_source=words.get("cost_source", COST_SOURCES[0]),
         formats=tuple(name.strip() for name in words.get("formats", "parquet,csv").split(",") if name.strip()),
         calls=words.get("calls", False),
+        table=words.get("table", TABLES[0]),
         max_unpriced=words.get("max_unpriced"),
         max_rejected=words.get("max_rejected"),
         strict=words.get("strict", False),

@@ -18,7 +18,7 @@ from pipeline.cli.options import (
     state_options_of,
     work_options,
 )
-from pipeline.settings import COST_SOURCES
+from pipeline.settings import COST_SOURCES, TABLES
 
 
 @click.command()
@@ -37,6 +37,8 @@ from pipeline.settings import COST_SOURCES
 @click.option("--format", "formats", default="parquet,csv", show_default=True, metavar="LIST",
               help="Write spend as parquet, csv, json.")  # fmt: skip
 @click.option("--calls", is_flag=True, help="Also write calls.parquet: one row per call, no text.")
+@click.option("--table", type=click.Choice(TABLES), default=TABLES[0], show_default=True,
+              help="Publish calls by day: as Parquet (with --state) or in a Delta table, calls.delta.")  # fmt: skip
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of the table on the terminal.")
 @click.option("--max-unpriced", type=click.FloatRange(0, 100), metavar="PCT",
               help="Exit 3 when more than this percent of calls is unpriced.")  # fmt: skip

@@ -16,12 +16,12 @@ from typing import Any
 import polars as pl
 
 from pipeline import __version__
-from pipeline.errors import ConfigError, LogError, ReportError, RunError, UnfinishedError
+from pipeline.errors import LogError, ReportError, RunError, UnfinishedError
 from pipeline.jobs.closed import ClosedDay, closed_days, remember_day
 from pipeline.jobs.intake import Event, Intake, plan_intake, read_fresh
 from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
 from pipeline.jobs.partitions import Partitions
-from pipeline.jobs.report import SpendReport, settle_options
+from pipeline.jobs.report import SpendReport, refuse_parts_of_days, settle_options
 from pipeline.jobs.run import Progress, Settled, reduce_folder
 from pipeline.logs.files import Input
 from pipeline.logs.folders import WORK_PREFIX, folder_at
@@ -141,15 +141,7 @@ def settle_state(options: ReportOptions) -> ReportOptions:
         ConfigError: an option makes no sense.
     """
     options = settle_options(options)
-    if options.where:
-        raise ConfigError("--where cannot go with --state", hint="Filter when you read the partitions")
-    if options.out is None:
-        raise ConfigError("--state needs --out")
-    zone = {"since": options.since, "until": options.until}
-    for name, moment in zone.items():
-        local = None if moment is None else pl.Series([moment]).dt.convert_time_zone(options.timezone)[0]
-        if local is not None and local.time() != datetime.min.time():
-            raise ConfigError(f"--{name} must be midnight with --state", hint="Days are replaced as a whole")
+    refuse_parts_of_days(options, "--state")
     return options
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import date
 from functools import cached_property
 from typing import Any
 
 import polars as pl
 
-from pipeline.errors import ReportError
+from pipeline.errors import ConfigError, ReportError
 from pipeline.logs.folders import Mark, folder_at
 from pipeline.runners.ledger import Ledger
-from pipeline.settings import ReportOptions
+from pipeline.settings import TABLES, ReportOptions
 from pipeline.stages.days import plain_day
+from pipeline.stages.delta import DeltaDays, name_of
 from pipeline.stages.write import parquet_bytes, publish_file
 
 MANIFEST = "manifest.json"
@@ -34,10 +36,14 @@ class Partitions:
 
     def __init__(self, options: ReportOptions, ledger: Ledger) -> None:
         self.out = folder_at(options.out or ".")
+        self._delta = DeltaDays(self.out.place) if options.table == "delta" else None
         self._ledger = ledger
         same = ledger.published.get("out") == self.out.place
         self._before: dict[str, Any] = ledger.published.get("files", {}) if same else {}
         self._days: dict[str, int] = ledger.published.get("days", {}) if same else {}
+        if same and ledger.published.get("table", TABLES[0]) != options.table:
+            message = f"{self.out.place} has its days as {ledger.published.get('table', TABLES[0])}"
+            raise ConfigError(message, hint=f"Give another --out for --table {options.table}")
         self._files = dict(self._before)
         self._options = options
         self._made: set[str] = set()
@@ -54,7 +60,8 @@ class Partitions:
     @cached_property
     def _marks(self) -> dict[str, Mark]:
         """What is there now of the files that were published before."""
-        return self.out.marks(self._before)
+        delta = self._delta.marks() if self._delta else {}
+        return self.out.marks(self._before) | {name: mark for name, mark in delta.items() if name in self._before}
 
     def publish(self, day: date | None, calls: pl.DataFrame) -> None:
         """Write a day's partition, if it changed."""
@@ -64,20 +71,27 @@ class Partitions:
         self._fresh += new
         if self._days and label < max(self._days):
             self.late += new
-        if self.write(f"day={label}/calls.parquet", parquet_bytes(calls)):
+        if self._write(self._name_of(day), parquet_bytes(calls), lambda data: self._put(day, calls, data)):
             (self.replaced if label in self._days else self.added).append(day)
+
+    def _name_of(self, day: date | None) -> str:
+        return name_of(day) if self._delta else f"day={plain_day(day)}/calls.parquet"
+
+    def _put(self, day: date | None, calls: pl.DataFrame, data: bytes) -> Mark:
+        return self._delta.replace(day, calls) if self._delta else publish_file(self.out, self._name_of(day), data)
 
     def finish(self) -> None:
         """Remove the partitions of days inside the asked interval that have no call any more, and reports not made."""
         gone = [name for name in self._files if "/" not in name and name not in self._made | {MANIFEST}]
-        for label in sorted(self._days.keys() - self.now.keys()):
-            if self._inside(label):
-                gone.append(f"day={label}/calls.parquet")
-                self.replaced.append(None if label.startswith("_") else date.fromisoformat(label))
-            else:
-                self.now[label] = self._days[label]
-        self.out.remove(gone)
-        for name in gone:
+        empty = [label for label in sorted(self._days.keys() - self.now.keys()) if self._inside(label)]
+        days = [None if label.startswith("_") else date.fromisoformat(label) for label in empty]
+        self.now = {label: calls for label, calls in self._days.items() if label not in empty} | self.now
+        self.replaced += days
+        names = [self._name_of(day) for day in days]
+        if self._delta:
+            self._delta.remove(days)
+        self.out.remove(gone if self._delta else [*gone, *names])
+        for name in (*gone, *names):
             self._files.pop(name, None)
 
     def _inside(self, label: str) -> bool:
@@ -95,12 +109,15 @@ class Partitions:
         Raises:
             ReportError: it cannot be written.
         """
+        return self._write(name, data, lambda data: publish_file(self.out, name, data))
+
+    def _write(self, name: str, data: bytes, put: Callable[[bytes], Mark]) -> bool:
         self._made.add(name)
         digest = hashlib.sha256(data).hexdigest()
         known = self._before.get(name)
         if known is None or known["sha256"] != digest or self._marks.get(name) != known["mark"]:
             self._ledger.assure()
-            self._files[name] = {"sha256": digest, "mark": publish_file(self.out, name, data)}
+            self._files[name] = {"sha256": digest, "mark": put(data)}
             return known is None or known["sha256"] != digest
         return False
 
@@ -110,7 +127,7 @@ class Partitions:
 
     def record(self) -> dict[str, Any]:
         """Return what the ledger keeps."""
-        return {"out": self.out.place, "files": self._files, "days": self.now}
+        return {"out": self.out.place, "table": self._options.table, "files": self._files, "days": self.now}
 
     def prepare(self) -> None:
         """Make the folder, and remove what a killed run left there under temporary names.

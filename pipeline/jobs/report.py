@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -12,7 +13,9 @@ from pipeline.errors import ConfigError, PriceError
 from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
 from pipeline.jobs.run import Progress, Settled, merged_spend, settle_logs, working_folder
 from pipeline.prices.registered import with_registered
-from pipeline.settings import COST_SOURCES, FORMATS, GROUP_COLUMNS, ReportOptions
+from pipeline.settings import COST_SOURCES, FORMATS, GROUP_COLUMNS, TABLES, ReportOptions
+from pipeline.stages.days import split_days
+from pipeline.stages.delta import DeltaDays, deltalake_module
 from pipeline.stages.facts import CALL_SCHEMA
 from pipeline.stages.kernel import book_of
 from pipeline.stages.summary import CALL_ORDER, GATHERED
@@ -64,7 +67,8 @@ def report_spend(
     options = settle_options(options)
     clock = RunClock()
     with working_folder(options.out) as folder:
-        settled = settle_logs(options, folder, listed=options.calls, progress=progress, planned=planned)
+        listed = options.calls or options.table == "delta"
+        settled = settle_logs(options, folder, listed=listed, progress=progress, planned=planned)
         spend = merged_spend(settled, options)
         rejects = settled.rejects()
         manifest = manifest_of(options, settled, spend, clock)
@@ -81,6 +85,10 @@ def _publish(
     if options.calls:
         calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True)
         files["calls.parquet"] = parquet_bytes(calls.select(CALL_SCHEMA.keys()))
+    if options.table == "delta":
+        table = DeltaDays(options.out or ".")
+        for day, calls in split_days(settled.tables("calls"), options.timezone):
+            table.replace(day, calls.select(CALL_SCHEMA.keys()))
     publish_files(options.out or ".", files | {"manifest.json": document_bytes(manifest)})
 
 
@@ -99,23 +107,46 @@ def settle_options(options: ReportOptions) -> ReportOptions:
     if len(set(options.by)) != len(options.by) or not options.by:
         message = f"--by names no column, or one twice: {','.join(options.by)!r}"
         raise ConfigError(message)
-    for name in options.formats:
-        if name not in FORMATS:
-            message = f"no format {name!r}"
-            raise ConfigError(message, hint=f"One of {', '.join(FORMATS)}")
-    if options.cost_source not in COST_SOURCES:
-        message = f"no cost source {options.cost_source!r}"
-        raise ConfigError(message, hint=f"One of {', '.join(COST_SOURCES)}")
+    for what, names, known in (
+        ("format", options.formats, FORMATS),
+        ("cost source", (options.cost_source,), COST_SOURCES),
+        ("table", (options.table,), TABLES),
+    ):
+        for name in set(names).difference(known):
+            raise ConfigError(f"no {what} {name!r}", hint=f"One of {', '.join(known)}")
     if options.since is not None and options.until is not None and options.since >= options.until:
         message = f"--since {options.since.isoformat()} is not before --until {options.until.isoformat()}"
         raise ConfigError(message)
     _check_timezone(options.timezone)
+    if options.table == "delta":
+        refuse_parts_of_days(options, "--table delta")
+        deltalake_module()
     try:
         book_of(options.prices)
     except PriceError as error:
         message = f"--prices {options.prices}: {error.message}"
         raise ConfigError(message, hint=error.hint) from error
     return dataclasses.replace(options, prices=with_registered(options.prices))
+
+
+def refuse_parts_of_days(options: ReportOptions, flag: str) -> None:
+    """Refuse what would leave a day with a part of its calls, where days are replaced as a whole.
+
+    Args:
+        options: of the report.
+        flag: that makes it so.
+
+    Raises:
+        ConfigError: there is a filter, an interval that does not begin and end at midnight, or nowhere to publish.
+    """
+    if options.where:
+        raise ConfigError(f"--where cannot go with {flag}", hint="Filter when you read the partitions")
+    if options.out is None:
+        raise ConfigError(f"{flag} needs --out")
+    for name, moment in {"since": options.since, "until": options.until}.items():
+        local = None if moment is None else pl.Series([moment]).dt.convert_time_zone(options.timezone)[0]
+        if local is not None and local.time() != datetime.min.time():
+            raise ConfigError(f"--{name} must be midnight with {flag}", hint="Days are replaced as a whole")
 
 
 def _check_timezone(name: str) -> None:

@@ -48,6 +48,12 @@ def use_storage_options(pairs: Iterable[str]) -> None:
         os.environ[OPTIONS_VARIABLE] = json.dumps(options)
 
 
+def storage_options() -> dict[str, str]:
+    """Return what use_storage_options was given, here or in the process that started this one."""
+    found: dict[str, str] = json.loads(os.environ.get(OPTIONS_VARIABLE, "{}"))
+    return found
+
+
 def split_url(url: str) -> tuple[str, str]:
     """Return the URL of the bucket, and the key in it."""
     scheme, _, rest = url.partition("://")
