@@ -33,9 +33,9 @@ from pipeline.stages.settle import SettleTask, settle_keys, settle_spans
 from pipeline.stages.summary import GATHERED, merge_spend, sort_spend, sum_spend
 
 _PREFIX = ".callcost-run-"  # of working folders
-SETTLE_ROWS = 1_000_000  # keys compared at a time
+SETTLE_ROWS = 8_000_000  # keys compared at a time: 16 bytes each
 MOST_FILES = 8  # of facts in a task
-_KEYS_WORTH, _FACTS_WORTH = 8_000_000, 3_000_000  # facts from which starting processes pays, to settle and to sum
+_KEYS_WORTH, _FACTS_WORTH = 32_000_000, 3_000_000  # facts from which starting processes pays, to settle and to sum
 Progress = Callable[[int, int], None]
 
 

@@ -63,7 +63,8 @@ _LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
 KEY_RULES = 1  # to be raised when a key, a digest or a bucket is made otherwise: facts are kept between runs
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads numbers over the high bits
 ROW_GROUP = 100_000
-_WORDS = "callcost.words"  # in the metadata of a file of facts: column -> what it says of every row
+# In the metadata of a file of facts: column -> what it says of every row, column -> the one that says the same.
+_WORDS, _ECHOES = "callcost.words", "callcost.echoes"
 _OWN = ("key", "record")  # columns that are always written
 BUCKETS = 64  # = 2**6; every fact names its bucket; a small run compares the keys of all in one step
 
@@ -174,12 +175,17 @@ def widen_facts(narrow: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_facts(facts: pl.DataFrame, path: Path) -> None:
-    """Write facts to a file of a run: what a column says of every row once, and nothing where it is null."""
-    words = {name: facts[name][0] for name in facts.columns if name not in _OWN and _is_one_word(facts[name])}
-    stated = [name for name in facts.columns if name not in words and facts[name].null_count() < facts.height]
-    typed = pl.DataFrame([facts[name].cast(kind) for name, kind in FACT_SCHEMA.items() if name in stated])
-    metadata = {_WORDS: msgspec.json.encode(words).decode()}
-    typed.write_parquet(path, compression="lz4", statistics=False, row_group_size=ROW_GROUP, metadata=metadata)
+    """Write facts to a file of a run: what says the same of every row, or what another column says, only once."""
+    stated = [name for name in FACT_SCHEMA if name in facts.columns and facts[name].null_count() < facts.height]
+    words = {name: facts[name][0] for name in stated if name not in _OWN and _is_one_word(facts[name])}
+    pairs = [(name, name.removeprefix("line_")) for name in stated if name.startswith("line_") and name not in words]
+    echoes = {name: call for name, call in pairs if call in stated and facts[name].equals(facts[call])}
+    columns = [facts[name].cast(FACT_SCHEMA[name]) for name in stated if name not in words and name not in echoes]
+    metadata = {name: msgspec.json.encode(table).decode() for name, table in ((_WORDS, words), (_ECHOES, echoes))}
+    # not compressed: words that repeat are numbered anyway, and ids would take long for little
+    pl.DataFrame(columns).write_parquet(
+        path, compression="uncompressed", statistics=False, row_group_size=ROW_GROUP, metadata=metadata
+    )
 
 
 def _is_one_word(column: pl.Series) -> bool:
@@ -194,7 +200,7 @@ def read_facts(path: Path, *, without: Sequence[str] = ()) -> pl.DataFrame:
         without: columns that nobody will look at; they are null.
     """
     columns = [name for name in pl.read_parquet_schema(path) if name not in without]
-    return widen_facts(pl.read_parquet(path, columns=columns).with_columns(_words_of(path)))
+    return widen_facts(pl.read_parquet(path, columns=columns).with_columns(_said_once(path)))
 
 
 def scan_facts(paths: Sequence[str | Path]) -> pl.LazyFrame:
@@ -202,12 +208,15 @@ def scan_facts(paths: Sequence[str | Path]) -> pl.LazyFrame:
     if not paths:
         return pl.LazyFrame(schema=FACT_SCHEMA)
     scans = (pl.scan_parquet(path, schema=FACT_SCHEMA, missing_columns="insert") for path in paths)
-    return pl.concat(scan.with_columns(_words_of(path)) for scan, path in zip(scans, paths, strict=True))
+    return pl.concat(scan.with_columns(_said_once(path)) for scan, path in zip(scans, paths, strict=True))
 
 
-def _words_of(path: str | Path) -> list[pl.Expr]:
-    words: dict[str, Any] = msgspec.json.decode(pl.read_parquet_metadata(path).get(_WORDS, "{}"))
-    return [pl.lit(word, dtype=FACT_SCHEMA[name]).alias(name) for name, word in words.items()]
+def _said_once(path: str | Path) -> list[pl.Expr]:
+    """Return the columns of a file of facts that only its metadata tells of."""
+    metadata = pl.read_parquet_metadata(path)
+    words, echoes = (msgspec.json.decode(metadata.get(name, "{}"), type=dict[str, Any]) for name in (_WORDS, _ECHOES))
+    stated = [pl.lit(word, dtype=FACT_SCHEMA[name]).alias(name) for name, word in words.items()]
+    return [*stated, *(pl.col(call).alias(name) for name, call in echoes.items())]
 
 
 def round_money(amount: Decimal | None) -> Decimal | None:

@@ -106,17 +106,14 @@ def _write(verdicts: pl.DataFrame, task: SettleTask, name: str) -> list[str]:
 
 
 def _repeated(heads: pl.LazyFrame) -> Iterator[pl.Series]:
-    """Yield the keys that stand more than once, as many as MOST_HEADS records have."""
-    keys = heads.select("key").collect().to_series()
-    codes = keys.hash()  # equal codes only make keys worth a look
-    ordered = codes.sort()
-    twice = ordered.filter(ordered == ordered.shift(1)).unique()
-    if twice.is_empty():
-        return
-    counts = keys.filter(codes.is_in(twice.implode())).value_counts().filter(pl.col("count") > 1)
-    parts = counts.with_columns(part=pl.col("count").cum_sum() // MOST_HEADS)
-    for part in parts.partition_by("part", maintain_order=True):
-        yield part["key"]
+    """Yield the keys that stand more than once, as many at a time as MOST_HEADS records have."""
+    code = pl.col("key").hash()  # equal codes only make keys worth a look
+    codes = heads.select(code).collect().to_series().sort()
+    twice = codes.filter(codes == codes.shift(1)).rle().struct.unnest()
+    shares = twice.with_columns(share=(pl.col("len") + 1).cum_sum() // MOST_HEADS)
+    for share in shares.partition_by("share", maintain_order=True) if shares.height else ():
+        keys = heads.filter(code.is_in(share["value"].implode())).select("key").collect().to_series()
+        yield keys.value_counts().filter(pl.col("count") > 1)["key"]
 
 
 def settled_facts(path: Path, verdicts: Sequence[str]) -> pl.DataFrame:

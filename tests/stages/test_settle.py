@@ -82,4 +82,11 @@ def test_a_file_of_facts_gives_every_column_back(tmp_path: Path) -> None:
     write_facts(facts, tmp_path / "facts.parquet")
     assert read_facts(tmp_path / "facts.parquet").equals(facts)
     assert read_facts(tmp_path / "facts.parquet").schema == FACT_SCHEMA
-    assert "team" not in pl.read_parquet_schema(tmp_path / "facts.parquet")
+    assert not {"team", "line_model"} & pl.read_parquet_schema(tmp_path / "facts.parquet").keys()
+
+
+def test_what_a_table_has_beside_the_columns_of_facts_is_left_out(tmp_path: Path) -> None:
+    facts = facts_of([make_call(1)], 0)
+    write_facts(facts.with_columns(line_text_output_tokens=3, text_output_tokens=3), tmp_path / "facts.parquet")
+    expected = facts.with_columns(pl.lit(3, dtype=pl.Int64).alias("line_text_output_tokens"))
+    assert read_facts(tmp_path / "facts.parquet").equals(expected)
