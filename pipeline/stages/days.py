@@ -24,7 +24,7 @@ ADJUSTMENT_SCHEMA = {
     "day": pl.Date(), "reason": pl.String(), "calls": pl.Int64(), "old_cost": MONEY, "new_cost": MONEY,
     "difference": MONEY,
 }  # fmt: skip
-_BATCH_ROWS = 500_000
+_BATCH_ROWS = 100_000  # a day that has more is held by itself
 _TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
@@ -38,20 +38,17 @@ def split_days(paths: Sequence[Path], timezone: str) -> Iterator[tuple[date | No
     if not paths:
         return
     day = group_column("day", timezone)
-    scan = pl.scan_parquet(list(paths))
-    counts = scan.select(day).group_by("day").len().collect().sort("day", nulls_last=False)
-    batch: list[date | None] = []
-    held = 0
-    for moment, size in [*counts.iter_rows(), (None, None)]:
-        if batch and (size is None or held + size > _BATCH_ROWS):
-            rows = scan.with_columns(day).filter(pl.col("day").is_in(batch, nulls_equal=True)).collect()
-            rows = rows.sort("day", *CALL_ORDER, nulls_last=[False, *[True] * len(CALL_ORDER)])
-            for part in rows.partition_by("day", maintain_order=True):
-                yield part["day"][0], part.drop("day")
-            batch, held = [], 0
-        if size is not None:
-            batch.append(moment)
-            held += size
+    scans = [pl.scan_parquet(path).with_columns(day) for path in paths]
+    sizes = pl.collect_all([scan.group_by("day").agg(pl.len()) for scan in scans])
+    held = pl.concat(table.with_columns(file=pl.lit(number)) for number, table in enumerate(sizes))
+    days = held.group_by("day").agg(pl.col("len").sum(), pl.col("file")).sort("day", nulls_last=False)
+    for batch in days.with_columns(batch=pl.col("len").cum_sum() // _BATCH_ROWS).partition_by("batch"):
+        files = batch["file"].explode().unique().sort()
+        wanted = pl.col("day").is_in(batch["day"].implode(), nulls_equal=True)
+        rows = pl.concat([scans[number].filter(wanted) for number in files]).collect()
+        rows = rows.sort("day", *CALL_ORDER, nulls_last=[False, *[True] * len(CALL_ORDER)])
+        for part in rows.partition_by("day", maintain_order=True) if batch.height > 1 else [rows]:
+            yield part["day"][0], part.drop("day")
 
 
 def facts_of_day(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -78,6 +79,41 @@ def test_a_kill_at_any_moment_leaves_nothing_half_done(
             assert _published(out) == sorted(REPORT)
             assert again.what == undisturbed.what
             assert sorted(path.name for path in out.iterdir()) == sorted(REPORT)  # nor a dead run's working folder
+
+
+def _workers(parent: int) -> list[int]:
+    """Return the spawned workers of a process that runs."""
+    found = []
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split():
+        with contextlib.suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(int(child))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="workers are found in /proc")
+def test_a_worker_that_is_killed_changes_no_byte(
+    logs: Path, undisturbed: Finished, tmp_path: Path, long_run: bool
+) -> None:
+    chance = random.Random(12)
+    killed = 0
+    for number in range(40 if long_run else 2):
+        out = tmp_path / f"worker-killed-{number}"
+        process = _start(logs, out)
+        while process.poll() is None and not (found := _workers(process.pid)):
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 1.5))
+        found = _workers(process.pid) if process.poll() is None else []
+        with contextlib.suppress(ProcessLookupError):
+            for worker in found[:1]:
+                os.kill(worker, signal.SIGKILL)
+                killed += 1
+        _, stderr = process.communicate(timeout=120)
+        assert process.returncode == 0, stderr.decode()
+        for name in REPORT[1:]:
+            assert (out / name).read_bytes() == (undisturbed.out / name).read_bytes(), name
+        assert_no_process_left(process.pid)
+    assert killed
 
 
 def test_an_interrupt_says_so_and_leaves_nothing(logs: Path, tmp_path: Path) -> None:
