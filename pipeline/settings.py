@@ -23,6 +23,7 @@ GROUP_COLUMNS = (
 FORMATS = ("parquet", "csv", "json")
 COST_SOURCES = ("computed", "logged", "auto")
 TABLES = ("parquet", "delta")
+EXECUTORS = ("local", "spark")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +73,17 @@ class WorkOptions:
         workers: processes; None: one per core.
         threads: threads per process.
         fast: count with a faster engine where one is installed; a job that finds it wrong does without.
+        executor: "local" (processes of this machine) or "spark".
+        spark_remote: "sc://host:port" of a Spark Connect server; None: the session that is there, or a new one.
+        work_dir: folder or URL that keeps what is done, so that the same run goes on after a kill; None: nothing does.
     """
 
     workers: int | None = None
     threads: int = 1
     fast: bool = True
+    executor: str = EXECUTORS[0]
+    spark_remote: str | None = None
+    work_dir: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ import click
 from pipeline.logs.buckets import use_storage_options
 from pipeline.settings import (
     COST_SOURCES,
+    EXECUTORS,
     TABLES,
     CountOptions,
     PriceOptions,
@@ -105,6 +106,19 @@ def work_options(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def place_options(function: F) -> F:
+    """Say on which machines work runs, and where it is kept."""
+    return _stack(
+        click.option("--executor", type=click.Choice(EXECUTORS), default=EXECUTORS[0], show_default=True,
+                     help="Work in processes of this machine, or on Spark."),
+        click.option("--spark-remote", metavar="URL",
+                     help="sc://HOST:PORT of a Spark Connect server.  [default: the session that is there]"),
+        click.option("--work-dir", metavar="DIR", type=click.Path(file_okay=False),
+                     help="Keep here what is done, so that the same command goes on after a kill. Spark needs it: a "
+                     "folder or URL that all its workers reach."),
+    )(function)  # fmt: skip
+
+
 def state_options(function: F) -> F:
     """Say how a report that remembers what it read goes on."""
     return _stack(
@@ -118,12 +132,17 @@ def state_options(function: F) -> F:
                      help="End after this long; what was read is kept (exit 4)."),
         click.option("--max-late", type=click.FloatRange(0, 100), metavar="PCT",
                      help="Exit 3 when more than this percent of the new calls fall on days published before."),
-        click.option("--fresh-within", metavar="AGE", callback=_hours,
+        click.option("--fresh-within", metavar="AGE", callback=hours,
                      help="Exit 3 when the newest call is older than this, as 26h or 2d."),
     )(function)  # fmt: skip
 
 
-def _hours(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+def hours(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+    """Read an age as hours.
+
+    Raises:
+        click.BadParameter: it is none.
+    """
     if text is None:
         return None
     number, unit = text[:-1], text[-1:]
@@ -140,6 +159,9 @@ def state_options_of(words: dict[str, Any]) -> StateOptions | None:
         click.UsageError: an option needs --state.
     """
     if words["state"] is not None:
+        if words["work_dir"] is not None or words["executor"] != EXECUTORS[0]:
+            message = "--state keeps its own work; it does not go with --work-dir or another --executor."
+            raise click.UsageError(message)
         names = ("run_id", "timeout", "restate", "max_late", "fresh_within")
         return StateOptions(folder=words["state"], **{name: words[name] for name in names})
     for name in ("plan", "restate", "max_late", "timeout", "fresh_within"):
@@ -173,7 +195,11 @@ def report_options_of(words: dict[str, Any]) -> ReportOptions:
         prices=PriceOptions(prices=words.get("prices", "as-of"), override=words.get("prices_override")),
         read=ReadOptions(dialect=words.get("dialect"), mapping=words.get("mapping")),
         count=CountOptions(item_timeout=words.get("item_timeout", 5.0)),
-        work=WorkOptions(workers=words.get("workers"), threads=words.get("threads", 1)),
+        work=WorkOptions(
+            workers=words.get("workers"), threads=words.get("threads", 1),
+            executor=words.get("executor", EXECUTORS[0]), spark_remote=words.get("spark_remote"),
+            work_dir=words.get("work_dir"),
+        ),
     )
 
 

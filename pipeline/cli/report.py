@@ -10,6 +10,7 @@ import click
 from pipeline.cli.events import EventLog, alarm_lines, plan_lines, state_lines
 from pipeline.cli.options import (
     logs_argument,
+    place_options,
     price_options,
     read_options,
     report_options_of,
@@ -49,6 +50,7 @@ from pipeline.settings import COST_SOURCES, TABLES
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="On stderr, lines for people or one JSON event a line.")  # fmt: skip
 @state_options
+@place_options
 @work_options
 def report(**words: Any) -> int:
     """Price the calls in LOGS and sum the cost per group.

@@ -22,6 +22,7 @@ _VERBS = {
     "explain": ("pipeline.cli.explain", "explain", "Explain one call: usage found, each rate and where it comes from."),
     "reconcile": ("pipeline.cli.reconcile", "reconcile", "Compare our costs with the bill and explain the gap."),
     "backfill": ("pipeline.cli.backfill", "backfill", "Write the logs again, missing usage and cost filled in."),
+    "gc": ("pipeline.cli.gc", "gc", "Remove what runs left in a --work-dir."),
     "close": ("pipeline.cli.close", "close", "Freeze a day of a nightly report."),
     "prices": ("pipeline.cli.prices", "prices", "List, show and compare the dated cost maps."),
     "tokens": ("pipeline.cli.tokens", "tokens", "Count, encode and decode text or messages."),

@@ -27,7 +27,7 @@ from pipeline.logs.files import STDIN, Input, blocks_of, container_of, find_inpu
 from pipeline.logs.folders import folder_at, open_whole
 from pipeline.logs.sniff import REFUSALS
 from pipeline.logs.stores import BLOCK, open_input
-from pipeline.runners.local import Tick
+from pipeline.runners.protocol import Tick
 from pipeline.runners.shards import worker_count
 from pipeline.settings import ReportOptions
 from pipeline.stages.backfill import Filled, copy_table, fill_text

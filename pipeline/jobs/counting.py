@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from pipeline.runners.local import Done, Result, Tick, run_tasks
+from pipeline.runners.local import run_tasks
+from pipeline.runners.protocol import Done, Result, Runner, Tick, unheard
 from pipeline.settings import ReportOptions
 
 T = TypeVar("T")
@@ -28,7 +29,8 @@ def run_counting(
     plan: Callable[[ReportOptions], Sequence[T]],
     options: ReportOptions,
     *,
-    done: Done = lambda _number, _result: None,
+    runner: Runner = run_tasks,
+    done: Done = unheard,
     **how: Any,
 ) -> list[Result]:
     """Run tasks that count; all of them again, without fast engines, where one of these is found to differ.
@@ -37,8 +39,9 @@ def run_counting(
         function: a module-level function of (task, tick); ``counting`` of its result is what TextCounter.stats says.
         plan: makes the tasks of the options, and takes back what an earlier plan's tasks left behind.
         options: of the run.
+        runner: runs them.
         done: called with (number of the task, its result) as tasks end.
-        how: more for run_tasks.
+        how: more for the runner.
 
     Returns:
         One result per task.
@@ -51,11 +54,11 @@ def run_counting(
         done(number, line)
 
     try:
-        return run_tasks(function, plan(options), done=check, **how)
+        return runner(function, plan(options), done=check, **how)
     except _DoubtError as doubt:
         logger.warning("a fast counting engine differs from the reference: everything is counted again without it")
         mismatches = doubt.args[0]
     trusted = dataclasses.replace(options, work=dataclasses.replace(options.work, fast=False))
-    lines = run_tasks(function, plan(trusted), done=done, **how)
+    lines = runner(function, plan(trusted), done=done, **how)
     lines[0]["counting"]["mismatches"] = mismatches
     return lines

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 from pipeline.errors import LogError, RunError, UnfinishedError
 from pipeline.jobs.counting import run_counting
+from pipeline.jobs.identity import made_of
 from pipeline.jobs.run import Progress, survey_cut
 from pipeline.logs.buckets import is_url
 from pipeline.logs.files import Input, find_inputs
@@ -23,7 +22,6 @@ from pipeline.stages.facts import layout_of_facts, rejects_of
 from pipeline.stages.kernel import MapTask, map_inputs
 from pipeline.stages.pieces import Piece, cut_inputs, survey
 from pipeline.tables import Reject
-from pipeline.tokens.vocabularies import find_vocabulary, installed
 
 PIECES_PER_INPUT = 100_000  # pieces are numbered by their input's entry, so that facts of any two runs go together
 _RETRIES = 2  # the third death of a worker puts its input aside
@@ -51,18 +49,6 @@ class Intake:
         names = self.notes.setdefault(word, [])
         if name not in names:
             names.append(name)
-
-
-def made_of(options: ReportOptions) -> str:
-    """Return what facts depend on beside the bytes of their input: columns, how it is read, vocabularies."""
-    mapping = options.read.mapping
-    what = {
-        "layout": layout_of_facts(),
-        "dialect": options.read.dialect,
-        "mapping": hashlib.sha256(Path(mapping).read_bytes()).hexdigest() if mapping else None,
-        "vocabularies": {name: find_vocabulary(name).sha256 for name in sorted(installed())},
-    }
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 def plan_intake(ledger: Ledger, options: ReportOptions) -> Intake:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import tempfile
 import time
@@ -18,6 +17,7 @@ import polars as pl
 from pipeline import __version__
 from pipeline.errors import LogError, ReportError, RunError, UnfinishedError
 from pipeline.jobs.closed import ClosedDay, closed_days, remember_day
+from pipeline.jobs.identity import digest_of_words, prices_of
 from pipeline.jobs.intake import Event, Intake, plan_intake, read_fresh
 from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
 from pipeline.jobs.partitions import Partitions
@@ -31,7 +31,6 @@ from pipeline.runners.shards import worker_count
 from pipeline.settings import ReportOptions, StateOptions
 from pipeline.stages.days import ADJUSTMENT_SCHEMA, adjustments_of, plain_day, split_days
 from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA
-from pipeline.stages.kernel import book_of
 from pipeline.stages.summary import CALL_ORDER, GATHERED, gather_calls, merge_spend, sort_spend, sum_spend
 from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, plain_decimals
 
@@ -145,25 +144,13 @@ def settle_state(options: ReportOptions) -> ReportOptions:
     return options
 
 
-def prices_of(options: ReportOptions) -> str:
-    """Return the digest of all that says what calls cost."""
-    versions = [[version.name, version.sha256] for version in book_of(options.prices).catalog.versions]
-    override = options.prices.override
-    own = hashlib.sha256(Path(override).read_bytes()).hexdigest() if override else None
-    return _digest_of([versions, own, options.prices.prices, options.prices.registered])
-
-
-def _digest_of(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
 def _what_of(ledger: Ledger, options: ReportOptions) -> str:
     """Return the digest of everything that the published files are a function of."""
     what = {name: value for name, value in dataclasses.asdict(options).items() if name not in _HOW}
     closed = sorted(day.file for day in closed_days(ledger.folder).values())
     numbers = sorted(entry.number for entry in ledger.entries.values())
     out = folder_at(options.out or ".").place
-    return _digest_of([what, out, closed, numbers, prices_of(options), __version__, pl.__version__])
+    return digest_of_words([what, out, closed, numbers, prices_of(options), __version__, pl.__version__])
 
 
 # --- Settle -----------------------------------------------------------------------------------------------------------
@@ -214,7 +201,7 @@ def _publish_days(
         newest = latest if isinstance(latest, datetime) and (newest is None or latest > newest) else newest
         shown = calls
         if day is not None and day in closed and restate:
-            remember_day(ledger, day, options, settled.folder)
+            remember_day(ledger, day, options, Path(settled.folder))
         elif day is not None and day in closed:
             frozen = closed[day].facts()
             found.append(adjustments_of(day, frozen, calls))
@@ -267,7 +254,7 @@ def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settle
         rows_before=rows_before,
         workers=workers,
         mapped=[{**line, "inputs": _renamed(line["inputs"], places)} for line in mapped],
-        folder=work,
+        folder=str(work),
         reduced=[{**line, "per_input": _per_input(line, places)} for line in reduced],
     )
 

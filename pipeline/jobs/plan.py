@@ -6,9 +6,10 @@ import dataclasses
 
 import polars as pl
 
+from pipeline.jobs.identity import prices_of
 from pipeline.jobs.intake import plan_intake
 from pipeline.jobs.manifest import RunClock
-from pipeline.jobs.nightly import open_state, prices_of, settle_state, work_folder
+from pipeline.jobs.nightly import open_state, settle_state, work_folder
 from pipeline.settings import ReportOptions, StateOptions
 from pipeline.stages.days import plain_day
 from pipeline.stages.facts import scan_facts

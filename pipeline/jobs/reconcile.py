@@ -122,7 +122,7 @@ def _take_apart(options: ReconcileOptions, settled: Settled) -> list[Path]:
         rows = filter_calls(settled_facts(facts, verdicts), _report_options(options))
         if rows.is_empty():
             continue
-        path = settled.folder / f"charges-{number:06}.parquet"
+        path = Path(settled.folder, f"charges-{number:06}.parquet")
         charge_classes(price_facts(rows, book), book).write_parquet(path, compression="lz4")
         found.append(path)
     return found

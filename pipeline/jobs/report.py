@@ -11,7 +11,8 @@ import polars as pl
 
 from pipeline.errors import ConfigError, PriceError
 from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
-from pipeline.jobs.run import Progress, Settled, merged_spend, settle_logs, working_folder
+from pipeline.jobs.run import Progress, Settled, merged_spend, settle_logs
+from pipeline.jobs.workplace import open_workplace
 from pipeline.prices.registered import with_registered
 from pipeline.settings import COST_SOURCES, FORMATS, GROUP_COLUMNS, TABLES, ReportOptions
 from pipeline.stages.days import split_days
@@ -59,6 +60,7 @@ def report_spend(
         ConfigError: an option makes no sense.
         LogError: an argument matches no file.
         ReportError: the folder cannot be written.
+        RunError: the place of the work cannot be used, or its executor gives up.
 
     Example:
         >>> report_spend(ReportOptions(logs=("sample_logs",))).spend.columns[:3]
@@ -66,14 +68,17 @@ def report_spend(
     """
     options = settle_options(options)
     clock = RunClock()
-    with working_folder(options.out) as folder:
-        listed = options.calls or options.table == "delta"
-        settled = settle_logs(options, folder, listed=listed, progress=progress, planned=planned)
+    listed = options.calls or options.table == "delta"
+    with open_workplace(options) as place:
+        settled = settle_logs(
+            options, place.folder, listed=listed, runner=place.runner, progress=progress, planned=planned
+        )
         spend = merged_spend(settled, options)
         rejects = settled.rejects()
         manifest = manifest_of(options, settled, spend, clock)
         if options.out is not None:
             _publish(options, settled, spend, rejects, manifest)
+        place.finish()
     return SpendReport(spend=spend, rejects=rejects, manifest=manifest, exit_code=verdicts_of(manifest))
 
 

@@ -15,6 +15,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from pipeline.errors import ReportError
@@ -24,11 +25,12 @@ from pipeline.logs.buckets import is_url
 from pipeline.logs.files import Input, find_inputs
 from pipeline.runners.local import run_tasks
 from pipeline.runners.locks import lock_folder, locked_folder
-from pipeline.runners.shards import TASKS_PER_WORKER, pack_pieces, worker_count
-from pipeline.settings import ReportOptions
+from pipeline.runners.protocol import Runner
+from pipeline.runners.shards import TASKS_PER_WORKER, cluster_task_bytes, pack_pieces, worker_count
+from pipeline.settings import ReportOptions, WorkOptions
 from pipeline.stages.facts import BUCKETS, FACT_SCHEMA, REJECT_SCHEMA
 from pipeline.stages.kernel import MapTask, ReduceTask, map_inputs, number_rows, reduce_files
-from pipeline.stages.pieces import Piece, cut_inputs, survey
+from pipeline.stages.pieces import Piece, SurveyTask, cut_inputs, survey_input
 from pipeline.stages.settle import SettleTask, settle_keys, settle_spans
 from pipeline.stages.summary import GATHERED, merge_spend, sort_spend, sum_spend
 
@@ -49,8 +51,9 @@ class Mapped:
         rows_before: (number of a piece, rows of its file before it) where its rejects do not know it.
         workers: processes that did the work.
         mapped: manifest lines of the map tasks.
-        folder: where the files are.
+        folder: where files of the run go.
         pieces: of the inputs, in order.
+        runner: did the work.
     """
 
     inputs: Sequence[Input]
@@ -58,8 +61,9 @@ class Mapped:
     rows_before: tuple[tuple[int, int], ...]
     workers: int
     mapped: list[dict[str, Any]]
-    folder: Path
+    folder: str
     pieces: tuple[Piece, ...] = ()
+    runner: Runner = run_tasks
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the manifest lines of all tasks."""
@@ -154,10 +158,11 @@ def working_folder(out: str | None) -> Iterator[Path]:
 
 def map_logs(
     options: ReportOptions,
-    folder: Path,
+    folder: Path | str,
     *,
     counted: bool = True,
     lanes: bool = False,
+    runner: Runner = run_tasks,
     progress: Progress = lambda _bytes, _calls: None,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> Mapped:
@@ -168,46 +173,77 @@ def map_logs(
         folder: the working folder.
         counted: False leaves missing usage missing.
         lanes: see MapTask.
-        progress: called with (bytes, calls) as the work goes on.
-        planned: called once with the bytes to read.
+        runner: does the work.
+        progress: see report_spend.
+        planned: see report_spend.
 
     Raises:
         LogError: an argument matches no file.
     """
-    inputs = find_inputs(options.logs)
+    inputs = [_found_anywhere(source) for source in find_inputs(options.logs)]
     total = sum(source.bytes for source in inputs)
     planned(total)
-    workers = worker_count(options.work.workers, total)
+    workers, size = _share_of(options.work, total)
     pieces = cut_inputs(inputs)
 
     def plan(asked: ReportOptions) -> list[MapTask]:
         return [
-            MapTask(number=number, pieces=packed, folder=str(folder), options=asked, counted=counted, lanes=lanes)
-            for number, packed in enumerate(pack_pieces(pieces, workers))
+            MapTask(number=n, pieces=packed, folder=str(folder), options=told(asked), counted=counted, lanes=lanes)
+            for n, packed in enumerate(pack_pieces(pieces, workers, size))
         ]
 
-    with ThreadPoolExecutor(1) as aside:  # the parent surveys what the workers read in pieces
-        surveys = aside.submit(survey_cut, pieces)
+    with ThreadPoolExecutor(1) as aside:  # surveyed beside it: what the workers read in pieces
+        surveys = aside.submit(survey_cut, pieces, str(folder), runner)
         aside_of = partial(set_aside, map_inputs)
-        mapped = run_counting(map_inputs, plan, options, workers=workers, tick=progress, quarantine=aside_of)
+        mapped = run_counting(
+            map_inputs, plan, options, runner=runner, workers=workers, tick=progress, quarantine=aside_of
+        )
         digests, rows_before = surveys.result()
-    before = dict(rows_before)
     for line in mapped:
         digests |= line["digests"]
-        timed_out = sorted([name, row + before.get(piece, 0)] for piece, name, row in line["timed_out"])
-        line["counting"]["timed_out"] = timed_out
+    _number_late(mapped, dict(rows_before))
     return Mapped(
         inputs=inputs, pieces=tuple(pieces), digests=digests, rows_before=rows_before, workers=workers, mapped=mapped,
-        folder=folder,
+        folder=str(folder), runner=runner,
     )  # fmt: skip
+
+
+def _share_of(work: WorkOptions, total: int) -> tuple[int, int | None]:
+    """Return the processes of this machine, and the bytes of a task where they do not decide that."""
+    if work.executor == "spark":
+        return 1, cluster_task_bytes()
+    return worker_count(work.workers, total), None
+
+
+def _number_late(mapped: list[dict[str, Any]], before: dict[int, int]) -> None:
+    """Give the calls of which an item timed out their row in the file."""
+    for line in mapped:
+        timed_out = sorted([name, row + before.get(piece, 0)] for piece, name, row in line["timed_out"])
+        line["counting"]["timed_out"] = timed_out
+
+
+def _found_anywhere(source: Input) -> Input:
+    """Return an input with a path that does not depend on where a process works."""
+    return source if is_url(source.path) else msgspec.structs.replace(source, path=str(Path(source.path).absolute()))
+
+
+def told(options: ReportOptions) -> ReportOptions:
+    """Return the options as tasks get them: with absolute paths, without where they run and where results go."""
+    work = WorkOptions(threads=options.work.threads, fast=options.work.fast)
+    paths = (options.prices.override, options.read.mapping)
+    override, mapping = (path and str(Path(path).absolute()) for path in paths)
+    prices = dataclasses.replace(options.prices, override=override)
+    read = dataclasses.replace(options.read, mapping=mapping)
+    return dataclasses.replace(options, out=None, work=work, prices=prices, read=read)
 
 
 def settle_logs(
     options: ReportOptions,
-    folder: Path,
+    folder: Path | str,
     *,
     priced: bool = True,
     listed: bool = True,
+    runner: Runner = run_tasks,
     progress: Progress = lambda _bytes, _calls: None,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> Settled:
@@ -218,13 +254,14 @@ def settle_logs(
         folder: the working folder.
         priced: False counts and prices nothing.
         listed: whether the calls are wanted beside their sums.
+        runner: see map_logs.
         progress: see map_logs.
         planned: see map_logs.
 
     Raises:
         LogError: an argument matches no file.
     """
-    found = map_logs(options, folder, counted=priced, lanes=True, progress=progress, planned=planned)
+    found = map_logs(options, folder, counted=priced, lanes=True, runner=runner, progress=progress, planned=planned)
     return reduce_facts(options, found, priced=priced, listed=listed)
 
 
@@ -239,17 +276,17 @@ def reduce_facts(options: ReportOptions, found: Mapped, *, priced: bool = True, 
     """
     reduced = reduce_folder(
         options, found.folder, found.mapped, workers=found.workers, rows_before=found.rows_before, pieces=found.pieces,
-        priced=priced, listed=listed,
+        priced=priced, listed=listed, runner=found.runner,
     )  # fmt: skip
     return Settled(
         inputs=found.inputs, pieces=found.pieces, digests=found.digests, rows_before=found.rows_before,
-        workers=found.workers, mapped=found.mapped, folder=found.folder, reduced=reduced,
+        workers=found.workers, mapped=found.mapped, folder=found.folder, runner=found.runner, reduced=reduced,
     )  # fmt: skip
 
 
 def reduce_folder(
     options: ReportOptions,
-    folder: Path,
+    folder: Path | str,
     mapped: Sequence[dict[str, Any]],
     *,
     workers: int,
@@ -257,6 +294,7 @@ def reduce_folder(
     pieces: tuple[Piece, ...] = (),
     priced: bool = True,
     listed: bool = True,
+    runner: Runner = run_tasks,
 ) -> list[dict[str, Any]]:
     """Settle, price and sum facts.
 
@@ -269,34 +307,37 @@ def reduce_folder(
         pieces: see SettleTask.
         priced: see ReduceTask.
         listed: see ReduceTask.
+        runner: does the work.
 
     Returns:
         Manifest lines of all these tasks.
     """
     files = tuple(map(str, files_of(mapped, "facts")))
     rows = sum(line["facts"] for line in mapped)
-    steps = settle_steps(rows)
-    compared = [
-        SettleTask(
-            number=n, first=first, last=last, facts=files, folder=str(folder), read=options.read, pieces=pieces
-        )
-        for n, (first, last) in enumerate(steps if files else [])
-    ]  # fmt: skip
     comparing, summing = (workers if rows >= worth else 1 for worth in (_KEYS_WORTH, _FACTS_WORTH))
-    nested = run_tasks(settle_spans, compared[:1])
-    spans = tuple(map(str, files_of(nested, "verdicts")))
-    compared = [dataclasses.replace(task, spans=spans) for task in compared]
-    settled = [*nested, *run_tasks(settle_keys, compared, workers=comparing)]
+    asked, where = told(options), str(folder)
+    compared = [
+        SettleTask(number=n, first=first, last=last, facts=files, folder=where, read=asked.read, pieces=pieces)
+        for n, (first, last) in enumerate(settle_steps(rows) if files else [])
+    ]
+    settled = _settle(compared, runner, comparing)
     verdicts = tuple(map(str, files_of(settled, "verdicts")))
     size = max(1, min(MOST_FILES, -(-len(files) // (workers * TASKS_PER_WORKER))))
     tasks = [
         ReduceTask(
-            number=number, files=files[number * size : (number + 1) * size], verdicts=verdicts, folder=str(folder),
-            options=options, rows_before=rows_before, priced=priced, listed=listed,
+            number=number, files=files[number * size : (number + 1) * size], verdicts=verdicts, folder=where,
+            options=asked, rows_before=rows_before, priced=priced, listed=listed,
         )
         for number in range(-(-len(files) // size))
     ]  # fmt: skip
-    return [*settled, *run_tasks(reduce_files, tasks, workers=summing)]
+    return [*settled, *runner(reduce_files, tasks, workers=summing)]
+
+
+def _settle(tasks: Sequence[SettleTask], runner: Runner, workers: int) -> list[dict[str, Any]]:
+    """Judge calls that lie in each other, then copies."""
+    nested = runner(settle_spans, tasks[:1])
+    spans = tuple(map(str, files_of(nested, "verdicts")))
+    return [*nested, *runner(settle_keys, [dataclasses.replace(task, spans=spans) for task in tasks], workers=workers)]
 
 
 def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
@@ -308,18 +349,20 @@ def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
     return sort_spend(merge_spend(partials, options.by), options.by)
 
 
-def survey_cut(pieces: Sequence[Piece]) -> tuple[dict[str, str], tuple[tuple[int, int], ...]]:
+def survey_cut(
+    pieces: Sequence[Piece], folder: str = "", runner: Runner = run_tasks
+) -> tuple[dict[str, str], tuple[tuple[int, int], ...]]:
     """Return what the inputs cut into pieces need: number of the input -> sha256; (piece, rows before it)."""
-    digests: dict[str, str] = {}
-    rows_before: list[tuple[int, int]] = []
     cut = [piece for piece in pieces if not piece.whole]
+    tasks: list[SurveyTask] = []
     for number, group in groupby(cut, key=lambda piece: piece.input):
         parts = list(group)
-        unnumbered = [piece for piece in parts if piece.rows_before is None]
-        found = survey(parts[0].source.path, [piece.start for piece in unnumbered])
-        digests[str(number)] = found.sha256
-        rows_before += zip((piece.number for piece in unnumbered), found.rows_before, strict=True)
-    return digests, tuple(rows_before)
+        edges = tuple((piece.number, piece.start) for piece in parts if piece.rows_before is None)
+        task = SurveyTask(number=len(tasks), input=number, path=parts[0].source.path, edges=edges, folder=folder)
+        tasks.append(task)
+    lines = runner(survey_input, tasks)
+    digests = {number: digest for line in lines for number, digest in line["digests"].items()}
+    return digests, tuple((piece, rows) for line in lines for piece, rows in line["rows_before"])
 
 
 def settle_steps(rows: int) -> list[tuple[int, int]]:

@@ -157,11 +157,11 @@ class _DiskFolder:
 
     def take(self, made: Path, name: str, last: str) -> None:
         for path in made.iterdir():
-            _sync(path)
+            sync(path)
         target = self._path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         made.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
 
     def lend(self, names: dict[str, Path]) -> None:
         for name, path in names.items():
@@ -242,7 +242,7 @@ def _mark_of(stored: Stored) -> Mark:
     return [stored.bytes, stored.etag or stored.changed_ns]
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -17,11 +17,9 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from pipeline.errors import RunError
+from pipeline.runners.protocol import Done, Result, Tick, silent, unheard
 
 T = TypeVar("T")
-Result = dict[str, Any]
-Tick = Callable[[int, int], None]
-Done = Callable[[int, Result], None]
 _POLL_SECONDS = 0.1
 
 _progress: Any = None  # in a worker: the shared (bytes, calls) counters
@@ -33,28 +31,22 @@ def run_tasks(
     *,
     workers: int = 1,
     retries: int = 1,
-    tick: Tick = lambda _bytes, _calls: None,
-    done: Done = lambda _number, _result: None,
+    tick: Tick = silent,
+    done: Done = unheard,
     quarantine: Callable[[T], Result] | None = None,
     spawned: bool = False,
 ) -> list[Result]:
-    """Run a function over tasks and return its results in the order of the tasks.
+    """Run a function over tasks and return its results in the order of the tasks; see Runner.
 
     Args:
-        function: a module-level function of (task, tick).
+        function: picklable, of (task, tick).
         tasks: picklable.
         workers: processes; 1 runs inline.
-        retries: how often a task whose worker died is tried again.
-        tick: called with (bytes, calls) as the work goes on.
-        done: called here with (number of the task, its result) as tasks end; what it raises ends the run.
-        quarantine: what stands for the result of a task that went beyond its retries; None: it ends the run.
+        retries: see Runner.
+        tick: see Runner.
+        done: see Runner.
+        quarantine: see Runner.
         spawned: whether even one task has a process of its own.
-
-    Returns:
-        One result per task.
-
-    Raises:
-        RunError: a task ended its worker more than ``retries`` times.
     """
     results: dict[int, Result] = _Told(done)
     if not spawned and (workers <= 1 or len(tasks) <= 1):

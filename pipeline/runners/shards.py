@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 INLINE_BYTES = 24 << 20  # below this, starting processes costs more than it saves
 TASKS_PER_WORKER = 4  # so that one slow task does not hold up the end
 MAX_TASK_BYTES = 256 << 20
+CLUSTER_TASK_BYTES = 1 << 30  # there, starting a task costs more, and there are workers enough
 
 
 class Sized(Protocol):
@@ -35,25 +36,32 @@ def worker_count(asked: int | None, total_bytes: int) -> int:
     return 1 if total_bytes < threshold else max(1, min(asked or cores, cores))
 
 
-def pack_pieces(pieces: Sequence[T], workers: int) -> list[tuple[T, ...]]:
+def cluster_task_bytes() -> int:
+    """Return how much a task of a cluster reads."""
+    return int(os.environ.get("CALLCOST_TASK_BYTES", CLUSTER_TASK_BYTES))
+
+
+def pack_pieces(pieces: Sequence[T], workers: int, size: int | None = None) -> list[tuple[T, ...]]:
     """Pack pieces, in order, into tasks of about equal size.
 
     Args:
         pieces: in the order of the run.
         workers: processes that will share the tasks.
+        size: bytes of a task; None: what suits so many processes.
 
     Returns:
         Tasks; every piece is in exactly one.
     """
     total = sum(piece.bytes for piece in pieces)
-    target = max(1, min(total // (workers * TASKS_PER_WORKER), MAX_TASK_BYTES)) if workers > 1 else MAX_TASK_BYTES
+    share = max(1, min(total // (workers * TASKS_PER_WORKER), MAX_TASK_BYTES)) if workers > 1 else MAX_TASK_BYTES
+    target = share if size is None else size
     tasks: list[tuple[T, ...]] = []
     held: list[T] = []
-    size = 0
+    full = 0
     for piece in pieces:
-        if held and size + piece.bytes > target:
+        if held and full + piece.bytes > target:
             tasks.append(tuple(held))
-            held, size = [], 0
+            held, full = [], 0
         held.append(piece)
-        size += piece.bytes
+        full += piece.bytes
     return [*tasks, tuple(held)] if held else tasks

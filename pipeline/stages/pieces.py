@@ -8,7 +8,7 @@ do. Rows keep their number in the file: Parquet says how many rows come before a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any
@@ -200,6 +200,36 @@ def survey(path: str, offsets: Sequence[int] = ()) -> Survey:
     except OSError:
         return Survey(sha256="", rows_before=(0,) * len(offsets))
     return Survey(sha256=state.hexdigest(), rows_before=tuple(rows))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyTask:
+    """An input that was cut, to be read once as a whole.
+
+    Attributes:
+        number: of the task.
+        input: number of the input.
+        path: of the input.
+        edges: (number of a piece, its start) of the pieces that do not know the rows before them.
+        folder: not used; nothing is written.
+    """
+
+    number: int
+    input: int
+    path: str
+    edges: tuple[tuple[int, int], ...]
+    folder: str
+
+
+def survey_input(task: SurveyTask, _tick: Callable[[int, int], None]) -> dict[str, Any]:
+    """Read a task's input for its digest and the rows before its pieces.
+
+    Returns:
+        A manifest line: ``digests`` (number of the input -> sha256), ``rows_before`` ([piece, rows]), no ``files``.
+    """
+    found = survey(task.path, [start for _, start in task.edges])
+    rows = [[piece, rows] for (piece, _), rows in zip(task.edges, found.rows_before, strict=True)]
+    return {"task": task.number, "digests": {str(task.input): found.sha256}, "rows_before": rows, "files": []}
 
 
 def _count_lines(block: bytes) -> int:

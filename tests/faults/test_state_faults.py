@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 from pipeline.jobs import intake
-from pipeline.runners.local import Tick
+from pipeline.runners.protocol import Tick
 from pipeline.stages import kernel
 from tests.command import ROOT, Finished, callcost, write_lines
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.jobs.counting import run_counting
-from pipeline.runners.local import Result, Tick
+from pipeline.runners.protocol import Result, Tick
 from pipeline.settings import ReportOptions, WorkOptions
 from pipeline.stages.count import open_counter
 from pipeline.tokens import counter as counters

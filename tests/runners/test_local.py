@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import RunError
-from pipeline.runners.local import Tick, run_tasks
+from pipeline.runners.local import run_tasks
+from pipeline.runners.protocol import Tick
 from pipeline.runners.shards import pack_pieces, worker_count
 
 

@@ -1,0 +1,56 @@
+"""What every executor is to those who give it work: one function that runs another over tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+Result = dict[str, Any]
+Tick = Callable[[int, int], None]
+Done = Callable[[int, Result], None]
+
+
+def silent(_bytes: int, _calls: int) -> None:
+    """Tell nobody."""
+
+
+def unheard(_number: int, _result: Result) -> None:
+    """Tell nobody."""
+
+
+class Runner(Protocol):
+    """Run a function over tasks and return its results in the order of the tasks.
+
+    A task is small picklable data, its result a small manifest line; what is made of the data goes to files.
+    """
+
+    def __call__(
+        self,
+        function: Callable[[T, Tick], Result],
+        tasks: Sequence[T],
+        *,
+        workers: int = 1,
+        retries: int = 1,
+        tick: Tick = silent,
+        done: Done = unheard,
+        quarantine: Callable[[T], Result] | None = None,
+    ) -> list[Result]:
+        """Run the tasks.
+
+        Args:
+            function: picklable, of (task, tick).
+            tasks: picklable.
+            workers: processes of this machine; an executor that has machines of its own does not look at it.
+            retries: how often a task whose worker died is tried again.
+            tick: called with (bytes, calls) as the work goes on.
+            done: called here with (number of the task, its result) as tasks end; what it raises ends the run.
+            quarantine: what stands for the result of a task that went beyond its retries; None: it ends the run.
+
+        Returns:
+            One result per task.
+
+        Raises:
+            RunError: a task ended its worker more than ``retries`` times.
+        """
+        ...

@@ -1,0 +1,174 @@
+"""One attempt of a task counts, whoever makes it and however many are made; the rest is garbage."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import RunError
+from pipeline.jobs.garbage import collect_garbage
+from pipeline.runners import places
+from pipeline.runners.attempts import Attempts, Once, mark_published
+from pipeline.runners.local import run_tasks
+from pipeline.runners.places import check_place, create_file
+from pipeline.runners.protocol import Tick, silent
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    number: int
+    folder: str
+    rival: Any = None
+
+
+def write(task: Task, tick: Tick) -> dict[str, Any]:
+    """Write a file that says who wrote it; meanwhile, a rival may do the whole task."""
+    if task.rival is not None:
+        task.rival()
+    tick(10, 1)
+    path = Path(task.folder, f"facts-{task.number:06}.parquet")
+    path.write_text(task.folder)
+    return {"task": task.number, "files": [str(path)]}
+
+
+def put_aside(task: Task) -> dict[str, Any]:
+    path = Path(task.folder, "rejects.parquet")
+    path.touch()
+    return {"task": task.number, "files": [str(path)], "aside": True}
+
+
+def _run(tmp_path: Path, **more: Any) -> Attempts:
+    return Attempts(function=write, folder=str(tmp_path / "run-1"), **more)
+
+
+def test_a_task_that_is_done_is_not_done_again(tmp_path: Path) -> None:
+    ticks: list[tuple[int, int]] = []
+    tick: Tick = lambda size, calls: ticks.append((size, calls))  # noqa: E731
+    first, again = (_run(tmp_path)(Task(1, str(tmp_path)), tick) for _ in range(2))
+    other = _run(tmp_path)(Task(2, str(tmp_path)), tick)
+    assert first == again
+    assert first["files"] != other["files"]
+    assert len(list(tmp_path.rglob("facts-*"))) == 2
+    assert ticks == [(10, 1)] * 3  # known work counts as done
+
+
+class Rival:
+    """Somebody else who does the same task."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self._path = tmp_path
+        self.line: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return "the same task"
+
+    def __call__(self) -> None:
+        self.line = _run(self._path)(Task(1, "", Silent()), silent)
+
+
+class Silent:
+    def __repr__(self) -> str:
+        return "the same task"
+
+    def __call__(self) -> None:
+        """Do nothing."""
+
+
+def test_of_two_who_do_the_same_task_the_first_counts_and_the_other_leaves_nothing(tmp_path: Path) -> None:
+    rival = Rival(tmp_path)
+    line = _run(tmp_path)(Task(1, "", rival), silent)
+    assert line == rival.line
+    assert [str(path) for path in tmp_path.rglob("facts-*")] == line["files"]
+
+
+def test_a_task_that_was_begun_three_times_is_put_aside_and_an_innocent_is_not(tmp_path: Path) -> None:
+    run = _run(tmp_path, driver="me", aside=put_aside)
+    task = Task(3, str(tmp_path))
+
+    def die(_task: Task, _tick: Tick) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    die.__name__ = write.__name__
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            dataclasses.replace(run, function=die)(task, silent)
+    assert "aside" not in dataclasses.replace(run, driver="another")(Task(4, str(tmp_path)), silent)
+    assert run(task, silent)["aside"] is True
+    assert dataclasses.replace(run, driver="another")(task, silent)["aside"] is True  # it is done
+
+
+def test_an_executor_of_attempts_gives_one_line_per_task_in_order(tmp_path: Path) -> None:
+    run = Once(runner=run_tasks, folder=str(tmp_path / "run-1"))
+    lines = run(write, [Task(n, "") for n in range(5)])
+    assert [line["task"] for line in lines] == list(range(5))
+
+
+def _age(folder: Path, hours: float) -> None:
+    then = time.time() - hours * 3600
+    for path in folder.rglob("*"):
+        os.utime(path, (then, then))
+
+
+def test_garbage_is_what_no_marker_names_once_it_is_old(tmp_path: Path) -> None:
+    kept = _run(tmp_path)(Task(1, ""), silent)["files"]
+    lost = tmp_path / "run-1/tried/write-000001-0-0/facts-000001.parquet"
+    lost.parent.mkdir()
+    lost.touch()
+    assert collect_garbage(str(tmp_path), older_hours=1).files == ()
+    _age(tmp_path, 2)
+    assert collect_garbage(str(tmp_path), older_hours=1, dry_run=True).files == (str(lost),)
+    assert lost.exists()
+    assert collect_garbage(str(tmp_path), older_hours=1).files == (str(lost),)
+    assert not lost.parent.exists()
+    assert [str(path) for path in tmp_path.rglob("facts-*")] == kept
+
+    (tmp_path / "mine.txt").touch()
+    mark_published(str(tmp_path / "run-1"))
+    assert collect_garbage(str(tmp_path), older_hours=1).files == ()  # somebody was there a moment ago
+    _age(tmp_path, 2)
+    assert len(collect_garbage(str(tmp_path), older_hours=1).files) > 1
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_unfinished_run_is_removed_only_where_that_is_asked(tmp_path: Path) -> None:
+    _run(tmp_path)(Task(1, ""), silent)
+    _age(tmp_path, 100)
+    assert collect_garbage(str(tmp_path), older_hours=1).files == ()
+    assert collect_garbage(str(tmp_path), older_hours=1, unfinished=True).files
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RunError, match="no folder"):
+        collect_garbage(str(tmp_path / "none"), older_hours=1)
+
+
+def test_a_place_where_two_can_create_the_same_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_place(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+    def careless(path: str, data: bytes) -> bool:
+        Path(path).write_bytes(data)
+        return True
+
+    monkeypatch.setattr(places, "create_file", careless)
+    with pytest.raises(RunError, match="lets two writers create the same file"):
+        check_place(str(tmp_path))
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="cannot work in"):
+        check_place(str(tmp_path / "file" / "work"))
+
+
+def test_a_file_that_is_created_is_there_whole_and_once(tmp_path: Path) -> None:
+    path = str(tmp_path / "a" / "b")
+    assert create_file(path, b"one") is True
+    assert create_file(path, b"two") is False
+    assert Path(path).read_bytes() == b"one"
+    assert [found.name for found in Path(path).parent.iterdir()] == ["b"]
