@@ -125,12 +125,11 @@ def _saying_what_is_kept(ledger: Ledger) -> Iterator[None]:
         place = f"cannot write to {ledger.folder.place}: {reason}"
         message, hint = place, "Check the folder's permissions and free space"
         if isinstance(error, ReportError | LogError):
-            message, hint = error.message, error.hint or hint
+            message, hint = error.message, error.hint.removesuffix(", then run again") or hint
         if any(entry.number not in known for entry in ledger.entries.values()):
-            hint = hint if isinstance(error, LogError) else "make room"
             hint = f"What was read is kept: {hint[:1].lower()}{hint[1:]}, then run the same again"
             raise UnfinishedError(message, hint=hint) from error
-        raise RunError(message, hint=f"{hint.removesuffix(', then run again')}, then run again") from error
+        raise RunError(message, hint=f"{hint}, then run again") from error
 
 
 def settle_state(options: ReportOptions) -> ReportOptions:

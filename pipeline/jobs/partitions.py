@@ -78,7 +78,20 @@ class Partitions:
         return name_of(day) if self._delta else f"day={plain_day(day)}/calls.parquet"
 
     def _put(self, day: date | None, calls: pl.DataFrame, data: bytes) -> Mark:
-        return self._delta.replace(day, calls) if self._delta else publish_file(self.out, self._name_of(day), data)
+        if self._delta is None:
+            return publish_file(self.out, self._name_of(day), data)
+        self._delta.add(day, calls)
+        return []  # known when it is written
+
+    def _end_table(self, gone: list[date | None]) -> None:
+        """Write the days of the table that wait, and leave out those that are gone."""
+        if self._delta:
+            self._ledger.assure()
+            self._delta.flush()
+            self._delta.remove(gone)
+            for name, mark in self._delta.marks().items():
+                if name in self._made:
+                    self._files[name]["mark"] = mark
 
     def finish(self) -> None:
         """Remove the partitions of days inside the asked interval that have no call any more, and reports not made."""
@@ -88,8 +101,7 @@ class Partitions:
         self.now = {label: calls for label, calls in self._days.items() if label not in empty} | self.now
         self.replaced += days
         names = [self._name_of(day) for day in days]
-        if self._delta:
-            self._delta.remove(days)
+        self._end_table(days)
         self.out.remove(gone if self._delta else [*gone, *names])
         for name in (*gone, *names):
             self._files.pop(name, None)

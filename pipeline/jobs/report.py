@@ -93,7 +93,8 @@ def _publish(
     if options.table == "delta":
         table = DeltaDays(options.out or ".")
         for day, calls in split_days(settled.tables("calls"), options.timezone):
-            table.replace(day, calls.select(CALL_SCHEMA.keys()))
+            table.add(day, calls)
+        table.flush()
     publish_files(options.out or ".", files | {"manifest.json": document_bytes(manifest)})
 
 

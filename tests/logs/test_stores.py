@@ -22,7 +22,7 @@ from pipeline.logs.folders import open_whole
 from pipeline.logs.stores import find_objects, list_objects, open_input, stat_object
 from tests.command import SAMPLES, callcost, report
 from tests.prices.server import sends, serving
-from tests.stores import Bucket, make_bucket, serving_moto
+from tests.stores import Bucket, make_bucket, serving_gcs, serving_moto
 
 LINES = b"".join(b'{"n": %d}\n' % number for number in range(5_000))
 
@@ -124,9 +124,8 @@ def test_an_object_that_is_gone_is_none(bucket: Bucket) -> None:
 
 @pytest.mark.parametrize(("status", "said"), [(403, "denies access"), (401, "does not accept the credentials")])
 def test_a_refusal_names_the_object_and_the_next_step(status: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(OPTIONS_VARIABLE, "{}")
     with serving(sends(b"", status=status)) as server:
-        use_storage_options(Bucket(server.address, "bucket").options()[1::2])
+        Bucket(server.address, "bucket").use(monkeypatch)
         with pytest.raises(LogError, match=said) as caught:
             list(find_objects("s3://bucket/logs/"))
     assert "s3://bucket/logs/" in caught.value.message
@@ -204,10 +203,9 @@ def test_an_object_that_is_written_in_parts_is_there_whole_or_not_at_all(bucket:
 
 
 def test_what_a_store_cannot_do_now_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(OPTIONS_VARIABLE, "{}")
     page = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
     with serving(sends(b"", status=503), sends(b"", status=429), sends(b"", status=500), sends(page)) as server:
-        use_storage_options(Bucket(server.address, "bucket").options()[1::2])
+        Bucket(server.address, "bucket").use(monkeypatch)
         assert list_objects("s3://bucket/logs/") == []
     assert len(server.asked) == 4
 
@@ -224,9 +222,8 @@ def test_what_a_store_cannot_do_now_is_tried_again(monkeypatch: pytest.MonkeyPat
 def test_what_a_store_refuses_is_said_with_the_reason(
     status: int, code: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(OPTIONS_VARIABLE, "{}")
     with serving(sends(f"<Error><Code>{code}</Code></Error>".encode(), status=status)) as server:
-        use_storage_options(Bucket(server.address, "bucket").options()[1::2])
+        Bucket(server.address, "bucket").use(monkeypatch)
         finished = callcost("inspect", "s3://bucket/logs/")
     assert finished.code == 1
     assert finished.stderr.startswith(f"callcost: s3://bucket/logs/: {said}"), finished.stderr
@@ -271,3 +268,23 @@ def test_a_log_in_a_store_is_filled_as_one_in_a_folder(bucket: Bucket, tmp_path:
     assert copies == {name: path.read_bytes() for name, path in filled.items() if path.is_file()}
     assert copies["logs/a.jsonl"] != log
     assert callcost("backfill", bucket.url("logs"), "--out", bucket.url("")).code == 2  # over the originals
+
+
+def test_logs_in_googles_store_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = (SAMPLES / "no-usage-2025-05.jsonl").read_bytes()
+    (tmp_path / "logs").mkdir()
+    with serving_gcs(tmp_path) as endpoint:
+        httpx.post(f"{endpoint}/storage/v1/b", json={"name": "bucket"}).raise_for_status()
+        for name, data in {"a.jsonl": log, "b.jsonl.gz": gzip.compress(log)}.items():
+            (tmp_path / "logs" / name).write_bytes(data)
+            put = f"{endpoint}/upload/storage/v1/b/bucket/o?uploadType=media&name=logs%2F{name}"
+            httpx.post(put, content=data).raise_for_status()
+        monkeypatch.setenv(OPTIONS_VARIABLE, "{}")
+        use_storage_options([f"base_url={endpoint}", "skip_signature=true", "allow_http=true"])
+        there = report(["gs://bucket/logs"], tmp_path / "there")
+        kept = callcost("report", "gs://bucket/logs", "--state", tmp_path / "state", "--out", tmp_path / "kept")
+        again = callcost("report", "gs://bucket/logs", "--state", tmp_path / "state", "--out", tmp_path / "kept")
+    here = report([tmp_path / "logs"], tmp_path / "here")
+    assert (there.out / "spend.parquet").read_bytes() == (here.out / "spend.parquet").read_bytes()
+    assert (kept.code, again.code) == (0, 0)
+    assert "0 inputs read, 2 known" in again.stderr
