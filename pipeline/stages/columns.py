@@ -19,7 +19,7 @@ from pipeline.stages.classes import BLANK, Judge
 from pipeline.stages.codes import Numbered, cross, number_text
 from pipeline.stages.facts import FACT_SCHEMA, key_columns
 from pipeline.stages.leaves import SIDES
-from pipeline.stages.talks import Frames, Talk, frame_talks
+from pipeline.stages.talks import Learned, Talk, learn_talks
 
 _LATEST_EPOCH = 9_000_000_000.0  # seconds; their microseconds are whole numbers that a float holds exactly
 _STAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?$"
@@ -92,12 +92,12 @@ class Laid(NamedTuple):
     Attributes:
         facts: of ordinary rows; columns that are null for all of them are left out, and source_file, input and piece
             for the caller to fill.
-        frames: how the last of them are counted; the others state their usage.
+        talks: the chats of the last of them, whose usage is missing; the others state theirs.
         left: the rows that are for the record reader, by position.
     """
 
     facts: pl.DataFrame
-    frames: list[Frames]
+    talks: list[Learned]
     left: pl.Series
 
 
@@ -118,20 +118,20 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
         fit = fit & ~rows.odd & numbered.deal(own, rows.height)
         tables.append(facts if fit.all() else facts.filter(fit))
         left = left & ~fit
-    frames: list[Frames] = []
+    talks: list[Learned] = []
     if any(rows.talks):
-        facts, frames, fit = _blank_facts(rows, judge, numbered, left)
+        facts, talks, fit = _blank_facts(rows, judge, numbered, left)
         tables.append(facts)
         left = left & ~fit
-    return Laid(pl.concat(tables, how="diagonal") if tables else pl.DataFrame(), frames, left.arg_true())
+    return Laid(pl.concat(tables, how="diagonal") if tables else pl.DataFrame(), talks, left.arg_true())
 
 
 def _blank_facts(
     rows: Rows, judge: Judge, numbered: Numbered, left: pl.Series
-) -> tuple[pl.DataFrame, list[Frames], pl.Series]:
-    """Return the facts of plain chats whose usage is missing, how they are counted, and which rows they are."""
-    found = pl.Series([judge.judge(values, blank=True) for values in numbered.values], dtype=pl.Int64)
-    classes = numbered.deal(found, rows.height)
+) -> tuple[pl.DataFrame, list[Learned], pl.Series]:
+    """Return the facts of plain chats whose usage is missing, these chats, and which rows they are."""
+    numbers = pl.Series([judge.judge(values, blank=True) for values in numbered.values], dtype=pl.Int64)
+    classes = numbered.deal(numbers, rows.height)
     fit = left & ~rows.odd & classes.is_not_null()
     facts, plain = _facts(rows, judge, classes, BLANK) if fit.any() else (pl.DataFrame(), fit)
     fit = fit & plain
@@ -139,9 +139,9 @@ def _blank_facts(
         return pl.DataFrame(), [], fit
     talks = [talk if fits else None for talk, fits in zip(rows.talks, fit.to_list(), strict=True)]
     times = facts["started_at"].to_physical().to_list() if "started_at" in facts.columns else [None] * rows.height
-    frames = frame_talks(talks, map(judge.asker, classes.to_list()), times)
-    framed = pl.Series(map(bool, frames), dtype=pl.Boolean)
-    return facts.filter(framed), list(filter(None, frames)), framed
+    found = learn_talks(talks, map(judge.asker, classes.to_list()), times)
+    learned = pl.Series([one is not None for one in found], dtype=pl.Boolean)
+    return facts.filter(learned), [one for one in found if one is not None], learned
 
 
 def _numbered(rows: Rows, judge: Judge) -> list[Numbered]:

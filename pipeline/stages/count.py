@@ -9,7 +9,6 @@ price.py's.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -68,7 +67,7 @@ def count_frames(frames: Sequence[Mapping[str, Frame]], counter: TextCounter) ->
     for sides in frames:
         for frame in sides.values():
             wanted.setdefault(frame.vocabulary, []).extend(frame.texts)
-    counts = {vocabulary: counter.count(vocabulary, Counter(texts)) for vocabulary, texts in wanted.items()}
+    counts = {vocabulary: counter.count(vocabulary, dict.fromkeys(texts)) for vocabulary, texts in wanted.items()}
     return [{side: _add_up(frame, counts[frame.vocabulary]) for side, frame in sides.items()} for sides in frames]
 
 

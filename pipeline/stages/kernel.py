@@ -110,7 +110,7 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
                 batches.join(window, piece.source)
                 if task.counted:
                     count_missing(window.calls, counter)
-                    window.facts = count_facts(window.facts, window.frames, counter)
+                    window.facts = count_facts(window.facts, window.talks, counter)
                     late = [call for call in window.calls if call.usage_source == TIMED_OUT]
                     timed_out += [[piece.number, call.source_file, call.source_row] for call in late]
                 held += [of_lane.with_columns(*lineage) for of_lane in window.facts]

@@ -25,7 +25,7 @@ from pipeline.stages.flat import open_flat, open_table, read_flat
 from pipeline.stages.lane import BlockReader, open_lane, read_blocks
 from pipeline.stages.parquet import UNREADABLE_TABLE, Row, read_rows, read_some
 from pipeline.stages.pieces import Piece
-from pipeline.stages.talks import Frames
+from pipeline.stages.talks import Learned
 from pipeline.tables import Call, Reject
 
 WINDOW_BYTES = 48 << 20  # of record text per window: enough repeats to de-duplicate, little memory
@@ -41,7 +41,7 @@ class Window:
     Attributes:
         calls: in the order of the input, still with their text.
         facts: of calls that the lane read; columns that are null for all of them left out.
-        frames: how the last calls of each table of facts are counted.
+        talks: the chats of the last calls of each table of facts, where they are to be counted.
         rejects: records that could not become calls.
         tally: "records", "context" and "fragments" of this stretch.
         seen_bytes: how much of the input this stretch covers, as stored.
@@ -49,7 +49,7 @@ class Window:
 
     calls: list[Call] = dataclasses.field(default_factory=list)
     facts: list[pl.DataFrame] = dataclasses.field(default_factory=list)
-    frames: list[list[Frames]] = dataclasses.field(default_factory=list)
+    talks: list[list[Learned]] = dataclasses.field(default_factory=list)
     rejects: list[Reject] = dataclasses.field(default_factory=list)
     tally: Counter[str] = dataclasses.field(default_factory=Counter)
     seen_bytes: int = 0
@@ -111,7 +111,7 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False, cou
             window.add(found, row)
         elif found.facts.height:
             window.facts.append(found.facts)
-            window.frames.append(found.frames)
+            window.talks.append(found.talks)
             window.tally["records"] += found.facts.height
         window.seen_bytes += seen
         if window.seen_bytes >= WINDOW_BYTES or (len(window.facts) and window.found >= WINDOW_ROWS):

@@ -14,11 +14,13 @@ import polars as pl
 
 from pipeline.logs.conversations import REDACTED
 from pipeline.logs.dialects.litellm import STRIPPED
-from pipeline.stages.count import SIDES, Counted, count_frames, join_counts
+from pipeline.stages.count import join_counts
+from pipeline.stages.facts import FACT_SCHEMA
 from pipeline.stages.leaves import Choices
 from pipeline.tokens.choice import choose
 from pipeline.tokens.counter import TextCounter
-from pipeline.tokens.frames import Frame
+from pipeline.tokens.frames import settle
+from pipeline.tokens.marks import weigh_marks
 from pipeline.tokens.plain import Skeleton, era_of, learn, read_answer
 from pipeline.tokens.vocabularies import installed
 
@@ -37,7 +39,6 @@ _messages = msgspec.json.Decoder(Annotated[list[_Said], msgspec.Meta(min_length=
 _choices = msgspec.json.Decoder(Choices)
 
 Asked = tuple[tuple[str, ...], list[str]]  # roles and texts
-Frames = dict[str, Frame]  # side -> its frame
 
 
 class Talk(NamedTuple):
@@ -46,6 +47,14 @@ class Talk(NamedTuple):
     roles: tuple[str, ...]
     texts: list[str]
     answer: str
+
+
+class Learned(NamedTuple):
+    """A chat, and what its prompt and its answer come to beside its texts."""
+
+    prompt: Skeleton
+    answer: Skeleton
+    talk: Talk
 
 
 class Asker(NamedTuple):
@@ -88,8 +97,10 @@ def read_choices(value: msgspec.Raw) -> tuple[str | None, bool]:
     return None, True
 
 
-def frame_talks(talks: Iterable[Talk | None], askers: Iterable[Asker], times: Iterable[int | None]) -> list[Frames]:
-    """Return how chats are counted; {} for what is no plain chat, or one of whose texts the rules look into.
+def learn_talks(
+    talks: Iterable[Talk | None], askers: Iterable[Asker], times: Iterable[int | None]
+) -> list[Learned | None]:
+    """Return how chats are counted; None for what is no plain chat, or one of whose texts the rules look into.
 
     Args:
         talks: the chats.
@@ -98,54 +109,71 @@ def frame_talks(talks: Iterable[Talk | None], askers: Iterable[Asker], times: It
     """
     available = installed()
     known: dict[tuple[Any, ...], tuple[Skeleton, Skeleton] | None] = {}
-    frames: list[Frames] = []
+    found: list[Learned | None] = []
     for talk, asker, at in zip(talks, askers, times, strict=True):
         if talk is None:
-            frames.append({})
+            found.append(None)
             continue
         key = (talk.roles, asker, era_of(at))
         if key not in known:
             choice = choose(asker.model, asker.provider, asker.endpoint, available)
             known[key] = learn(choice, asker.endpoint, talk.roles, key[2])
         skeletons = known[key]
-        sides = skeletons and (skeletons[0].fill(talk.texts), skeletons[1].fill([talk.answer]))
-        frames.append(dict(zip(SIDES, sides, strict=True)) if sides else {})
-    return frames
+        found.append(skeletons and Learned(*skeletons, talk))
+    return found
 
 
 def count_facts(
-    tables: Sequence[pl.DataFrame], frames: Sequence[list[Frames]], counter: TextCounter
+    tables: Sequence[pl.DataFrame], talks: Sequence[list[Learned]], counter: TextCounter
 ) -> list[pl.DataFrame]:
-    """Count what is missing in facts of the lane.
+    """Count what is missing in facts of the lane, each distinct text once.
 
     Args:
         tables: of facts.
-        frames: of each table, how its last rows are counted.
+        talks: of each table, the chats of its last rows.
         counter: of this worker.
     """
-    counted = iter(count_frames([one for of_table in frames for one in of_table], counter))
+    wanted: dict[str, dict[str, None]] = {}
+    skeletons: dict[int, Skeleton] = {}
+    for prompt, answer, talk in (one for of_table in talks for one in of_table):
+        texts = wanted.setdefault(prompt.frame.vocabulary, {})
+        texts.update(dict.fromkeys(talk.texts))
+        texts[talk.answer] = None
+        skeletons[id(prompt)], skeletons[id(answer)] = prompt, answer
+    for skeleton in skeletons.values():
+        wanted[skeleton.frame.vocabulary].update(dict.fromkeys(skeleton.frame.texts))
+    counts = {vocabulary: counter.count(vocabulary, texts) for vocabulary, texts in wanted.items()}
+    bases = {name: one.thousandths(counts[one.frame.vocabulary]) for name, one in skeletons.items()}
+
+    def tokens(skeleton: Skeleton, texts: list[str]) -> int:
+        frame = skeleton.frame
+        own: int = sum(map(counts[frame.vocabulary].__getitem__, texts))  # type: ignore[arg-type]  # too short to be late
+        marks = sum([weigh_marks(skeleton.marks, text) for text in texts]) if skeleton.marks else 0
+        return settle(bases[id(skeleton)] + frame.weights[-1] * own + marks, frame.share)
+
     return [
-        _fill(facts, [next(counted) for _ in of_table]) if of_table else facts
-        for facts, of_table in zip(tables, frames, strict=True)
+        _fill(facts, of_table, [(tokens(p, talk.texts), tokens(a, [talk.answer])) for p, a, talk in of_table])
+        for facts, of_table in zip(tables, talks, strict=True)
     ]
 
 
-def _fill(facts: pl.DataFrame, counted: Sequence[dict[str, Counted]]) -> pl.DataFrame:
-    before = [None] * (facts.height - len(counted))
-    sides = {side: [*before, *(one[side].tokens for one in counted)] for side in SIDES}
-    kinds = [tuple(side[1:] for side in one.values()) for one in counted]
-    known = {kind: join_counts(kind) for kind in set(kinds)}
-    joined = [known[kind] for kind in kinds]
-    counts = pl.DataFrame(sides, schema=dict.fromkeys(SIDES, pl.Int64))
-    counts = counts.with_columns(total_tokens=pl.sum_horizontal(SIDES, ignore_nulls=False))
-    words = pl.DataFrame({
-        "count_method": [*before, *(method for method, _ in joined)],
-        "count_error": [*before, *(error for _, error in joined)],
-        "usage_source": [*before, *["counted"] * len(counted)],
-    }, schema={"count_method": pl.String, "count_error": pl.Float64, "usage_source": pl.String})  # fmt: skip
-    lines = counts.select(pl.all().name.prefix("line_"))
-    found = pl.concat([counts, lines, words], how="horizontal")
+def _fill(facts: pl.DataFrame, talks: Sequence[Learned], counted: Sequence[tuple[int, int]]) -> pl.DataFrame:
+    if not talks:
+        return facts
+    before = [None] * (facts.height - len(talks))
+    kinds = [(one.prompt.frame.method, one.prompt.frame.error, one.answer.frame.method, one.answer.frame.error)
+             for one in talks]  # fmt: skip
+    known = {kind: join_counts((kind[:2], kind[2:])) for kind in set(kinds)}
+    columns: dict[str, list[Any]] = {
+        "prompt_tokens": [*before, *(prompt for prompt, _ in counted)],
+        "completion_tokens": [*before, *(answer for _, answer in counted)],
+        "total_tokens": [*before, *map(sum, counted)],
+        "count_method": [*before, *(known[kind][0] for kind in kinds)],
+        "count_error": [*before, *(known[kind][1] for kind in kinds)],
+        "usage_source": [*before, *["counted"] * len(talks)],
+    }
+    columns |= {f"line_{name}": columns[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+    found = [pl.Series(name, values, dtype=FACT_SCHEMA[name]) for name, values in columns.items()]
     return facts.with_columns(
-        pl.coalesce(facts[name], column) if name in facts.columns else column
-        for name, column in found.to_dict().items()
+        pl.coalesce(facts[column.name], column) if column.name in facts.columns else column for column in found
     )

@@ -9,8 +9,7 @@ stages/count.py.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from hashlib import blake2b
@@ -104,12 +103,12 @@ class TextCounter:
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
 
-    def count(self, vocabulary: str, texts: Counter[str]) -> Counts:
+    def count(self, vocabulary: str, texts: Collection[str]) -> Counts:
         """Count distinct texts.
 
         Args:
             vocabulary: name of the vocabulary.
-            texts: each with how often it occurs in the window.
+            texts: each once.
 
         Returns:
             The tokens of each; None for an item that timed out.
@@ -127,9 +126,7 @@ class TextCounter:
         counts.update(found)
         counts.update((text, self._count_large(vocabulary, text)) for text in large)
         self._texts += len(fresh)
-        again = sorted((text for text in found if texts[text] > 1), key=texts.__getitem__)  # the most frequent last
-        frequent.keep({text: found[text] for text in found if texts[text] == 1})
-        frequent.keep({text: found[text] for text in again})
+        frequent.keep(found)
         return counts
 
     def stats(self) -> dict[str, Any]:

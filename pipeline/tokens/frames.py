@@ -125,4 +125,9 @@ def total(frame: Frame, counts: Sequence[int]) -> int:
     if len(counts) != len(frame.texts):
         raise ValueError("every text needs its count")
     weighted: int = sum(map(mul, frame.weights, counts))
-    return max(0, (frame.constant + weighted + UNIT // 2) // UNIT // frame.share)
+    return settle(frame.constant + weighted, frame.share)
+
+
+def settle(thousandths: int, share: int) -> int:
+    """Return whole tokens, rounded half up, never negative; a part of them, rounded down, where they are shared."""
+    return max(0, (thousandths + UNIT // 2) // UNIT // share)

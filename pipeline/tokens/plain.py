@@ -49,6 +49,17 @@ class Skeleton(NamedTuple):
     frame: Frame
     marks: str
 
+    def thousandths(self, counts: Mapping[str, int | None]) -> int:
+        """Return what a conversation comes to beside its own texts, in thousandths of a token.
+
+        Args:
+            counts: of the texts that stand in every such conversation.
+        """
+        kept = self.frame
+        return kept.constant + sum(
+            weight * (counts[text] or 0) for text, weight in zip(kept.texts, kept.weights, strict=False)
+        )
+
     def fill(self, texts: list[str]) -> Frame:
         """Return the frame of these texts."""
         kept = self.frame
