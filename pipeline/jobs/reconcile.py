@@ -82,7 +82,8 @@ def reconcile_costs(
     with working_folder(options.out) as folder:
         settled = settle_logs(_report_options(options), folder, progress=progress, planned=planned)
         charges = _take_apart(options, settled)
-        ours = Ours(calls=settled.tables("calls"), charges=charges, book=book_of(options.prices), fx=fx)
+        calls = [Path(path) for path in settled.tables("calls")]
+        ours = Ours(calls=calls, charges=charges, book=book_of(options.prices), fx=fx)
         compared = _compare(options, billed, ours, as_of)
         rows, causes = compared.table(), compared.cause_table()
         manifest = _manifest(options, settled, billed, compared, as_of, clock)
@@ -117,7 +118,7 @@ def _report_options(options: ReconcileOptions) -> ReportOptions:
 def _take_apart(options: ReconcileOptions, settled: Settled) -> list[Path]:
     """Price the settled facts of the run once more, class by class, a file at a time."""
     book, found = book_of(options.prices), list[Path]()
-    verdicts = [str(path) for path in settled.tables("verdicts")]
+    verdicts = settled.tables("verdicts")
     for number, facts in enumerate(settled.tables("facts")):
         rows = filter_calls(settled_facts(facts, verdicts), _report_options(options))
         if rows.is_empty():

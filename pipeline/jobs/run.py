@@ -30,6 +30,7 @@ from pipeline.runners.shards import TASKS_PER_WORKER, cluster_task_bytes, pack_p
 from pipeline.settings import ReportOptions, WorkOptions
 from pipeline.stages.facts import BUCKETS, FACT_SCHEMA, REJECT_SCHEMA
 from pipeline.stages.kernel import MapTask, ReduceTask, map_inputs, number_rows, reduce_files
+from pipeline.stages.passed import read_passed
 from pipeline.stages.pieces import Piece, SurveyTask, cut_inputs, survey_input
 from pipeline.stages.settle import SettleTask, settle_keys, settle_spans
 from pipeline.stages.summary import GATHERED, merge_spend, sort_spend, sum_spend
@@ -69,7 +70,7 @@ class Mapped:
         """Return the manifest lines of all tasks."""
         return self.mapped
 
-    def tables(self, kind: str) -> list[Path]:
+    def tables(self, kind: str) -> list[str]:
         """Return the files of a kind ("facts", "verdicts", "spend", "calls", "rejects") in the order of their tasks."""
         return files_of(self.lines(), kind)
 
@@ -81,7 +82,7 @@ class Mapped:
     def table(self, kind: str, empty: dict[str, Any]) -> pl.DataFrame:
         """Read the files of a kind as one table; ``empty`` is its schema where there are none."""
         paths = self.tables(kind)
-        return pl.concat([pl.read_parquet(path) for path in paths]) if paths else pl.DataFrame(schema=empty)
+        return pl.concat([read_passed([path]) for path in paths]) if paths else pl.DataFrame(schema=empty)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +107,10 @@ class Settled(Mapped):
         return counts
 
 
-def files_of(lines: Sequence[dict[str, Any]], kind: str) -> list[Path]:
+def files_of(lines: Sequence[dict[str, Any]], kind: str) -> list[str]:
     """Return the files of a kind that manifest lines name, in the order of their names."""
-    paths = [Path(name) for line in lines for name in line["files"]]
-    return sorted(path for path in paths if path.name.startswith(f"{kind}-"))
+    paths = (path for line in lines for path in line["files"])
+    return sorted(path for path in paths if path.rpartition("/")[2].startswith(f"{kind}-"))
 
 
 def _remove_dead(parent: Path) -> None:
@@ -312,7 +313,7 @@ def reduce_folder(
     Returns:
         Manifest lines of all these tasks.
     """
-    files = tuple(map(str, files_of(mapped, "facts")))
+    files = tuple(files_of(mapped, "facts"))
     rows = sum(line["facts"] for line in mapped)
     comparing, summing = (workers if rows >= worth else 1 for worth in (_KEYS_WORTH, _FACTS_WORTH))
     asked, where = told(options), str(folder)
@@ -321,7 +322,7 @@ def reduce_folder(
         for n, (first, last) in enumerate(settle_steps(rows) if files else [])
     ]
     settled = _settle(compared, runner, comparing)
-    verdicts = tuple(map(str, files_of(settled, "verdicts")))
+    verdicts = tuple(files_of(settled, "verdicts"))
     size = max(1, min(MOST_FILES, -(-len(files) // (workers * TASKS_PER_WORKER))))
     tasks = [
         ReduceTask(
@@ -336,13 +337,13 @@ def reduce_folder(
 def _settle(tasks: Sequence[SettleTask], runner: Runner, workers: int) -> list[dict[str, Any]]:
     """Judge calls that lie in each other, then copies."""
     nested = runner(settle_spans, tasks[:1])
-    spans = tuple(map(str, files_of(nested, "verdicts")))
+    spans = tuple(files_of(nested, "verdicts"))
     return [*nested, *runner(settle_keys, [dataclasses.replace(task, spans=spans) for task in tasks], workers=workers)]
 
 
 def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
     """Return the spend of all reduce tasks: one row per group, sorted."""
-    partials = [pl.read_parquet(path) for path in settled.tables("spend")]
+    partials = [read_passed([path]) for path in settled.tables("spend")]
     if not partials:
         nothing = pl.DataFrame(schema=FACT_SCHEMA)
         partials = [sum_spend(nothing, nothing.select(GATHERED.keys()), options)]

@@ -15,13 +15,10 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from pipeline.logs.buckets import is_url
-from pipeline.logs.folders import sync
 from pipeline.logs.stores import Stored
-from pipeline.runners.places import create_file, list_files, make_folder, read_file, remove_files
+from pipeline.runners.places import create_file, keep_file, list_files, open_folder, read_file, remove_files
 from pipeline.runners.protocol import Result, Runner, Tick, silent
 
 RUN_PREFIX = "run-"
@@ -70,13 +67,13 @@ class Attempts:
             ticked[1] += calls
             tick(read_bytes, calls)
 
-        own = make_folder(f"{self.folder}/{_TRIED}/{key}-{uuid.uuid4().hex[:12]}")
-        line = function(dataclasses.replace(task, folder=own), counted)
-        for path in line["files"] if not is_url(own) else ():
-            sync(Path(path))
-        data = json.dumps({**line, "ticked": ticked}).encode()
+        own = f"{self.folder}/{_TRIED}/{key}-{uuid.uuid4().hex[:12]}"
+        with open_folder(own) as here:
+            line = function(dataclasses.replace(task, folder=here), counted)
+            files = [keep_file(path, own) for path in line["files"]]
+        data = json.dumps({**line, "ticked": ticked, "files": files}).encode()
         if not create_file(self._marker(key), data):
-            remove_files(line["files"], within=self.folder)
+            remove_files(files, within=self.folder)
             data = read_file(self._marker(key)) or data
         return dict(json.loads(data))
 

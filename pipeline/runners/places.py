@@ -6,16 +6,26 @@ have hard links; ``check_place`` finds out whether they keep to it.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
 
 from pipeline.errors import CallcostError, RunError
 from pipeline.logs.buckets import is_url
-from pipeline.logs.folders import TEMPORARY_SUFFIX, sync
-from pipeline.logs.stores import Stored, create_object, delete_objects, list_objects, read_object, stat_object
+from pipeline.logs.folders import TEMPORARY_SUFFIX, WORK_PREFIX, sync
+from pipeline.logs.stores import (
+    Stored,
+    create_object,
+    delete_objects,
+    list_objects,
+    put_object,
+    read_object,
+    stat_object,
+)
 
 
 def create_file(path: str, data: bytes) -> bool:
@@ -84,11 +94,27 @@ def list_files(folder: str) -> list[Stored]:
     return found
 
 
-def make_folder(folder: str) -> str:
-    """Make a folder; stores need none."""
+@contextlib.contextmanager
+def open_folder(folder: str) -> Iterator[str]:
+    """Make a folder on a disk to write into: this one, or for one in a store a temporary one on this machine."""
+    if is_url(folder):
+        with tempfile.TemporaryDirectory(prefix=WORK_PREFIX) as here:
+            yield here
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    yield folder
+    with contextlib.suppress(OSError):
+        Path(folder).rmdir()  # nothing was written
+
+
+def keep_file(path: str, folder: str) -> str:
+    """Bring a file that was written in an opened folder where it belongs; return where that is."""
     if not is_url(folder):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    return folder
+        sync(Path(path))
+        return path
+    url = f"{folder}/{Path(path).name}"
+    put_object(url, Path(path).read_bytes())
+    return url
 
 
 def remove_files(paths: Iterable[str], *, within: str) -> None:

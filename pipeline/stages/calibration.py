@@ -88,7 +88,7 @@ def _stated_sides(call: Call) -> dict[str, int]:
     return {side: stated[side] for side in SIDES if stated[side] > 0}
 
 
-def errors_of(paths: Iterable[Path]) -> list[dict[str, Any]]:
+def errors_of(paths: Iterable[str]) -> list[dict[str, Any]]:
     """Return how far counted tokens are from the stated ones, per model and side; duplicates count once.
 
     Args:

@@ -16,6 +16,7 @@ from pipeline.settings import ReportOptions
 from pipeline.stages.duplicates import facts_beside, settle_duplicates
 from pipeline.stages.facts import FACT_SCHEMA, MONEY, scan_facts
 from pipeline.stages.kernel import book_of, number_rows
+from pipeline.stages.passed import scan_passed
 from pipeline.stages.price import price_facts
 from pipeline.stages.summary import CALL_ORDER, charge_by_source, gather_calls, group_column
 
@@ -28,7 +29,7 @@ _BATCH_ROWS = 100_000  # a day that has more is held by itself
 _TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-def split_days(paths: Sequence[Path], timezone: str) -> Iterator[tuple[date | None, pl.DataFrame]]:
+def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | None, pl.DataFrame]]:
     """Yield (day, its calls in their published order), the days in order, the undated ones first.
 
     Args:
@@ -38,7 +39,7 @@ def split_days(paths: Sequence[Path], timezone: str) -> Iterator[tuple[date | No
     if not paths:
         return
     day = group_column("day", timezone)
-    scans = [pl.scan_parquet(path).with_columns(day) for path in paths]
+    scans = [scan_passed([path]).with_columns(day) for path in paths]
     sizes = pl.collect_all([scan.group_by("day").agg(pl.len()) for scan in scans])
     held = pl.concat(table.with_columns(file=pl.lit(number)) for number, table in enumerate(sizes))
     days = held.group_by("day").agg(pl.col("len").sum(), pl.col("file")).sort("day", nulls_last=False)

@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.stages.codes import says_one_word
+from pipeline.stages.passed import columns_of_passed, metadata_of_passed, read_passed, scan_passed
 from pipeline.tables import (
     CALL_COLUMNS,
     FACT_COLUMNS,
@@ -192,28 +193,30 @@ def _is_one_word(column: pl.Series) -> bool:
     return column.dtype in (pl.String, pl.Int64) and says_one_word(column)
 
 
-def read_facts(path: Path, *, without: Sequence[str] = ()) -> pl.DataFrame:
+def read_facts(path: str | Path, *, without: Sequence[str] = ()) -> pl.DataFrame:
     """Read a file of facts.
 
     Args:
         path: of the file.
         without: columns that nobody will look at; they are null.
     """
-    columns = [name for name in pl.read_parquet_schema(path) if name not in without]
-    return widen_facts(pl.read_parquet(path, columns=columns).with_columns(_said_once(path)))
+    place = str(path)
+    columns = [name for name in columns_of_passed(place) if name not in without]
+    return widen_facts(read_passed([place], columns).with_columns(_said_once(place)))
 
 
 def scan_facts(paths: Sequence[str | Path]) -> pl.LazyFrame:
     """Read files of facts as one table, lazily."""
     if not paths:
         return pl.LazyFrame(schema=FACT_SCHEMA)
-    scans = (pl.scan_parquet(path, schema=FACT_SCHEMA, missing_columns="insert") for path in paths)
-    return pl.concat(scan.with_columns(_said_once(path)) for scan, path in zip(scans, paths, strict=True))
+    places = list(map(str, paths))
+    scans = (scan_passed([place], schema=FACT_SCHEMA, missing_columns="insert") for place in places)
+    return pl.concat(scan.with_columns(_said_once(place)) for scan, place in zip(scans, places, strict=True))
 
 
-def _said_once(path: str | Path) -> list[pl.Expr]:
+def _said_once(path: str) -> list[pl.Expr]:
     """Return the columns of a file of facts that only its metadata tells of."""
-    metadata = pl.read_parquet_metadata(path)
+    metadata = metadata_of_passed(path)
     words, echoes = (msgspec.json.decode(metadata.get(name, "{}"), type=dict[str, Any]) for name in (_WORDS, _ECHOES))
     stated = [pl.lit(word, dtype=FACT_SCHEMA[name]).alias(name) for name, word in words.items()]
     return [*stated, *(pl.col(call).alias(name) for name, call in echoes.items())]

@@ -160,7 +160,7 @@ def reduce_files(task: ReduceTask, tick: Tick) -> dict[str, Any]:
     tallies: dict[str, Any] = {}
     partials: list[pl.DataFrame] = []
     listings, spends = list[str](), list[str]()
-    for place, path in enumerate(map(Path, task.files)):
+    for place, path in enumerate(task.files):
         listing = Path(task.folder) / f"calls-{task.number:06}-{place:04}.parquet"
         partial, tally = _reduce_file(path, task, listing)
         listings += [str(listing)] if task.listed else []
@@ -173,7 +173,7 @@ def reduce_files(task: ReduceTask, tick: Tick) -> dict[str, Any]:
     return {"task": task.number, **tallies, "files": listings + spends}
 
 
-def _reduce_file(path: Path, task: ReduceTask, listing: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
+def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
     per_input = {"read": _heads(scan_facts([path]).select("line", "input").collect())}
     facts = number_rows(settled_facts(path, task.verdicts), task.rows_before)
     per_input["kept"] = _heads(facts)

@@ -19,6 +19,7 @@ from pipeline.settings import ReadOptions
 from pipeline.stages.digests import settle_digests
 from pipeline.stages.duplicates import VERDICT_SCHEMA, apply_verdicts, judge_copies, judge_nested
 from pipeline.stages.facts import UID, read_facts, scan_facts
+from pipeline.stages.passed import read_passed, scan_passed
 from pipeline.stages.pieces import Piece
 
 MOST_HEADS = 500_000  # records that are compared at a time
@@ -89,7 +90,7 @@ def settle_keys(task: SettleTask, tick: Tick) -> dict[str, Any]:
     for keys in _repeated(facts.filter(pl.col("bucket").is_between(task.first, task.last))):
         heads = facts.filter(pl.col("key").is_in(keys.implode())).select(_COPIES).collect()
         if task.spans:
-            heads = heads.join(pl.read_parquet(list(task.spans)), on=UID, how="anti", maintain_order="left")
+            heads = heads.join(read_passed(task.spans), on=UID, how="anti", maintain_order="left")
         found = judge_copies(settle_digests(heads, task.pieces, task.read))
         verdicts.append(found.table)
         causes += found.causes
@@ -116,10 +117,10 @@ def _repeated(heads: pl.LazyFrame) -> Iterator[pl.Series]:
         yield keys.value_counts().filter(pl.col("count") > 1)["key"]
 
 
-def settled_facts(path: Path, verdicts: Sequence[str]) -> pl.DataFrame:
+def settled_facts(path: str | Path, verdicts: Sequence[str]) -> pl.DataFrame:
     """Read a file of facts as the verdicts in these files leave it."""
     facts = read_facts(path, without=("key", "bucket"))
     if not verdicts:
         return apply_verdicts(facts, pl.DataFrame(schema=VERDICT_SCHEMA))
     own = pl.col("piece").is_in(facts["piece"].unique().implode())
-    return apply_verdicts(facts, pl.scan_parquet(list(verdicts)).filter(own).collect())
+    return apply_verdicts(facts, scan_passed(verdicts).filter(own).collect())

@@ -19,8 +19,11 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "CALLCOST_INLINE_BYTES": "
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files of very different size; every 40th call of each is also in another one."""
-    folder = tmp_path_factory.mktemp("busy") / "logs"
+    return make_logs(tmp_path_factory.mktemp("busy") / "logs")
+
+
+def make_logs(folder: Path) -> Path:
+    """Make files of very different size; every 40th call of each is also in another one."""
     chance = random.Random(7)
     for number in range(12):
         rows = (
