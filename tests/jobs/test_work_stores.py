@@ -26,7 +26,7 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
 def test_work_in_a_store_gives_the_bytes_of_work_on_a_disk_and_goes_on_there(bucket: Bucket, tmp_path: Path) -> None:
     logs = make_logs(tmp_path / "logs")
     plain = report([logs], tmp_path / "plain", "--calls")
-    words = ("--calls", "--work-dir", bucket.url("work"), *bucket.options())
+    words = ("--calls", "--work-dir", bucket.url("work"))
     assert_same(report([logs], tmp_path / "out", *words).out, plain)
 
     done = {name: data for name, data in bucket.files("work").items() if "/done/" in name}
@@ -38,6 +38,6 @@ def test_work_in_a_store_gives_the_bytes_of_work_on_a_disk_and_goes_on_there(buc
         name: data for name, data in done.items() if "/reduce_files-" not in name
     }
 
-    swept: Finished = callcost("gc", bucket.url("work"), "--older-than", "0h", *bucket.options())
+    swept: Finished = callcost("gc", bucket.url("work"), "--older-than", "0h")
     assert swept.code == 0, swept.stderr
     assert not bucket.files("work")
