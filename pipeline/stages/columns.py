@@ -249,7 +249,7 @@ def _moments(column: pl.Series) -> tuple[pl.Series, pl.Series | None]:
         seconds = column if near.all() else column.zip_with(near, pl.Series([None], dtype=pl.Float64))
         micros = (seconds * 1_000_000).round(mode="half_to_even").cast(pl.Int64)
     else:
-        micros = _stamps(column)
+        micros = _stamps(column.cast(pl.String))  # a file of tables may number its words
     read = (micros > 0) if not micros.null_count() else (micros > 0).fill_null(value=False) | column.is_null()
     return micros.cast(pl.Datetime("us", "UTC")), None if read.all() else read
 
