@@ -23,7 +23,7 @@ from pipeline.jobs.counting import run_counting
 from pipeline.jobs.narrow import set_aside
 from pipeline.logs.buckets import is_url
 from pipeline.logs.files import Input, find_inputs
-from pipeline.runners.local import run_tasks
+from pipeline.runners.local import has_workers, keep_workers, run_tasks
 from pipeline.runners.locks import lock_folder, locked_folder
 from pipeline.runners.protocol import Runner
 from pipeline.runners.shards import TASKS_PER_WORKER, cluster_task_bytes, pack_pieces, worker_count
@@ -39,6 +39,7 @@ _PREFIX = ".callcost-run-"  # of working folders
 SETTLE_ROWS = 8_000_000  # keys compared at a time: 16 bytes each
 MOST_FILES = 8  # of facts in a task
 _KEYS_WORTH, _FACTS_WORTH = 32_000_000, 3_000_000  # facts from which starting processes pays, to settle and to sum
+_FACTS_WORTH_KEPT = 800_000  # from which those that are there already are worth opening the price book once more
 Progress = Callable[[int, int], None]
 
 
@@ -143,7 +144,8 @@ def working_folder(out: str | None) -> Iterator[Path]:
                 _remove_dead(parent)
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
             lock = lock_folder(folder)
-        yield folder
+        with keep_workers():
+            yield folder
     except (OSError, pl.exceptions.ComputeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
         message = f"cannot write to {parent}: {reason}"
@@ -315,7 +317,8 @@ def reduce_folder(
     """
     files = tuple(files_of(mapped, "facts"))
     rows = sum(line["facts"] for line in mapped)
-    comparing, summing = (workers if rows >= worth else 1 for worth in (_KEYS_WORTH, _FACTS_WORTH))
+    facts_worth = _FACTS_WORTH_KEPT if has_workers() else _FACTS_WORTH
+    comparing, summing = (workers if rows >= worth else 1 for worth in (_KEYS_WORTH, facts_worth))
     asked, where = told(options), str(folder)
     compared = [
         SettleTask(number=n, first=first, last=last, facts=files, folder=where, read=asked.read, pieces=pieces)

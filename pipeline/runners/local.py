@@ -11,9 +11,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from pipeline.errors import RunError
@@ -80,34 +82,88 @@ class _Told(dict[int, Result]):
         self._done(number, result)
 
 
+class _Workers:
+    """Processes of one size of pool, started when they are first asked for."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._size = 0
+        self.counters: Any = None
+
+    def pool(self, size: int) -> ProcessPoolExecutor:
+        """Return a pool of so many processes: the one at hand, if it is that."""
+        if self._pool is None or self._size != size:
+            self.end()
+            context = multiprocessing.get_context("spawn")
+            self._size, self.counters = size, context.Array("q", 2)
+            self._pool = ProcessPoolExecutor(size, context, _start_worker, (self.counters, os.getpid()))
+        return self._pool
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether there are any."""
+        return self._pool is not None
+
+    def end(self, *, now: bool = False) -> None:
+        """End them; ``now``: with the work under way."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        for process in list((pool._processes or {}).values()) if now else ():  # the only way to end work under way
+            process.kill()
+        pool.shutdown(wait=True, cancel_futures=now)
+
+
+_kept: ContextVar[_Workers | None] = ContextVar("workers kept", default=None)
+
+
+@contextmanager
+def keep_workers() -> Iterator[_Workers]:
+    """Keep processes from one call of run_tasks to the next, until the end of the block."""
+    outer = _kept.get()
+    if outer is not None:
+        yield outer
+        return
+    workers = _Workers()
+    token = _kept.set(workers)
+    try:
+        yield workers
+    finally:
+        _kept.reset(token)
+        workers.end()
+
+
+def has_workers() -> bool:
+    """Say whether processes are kept that need not be started."""
+    workers = _kept.get()
+    return workers is not None and workers.at_hand
+
+
 def _run_pool(
     function: Callable[[T, Tick], Result],
     tasks: Sequence[T],
     batch: list[int],
-    workers: int,
+    size: int,
     results: dict[int, Result],
     tick: Tick,
 ) -> list[int]:
-    """Run a batch in a fresh pool; return the tasks under way when a worker died."""
-    context = multiprocessing.get_context("spawn")
-    counters = context.Array("q", 2)
-    with ProcessPoolExecutor(workers, context, _start_worker, (counters, os.getpid())) as pool:
-        futures: dict[Future[Result], int] = {}
+    """Run a batch in a pool; return the tasks under way when a worker died."""
+    with keep_workers() as workers:
         try:
+            pool = workers.pool(size)
             futures = {pool.submit(_run_one, function, tasks[number]): number for number in batch}
-            _collect(futures, results, counters, tick)
+            _collect(futures, results, workers.counters, tick)
         except BrokenProcessPool:
-            return [number for number in batch if number not in results][: 2 * workers + 1]
+            workers.end()
+            return [number for number in batch if number not in results][: 2 * size + 1]
         except BaseException:
-            for process in list((pool._processes or {}).values()):  # the only way to end work under way
-                process.kill()
-            pool.shutdown(wait=True, cancel_futures=True)
+            workers.end(now=True)
             raise
     return []
 
 
 def _collect(futures: dict[Future[Result], int], results: dict[int, Result], counters: Any, tick: Tick) -> None:
-    seen = (0, 0)
+    seen = (counters[0], counters[1])
     waiting = set(futures)
     while waiting:
         done, waiting = wait(waiting, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)

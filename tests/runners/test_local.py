@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import RunError
-from pipeline.runners.local import run_tasks
+from pipeline.runners.local import has_workers, keep_workers, run_tasks
 from pipeline.runners.protocol import Tick
 from pipeline.runners.shards import pack_pieces, worker_count
 
@@ -80,6 +80,21 @@ def test_no_process_is_left_behind() -> None:
     pids = {line["pid"] for line in run_tasks(pid_of, range(6), workers=2)}
     assert os.getpid() not in pids
     assert not [pid for pid in pids if alive(pid)]
+
+
+def test_kept_workers_do_the_next_tasks_and_end_with_the_block(tmp_path: Path) -> None:
+    ticks: list[int] = []
+    with keep_workers():
+        first, second = ({line["pid"] for line in run_tasks(pid_of, range(6), workers=2)} for _ in range(2))
+        assert second <= first
+        assert has_workers()
+        run_tasks(double, range(4), workers=2, tick=lambda _, calls: ticks.append(calls))
+        tasks = [(number, str(tmp_path / "died")) for number in range(8)]
+        assert [line["task"] for line in run_tasks(die_once, tasks, workers=2)] == list(range(8))
+        last = {line["pid"] for line in run_tasks(pid_of, range(6), workers=2)}
+    assert sum(ticks) == 4
+    assert not has_workers()
+    assert not [pid for pid in first | last if alive(pid)]
 
 
 def test_little_input_is_not_worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
