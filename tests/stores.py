@@ -134,7 +134,8 @@ def serving_seaweed(folder: Path) -> Iterator[str]:
     flags = [f"-{name}={port}" for name, port in ports.items()]
     words = [
         weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", f"-dir={folder}", "-s3",
-        f"-s3.config={folder / 's3.json'}", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64", "-volume.max=40",
+        f"-s3.config={folder / 's3.json'}", "-s3.port.lance=0", "-s3.port.iceberg=0",
+        "-master.volumeSizeLimitMB=64", "-volume.max=40",
     ]  # fmt: skip
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"
     with _running([*words, *flags], folder, f"{endpoint}/status"):

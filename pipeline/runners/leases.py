@@ -89,6 +89,7 @@ class _Lease:
         self._number = 0
         self._made_at = 0.0
         self._lost = False
+        self._turn = threading.Lock()  # of the two threads that make leases
         self.released = threading.Event()
 
     def take(self) -> None:
@@ -109,15 +110,18 @@ class _Lease:
             raise RunError(message, hint="Two runs could not be kept apart there: keep the state somewhere else")
 
     def assure(self) -> None:
-        """Raise a RunError if another run has the folder, or may have it."""
-        if self._lost or time.monotonic() - self._made_at > self._seconds:
+        """Raise a RunError if another run has the folder; a lease that was not renewed in time is renewed now."""
+        with self._turn:
+            if not self._lost and time.monotonic() - self._made_at > self._seconds / 2:
+                self._lost = not self._make(self._number + 1)
+        if self._lost:
             message = f"another run took {self._place}: this one did not answer for {self._seconds:g} seconds"
             raise RunError(message, hint="Run the same again")
 
     def renew_until_released(self) -> None:
         """Make the next lease again and again."""
         while not (self._lost or self.released.wait(self._seconds / 3)):
-            with contextlib.suppress(CallcostError, OSError):  # the store may be back for the next one
+            with self._turn, contextlib.suppress(CallcostError, OSError):  # the store may be back for the next one
                 self._lost = not self._make(self._number + 1)
 
     def release(self) -> None:

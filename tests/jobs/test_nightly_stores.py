@@ -181,7 +181,7 @@ def test_a_run_that_finds_another_at_work_in_a_store_says_which_and_ends(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     bucket.put("logs/day-1.jsonl", _calls(1))
-    monkeypatch.setenv(SECONDS_VARIABLE, "0.9")
+    monkeypatch.setenv(SECONDS_VARIABLE, "3")
     with hold_lock(folder_at(bucket.url("state")), "the-first"):
         said = _run(bucket.url("logs"), bucket.url("state"), tmp_path / "out", expect=1).stderr
     assert f"another run works in {bucket.url('state')}: run the-first, process {os.getpid()} on" in said
@@ -194,7 +194,7 @@ def test_two_runs_at_once_are_one_result_and_perhaps_a_clear_error(bucket: Bucke
     for day in range(1, 4):
         bucket.put(f"logs/day-{day}.jsonl", _calls(day, 400))
     for number in range(5):
-        runs = [_start(bucket, f"two-{number}", 0.6) for _ in range(2)]
+        runs = [_start(bucket, f"two-{number}", 3) for _ in range(2)]
         said = [run.communicate(timeout=100)[1].decode() for run in runs]
         assert "Traceback" not in "".join(said)
         codes = sorted(run.returncode for run in runs)
