@@ -27,6 +27,7 @@ _HOME = {
     "RunError": "errors",
     "TokenizerError": "errors",
     "UnknownModelError": "errors",
+    "WorkOptions": "settings",
     "async_token_counter": "helpers.counting",
     "backfill_usage": "jobs.backfill",
     "completion_cost": "helpers.costs",

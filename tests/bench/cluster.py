@@ -7,13 +7,13 @@ and how much memory a worker held. Both must find every copy and write the same 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import click
 
 from tests.bench import logs
-from tests.bench.measure import Taken, take
+from tests.bench.measure import Taken, family, take
 from tests.bench.runs import MIB, ROOT
 
 COPIES = 50  # one row of so many stands in two files
@@ -45,17 +45,34 @@ def write_logs(folder: Path, calls: int, files: int) -> int:
     return copies
 
 
-class _Workers(threading.Thread):
-    """Looks at the memory of every Python worker of this user, again and again: the largest that one of them held."""
+class _Watch(threading.Thread):
+    """Looks at all processes below this one, again and again: what processor time they took, what a worker held.
+
+    Spark's Java processes are waited for by nobody, so that the system does not add their time to their parent's.
+    """
 
     def __init__(self, word: bytes) -> None:
         super().__init__(daemon=True)
-        self.peak, self._word, self._ended = 0, word, threading.Event()
+        self.peak = 0
+        self._word, self._ticks, self._ended = word, dict[int, int](), threading.Event()
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of all processors."""
+        return sum(self._ticks.values()) / os.sysconf("SC_CLK_TCK")
 
     def run(self) -> None:
         """Sample until told to stop."""
-        while not self._ended.wait(0.2):
-            self.peak = max([self.peak, *_held(self._word)])
+        while not self._ended.wait(0.1):
+            for pid in family(os.getpid())[1:]:
+                with contextlib.suppress(OSError):
+                    self._look(pid, Path(f"/proc/{pid}"))
+
+    def _look(self, pid: int, place: Path) -> None:
+        user, system = (place / "stat").read_text().rpartition(")")[2].split()[11:13]
+        self._ticks[pid] = int(user) + int(system)
+        if self._word in (place / "cmdline").read_bytes():
+            self.peak = max(self.peak, int((place / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
 
     def stop(self) -> None:
         """End sampling."""
@@ -63,25 +80,16 @@ class _Workers(threading.Thread):
         self.join()
 
 
-def _held(word: bytes) -> Iterator[int]:
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if word in (place / "cmdline").read_bytes():
-                yield int((place / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except OSError:
-            continue
-
-
-def _report(source: Path, out: Path, word: bytes, *words: str) -> tuple[Taken, int, dict[str, Any]]:
+def _report(source: Path, out: Path, word: bytes, *words: str) -> tuple[Taken, _Watch, dict[str, Any]]:
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = {**os.environ, "PYTHONPATH": path, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
     env |= {"PYSPARK_SUBMIT_ARGS": _MASTER}
-    workers = _Workers(word)
-    workers.start()
+    watch = _Watch(word)
+    watch.start()
     line = ["report", str(source), "--out", str(out), "--quiet", *words]
     taken = take([sys.executable, "-W", "ignore", "-m", "pipeline", *line], env)
-    workers.stop()
-    return taken, workers.peak, json.loads((out / "manifest.json").read_bytes())
+    watch.stop()
+    return taken, watch, json.loads((out / "manifest.json").read_bytes())
 
 
 @click.command()
@@ -94,7 +102,8 @@ def main(calls: int, files: int) -> None:
         copies = write_logs(folder / "logs", calls, files)
         size = sum(path.stat().st_size for path in (folder / "logs").iterdir())
         click.echo(f"{calls:,} calls and {copies:,} copies in {files:,} files, {size / MIB:,.0f} MiB")
-        found = {}
+        found: dict[str, bytes] = {}
+        took: dict[str, float] = {}
         ways: dict[str, tuple[bytes, tuple[str, ...]]] = {
             "local": (b"spawn_main", ("--workers", "2")),
             "local, kept": (b"spawn_main", ("--workers", "2", "--work-dir", str(folder / "kept"))),
@@ -102,15 +111,18 @@ def main(calls: int, files: int) -> None:
         }
         for title, (word, words) in ways.items():
             out = folder / title
-            taken, held, manifest = _report(folder / "logs", out, word, *words)
+            taken, watch, manifest = _report(folder / "logs", out, word, *words)
             records = manifest["records"]
             if (records["calls"], records["duplicates"]) != (calls, copies):
                 raise click.ClickException(f"{title}: {records}")
             found[title] = (out / "spend.parquet").read_bytes()
-            whole = f"{taken.wall:.1f} s, CPU {taken.cpu:.1f} s, all processes {(taken.peak or 0) / MIB:,.0f} MiB"
-            click.echo(f"{title:12} {whole}, largest worker {held / MIB:,.0f} MiB")
+            took[title] = watch.cpu
+            whole = f"{taken.wall:.1f} s, CPU {watch.cpu:.1f} s, all processes {(taken.peak or 0) / MIB:,.0f} MiB"
+            click.echo(f"{title:12} {whole}, largest worker {watch.peak / MIB:,.0f} MiB")
         tasks = len(list((folder / "work").glob("run-*/done/*")))
-        click.echo(f"spark: {tasks} tasks; the same bytes: {len(set(found.values())) == 1}")
+        more = took["spark"] - took["local"]
+        click.echo(f"spark: {tasks} tasks, {more:.1f} s more CPU, {more / tasks:.2f} s a task")
+        click.echo(f"the same bytes: {len(set(found.values())) == 1}")
 
 
 if __name__ == "__main__":

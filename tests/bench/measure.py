@@ -76,7 +76,7 @@ class _Gauge(threading.Thread):
     def run(self) -> None:
         """Sample until told to stop."""
         while not self._ended.wait(SAMPLE_SECONDS):
-            held = [size for size in map(_proportional_size, _family(self._pid)) if size is not None]
+            held = [size for size in map(_proportional_size, family(self._pid)) if size is not None]
             if held:
                 self.peak = max(self.peak or 0, sum(held))
 
@@ -86,7 +86,7 @@ class _Gauge(threading.Thread):
         self.join()
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """Return a process and all below it."""
     found = [pid]
     for member in found:
