@@ -75,7 +75,7 @@ def read_asked(value: msgspec.Raw) -> Asked | None:
     except _UNDECODABLE:
         return None
     texts = [message.content for message in messages]
-    if texts[0] == REDACTED or any(STRIPPED in text for text in texts):
+    if texts[0] == REDACTED or STRIPPED in "\n".join(texts):
         return None
     return tuple([message.role for message in messages]), texts
 

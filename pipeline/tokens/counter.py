@@ -47,10 +47,10 @@ class FrequentTexts:
     def keep(self, counts: Mapping[str, int]) -> None:
         """Remember counts; the last are forgotten last."""
         longest = self._limit // CACHED_TEXT_SHARE
-        for text, count in counts.items():
-            if len(text) <= longest and text not in self._counts:
-                self._counts[text] = count
-                self._held += len(text)
+        known = self._counts
+        new = {text: count for text, count in counts.items() if len(text) <= longest and text not in known}
+        known.update(new)
+        self._held += sum(map(len, new))
         oldest = []
         for text in self._counts:
             if self._held <= self._limit:
