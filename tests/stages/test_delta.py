@@ -88,7 +88,7 @@ for turn in range(int(sys.argv[3])):
 
 
 def test_of_two_that_write_the_same_day_at_once_one_is_there_whole(tmp_path: Path, long_run: bool) -> None:
-    turns = "40" if long_run else "4"
+    turns = "40" if long_run else "2"
     words = [[sys.executable, "-c", WRITE, str(tmp_path), name, turns] for name in ("one", "two")]
     runs = [subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE) for line in words]
     said = [run.communicate(timeout=300)[1].decode() for run in runs]

@@ -24,11 +24,11 @@ Rows = dict[str, tuple[int, Decimal]]
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The days of the sample logs, as partitions and as a table."""
+    """Some days of the sample logs, as partitions and as a table."""
     folder = tmp_path_factory.mktemp("published")
     for table in ("parquet", "delta"):
         words = ["--state", str(folder / f"state-{table}"), "--out", str(folder / table), "--table", table]
-        assert callcost("report", SAMPLES, *words).code == 0
+        assert callcost("report", SAMPLES / "openai", *words).code == 0
     return folder
 
 
@@ -36,7 +36,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(published: Path) -> Rows:
     files = sorted((published / "parquet").glob("day=*/calls.parquet"))
     tables = {path.parent.name.removeprefix("day="): pl.read_parquet(path) for path in files}
-    assert len(tables) > 10
+    assert len(tables) > 3
     return {day: (table.height, sum(table["total_cost"].drop_nulls(), Decimal(0))) for day, table in tables.items()}
 
 
