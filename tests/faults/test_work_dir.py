@@ -23,7 +23,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_logs(folder: Path) -> Path:
-    """Make files of very different size; every 40th call of each is also in another one."""
+    """Make files of very different size, one without usage; every 40th call of each is also in another one."""
     chance = random.Random(7)
     for number in range(12):
         rows = (
@@ -34,6 +34,7 @@ def make_logs(folder: Path) -> Path:
                 "user": f"user-{row % 50}",
                 "messages": [{"role": "user", "content": f"What is {row} times {row}?"}],
                 "response": "a number",
+                **({} if number == 3 else {"usage": {"prompt_tokens": 9 + row % 7, "completion_tokens": 3}}),
             }
             for row in range(chance.choice([1, 50, 200, 1_200]))
         )
