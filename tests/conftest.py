@@ -28,6 +28,14 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def lanes_for_all() -> Iterator[None]:
+    """The smallest log is read by columns, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.stages.read.LANE_BYTES", 0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def long_run() -> bool:
     """Whether the long checks run at full size (CALLCOST_LONG=1)."""

@@ -30,6 +30,7 @@ from pipeline.tables import Call, Reject
 
 WINDOW_BYTES = 48 << 20  # of record text per window: enough repeats to de-duplicate, little memory
 WINDOW_ROWS = 100_000  # calls per window, where they come without text
+LANE_BYTES = 32 << 10  # below it, laying out tables costs more than reading record by record
 LANE_ROWS = 64_000  # rows of the lane that are laid out together
 _LATE = 1 << 19  # numbers from here on are of calls that came after their row: streams joined
 
@@ -100,7 +101,7 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False, cou
     container = container_of(source)
     stretches: Callable[[Piece, RecordReader], Iterator[_Stretch]]
     stretches = _parquet_outcomes if container == "parquet" else _text_outcomes
-    if lanes and options.dialect is None and options.mapping is None:
+    if lanes and piece.bytes >= LANE_BYTES and options.dialect is None and options.mapping is None:
         if container == "jsonl":
             stretches = partial(_lane_outcomes, counted=counted)
         elif container == "parquet":

@@ -26,6 +26,8 @@ from pipeline.tables import Reject
 from pipeline.tokens.counter import TextCounter
 from tests.command import SAMPLES
 
+pytestmark = pytest.mark.usefixtures("lanes_for_all")
+
 DIGESTS = ("request_digest", "record_digest")  # made when they are asked for
 
 Read = tuple[pl.DataFrame, list[Reject], Counter[str]]

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from tests.command import SAMPLES
 from tests.laws.test_lane import assert_same
 
+pytestmark = pytest.mark.usefixtures("lanes_for_all")
+
 DAY = datetime(2025, 1, 24, 9, 20, 46)  # noqa: DTZ001 - as a database exports it
 METADATA = {"user_api_key_alias": "k", "usage_object": None}
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 3}}

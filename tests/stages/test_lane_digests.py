@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from pipeline.stages.facts import facts_of, widen_facts
 from pipeline.stages.pieces import cut_inputs
 from pipeline.stages.read import read_windows
 from tests.laws.test_lane import SPEND, ordinary, stated, written
+
+pytestmark = pytest.mark.usefixtures("lanes_for_all")
 
 COPY = st.fixed_dictionaries(
     {
