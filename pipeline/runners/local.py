@@ -151,8 +151,10 @@ def _run_pool(
     with keep_workers() as workers:
         try:
             pool = workers.pool(size)
-            futures = {pool.submit(_run_one, function, tasks[number]): number for number in batch}
-            _collect(futures, results, workers.counters, tick)
+            seen = (workers.counters[0], workers.counters[1])  # kept workers have counted before
+            with _uninterrupted():
+                futures = {pool.submit(_run_one, function, tasks[number]): number for number in batch}
+            _collect(futures, results, workers.counters, seen, tick)
         except BrokenProcessPool:
             workers.end()
             return [number for number in batch if number not in results][: 2 * size + 1]
@@ -162,8 +164,29 @@ def _run_pool(
     return []
 
 
-def _collect(futures: dict[Future[Result], int], results: dict[int, Result], counters: Any, tick: Tick) -> None:
-    seen = (counters[0], counters[1])
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C off until the block ends: a process that is only half started would say so, in its own words."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    told: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _frame: told.append(number))
+    blocking = hasattr(signal, "pthread_sigmask")  # what is started now inherits that; its parent ends it
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if blocking else None
+    try:
+        yield
+    finally:
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if told:
+        raise KeyboardInterrupt
+
+
+def _collect(
+    futures: dict[Future[Result], int], results: dict[int, Result], counters: Any, seen: tuple[int, int], tick: Tick
+) -> None:
     waiting = set(futures)
     while waiting:
         done, waiting = wait(waiting, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)

@@ -67,6 +67,10 @@ def frequent_texts(engine: str, vocabulary: str, limit: int) -> FrequentTexts:
     return FrequentTexts(limit)
 
 
+def _doubts(encoder: Encoder) -> int:
+    return encoder.mismatches if isinstance(encoder, TrustedEncoder) else 0
+
+
 class TextCounter:
     """The counting engines of one worker, with what it remembers; a context manager that leaves nothing behind.
 
@@ -114,19 +118,20 @@ class TextCounter:
             The tokens of each; None for an item that timed out.
         """
         encoder = self._encoder(vocabulary)
-        frequent = frequent_texts(encoder.counting_engine, encoder.vocabulary.name, self._cache_chars)
-        counts: Counts = {**frequent.find(texts)}
+        counts: Counts = {**self._memory(encoder).find(texts)}
         self._hits += len(counts)
         fresh = [text for text in texts if text not in counts] if counts else list(texts)
         large = (
             [text for text in fresh if len(text) > _SURELY_SMALL and is_oversize(text)] if self._item_timeout else []
         )
         small = [text for text in fresh if text not in set(large)] if large else fresh
+        doubts = _doubts(encoder)
         found = dict(zip(small, self._count_small(encoder, small), strict=True))
         counts.update(found)
         counts.update((text, self._count_large(vocabulary, text)) for text in large)
         self._texts += len(fresh)
-        frequent.keep(found)
+        if _doubts(encoder) == doubts:  # else some may be of an engine that is wrong
+            self._memory(encoder).keep(found)
         return counts
 
     def stats(self) -> dict[str, Any]:
@@ -149,6 +154,10 @@ class TextCounter:
             "mismatches": sum(one.mismatches for one in trusted),
             "doubtful": sum(one.refuted for one in self._trusting),
         }
+
+    def _memory(self, encoder: Encoder) -> FrequentTexts:
+        """Return what is remembered of the engine that counts now; a faster one may have come with the last texts."""
+        return frequent_texts(encoder.counting_engine, encoder.vocabulary.name, self._cache_chars)
 
     def _encoder(self, vocabulary: str) -> Encoder:
         encoder = self._encoders.get(vocabulary)

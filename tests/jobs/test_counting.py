@@ -15,6 +15,7 @@ from pipeline.settings import ReportOptions, WorkOptions
 from pipeline.stages.count import open_counter
 from pipeline.tokens import counter as counters
 from pipeline.tokens import fast
+from pipeline.tokens.counter import TextCounter
 from pipeline.tokens.encoders import load_encoder
 from pipeline.tokens.fast import awkward_strings, is_checked
 from tests.command import Finished, callcost, report, write_lines
@@ -86,6 +87,16 @@ def test_an_engine_known_to_differ_is_not_asked_again(logs: Path, tmp_path: Path
 
     assert first.manifest["run"]["mismatches"] == 1
     assert (len(runs), line["counting"]["doubtful"]) == (1, 0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_a_wrong_engine_counted_is_not_remembered_for_the_right_one(threads: int) -> None:
+    texts = [f"no. {number}" for number in range(200)]
+    for seen in (texts, [*texts, SAMPLED]):
+        with TextCounter(threads=threads) as counter:
+            counter.count("o200k_base", seen)
+    with TextCounter(fast=False) as counter:
+        assert list(counter.count("o200k_base", texts).values()) == load_encoder("o200k_base").count(texts)
 
 
 def _count_here(options: ReportOptions, _tick: Tick) -> Result:
