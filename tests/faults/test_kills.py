@@ -97,7 +97,7 @@ def test_a_worker_that_is_killed_changes_no_byte(
 ) -> None:
     chance = random.Random(12)
     killed = 0
-    for number in range(40 if long_run else 2):
+    for number in range(40 if long_run else 1):
         out = tmp_path / f"worker-killed-{number}"
         process = _start(logs, out)
         while process.poll() is None and not (found := _workers(process.pid)):
