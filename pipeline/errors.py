@@ -93,3 +93,8 @@ class UnfinishedError(RunError):
 
     slug = "unfinished"
     exit_code = 4
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why something was refused: the system's own words where there are any, else the error's first line."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from pipeline import __version__
-from pipeline.errors import LogError, ReportError, RunError, UnfinishedError
+from pipeline.errors import LogError, ReportError, RunError, UnfinishedError, reason_of
 from pipeline.jobs.closed import ClosedDay, closed_days, remember_day
 from pipeline.jobs.identity import digest_of_words, prices_of
 from pipeline.jobs.intake import Event, Intake, plan_intake, read_fresh
@@ -121,7 +121,7 @@ def _saying_what_is_kept(ledger: Ledger) -> Iterator[None]:
     try:
         yield
     except (OSError, pl.exceptions.ComputeError, ReportError, LogError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+        reason = reason_of(error)
         place = f"cannot write to {ledger.folder.place}: {reason}"
         message, hint = place, "Check the folder's permissions and free space"
         if isinstance(error, ReportError | LogError):

@@ -18,11 +18,12 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipeline.errors import ReportError
+from pipeline.errors import ReportError, reason_of
 from pipeline.jobs.counting import run_counting
 from pipeline.jobs.narrow import set_aside
 from pipeline.logs.buckets import is_url
 from pipeline.logs.files import Input, find_inputs
+from pipeline.logs.folders import WORK_PREFIX
 from pipeline.runners.local import has_workers, keep_workers, run_tasks
 from pipeline.runners.locks import lock_folder, locked_folder
 from pipeline.runners.protocol import Runner
@@ -35,7 +36,6 @@ from pipeline.stages.pieces import Piece, SurveyTask, cut_inputs, survey_input
 from pipeline.stages.settle import SettleTask, settle_keys, settle_spans
 from pipeline.stages.summary import GATHERED, merge_spend, sort_spend, sum_spend
 
-_PREFIX = ".callcost-run-"  # of working folders
 SETTLE_ROWS = 8_000_000  # keys compared at a time: 16 bytes each
 MOST_FILES = 8  # of facts in a task
 _KEYS_WORTH, _FACTS_WORTH = 32_000_000, 3_000_000  # facts from which starting processes pays, to settle and to sum
@@ -116,7 +116,7 @@ def files_of(lines: Sequence[dict[str, Any]], kind: str) -> list[str]:
 
 def _remove_dead(parent: Path) -> None:
     """Remove the working folders of runs that were killed: nobody holds them any more."""
-    for folder in parent.glob(f"{_PREFIX}*"):
+    for folder in parent.glob(f"{WORK_PREFIX}*"):
         try:
             descriptor = lock_folder(folder, wait=False)
         except OSError:
@@ -142,12 +142,12 @@ def working_folder(out: str | None) -> Iterator[Path]:
         with locked_folder(parent):  # nobody takes a folder for dead that is only being made
             if out is not None:
                 _remove_dead(parent)
-            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+            folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=parent))
             lock = lock_folder(folder)
         with keep_workers():
             yield folder
     except (OSError, pl.exceptions.ComputeError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+        reason = reason_of(error)
         message = f"cannot write to {parent}: {reason}"
         raise ReportError(message, hint="Check the folder's permissions and free space, then run again") from error
     finally:

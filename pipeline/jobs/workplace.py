@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.errors import ConfigError, RunError
+from pipeline.errors import ConfigError, RunError, reason_of
 from pipeline.jobs.identity import digest_of_words, identity_of
 from pipeline.jobs.run import told, working_folder
 from pipeline.logs.buckets import is_url
@@ -87,7 +87,7 @@ def open_workplace(options: ReportOptions) -> Iterator[Workplace]:
             cluster = Cluster(session=spark, seen=seen, identity=partial(identity_of, plain))
             yield Workplace(folder=kept, runner=Once(runner=cluster, folder=kept, driver=driver), is_kept=True)
     except (OSError, pl.exceptions.ComputeError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+        reason = reason_of(error)
         message = f"cannot work in {place}: {reason}"
         raise RunError(message, hint="Check its permissions and free space; the same command goes on") from error
 

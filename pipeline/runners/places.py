@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
 
-from pipeline.errors import CallcostError, RunError
+from pipeline.errors import CallcostError, RunError, reason_of
 from pipeline.logs.buckets import is_url
 from pipeline.logs.folders import TEMPORARY_SUFFIX, WORK_PREFIX, sync
 from pipeline.logs.stores import (
@@ -142,7 +142,7 @@ def check_place(folder: str) -> None:
         held = read_file(probe)
         remove_files([probe], within=folder)
     except (OSError, CallcostError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+        reason = reason_of(error)
         raise RunError(f"cannot work in {folder}: {reason}", hint="Name another --work-dir") from error
     if (first, second, held) != (True, False, b"first"):
         message = f"{folder} lets two writers create the same file, so no run there could be counted once"

@@ -25,8 +25,8 @@ from pipeline.logs.reader import UNFORESEEN
 from pipeline.stages.classes import Judge
 from pipeline.stages.columns import Laid, Rows, join_rows, lay_out
 from pipeline.stages.count import missing_sides
-from pipeline.stages.leaves import LANES, Leaves, Node, leaves_of, node_of, observe
-from pipeline.stages.objects import UNDECODABLE, Table, flatten, take
+from pipeline.stages.leaves import LANES, UNDECODABLE, Leaves, Node, leaves_of, node_of, observe
+from pipeline.stages.objects import Table, flatten, take
 from pipeline.stages.talks import Talk
 from pipeline.tables import Reject
 

@@ -27,6 +27,7 @@ from pipeline.tokens.plain import MORE_ANSWER, READ_FIELDS
 
 WORD, TEXT, COUNT, TIME, COST, NOTHING, NEVER = "word", "text", "count", "time", "cost", "nothing", "never"
 JSON, EPOCH, FLAG = "json", "epoch", "flag"
+UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 ASKED, ANSWERED = "asked", "answered"  # messages and choices with their texts, where usage is missing
 SIDES = ("prompt_tokens", "completion_tokens", "total_tokens")
 # Columns that are carried from the record to the fact as they are, whatever else the record says.
@@ -268,7 +269,7 @@ def observe(records: Iterable[Mapping[str, Any]], leaves: Leaves) -> Seen:
 def _object_in(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except UNDECODABLE:
         return None
 
 

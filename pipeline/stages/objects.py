@@ -20,10 +20,9 @@ from pipeline.logs.decode import Refusal
 from pipeline.logs.paths import Path
 from pipeline.logs.values import read_cost
 from pipeline.stages.facts import MONEY, MONEY_TYPE, round_money
-from pipeline.stages.leaves import ANSWERED, ASKED, COST, COUNT, EPOCH, FLAG, JSON, Leaf, Node
+from pipeline.stages.leaves import ANSWERED, ASKED, COST, COUNT, EPOCH, FLAG, JSON, UNDECODABLE, Leaf, Node
 from pipeline.stages.talks import Asked, read_asked, read_choices
 
-UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _NULL = b"null"
 
 

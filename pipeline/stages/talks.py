@@ -16,16 +16,14 @@ from pipeline.logs.conversations import REDACTED
 from pipeline.logs.dialects.litellm import STRIPPED
 from pipeline.stages.count import join_counts
 from pipeline.stages.facts import FACT_SCHEMA
-from pipeline.stages.leaves import Choices
+from pipeline.stages.leaves import UNDECODABLE, Choices
 from pipeline.tokens.choice import choose
 from pipeline.tokens.counter import TextCounter
 from pipeline.tokens.frames import settle
-from pipeline.tokens.marks import weigh_marks
 from pipeline.tokens.plain import Skeleton, era_of, learn, read_answer
 from pipeline.tokens.vocabularies import installed
 
 _LONGEST = 1 << 18  # bytes of messages or of an answer; larger ones may be items that have a deadline
-_UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 class _Said(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -72,7 +70,7 @@ def read_asked(value: msgspec.Raw) -> Asked | None:
         if len(data) > _LONGEST:
             return None
         messages = _messages.decode(_text.decode(data) if data.startswith(b'"') else data)
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return None
     texts = [message.content for message in messages]
     if texts[0] == REDACTED or STRIPPED in "\n".join(texts):
@@ -86,13 +84,13 @@ def read_choices(value: msgspec.Raw) -> tuple[str | None, bool]:
     if len(data) <= _LONGEST:
         try:
             text = read_answer({"choices": _any.decode(data)})
-        except _UNDECODABLE:
+        except UNDECODABLE:
             return None, False
         if text is not None and text != REDACTED:
             return text, True
     try:
         _choices.decode(data)
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return None, False
     return None, True
 
@@ -148,8 +146,7 @@ def count_facts(
     def tokens(skeleton: Skeleton, texts: list[str]) -> int:
         frame = skeleton.frame
         own: int = sum(map(counts[frame.vocabulary].__getitem__, texts))  # type: ignore[arg-type]  # too short to be late
-        marks = sum([weigh_marks(skeleton.marks, text) for text in texts]) if skeleton.marks else 0
-        return settle(bases[id(skeleton)] + frame.weights[-1] * own + marks, frame.share)
+        return settle(bases[id(skeleton)] + frame.weights[-1] * own + skeleton.weigh(texts), frame.share)
 
     return [
         _fill(facts, of_table, [(tokens(p, talk.texts), tokens(a, [talk.answer])) for p, a, talk in of_table])
