@@ -22,8 +22,8 @@ RAW_DEFLATE = zlib.compressobj(wbits=-15)
 @pytest.mark.parametrize(
     ("data", "encoding"),
     [
-        (TEXT.encode(), ""), (TEXT.encode(), "gzip"), (gzip.compress(TEXT.encode()), "gzip"),
-        (gzip.compress(TEXT.encode()), ""), (zlib.compress(TEXT.encode()), "deflate"),
+        (TEXT.encode(), ""), (TEXT.encode(), "gzip"), (gzip.compress(TEXT.encode(), mtime=0), "gzip"),
+        (gzip.compress(TEXT.encode(), mtime=0), ""), (zlib.compress(TEXT.encode()), "deflate"),
         (RAW_DEFLATE.compress(TEXT.encode()) + RAW_DEFLATE.flush(), "Deflate"),
         (zstandard.compress(TEXT.encode()), "zstd"), (TEXT.encode(), "br"),
     ],
