@@ -18,7 +18,7 @@ from pipeline.logs.paths import Path
 from pipeline.logs.stores import as_source
 from pipeline.stages.classes import Judge
 from pipeline.stages.columns import Rows
-from pipeline.stages.facts import MONEY, MONEY_TYPE
+from pipeline.stages.facts import MONEY, MONEY_TYPE, series_of
 from pipeline.stages.leaves import (
     COST,
     COUNT,
@@ -209,7 +209,7 @@ def _costs(column: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     values = column.unique()
     amounts = [money_of(value) for value in values.to_list()]
     wrong = pl.Series([not fine for _, fine in amounts])
-    exact = pl.Series(pa.array([amount for amount, _ in amounts], MONEY_TYPE)).cast(MONEY)
+    exact = series_of([amount for amount, _ in amounts], MONEY_TYPE).cast(MONEY)
     if len(values) == 1:
         return exact.new_from_index(0, len(column)), wrong.new_from_index(0, len(column)) if wrong[0] else None
     dealt = pl.DataFrame({"value": column}).join(

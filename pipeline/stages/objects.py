@@ -14,12 +14,11 @@ from typing import Any
 
 import msgspec
 import polars as pl
-import pyarrow as pa
 
 from pipeline.logs.decode import Refusal
 from pipeline.logs.paths import Path
 from pipeline.logs.values import read_cost
-from pipeline.stages.facts import MONEY, MONEY_TYPE, round_money
+from pipeline.stages.facts import MONEY, MONEY_TYPE, round_money, series_of
 from pipeline.stages.leaves import ANSWERED, ASKED, COST, COUNT, EPOCH, FLAG, JSON, UNDECODABLE, Leaf, Node
 from pipeline.stages.talks import Asked, read_asked, read_choices
 
@@ -144,7 +143,7 @@ def _amounts(values: list[Any], table: Table) -> pl.Series:
         table.odd.update(row for row, text in enumerate(texts) if text in wrong)
     if len(amounts) == 1:
         return pl.Series([amounts[texts[0]][0]], dtype=MONEY).new_from_index(0, len(texts))
-    return pl.Series(pa.array([amounts[text][0] for text in texts], MONEY_TYPE)).cast(MONEY)
+    return series_of([amounts[text][0] for text in texts], MONEY_TYPE).cast(MONEY)
 
 
 def _amount(text: bytes) -> tuple[Decimal | None, bool]:
