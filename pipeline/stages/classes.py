@@ -105,9 +105,9 @@ class Judge:
             self._commons = facts.select(column for column in facts if column.null_count() < facts.height)
         return self._commons
 
-    def asker(self, number: int | None) -> Asker:
-        """Return what decides how the rows of a class are counted; of no class: of any."""
-        call = self._calls[number or 0]
+    def asker(self, number: int) -> Asker:
+        """Return what decides how the rows of a class are counted."""
+        call = self._calls[number]
         return Asker(call.model, call.provider, call.endpoint)
 
     def judge(self, values: tuple[Any, ...], *, blank: bool = False) -> int | None:

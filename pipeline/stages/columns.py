@@ -19,7 +19,7 @@ from pipeline.stages.classes import BLANK, Judge
 from pipeline.stages.codes import Numbered, cross, number_text
 from pipeline.stages.facts import FACT_SCHEMA, key_columns
 from pipeline.stages.leaves import SIDES
-from pipeline.stages.talks import Learned, Talk, learn_talks
+from pipeline.stages.talks import Learned, Talks, learn_talks
 
 _LATEST_EPOCH = 9_000_000_000.0  # seconds; their microseconds are whole numbers that a float holds exactly
 _STAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?$"
@@ -42,7 +42,7 @@ class Rows(NamedTuple):
         leaves: path -> column; a leaf without a column is null everywhere.
         parts: path of an object -> in which rows it is there; an object without a column is in none.
         odd: which rows are for the record reader.
-        talks: of each row, where texts are read: the plain chat that it holds.
+        talks: the plain chats of the rows; None: no texts are read.
     """
 
     numbers: pl.Series
@@ -50,7 +50,7 @@ class Rows(NamedTuple):
     leaves: dict[Path, pl.Series]
     parts: dict[Path, pl.Series]
     odd: pl.Series
-    talks: Sequence[Talk | None] = ()
+    talks: Talks | None = None
 
     @property
     def height(self) -> int:
@@ -65,13 +65,17 @@ def join_rows(blocks: Sequence[Rows]) -> Rows:
     leaves = dict.fromkeys(path for block in blocks for path in block.leaves)
     parts = dict.fromkeys(path for block in blocks for path in block.parts)
     offsets = [block.offsets for block in blocks if block.offsets is not None]
+    talks = None if blocks[0].talks is None else Talks()
+    for block in blocks:
+        if talks is not None and block.talks is not None:
+            talks.add(block.talks)
     return Rows(
         pl.concat([block.numbers for block in blocks]),
         pl.concat(offsets) if offsets else None,
         {path: _joined([block.leaves.get(path) for block in blocks], blocks, None) for path in leaves},
         {path: _joined([block.parts.get(path) for block in blocks], blocks, False) for path in parts},
         pl.concat([block.odd for block in blocks]),
-        [talk for block in blocks for talk in block.talks],
+        talks,
     )
 
 
@@ -92,12 +96,12 @@ class Laid(NamedTuple):
     Attributes:
         facts: of ordinary rows; columns that are null for all of them are left out, and source_file, input and piece
             for the caller to fill.
-        talks: the chats of the last of them, whose usage is missing; the others state theirs.
+        talks: the chats of the last of them, whose usage is missing; the others state theirs. None: all do.
         left: the rows that are for the record reader, by position.
     """
 
     facts: pl.DataFrame
-    talks: list[Learned]
+    talks: Learned | None
     left: pl.Series
 
 
@@ -118,30 +122,31 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
         fit = fit & ~rows.odd & numbered.deal(own, rows.height)
         tables.append(facts if fit.all() else facts.filter(fit))
         left = left & ~fit
-    talks: list[Learned] = []
-    if any(rows.talks):
-        facts, talks, fit = _blank_facts(rows, judge, numbered, left)
+    talks: Learned | None = None
+    if rows.talks is not None and any(rows.talks.roles):
+        facts, talks, fit = _blank_facts(rows, rows.talks, judge, numbered, left)
         tables.append(facts)
         left = left & ~fit
     return Laid(pl.concat(tables, how="diagonal") if tables else pl.DataFrame(), talks, left.arg_true())
 
 
 def _blank_facts(
-    rows: Rows, judge: Judge, numbered: Numbered, left: pl.Series
-) -> tuple[pl.DataFrame, list[Learned], pl.Series]:
+    rows: Rows, talks: Talks, judge: Judge, numbered: Numbered, left: pl.Series
+) -> tuple[pl.DataFrame, Learned | None, pl.Series]:
     """Return the facts of plain chats whose usage is missing, these chats, and which rows they are."""
     numbers = pl.Series([judge.judge(values, blank=True) for values in numbered.values], dtype=pl.Int64)
     classes = numbered.deal(numbers, rows.height)
-    fit = left & ~rows.odd & classes.is_not_null()
+    fit = left & ~rows.odd & classes.is_not_null() & pl.Series(list(map(bool, talks.roles)), dtype=pl.Boolean)
     facts, plain = _facts(rows, judge, classes, BLANK) if fit.any() else (pl.DataFrame(), fit)
     fit = fit & plain
     if not fit.any():
-        return pl.DataFrame(), [], fit
-    talks = [talk if fits else None for talk, fits in zip(rows.talks, fit.to_list(), strict=True)]
-    times = facts["started_at"].to_physical().to_list() if "started_at" in facts.columns else [None] * rows.height
-    found = learn_talks(talks, map(judge.asker, classes.to_list()), times)
-    learned = pl.Series([one is not None for one in found], dtype=pl.Boolean)
-    return facts.filter(learned), [one for one in found if one is not None], learned
+        return pl.DataFrame(), None, fit
+    facts = facts.filter(fit)
+    times = facts["started_at"].to_physical() if "started_at" in facts.columns else None
+    learned, fine = learn_talks(talks.pick(fit.to_list()), classes.filter(fit), judge.asker, times)
+    if fine.all():
+        return facts, learned, fit
+    return facts.filter(fine), learned, fit.scatter(fit.arg_true().filter(~fine), values=False)
 
 
 def _numbered(rows: Rows, judge: Judge) -> list[Numbered]:

@@ -230,7 +230,7 @@ def round_money(amount: Decimal | None) -> Decimal | None:
 class _Exported:
     """An Arrow array as any library hands one over: pyarrow's own makes Polars import pyarrow.compute, 0.1 s long."""
 
-    def __init__(self, array: pa.Array) -> None:
+    def __init__(self, array: pa.Array[Any]) -> None:
         self.__arrow_c_array__ = array.__arrow_c_array__
 
 

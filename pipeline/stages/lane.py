@@ -7,10 +7,10 @@ lane is an order of work, not another reading. Where most lines are like that, t
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import Any, BinaryIO, cast
+from functools import cached_property, lru_cache
+from operator import itemgetter
+from typing import Any, BinaryIO
 
 import polars as pl
 
@@ -27,15 +27,16 @@ from pipeline.stages.columns import Laid, Rows, join_rows, lay_out
 from pipeline.stages.count import missing_sides
 from pipeline.stages.leaves import LANES, UNDECODABLE, Leaves, Node, leaves_of, node_of, observe
 from pipeline.stages.objects import Table, flatten, take
-from pipeline.stages.talks import Talk
+from pipeline.stages.talks import read_talks
 from pipeline.tables import Reject
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 8 << 20
 LONGEST_LINE = 16 << 20  # beyond it the record reader streams
 _SAMPLED_LINES = 16
 _MOST_ODD = 0.5  # of the rows of a block; more of them, and the lane is no gain
 MAX_CLASSES = 4_000  # of a piece
 _OPENED, _CLOSED = frozenset(b"{"), frozenset(b"}\r")
+_FIRST, _LAST = itemgetter(0), itemgetter(-1)
 
 
 class BlockReader:
@@ -87,7 +88,7 @@ class BlockReader:
             The facts of ordinary rows, and the other lines, which are for the record reader.
         """
         if not self._held:
-            return Laid(pl.DataFrame(), [], pl.Series()), []
+            return Laid(pl.DataFrame(), None, pl.Series()), []
         rows = join_rows(self._held)
         laid = lay_out(rows, self._judge)
         left = laid.left
@@ -127,24 +128,26 @@ class _Lines:
     """The lines of a block."""
 
     def __init__(self, block: memoryview, offset: int, first_row: int) -> None:
-        self._block, self._offset, self._first_row = block, offset, first_row
-        self._starts, self._ends = _line_edges(block)
+        self._data, self._offset, self._first_row = bytes(block), offset, first_row
+        self._lines = self._data.split(b"\n")
+        if not self._lines[-1]:
+            self._lines.pop()
 
     @property
     def count(self) -> int:
         """The number of lines."""
-        return len(self._starts)
+        return len(self._lines)
 
     def decode_all(self, decoder: Any) -> list[Any] | None:
         """Return what the lines hold, one object a line; None where they are not as plain as that."""
-        block, held = self._block, cast("bytearray", self._block.obj)
-        at = held.__getitem__
-        if set(map(at, self._starts)) != _OPENED or not set(map(at, (end - 1 for end in self._ends))) <= _CLOSED:
+        if b"" in self._lines:
+            return None
+        if set(map(_FIRST, self._lines)) != _OPENED or not set(map(_LAST, self._lines)) <= _CLOSED:
             return None  # a value might reach over a line, or a line be blank
-        if not held.isascii() and not _is_text(block):
+        if not (self._data.isascii() or _is_text(self._data)):
             return None
         try:
-            objects = decoder.decode_lines(block)
+            objects = decoder.decode_lines(self._data)
         except UNDECODABLE:
             return None
         return objects if len(objects) == self.count else None
@@ -152,8 +155,7 @@ class _Lines:
     def decode_each(self, decoder: Any) -> tuple[list[int], list[Any], list[int]]:
         """Return the numbers of the lines that can be decoded, what they hold, and the numbers of the others."""
         rows, objects, left = [], [], []
-        for number in range(self.count):
-            data = self.data(number)
+        for number, data in enumerate(self._lines):
             try:
                 if not data.isascii():
                     data.decode()
@@ -164,25 +166,13 @@ class _Lines:
                 rows.append(number)
         return rows, objects, left
 
-    def data(self, number: int) -> bytes:
-        """Return the bytes of a line."""
-        return bytes(self._block[self._starts[number] : self._ends[number]])
-
     def raw(self, number: int) -> list[Raw | Reject]:
         """Return the record on a line, if there is one."""
-        place = self._offset + self._starts[number]
-        return list(read_lines([self.data(number)], place, self._first_row + number))
+        return list(read_lines([self._lines[number]], self._offsets[number], self._first_row + number))
 
     def holding(self, word: bytes) -> set[int]:
         """Return the numbers of the lines that hold some bytes."""
-        held, size = cast("bytearray", self._block.obj), len(self._block)
-        found: set[int] = set()
-        place = held.find(word, 0, size)
-        while place >= 0:
-            number = bisect_right(self._starts, place) - 1
-            found.add(number)
-            place = held.find(word, self._ends[number], size)
-        return found
+        return {number for number, line in enumerate(self._lines) if word in line} if word in self._data else set()
 
     def numbers(self, rows: Any) -> pl.Series:
         """Return the numbers of lines in the file."""
@@ -192,30 +182,20 @@ class _Lines:
 
     def offsets(self, rows: Any) -> pl.Series:
         """Return the offsets of lines in the file."""
-        starts = self._starts if isinstance(rows, range) else [self._starts[row] for row in rows]
-        return pl.Series(starts, dtype=pl.Int64) + self._offset
+        return self._offsets if isinstance(rows, range) else self._offsets.gather(pl.Series(rows, dtype=pl.UInt32))
+
+    @cached_property
+    def _offsets(self) -> pl.Series:
+        sizes = pl.Series(list(map(len, self._lines)), dtype=pl.Int64) + 1
+        return sizes.cum_sum() - sizes + self._offset
 
 
-def _is_text(block: memoryview) -> bool:
+def _is_text(data: bytes) -> bool:
     try:
-        str(block, "utf-8")
+        data.decode()
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _line_edges(block: memoryview) -> tuple[list[int], list[int]]:
-    """Return where lines begin and end."""
-    find, size = cast("bytearray", block.obj).find, len(block)
-    starts, ends, start = [], [], 0
-    while start < size:
-        end = find(b"\n", start, size)
-        if end < 0:
-            end = size
-        starts.append(start)
-        ends.append(end)
-        start = end + 1
-    return starts, ends
 
 
 def open_lane(stream: BinaryIO, begin: int, *, counted: bool) -> BlockReader | None:
@@ -289,7 +269,5 @@ def _rows_of(node: Node, objects: list[Any], lines: _Lines, rows: Any, cut_mark:
     odd = pl.repeat(value=False, n=len(objects), dtype=pl.Boolean, eager=True)
     if table.odd:
         odd = odd.scatter(sorted(table.odd), values=True)
-    pairs = zip(table.asked, table.answers, strict=True) if table.answers else ()
-    talks = [Talk(*asked, answer) if asked and answer else None for asked, answer in pairs]
-    talks = talks or [None] * len(objects)
+    talks = read_talks(table.asked, table.answers or [""] * len(objects)) if table.asked else None
     return Rows(lines.numbers(rows), lines.offsets(rows), table.leaves, table.parts, odd, talks)

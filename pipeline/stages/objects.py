@@ -20,7 +20,7 @@ from pipeline.logs.paths import Path
 from pipeline.logs.values import read_cost
 from pipeline.stages.facts import MONEY, MONEY_TYPE, round_money, series_of
 from pipeline.stages.leaves import ANSWERED, ASKED, COST, COUNT, EPOCH, FLAG, JSON, UNDECODABLE, Leaf, Node
-from pipeline.stages.talks import Asked, read_asked, read_choices
+from pipeline.stages.talks import read_answers
 
 _NULL = b"null"
 
@@ -43,15 +43,15 @@ class Table:
         leaves: path -> column.
         parts: path of an object -> in which rows it is there.
         odd: positions of rows that are for the record reader.
-        asked: of each row, where texts are read: the messages of a plain chat.
-        answers: the text of its answer.
+        asked: of each row, where texts are read: the messages.
+        answers: the text of a plain answer; "": there is none.
     """
 
     leaves: dict[Path, pl.Series] = dataclasses.field(default_factory=dict)
     parts: dict[Path, pl.Series] = dataclasses.field(default_factory=dict)
     odd: set[int] = dataclasses.field(default_factory=set)
-    asked: list[Asked | None] = dataclasses.field(default_factory=list)
-    answers: list[str | None] = dataclasses.field(default_factory=list)
+    asked: list[msgspec.Raw] = dataclasses.field(default_factory=list)
+    answers: list[str] = dataclasses.field(default_factory=list)
 
 
 def take(table: Table, node: Node, objects: list[Any]) -> None:
@@ -59,7 +59,7 @@ def take(table: Table, node: Node, objects: list[Any]) -> None:
     for leaf in node.leaves:
         values = list(map(attrgetter(leaf.name), objects))
         if leaf.reading == ASKED:
-            table.asked += map(read_asked, values)
+            table.asked = values
             continue
         table.leaves[leaf.path] = _SERIES.get(leaf.reading, _texts)(values, table)
     for name, part in node.parts:
@@ -114,11 +114,8 @@ def _presence(values: list[Any], _: Table) -> pl.Series:
 
 def _answers(values: list[Any], table: Table) -> pl.Series:
     """Return which answers are there, and keep the texts of plain ones."""
-    for row, value in enumerate(values):
-        text, fine = (None, True) if value is msgspec.UNSET else read_choices(value)
-        table.answers.append(text)
-        if not fine:
-            table.odd.add(row)
+    table.answers, odd = read_answers(values)
+    table.odd.update(odd)
     return _presence(values, table)
 
 

@@ -50,7 +50,7 @@ class Window:
 
     calls: list[Call] = dataclasses.field(default_factory=list)
     facts: list[pl.DataFrame] = dataclasses.field(default_factory=list)
-    talks: list[list[Learned]] = dataclasses.field(default_factory=list)
+    talks: list[Learned | None] = dataclasses.field(default_factory=list)
     rejects: list[Reject] = dataclasses.field(default_factory=list)
     tally: Counter[str] = dataclasses.field(default_factory=Counter)
     seen_bytes: int = 0

@@ -143,7 +143,7 @@ class TrustedEncoder(Encoder):
         if fast is None or self.mismatches:
             return self.reference.count(texts)
         fit = [text for text in texts if text.isascii() or is_fit(text)]
-        if not self._agrees(fast, [text for text in fit if is_checked(text)]):
+        if not self._agrees(fast, checked(fit)):
             self.refuted = True
             return self.reference.count(texts)
         found = iter(fast.count(fit))
@@ -208,9 +208,15 @@ def _suspect() -> re.Pattern[str]:
     return re.compile(f"[{near}\U00010000-\U0010ffff]")
 
 
-def is_checked(text: str) -> bool:
-    """Say whether a text is of the sample that the reference counts too; the same texts in every run."""
-    return zlib.crc32(text.encode("utf-8", "surrogatepass")) % CHECKED_ONE_IN == 0 and not is_oversize(text)
+def checked(texts: Sequence[str]) -> list[str]:
+    """Return the sample of some texts that the reference counts too; the same texts in every run.
+
+    Args:
+        texts: without lone surrogates.
+    """
+    sums = map(zlib.crc32, map(str.encode, texts))
+    pairs = zip(texts, sums, strict=True)
+    return [text for text, found in pairs if found % CHECKED_ONE_IN == 0 and not is_oversize(text)]
 
 
 _ENGINES: tuple[tuple[str, Callable[[Vocabulary], bool], type[ToktokCounter | GigatokenCounter]], ...] = (

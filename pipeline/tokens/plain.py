@@ -33,7 +33,7 @@ READ_FIELDS = frozenset({
 MORE_ANSWER = frozenset({"status", "candidates", "output"})
 _MORE_ENDINGS = frozenset({"stop_reason", "stopReason", "finishReason", "done_reason", "status"})
 _ENDINGS = (None, "stop")
-_BORDERS = sorted({END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))})
+BORDERS = sorted({END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))})
 _MARK = " \n\u2400{}\u2400 \n"  # blanks around it: rules that trim a text are found out
 _KEPT = 4_096  # skeletons
 
@@ -102,7 +102,7 @@ def frame_plain(
 
 def era_of(at: int | None) -> int:
     """Return the number of the time in which the rules are those of a moment; -1: no moment is known."""
-    return -1 if at is None else bisect.bisect_right(_BORDERS, at)
+    return -1 if at is None else bisect.bisect_right(BORDERS, at)
 
 
 def _plain_prompt(request: Any) -> tuple[list[str], list[str]] | None:
@@ -166,7 +166,7 @@ def learn(
     """
     if not ROLES.issuperset(roles):
         return None
-    at = None if era < 0 else _BORDERS[era - 1] if era else _BORDERS[0] - 1
+    at = None if era < 0 else BORDERS[era - 1] if era else BORDERS[0] - 1
     marks = [_MARK.format(number) for number in range(len(roles))]
     request = {"messages": [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]}
     answer = _MARK.format("answer")

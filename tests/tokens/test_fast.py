@@ -16,7 +16,7 @@ from pipeline.tokens.fast import (
     ToktokCounter,
     TrustedEncoder,
     awkward_strings,
-    is_checked,
+    checked,
     is_fit,
     load_counter,
 )
@@ -70,7 +70,7 @@ def test_an_engine_that_fails_an_awkward_string_never_counts(caplog: pytest.LogC
 
 
 def test_a_difference_in_the_sample_ends_its_use_and_the_batch_is_counted_again() -> None:
-    sampled = next(text for text in map(str, range(10**6)) if is_checked(text))
+    sampled = checked(list(map(str, range(10**6))))[0]
     encoder = TrustedEncoder(REFERENCE, lambda: Engine(wrong=lambda text: text in {"12345", sampled}))
     assert encoder.mismatches == 0
 
@@ -96,10 +96,11 @@ def test_ordinary_text_of_any_script_is_fit() -> None:
 
 
 def test_one_text_in_a_thousand_is_checked_the_same_in_every_run() -> None:
-    checked = [text for text in map(str, range(100_000)) if is_checked(text)]
+    texts = list(map(str, range(100_000)))
+    sample = checked(texts)
 
-    assert 50 < len(checked) < 150
-    assert checked == [text for text in map(str, range(100_000)) if is_checked(text)]
+    assert 50 < len(sample) < 150
+    assert sample == [text for text in texts if checked([text])]
 
 
 def test_little_text_is_left_to_the_reference() -> None:
