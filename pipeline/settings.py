@@ -24,6 +24,8 @@ FORMATS = ("parquet", "csv", "json")
 COST_SOURCES = ("computed", "logged", "auto")
 TABLES = ("parquet", "delta")
 EXECUTORS = ("local", "spark")
+# Of our own processes: what is read goes by its count of references, and looking for cycles in it takes 5 to 10 %.
+GC_THRESHOLDS = (100_000, 20, 20)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

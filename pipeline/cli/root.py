@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -12,7 +13,7 @@ import click
 
 from pipeline import __version__
 from pipeline.errors import CallcostError
-from pipeline.settings import ENVIRONMENT_PREFIX
+from pipeline.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -69,6 +70,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         result: Any = callcost.main(
             args=None if arguments is None else list(arguments),

@@ -19,9 +19,9 @@ import yaml
 
 from pipeline.logs.containers import BOM, MAX_RECORD, Raw, open_blocks, read_values
 from pipeline.logs.decode import MAX_DEPTH, Refusal
+from pipeline.logs.sniff import INTERACTIONS
 from pipeline.tables import Reject
 
-INTERACTIONS = rb"[\"']?(?:http_)?interactions[\"']?:[ \t]*(\[[^\n]*)?(?:#[^\n]*)?\s*(?:\n|$)"
 _INTERACTIONS = re.compile(INTERACTIONS)
 _DASH = re.compile(rb" *-(?:\s|$)")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")

@@ -65,6 +65,7 @@ FAILURES = frozenset(["failure", "failed", "fail", "error", "errored", "expired"
 CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t"))
 _ZERO = Usage(prompt_tokens=0)
 CONTEXT = "context"  # the outcome of a recognised record that is no call
+BATCH_INPUT = "the input of a batch: give its output file"  # stages/batches.py takes it back where that was given
 
 
 Notes = dict[str, Any]  # what the records of a file so far leave to those after them

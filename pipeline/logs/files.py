@@ -23,7 +23,6 @@ import msgspec
 
 from pipeline.errors import LogError
 from pipeline.logs.buckets import is_url
-from pipeline.logs.cassettes import read_cassette
 from pipeline.logs.compression import BLOCK, Damage, decompress
 from pipeline.logs.containers import Raw, read_lines, read_values
 from pipeline.logs.rows import read_rows
@@ -32,7 +31,15 @@ from pipeline.logs.stores import Stored, find_objects, open_input
 from pipeline.tables import Reject
 
 STDIN = "-"
-_WHOLE = {"json": read_values, "csv": read_rows, "yaml": read_cassette}  # never cut: a line alone says nothing
+
+
+def _read_cassette(blocks: Iterator[bytes]) -> Iterator[Raw | Reject]:
+    from pipeline.logs.cassettes import read_cassette  # noqa: PLC0415 - PyYAML takes 30 ms, and few logs are YAML
+
+    return read_cassette(blocks)
+
+
+_WHOLE = {"json": read_values, "csv": read_rows, "yaml": _read_cassette}  # never cut: a line alone says nothing
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pipeline.logs.cassettes import INTERACTIONS
 from pipeline.logs.containers import BOM, Raw, ValueScanner
 from pipeline.logs.decode import Refusal, decode
 from pipeline.logs.rows import delimiter_of
 
+INTERACTIONS = rb"[\"']?(?:http_)?interactions[\"']?:[ \t]*(\[[^\n]*)?(?:#[^\n]*)?\s*(?:\n|$)"
 SAMPLE = 256 << 10
 _SAMPLE_LINES = 50
 _JSON_STARTS = (b"{", b"[")

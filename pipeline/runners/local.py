@@ -6,6 +6,7 @@ pool is made anew and what was under way is tried again, one task at a time, unt
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -20,6 +21,7 @@ from typing import Any, TypeVar
 
 from pipeline.errors import RunError
 from pipeline.runners.protocol import Done, Result, Tick, silent, unheard
+from pipeline.settings import GC_THRESHOLDS
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.1
@@ -201,6 +203,7 @@ def _collect(
 def _start_worker(counters: Any, parent: int) -> None:
     global _progress  # noqa: PLW0603 - a worker has one parent and one set of counters
     _progress = counters
+    gc.set_threshold(*GC_THRESHOLDS)
     os.environ["POLARS_MAX_THREADS"] = "1"  # before Polars is imported: one thread per process
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()

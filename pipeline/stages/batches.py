@@ -19,7 +19,7 @@ from pipeline.errors import LogError
 from pipeline.logs.containers import Raw
 from pipeline.logs.decode import Refusal, canonical, decode
 from pipeline.logs.dialects import recogniser
-from pipeline.logs.dialects.refused import BATCH_INPUT
+from pipeline.logs.fields import BATCH_INPUT
 from pipeline.logs.files import STDIN, Input, container_of, find_inputs, read_raw
 from pipeline.logs.usage import states_both_sides
 from pipeline.stages.read import Window

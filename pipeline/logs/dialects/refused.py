@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from pipeline.logs.bills import bill_dialects
 from pipeline.logs.envelopes import Envelope
-from pipeline.logs.fields import CONTEXT, Dialect
+from pipeline.logs.fields import BATCH_INPUT, CONTEXT, Dialect
 from pipeline.logs.signatures import Signature, sign
 
 _FIRST = 10
-BATCH_INPUT = "the input of a batch: give its output file"  # stages/batches.py takes it back where that was given
 
 
 def _refused(name: str, reason: str, detail: str, *signatures: Signature) -> Dialect:
