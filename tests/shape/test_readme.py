@@ -103,7 +103,7 @@ def test_every_option_of_the_readme_is_one(tmp_path: Path) -> None:
             ["prices", "diff"],
         )
     )
-    of_others = {"--master", "--port"}  # Spark's and Sail's
+    of_others = {"--master", "--port", "--size"}  # Spark's, Sail's and those of tests.bench
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - of_others:
         assert option in known, option
 
