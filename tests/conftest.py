@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.command import SAMPLES, Finished, report
 
-LONG = os.environ.pop("CALLCOST_LONG", "") == "1"
+LONG = os.environ.get("CALLCOST_LONG") == "1"  # left there: pytest-xdist's workers ask, too
 
 settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", settings.get_profile("ci"), derandomize=False, max_examples=1000)
