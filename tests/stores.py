@@ -135,7 +135,7 @@ def serving_seaweed(folder: Path) -> Iterator[str]:
     words = [
         weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", f"-dir={folder}", "-s3",
         f"-s3.config={folder / 's3.json'}", "-s3.port.lance=0", "-s3.port.iceberg=0",
-        "-master.volumeSizeLimitMB=64", "-volume.max=40",
+        "-master.volumeSizeLimitMB=64", "-volume.max=400",  # each bucket takes seven at once
     ]  # fmt: skip
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"
     with _running([*words, *flags], folder, f"{endpoint}/status"):
