@@ -23,7 +23,7 @@ from pipeline.stages.facts import FACT_SCHEMA
 from pipeline.stages.leaves import UNDECODABLE, Choices
 from pipeline.tokens.choice import choose
 from pipeline.tokens.counter import Counts, TextCounter
-from pipeline.tokens.frames import UNIT
+from pipeline.tokens.frames import round_units
 from pipeline.tokens.marks import weigh_marks
 from pipeline.tokens.plain import BORDERS, Skeleton, learn, read_answer
 from pipeline.tokens.vocabularies import installed
@@ -306,8 +306,7 @@ def _add_up(learned: Learned, groups: Sequence[_Group], counts: dict[str, Counts
         constant, weight, share = (
             learned.kinds.deal(pl.Series(values, dtype=pl.Int64), height) for values in zip(*fixed, strict=True)
         )
-        # as frames.settle: rounded half up, never negative, a part rounded down
-        sides.append(((constant + weight * tokens + extras + UNIT // 2) // UNIT // share).clip(0))
+        sides.append(round_units(constant + weight * tokens + extras, share).clip(0))  # as frames.settle
     return sides
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import mul
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -130,4 +130,10 @@ def total(frame: Frame, counts: Sequence[int]) -> int:
 
 def settle(thousandths: int, share: int) -> int:
     """Return whole tokens, rounded half up, never negative; a part of them, rounded down, where they are shared."""
-    return max(0, (thousandths + UNIT // 2) // UNIT // share)
+    whole: int = round_units(thousandths, share)
+    return max(0, whole)
+
+
+def round_units(thousandths: Any, share: Any) -> Any:
+    """Do the same, but for what is negative, with numbers or with columns of them."""
+    return (thousandths + UNIT // 2) // UNIT // share
