@@ -42,7 +42,7 @@ class Rows(NamedTuple):
         leaves: path -> column; a leaf without a column is null everywhere.
         parts: path of an object -> in which rows it is there; an object without a column is in none.
         odd: which rows are for the record reader.
-        talks: the plain chats of the rows; None: no texts are read.
+        talks: the plain chats of the rows; without rows where no texts are read.
     """
 
     numbers: pl.Series
@@ -50,7 +50,7 @@ class Rows(NamedTuple):
     leaves: dict[Path, pl.Series]
     parts: dict[Path, pl.Series]
     odd: pl.Series
-    talks: Talks | None = None
+    talks: Talks
 
     @property
     def height(self) -> int:
@@ -65,10 +65,9 @@ def join_rows(blocks: Sequence[Rows]) -> Rows:
     leaves = dict.fromkeys(path for block in blocks for path in block.leaves)
     parts = dict.fromkeys(path for block in blocks for path in block.parts)
     offsets = [block.offsets for block in blocks if block.offsets is not None]
-    talks = None if blocks[0].talks is None else Talks()
+    talks = Talks()
     for block in blocks:
-        if talks is not None and block.talks is not None:
-            talks.add(block.talks)
+        talks.add(block.talks)
     return Rows(
         pl.concat([block.numbers for block in blocks]),
         pl.concat(offsets) if offsets else None,
@@ -123,27 +122,27 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
         tables.append(facts if fit.all() else facts.filter(fit))
         left = left & ~fit
     talks: Learned | None = None
-    if rows.talks is not None and any(rows.talks.roles):
-        facts, talks, fit = _blank_facts(rows, rows.talks, judge, numbered, left)
+    if any(rows.talks.roles):
+        facts, talks, fit = _blank_facts(rows, judge, numbered, left)
         tables.append(facts)
         left = left & ~fit
     return Laid(pl.concat(tables, how="diagonal") if tables else pl.DataFrame(), talks, left.arg_true())
 
 
 def _blank_facts(
-    rows: Rows, talks: Talks, judge: Judge, numbered: Numbered, left: pl.Series
+    rows: Rows, judge: Judge, numbered: Numbered, left: pl.Series
 ) -> tuple[pl.DataFrame, Learned | None, pl.Series]:
     """Return the facts of plain chats whose usage is missing, these chats, and which rows they are."""
     numbers = pl.Series([judge.judge(values, blank=True) for values in numbered.values], dtype=pl.Int64)
     classes = numbered.deal(numbers, rows.height)
-    fit = left & ~rows.odd & classes.is_not_null() & pl.Series(list(map(bool, talks.roles)), dtype=pl.Boolean)
+    fit = left & ~rows.odd & classes.is_not_null() & pl.Series(list(map(bool, rows.talks.roles)), dtype=pl.Boolean)
     facts, plain = _facts(rows, judge, classes, BLANK) if fit.any() else (pl.DataFrame(), fit)
     fit = fit & plain
     if not fit.any():
         return pl.DataFrame(), None, fit
     facts = facts.filter(fit)
     times = facts["started_at"].to_physical() if "started_at" in facts.columns else None
-    learned, fine = learn_talks(talks.pick(fit.to_list()), classes.filter(fit), judge.asker, times)
+    learned, fine = learn_talks(rows.talks.pick(fit.to_list()), classes.filter(fit), judge.asker, times)
     if fine.all():
         return facts, learned, fit
     return facts.filter(fine), learned, fit.scatter(fit.arg_true().filter(~fine), values=False)

@@ -36,6 +36,7 @@ from pipeline.stages.leaves import (
     node_of,
 )
 from pipeline.stages.objects import Table, flatten, money_of, part_of, presence_of, take
+from pipeline.stages.talks import Talks
 from pipeline.tables import MAX_COUNT
 
 BATCH_ROWS = 100_000
@@ -143,7 +144,8 @@ def read_flat(table: pq.ParquetFile, flat: Flat, groups: list[int], first_row: i
         numbers = pl.int_range(first_row, first_row + batch.num_rows, eager=True)
         first_row += batch.num_rows
         if not _is_text(batch):
-            yield Rows(numbers, None, {}, {}, pl.repeat(value=True, n=len(numbers), dtype=pl.Boolean, eager=True))
+            every = pl.repeat(value=True, n=len(numbers), dtype=pl.Boolean, eager=True)
+            yield Rows(numbers, None, {}, {}, every, Talks())
             continue
         frame = pl.DataFrame([_series(name, column) for name, column in zip(names, batch.columns, strict=True)])
         leaves: dict[Path, pl.Series] = {}
@@ -158,7 +160,7 @@ def read_flat(table: pq.ParquetFile, flat: Flat, groups: list[int], first_row: i
             odd = odd if wrong is None else odd | wrong
         for name, part in flat.parts:
             odd = odd | _take_text(frame[name], part, leaves, parts)
-        yield Rows(numbers, None, leaves, parts, odd)
+        yield Rows(numbers, None, leaves, parts, odd, Talks())
 
 
 def _is_text(batch: pa.RecordBatch) -> bool:

@@ -7,7 +7,7 @@ lane is an order of work, not another reading. Where most lines are like that, t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import Any, BinaryIO
@@ -27,7 +27,7 @@ from pipeline.stages.columns import Laid, Rows, join_rows, lay_out
 from pipeline.stages.count import missing_sides
 from pipeline.stages.leaves import LANES, UNDECODABLE, Leaves, Node, leaves_of, node_of, observe
 from pipeline.stages.objects import Table, flatten, take
-from pipeline.stages.talks import read_talks
+from pipeline.stages.talks import Talks, read_talks
 from pipeline.tables import Reject
 
 BLOCK_BYTES = 8 << 20
@@ -144,10 +144,8 @@ class _Lines:
             return None
         if set(map(_FIRST, self._lines)) != _OPENED or not set(map(_LAST, self._lines)) <= _CLOSED:
             return None  # a value might reach over a line, or a line be blank
-        if not (self._data.isascii() or _is_text(self._data)):
-            return None
         try:
-            objects = decoder.decode_lines(self._data)
+            objects = _decode_text(decoder.decode_lines, self._data)
         except UNDECODABLE:
             return None
         return objects if len(objects) == self.count else None
@@ -157,9 +155,7 @@ class _Lines:
         rows, objects, left = [], [], []
         for number, data in enumerate(self._lines):
             try:
-                if not data.isascii():
-                    data.decode()
-                objects.append(decoder.decode(data))
+                objects.append(_decode_text(decoder.decode, data))
             except UNDECODABLE:
                 left.append(number)
             else:
@@ -190,12 +186,11 @@ class _Lines:
         return sizes.cum_sum() - sizes + self._offset
 
 
-def _is_text(data: bytes) -> bool:
-    try:
+def _decode_text(decode_json: Callable[[bytes], Any], data: bytes) -> Any:
+    """Decode what is text all over: msgspec does not look at the text that it skips."""
+    if not data.isascii():
         data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    return decode_json(data)
 
 
 def open_lane(stream: BinaryIO, begin: int, *, counted: bool) -> BlockReader | None:
@@ -269,5 +264,5 @@ def _rows_of(node: Node, objects: list[Any], lines: _Lines, rows: Any, cut_mark:
     odd = pl.repeat(value=False, n=len(objects), dtype=pl.Boolean, eager=True)
     if table.odd:
         odd = odd.scatter(sorted(table.odd), values=True)
-    talks = read_talks(table.asked, table.answers or [""] * len(objects)) if table.asked else None
+    talks = read_talks(table.asked, table.answers or [""] * len(objects)) if table.asked else Talks()
     return Rows(lines.numbers(rows), lines.offsets(rows), table.leaves, table.parts, odd, talks)

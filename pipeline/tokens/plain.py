@@ -60,18 +60,15 @@ class Skeleton(NamedTuple):
             weight * (counts[text] or 0) for text, weight in zip(kept.texts, kept.weights, strict=False)
         )
 
-    def weigh(self, texts: Sequence[str]) -> int:
-        """Return the thousandths of a token that the marks of texts are worth."""
-        return sum([weigh_marks(self.marks, text) for text in texts]) if self.marks else 0
-
     def fill(self, texts: list[str]) -> Frame:
         """Return the frame of these texts."""
         kept = self.frame
+        marks = sum([weigh_marks(self.marks, text) for text in texts]) if self.marks else 0
         return Frame(
             vocabulary=kept.vocabulary,
             texts=(*kept.texts, *texts),
             weights=kept.weights,
-            constant=kept.constant + self.weigh(texts),
+            constant=kept.constant + marks,
             method=kept.method,
             error=kept.error,
             share=kept.share,
