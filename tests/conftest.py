@@ -13,6 +13,9 @@ from tests.command import SAMPLES, Finished, report
 
 LONG = os.environ.get("CALLCOST_LONG") == "1"  # left there: pytest-xdist's workers ask, too
 
+if LONG:
+    os.environ.setdefault("PYTEST_TIMEOUT", "3600")  # seconds of one test: two hundred kills take long
+
 settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", settings.get_profile("ci"), derandomize=False, max_examples=1000)
 settings.load_profile("long" if LONG else "ci")

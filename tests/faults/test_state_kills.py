@@ -80,7 +80,6 @@ def _killed(logs: Path, folder: Path, seconds: float) -> int | None:
     return process.pid
 
 
-@pytest.mark.timeout(3600)  # a hundred kills
 def test_a_job_killed_at_any_moment_and_run_again_publishes_the_same_bytes(
     logs: Path, tmp_path: Path, long_run: bool
 ) -> None:
