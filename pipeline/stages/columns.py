@@ -114,7 +114,7 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
     numbered = cross(*_numbered(rows, judge))
     found = pl.Series([judge.judge(values) for values in numbered.values], dtype=pl.Int64)
     classes = numbered.deal(found, rows.height)
-    tables, left = [], pl.repeat(value=True, n=rows.height, dtype=pl.Boolean, eager=True)
+    tables, left = [], pl.Series([True]).new_from_index(0, rows.height)
     for place in sorted({judge.places[number] for number in found if number is not None}):
         own = pl.Series([judge.places[number] == place if number is not None else False for number in found])
         facts, fit = _facts(rows, judge, classes, place)
@@ -167,7 +167,7 @@ def _facts(rows: Rows, judge: Judge, classes: pl.Series, place: int) -> tuple[pl
     stated = {path: rows.leaves[path] for path in used & rows.leaves.keys()}
     stated = {path: column for path, column in stated.items() if column.null_count() < rows.height}
     frame = pl.DataFrame([column.alias(".".join(path)) for path, column in stated.items()])
-    none = pl.repeat(value=False, n=rows.height, dtype=pl.Boolean, eager=True)
+    none = pl.Series([False]).new_from_index(0, rows.height)
     counts = {
         name: _first(stated, paths)
         for name, paths in judge.counts(place).items()

@@ -35,7 +35,7 @@ from pipeline.stages.leaves import (
     leaves_of,
     node_of,
 )
-from pipeline.stages.objects import Table, flatten, money_of, part_of, presence_of, take
+from pipeline.stages.objects import Table, flatten, money_of, presence_of
 from pipeline.stages.talks import Talks
 from pipeline.tables import MAX_COUNT
 
@@ -144,13 +144,13 @@ def read_flat(table: pq.ParquetFile, flat: Flat, groups: list[int], first_row: i
         numbers = pl.int_range(first_row, first_row + batch.num_rows, eager=True)
         first_row += batch.num_rows
         if not _is_text(batch):
-            every = pl.repeat(value=True, n=len(numbers), dtype=pl.Boolean, eager=True)
+            every = pl.Series([True]).new_from_index(0, len(numbers))
             yield Rows(numbers, None, {}, {}, every, Talks())
             continue
         frame = pl.DataFrame([_series(name, column) for name, column in zip(names, batch.columns, strict=True)])
         leaves: dict[Path, pl.Series] = {}
         parts: dict[Path, pl.Series] = {}
-        odd = pl.repeat(value=False, n=frame.height, dtype=pl.Boolean, eager=True)
+        odd = pl.Series([False]).new_from_index(0, frame.height)
         for key in flat.leaves.required:  # a column that is null is as good as not there
             if frame[key].null_count():
                 odd = odd | frame[key].is_null()
@@ -227,12 +227,13 @@ def _take_text(column: pl.Series, part: Node, leaves: dict[Path, pl.Series], par
     distinct = texts.unique().with_row_index("number")
     numbers = texts.join(distinct, on="text", how="left", nulls_equal=True, maintain_order="left")["number"]
     table = Table()
-    below = [part_of(text, part, {}, table, row) for row, text in enumerate(distinct["text"])]
+    below = [table.part_of(text, part, row) for row, text in enumerate(distinct["text"])]
     there = pl.Series(presence_of(part, below), dtype=pl.Boolean)
     if there.any():
         parts[part.path] = there[numbers]
-        take(table, part, below)
-        leaves |= {path: values[numbers] for path, values in table.leaves.items()}
-        parts |= {path: flags[numbers] for path, flags in table.parts.items()}
+        table.take(part, below)
+        found = table.columns(part)
+        leaves |= {path: values[numbers] for path, values in found.leaves.items()}
+        parts |= {path: flags[numbers] for path, flags in found.parts.items()}
     odd = pl.Series([row in table.odd for row in range(len(below))], dtype=pl.Boolean)
     return odd[numbers]

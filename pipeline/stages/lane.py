@@ -7,9 +7,8 @@ lane is an order of work, not another reading. Where most lines are like that, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cached_property, lru_cache
-from operator import itemgetter
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 import polars as pl
@@ -26,17 +25,18 @@ from pipeline.stages.classes import Judge
 from pipeline.stages.columns import Laid, Rows, join_rows, lay_out
 from pipeline.stages.count import missing_sides
 from pipeline.stages.leaves import LANES, UNDECODABLE, Leaves, Node, leaves_of, node_of, observe
-from pipeline.stages.objects import Table, flatten, take
+from pipeline.stages.objects import Table, flatten
 from pipeline.stages.talks import Talks, read_talks
 from pipeline.tables import Reject
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 512 << 10  # so few that what they hold stays in a core's cache until it is in lists
+_ROWS_BYTES, _ROWS = 8 << 20, 4_096  # lines of which columns are made: by then lists cost no more than few long columns
 LONGEST_LINE = 16 << 20  # beyond it the record reader streams
 _SAMPLED_LINES = 16
-_MOST_ODD = 0.5  # of the rows of a block; more of them, and the lane is no gain
+_MOST_ODD = 0.5  # of the lines; more of them, and the lane is no gain
+_FEW_ODD = 100  # lines that tell nothing of the rest
 MAX_CLASSES = 4_000  # of a piece
 _OPENED, _CLOSED = frozenset(b"{"), frozenset(b"}\r")
-_FIRST, _LAST = itemgetter(0), itemgetter(-1)
 
 
 class BlockReader:
@@ -57,7 +57,9 @@ class BlockReader:
     def __init__(self, leaves: Leaves, sample: list[dict[str, Any]]) -> None:
         self._leaves, self._seen = leaves, tuple(observe(sample, leaves).items())
         self._wide = False
+        self._gathered = _Gathered()
         self._held: list[Rows] = []
+        self._read = self._left = 0
         self.worthwhile = True
         self.lines = self.texts = 0
         self._node, self._judge = _type_of(leaves, self._seen, self._wide)
@@ -71,12 +73,20 @@ class BlockReader:
         """
         lines = _Lines(block, offset, first_row)
         rows, objects, left = self._decode(lines)
-        if objects:
-            self._held.append(_rows_of(self._node, objects, lines, rows, self._cut_mark))
-            self.lines += len(objects)
-            self.texts += len(block) if self._leaves.talking else 0
-        self.worthwhile = len(left) <= _MOST_ODD * lines.count
+        self._gathered.add(lines, rows, self._node, objects, self._cut_mark)
+        self.lines += len(objects)
+        self.texts += len(block) if self._leaves.talking and objects else 0
+        self._read += lines.count
+        self._left += len(left)
+        self.worthwhile = self._left <= max(_FEW_ODD, _MOST_ODD * self._read)
+        if self._gathered.bytes >= _ROWS_BYTES or self._gathered.table.height >= _ROWS:
+            self._make_rows()
         return lines.count, [raw for number in left for raw in lines.raw(number)]
+
+    def _make_rows(self) -> None:
+        if self._gathered.table.height:
+            self._held.append(self._gathered.rows(self._node))
+        self._gathered = _Gathered()
 
     def lay_out(self, stream: BinaryIO) -> tuple[Laid, list[Raw | Reject]]:
         """Hand out what was read.
@@ -87,6 +97,7 @@ class BlockReader:
         Returns:
             The facts of ordinary rows, and the other lines, which are for the record reader.
         """
+        self._make_rows()
         if not self._held:
             return Laid(pl.DataFrame(), None, pl.Series()), []
         rows = join_rows(self._held)
@@ -97,10 +108,10 @@ class BlockReader:
         places = zip(rows.numbers[left], rows.offsets[left], strict=True) if rows.offsets is not None else ()
         return laid, [raw for number, offset in places for raw in _line_at(stream, offset, number)]
 
-    def _decode(self, lines: _Lines) -> tuple[Any, list[Any], list[int]]:
+    def _decode(self, lines: _Lines) -> tuple[Sequence[int], list[Any], list[int]]:
         """Return which lines were decoded, what they hold, and the lines that were not."""
         objects = lines.decode_all(self._node.decoder)
-        if objects is None and not self._wide and not self._held:
+        if objects is None and not self._wide and not self.lines:
             self._wide = True
             self._node, self._judge = _type_of(self._leaves, self._seen, self._wide)
             objects = lines.decode_all(self._node.decoder)
@@ -128,21 +139,24 @@ class _Lines:
     """The lines of a block."""
 
     def __init__(self, block: memoryview, offset: int, first_row: int) -> None:
-        self._data, self._offset, self._first_row = bytes(block), offset, first_row
-        self._lines = self._data.split(b"\n")
-        if not self._lines[-1]:
-            self._lines.pop()
+        self._data, self.offset, self.first_row = bytes(block), offset, first_row
+        self._ends = _ends_of(self._data)
+        self.starts = [0, *(end + 1 for end in self._ends[:-1])]
 
     @property
     def count(self) -> int:
         """The number of lines."""
-        return len(self._lines)
+        return len(self._ends)
+
+    @property
+    def size(self) -> int:
+        """The bytes of the block."""
+        return len(self._data)
 
     def decode_all(self, decoder: Any) -> list[Any] | None:
         """Return what the lines hold, one object a line; None where they are not as plain as that."""
-        if b"" in self._lines:
-            return None
-        if set(map(_FIRST, self._lines)) != _OPENED or not set(map(_LAST, self._lines)) <= _CLOSED:
+        byte = self._data.__getitem__
+        if set(map(byte, self.starts)) != _OPENED or not set(map(byte, [end - 1 for end in self._ends])) <= _CLOSED:
             return None  # a value might reach over a line, or a line be blank
         try:
             objects = _decode_text(decoder.decode_lines, self._data)
@@ -153,9 +167,9 @@ class _Lines:
     def decode_each(self, decoder: Any) -> tuple[list[int], list[Any], list[int]]:
         """Return the numbers of the lines that can be decoded, what they hold, and the numbers of the others."""
         rows, objects, left = [], [], []
-        for number, data in enumerate(self._lines):
+        for number in range(self.count):
             try:
-                objects.append(_decode_text(decoder.decode, data))
+                objects.append(_decode_text(decoder.decode, self._line(number)))
             except UNDECODABLE:
                 left.append(number)
             else:
@@ -164,26 +178,71 @@ class _Lines:
 
     def raw(self, number: int) -> list[Raw | Reject]:
         """Return the record on a line, if there is one."""
-        return list(read_lines([self._lines[number]], self._offsets[number], self._first_row + number))
+        return list(read_lines([self._line(number)], self.offset + self.starts[number], self.first_row + number))
 
     def holding(self, word: bytes) -> set[int]:
         """Return the numbers of the lines that hold some bytes."""
-        return {number for number, line in enumerate(self._lines) if word in line} if word in self._data else set()
+        return {number for number in range(self.count) if word in self._line(number)} if word in self._data else set()
 
-    def numbers(self, rows: Any) -> pl.Series:
-        """Return the numbers of lines in the file."""
-        if isinstance(rows, range):
-            return pl.int_range(self._first_row, self._first_row + len(rows), eager=True)
-        return pl.Series(rows, dtype=pl.Int64) + self._first_row
+    def _line(self, number: int) -> bytes:
+        return self._data[self.starts[number] : self._ends[number]]
 
-    def offsets(self, rows: Any) -> pl.Series:
-        """Return the offsets of lines in the file."""
-        return self._offsets if isinstance(rows, range) else self._offsets.gather(pl.Series(rows, dtype=pl.UInt32))
 
-    @cached_property
-    def _offsets(self) -> pl.Series:
-        sizes = pl.Series(list(map(len, self._lines)), dtype=pl.Int64) + 1
-        return sizes.cum_sum() - sizes + self._offset
+def _ends_of(data: bytes) -> list[int]:
+    """Return where lines end; several times as fast as splitting long ones."""
+    ends: list[int] = []
+    find, add = data.find, ends.append
+    end = find(b"\n")
+    while end >= 0:
+        add(end)
+        end = find(b"\n", end + 1)
+    if not data.endswith(b"\n"):
+        add(len(data))
+    return ends
+
+
+class _Gathered:
+    """Lines of one block after another, of which no columns are made yet.
+
+    Attributes:
+        table: what the decoded ones hold.
+        bytes: of all of them.
+    """
+
+    def __init__(self) -> None:
+        self.table = Table()
+        self.bytes = 0
+        self._numbers: list[int] = []
+        self._offsets: list[int] = []
+
+    def add(self, lines: _Lines, rows: Sequence[int], node: Node, objects: list[Any], cut_mark: bytes) -> None:
+        """Gather the lines of a block.
+
+        Args:
+            lines: of the block.
+            rows: which of them are decoded.
+            node: their type.
+            objects: what they hold.
+            cut_mark: a line that holds it is for the record reader; empty: none is.
+        """
+        if cut_mark and (cut := lines.holding(cut_mark)):
+            self.table.odd.update(self.table.height + place for place, number in enumerate(rows) if number in cut)
+        starts = lines.starts if len(rows) == lines.count else [lines.starts[number] for number in rows]
+        self._numbers += map(lines.first_row.__add__, rows)
+        self._offsets += map(lines.offset.__add__, starts)
+        self.bytes += lines.size
+        self.table.take(node, objects)
+
+    def rows(self, node: Node) -> Rows:
+        """Return the decoded lines as columns."""
+        leaves, parts, asked, answers = self.table.columns(node)
+        height = self.table.height
+        odd = pl.Series([False]).new_from_index(0, height)
+        if self.table.odd:
+            odd = odd.scatter(sorted(self.table.odd), values=True)
+        numbers, offsets = (pl.Series(values, dtype=pl.Int64) for values in (self._numbers, self._offsets))
+        talks = read_talks(asked, answers or [""] * height) if asked else Talks()
+        return Rows(numbers, offsets, leaves, parts, odd, talks)
 
 
 def _decode_text(decode_json: Callable[[bytes], Any], data: bytes) -> Any:
@@ -254,15 +313,3 @@ def read_blocks(stream: BinaryIO, begin: int, end: int | None) -> Iterator[tuple
         if not cut:
             buffer = bytearray(2 * len(buffer))
         buffer[:held] = rest
-
-
-def _rows_of(node: Node, objects: list[Any], lines: _Lines, rows: Any, cut_mark: bytes) -> Rows:
-    table = Table()
-    take(table, node, objects)
-    if cut_mark and (cut := lines.holding(cut_mark)):
-        table.odd.update(place for place, number in enumerate(rows) if number in cut)
-    odd = pl.repeat(value=False, n=len(objects), dtype=pl.Boolean, eager=True)
-    if table.odd:
-        odd = odd.scatter(sorted(table.odd), values=True)
-    talks = read_talks(table.asked, table.answers or [""] * len(objects)) if table.asked else Talks()
-    return Rows(lines.numbers(rows), lines.offsets(rows), table.leaves, table.parts, odd, talks)
