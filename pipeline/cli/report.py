@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import ExitStack
 from typing import Any
 
 import click
@@ -19,7 +20,8 @@ from pipeline.cli.options import (
     state_options_of,
     work_options,
 )
-from pipeline.settings import COST_SOURCES, TABLES
+from pipeline.jobs.ahead import workers_begun
+from pipeline.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
 
 
 @click.command()
@@ -58,10 +60,17 @@ def report(**words: Any) -> int:
     LOGS are files, folders, globs or - for stdin: JSONL, JSON or Parquet, plain, .gz or .zst. Writes spend.parquet,
     spend.csv, rejects.parquet and manifest.json to DIR; each is written whole, the manifest last.
     """
+    options, state = report_options_of(words), state_options_of(words)
+    with ExitStack() as run:
+        if state is None:
+            run.enter_context(workers_begun(options))
+        return _report(words, options, state)
+
+
+def _report(words: dict[str, Any], options: ReportOptions, state: StateOptions | None) -> int:
     from pipeline.cli.terminal import show_summary, watch  # noqa: PLC0415 - rich and Polars load when a report runs
     from pipeline.jobs.report import report_spend  # noqa: PLC0415
 
-    options, state = report_options_of(words), state_options_of(words)
     log = EventLog(words["log_format"], words["run_id"])
     if words["plan"] and state is not None:
         click.echo("\n".join(plan_lines(options, state)))

@@ -95,5 +95,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupted() -> int:
-    click.echo("callcost: interrupted; nothing was published, run the same command again", err=True)
+    click.echo("callcost: interrupted; nothing is half published, run the same command again", err=True)
     return EXIT_INTERRUPTED

@@ -6,7 +6,9 @@ pool is made anew and what was under way is tried again, one task at a time, unt
 
 from __future__ import annotations
 
+import atexit
 import gc
+import importlib
 import multiprocessing
 import os
 import signal
@@ -92,14 +94,32 @@ class _Workers:
         self._size = 0
         self.counters: Any = None
 
-    def pool(self, size: int) -> ProcessPoolExecutor:
-        """Return a pool of so many processes: the one at hand, if it is that."""
+    def pool(self, size: int, module: str = "") -> ProcessPoolExecutor:
+        """Return a pool of so many processes: the one at hand, if it is that.
+
+        Args:
+            size: how many.
+            module: that each imports before it has anything to do.
+        """
         if self._pool is None or self._size != size:
             self.end()
             context = multiprocessing.get_context("spawn")
             self._size, self.counters = size, context.Array("q", 2)
-            self._pool = ProcessPoolExecutor(size, context, _start_worker, (self.counters, os.getpid()))
+            self._pool = ProcessPoolExecutor(size, context, _start_worker, (self.counters, os.getpid(), module))
         return self._pool
+
+    def begin(self, size: int, module: str) -> None:
+        """Start so many processes now, each of which imports a module while this one gets ready, too.
+
+        Where they cannot be started, there are none: who wants them will try again, and be told.
+        """
+        try:
+            pool = self.pool(size, module)
+            with _uninterrupted():
+                for _ in range(size):
+                    pool.submit(os.getpid)  # a pool starts a process with each task that finds none idle
+        except OSError:
+            self.end(now=True)
 
     @property
     def at_hand(self) -> bool:
@@ -130,6 +150,9 @@ def keep_workers() -> Iterator[_Workers]:
     token = _kept.set(workers)
     try:
         yield workers
+    except BaseException:
+        workers.end(now=True)
+        raise
     finally:
         _kept.reset(token)
         workers.end()
@@ -200,13 +223,16 @@ def _collect(
     tick(counters[0] - seen[0], counters[1] - seen[1])
 
 
-def _start_worker(counters: Any, parent: int) -> None:
+def _start_worker(counters: Any, parent: int, module: str) -> None:
     global _progress  # noqa: PLW0603 - a worker has one parent and one set of counters
     _progress = counters
     gc.set_threshold(*GC_THRESHOLDS)
+    atexit.register(os._exit, 0)  # nothing is left to do then but to take the interpreter apart, which lasts
     os.environ["POLARS_MAX_THREADS"] = "1"  # before Polars is imported: one thread per process
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    if module:
+        importlib.import_module(module)
 
 
 def _end_with_parent(parent: int) -> None:

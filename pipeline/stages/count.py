@@ -23,6 +23,7 @@ from pipeline.tokens.plain import frame_plain
 TIMED_OUT = "timed_out"
 METHODS = ("exact", "calibrated", "estimated", TIMED_OUT)  # from the strongest to the weakest
 SIDES = ("prompt_tokens", "completion_tokens")
+AMPLE_BYTES = 32 << 20  # of a task; so much holds more text than is worth sparing a faster engine
 
 _NOTHING = Usage()
 
@@ -35,10 +36,17 @@ class Counted(NamedTuple):
     error: float
 
 
-def open_counter(options: ReportOptions) -> TextCounter:
-    """Return the counter of one task of a run."""
+def open_counter(options: ReportOptions, size: int = 0) -> TextCounter:
+    """Return the counter of one task of a run.
+
+    Args:
+        options: of the run.
+        size: bytes that the task reads.
+    """
     work = options.work
-    return TextCounter(item_timeout=options.count.item_timeout, threads=work.threads, fast=work.fast)
+    return TextCounter(
+        item_timeout=options.count.item_timeout, threads=work.threads, fast=work.fast, ample=size >= AMPLE_BYTES
+    )
 
 
 def count_missing(calls: Sequence[Call], counter: TextCounter) -> None:

@@ -102,7 +102,7 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
     files: list[str] = []
     rows = 0
     batches = Batches(task.options.logs)
-    with open_counter(task.options) as counter:
+    with open_counter(task.options, sum(piece.bytes for piece in task.pieces)) as counter:
         for piece in task.pieces:
             lineage = [pl.lit(piece.input, pl.Int64).alias("input"), pl.lit(piece.number, pl.Int64).alias("piece")]
             tally = tallies.setdefault(str(piece.input), Counter())

@@ -47,8 +47,9 @@ class FrequentTexts:
     def keep(self, counts: Mapping[str, int]) -> None:
         """Remember counts; the last are forgotten last."""
         longest = self._limit // CACHED_TEXT_SHARE
-        known = self._counts
-        new = {text: count for text, count in counts.items() if len(text) <= longest and text not in known}
+        known, new = self._counts, counts
+        if max(map(len, counts), default=0) > longest or not known.keys().isdisjoint(counts):
+            new = {text: count for text, count in counts.items() if len(text) <= longest and text not in known}
         known.update(new)
         self._held += sum(map(len, new))
         oldest = []
@@ -78,14 +79,22 @@ class TextCounter:
         item_timeout: seconds that an item over the size limit may take; 0: no limit.
         threads: that count inside this process.
         fast: use a faster engine where one is installed; what it counts is checked.
+        ample: there will be much text, for which a faster engine may as well be loaded at once.
         cache_chars: of texts of one vocabulary whose counts are remembered.
     """
 
     def __init__(
-        self, *, item_timeout: float = 5.0, threads: int = 1, fast: bool = True, cache_chars: int = CACHE_CHARS
+        self,
+        *,
+        item_timeout: float = 5.0,
+        threads: int = 1,
+        fast: bool = True,
+        ample: bool = False,
+        cache_chars: int = CACHE_CHARS,
     ) -> None:
         self.available = installed()
         self._load = load_counter if fast else load_encoder
+        self._ample = ample
         self._item_timeout = item_timeout
         self._threads = ThreadPoolExecutor(threads, "count") if threads > 1 else None
         self._lane = OversizeLane()
@@ -163,6 +172,8 @@ class TextCounter:
         encoder = self._encoders.get(vocabulary)
         if encoder is None:
             encoder = self._encoders[vocabulary] = self._load(vocabulary)
+            if self._ample and isinstance(encoder, TrustedEncoder):
+                encoder.hasten()
         if isinstance(encoder, TrustedEncoder) and not encoder.refuted:
             self._trusting.add(encoder)
         return encoder

@@ -29,6 +29,7 @@ from pipeline.tokens.vocabularies import ALIASES, Vocabulary, read_file
 
 CHECKED_ONE_IN = 1000
 WORTH_CHARS = 4_000_000  # the reference counts them in the time that an engine takes to load
+AMPLE_CHARS = 200_000  # where there is much text: a vocabulary of which there is less may be a rare one
 RECYCLE_CHARS = 400_000_000  # of texts, after which an engine with an unbounded cache is made anew
 _UNICODE_FORMS = frozenset({"NFC", "NFD", "NFKC", "NFKD"})
 TOKTOK = frozenset({"o200k_base", "cl100k_base"})
@@ -150,6 +151,11 @@ class TrustedEncoder(Encoder):
         if len(fit) == len(texts):
             return list(found)
         return [next(found) if is_fit(text) else self.reference.count([text])[0] for text in texts]
+
+    def hasten(self) -> None:
+        """Let the fast engine come sooner."""
+        with self._making:
+            self._left = min(self._left, AMPLE_CHARS)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text's tokens."""

@@ -12,6 +12,7 @@ from pipeline.tokens import fast
 from pipeline.tokens.counter import TextCounter
 from pipeline.tokens.encoders import load_encoder
 from pipeline.tokens.fast import (
+    AMPLE_CHARS,
     GigatokenCounter,
     ToktokCounter,
     TrustedEncoder,
@@ -119,6 +120,22 @@ def test_little_text_is_left_to_the_reference() -> None:
     assert encoder.count(["hello world"]) == [2]
     assert made[0].seen[-2:] == ["word " * 20, "hello world"]
     assert not encoder.refuted
+
+
+def test_where_there_is_much_text_the_engine_comes_sooner() -> None:
+    made: list[Engine] = []
+
+    def make() -> Engine:
+        made.append(Engine())
+        return made[0]
+
+    encoder = TrustedEncoder(REFERENCE, make, worth=10 * AMPLE_CHARS)
+    encoder.hasten()
+
+    assert encoder.count(["a" * (AMPLE_CHARS // 2)]) == REFERENCE.count(["a" * (AMPLE_CHARS // 2)])
+    assert not made
+    assert encoder.count(["b" * AMPLE_CHARS]) == REFERENCE.count(["b" * AMPLE_CHARS])
+    assert made
 
 
 @pytest.fixture

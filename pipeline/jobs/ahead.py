@@ -1,0 +1,37 @@
+"""Start the processes of a run before anything heavy is imported here: they and this one import at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.errors import LogError
+from pipeline.logs.buckets import is_url
+from pipeline.logs.files import STDIN, find_inputs
+from pipeline.runners.local import keep_workers
+from pipeline.runners.shards import worker_count
+from pipeline.settings import EXECUTORS, ReportOptions
+
+_WORK = "pipeline.stages.kernel"  # what a worker needs
+
+
+@contextmanager
+def workers_begun(options: ReportOptions) -> Iterator[None]:
+    """Start as many processes as the run of these options will have, where there will be more than one.
+
+    They end with the block. What is wrong with the options is for the run to say.
+    """
+    with keep_workers() as workers:
+        size = _workers_of(options)
+        if size > 1:
+            workers.begin(size, _WORK)
+        yield
+
+
+def _workers_of(options: ReportOptions) -> int:
+    if options.work.executor != EXECUTORS[0] or any(log == STDIN or is_url(log) for log in options.logs):
+        return 1
+    try:
+        return worker_count(options.work.workers, sum(source.bytes for source in find_inputs(options.logs)))
+    except LogError:
+        return 1

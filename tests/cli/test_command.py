@@ -1,0 +1,43 @@
+"""The command as a process: it ends at once, with its code, its words and its registered ends all there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AT_THE_END = """
+import atexit, sys
+from pipeline import __main__
+import pipeline.cli.root as root
+def run(arguments=None):
+    atexit.register(print, "registered later, called before")
+    sys.stdout.write("not flushed; ")
+    {act}
+root.run = run
+__main__.command()
+"""
+
+
+def ended(act: str) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-c", AT_THE_END.format(act=act)]
+    return subprocess.run(program, check=False, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("act", "code"),
+    [("return 0", 0), ("return 3", 3), ("raise KeyboardInterrupt", 130), ("raise ValueError('odd')", 1)],
+)
+def test_it_ends_with_its_code_after_all_that_was_registered(act: str, code: int) -> None:
+    done = ended(act)
+
+    assert (done.returncode, done.stdout) == (code, "not flushed; registered later, called before\n")
+    assert ("odd" in done.stderr) == ("odd" in act)
+
+
+def test_words_that_cannot_be_written_are_a_failure() -> None:
+    program = AT_THE_END.format(act="return 0").replace("atexit.register", "max")
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run([sys.executable, "-c", program], check=False, stdout=full).returncode == 1
