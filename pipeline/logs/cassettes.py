@@ -24,7 +24,7 @@ from pipeline.tables import Reject
 
 _INTERACTIONS = re.compile(INTERACTIONS)
 _DASH = re.compile(rb" *-(?:\s|$)")
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+(?:[eE][+-]\d+)?)?")  # YAML 1.1's: else it is text
 _WORDS = {"": b"null", "~": b"null"} | {
     spelling: word.encode() for word in ("null", "true", "false") for spelling in (word, word.title(), word.upper())
 }

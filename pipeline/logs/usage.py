@@ -156,12 +156,11 @@ def settle_counts(
         _complete_identity(counts)
         return _usage_of(counts), set()
     stated = counts.get("total_tokens")
-    cached = _add_cache(counts, prompt)
+    _add_cache(counts, prompt)
     _add_reasoning(counts, reasoning, model)
     _complete_identity(counts)
     wrong = stated is not None and stated != counts["total_tokens"]
-    if len(counts) > len(TOKEN_SIDES):
-        wrong = _clamp(counts, cached) or wrong
+    wrong = _clamp(counts) or wrong
     return _usage_of(counts), {INCONSISTENT} if wrong else set()
 
 
@@ -247,12 +246,8 @@ def _is_simple(counts: Counts) -> bool:
     return prompt is not None and completion is not None and (total is None or total == prompt + completion)
 
 
-def _add_cache(counts: Counts, prompt: str) -> int:
-    """Make the prompt count include cache reads and writes; a stated total may tell that it does not yet.
-
-    Returns:
-        Tokens read from and written to caches.
-    """
+def _add_cache(counts: Counts, prompt: str) -> None:
+    """Make the prompt count include cache reads and writes; a stated total may tell that it does not yet."""
     read, written = counts.get("cache_read_input_tokens", 0), counts.get("cache_creation_input_tokens")
     if written is None:
         parts = [counts[name] for name in _WRITE_PARTS if name in counts]
@@ -265,7 +260,6 @@ def _add_cache(counts: Counts, prompt: str) -> int:
         whole = None if completion is None else own + cached + completion
         if prompt == "exclusive" or (whole is not None and counts.get("total_tokens") == whole):
             counts["prompt_tokens"] = own + cached
-    return cached
 
 
 def _add_reasoning(counts: Counts, reasoning: str, model: str) -> None:
@@ -301,9 +295,9 @@ def _complete_identity(counts: Counts) -> None:
         counts["total_tokens"] = prompt + completion
 
 
-def _clamp(counts: Counts, cached: int) -> bool:
+def _clamp(counts: Counts) -> bool:
     """Cut parts down to their whole; tell whether any was larger."""
-    wrong = cached > 0 and _clamp_cache(counts)
+    wrong = any(map(counts.get, _CACHE_PARTS)) and _clamp_cache(counts)
     for name, value in counts.items():
         if value and name in _WHOLES:
             whole = counts.get(_WHOLES[name])

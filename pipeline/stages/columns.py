@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import pyarrow as pa
 
+from pipeline.logs.dialects.litellm import CACHE_HIT
 from pipeline.logs.fields import COST_COLUMN, TIME_COLUMNS
 from pipeline.logs.paths import Path
 from pipeline.stages.classes import BLANK, Judge
@@ -191,8 +192,9 @@ def _facts(rows: Rows, judge: Judge, classes: pl.Series, place: int) -> tuple[pl
         counts["total_tokens"] = whole
     times = {name: carried.pop(name) for name in TIME_COLUMNS if name in carried}
     ids = carried["own_id"]
+    named = ~ids.str.contains(CACHE_HIT, literal=True)  # null where there is none
     laid = frame.select(
-        fit=pl.all_horizontal(*fit, ids.is_not_null()).fill_null(value=False),
+        fit=pl.all_horizontal(*fit, named).fill_null(value=False),
         **{name: carried[name] for name in carried if name in FACT_SCHEMA},
         **counts,
         **{f"line_{name}": count for name, count in counts.items()},

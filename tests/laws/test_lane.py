@@ -251,6 +251,15 @@ def lines_of(fields: dict[str, Any], base: dict[str, Any]) -> st.SearchStrategy[
     return st.lists(st.one_of(*[record] * 12, BYTES), min_size=1, max_size=30)
 
 
+def test_a_call_that_a_cache_answered_may_say_so_by_its_id_alone() -> None:
+    names = {"request_id": "r", "call_type": "acompletion", "model": "gpt-4o", "custom_llm_provider": "openai"}
+    counts = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10, "spend": 0.0}
+    record = names | counts | {"startTime": "2025-01-24 09:20:46.846000", "endTime": "2025-01-24 09:20:47", "user": "a"}
+    hits = [record | {"request_id": f"r-{number}_cache_hit17377.{number}"} for number in range(3)]
+    with written([written_of(record), *map(written_of, hits)]) as path:
+        assert assert_same(path) == 1
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.one_of(lines_of(SPEND, ordinary(SPEND)), lines_of(STANDARD, ordinary(STANDARD))))
 def test_made_records_give_the_same_facts(lines: list[bytes]) -> None:

@@ -64,9 +64,11 @@ def test_a_broken_interaction_costs_itself() -> None:
 
 
 def test_numbers_keep_their_digits_and_words_of_yaml_are_text() -> None:
-    (found,) = _read(b"interactions:\n- {a: 0.10000000000000000001, b: yes, c: 012, d: '1', e: ~, f: True, g: 1e3}\n")
+    written = b"a: 0.10000000000000000001, b: yes, c: 012, d: '1', e: ~, f: True, g: 1.5e+3, h: 1e3"
+    (found,) = _read(b"interactions:\n- {" + written + b"}\n")
     assert isinstance(found, Raw)
-    assert found.data == b'{"a":0.10000000000000000001,"b":"yes","c":"012","d":"1","e":null,"f":true,"g":1e3}'
+    expected = b'"a":0.10000000000000000001,"b":"yes","c":"012","d":"1","e":null,"f":true,"g":1.5e+3,"h":"1e3"'
+    assert found.data == b"{" + expected + b"}"
 
 
 def test_no_tag_is_obeyed() -> None:

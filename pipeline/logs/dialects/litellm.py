@@ -22,7 +22,8 @@ from pipeline.tables import Call
 _TRUNCATED = re.compile(rb"\((?:litellm_)?truncated (?:skipped )?\d+ chars")
 STRIPPED = "[BASE64_REDACTED]"
 CUT_MARKS = {"litellm_spend": b"truncated"}  # dialect -> what stands in every text that its writer cut
-_CACHE_HIT_ID = re.compile(r"_cache_hit[\d.]+$")
+CACHE_HIT = "_cache_hit"  # in the id of a call that a cache answered; its time follows
+_CACHE_HIT_ID = re.compile(rf"{CACHE_HIT}[\d.]+$")
 _CALL_TYPES = (
     ("responses", "responses"),
     ("anthropic_messages", "anthropic"),
@@ -116,7 +117,7 @@ def _part_from_origin(call: Call, entry: Entry) -> None:
     """Give a hit of LiteLLM's cache a key of its own: it repeats the id of the call that it spared."""
     origin = _CACHE_HIT_ID.sub("", call.own_id or "")
     own = entry.values.get("litellm_call_id") or call.own_id
-    call.duplicate_id = f"{origin}_cache_hit {own if own != origin else call.started_at}"
+    call.duplicate_id = f"{origin}{CACHE_HIT} {own if own != origin else call.started_at}"
 
 
 def _settle_text(call: Call, entry: Entry) -> None:
