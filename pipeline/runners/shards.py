@@ -8,7 +8,6 @@ from typing import Protocol, TypeVar
 
 INLINE_BYTES = 24 << 20  # below this, starting processes costs more than it saves
 TASKS_PER_WORKER = 4  # so that one slow task does not hold up the end
-_AT_ONCE = 2  # tasks that each worker would have of what is left: they become smaller towards the end
 MAX_TASK_BYTES = 256 << 20
 CLUSTER_TASK_BYTES = 1 << 30  # there, starting a task costs more, and there are workers enough
 
@@ -43,25 +42,26 @@ def cluster_task_bytes() -> int:
 
 
 def pack_pieces(pieces: Sequence[T], workers: int, size: int | None = None) -> list[tuple[T, ...]]:
-    """Pack pieces, in order, into tasks: large ones first, small ones last, so that all workers end at the same time.
+    """Pack pieces, in order, into tasks of about equal size.
 
     Args:
         pieces: in the order of the run.
         workers: processes that will share the tasks.
-        size: bytes of every task; None: what suits so many processes.
+        size: bytes of a task; None: what suits so many processes.
 
     Returns:
         Tasks; every piece is in exactly one.
     """
-    left = sum(piece.bytes for piece in pieces)
+    total = sum(piece.bytes for piece in pieces)
+    share = max(1, min(total // (workers * TASKS_PER_WORKER), MAX_TASK_BYTES)) if workers > 1 else MAX_TASK_BYTES
+    target = share if size is None else size
     tasks: list[tuple[T, ...]] = []
     held: list[T] = []
     full = 0
     for piece in pieces:
-        share = MAX_TASK_BYTES if workers == 1 else min(left // (workers * _AT_ONCE), MAX_TASK_BYTES)
-        if held and full + piece.bytes > (share if size is None else size):
+        if held and full + piece.bytes > target:
             tasks.append(tuple(held))
-            held, left, full = [], left - full, 0
+            held, full = [], 0
         held.append(piece)
         full += piece.bytes
     return [*tasks, tuple(held)] if held else tasks
