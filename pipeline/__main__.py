@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-_FAILED, _INTERRUPTED = 1, 130
+from pipeline.errors import EXIT_FAILED, EXIT_INTERRUPTED
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,7 +23,7 @@ def command() -> None:
     Python would take every module and vocabulary apart first, which lasts as long as a quarter of a short report. All
     else that is done at an exit is done: what is registered first is called last.
     """
-    code: object = _FAILED
+    code: object = EXIT_FAILED
     atexit.register(lambda: _end(code))
     try:
         main()
@@ -31,17 +31,17 @@ def command() -> None:
         code = leaving.code
         raise
     except KeyboardInterrupt:  # before there was anything to interrupt
-        code = _INTERRUPTED
+        code = EXIT_INTERRUPTED
         sys.exit("callcost: interrupted")
 
 
 def _end(code: object) -> None:
-    code = code if isinstance(code, int) else _FAILED
+    code = code if isinstance(code, int) else EXIT_FAILED
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):  # full, or closed
-            code = code or _FAILED
+            code = code or EXIT_FAILED
     os._exit(code)
 
 

@@ -1,4 +1,4 @@
-"""Every exception of the package, and nothing else.
+"""Every exception of the package, and the codes that a process ends with.
 
     CallcostError            what, hint, slug; everything below is one
     |- ConfigError           an option or a file of options is wrong          (exit 2)
@@ -17,6 +17,8 @@ survives pickling on its way out of a worker process.
 
 from __future__ import annotations
 
+EXIT_FAILED, EXIT_USAGE, EXIT_UNFINISHED, EXIT_INTERRUPTED = 1, 2, 4, 130
+
 
 class CallcostError(Exception):
     """Say what went wrong with which thing, and what to do next.
@@ -27,7 +29,7 @@ class CallcostError(Exception):
     """
 
     slug = "error"
-    exit_code = 1
+    exit_code = EXIT_FAILED
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -49,7 +51,7 @@ class ConfigError(CallcostError):
     """An option, an environment variable or a file of options is wrong."""
 
     slug = "config"
-    exit_code = 2
+    exit_code = EXIT_USAGE
 
 
 class LogError(CallcostError):
@@ -92,7 +94,7 @@ class UnfinishedError(RunError):
     """A part is done and kept; the same command does the rest."""
 
     slug = "unfinished"
-    exit_code = 4
+    exit_code = EXIT_UNFINISHED
 
 
 def reason_of(error: BaseException) -> str:

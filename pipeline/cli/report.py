@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import ExitStack
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -61,9 +61,7 @@ def report(**words: Any) -> int:
     spend.csv, rejects.parquet and manifest.json to DIR; each is written whole, the manifest last.
     """
     options, state = report_options_of(words), state_options_of(words)
-    with ExitStack() as run:
-        if state is None:
-            run.enter_context(workers_begun(options))
+    with workers_begun(options) if state is None else nullcontext():  # a state may have nothing to do
         return _report(words, options, state)
 
 

@@ -12,10 +12,8 @@ from typing import Any
 import click
 
 from pipeline import __version__
-from pipeline.errors import CallcostError
+from pipeline.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CallcostError
 from pipeline.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS
-
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 _VERBS = {
     "report": ("pipeline.cli.report", "report", "Price the calls in the logs and sum the cost per group."),

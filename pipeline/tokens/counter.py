@@ -47,9 +47,8 @@ class FrequentTexts:
     def keep(self, counts: Mapping[str, int]) -> None:
         """Remember counts; the last are forgotten last."""
         longest = self._limit // CACHED_TEXT_SHARE
-        known, new = self._counts, counts
-        if max(map(len, counts), default=0) > longest or not known.keys().isdisjoint(counts):
-            new = {text: count for text, count in counts.items() if len(text) <= longest and text not in known}
+        known = self._counts
+        new = {text: count for text, count in counts.items() if len(text) <= longest and text not in known}
         known.update(new)
         self._held += sum(map(len, new))
         oldest = []
