@@ -17,7 +17,7 @@ import polars as pl
 
 from pipeline.settings import ReadOptions
 from pipeline.stages.digests import settle_digests
-from pipeline.stages.duplicates import VERDICT_SCHEMA, apply_verdicts, judge_copies, judge_nested
+from pipeline.stages.duplicates import NESTED, VERDICT_SCHEMA, apply_verdicts, judge_copies, judge_nested
 from pipeline.stages.facts import UID, read_facts, scan_facts
 from pipeline.stages.passed import read_passed, scan_passed
 from pipeline.stages.pieces import Piece
@@ -67,16 +67,16 @@ def settle_spans(task: SettleTask, tick: Tick) -> dict[str, Any]:
     facts = scan_facts(task.facts).filter(_HEAD)
     inner = facts.select(pl.col("parent").count()).collect().item()
     parts = -(-inner // MOST_HEADS)
-    verdicts, causes = [pl.DataFrame(schema=VERDICT_SCHEMA)], Counter[str]()
+    verdicts = [pl.DataFrame(schema=VERDICT_SCHEMA)]
     inside = pl.when(pl.col("parent").ne_missing(pl.col("span"))).then("parent").alias("parent")
     facts = facts.select(_NESTED).with_columns(inside)
     for part in range(parts):  # a family is who is around, and all that is right in it
         own = [pl.when(pl.col(name).hash() % parts == part).then(name).alias(name) for name in ("span", "parent")]
         found = judge_nested(facts.with_columns(own).filter(pl.any_horizontal(_FAMILY.is_not_null())).collect())
         verdicts.append(found.table)
-        causes += found.causes
+    gone = pl.concat(verdicts).unique(UID)  # a call that is around one and in another is judged in two parts
     tick(0, 0)
-    return {"duplicates": dict(causes), "files": _write(pl.concat(verdicts).unique(UID), task, "spans")}
+    return {"duplicates": {NESTED: gone.height} if gone.height else {}, "files": _write(gone, task, "spans")}
 
 
 def settle_keys(task: SettleTask, tick: Tick) -> dict[str, Any]:
