@@ -22,7 +22,7 @@ from pipeline.jobs.counting import run_counting
 from pipeline.jobs.report import settle_options
 from pipeline.jobs.run import Progress
 from pipeline.logs.buckets import is_url
-from pipeline.logs.compression import Damage
+from pipeline.logs.compression import Damage, packing_of
 from pipeline.logs.files import STDIN, Input, blocks_of, container_of, find_inputs
 from pipeline.logs.folders import folder_at, open_whole
 from pipeline.logs.sniff import REFUSALS
@@ -39,7 +39,6 @@ MANIFEST = ".callcost-backfill.json"  # hidden, so that the folder can be report
 TALLIES = ("records", "usage", "cost", "prompt_tokens", "completion_tokens", "left")
 # Containers that are read and not filled: where a count could go is not certain there.
 _KEPT = {"csv": "a CSV has no place for what is missing", "yaml": "a cassette has no place for what is missing"}
-_MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,12 +230,11 @@ def _spliced(source: Input, windows: Iterable[Filled], sink: BinaryIO) -> Iterat
 def _sink(source: str, copy: BinaryIO) -> Iterator[BinaryIO]:
     """Compress what is written to the copy as the original is."""
     with open_input(source) as stream:
-        magic = stream.read(4)
-    kind = next((kind for start, kind in _MAGICS if magic.startswith(start)), None)
-    if kind == "gzip":
+        packing = packing_of(stream)
+    if packing == "gzip":
         with gzip.GzipFile(filename="", mode="wb", fileobj=copy, mtime=0) as packed:
             yield packed  # type: ignore[misc]
-    elif kind == "zstd":
+    elif packing == "zstd":
         with zstandard.ZstdCompressor().stream_writer(copy, closefd=False) as packed:
             yield packed
     else:

@@ -15,6 +15,8 @@ import zstandard
 BLOCK = 1 << 20
 _ZSTD_PIECE = 4 << 10  # of compressed input: at most about 128 MB of output, in an archive made to be one
 _ZSTD_WINDOW = 1 << 27
+_SKIPPABLE = tuple(bytes((low,)) + b"\x2a\x4d\x18" for low in range(0x50, 0x60))  # frames of zstd that hold no data
+MAGICS: dict[str, tuple[bytes, ...]] = {"gzip": (b"\x1f\x8b",), "zstd": (b"\x28\xb5\x2f\xfd", *_SKIPPABLE)}
 
 
 class Damage(Exception):  # noqa: N818 - how a compressed stream says that it ends here
@@ -30,6 +32,20 @@ class Damage(Exception):  # noqa: N818 - how a compressed stream says that it en
         self.offset = offset
 
 
+def packing_of(stream: BinaryIO) -> str | None:
+    """Return how a file is packed, "gzip" or "zstd"; None: its bytes are its content, and ranges of them can be read.
+
+    This is the only place that decides it: whoever seeks in a file by offsets of its content asks here first.
+
+    Args:
+        stream: seekable; it is left at its beginning.
+    """
+    stream.seek(0)
+    magic = stream.read(4)
+    stream.seek(0)
+    return next((name for name, starts in MAGICS.items() if magic.startswith(starts)), None)
+
+
 def decompress(stream: BinaryIO) -> Iterator[bytes]:
     """Yield the plain bytes of a file, piece by piece.
 
@@ -39,9 +55,7 @@ def decompress(stream: BinaryIO) -> Iterator[bytes]:
     Raises:
         Damage: the file ends too early or is broken.
     """
-    magic = stream.read(4)
-    stream.seek(0)
-    reader = next((reader for starts, reader in _READERS if magic.startswith(starts)), _plain)
+    reader = _READERS.get(packing_of(stream), _plain)
     offset = 0
     try:
         for block in reader(stream):
@@ -79,8 +93,4 @@ def _unzstd(stream: BinaryIO) -> Iterator[bytes]:
         raise EOFError
 
 
-_ZSTD_MAGICS = (b"\x28\xb5\x2f\xfd", *(bytes((low,)) + b"\x2a\x4d\x18" for low in range(0x50, 0x60)))
-_READERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[BinaryIO], Iterator[bytes]]], ...] = (
-    (b"\x1f\x8b", _gunzip),
-    (_ZSTD_MAGICS, _unzstd),
-)
+_READERS: dict[str | None, Callable[[BinaryIO], Iterator[bytes]]] = {"gzip": _gunzip, "zstd": _unzstd}

@@ -23,7 +23,7 @@ import msgspec
 
 from pipeline.errors import LogError
 from pipeline.logs.buckets import is_url
-from pipeline.logs.compression import BLOCK, Damage, decompress
+from pipeline.logs.compression import BLOCK, Damage, decompress, packing_of
 from pipeline.logs.containers import Raw, read_lines, read_values
 from pipeline.logs.rows import read_rows
 from pipeline.logs.sniff import REFUSALS, SAMPLE, sniff
@@ -84,13 +84,14 @@ def find_inputs(paths: Sequence[str]) -> list[Input]:
 
 def container_of(source: Input) -> str:
     """Return what kind of container a file is; see sniff()."""
-    sample = b""
-    with contextlib.suppress(Damage, OSError):  # reading it reports them
-        for block in blocks_of(source):
+    sample, packed = b"", False
+    with contextlib.suppress(Damage, OSError), open_input(source.path) as stream:  # reading it reports them
+        packed = packing_of(stream) is not None
+        for block in decompress(stream):
             sample += block
             if len(sample) >= SAMPLE:
                 break
-    return sniff(sample)
+    return sniff(sample, packed=packed)
 
 
 def blocks_of(source: Input) -> Iterator[bytes]:

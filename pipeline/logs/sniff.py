@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pipeline.logs.compression import MAGICS
 from pipeline.logs.containers import BOM, Raw, ValueScanner
 from pipeline.logs.decode import Refusal, decode
 from pipeline.logs.rows import delimiter_of
@@ -20,6 +21,9 @@ SAMPLE = 256 << 10
 _SAMPLE_LINES = 50
 _JSON_STARTS = (b"{", b"[")
 _ARRAY = re.compile(rb'\[\s*(?:[{\["\]]|(?:true|false|null|-?\d[\d.eE+-]*)\s*[,\]]|$)')
+PARQUET = rb"PAR1"
+_CONTROLS = bytes({*range(1, 0x20), 0x7F} - set(b"\t\n\v\f\r\x1b"))  # what neither text nor colours are made of
+_HEAD, _LEAST_HEAD = 4096, 512  # bytes in which they are looked for
 _COLUMNS = 2
 _SURE_COLUMNS = 5  # of a header before lines that look like JSON, which may be the text of its cells
 
@@ -46,10 +50,25 @@ def _refused(container: str, pattern: bytes, reason: str, detail: str, *, certai
     return Refused(container, re.compile(pattern, re.DOTALL), reason, detail, certain)
 
 
+def _binary(container: str, pattern: bytes, detail: str) -> Refused:
+    return _refused(container, pattern, "unreadable_file", detail, certain=True)
+
+
+_TABLE = "export it as Parquet, CSV or lines of JSON"
+_NESTED = b"|".join(re.escape(magic) for magics in MAGICS.values() for magic in magics)
 REFUSED = (
-    _refused("zip", rb"PK\x03\x04", "unreadable_file", "a zip archive: unpack it first", certain=True),
-    _refused("bzip2", rb"BZh[1-9]1AY&SY", "unreadable_file", "bzip2: unpack it first", certain=True),
-    _refused("xz", rb"\xfd7zXZ\x00", "unreadable_file", "xz: unpack it first", certain=True),
+    _binary("zip", rb"PK(?:\x03\x04|\x05\x06|\x07\x08)", "a zip archive: unpack it first"),
+    _binary("tar", rb".{257}ustar[\x00 ]", "a tar archive: unpack it first"),
+    _binary("7z", rb"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it first"),
+    _binary("packed_twice", _NESTED, "packed twice: unpack it once"),  # sniffed is what is unpacked already
+    _binary("packed_parquet", PARQUET, "Parquet that is packed as a whole: unpack it first"),
+    _binary("bzip2", rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)", "bzip2: unpack it first"),
+    _binary("xz", rb"\xfd7zXZ\x00|LZIP|\x5d\x00\x00|\x89LZO\x00", "xz, lzma or lzo: unpack it first"),
+    _binary("lz4", rb"\x04\x22\x4d\x18|\x02\x21\x4c\x18", "lz4: unpack it first"),
+    _binary("snappy", rb"\xff\x06\x00\x00sNaPpY", "snappy: unpack it first"),
+    _binary("deflate", rb"\x78[\x01\x5e\x9c\xda][^ -~\s]|\x1f[\x9d\xa0]", "zlib or compress: unpack it first"),
+    _binary("sqlite", rb"SQLite format 3\x00", f"an SQLite database: {_TABLE}"),
+    _binary("table", rb"Obj\x01|ORC[^ -~\s]|ARROW1\x00", f"an Avro, ORC or Arrow file: {_TABLE}"),
     _refused("utf16", rb"\xff\xfe|\xfe\xff", "invalid_utf8", "UTF-16 text: convert it to UTF-8", certain=True),
     _refused("binary", rb".{0,200}?\x00", "unreadable_file", "binary data: give text logs or Parquet"),
     _refused(
@@ -89,23 +108,26 @@ REFUSED = (
 )
 REFUSALS = {refused.container: refused for refused in REFUSED}
 _CERTAIN = (
-    ("parquet", re.compile(rb"PAR1")),
+    ("parquet", re.compile(PARQUET)),
     *((refused.container, refused.pattern) for refused in REFUSED if refused.certain),
     ("sse", re.compile(rb"(?:event|data|id|retry):|:")),
     ("yaml", re.compile(rb"(?:(?:---|%|#|[A-Za-z_]+: )[^\n]*\n|\s*\n)*" + INTERACTIONS)),
 )
 
 
-def sniff(sample: bytes) -> str:
+def sniff(sample: bytes, *, packed: bool = False) -> str:
     """Return the container that a file begins like: jsonl, json, sse, csv, yaml, parquet, or one of REFUSALS.
 
     Args:
         sample: the first SAMPLE uncompressed bytes, or all if there are fewer.
+        packed: whether the file is packed.
     """
     text = sample.removeprefix(BOM).lstrip()
     told = next((container for container, pattern in _CERTAIN if pattern.match(text)), None)
     if told:
-        return told
+        return "packed_parquet" if told == "parquet" and packed else told
+    if _is_binary(text[:_HEAD]):
+        return "binary"
     lines = _lines_of(text, cut=len(sample) >= SAMPLE)
     if text.startswith(b"["):
         return _sniff_array(lines)
@@ -116,6 +138,11 @@ def sniff(sample: bytes) -> str:
         return "csv"
     refused = (kind.container for kind in REFUSED if not hopeful and kind.pattern.match(text))
     return next(refused, "jsonl")
+
+
+def _is_binary(head: bytes) -> bool:
+    """Tell packings without magic bytes (brotli, raw snappy) from text; NULs are no sign, since crashes leave them."""
+    return len(head) >= _LEAST_HEAD and len(head) - len(head.translate(None, _CONTROLS)) > len(head) // 20
 
 
 def _lines_of(text: bytes, *, cut: bool) -> list[bytes]:

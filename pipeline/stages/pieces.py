@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.logs.compression import packing_of
 from pipeline.logs.decode import Refusal, decode
 from pipeline.logs.files import Input, align_to_line, container_of, read_raw
 from pipeline.logs.reader import leans_on_others
@@ -28,7 +29,6 @@ PIECE_BYTES = 32 << 20
 _MANY, _LARGEST = 16, 4  # pieces of a large file, before they are larger: at most so many times
 _BLOCK = 1 << 20
 _NEWLINE = 10
-_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _SAMPLED_RECORDS = 50
 
 
@@ -157,9 +157,9 @@ def _row_groups(source: Input) -> list[_Span]:
 
 
 def _is_cuttable(source: Input, edges: Sequence[int]) -> bool:
-    """Say whether lines stand for themselves: not compressed, and no line behind an edge leans on earlier ones."""
+    """Say whether lines stand for themselves: not packed, and no line behind an edge leans on earlier ones."""
     with open_input(source.path) as stream:
-        if stream.read(4).startswith(_COMPRESSED):
+        if packing_of(stream) is not None:
             return False
     return not any(leans_on_others(record) for edge in edges for record in _sample(source, edge))
 

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 import polars as pl
 
+from pipeline.logs.compression import packing_of
 from pipeline.logs.containers import Raw
 from pipeline.logs.files import Input, align_to_line, container_of, read_raw
 from pipeline.logs.reader import CONTEXT, FRAGMENT, Outcome, RecordReader
@@ -162,8 +163,9 @@ def _lane_outcomes(piece: Piece, reader: RecordReader, *, counted: bool) -> Iter
         lane: BlockReader | None = None
         try:
             stream, aside = (files.enter_context(open_input(piece.source.path)) for _ in range(2))
-            done = align_to_line(stream, piece.start)
-            lane = open_lane(stream, done, counted=counted)
+            if packing_of(stream) is None:  # the lane reads ranges of a file's own bytes
+                done = align_to_line(stream, piece.start)
+                lane = open_lane(stream, done, counted=counted)
             blocks = read_blocks(stream, done, piece.end)
             while lane is not None and lane.worthwhile and (found := next(blocks, None)):
                 offset, block = found

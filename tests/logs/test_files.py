@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import sys
+import tarfile
+import zlib
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
@@ -203,7 +210,11 @@ def test_a_range_knows_its_rows(tmp_path: Path) -> None:
         (b'data: {"a": 1}\n\n', "sse"), (b": hi\n\nevent: x\ndata: {}\n", "sse"), (b"event: x\n", "sse"),
         (b"PAR1....", "parquet"),
         (b"PK\x03\x04....", "zip"), (b"\xfd7zXZ\x00", "xz"), (b"BZh91AY&SY", "bzip2"), (b"\xff\xfe{\x00", "utf16"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "binary"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "binary"), (bytes(range(1, 32)) * 20 + b"\n{}\n", "binary"),
+        (b"a.jsonl".ljust(257, b"\x00") + b"ustar\x0000\n{}\n", "tar"), (b"\x04\x22\x4d\x18.\n{}", "lz4"),
+        (b"\xff\x06\x00\x00sNaPpY.\n{}", "snappy"), (b"\x78\x01\x01\n{}\n", "deflate"), (b"x^2\n{}\n", "jsonl"),
+        (b"7z\xbc\xaf\x27\x1c\n{}", "7z"), (b"SQLite format 3\x00\n{}", "sqlite"), (b"Obj\x01\n{}", "table"),
+        (b"ORCA\n{}\n", "jsonl"), (b"BZh9\x17rE8P\x90", "bzip2"), (b"PK\x05\x06", "zip"), (b"LZIP\n{}", "xz"),
         (b'127.0.0.1 - ana [10/Oct/2025:13:55:36 +0000] "POST /v1/chat HTTP/1.1" 200 23\n', "access_log"),
         (b"request_id,call_type,spend,model\n", "csv"), (b'"a","b","c","d"\n1,2,3,4', "csv"),
         (b"hello, world\n", "jsonl"), (b"a,b,c,d,e\n1,\"\n{\n}\",2,3,4\n", "csv"), (b"a\tb\n", "csv"),
@@ -229,12 +240,32 @@ def test_a_container_is_told_by_its_beginning(text: bytes, container: str) -> No
 def test_a_refused_file_is_one_reject_without_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
 ) -> None:
-    monkeypatch.setattr(files, "sniff", lambda _: container)
+    monkeypatch.setattr(files, "sniff", lambda _, packed: container)
     (tmp_path / "log").write_bytes(TEXT)
     (reject,) = _read(tmp_path / "log")
     assert isinstance(reject, Reject)
     assert (reject.source_row, reject.byte_offset) == (None, None)
     assert reject.detail
+
+
+@pytest.mark.parametrize("outer", [gzip.compress, zstandard.compress], ids=["gz", "zst"])
+def test_a_file_packed_twice_or_a_packed_archive_is_refused_and_never_half_read(
+    outer: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    lines = b'{"id": 1}\n' * 50
+    table, archive = io.BytesIO(), io.BytesIO()
+    pq.write_table(pa.table({"id": [1, 2]}), table)
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo("log.jsonl")
+        entry.size = len(lines)
+        tar.addfile(entry, io.BytesIO(lines))
+    inner = (gzip.compress(lines, 0), zstandard.compress(lines, -100), table.getvalue(), archive.getvalue())
+    for data in (*inner, zlib.compress(lines, 0), bz2.compress(lines), lzma.compress(lines)):
+        (tmp_path / "log").write_bytes(outer(data))
+        (reject,) = _read(tmp_path / "log")
+        assert isinstance(reject, Reject)
+        assert (reject.reason, reject.source_row) == ("unreadable_file", None)
+        assert "unpack it" in reject.detail
 
 
 @given(st.binary(max_size=400))
