@@ -1,68 +1,167 @@
 """Time stamps as logs write them, to microseconds since 1970 UTC.
 
-ISO 8601 with or without a zone, epochs in seconds, milli-, micro- or nanoseconds as numbers or text, RFC 1123 and 2822,
-and what Parquet gives. Which zone a naive time is in is for the caller to say.
+ISO 8601 with or without a zone, epochs in seconds, milli-, micro- or nanoseconds as numbers or text, dates with the
+names of months, clocks of 12 and of 24 hours, RFC 1123 and 2822, and what Parquet gives. A text is read whole or not at
+all: what is left over would make it another time. Which zone a naive time is in is for the caller to say.
+
+24:00 is the midnight that ends the day, a leap second (hh:59:60) the second after it, as POSIX has it. More digits than
+microseconds are cut off. A zone beside an offset is its name only.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = 253_402_214_400_000_000  # 9999-12-31 UTC: from here on it is the year 10000 somewhere, which is no date
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - subtracted from naive times in UTC
 _NUMBER = re.compile(r"\d{1,25}(?:\.\d*)?")
-_TRAILING_ZONE = re.compile(r"\s+(?:([+-]\d\d:?\d\d)(?:\s+[A-Z]{1,5})?|UTC|GMT|Z)$")
 # An epoch below each bound is in that many microseconds a unit: until the year 5138 seconds stay below 10^11.
 _EPOCH_UNITS = ((10**11, 1_000_000), (10**14, 1_000), (10**17, 1))
 _MAX_NANOSECONDS = 10**20
+_COMPACT = ((19_000_000, 21_000_000), (19 * 10**12, 21 * 10**12))  # 20250124 and 20250124092046 are no epochs
+_COMPACT_TEXT = re.compile(r"((?:19|20)\d{6})(\d{6})?", re.ASCII)
+_SEPARATORS = "Tt "  # fromisoformat takes any sign
+_ISO = re.compile(r"(?:\d{8}|\d{4}-?W\d\d(?:-?\d)?)(?:[Tt ]|$)", re.ASCII)
+_LONGEST = 100  # characters of a time
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+           "november", "december")  # fmt: skip
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_HOURS_BEHIND = {  # of the zones that RFC 2822 names; others are called the same in several places
+    "Z": 0, "UT": 0, "UTC": 0, "GMT": 0, "EDT": 4, "EST": 5, "CDT": 5, "CST": 6, "MDT": 6, "MST": 7, "PDT": 7, "PST": 8,
+}  # fmt: skip
+_CLOCK = r"""
+    (?P<hour>\d{1,2})(?:(?P<mark>[:.])(?P<minute>\d\d)(?:(?P=mark)(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?)?
+    (?:\s*(?P<half>[ap])\.?\s?m\b\.?)?"""
+_ZONE = rf"""
+    (?:\s*(?:(?P<zone>{"|".join(_HOURS_BEHIND)})\b(?!\s*[+-])|
+    (?:GMT|UTC|UT)?\s?(?P<offset>[+-](?:\d{{4}}|\d\d?(?::\d\d)?))
+    (?:(?!\W*[ap]\.?\s?m\b)(?:\s*\([^()]*\)|\s*\[[a-z][\w/+-]*\]|\s+(?-i:[A-Z]{{1,5}})))?))?"""
+_WEEKDAY = r"(?:(?P<weekday>[a-z]{3,9})\.?,?\s+)?"
+_NAMED = r"(?P<name>[a-z]{3,9})\.?"
+_REST = rf"(?:(?:,?\s+(?:at\s+)?|[T:]){_CLOCK}{_ZONE})?"
+_US_DATE = r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}|\d\d)"
 
 
-def read_time(value: Any, zone: tzinfo = UTC) -> int | None:
-    """Return a time as microseconds since 1970 UTC; None where it cannot be read.
+def _form(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.ASCII | re.IGNORECASE | re.VERBOSE)
+
+
+_FORMS = tuple(
+    _form(pattern)
+    for pattern in (
+        rf"(?P<year>\d{{4}})(?P<dash>[-/.])(?P<month>\d{{1,2}})(?P=dash)(?P<day>\d{{1,2}}){_REST}",
+        rf"{_WEEKDAY}(?P<day>\d{{1,2}})(?P<dash>[-/]|\s+){_NAMED},?(?:(?P=dash)|\s+)(?P<year>\d{{4}}|\d\d){_REST}",
+        rf"{_WEEKDAY}{_NAMED}\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}}){_REST}",
+        rf"{_WEEKDAY}{_NAMED}\s+(?P<day>\d{{1,2}})\s+{_CLOCK}{_ZONE}\s+(?P<year>\d{{4}})",  # C's asctime
+    )
+)
+_US_FORMS = (_form(f"{_US_DATE}{_REST}"), *_FORMS)
+
+
+def read_time(value: Any, zone: tzinfo = UTC, *, us_dates: bool = False) -> int | None:
+    """Return a time as microseconds since 1970 UTC; None where it cannot be read, or is of no year from 1970 to 9999.
 
     Args:
         value: as the log has it: text, a number, or a datetime from Parquet.
         zone: of naive times.
+        us_dates: whether 11/10/2026 is November 10; where nobody says so, it is no time.
     """
+    if isinstance(value, int) and any(low <= value < high for low, high in _COMPACT):
+        value = str(value)
     if isinstance(value, str):
-        return _read_text(value.strip(), zone)
-    if isinstance(value, datetime):
-        return _micros(value, zone)
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float | Decimal):
-        return _read_epoch(value)
+        return _read_text(value.strip(), zone, _US_FORMS if us_dates else _FORMS)
     if isinstance(value, date):
-        return _micros(datetime(value.year, value.month, value.day), zone)  # noqa: DTZ001 - the zone is applied next
+        naive = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)  # noqa: DTZ001
+        return _micros(naive, zone)
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return _read_epoch(value)
     return None
 
 
-def _read_text(text: str, zone: tzinfo) -> int | None:
-    if text[4:5] == "-" and text[:4].isdecimal():  # by far the most common
+def _read_text(text: str, zone: tzinfo, forms: tuple[re.Pattern[str], ...]) -> int | None:
+    if text[4:5] == "-" and text[:4].isdecimal() and text[10:11] in _SEPARATORS:  # by far the most common
         try:
             return _micros(datetime.fromisoformat(text), zone)
         except ValueError:
             pass
-    if _NUMBER.fullmatch(text) and not (len(text) == 8 and text.startswith(("19", "20"))):  # 20250124 is a date
+    compact = _COMPACT_TEXT.fullmatch(text)
+    if compact:
+        text = "T".join(filter(None, compact.groups()))
+    elif _NUMBER.fullmatch(text):
         return _read_epoch(Decimal(text))
-    for reader in (datetime.fromisoformat, _spaced_zone, parsedate_to_datetime):
-        try:
-            return _micros(reader(text), zone)
-        except (ValueError, TypeError, IndexError, OverflowError):
-            continue
-    return None
+    try:
+        if _ISO.match(text):
+            return _micros(datetime.fromisoformat(text), zone)
+        words = " ".join(text.split()) if len(text) <= _LONGEST else ""  # spaces may be those that do not break
+        found = next(filter(None, (form.fullmatch(words) for form in forms)), None)
+        return _micros(_moment_of(found.groupdict()), zone) if found else None
+    except (ValueError, OverflowError):
+        return None
 
 
-def _spaced_zone(text: str) -> datetime:
-    """Read "2025-01-24 09:20:46 UTC" and "2025-01-24 09:20:46.8 +0200 CEST"."""
-    found = _TRAILING_ZONE.search(text)
-    if not found:
+def _moment_of(parts: dict[str, str | None]) -> datetime:
+    """Return the moment that a text in one of the forms states.
+
+    Raises:
+        ValueError: there is no such moment.
+        OverflowError: it is beyond the year 9999.
+    """
+    year, day = int(parts["year"] or 0), int(parts["day"] or 0)
+    if len(parts["year"] or "") == len("26"):
+        year += 2000 if year < 69 else 1900  # as RFC 2822 and POSIX have it
+    name = parts.get("name")
+    month = _number_of(name, _MONTHS) + 1 if name else int(parts["month"] or 0)
+    midnight = datetime(year, month, day)  # noqa: DTZ001 - the zone is applied next
+    weekday = parts.get("weekday")
+    if weekday and _number_of(weekday, _WEEKDAYS) != midnight.weekday():
         raise ValueError
-    return datetime.fromisoformat(text[: found.start()] + (found.group(1) or "+00:00"))
+    moment = midnight + _since_midnight(parts) if parts["hour"] else midnight
+    behind = _HOURS_BEHIND.get((parts["zone"] or "").upper())
+    if parts["offset"]:
+        return moment.replace(tzinfo=timezone(_offset_of(parts["offset"])))
+    return moment if behind is None else moment.replace(tzinfo=timezone(timedelta(hours=-behind)))
+
+
+def _number_of(name: str, names: tuple[str, ...]) -> int:
+    """Return the place of the name that a name is short for."""
+    return next((number for number, long in enumerate(names) if long.startswith(name.lower())), -1)
+
+
+def _since_midnight(parts: dict[str, str | None]) -> timedelta:
+    hour, minute, second = (int(parts[name] or 0) for name in ("hour", "minute", "second"))
+    micros = int((parts["fraction"] or "").ljust(6, "0")[:6])
+    half = (parts["half"] or "").lower()
+    if parts["minute"] is None and not half:
+        raise ValueError
+    if half:
+        hour = _of_24_hours(hour, half)
+    ends_day = hour == 24 and not (half or minute or second or micros)
+    leaps = second == 60 and minute == 59
+    if not ((hour < 24 or ends_day) and minute < 60 and (second < 60 or leaps)):
+        raise ValueError
+    return timedelta(hours=hour, minutes=minute, seconds=second, microseconds=micros)
+
+
+def _of_24_hours(hour: int, half: str) -> int:
+    """Return an hour of the day's first or second half; 15 PM and 0 AM say the same twice, 15 AM and 0 PM do not."""
+    noon = 12
+    if half == "a" and hour <= noon:
+        return hour % noon
+    if half == "p" and hour:
+        return hour if hour >= noon else hour + noon
+    raise ValueError
+
+
+def _offset_of(text: str) -> timedelta:
+    hours, _, minutes = text[1:].partition(":") if ":" in text else (text[1:3], "", text[3:] or "0")
+    if int(minutes) >= 60:
+        raise ValueError
+    span = timedelta(hours=int(hours), minutes=int(minutes))
+    return -span if text[0] == "-" else span
 
 
 def _micros(moment: datetime, zone: tzinfo) -> int | None:
@@ -74,12 +173,12 @@ def _micros(moment: datetime, zone: tzinfo) -> int | None:
     except OverflowError:
         return None
     micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    return micros if micros > 0 else None
+    return micros if 0 < micros < LATEST else None
 
 
 def _read_epoch(number: float | Decimal) -> int | None:
     """Tell the unit by the size; 0 and less are what a writer puts who has no time."""
-    if not 0 < number < _MAX_NANOSECONDS:  # false for NaN as well
+    if (isinstance(number, Decimal) and number.is_nan()) or not 0 < number < _MAX_NANOSECONDS:  # false for NaN as well
         return None
     for bound, micros in _EPOCH_UNITS:
         if number < bound:

@@ -7,13 +7,13 @@ An amount is parsed from its own text and never passes through a float. Which li
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
-from pipeline.logs.times import read_time
+from pipeline.logs.times import EPOCH, read_time
 
 EXACT = Context(prec=60)
 DAY = 86_400_000_000  # microseconds
@@ -139,19 +139,10 @@ def read_moment(value: Any, field: str, *, us_dates: bool = False) -> int | None
     """
     if value is None or value == "":
         return None
-    moment = _us_date(str(value)) if us_dates and "/" in str(value) else read_time(value)
+    moment = read_time(value, us_dates=us_dates)
     if moment is None:
         raise BadLine("bad_period", field)
     return moment
-
-
-def _us_date(text: str) -> int | None:
-    for form in ("%m/%d/%Y", "%m/%d/%y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M"):
-        try:
-            return read_time(datetime.strptime(text.strip(), form).replace(tzinfo=UTC))
-        except ValueError:
-            continue
-    return None
 
 
 def day_of(moment: int) -> int:
@@ -166,24 +157,26 @@ def read_month(text: str, field: str) -> tuple[int, int]:
         BadLine: ``bad_period``.
     """
     first, slash, last = text.strip().replace("..", "/").partition("/")
-    try:
-        begin, end = _span(first.strip())
-        if slash:
-            end = _span(last.strip())[1]
-    except ValueError:
-        raise BadLine("bad_period", field) from None
+    begin, end = _span(first.strip(), field)
+    if slash:
+        end = _span(last.strip(), field)[1]
     if end <= begin:
         raise BadLine("bad_period", field)
-    return tuple(read_time(moment) or 0 for moment in (begin, end))  # type: ignore[return-value]
+    return begin, end
 
 
-def _span(text: str) -> tuple[datetime, datetime]:
-    if len(text) == len("2026-11"):
-        begin = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
-        return begin, (begin + timedelta(days=32)).replace(day=1)
-    begin = datetime.fromisoformat(text)
-    begin = begin if begin.tzinfo else begin.replace(tzinfo=UTC)
-    return begin, begin + timedelta(days=1)
+def _span(text: str, field: str) -> tuple[int, int]:
+    if len(text) < len("2026-11"):
+        raise BadLine("bad_period", field)
+    if len(text) > len("2026-11"):
+        begin = read_moment(text, field) or 0
+        return begin, begin + DAY
+    begin = read_moment(f"{text}-01", field) or 0
+    try:
+        following = (EPOCH + timedelta(microseconds=begin, days=32)).replace(day=1)
+    except OverflowError:  # after the last month of the year 9999
+        raise BadLine("bad_period", field) from None
+    return begin, read_moment(following, field) or 0
 
 
 def currency_of(value: Any) -> str:

@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import LogError
 from pipeline.logs.bills import bill_dialects
 from pipeline.logs.bills.labels import read_label
-from pipeline.logs.bills.lines import BadLine, BillLine, read_amount, read_month
+from pipeline.logs.bills.lines import BadLine, BillLine, read_amount, read_moment, read_month
 from pipeline.logs.bills.names import model_key, paid_provider
 from pipeline.logs.bills.reader import BillFile, read_bill
 from pipeline.logs.bills.restate import natural, settle_bill
@@ -77,10 +77,21 @@ def test_what_is_no_amount_is_said_so(value: Any) -> None:
     assert (caught.value.reason, caught.value.detail) == ("bad_amount", "amount")
 
 
-@pytest.mark.parametrize("text", ["", "11/2025", "2025-13", "2025-11-05/2025-11-01"])
+@pytest.mark.parametrize(
+    "text", ["", "11/2025", "2025-13", "2025-11-05/2025-11-01", "9999-12", "9999-12-31", "1969-12"]
+)
 def test_a_period_that_is_none_is_said_so(text: str) -> None:
     with pytest.raises(BadLine):
         read_month(text, "period")
+
+
+def test_a_bill_may_write_times_as_the_united_states_do() -> None:
+    moment = read_moment("2025-11-10T15:04:00Z", "date")
+    assert read_moment("11/10/2025 3:04 PM", "date", us_dates=True) == moment
+    for text in ("11/10/2025 3:04 XM", "13/10/2025", "11/10/2025 15:04 AM", "12/31/9999"):
+        with pytest.raises(BadLine) as caught:
+            read_moment(text, "date", us_dates=True)
+        assert (caught.value.reason, caught.value.detail) == ("bad_period", "date")
 
 
 @pytest.mark.parametrize(
