@@ -26,6 +26,9 @@ def command() -> None:
     code: object = EXIT_FAILED
     atexit.register(lambda: _end(code))
     try:
+        from pipeline.cli.output import open_closed_streams  # noqa: PLC0415 - as in main
+
+        open_closed_streams()
         main()
     except SystemExit as leaving:
         code = leaving.code
@@ -40,6 +43,8 @@ def _end(code: object) -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
+        except BrokenPipeError:  # the reader has seen enough
+            pass
         except (OSError, ValueError):  # full, or closed
             code = code or EXIT_FAILED
     os._exit(code)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.options import logs_argument, price_options, read_options, report_options_of, work_options
+from pipeline.cli.output import say, show, show_document
 
 if TYPE_CHECKING:
     from pipeline.jobs.backfill import Backfilled
@@ -37,9 +38,9 @@ def backfill(**words: Any) -> int:
     with watch(quiet=words["quiet"]) as progress:
         found = backfill_usage(options, dry_run=words["dry_run"], progress=progress.advance, planned=progress.plan)
     if words["form"] == "json":
-        click.echo(json.dumps({"inputs": found.inputs, "totals": found.totals}, indent=2))
+        show_document(json.dumps({"inputs": found.inputs, "totals": found.totals}, indent=2))
     elif not words["quiet"]:
-        click.echo("\n".join(lines_of(found, dry_run=words["dry_run"])), err=not words["dry_run"])
+        (show if words["dry_run"] else say)(*lines_of(found, dry_run=words["dry_run"]))
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from pipeline.cli.options import price_options, report_options_of, storage_option
+from pipeline.cli.output import show
 from pipeline.logs.buckets import is_url
 from pipeline.settings import COST_SOURCES, StateOptions
 
@@ -41,5 +42,5 @@ def close(day: datetime, **words: Any) -> int:
 
     options = report_options_of({**words, "logs": ()})
     done = close_day(day.date(), options, StateOptions(folder=words["state"], restate=words["restate"]))
-    click.echo(f"{done.closed.day} {'closed anew' if done.again else 'closed'}: sha256 {done.closed.sha256}")
+    show(f"{done.closed.day} {'closed anew' if done.again else 'closed'}: sha256 {done.closed.sha256}")
     return 0

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import click
+from pipeline.cli.output import say_document
 
 if TYPE_CHECKING:
     from pipeline.jobs.report import SpendReport
@@ -36,7 +36,7 @@ class EventLog:
         if self.is_json:
             seconds = round(time.monotonic() - self._started, 3)
             line = {"event": event, "run_id": self.run_id, "seconds": seconds, **fields}
-            click.echo(json.dumps(line, ensure_ascii=False), err=True)
+            say_document(json.dumps(line, ensure_ascii=False))
 
     def tell_end(self, result: SpendReport) -> None:
         """Write the last event: the exit code, what it is about, and the totals."""

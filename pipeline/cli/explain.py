@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.options import logs_argument, price_options, read_options, report_options_of, work_options
+from pipeline.cli.output import show, show_document
 
 if TYPE_CHECKING:
     from pipeline.jobs.explain import Explanation
@@ -29,9 +30,10 @@ def explain(**words: Any) -> int:
 
     found = explain_call(report_options_of(words), words["call_id"])
     if words["form"] == "json":
-        click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2, default=_plain))
+        show_document(json.dumps([dataclasses.asdict(one) for one in found], indent=2, default=_plain))
     else:
-        click.echo("\n\n".join("\n".join(_page(one)) for one in found))
+        pages = [["", *_page(one)] for one in found]
+        show(*[line for page in pages for line in page][1:])
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli.options import hours, storage_option
+from pipeline.cli.output import say, show
 
 
 @click.command()
@@ -23,8 +24,8 @@ def gc(work_dir: str, older_than: float, *, unfinished: bool, dry_run: bool) -> 
     from pipeline.jobs.garbage import collect_garbage  # noqa: PLC0415 - Polars loads when it runs
 
     found = collect_garbage(work_dir, older_hours=older_than, unfinished=unfinished, dry_run=dry_run)
-    for path in found.files if dry_run else ():
-        click.echo(path)
+    if dry_run:
+        show(*found.files)
     verb = "would be removed" if dry_run else "removed"
-    click.echo(f"{len(found.files):,} files, {found.bytes:,} bytes {verb}", err=True)
+    say(f"{len(found.files):,} files, {found.bytes:,} bytes {verb}")
     return 0

@@ -10,6 +10,7 @@ import click
 
 from pipeline.cli.listing import show_rows
 from pipeline.cli.options import logs_argument, read_options, report_options_of, work_options
+from pipeline.cli.output import show, show_document
 
 if TYPE_CHECKING:
     from pipeline.jobs.inspect import Inspection
@@ -47,9 +48,9 @@ def inspect(**words: Any) -> int:
             options, calibrate=words["calibrate"], progress=progress.advance, planned=progress.plan
         )
     if words["form"] == "json":
-        click.echo(json.dumps(dataclasses.asdict(found), indent=2))
+        show_document(json.dumps(dataclasses.asdict(found), indent=2))
     else:
-        click.echo("\n".join(screen_of(found)))
+        show(*screen_of(found))
         _show_counting(found.counting)
     return 0 if any(row["calls"] for row in found.inputs) else 1
 
@@ -58,7 +59,7 @@ def _draft(logs: tuple[str, ...]) -> int:
     from pipeline.jobs.draft import draft_for  # noqa: PLC0415
 
     draft = draft_for(logs)
-    click.echo(draft.text, nl=False)
+    show_document(draft.text)
     return 0 if draft.complete else 1
 
 
@@ -95,9 +96,9 @@ def _show_counting(rows: list[dict[str, Any]] | None) -> None:
     """Print how far our counts are from the stated ones."""
     if rows is None:
         return
-    click.echo("\ncounted here, against what the calls state")
+    show("", "counted here, against what the calls state")
     if not rows:
-        click.echo("  no call has both its text and its tokens")
+        show("  no call has both its text and its tokens")
         return
     show_rows(
         ("model", "side", *_FIGURES),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-import click
+from pipeline.cli.output import STDOUT, console_of, show, show_document, text_of, visible
 
 _MILLION = 1_000_000
 
@@ -20,23 +19,25 @@ def show_rows(titles: Sequence[str], rows: Iterable[Sequence[object]], *, number
         rows: their cells; None is shown as "-".
         numbers: titles of the columns that are aligned to the right.
     """
-    cells = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [["-" if cell is None else visible(str(cell)) for cell in row] for row in rows]
     right = set(numbers)
     if on_terminal():
         _show_table(titles, cells, right)
         return
     widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+    lines = []
     for row in [list(titles), *cells]:
         words = (
             cell.rjust(width) if title in right else cell.ljust(width)
             for title, cell, width in zip(titles, row, widths, strict=True)
         )
-        click.echo("  ".join(words).rstrip())
+        lines.append("  ".join(words).rstrip())
+    show(*lines)
 
 
 def on_terminal() -> bool:
     """Say whether a person reads along."""
-    return sys.stdout.isatty()
+    return STDOUT.isatty()
 
 
 def show_json(content: Any) -> None:
@@ -44,7 +45,7 @@ def show_json(content: Any) -> None:
     import msgspec  # noqa: PLC0415 - only with --format json
 
     encoder = msgspec.json.Encoder(decimal_format="number")
-    click.echo(msgspec.json.format(encoder.encode(content), indent=2))
+    show_document(msgspec.json.format(encoder.encode(content), indent=2).decode())
 
 
 def plain(amount: Decimal | None) -> str:
@@ -70,13 +71,11 @@ def per_million(field: str, amount: Decimal) -> str:
 
 
 def _show_table(titles: Sequence[str], cells: list[list[str]], right: set[str]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where a person looks
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415 - only where a person looks
 
     table = Table()
     for title in titles:
-        table.add_column(title, justify="right" if title in right else "left", overflow="fold")
+        table.add_column(text_of(title), justify="right" if title in right else "left", overflow="fold")
     for row in cells:
-        table.add_row(*map(Text, row))
-    Console().print(table)
+        table.add_row(*map(text_of, row))
+    console_of(STDOUT).print(table)

@@ -12,6 +12,7 @@ import click
 
 from pipeline.cli.listing import per_million, plain, show_json, show_rows
 from pipeline.cli.options import price_options, read_options, report_options_of, select_options, work_options
+from pipeline.cli.output import show
 from pipeline.errors import ConfigError, PriceError, UnknownModelError
 
 if TYPE_CHECKING:
@@ -53,12 +54,12 @@ def list_versions(form: str) -> None:
     )
 
 
-@prices.command()
+@prices.command("show")
 @click.argument("model")
 @click.option("--at", metavar="TIME", help="When the call is made (ISO date or time, UTC).  [default: now]")
 @price_options
 @_form_option
-def show(model: str, at: str | None, form: str, **words: str) -> None:
+def show_price(model: str, at: str | None, form: str, **words: str) -> None:
     """Show what a call of MODEL costs, which version says so, and how the name was found."""
     from pipeline.prices.book import open_book  # noqa: PLC0415
     from pipeline.settings import PriceOptions  # noqa: PLC0415
@@ -74,13 +75,13 @@ def show(model: str, at: str | None, form: str, **words: str) -> None:
         return
     about = ", ".join(str(found.entry[key]) for key in ("litellm_provider", "mode") if key in found.entry)
     since = f" of {facts['effective_from']}" if facts else ""
-    click.echo(f"{found.key}: {about}" if about else found.key)
-    click.echo(f"{found.version}{since}: {found.basis}" if found.version else f"unpriced: {found.reason}")
+    show(f"{found.key}: {about}" if about else found.key)
+    show(f"{found.version}{since}: {found.basis}" if found.version else f"unpriced: {found.reason}")
     if found.key != model:
-        click.echo(f"name found by: {found.rung}")
+        show(f"name found by: {found.rung}")
     for place, factor in found.discount:
-        click.echo(f"discount of {place}: {plain(factor)} of each rate is charged")
-    click.echo()
+        show(f"discount of {place}: {plain(factor)} of each rate is charged")
+    show("")
     _show_entry(found.entry)
 
 
@@ -144,8 +145,8 @@ def diff(old: str, new: str, form: str, **words: Any) -> int:
         sides = {"a": _facts(first), "b": _facts(second)}
         show_json({**sides, "added": found.added, "dropped": found.dropped, "prices": changed})
         return 0
-    click.echo(_between(first, second))
-    click.echo(f"{_summary(found)}\n")
+    show(_between(first, second))
+    show(_summary(found), "")
     show_rows(
         ("model", "field", "before", "after", "times"),
         [
@@ -171,7 +172,7 @@ def _diff_of_calls(first: Version, second: Version, form: str, words: dict[str, 
     if form == "json":
         show_json({"a": _facts(first), "b": _facts(second), "models": rows})
     else:
-        click.echo(f"{_between(first, second)}: {calls:,} calls\n")
+        show(f"{_between(first, second)}: {calls:,} calls", "")
         sums = {name: table[name].sum() for name in table.columns if name != "model"}
         titles = ("model", "calls", "cost by A", "cost by B", "difference", "unpriced by A", "unpriced by B")
         show_rows(
@@ -184,7 +185,7 @@ def _diff_of_calls(first: Version, second: Version, form: str, words: dict[str, 
             numbers=titles[1:],
         )  # fmt: skip
         if sums["old_unpriced"] or sums["new_unpriced"]:
-            click.echo("\nWhat a version leaves unpriced is not in its cost, nor in the difference of its model.")
+            show("", "What a version leaves unpriced is not in its cost, nor in the difference of its model.")
     return 0 if calls else 1
 
 
@@ -244,8 +245,8 @@ def verify(form: str) -> int:
         show_json({"versions": len(catalog.versions), "damaged": [v.name for v in damaged], "unplaced": fields,
                    "explained": explained})  # fmt: skip
     else:
-        click.echo(f"{len(catalog.versions):,} versions, {len(catalog.models):,} models")
-        click.echo(f"{len(damaged):,} versions differ from their digest" if damaged else "every digest is right")
+        show(f"{len(catalog.versions):,} versions, {len(catalog.models):,} models")
+        show(f"{len(damaged):,} versions differ from their digest" if damaged else "every digest is right")
         rows = [(field, version.name, len(names), names[0]) for field, (version, names) in unplaced.items()]
         _show_block("cost fields that are not understood", ("field", "since", "models", "such as"), rows, ("models",))
         _show_block("cost fields that are not charged", ("field", "why"), list(explained.items()))
@@ -271,12 +272,12 @@ def _show_addition(added: Addition, why_not: str, form: str) -> None:
         )
         return
     if found is None:
-        click.echo("nothing new: the map has not changed since it was last pulled")
+        show("nothing new: the map has not changed since it was last pulled")
         return
-    click.echo(f"added {added.version}" if added.version else f"nothing added: {why_not}")
-    click.echo(_summary(found.change))
+    show(f"added {added.version}" if added.version else f"nothing added: {why_not}")
+    show(_summary(found.change))
     for reason in found.refusals:
-        click.echo(f"looks wrong: {reason}")
+        show(f"looks wrong: {reason}")
     jumps = [(price.model, price.field, plain(price.old), plain(price.new), _times(price)) for price in found.jumps]
     titles = ("model", "field", "before", "after", "times")
     _show_block("prices that moved more than threefold or are gone", titles, jumps, titles[2:])
@@ -287,7 +288,7 @@ def _show_block(
     title: str, titles: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[str] = ()
 ) -> None:
     if rows:
-        click.echo(f"\n{title}:")
+        show("", f"{title}:")
         show_rows(titles, rows, numbers=numbers)
 
 

@@ -16,6 +16,7 @@ from pipeline.cli.options import (
     select_options,
     work_options,
 )
+from pipeline.cli.output import say
 from pipeline.settings import ReconcileOptions
 
 _SHOWN_CAUSES = 8
@@ -67,8 +68,7 @@ def reconcile(**words: Any) -> int:
     with watch(quiet=words["quiet"]) as progress:
         result = reconcile_costs(options, progress=progress.advance, planned=progress.plan)
     if not words["quiet"]:
-        for line in summary_lines(result.manifest):
-            click.echo(line, err=True)
+        say(*summary_lines(result.manifest))
     return result.exit_code
 
 

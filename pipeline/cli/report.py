@@ -20,6 +20,7 @@ from pipeline.cli.options import (
     state_options_of,
     work_options,
 )
+from pipeline.cli.output import say, show
 from pipeline.jobs.ahead import workers_begun
 from pipeline.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
 
@@ -71,7 +72,7 @@ def _report(words: dict[str, Any], options: ReportOptions, state: StateOptions |
 
     log = EventLog(words["log_format"], words["run_id"])
     if words["plan"] and state is not None:
-        click.echo("\n".join(plan_lines(options, state)))
+        show(*plan_lines(options, state))
         return 0
     quiet = words["quiet"] or log.is_json
     with watch(quiet=quiet) as progress:
@@ -85,10 +86,10 @@ def _report(words: dict[str, Any], options: ReportOptions, state: StateOptions |
                 options, state, progress=progress.advance, planned=progress.plan, event=log.tell
             )
     log.tell_end(result)
+    alarms = alarm_lines(result.manifest)
     if not quiet:
-        show_summary(result, options, top=words["top"])
-        if state is not None:
-            click.echo("\n".join(state_lines(result.manifest)), err=True)
-    for line in alarm_lines(result.manifest) if not log.is_json else ():
-        click.echo(line, err=True)
+        more = [*(state_lines(result.manifest) if state is not None else ()), *alarms]
+        show_summary(result, options, top=words["top"], more=more)
+    elif not log.is_json:
+        say(*alarms)
     return result.exit_code

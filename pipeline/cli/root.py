@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
-import os
-import sys
+import io
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from pipeline import __version__
+from pipeline.cli.output import say
 from pipeline.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CallcostError
 from pipeline.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS
 
@@ -26,6 +27,7 @@ _VERBS = {
     "prices": ("pipeline.cli.prices", "prices", "List, show and compare the dated cost maps."),
     "tokens": ("pipeline.cli.tokens", "tokens", "Count, encode and decode text or messages."),
 }
+_OF_STREAMS = (errno.ENOSPC, errno.EIO, errno.EBADF)
 
 
 class LazyGroup(click.Group):
@@ -81,17 +83,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)
+        say(*shown.getvalue().rstrip("\n").split("\n"))
         return EXIT_USAGE
     except CallcostError as error:
-        click.echo(f"callcost: {error}", err=True)
+        say(f"callcost: {error}")
         return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more to say
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OF_STREAMS:
+            raise
+        say(f"callcost: cannot write to standard output: {error.strerror}")  # click's own text, as of --help
         return EXIT_FAILED
     return result if isinstance(result, int) else 0
 
 
 def _interrupted() -> int:
-    click.echo("callcost: interrupted; nothing is half published, run the same command again", err=True)
+    say("callcost: interrupted; nothing is half published, run the same command again")
     return EXIT_INTERRUPTED

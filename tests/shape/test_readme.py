@@ -69,11 +69,11 @@ def test_the_main_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
     assert seen.splitlines() == _blocks("text")[0].splitlines()
 
 
-def test_a_quiet_terminal_and_a_pipe_see_nothing(tmp_path: Path, out: Path) -> None:
+def test_a_quiet_terminal_and_a_quiet_pipe_see_nothing(tmp_path: Path, out: Path) -> None:
     log = ROOT / "sample_logs/plain-2025-04.jsonl.gz"
     words = [sys.executable, "-m", "pipeline", "report", str(log), "--out", str(tmp_path / "quiet"), "--quiet"]
     assert _on_a_terminal(words, tmp_path) == (0, "")
-    finished = report([log], out)
+    finished = report([log], out, "--quiet")
     assert (finished.stdout, finished.stderr) == ("", "")
 
 
