@@ -6,7 +6,27 @@ The public door. Names load on first use, so that importing the package does no 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for type checkers: the names of _HOME, which load on first use
+    from pipeline.errors import (
+        CallcostError,
+        ConfigError,
+        LogError,
+        PriceError,
+        ReportError,
+        RunError,
+        TokenizerError,
+        UnknownModelError,
+    )
+    from pipeline.helpers.costs import completion_cost, cost_per_token
+    from pipeline.helpers.counting import async_token_counter, token_counter
+    from pipeline.helpers.registry import get_max_tokens, get_model_info, model_cost, register_model
+    from pipeline.helpers.text import create_pretrained_tokenizer, create_tokenizer, decode, encode
+    from pipeline.jobs.backfill import backfill_usage
+    from pipeline.jobs.reconcile import reconcile_costs
+    from pipeline.jobs.report import report_spend
+    from pipeline.settings import ReconcileOptions, ReportOptions, WorkOptions
 
 __version__ = "0.1.0"
 
@@ -45,18 +65,49 @@ _HOME = {
     "token_counter": "helpers.counting",
 }
 
-__all__ = sorted([  # noqa: PLE0605 - the lazy names are listed once, above
-    *_HOME, "__version__", "async_tokenizer_threshold_bytes", "disable_token_counter",
-    "tokenizer_threadpool_max_workers", "tokenizer_timeout_seconds",
-])  # fmt: skip
+__all__ = [
+    "CallcostError",
+    "ConfigError",
+    "LogError",
+    "PriceError",
+    "ReconcileOptions",
+    "ReportError",
+    "ReportOptions",
+    "RunError",
+    "TokenizerError",
+    "UnknownModelError",
+    "WorkOptions",
+    "__version__",
+    "async_token_counter",
+    "async_tokenizer_threshold_bytes",
+    "backfill_usage",
+    "completion_cost",
+    "cost_per_token",
+    "create_pretrained_tokenizer",
+    "create_tokenizer",
+    "decode",
+    "disable_token_counter",
+    "encode",
+    "get_max_tokens",
+    "get_model_info",
+    "model_cost",
+    "reconcile_costs",
+    "register_model",
+    "report_spend",
+    "token_counter",
+    "tokenizer_threadpool_max_workers",
+    "tokenizer_timeout_seconds",
+]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name from its room on first use."""
-    if name not in _HOME:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+if not TYPE_CHECKING:  # a type checker would take any name for one of the door
+
+    def __getattr__(name: str) -> Any:
+        """Load a public name from its room on first use."""
+        if name not in _HOME:
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,17 +1,20 @@
 """Options and places: the frozen option objects, their defaults, the environment's prefix, and where data/ lives.
 
 Precedence is defaults < environment (``CALLCOST_*``, read by the command line) < flags. What an option means is
-written beside it; checking that its words make sense is done here too, so that the library and the command refuse
-the same things with the same sentence.
+written beside it, and what may be given for it in READERS, so that the library and the command take the same things
+and refuse the same with the same sentence.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
 
+from pipeline import arguments
+from pipeline.arguments import Accepts, Filters, Moment, Names, Place, Places, kept
 from pipeline.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "CALLCOST"
@@ -28,6 +31,39 @@ EXECUTORS = ("local", "spark")
 GC_THRESHOLDS = (100_000, 20, 20)
 
 
+_optional = arguments.or_none
+_PERCENT = _optional(arguments.number(0, 100))
+_PLACE = _optional(arguments.read_place)
+_TEXT = _optional(arguments.read_text)
+_MOMENT = _optional(arguments.read_moment)
+# Of each class of options, field by field: what may be given, and what is kept of it.
+READERS: dict[str, Mapping[str, arguments.Reader]] = {
+    "PriceOptions": {
+        "prices": arguments.read_version,
+        "override": _PLACE,
+        "registered": arguments.read_pairs,
+    },
+    "ReadOptions": {"dialect": _TEXT, "mapping": _PLACE},
+    "CountOptions": {"item_timeout": arguments.number(0)},
+    "WorkOptions": {
+        "workers": _optional(arguments.whole_number(1)),
+        "threads": arguments.whole_number(1),
+        "fast": arguments.read_switch,
+        "executor": arguments.one_of(EXECUTORS),
+        "spark_remote": _TEXT,
+        "work_dir": _PLACE,
+    },
+    "StateOptions": {
+        "folder": arguments.read_place,
+        "run_id": _TEXT,
+        "timeout": _optional(arguments.number(0)),
+        "restate": arguments.read_switch,
+        "max_late": _PERCENT,
+        "fresh_within": _optional(arguments.number(0)),
+    },
+}
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PriceOptions:
     """Which rates apply.
@@ -38,9 +74,12 @@ class PriceOptions:
         registered: models that the calling program registered: (name, fields as JSON); see ``prices/registered.py``.
     """
 
-    prices: str = "as-of"
-    override: str | None = None
+    prices: Accepts[str | date, str] = kept("as-of")
+    override: Accepts[Place | None, str | None] = kept(None)
     registered: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        arguments.settle(self, READERS["PriceOptions"])
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +92,10 @@ class ReadOptions:
     """
 
     dialect: str | None = None
-    mapping: str | None = None
+    mapping: Accepts[Place | None, str | None] = kept(None)
+
+    def __post_init__(self) -> None:
+        arguments.settle(self, READERS["ReadOptions"])
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +107,9 @@ class CountOptions:
     """
 
     item_timeout: float = 5.0
+
+    def __post_init__(self) -> None:
+        arguments.settle(self, READERS["CountOptions"])
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +130,42 @@ class WorkOptions:
     fast: bool = True
     executor: str = EXECUTORS[0]
     spark_remote: str | None = None
-    work_dir: str | None = None
+    work_dir: Accepts[Place | None, str | None] = kept(None)
+
+    def __post_init__(self) -> None:
+        arguments.settle(self, READERS["WorkOptions"])
+
+
+_SELECTED: dict[str, arguments.Reader] = {
+    "logs": arguments.read_logs,
+    "out": _PLACE,
+    "since": _MOMENT,
+    "until": _MOMENT,
+    "where": arguments.filters_of(GROUP_COLUMNS),
+    "prices": arguments.instance_of(PriceOptions),
+    "read": arguments.instance_of(ReadOptions),
+    "count": arguments.instance_of(CountOptions),
+    "work": arguments.instance_of(WorkOptions),
+}
+READERS["ReportOptions"] = {
+    "timezone": arguments.read_zone,  # before the moments, which it is the zone of
+    **_SELECTED,
+    "by": arguments.columns_of(GROUP_COLUMNS),
+    "cost_source": arguments.one_of(COST_SOURCES),
+    "formats": arguments.several_of(FORMATS),
+    "calls": arguments.read_switch,
+    "table": arguments.one_of(TABLES),
+    "max_unpriced": _PERCENT,
+    "max_rejected": _PERCENT,
+    "strict": arguments.read_switch,
+}
+READERS["ReconcileOptions"] = {
+    **_SELECTED,
+    "bills": arguments.read_logs,
+    "fx": _PLACE,
+    "tolerance": _TEXT,
+    "as_of": _MOMENT,
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,15 +189,15 @@ class ReportOptions:
         strict: any reject, unpriced, partly priced, timed-out or inconsistent call crosses.
     """
 
-    logs: tuple[str, ...]
-    out: str | None = None
-    by: tuple[str, ...] = ("model", "user")
-    since: datetime | None = None
-    until: datetime | None = None
+    logs: Accepts[Places, tuple[str, ...]] = kept(dataclasses.MISSING)  # it must be given
+    out: Accepts[Place | None, str | None] = kept(None)
+    by: Accepts[Names, tuple[str, ...]] = kept(("model", "user"))
+    since: Accepts[Moment, datetime | None] = kept(None)
+    until: Accepts[Moment, datetime | None] = kept(None)
     timezone: str = "UTC"
-    where: tuple[tuple[str, str], ...] = ()
+    where: Accepts[Filters, tuple[tuple[str, str], ...]] = kept(())
     cost_source: str = "computed"
-    formats: tuple[str, ...] = ("parquet", "csv")
+    formats: Accepts[Names, tuple[str, ...]] = kept(("parquet", "csv"))
     calls: bool = False
     table: str = TABLES[0]
     max_unpriced: float | None = None
@@ -127,6 +207,9 @@ class ReportOptions:
     read: ReadOptions = ReadOptions()
     count: CountOptions = CountOptions()
     work: WorkOptions = WorkOptions()
+
+    def __post_init__(self) -> None:
+        arguments.settle(self, READERS["ReportOptions"])
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,19 +228,22 @@ class ReconcileOptions:
         where: (column, glob) pairs; calls that do not match are filtered.
     """
 
-    logs: tuple[str, ...]
-    bills: tuple[str, ...] = ()
-    out: str | None = None
-    fx: str | None = None
+    logs: Accepts[Places, tuple[str, ...]] = kept(dataclasses.MISSING)  # it must be given
+    bills: Accepts[Places, tuple[str, ...]] = kept(())
+    out: Accepts[Place | None, str | None] = kept(None)
+    fx: Accepts[Place | None, str | None] = kept(None)
     tolerance: str | None = None
-    as_of: datetime | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    where: tuple[tuple[str, str], ...] = ()
+    as_of: Accepts[Moment, datetime | None] = kept(None)
+    since: Accepts[Moment, datetime | None] = kept(None)
+    until: Accepts[Moment, datetime | None] = kept(None)
+    where: Accepts[Filters, tuple[tuple[str, str], ...]] = kept(())
     prices: PriceOptions = PriceOptions()
     read: ReadOptions = ReadOptions()
     count: CountOptions = CountOptions()
     work: WorkOptions = WorkOptions()
+
+    def __post_init__(self) -> None:
+        arguments.settle(self, READERS["ReconcileOptions"])
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,12 +259,15 @@ class StateOptions:
         fresh_within: hours that the newest call may be old; None: no gate.
     """
 
-    folder: str
+    folder: Accepts[Place, str] = kept(dataclasses.MISSING)  # it must be given
     run_id: str | None = None
     timeout: float | None = None
     restate: bool = False
     max_late: float | None = None
     fresh_within: float | None = None
+
+    def __post_init__(self) -> None:
+        arguments.settle(self, READERS["StateOptions"])
 
 
 def data_dir() -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.commands import PathType, Verb, WordType
 from pipeline.cli.options import logs_argument, price_options, read_options, report_options_of, work_options
 from pipeline.cli.output import say, show, show_document
 
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from pipeline.jobs.backfill import Backfilled
 
 
-@click.command()
+@click.command(cls=Verb)
 @logs_argument
-@click.option("--out", metavar="DIR", type=click.Path(file_okay=False), help="Folder for the filled logs.")
+@click.option("--out", metavar="DIR", type=PathType(file_okay=False), help="Folder for the filled logs.")
 @click.option("--dry-run", is_flag=True, help="Write nothing; say how many records, tokens and dollars would be added.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "form", type=WordType(["text", "json"]), default="text", show_default=True)
 @read_options
 @price_options
 @work_options

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli.commands import PathType, Verb, WordType
 from pipeline.cli.options import price_options, report_options_of, storage_option
 from pipeline.cli.output import show
 from pipeline.logs.buckets import is_url
@@ -21,13 +22,13 @@ def _known_folder(_context: click.Context, _option: click.Parameter, place: str)
     return place
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("day", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY")
-@click.option("--state", required=True, metavar="DIR", callback=_known_folder,
+@click.option("--state", required=True, metavar="DIR", type=PathType(file_okay=False), callback=_known_folder,
               help="The folder of the report's --state.")  # fmt: skip
 @click.option("--restate", is_flag=True, help="Close a closed day anew, with what is known now.")
 @click.option("--timezone", default="UTC", show_default=True, metavar="IANA", help="The report's time zone.")
-@click.option("--cost-source", type=click.Choice(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
+@click.option("--cost-source", type=WordType(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
               help="The report's cost source.")  # fmt: skip
 @price_options
 @storage_option

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.commands import Verb, WordType
 from pipeline.cli.options import logs_argument, price_options, read_options, report_options_of, work_options
 from pipeline.cli.output import show, show_document
 
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     from pipeline.stages.explain import LineAccount, LineCharge
 
 
-@click.command()
+@click.command(cls=Verb)
 @logs_argument
 @click.option("--call", "call_id", required=True, metavar="ID", help="call_id of calls.parquet, or the provider's id.")
 @read_options
 @price_options
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "form", type=WordType(["text", "json"]), default="text", show_default=True)
 @work_options
 def explain(**words: Any) -> int:
     """Explain one call of LOGS: usage found, how it was read, each rate and where it comes from."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from pipeline.cli.commands import PathType, Verb
 from pipeline.cli.options import hours, storage_option
 from pipeline.cli.output import say, show
 
 
-@click.command()
-@click.argument("work_dir", metavar="WORK_DIR", type=click.Path(file_okay=False))
+@click.command(cls=Verb)
+@click.argument("work_dir", metavar="WORK_DIR", type=PathType(file_okay=False))
 @click.option("--older-than", default="24h", show_default=True, metavar="AGE", callback=hours,
               help="Only what is older than this, as 26h or 2d: a run may be at the rest.")  # fmt: skip
 @click.option("--unfinished", is_flag=True, help="Also what unfinished runs would go on from.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.commands import Verb, WordType
 from pipeline.cli.listing import show_rows
 from pipeline.cli.options import logs_argument, read_options, report_options_of, work_options
 from pipeline.cli.output import show, show_document
@@ -25,14 +26,14 @@ _CAUSES = {
 _FIGURES = ("calls", "exact", "median error", "90 % within", "error of the sum")
 
 
-@click.command()
+@click.command(cls=Verb)
 @logs_argument
 @read_options
 @click.option(
     "--calibrate", is_flag=True,
     help="Count the calls that state their tokens, too, and say how far off our counts are, per model.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "form", type=WordType(["text", "json"]), default="text", show_default=True)
 @click.option("--infer-mapping", is_flag=True, help="Draft a mapping file for records of no dialect, to stdout.")
 @work_options
 def inspect(**words: Any) -> int:

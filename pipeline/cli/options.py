@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import click
 
+from pipeline.cli.commands import LogType, PathType, WordType
 from pipeline.logs.buckets import use_storage_options
 from pipeline.settings import (
     COST_SOURCES,
@@ -36,7 +35,7 @@ def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 def logs_argument(function: F) -> F:
     """Take LOGS: files, folders, globs or - for stdin."""
-    return click.argument("logs", nargs=-1, required=True, metavar="LOGS...")(function)
+    return click.argument("logs", nargs=-1, required=True, metavar="LOGS...", type=LogType())(function)
 
 
 def read_options(function: F) -> F:
@@ -44,7 +43,7 @@ def read_options(function: F) -> F:
     return _stack(
         click.option("--dialect", metavar="NAME", help="Read every record as this dialect."),
         click.option(
-            "--mapping", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
+            "--mapping", metavar="FILE", type=PathType(exists=True, dir_okay=False),
             help="Read logs of your own shape as this TOML file says.",
         ),
         storage_option,
@@ -71,7 +70,7 @@ def price_options(function: F) -> F:
             help="as-of (each call with the rates of its day), latest, a version's name, or a date.",
         ),
         click.option(
-            "--prices-override", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
+            "--prices-override", metavar="FILE", type=PathType(exists=True, dir_okay=False),
             help="TOML or JSON with your own rates, discounts and aliases.",
         ),
     )(function)  # fmt: skip
@@ -80,8 +79,11 @@ def price_options(function: F) -> F:
 def select_options(function: F) -> F:
     """Say which calls are looked at."""
     return _stack(
-        click.option("--since", metavar="TIME", help="Only calls from then on: an ISO date or time, today, yesterday."),
-        click.option("--until", metavar="TIME", help="Only calls made before this time."),
+        click.option("--since", metavar="TIME",
+                     help="Only calls from then on: an ISO date or time, a month as 2026-11, 7d (the day seven days "
+                     "ago), today, yesterday, this-month, last-month. A day or a month is its first moment."),
+        click.option("--until", metavar="TIME",
+                     help="Only calls made before then: --since last-month --until this-month is all of last month."),
         click.option(
             "--timezone", default="UTC", show_default=True, metavar="IANA",
             help="Zone of --since, --until and of hour, day, week and month.",
@@ -96,10 +98,10 @@ def select_options(function: F) -> F:
 def work_options(function: F) -> F:
     """Say where work runs; never changes a result."""
     return _stack(
-        click.option("--workers", type=click.IntRange(1), help="Processes at the most.  [default: the cores]"),
-        click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per process."),
+        click.option("--workers", type=int, help="Processes at the most.  [default: the cores]"),
+        click.option("--threads", type=int, default=1, show_default=True, help="Threads per process."),
         click.option(
-            "--item-timeout", type=click.FloatRange(0), default=5.0, show_default=True, metavar="SECONDS",
+            "--item-timeout", type=float, default=5.0, show_default=True, metavar="SECONDS",
             help="Counting a large text may take this long, then it counts 0 and is flagged; 0: no limit.",
         ),
         click.option("--quiet", is_flag=True, help="No progress and no summary."),
@@ -109,11 +111,11 @@ def work_options(function: F) -> F:
 def place_options(function: F) -> F:
     """Say on which machines work runs, and where it is kept."""
     return _stack(
-        click.option("--executor", type=click.Choice(EXECUTORS), default=EXECUTORS[0], show_default=True,
+        click.option("--executor", type=WordType(EXECUTORS), default=EXECUTORS[0], show_default=True,
                      help="Work in processes of this machine, or on Spark."),
         click.option("--spark-remote", metavar="URL",
                      help="sc://HOST:PORT of a Spark Connect server.  [default: the session that is there]"),
-        click.option("--work-dir", metavar="DIR", type=click.Path(file_okay=False),
+        click.option("--work-dir", metavar="DIR", type=PathType(file_okay=False),
                      help="Keep here what is done, so that the same command goes on after a kill. Spark needs it: a "
                      "folder or URL that all its workers reach."),
     )(function)  # fmt: skip
@@ -122,15 +124,15 @@ def place_options(function: F) -> F:
 def state_options(function: F) -> F:
     """Say how a report that remembers what it read goes on."""
     return _stack(
-        click.option("--state", metavar="DIR", type=click.Path(file_okay=False),
+        click.option("--state", metavar="DIR", type=PathType(file_okay=False),
                      help="Remember here what was read: later runs read only what is new, and replace only days that "
                      "changed, as DIR/day=YYYY-MM-DD/calls.parquet under --out."),
         click.option("--plan", is_flag=True, help="Say what would be read and replaced, and do none of it."),
         click.option("--restate", is_flag=True, help="Rewrite closed days too."),
         click.option("--run-id", metavar="NAME", help="Name of the run in its manifest, lock and log."),
-        click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS",
+        click.option("--timeout", type=float, metavar="SECONDS",
                      help="End after this long; what was read is kept (exit 4)."),
-        click.option("--max-late", type=click.FloatRange(0, 100), metavar="PCT",
+        click.option("--max-late", type=float, metavar="PCT",
                      help="Exit 3 when more than this percent of the new calls fall on days published before."),
         click.option("--fresh-within", metavar="AGE", callback=hours,
                      help="Exit 3 when the newest call is older than this, as 26h or 2d."),
@@ -175,18 +177,18 @@ def report_options_of(words: dict[str, Any]) -> ReportOptions:
     """Build the options object from a command's words.
 
     Raises:
-        click.BadParameter: a time or a filter cannot be read.
+        ConfigError: see settings.READERS.
     """
     return ReportOptions(
-        logs=tuple(words["logs"]),
+        logs=words["logs"],
         out=words.get("out"),
-        by=tuple(name.strip() for name in words.get("by", "model,user").split(",") if name.strip()),
-        since=_moment(words.get("since"), words.get("timezone", "UTC"), "--since"),
-        until=_moment(words.get("until"), words.get("timezone", "UTC"), "--until"),
+        by=words.get("by", "model,user"),
+        since=words.get("since"),
+        until=words.get("until"),
         timezone=words.get("timezone", "UTC"),
-        where=tuple(_pair(text) for text in words.get("where", ())),
+        where=words.get("where", ()),
         cost_source=words.get("cost_source", COST_SOURCES[0]),
-        formats=tuple(name.strip() for name in words.get("formats", "parquet,csv").split(",") if name.strip()),
+        formats=words.get("formats", "parquet,csv"),
         calls=words.get("calls", False),
         table=words.get("table", TABLES[0]),
         max_unpriced=words.get("max_unpriced"),
@@ -200,30 +202,4 @@ def report_options_of(words: dict[str, Any]) -> ReportOptions:
             executor=words.get("executor", EXECUTORS[0]), spark_remote=words.get("spark_remote"),
             work_dir=words.get("work_dir"),
         ),
-    )
-
-
-def _pair(text: str) -> tuple[str, str]:
-    column, sign, value = text.partition("=")
-    if not sign:
-        message = f"{text!r} is not COLUMN=VALUE"
-        raise click.BadParameter(message, param_hint="--where")
-    return column, value
-
-
-def _moment(text: str | None, zone: str, option: str) -> datetime | None:
-    if text is None:
-        return None
-    days = {"today": 0, "yesterday": 1, "tomorrow": -1}
-    try:
-        if text in days:
-            here = datetime.now(ZoneInfo(zone)).date() - timedelta(days=days[text])
-            text = here.isoformat()
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=ZoneInfo(zone))
-        return moment.astimezone(UTC)
-    except (ValueError, OSError, KeyError) as error:
-        example = datetime.combine(date(2026, 11, 20), time(13), UTC).isoformat()
-        message = f"{text!r} is not a time; write 2026-11-20 or {example}"
-        raise click.BadParameter(message, param_hint=option) from error
+    )  # fmt: skip

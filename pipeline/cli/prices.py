@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.commands import FileType, LogType, VerbGroup, WordType
 from pipeline.cli.listing import per_million, plain, show_json, show_rows
 from pipeline.cli.options import price_options, read_options, report_options_of, select_options, work_options
 from pipeline.cli.output import show
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from pipeline.prices.upstream import Addition
 
 
-@click.group()
+@click.group(cls=VerbGroup)
 def prices() -> None:
     """List, show and compare the dated cost maps, and add to them."""
 
 
 def _form_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    forms = click.Choice(["text", "json"])
+    forms = WordType(["text", "json"])
     return click.option("--format", "form", type=forms, default="text", show_default=True)(function)
 
 
@@ -122,7 +123,8 @@ def history(model: str, form: str) -> None:
 @prices.command()
 @click.argument("old", metavar="A")
 @click.argument("new", metavar="B")
-@click.option("--logs", multiple=True, metavar="LOGS", help="Say what it means in money for these calls. Repeatable.")
+@click.option("--logs", multiple=True, metavar="LOGS", type=LogType(),
+              help="Say what it means in money for these calls. Repeatable.")  # fmt: skip
 @select_options
 @read_options
 @work_options
@@ -194,7 +196,7 @@ def _between(first: Version, second: Version) -> str:
 
 
 @prices.command()
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=FileType("rb"))
 @click.option(
     "--effective-from", required=True, metavar="TIME", help="Since when it is in force (ISO date or time, UTC)."
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
 import click
 
+from pipeline.cli.commands import LogType, PathType, Verb
 from pipeline.cli.options import (
     logs_argument,
     price_options,
@@ -40,16 +40,16 @@ _WORDS = {
 }
 
 
-@click.command()
+@click.command(cls=Verb)
 @logs_argument
-@click.option("--bill", "bills", multiple=True, metavar="FILE",
+@click.option("--bill", "bills", multiple=True, metavar="FILE", type=LogType(),
               help="A bill: file, folder or glob. Repeatable; later ones restate earlier ones.")
-@click.option("--out", required=True, metavar="DIR", type=click.Path(file_okay=False), help="Folder for the results.")
-@click.option("--fx", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
+@click.option("--out", required=True, metavar="DIR", type=PathType(file_okay=False), help="Folder for the results.")
+@click.option("--fx", metavar="FILE", type=PathType(exists=True, dir_okay=False),
               help="CSV of date, currency, rate (what one US dollar buys), for a bill in another currency.")
 @click.option("--tolerance", metavar="PCT|AMOUNT",
               help="Exit 3 when final days differ by more: 0.5% of the bill, or an amount in its currency.")
-@click.option("--as-of", "as_of", metavar="TIME", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+@click.option("--as-of", "as_of", metavar="TIME",
               help="When the bill was fetched; days within the provider's lag are marked open.  [default: now]")
 @select_options
 @read_options
@@ -75,8 +75,8 @@ def reconcile(**words: Any) -> int:
 def _options_of(words: dict[str, Any]) -> ReconcileOptions:
     shared = report_options_of({**words, "by": "model"})
     return ReconcileOptions(
-        logs=shared.logs, bills=tuple(words["bills"]), out=words["out"], fx=words["fx"], tolerance=words["tolerance"],
-        as_of=words["as_of"] and words["as_of"].replace(tzinfo=UTC), since=shared.since, until=shared.until,
+        logs=shared.logs, bills=words["bills"], out=words["out"], fx=words["fx"], tolerance=words["tolerance"],
+        as_of=words["as_of"], since=shared.since, until=shared.until,
         where=shared.where, prices=shared.prices, read=shared.read, count=shared.count, work=shared.work,
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli.commands import PathType, Verb, WordType
 from pipeline.cli.events import EventLog, alarm_lines, plan_lines, state_lines
 from pipeline.cli.options import (
     logs_argument,
@@ -25,9 +26,9 @@ from pipeline.jobs.ahead import workers_begun
 from pipeline.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
 
 
-@click.command()
+@click.command(cls=Verb)
 @logs_argument
-@click.option("--out", required=True, metavar="DIR", type=click.Path(file_okay=False), help="Folder for the report.")
+@click.option("--out", required=True, metavar="DIR", type=PathType(file_okay=False), help="Folder for the report.")
 @click.option(
     "--by", default="model,user", show_default=True, metavar="LIST",
     help="Group by any of hour day week month provider model model_group user end_user team api_key org project "
@@ -36,21 +37,21 @@ from pipeline.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
 @select_options
 @read_options
 @price_options
-@click.option("--cost-source", type=click.Choice(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
+@click.option("--cost-source", type=WordType(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
               help="Sum the computed cost, the logged one, or the logged one where there is one.")  # fmt: skip
 @click.option("--format", "formats", default="parquet,csv", show_default=True, metavar="LIST",
               help="Write spend as parquet, csv, json.")  # fmt: skip
 @click.option("--calls", is_flag=True, help="Also write calls.parquet: one row per call, no text.")
-@click.option("--table", type=click.Choice(TABLES), default=TABLES[0], show_default=True,
+@click.option("--table", type=WordType(TABLES), default=TABLES[0], show_default=True,
               help="Publish calls by day: as Parquet (with --state) or in a Delta table, calls.delta.")  # fmt: skip
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of the table on the terminal.")
-@click.option("--max-unpriced", type=click.FloatRange(0, 100), metavar="PCT",
+@click.option("--max-unpriced", type=float, metavar="PCT",
               help="Exit 3 when more than this percent of calls is unpriced.")  # fmt: skip
-@click.option("--max-rejected", type=click.FloatRange(0, 100), metavar="PCT",
+@click.option("--max-rejected", type=float, metavar="PCT",
               help="Exit 3 when more than this percent of records is rejected.")  # fmt: skip
 @click.option("--strict", is_flag=True,
               help="Exit 3 on any reject, unpriced, partly priced, timed-out or inconsistent call.")  # fmt: skip
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
+@click.option("--log-format", type=WordType(["text", "json"]), default="text", show_default=True,
               help="On stderr, lines for people or one JSON event a line.")  # fmt: skip
 @state_options
 @place_options

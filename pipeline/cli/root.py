@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from pipeline import __version__
+from pipeline.cli.commands import VerbGroup
 from pipeline.cli.output import say
 from pipeline.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CallcostError
 from pipeline.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS
@@ -30,7 +31,7 @@ _VERBS = {
 _OF_STREAMS = (errno.ENOSPC, errno.EIO, errno.EBADF)
 
 
-class LazyGroup(click.Group):
+class LazyGroup(VerbGroup):
     """A group whose commands are imported when they are run, so that --help costs nothing."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -78,7 +79,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
             standalone_mode=False,
             auto_envvar_prefix=ENVIRONMENT_PREFIX,
         )
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as aborted:
+        if isinstance(aborted.__cause__, EOFError):  # click takes it for Ctrl-D at a prompt, and there is none
+            raise aborted.__cause__ from None
         return _interrupted()
     except KeyboardInterrupt:
         return _interrupted()

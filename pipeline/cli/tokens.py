@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli.commands import PathType, VerbGroup, WordType
 from pipeline.cli.output import show, show_document, show_text
 from pipeline.errors import ConfigError
 
@@ -17,7 +18,7 @@ _MODEL_HELP = "Whose tokens; decides vocabulary and framing."
 _BODY_FIELDS = ("tools", "tool_choice", "response_format")
 
 
-@click.group()
+@click.group(cls=VerbGroup)
 def tokens() -> None:
     """Count, encode and decode text, offline, as the model's provider does."""
 
@@ -27,9 +28,9 @@ def _input_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.argument("text", required=False),
         click.option("--model", "-m", default="gpt-4o", show_default=True, help=_MODEL_HELP),
         click.option(
-            "--file", "-f", type=click.Path(dir_okay=False, allow_dash=True), help="Read it from a file; - is stdin."
+            "--file", "-f", type=PathType(dir_okay=False, allow_dash=True), help="Read it from a file; - is stdin."
         ),
-        click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True),
+        click.option("--format", "form", type=WordType(["text", "json"]), default="text", show_default=True),
     ):
         function = option(function)
     return function
@@ -84,7 +85,7 @@ def decode(text: str | None, model: str, file: str | None, form: str) -> None:
 
 @tokens.command()
 @click.argument("family", required=False)
-@click.option("--package", type=click.Path(exists=True, dir_okay=False), help="The package's archive, if at hand.")
+@click.option("--package", type=PathType(exists=True, dir_okay=False), help="The package's archive, if at hand.")
 def install(family: str | None, package: str | None) -> None:
     """Fetch the pinned vocabulary of FAMILY, check its digest and put it into your data folder.
 

@@ -14,7 +14,7 @@ from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
 from pipeline.jobs.run import Progress, Settled, merged_spend, settle_logs
 from pipeline.jobs.workplace import open_workplace
 from pipeline.prices.registered import with_registered
-from pipeline.settings import COST_SOURCES, FORMATS, GROUP_COLUMNS, TABLES, ReportOptions
+from pipeline.settings import ReportOptions
 from pipeline.stages.days import split_days
 from pipeline.stages.delta import DeltaDays, deltalake_module
 from pipeline.stages.facts import CALL_SCHEMA
@@ -104,26 +104,11 @@ def settle_options(options: ReportOptions) -> ReportOptions:
     Every job begins here.
 
     Raises:
-        ConfigError: a group column, format, cost source, time zone or interval is wrong.
+        ConfigError: the interval is empty, there are no such prices, or what --table needs is missing.
     """
-    for name in (*options.by, *(column for column, _ in options.where)):
-        if name not in GROUP_COLUMNS and not name.startswith("tag:"):
-            message = f"no column {name!r} to group or filter by"
-            raise ConfigError(message, hint=f"One of {', '.join(GROUP_COLUMNS)}, or tag:NAME")
-    if len(set(options.by)) != len(options.by) or not options.by:
-        message = f"--by names no column, or one twice: {','.join(options.by)!r}"
-        raise ConfigError(message)
-    for what, names, known in (
-        ("format", options.formats, FORMATS),
-        ("cost source", (options.cost_source,), COST_SOURCES),
-        ("table", (options.table,), TABLES),
-    ):
-        for name in set(names).difference(known):
-            raise ConfigError(f"no {what} {name!r}", hint=f"One of {', '.join(known)}")
     if options.since is not None and options.until is not None and options.since >= options.until:
         message = f"--since {options.since.isoformat()} is not before --until {options.until.isoformat()}"
         raise ConfigError(message)
-    _check_timezone(options.timezone)
     if options.table == "delta":
         refuse_parts_of_days(options, "--table delta")
         deltalake_module()
@@ -153,13 +138,3 @@ def refuse_parts_of_days(options: ReportOptions, flag: str) -> None:
         local = None if moment is None else pl.Series([moment]).dt.convert_time_zone(options.timezone)[0]
         if local is not None and local.time() != datetime.min.time():
             raise ConfigError(f"--{name} must be midnight with {flag}", hint="Days are replaced as a whole")
-
-
-def _check_timezone(name: str) -> None:
-    import zoneinfo  # noqa: PLC0415 - reads the zone's file
-
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        message = f"no time zone {name!r}"
-        raise ConfigError(message, hint="An IANA name such as Europe/Berlin") from error

@@ -137,7 +137,7 @@ def test_a_map_can_be_registered_from_its_address() -> None:
 
 def test_what_is_no_map_is_refused() -> None:
     with pytest.raises(PriceError, match="no mapping"):
-        register_model({"m": 5})
+        register_model({"m": 5})  # type: ignore[dict-item]
 
 
 def test_a_provider_can_be_given_for_all() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 import pipeline
 from pipeline import errors
+from tests.command import ROOT
 
 ERRORS = [
     value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, errors.CallcostError)
@@ -25,7 +30,7 @@ def test_every_public_name_is_there(name: str) -> None:
 def test_the_door_names_no_more_than_it_has() -> None:
     assert sorted(set(pipeline.__all__)) == list(pipeline.__all__) == dir(pipeline)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        pipeline.nonsense  # noqa: B018
+        pipeline.nonsense  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_every_error_is_in_the_tree_that_is_drawn() -> None:
@@ -46,3 +51,48 @@ def test_an_error_survives_the_way_out_of_a_worker(error: type[errors.CallcostEr
 def test_errors_have_a_slug_and_an_exit_code_each() -> None:
     assert len({error.slug for error in ERRORS}) == len(ERRORS)
     assert {error.exit_code for error in ERRORS} <= {1, 2, 4}
+
+
+def test_type_checkers_see_the_names_that_load_on_first_use() -> None:
+    source = ast.parse((ROOT / "pipeline" / "__init__.py").read_text(encoding="utf-8"))
+    checked = [node for node in source.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    imports = [node for block in checked for node in block.body if isinstance(node, ast.ImportFrom)]
+    seen = {alias.name: (node.module or "").removeprefix("pipeline.") for node in imports for alias in node.names}
+    assert seen == pipeline._HOME
+    assert set(seen) <= set(pipeline.__all__)
+
+
+USER_PROGRAM = """
+from datetime import date
+from pathlib import Path
+import pipeline
+from pipeline import *
+{lines}
+options = pipeline.ReportOptions(logs=Path("a"), by="model", since=date(2026, 11, 1), until="today", where="user=a*")
+pipeline.ReconcileOptions(logs=["a", Path("b")], bills="c", out=Path("d"))
+reveal_type(options.logs)
+reveal_type(options.since)
+reveal_type(pipeline.report_spend(options))
+pipeline.ReportOptions(logs=3)
+pipeline.nonsense
+"""
+
+
+def test_every_public_name_has_a_type_of_its_own(tmp_path: Path) -> None:
+    names = [name for name in pipeline.__all__ if not name.startswith("__")]
+    lines = [f"reveal_type({name})\nreveal_type(pipeline.{name})" for name in names]
+    program = tmp_path / "program.py"
+    program.write_text(USER_PROGRAM.format(lines="\n".join(lines)), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", program],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    found = [line.partition('Revealed type is "')[2] for line in done.stdout.splitlines() if "Revealed" in line]
+    assert len(found) == 2 * len(names) + 3, done.stdout + done.stderr
+    for name, kinds in zip(names, zip(found[::2], found[1::2], strict=False), strict=False):
+        assert not any(kind.startswith(("Any", "Unknown")) for kind in kinds), (name, kinds)
+    assert found[-3:] == ['tuple[str, ...]"', 'datetime.datetime | None"', 'pipeline.jobs.report.SpendReport"']
+    errors = [line for line in done.stdout.splitlines() if ": error:" in line]
+    assert len(errors) == 2, done.stdout
+    assert 'Argument "logs"' in errors[0]
+    assert 'Module has no attribute "nonsense"' in errors[1]
