@@ -117,7 +117,6 @@ REJECT_REASONS = {
     "no_model": "neither the record nor its response names a model",
     "bad_count": "a token count is negative or not a whole number",
     "count_out_of_range": f"a token count is above {MAX_COUNT}",
-    "bad_cost": "the logged cost is not a number",
     "invalid_utf8": "the bytes are not UTF-8",
     "nul_bytes": "the line holds NUL bytes",
     "line_too_long": "the line is longer than 64 MiB",
@@ -170,7 +169,7 @@ tags tags key and value, sorted by key
 service_tier text as served, else as asked for
 region text cloud region or location
 status text success | failure | cache_hit
-flags flags bad_time | inconsistent_usage | id_conflict | text_redacted | _truncated | _stripped | _moved, sorted
+flags flags bad_time, bad_logged_cost, inconsistent_usage, id_conflict, text_redacted, _truncated, _stripped, _moved
 usage_source text reported | estimated_upstream | counted | partial | timed_out | absent
 count_method text exact | calibrated | estimated | timed_out; null if nothing was counted
 count_error number expected relative error of what was counted

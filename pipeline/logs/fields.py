@@ -225,13 +225,16 @@ class FieldReader:
             endpoint=values["endpoint"],
             status=_status(values),
             tags=read_tags(values["tags"]) if "tags" in values else None,
-            logged_cost=self._read_cost(values, data),
             request=entry.request,
             response=entry.response,
             **columns,
         )
         if call.started_at is None and "started_at" in values:
             call.flags.append("bad_time")
+        try:
+            call.logged_cost = self._read_cost(values, data)
+        except Refusal:  # what the writer says it cost is no part of what it used
+            call.flags.append("bad_logged_cost")
         return call
 
     def _read_cost(self, values: Mapping[str, Any], data: bytes) -> Decimal | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import os
@@ -9,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.tables import REJECT_COLUMNS, REJECT_REASONS
@@ -24,7 +27,7 @@ GOOD = {
 }
 AWKWARD = {
     2: "broken_json", 3: "not_an_object", 4: "not_an_object", 5: "not_an_object", 6: "no_model", 7: "bad_count",
-    8: "bad_count", 9: "count_out_of_range", 10: "bad_count", 12: "bad_cost", 13: "invalid_utf8", 14: "nul_bytes",
+    8: "bad_count", 9: "count_out_of_range", 10: "bad_count", 13: "invalid_utf8", 14: "nul_bytes",
     15: "too_deep", 16: "unknown_dialect", 17: "aggregate",
 }  # fmt: skip
 
@@ -127,8 +130,75 @@ def test_a_count_that_is_none_names_its_field(tmp_path: Path, out: Path, field: 
 def test_a_logged_cost_of_any_size_ends_no_run(tmp_path: Path, out: Path, digits: int, form: str) -> None:
     row = json.dumps({**GOOD, "cost": "?"}).replace('"?"', form.format(digits)).encode()
     finished = report([write_lines(tmp_path / "cost.jsonl", [GOOD, row, row.replace(b"ana", b"bo")])], out)
-    assert {reject["reason"] for reject in finished.rejects} <= {"bad_cost"}
+    assert not finished.rejects
+    assert finished.total("calls") == 3
     assert_conserved(finished)
+
+
+ROWS: dict[str, dict[str, Any]] = {
+    "litellm_spend": {
+        "request_id": "", "call_type": "acompletion", "startTime": "2025-02-24 09:20:46.847",
+        "endTime": "2025-02-24 09:20:47.9", "model": "gpt-4o", "user": "ana.silva", "team_id": "team-7",
+        "prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30, "custom_llm_provider": "openai",
+        "metadata": '{"status": "success"}', "api_key": "88dc28d0f030c55e",
+    },
+    "litellm_standard": {
+        "id": "", "call_type": "acompletion", "status": "success", "custom_llm_provider": "openai",
+        "startTime": "2025-01-24 09:20:46.847371", "endTime": "2025-01-24 09:20:47.9", "model": "gpt-4o",
+        "metadata": '{"user_api_key_user_id": "ana.silva", "user_api_key_alias": "checkout"}', "prompt_tokens": 10,
+        "completion_tokens": 20, "total_tokens": 30, "model_group": "gpt-4o", "end_user": "", "model_parameters": "{}",
+    },
+    "plain": {
+        "id": "", "timestamp": "2025-01-01T00:00:00.123456Z", "model": "gpt-4o", "user": "ana.silva",
+        "prompt_tokens": 10, "completion_tokens": 20,
+    },
+}  # fmt: skip
+COSTLY = {"litellm_spend": "spend", "litellm_standard": "response_cost", "plain": "cost"}
+
+
+@pytest.mark.parametrize("dialect", COSTLY)
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("wrong", ["n/a", "true", "1e99", "NaN", "0,12"])
+def test_good_usage_beside_a_bad_cost_keeps_its_call(
+    tmp_path: Path, out: Path, dialect: str, form: str, wrong: str
+) -> None:
+    """The same whether a file is read by columns or record by record, and whatever it is: 300 rows go by columns."""
+    rows = [
+        {
+            **ROWS[dialect], next(iter(ROWS[dialect])): f"id-{number}",
+            COSTLY[dialect]: wrong if number % 3 == 0 else "0.25",
+        }
+        for number in range(300)
+    ]  # fmt: skip
+    path = tmp_path / f"log.{form}"
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif form == "csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        write_lines(path, rows)
+    finished = report([path], out, "--calls")
+    assert (finished.rejects, len(finished.calls)) == ([], 300)
+    assert_conserved(finished)
+    bad = [call for call in finished.calls if "bad_logged_cost" in call["flags"]]
+    assert len(bad) == 100
+    assert {call["logged_cost"] for call in bad} == {None}
+    assert {call["logged_cost"] for call in finished.calls if call not in bad} == {Decimal("0.25")}
+    assert len({call["total_cost"] for call in finished.calls}) == 1
+
+
+def test_backfill_leaves_a_bad_cost_as_it_is(tmp_path: Path, out: Path) -> None:
+    row = {**ROWS["plain"], "cost": "n/a"}
+    log = write_lines(tmp_path / "log.jsonl", [row])
+    assert callcost("backfill", log, "--out", tmp_path / "filled").code == 0
+    (filled,) = [json.loads(line) for line in (tmp_path / "filled" / "log.jsonl").read_text().splitlines()]
+    assert filled["cost"] == "n/a"
+    before, after = report([log], out), report([tmp_path / "filled" / "log.jsonl"], tmp_path / "again")
+    assert before.what["totals"] == after.what["totals"]
+    assert before.what["flags"] == after.what["flags"] == {"bad_logged_cost": 1}
 
 
 def test_compression_is_told_by_content(tmp_path: Path, out: Path) -> None:
