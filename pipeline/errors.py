@@ -17,7 +17,11 @@ survives pickling on its way out of a worker process.
 
 from __future__ import annotations
 
+import os
+import re
+
 EXIT_FAILED, EXIT_USAGE, EXIT_UNFINISHED, EXIT_INTERRUPTED = 1, 2, 4, 130
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 class CallcostError(Exception):
@@ -99,4 +103,7 @@ class UnfinishedError(RunError):
 
 def reason_of(error: BaseException) -> str:
     """Return why something was refused: the system's own words where there are any, else the error's first line."""
+    number = _OS_ERROR.search(str(error))  # as Polars says it, behind words of its own
+    if number is not None:
+        return os.strerror(int(number[1]))
     return (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]

@@ -42,15 +42,19 @@ def backfill(**words: Any) -> int:
         show_document(json.dumps({"inputs": found.inputs, "totals": found.totals}, indent=2))
     elif not words["quiet"]:
         (show if words["dry_run"] else say)(*lines_of(found, dry_run=words["dry_run"]))
-    return 0
+    return 1 if all(row["left_out"] for row in found.inputs) else 0
 
 
 def lines_of(found: Backfilled, *, dry_run: bool) -> list[str]:
     """Return what was added, or would be, a line per log that lacks something and one for all."""
     from pipeline.cli.terminal import dollars  # noqa: PLC0415 - rich loads when it runs
 
-    lines = []
-    lines += [f"{row['path']}: copied as it is: {row['kept']}" for row in found.inputs if row["kept"]]
+    lines = [
+        f"{row['path']}: {words}: {row[name]}"
+        for name, words in (("kept", "copied as it is"), ("left_out", "left out, it cannot be read"))
+        for row in found.inputs
+        if row[name]
+    ]
     for row in [*(row for row in found.inputs if row["records"] or row["left"]), {"path": "in all", **found.totals}]:
         tokens = row["prompt_tokens"] + row["completion_tokens"]
         line = (

@@ -6,9 +6,8 @@ import contextlib
 import dataclasses
 import gzip
 import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import zstandard
 
-from pipeline.errors import ConfigError, LogError, ReportError
+from pipeline.errors import ConfigError, ReportError, reason_of
 from pipeline.jobs.counting import run_counting
 from pipeline.jobs.report import settle_options
 from pipeline.jobs.run import Progress
@@ -61,7 +60,8 @@ class Backfilled:
     """What was filled in, or would be.
 
     Attributes:
-        inputs: per log: path, TALLIES, "added_cost" as decimal text, and "kept": why it is copied as it is, or None.
+        inputs: per log: path, TALLIES, "added_cost" as decimal text, "kept": why it is copied as it is, or None, and
+            "left_out": why it cannot be read and has no copy, or None.
         totals: the sums of these.
     """
 
@@ -86,7 +86,7 @@ def backfill_usage(
 
     Raises:
         ConfigError: an option makes no sense, or a copy would take the place of its original.
-        LogError: an argument matches no file, or a log vanished.
+        LogError: an argument matches no file.
         ReportError: the folder cannot be written.
     """
     options = settle_options(options)
@@ -128,13 +128,17 @@ def fill_log(task: BackfillTask, tick: Tick) -> dict[str, Any]:
     """Fill one log; a function of the task alone, so that it can run in any process.
 
     Raises:
-        LogError: the log cannot be read.
         ReportError: its copy cannot be written.
     """
     tally: Counter[str] = Counter()
     cost = Decimal(0)
+    windows: list[Filled] = []
+    kept = left_out = None
     with open_counter(task.options) as counter:
-        windows, kept = _publish(task, counter)
+        try:
+            windows, kept = _publish(task, counter)
+        except _Unreadable as reason:
+            left_out = str(reason)
         counting = counter.stats()
     for filled in windows:
         tally += filled.tally
@@ -143,12 +147,17 @@ def fill_log(task: BackfillTask, tick: Tick) -> dict[str, Any]:
     tick(task.source.bytes, 0)
     tallies = {name: tally[name] for name in TALLIES}
     return {
-        "path": task.source.name, **tallies, "added_cost": _plain(cost), "kept": kept, "counting": counting,
+        "path": task.source.name, **tallies, "added_cost": _plain(cost), "kept": kept, "left_out": left_out,
+        "counting": counting,
     }  # fmt: skip
 
 
 class _Unfilled(Exception):  # noqa: N818 - how a log says that it can only be copied
     """A log is copied as it is; the argument says why."""
+
+
+class _Unreadable(Exception):  # noqa: N818 - how a log says that it can not even be copied
+    """A log cannot be read; the argument says why."""
 
 
 class _Unchanged(Exception):  # noqa: N818 - how a log to which nothing is added gives its copy up
@@ -157,6 +166,7 @@ class _Unchanged(Exception):  # noqa: N818 - how a log to which nothing is added
 
 def _publish(task: BackfillTask, counter: TextCounter) -> tuple[list[Filled], str | None]:
     """Write the copy, whole or not at all; a log to which nothing is added is copied as it is."""
+    _check_readable(task.source)
     try:
         try:
             with _open_copy(task) as copy:
@@ -165,14 +175,32 @@ def _publish(task: BackfillTask, counter: TextCounter) -> tuple[list[Filled], st
                     raise _Unchanged(held, kept)
         except _Unchanged as same:
             held, kept = same.args
-            with _open_copy(task) as copy, open_input(task.source.path) as original:
-                shutil.copyfileobj(original, copy, BLOCK)
-    except FileNotFoundError as error:
-        raise LogError(f"the log {task.source.path} is gone", hint="Run again") from error
+            with _open_copy(task) as copy:
+                for block in _read_or_say_why(_stored_blocks(task.source)):
+                    copy.write(block)
     except OSError as error:
         message = f"cannot write the copy of {task.source.name}: {error.strerror or error}"
         raise ReportError(message, hint="Check the folder's permissions and free space, then run again") from error
     return held, kept
+
+
+def _check_readable(source: Input) -> None:
+    with contextlib.closing(_read_or_say_why(_stored_blocks(source, 1))) as blocks:
+        next(blocks, b"")
+
+
+def _stored_blocks(source: Input, size: int = BLOCK) -> Iterator[bytes]:
+    with open_input(source.path) as original:
+        while block := original.read(size):
+            yield block
+
+
+def _read_or_say_why(blocks: Iterator[bytes]) -> Generator[bytes]:
+    """Pass on what is read, and tell what cannot be read from what cannot be written."""
+    try:
+        yield from blocks
+    except OSError as error:
+        raise _Unreadable(reason_of(error)) from error
 
 
 def _open_copy(task: BackfillTask) -> AbstractContextManager[BinaryIO]:
@@ -205,7 +233,7 @@ def _write(task: BackfillTask, copy: BinaryIO, counter: TextCounter) -> Iterator
 
 def _spliced(source: Input, windows: Iterable[Filled], sink: BinaryIO) -> Iterator[Filled]:
     """Copy the log's plain bytes, a window behind the reading, with the edits made."""
-    blocks = blocks_of(source)
+    blocks = _read_or_say_why(blocks_of(source))
     held, position = b"", 0  # bytes read and not written yet, and where they begin
     for window in windows:
         for edit in window.edits:
@@ -229,8 +257,11 @@ def _spliced(source: Input, windows: Iterable[Filled], sink: BinaryIO) -> Iterat
 @contextlib.contextmanager
 def _sink(source: str, copy: BinaryIO) -> Iterator[BinaryIO]:
     """Compress what is written to the copy as the original is."""
-    with open_input(source) as stream:
-        packing = packing_of(stream)
+    try:
+        with open_input(source) as stream:
+            packing = packing_of(stream)
+    except OSError as error:
+        raise _Unreadable(reason_of(error)) from error
     if packing == "gzip":
         with gzip.GzipFile(filename="", mode="wb", fileobj=copy, mtime=0) as packed:
             yield packed  # type: ignore[misc]

@@ -24,7 +24,7 @@ from pipeline.jobs.partitions import Partitions
 from pipeline.jobs.report import SpendReport, refuse_parts_of_days, settle_options
 from pipeline.jobs.run import Progress, Settled, reduce_folder
 from pipeline.logs.files import Input
-from pipeline.logs.folders import WORK_PREFIX, folder_at
+from pipeline.logs.folders import WORK_PREFIX, folder_at, refused_place, temporary_place
 from pipeline.runners.ledger import Entry, Ledger
 from pipeline.runners.locks import hold_lock
 from pipeline.runners.shards import worker_count
@@ -57,7 +57,8 @@ def open_state(state: StateOptions, clock: RunClock) -> Iterator[Ledger]:
             folder.sweep()
             yield Ledger(folder, assure)
         except OSError as error:
-            message = f"cannot work in {folder.place}: {error.strerror or error}"
+            refused = refused_place(error, (folder.place, temporary_place()))
+            message = f"cannot work in {refused}: {error.strerror or error}"
             raise RunError(message, hint="Check its permissions and free space, then run again") from error
 
 
@@ -121,9 +122,9 @@ def _saying_what_is_kept(ledger: Ledger) -> Iterator[None]:
     try:
         yield
     except (OSError, pl.exceptions.ComputeError, ReportError, LogError) as error:
-        reason = reason_of(error)
-        place = f"cannot write to {ledger.folder.place}: {reason}"
-        message, hint = place, "Check the folder's permissions and free space"
+        refused = refused_place(error, (ledger.folder.place, temporary_place()))
+        message = f"cannot write to {refused}: {reason_of(error)}"
+        hint = "Check the folder's permissions and free space"
         if isinstance(error, ReportError | LogError):
             message, hint = error.message, error.hint.removesuffix(", then run again") or hint
         if any(entry.number not in known for entry in ledger.entries.values()):

@@ -23,7 +23,7 @@ from pipeline.jobs.counting import run_counting
 from pipeline.jobs.narrow import set_aside
 from pipeline.logs.buckets import is_url
 from pipeline.logs.files import Input, find_inputs
-from pipeline.logs.folders import WORK_PREFIX
+from pipeline.logs.folders import WORK_PREFIX, refused_place, temporary_place
 from pipeline.runners.local import has_workers, keep_workers, run_tasks
 from pipeline.runners.locks import lock_folder, locked_folder
 from pipeline.runners.protocol import Runner
@@ -131,13 +131,15 @@ def working_folder(out: str | None) -> Iterator[Path]:
 
     Raises:
         ReportError: the folder for the results cannot be made or written.
+        RunError: there is no folder for temporary files.
     """
     if out is not None and is_url(out):
         out = None
-    parent = Path(out if out is not None else tempfile.gettempdir())
-    made = [path for path in (parent, *parent.parents) if not path.exists()]
+    made: list[Path] = []
     lock: int | None = None
+    parent = Path(out if out is not None else temporary_place())
     try:
+        made = [path for path in (parent, *parent.parents) if not path.exists()]
         parent.mkdir(parents=True, exist_ok=True)
         with locked_folder(parent):  # nobody takes a folder for dead that is only being made
             if out is not None:
@@ -147,9 +149,11 @@ def working_folder(out: str | None) -> Iterator[Path]:
         with keep_workers():
             yield folder
     except (OSError, pl.exceptions.ComputeError) as error:
-        reason = reason_of(error)
-        message = f"cannot write to {parent}: {reason}"
-        raise ReportError(message, hint="Check the folder's permissions and free space, then run again") from error
+        place = refused_place(error, (parent, temporary_place()))
+        message = f"cannot write to {place}: {reason_of(error)}"
+        elsewhere = ", or set TMPDIR to another" if place == temporary_place() else ""
+        hint = f"Check the folder's permissions and free space{elsewhere}, then run again"
+        raise ReportError(message, hint=hint) from error
     finally:
         if lock is not None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -7,13 +7,17 @@ temporary name first. What the files are is for others to say. A disk's refusals
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from pipeline.errors import RunError
 from pipeline.logs.buckets import is_url
 from pipeline.logs.stores import (
     BLOCK,
@@ -29,6 +33,7 @@ from pipeline.logs.stores import (
 
 WORK_PREFIX = ".callcost-run-"  # of the folders that a run works in
 TEMPORARY_SUFFIX = ".callcost-tmp"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _AT_ONCE = 16  # requests of one folder
 
 Mark = list[int | str]  # what tells a changed file from an unchanged one: its size, and its time or its ETag
@@ -84,6 +89,55 @@ class Folder(Protocol):
     def sweep(self) -> None:
         """Make the folder, and remove what a killed run left there under temporary names."""
         ...
+
+
+def temporary_place() -> str:
+    """Return the folder for temporary files.
+
+    Raises:
+        RunError: there is none that can be written.
+    """
+    try:
+        return tempfile.gettempdir()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunError(f"no folder for temporary files: {reason}", hint="Set TMPDIR to one with room") from error
+
+
+def refused_place(error: BaseException, places: Sequence[str | Path]) -> str:
+    """Return which of the folders that were written to an error is about.
+
+    Args:
+        error: of a disk.
+        places: the folders, on disks or not; the first is named where nothing tells.
+
+    Returns:
+        The folder that holds what the error names, or that file; or the folder that is full, which no error names.
+    """
+    local = [str(place) for place in places if not is_url(str(place))]
+    named = getattr(error, "filename", None)
+    if isinstance(named, str):
+        holding = [place for place in local if Path(place).absolute() in [Path(named), *Path(named).absolute().parents]]
+        return max(holding, key=len, default=named)
+    if not _is_full(error):
+        return str(places[0])
+    room = {place: _room_of(place) for place in local}
+    return min(room, key=lambda place: room[place], default=str(places[0]))
+
+
+def _is_full(error: BaseException) -> bool:
+    """Tell whether a disk has no room left; Polars says so in words only."""
+    if getattr(error, "errno", None) in _FULL:
+        return True
+    return any(f"(os error {number})" in str(error) for number in _FULL)
+
+
+def _room_of(place: str) -> int:
+    """Return the bytes that can be written at a place."""
+    try:
+        return shutil.disk_usage(place).free
+    except OSError:
+        return sys.maxsize
 
 
 def folder_at(place: str) -> Folder:

@@ -51,6 +51,7 @@ from pipeline.tables import USAGE_COUNTS, Call
 Paths = tuple[Place, ...]
 COST_UNITS = {"usd": Decimal(1), "cents": Decimal("0.01"), "millicents": Decimal("0.00001"), "micros": Decimal("1e-6")}
 _PLACES = ("usage", "request", "response", "messages", "output_text")
+_DEEPEST = 100  # parts of a path; records of logs are a dozen deep
 _KEYS = frozenset(
     ["name", "zone", "prompt", "cost_unit", "match", "json", "provider", "columns", "tags", "only", "zero_is_missing"]
 )
@@ -64,11 +65,13 @@ def load_mapping(path: str) -> FieldReader:
     """
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return FieldReader(dialect_of(table, path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"mapping {path} cannot be read: {type(error).__name__}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"mapping {path} is no TOML: {error}") from None
-    return FieldReader(dialect_of(table, path))
+    except RecursionError:
+        raise ConfigError(f"mapping {path} is nested too deeply") from None
 
 
 def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
@@ -96,7 +99,7 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
         family=name,
         signatures=tuple(Signature(keys=frozenset(keys)) for keys in _alternatives(table.get("match", ()), path)),
         fields=({"duplicate_id": own} if own else {}) | fields,
-        json_columns=tuple(map(str, table.get("json", ()))),
+        json_columns=_texts(table.get("json", ()), f"{path}: json"),
         usage=columns.get("usage", ("@",)),
         counts={column: paths for column, paths in columns.items() if column in USAGE_COUNTS},
         prompt=_one_of(table, "prompt", {"inclusive": "inclusive", "exclusive": "exclusive"}, path),
@@ -158,6 +161,12 @@ def _alternatives(match: Any, path: str) -> list[list[str]]:
     return lists
 
 
+def _texts(value: Any, place: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(type(text) is str for text in value):
+        raise ConfigError(f"{place} is a list of keys")
+    return tuple(value)
+
+
 def _paths_of(section: Any, place: str) -> dict[str, tuple[str, ...]]:
     if type(section) is not dict:
         raise ConfigError(f"{place}: a table of paths is missing")
@@ -165,6 +174,8 @@ def _paths_of(section: Any, place: str) -> dict[str, tuple[str, ...]]:
     for column, texts in paths.items():
         if not all(type(text) is str for text in texts):
             raise ConfigError(f"{place}.{column}: a path is text")
+        if max((len(parse_path(text)) for text in texts), default=0) > _DEEPEST:
+            raise ConfigError(f"{place}.{column}: a path has at most {_DEEPEST} parts")
     return paths
 
 

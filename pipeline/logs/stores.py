@@ -17,6 +17,7 @@ from pipeline.logs.buckets import Explained, is_url, obstore_module, open_bucket
 
 BLOCK = 8 << 20  # bytes of one request
 _GLOB = re.compile(r"[*?\[]")
+_RAW_BYTES = re.compile("[\udc80-\udcff]")  # of file names, as Python has them
 
 
 class Stored(NamedTuple):
@@ -170,8 +171,17 @@ def open_output(url: str) -> Iterator[BinaryIO]:
 
 
 def as_source(path: str) -> str | BinaryIO:
-    """Return what libraries that take paths or files read a path from."""
-    return open_input(path) if is_url(path) else path
+    """Return what libraries that take paths or files read a path from; a path must be UTF-8 for them."""
+    return open_input(path) if is_url(path) or written_name(path) != path else path
+
+
+def written_name(name: str) -> str:
+    r"""Return a file's name as it is written into tables and documents: bytes that are not UTF-8 as %FF.
+
+    >>> written_name("caf\udce9.jsonl")
+    'caf%E9.jsonl'
+    """
+    return _RAW_BYTES.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", name)
 
 
 class _Object(io.RawIOBase):

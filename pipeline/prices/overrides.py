@@ -154,6 +154,8 @@ def load_overrides(path: str | Path) -> Overrides:
         raise ConfigError(f"cannot read the prices of {path} ({error.strerror or error})") from error
     except _WrongKeyError as wrong:
         raise ConfigError(f"{path}: {wrong}", hint=_HELP) from wrong
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply", hint=_HELP) from None
     return Overrides(str(path), hashlib.sha256(text).hexdigest(), rows)
 
 

@@ -16,6 +16,7 @@ import polars as pl
 
 from pipeline.errors import ReportError
 from pipeline.logs.folders import Folder, Mark, folder_at
+from pipeline.logs.stores import written_name
 
 ROW_GROUP_ROWS = 131_072
 _RISKY = r"^[=+\-@\t\r]"  # what spreadsheets take for a formula
@@ -83,8 +84,12 @@ def json_bytes(table: pl.DataFrame) -> bytes:
 
 
 def document_bytes(document: Mapping[str, Any]) -> bytes:
-    """Return a JSON document for people and scripts: sorted keys, two spaces, a final newline."""
-    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    """Return a JSON document for people and scripts: sorted keys, two spaces, a final newline.
+
+    Names of files in it are written as written_name has them.
+    """
+    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
+    return f"{written_name(text)}\n".encode()
 
 
 WRITERS = {"parquet": parquet_bytes, "csv": csv_bytes, "json": json_bytes}

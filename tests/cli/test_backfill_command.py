@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import shutil
 from decimal import Decimal
@@ -148,8 +149,16 @@ def test_a_log_that_lacks_nothing_or_cannot_be_read_is_copied(tmp_path: Path) ->
 def test_what_cannot_be_filled_is_named(tmp_path: Path) -> None:
     """A CSV, a damaged log, a table with a column of that name; a stream's call is left, as no one line holds it."""
     csv = tmp_path / "logs/calls.csv"
-    chunks = [{"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "gpt-4o", "created": 1746086400,
-               "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]} for text in ("He", "y")]
+    chunks = [
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            "model": "gpt-4o",
+            "created": 1746086400,
+            "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
+        }
+        for text in ("He", "y")
+    ]
     write_lines(tmp_path / "logs/stream.jsonl", [*chunks, CALL])
     csv.write_text("model,messages,response,timestamp\ngpt-4o,Hello?,Yes.,2025-05-01T08:00:00Z\n", encoding="utf-8")
     pq.write_table(pa.table({"model": ["gpt-4o"], "callcost": [7]}), tmp_path / "logs/own.parquet")
@@ -206,3 +215,60 @@ def test_workers_write_the_same_copies(tmp_path: Path) -> None:
     assert (one.code, other.code) == (0, 0)
     for path in (path for path in (tmp_path / "one").rglob("*") if path.is_file()):
         assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
+
+
+class Failing(io.RawIOBase):
+    """A file whose disk fails after some bytes."""
+
+    def __init__(self, good: bytes) -> None:
+        self._good = io.BytesIO(good)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        read = self._good.readinto(target)
+        if not read:
+            raise OSError(5, "Input/output error")
+        return read
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._good.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._good.tell()
+
+
+@pytest.mark.parametrize("good", [0, 1, 100])
+def test_a_log_that_cannot_be_read_is_left_out_and_the_others_are_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: int
+) -> None:
+    """Whether it cannot be opened or its disk fails later: nothing half-written stays, and no folder is blamed."""
+    row = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Well?"}], "response": "Fine."}
+    first, second = write_lines(tmp_path / "logs/a.jsonl", [row] * 3), write_lines(tmp_path / "logs/b.jsonl", [row])
+    opened = io.open
+
+    def open_input(path: str) -> Any:
+        if Path(path) != first:
+            return opened(path, "rb")
+        if not good:
+            raise PermissionError(13, "Permission denied", path)
+        return io.BufferedReader(Failing(first.read_bytes()[:good]), 16)
+
+    for module in ("pipeline.jobs.backfill", "pipeline.logs.files", "pipeline.stages.pieces"):
+        monkeypatch.setattr(f"{module}.open_input", open_input)
+    done = callcost("backfill", tmp_path / "logs", "--out", tmp_path / "out", "--workers", "1")
+    reason = "Input/output error" if good else "Permission denied"
+    assert done.code == 0, done.stderr
+    assert f"logs/a.jsonl: left out, it cannot be read: {reason}" in done.stderr
+    assert not list((tmp_path / "out").rglob("a.jsonl*"))
+    filled = json.loads((tmp_path / "out/logs/b.jsonl").read_text(encoding="utf-8"))
+    assert filled["callcost"]["usage_source"] == "counted"
+
+    alone = callcost("backfill", first, "--out", tmp_path / "out", "--format", "json", "--workers", "1")
+    assert alone.code == 1
+    assert json.loads(alone.stdout)["inputs"][0]["left_out"] == reason
+    assert second.exists()

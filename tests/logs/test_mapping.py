@@ -163,3 +163,23 @@ def test_a_mapping_may_know_its_records_by_several_lists_of_keys() -> None:
     assert [reader.recognises(record) for record in ({"a": 1, "b": 2}, {"c": 1}, {"a": 1})] == [True, True, False]
     with pytest.raises(ConfigError, match="match is a list of keys"):
         dialect_of({"columns": {"model": "m"}, "match": "a"})
+
+
+DEEP = {
+    "columns.model: a path has at most 100 parts": f'[columns]\nmodel = "{"a." * 10_000}b"',
+    "tags.x: a path has at most 100 parts": f'[columns]\nmodel = "m"\n[tags]\nx = "{"a." * 10_000}b"',
+    "columns.model: a path is text": f"[columns]\nmodel{'.a' * 5_000} = 1",
+    "is nested too deeply": f'prompt{".a" * 5_000} = 1\n[columns]\nmodel = "m"',
+    "deep.toml is nested too deeply": f"x = {'[' * 50_000}{']' * 50_000}",
+    "json is a list of keys": 'json = 5\n[columns]\nmodel = "m"',
+}
+
+
+@pytest.mark.parametrize("message", DEEP)
+def test_a_mapping_that_goes_too_deep_is_refused(tmp_path: Path, message: str) -> None:
+    path = tmp_path / "deep.toml"
+    path.write_text(DEEP[message], encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        RecordReader(ReadOptions(mapping=path))
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 300 + len(str(path))

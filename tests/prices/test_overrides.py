@@ -182,3 +182,20 @@ def test_a_deeply_nested_json_is_refused(tmp_path: Path) -> None:
     nested = json.dumps({"rates": {}})[:-2] + '"a":' + "[" * 100_000 + "]" * 100_000 + "}}"
     with pytest.raises(ConfigError, match="is neither TOML nor JSON"):
         load_overrides(write(tmp_path, nested, "deep.json"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[rates.m]\ninput_cost_per_token = 1e-6\n[rates.m.tiered_pricing{'.a' * 5_000}]\nb = 1",
+        f"[rates.m]\ninput_cost_per_token{'.a' * 5_000} = 1e-6",
+        f"[rates.m]\nreplace{'.a' * 5_000} = 1\ninput_cost_per_token = 1e-6",
+        f'[[discounts]]\npercent{".a" * 5_000} = 1\nprovider = "openai"',
+        f"[rates.m]\neffective_from{'.a' * 5_000} = 1\ninput_cost_per_token = 1e-6",
+    ],
+)
+def test_what_is_nested_deeply_by_dotted_keys_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.toml: is nested too deeply"):
+        load_overrides(path)
