@@ -103,7 +103,7 @@ _FIREWORKS = frozenset({"fireworks_ai"})
 _NO_DATES = _BEDROCK | _GOOGLE | {"databricks"}  # whose trailing date is part of the name
 
 
-_SPARE, _POOL, _ALIKE = 2, 50, 0.6  # of nearest: letters more or less, names compared closely, ratio of likeness
+_SPARE, _POOL = 2, 50  # of nearest: letters more or less, names compared closely
 
 
 class Rung(NamedTuple):
@@ -223,8 +223,14 @@ def names_itself(key: str, listed: str | None) -> bool:
     return not slash and (not listed or _KNOWN_BARE.fullmatch(listed) is not None)
 
 
-def nearest(model: str, known: Iterable[str], count: int = 3) -> list[str]:
+def nearest(model: str, known: Iterable[str], count: int = 3, *, likeness: float = 0.6) -> list[str]:
     """Return the known names that look most like an unknown one, best first; for messages, never for prices.
+
+    Args:
+        model: the unknown name.
+        known: the others.
+        count: names at the most.
+        likeness: difflib's ratio that a name must have more than.
 
     >>> nearest("gtp-4o", ["gpt-4o", "gpt-4", "o3"])
     ['gpt-4o', 'gpt-4']
@@ -239,7 +245,8 @@ def nearest(model: str, known: Iterable[str], count: int = 3) -> list[str]:
     ]
     alike.sort(key=lambda pair: -_shared(wanted, pair[0]))
     scored = [(difflib.SequenceMatcher(None, tail, wanted).ratio(), name) for tail, name in alike[:_POOL]]
-    return [name for score, name in sorted(scored, key=lambda pair: (-pair[0], len(pair[1]))) if score > _ALIKE][:count]
+    scored.sort(key=lambda pair: (-pair[0], len(pair[1])))
+    return [name for score, name in scored if score > likeness][:count]
 
 
 def _shared(one: str, other: str) -> int:

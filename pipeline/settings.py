@@ -27,6 +27,7 @@ FORMATS = ("parquet", "csv", "json")
 COST_SOURCES = ("computed", "logged", "auto")
 TABLES = ("parquet", "delta")
 EXECUTORS = ("local", "spark")
+MOST_NAMED = 3  # reasons, models and the like that a line of a summary names
 # Of our own processes: what is read goes by its count of references, and looking for cycles in it takes 5 to 10 %.
 GC_THRESHOLDS = (100_000, 20, 20)
 

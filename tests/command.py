@@ -153,6 +153,8 @@ def assert_conserved(finished: Finished) -> None:
         assert entry["records"] == sum(entry[part] for part in PARTS), entry
     records = finished.manifest["records"]
     assert records["records"] == sum(records[part] for part in PARTS), records
+    assert records["filtered"] == sum(finished.manifest["filtered_by"].values()), records
+    assert records["rejects"] == sum(row["records"] for row in finished.manifest["reject_reasons"]), records
     for key in ("records", *PARTS):
         assert records[key] == sum(entry[key] for entry in finished.manifest["inputs"]), key
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.commands import PathType, Verb, WordType
+from pipeline.cli.events import counted
 from pipeline.cli.options import logs_argument, price_options, read_options, report_options_of, work_options
 from pipeline.cli.output import say, show, show_document
 
@@ -30,7 +31,7 @@ def backfill(**words: Any) -> int:
     The same records in the same order, dialect and compression. What is stated stays byte for byte; what is added is
     named in the record's `callcost` object, so that the filled logs report the same totals.
     """
-    from pipeline.cli.terminal import watch  # noqa: PLC0415 - rich and Polars load when it runs
+    from pipeline.cli.terminal import shorten, watch  # noqa: PLC0415 - rich and Polars load when it runs
     from pipeline.jobs.backfill import backfill_usage  # noqa: PLC0415
 
     if words["out"] is None and not words["dry_run"]:
@@ -41,12 +42,21 @@ def backfill(**words: Any) -> int:
     if words["form"] == "json":
         show_document(json.dumps({"inputs": found.inputs, "totals": found.totals}, indent=2))
     elif not words["quiet"]:
-        (show if words["dry_run"] else say)(*lines_of(found, dry_run=words["dry_run"]))
-    return 1 if all(row["left_out"] for row in found.inputs) else 0
+        lines = lines_of(found, dry_run=words["dry_run"], out=words["out"])
+        if words["dry_run"]:
+            show(*lines)
+        else:
+            *logs, total, end = lines
+            say(*shorten(logs, [total, end]))
+    if not all(row["left_out"] for row in found.inputs):
+        return 0
+    first = found.inputs[0]
+    say(f"no log can be read: {counted(len(found.inputs), 'log')}, first {first['path']}: {first['left_out']}")
+    return 1
 
 
-def lines_of(found: Backfilled, *, dry_run: bool) -> list[str]:
-    """Return what was added, or would be, a line per log that lacks something and one for all."""
+def lines_of(found: Backfilled, *, dry_run: bool, out: str | None) -> list[str]:
+    """Return what was added, or would be, a line per log that lacks something, one for all, and where it is."""
     from pipeline.cli.terminal import dollars  # noqa: PLC0415 - rich loads when it runs
 
     lines = [
@@ -62,4 +72,4 @@ def lines_of(found: Backfilled, *, dry_run: bool) -> list[str]:
             f"{row['cost']:,} with cost ({dollars(Decimal(row['added_cost']))})"
         )
         lines.append(line + (f", {row['left']:,} left as they are" if row["left"] else ""))
-    return [*lines, "nothing was written" if dry_run else "all else is as it was"]
+    return [*lines, "nothing was written" if dry_run else f"all else is as it was; filled logs in {out}"]

@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.output import say_document
+import click
+
+from pipeline.cli.output import say, say_document
+from pipeline.errors import EXIT_INTERRUPTED, CallcostError
+from pipeline.settings import MOST_NAMED
 
 if TYPE_CHECKING:
     from pipeline.jobs.report import SpendReport
@@ -16,6 +23,20 @@ if TYPE_CHECKING:
 
 
 _ALARMS = ("quarantined", "vanished")  # notes for which a run exits 4
+_SHOWN_NAMES = 5  # of days, logs and the like that a line names
+_FATES = {  # of records, if there is no call at all
+    "rejects": "rejected",
+    "context": "context",
+    "fragments": "fragments",
+    "filtered": "filtered",
+}
+_SHARES = {  # gate -> what is a share, and of what
+    "--max-unpriced": ("unpriced", "calls"),
+    "--max-rejected": ("rejected", "records"),
+    "--max-late": ("late", "new calls"),
+}
+_RESUMED = "what was done is kept, and the same command goes on from there"
+RESUME = "nothing is half published, run the same command again"
 
 
 class EventLog:
@@ -38,14 +59,41 @@ class EventLog:
             line = {"event": event, "run_id": self.run_id, "seconds": seconds, **fields}
             say_document(json.dumps(line, ensure_ascii=False))
 
-    def tell_end(self, result: SpendReport) -> None:
-        """Write the last event: the exit code, what it is about, and the totals."""
-        records, totals = result.manifest["records"], result.manifest["totals"]
+    def tell_end(self, result: SpendReport, summary: Sequence[str]) -> None:
+        """Write the last event: the exit code, what it is about, the totals, and the summary that people get."""
+        manifest = result.manifest
         self.tell(
-            "done", exit_code=result.exit_code, records=records, total_cost=totals["total_cost"],
-            crossed=[gate["gate"] for gate in _crossed_gates(result.manifest)],
-            notes=result.manifest["run"].get("notes", {}),
+            "done", exit_code=result.exit_code, records=manifest["records"],
+            total_cost=manifest["totals"]["total_cost"],
+            **{name: manifest[name] for name in ("first_at", "last_at", "filtered_by", "reject_reasons")},
+            crossed=[gate["gate"] for gate in crossed_gates(manifest)], notes=manifest["run"].get("notes", {}),
+            summary=[*summary, *alarm_lines(manifest)],
         )  # fmt: skip
+
+    @contextmanager
+    def telling_failures(self, *, keeps: bool) -> Iterator[None]:
+        """Say what ended the run: as an event, where these are all that is written.
+
+        Args:
+            keeps: whether what was done is kept for the next run.
+
+        Raises:
+            click.exceptions.Exit: it was said; with the code to end with.
+        """
+        try:
+            yield
+        except CallcostError as error:
+            if not self.is_json:
+                raise
+            self.tell("failed", exit_code=error.exit_code, error=error.message, hint=error.hint)
+            raise click.exceptions.Exit(error.exit_code) from error
+        except KeyboardInterrupt:
+            hint = _RESUMED if keeps else RESUME
+            if self.is_json:
+                self.tell("interrupted", exit_code=EXIT_INTERRUPTED, hint=hint)
+            else:
+                say(f"callcost: interrupted; {hint}")
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
 
 
 def plan_lines(options: ReportOptions, state: StateOptions) -> list[str]:
@@ -65,28 +113,98 @@ def plan_lines(options: ReportOptions, state: StateOptions) -> list[str]:
 def state_lines(manifest: Mapping[str, Any]) -> list[str]:
     """Return what this run did beside the report, for people."""
     run = manifest["run"]
-    lines = [f"{run['inputs_read']:,} inputs read, {run['inputs_known']:,} known"]
+    lines = [f"{counted(run['inputs_read'], 'input')} read, {run['inputs_known']:,} known"]
     for words, days in (("replaced", run["days_replaced"]), ("added", run["days_added"])):
         if days:
-            named = ", ".join(days[:5]) + (f" and {len(days) - 5:,} more" if len(days) > 5 else "")
-            lines.append(f"{words}: {named}")
+            lines.append(f"{words}: {_named(days)}")
     if run["late_calls"]:
-        lines.append(f"{run['late_calls']:,} late calls")
+        lines.append(counted(run["late_calls"], "late call"))
     notes = sorted((word, names) for word, names in run["notes"].items() if word not in _ALARMS)
-    lines += [f"{word}: {', '.join(names)}" for word, names in notes]
-    for row in manifest.get("adjustments", []):
+    lines += [f"{word}: {_named(names)}" for word, names in notes]
+    adjustments = manifest.get("adjustments", [])
+    for row in adjustments[:_SHOWN_NAMES]:
         lines.append(f"{row['day']} is closed: {row['difference']} dollars of {row['reason']} not in it (--restate)")
-    return lines
+    more = len(adjustments) - _SHOWN_NAMES
+    return lines + [f"{more:,} more differences of closed days: see adjustments.csv"] * (more > 0)
 
 
 def alarm_lines(manifest: Mapping[str, Any]) -> list[str]:
     """Return what an exit code is about, for people: it is said however quiet the rest is to be."""
     notes = manifest["run"].get("notes", {})
-    lines = [f"{word}: {', '.join(notes[word])}" for word in _ALARMS if word in notes]
-    return lines + [
-        f"{gate['gate']} crossed: {gate['found']:g}, limit {gate['limit']:g}" for gate in _crossed_gates(manifest)
+    lines = [f"{word}: {_named(notes[word])}" for word in _ALARMS if word in notes]
+    records = manifest["records"]
+    if records["calls"] + records["filtered"] == 0:
+        lines.append(no_call_line(manifest["inputs"], manifest["reject_reasons"]))
+    return lines + gate_lines(manifest)
+
+
+def no_call_line(inputs: Sequence[Mapping[str, Any]], reasons: Sequence[Mapping[str, Any]]) -> str:
+    """Return why there is no call at all.
+
+    Args:
+        inputs: what became of the records of each.
+        reasons: of the rejects, the commonest first.
+    """
+    records, *fates = (sum(row[name] for row in inputs) for name in ("records", *_FATES))
+    parts = [counted(records, "record") + (f" in {counted(len(inputs), 'file')}" if not records else "")]
+    for count, (name, word) in zip(fates, _FATES.items(), strict=True):
+        why = f" ({reason_words(reasons)})" if name == "rejects" else ""
+        parts += [f"{count:,} {word}{why}"] * (count > 0)
+    first = [f"first {reasons[0]['first']}"] if reasons else []
+    return f"no call at all: {', '.join([*parts, *first])}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "call"), counted(2000, "call")
+    ('1 call', '2,000 calls')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def reason_words(reasons: Sequence[Mapping[str, Any]], *, places: bool = False) -> str:
+    """Return the commonest reasons of rejects with their number, and with a place each where that is wanted."""
+    named = [
+        f"{row['reason']} {row['records']:,}" + (f" (first: {row['first']})" if places else "")
+        for row in reasons[:MOST_NAMED]
     ]
+    more = [f"and {len(reasons) - MOST_NAMED:,} more reasons"] if len(reasons) > MOST_NAMED else []
+    return ", ".join([*named, *more])
 
 
-def _crossed_gates(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+def gate_lines(manifest: Mapping[str, Any]) -> list[str]:
+    """Return a line for each gate that was crossed: what was found and what the limit is, with their units."""
+    return [f"{gate['gate']} crossed: {_gate_words(gate)}" for gate in crossed_gates(manifest)]
+
+
+def crossed_gates(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the gates of the input and of the run that were crossed."""
     return [gate for gate in [*manifest["gates"], *manifest["run"].get("gates", [])] if gate["crossed"]]
+
+
+def _gate_words(gate: Mapping[str, Any]) -> str:
+    name, found, limit = gate["gate"], gate["found"], gate["limit"]
+    if name in _SHARES:
+        word, whole = _SHARES[name]
+        share = f"{word} {_percent(found, limit)} % of {whole} ({gate['part']:,} of {gate['whole']:,})"
+        return f"{share}, limit {limit:g} %"
+    if name == "--fresh-within":
+        if found is None:
+            return f"no call has a time, limit {limit:g} h"
+        newest = datetime.fromisoformat(gate["newest_at"])
+        return f"newest call {newest.astimezone(UTC):%Y-%m-%d %H:%MZ}, {found:.0f} h old, limit {limit:g} h"
+    if name.startswith("--strict"):
+        return f"{found:,}, limit {limit:g}"
+    return f"difference {found} {gate['unit']}, limit {limit}"
+
+
+def _percent(found: float, limit: float) -> str:
+    """Return a share with as many digits as show that it is more than its limit."""
+    rounded = (Decimal(f"{found:.{digits}g}") for digits in (2, 3, 6))
+    return f"{next((share for share in rounded if share > Decimal(limit)), Decimal(found)):f}"
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN_NAMES
+    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more:,} more" if more > 0 else "")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.commands import Verb, WordType
+from pipeline.cli.events import no_call_line
 from pipeline.cli.listing import show_rows
 from pipeline.cli.options import logs_argument, read_options, report_options_of, work_options
-from pipeline.cli.output import show, show_document
+from pipeline.cli.output import say, show, show_document
 
 if TYPE_CHECKING:
     from pipeline.jobs.inspect import Inspection
@@ -53,7 +54,10 @@ def inspect(**words: Any) -> int:
     else:
         show(*screen_of(found))
         _show_counting(found.counting)
-    return 0 if any(row["calls"] for row in found.inputs) else 1
+    if any(row["calls"] for row in found.inputs):
+        return 0
+    say(no_call_line(found.inputs, _reasons_of(found)))
+    return 1
 
 
 def _draft(logs: tuple[str, ...]) -> int:
@@ -61,6 +65,8 @@ def _draft(logs: tuple[str, ...]) -> int:
 
     draft = draft_for(logs)
     show_document(draft.text)
+    if not draft.complete:
+        say("no field looks like the name of a model: write it into the draft")
     return 0 if draft.complete else 1
 
 
@@ -83,10 +89,17 @@ def screen_of(found: Inspection) -> list[str]:
         ("flags", found.flags),
         ("duplicates", {_CAUSES.get(cause, cause): count for cause, count in found.duplicates.items()}),
         ("ids with different requests, kept apart", {_named(row): row["calls"] for row in found.conflicts}),
-        ("rejects", found.rejects),
+        ("rejects", {f"{row['reason']} (first: {row['first']})": row["records"] for row in _reasons_of(found)}),
     ):
         lines += _block(title, counts)
     return lines
+
+
+def _reasons_of(found: Inspection) -> list[dict[str, Any]]:
+    return [
+        {"reason": reason, "records": count, "first": found.first_rejects[reason]}
+        for reason, count in found.rejects.items()
+    ]
 
 
 def _named(conflict: dict[str, Any]) -> str:

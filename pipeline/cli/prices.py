@@ -13,7 +13,7 @@ import click
 from pipeline.cli.commands import FileType, LogType, VerbGroup, WordType
 from pipeline.cli.listing import per_million, plain, show_json, show_rows
 from pipeline.cli.options import price_options, read_options, report_options_of, select_options, work_options
-from pipeline.cli.output import show
+from pipeline.cli.output import say, show
 from pipeline.errors import ConfigError, PriceError, UnknownModelError
 
 if TYPE_CHECKING:
@@ -188,6 +188,8 @@ def _diff_of_calls(first: Version, second: Version, form: str, words: dict[str, 
         )  # fmt: skip
         if sums["old_unpriced"] or sums["new_unpriced"]:
             show("", "What a version leaves unpriced is not in its cost, nor in the difference of its model.")
+    if not calls:
+        say("no call to compare: there is none, or the filters leave all out; `callcost report` says which")
     return 0 if calls else 1
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pipeline.cli.commands import LogType, PathType, Verb
+from pipeline.cli.events import counted, gate_lines, no_call_line, reason_words
 from pipeline.cli.options import (
     logs_argument,
     price_options,
@@ -61,14 +62,15 @@ def reconcile(**words: Any) -> int:
     Writes reconciliation.parquet, reconciliation.csv, causes.csv and manifest.json to DIR; the causes of a difference
     add up to it exactly.
     """
-    from pipeline.cli.terminal import watch  # noqa: PLC0415 - rich and Polars load when a reconciliation runs
+    from pipeline.cli.terminal import shorten, watch  # noqa: PLC0415 - rich and Polars load when it runs
     from pipeline.jobs.reconcile import reconcile_costs  # noqa: PLC0415
 
     options = _options_of(words)
     with watch(quiet=words["quiet"]) as progress:
         result = reconcile_costs(options, progress=progress.advance, planned=progress.plan)
-    if not words["quiet"]:
-        say(*summary_lines(result.manifest))
+    manifest = result.manifest
+    summary = [] if words["quiet"] else summary_lines(manifest)
+    say(*shorten(summary, alarm_lines(manifest)))
     return result.exit_code
 
 
@@ -87,6 +89,7 @@ def summary_lines(manifest: dict[str, Any]) -> list[str]:
     for name, totals in (("bill", manifest["bill"]), ("logged", manifest["log"])):
         if totals is not None:
             lines += _side(name, totals)
+    lines.append(_counts_line(manifest))
     lines += [f"bill: {len(manifest['bill_rejects']):,} rows cannot be read: see manifest.json"] * bool(
         manifest["bill_rejects"]
     )
@@ -97,8 +100,22 @@ def summary_lines(manifest: dict[str, Any]) -> list[str]:
         for row in manifest["invoices"]
     ]
     lines += manifest["notes"]
-    crossed = (gate for gate in manifest["gates"] if gate["crossed"])
-    return lines + [f"{gate['gate']} crossed: {gate['found']}, limit {gate['limit']}" for gate in crossed]
+    return [*lines, f"results in {manifest['run']['out']}"]
+
+
+def alarm_lines(manifest: dict[str, Any]) -> list[str]:
+    """Return what an exit code is about: it is said however quiet the rest is to be."""
+    none = [] if manifest["calls"] else [no_call_line(manifest["inputs"], manifest["reject_reasons"])]
+    return [*none, *gate_lines(manifest)]
+
+
+def _counts_line(manifest: dict[str, Any]) -> str:
+    sums = {name: sum(row[name] for row in manifest["inputs"]) for name in ("rejects", "filtered")}
+    reasons = reason_words(manifest["reject_reasons"], places=True)
+    parts = [f"{counted(manifest['calls'], 'call')} compared"]
+    parts += [f"{counted(sums['filtered'], 'call')} left out by filters"] * bool(sums["filtered"])
+    parts += [f"{counted(sums['rejects'], 'record')} rejected: {reasons}"] * bool(sums["rejects"])
+    return ", ".join(parts)
 
 
 def _side(name: str, totals: dict[str, Any]) -> list[str]:

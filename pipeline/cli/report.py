@@ -68,7 +68,7 @@ def report(**words: Any) -> int:
 
 
 def _report(words: dict[str, Any], options: ReportOptions, state: StateOptions | None) -> int:
-    from pipeline.cli.terminal import show_summary, watch  # noqa: PLC0415 - rich and Polars load when a report runs
+    from pipeline.cli.terminal import show_summary, summary_lines, watch  # noqa: PLC0415 - rich and Polars load when a report runs
     from pipeline.jobs.report import report_spend  # noqa: PLC0415
 
     log = EventLog(words["log_format"], words["run_id"])
@@ -76,7 +76,8 @@ def _report(words: dict[str, Any], options: ReportOptions, state: StateOptions |
         show(*plan_lines(options, state))
         return 0
     quiet = words["quiet"] or log.is_json
-    with watch(quiet=quiet) as progress:
+    keeps = state is not None or options.work.work_dir is not None
+    with log.telling_failures(keeps=keeps), watch(quiet=quiet) as progress:
         if state is None:
             result = report_spend(options, progress=progress.advance, planned=progress.plan)
         else:
@@ -86,11 +87,11 @@ def _report(words: dict[str, Any], options: ReportOptions, state: StateOptions |
             result = report_incremental(
                 options, state, progress=progress.advance, planned=progress.plan, event=log.tell
             )
-    log.tell_end(result)
-    alarms = alarm_lines(result.manifest)
+    manifest = result.manifest
+    lines = [*summary_lines(manifest, options), *(state_lines(manifest) if state is not None else ())]
+    log.tell_end(result, lines)
     if not quiet:
-        more = [*(state_lines(result.manifest) if state is not None else ()), *alarms]
-        show_summary(result, options, top=words["top"], more=more)
+        show_summary(result, options, lines, alarm_lines(manifest), top=words["top"])
     elif not log.is_json:
-        say(*alarms)
+        say(*alarm_lines(manifest))
     return result.exit_code

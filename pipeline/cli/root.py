@@ -13,6 +13,7 @@ import click
 
 from pipeline import __version__
 from pipeline.cli.commands import VerbGroup
+from pipeline.cli.events import RESUME
 from pipeline.cli.output import say
 from pipeline.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CallcostError
 from pipeline.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS
@@ -102,5 +103,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupted() -> int:
-    say("callcost: interrupted; nothing is half published, run the same command again")
+    say(f"callcost: interrupted; {RESUME}")
     return EXIT_INTERRUPTED

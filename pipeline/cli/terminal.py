@@ -9,16 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from datetime import time as time_of_day
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from pipeline.cli.events import counted, reason_words
 from pipeline.cli.output import STDERR, console_of, say, text_of, visible
 from pipeline.jobs.report import SpendReport
-from pipeline.settings import ReportOptions
+from pipeline.settings import MOST_NAMED, ReportOptions
 
 _SHOWN = (
     ("calls", "calls"),
@@ -28,7 +32,6 @@ _SHOWN = (
 )
 
 
-_NAMED = 3  # models that a summary line names
 MOST_LINES = 20  # of a summary that no terminal shows
 _MOST_GROUPS = 5  # of these, for the dearest groups
 _MOST_SIGNS = 48  # of a name there
@@ -87,24 +90,34 @@ def make_bar(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def show_summary(report: SpendReport, options: ReportOptions, *, top: int, more: Sequence[str] = ()) -> None:
+def show_summary(
+    report: SpendReport, options: ReportOptions, lines: Sequence[str], alarms: Sequence[str], *, top: int
+) -> None:
     """Print the dearest groups, the totals, and a line each for what the totals leave out.
 
     Args:
         report: of the run.
         options: of the run.
+        lines: summary_lines, and those of the run that follow.
+        alarms: lines that are said in any case, last.
         top: groups to show on a terminal.
-        more: lines that follow.
     """
-    title, *lines = [*summary_lines(report.manifest, options), *more]
     if STDERR.isatty():
         console_of(STDERR).print(_table(report.spend.head(top).to_dicts(), options.by, report.manifest["totals"]))
         left = report.spend.height - top
-        say(*[f"{left:,} more groups; --top shows more"] * (left > 0), title, *lines)
+        say(*[f"{counted(left, 'more group')}; --top shows more"] * (left > 0), *lines, *alarms)
         return
-    room = MOST_LINES - 1 - len(lines)
-    groups = _group_lines(report, options.by, min(top, _MOST_GROUPS, room - 1))
-    say(title, *groups, *lines)
+    room = MOST_LINES - len(lines) - len(alarms) - 1
+    title, *rest = shorten(lines, alarms)
+    say(title, *_group_lines(report, options.by, min(top, _MOST_GROUPS, room)), *rest)
+
+
+def shorten(lines: Sequence[str], alarms: Sequence[str]) -> list[str]:
+    """Return what fits into a mail or a log: the first lines, and all alarms."""
+    room = MOST_LINES - len(alarms)
+    if len(lines) > room and not STDERR.isatty():
+        lines = [*lines[: room - 1], f"{counted(len(lines) - room + 1, 'more line')}: see manifest.json"]
+    return [*lines, *alarms]
 
 
 def _table(rows: Sequence[dict[str, Any]], by: Sequence[str], totals: dict[str, Any]) -> Table:
@@ -133,7 +146,7 @@ def _group_lines(report: SpendReport, by: Sequence[str], top: int) -> list[str]:
         words = [name.ljust(width) for name, width in zip(names, widths, strict=False)]
         lines.append("  ".join(["", *words, calls.rjust(widths[-2]), cost.rjust(widths[-1])]))
     left = report.spend.height - len(rows)
-    return lines + [f"  {left:,} more groups in the report"] * (left > 0)
+    return lines + [f"  {counted(left, 'more group')} in the report"] * (left > 0)
 
 
 def _cut(name: str) -> str:
@@ -159,34 +172,73 @@ def dollars(amount: Decimal) -> str:
 
 
 def _calls(count: int) -> str:
-    return _counted(count, "call")
+    return counted(count, "call")
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _unpriced_line(status: str, rows: list[dict[str, Any]]) -> str:
-    dearest = sorted(rows, key=lambda row: (-row["calls"], row["model"]))
+def _unpriced_line(status: str, rows: list[dict[str, Any]], near: dict[str, str]) -> str:
+    dearest = sorted(rows, key=lambda row: (-row["calls"], row["model"] or ""))
     named = [
-        f"{row['model']!r} {row['calls']:,} ({row['price_reason'].replace('_', ' ')}, first: {row['first']})"
-        for row in dearest[:_NAMED]
+        f"{row['model']!r} {row['calls']:,} ({row['price_reason'].replace('_', ' ')}, first: {row['first']}"
+        f"{_meant(row, near)})"
+        for row in dearest[:MOST_NAMED]
     ]
-    more = [f"and {len(rows) - _NAMED:,} more in manifest.json"] if len(rows) > _NAMED else []
+    more = [f"and {len(rows) - MOST_NAMED:,} more in manifest.json"] if len(rows) > MOST_NAMED else []
     line = f"{_calls(sum(row['calls'] for row in rows))} {status.replace('_', ' ')}: {', '.join([*named, *more])}"
     unknown = any(row["price_reason"] == "unknown_model" for row in rows)
     return line + (". Add a rate with --prices-override" if unknown else "")
 
 
+def _meant(row: dict[str, Any], near: dict[str, str]) -> str:
+    name = near.get(row["model"]) if row["price_reason"] == "unknown_model" else None
+    return f"; did you mean {name!r}?" if name else ""
+
+
 def _title(manifest: dict[str, Any]) -> str:
     totals, records = manifest["totals"], manifest["records"]
-    tokens = ", ".join(
+    tokens = [
         f"{totals[name]:,} {word} tokens"
         for name, word in (("prompt_tokens", "prompt"), ("completion_tokens", "completion"))
         if totals[name] is not None
-    )
-    cost = _shown("total_cost", totals["total_cost"]) if totals["total_cost"] is not None else "no cost"
-    return ", ".join(part for part in (f"{_calls(records['calls'])}: {cost}", tokens) if part)
+    ]
+    cost = "no cost" if totals["total_cost"] is None else _shown("total_cost", totals["total_cost"])
+    return ", ".join([f"{_calls(records['calls'])}: {cost}", *tokens])
+
+
+def _filtered_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
+    """Return what filters left out and the time that the logs cover; of an empty result, the first is why."""
+    first, last = manifest["first_at"], manifest["last_at"]
+    span = f"the logs run from {_minute(first)} to {_minute(last)}" if first else "no call has a time"
+    if manifest["records"]["calls"] + manifest["records"]["filtered"] == 0:
+        return []  # there was none; an alarm says so
+    left = manifest["filtered_by"]
+    if not left:
+        return [span]
+    words = {
+        "undated": "without a time",
+        "since": f"before --since {_moment(options.since, options.timezone)}",
+        "until": f"not before --until {_moment(options.until, options.timezone)}",
+    }
+    causes = ", ".join(f"{count:,} {words.get(name, f'not --{name}')}" for name, count in _commonest(left))
+    total = sum(left.values())
+    if manifest["records"]["calls"]:
+        return [f"{_calls(total)} left out: {causes}", span]
+    return [f"all {_calls(total)} are left out: {causes}; {span}"]
+
+
+def _commonest(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _minute(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%MZ}"
+
+
+def _moment(moment: datetime | None, timezone: str) -> str:
+    """Return a limit as a person would write it: a date, where it is the start of a day there."""
+    if moment is None:
+        return ""
+    here = moment.astimezone(ZoneInfo(timezone))
+    return f"{here:%Y-%m-%d}" if here.time() == time_of_day.min else here.isoformat(timespec="minutes")
 
 
 def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
@@ -196,11 +248,13 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         manifest: of the run.
         options: of the run.
     """
-    records, sources, lines = manifest["records"], manifest["usage_source"], [_title(manifest)]
+    records, sources = manifest["records"], manifest["usage_source"]
+    lines = [_title(manifest), *_filtered_lines(manifest, options)]
     if records["rejects"]:
-        lines.append(f"{records['rejects']:,} of {records['records']:,} records rejected: see rejects.parquet")
+        reasons = reason_words(manifest["reject_reasons"], places=True)
+        lines.append(f"{records['rejects']:,} of {counted(records['records'], 'record')} rejected: {reasons}")
     if records["duplicates"]:
-        lines.append(f"{_counted(records['duplicates'], 'duplicate')} of calls counted once")
+        lines.append(f"{counted(records['duplicates'], 'duplicate')} of calls counted once")
     counting = manifest["counting"]
     if counting["calls"]:
         tokens = counting["prompt_tokens"] + counting["completion_tokens"]
@@ -210,7 +264,7 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         lines.append(f"{_calls(sources['timed_out'])} with a text that took too long: counted 0 for it")
     for status in ("unpriced", "partly_priced"):
         rows = [row for row in manifest["unpriced"] if row["price_status"] == status]
-        lines += [_unpriced_line(status, rows)] if rows else []
+        lines += [_unpriced_line(status, rows, manifest["near_names"])] if rows else []
     if manifest["undated_calls"]:
         lines.append(f"{_calls(manifest['undated_calls'])} without a time: the newest rates apply")
     if options.out is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.jobs.counting import run_counting
-from pipeline.jobs.manifest import inputs_of
+from pipeline.jobs.manifest import inputs_of, reject_reasons
 from pipeline.jobs.run import Progress, Settled, files_of, settle_logs, working_folder
 from pipeline.runners.shards import pack_pieces
 from pipeline.settings import ReportOptions
@@ -30,7 +30,8 @@ class Inspection:
         models: model -> calls.
         days: day (UTC) -> calls.
         usage: "reported", "partial" or "missing" -> calls.
-        rejects: reason -> records.
+        rejects: reason -> records, the commonest first.
+        first_rejects: reason -> file:row of the first of them.
         flags: flag -> calls.
         duplicates: cause -> records that are no call of their own.
         conflicts: ids that came with different requests: "id", "calls", "first" (file:row).
@@ -44,6 +45,7 @@ class Inspection:
     days: dict[str, int]
     usage: dict[str, int]
     rejects: dict[str, int]
+    first_rejects: dict[str, str]
     flags: dict[str, int]
     duplicates: dict[str, int]
     conflicts: list[dict[str, Any]]
@@ -71,14 +73,15 @@ def inspect_logs(
     """
     with working_folder(None) as folder:
         settled = settle_logs(options, folder, priced=False, progress=progress, planned=planned)
-        rejects = settled.rejects()["reason"].value_counts()
+        rejects = reject_reasons(settled)
         return Inspection(
             inputs=inputs_of(settled),
             dialects=_sorted(settled.total("source_format")),
             models=_sorted(settled.total("model")),
             days=dict(sorted(settled.total("day").items())),
             usage=_usage_of(settled),
-            rejects=_sorted(Counter(dict(rejects.iter_rows()))),
+            rejects={row["reason"]: row["records"] for row in rejects},
+            first_rejects={row["reason"]: row["first"] for row in rejects},
             flags=_sorted(settled.total("flags")),
             duplicates=_sorted(settled.total("duplicates")),
             conflicts=_conflicts_of(settled),

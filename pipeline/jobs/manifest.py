@@ -10,15 +10,16 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
 
 from pipeline import __version__
-from pipeline.jobs.run import Settled
-from pipeline.settings import PriceOptions, ReportOptions
-from pipeline.stages.kernel import book_of
+from pipeline.jobs.run import Mapped, Settled
+from pipeline.settings import MOST_NAMED, PriceOptions, ReportOptions
+from pipeline.stages.kernel import book_of, number_rows
+from pipeline.stages.passed import read_passed
 from pipeline.stages.write import plain_decimals
 from pipeline.tables import SPEND_MEASURES
 
@@ -60,11 +61,14 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
         **counts,
         "counting": _counting_of(settled.total("counting")),
         "undated_calls": settled.total("undated")["calls"],
+        **limits_of(settled),
+        "reject_reasons": reject_reasons(settled),
         "price_versions": _versions_of(settled, options.prices),
         "vocabularies": _merge(line["counting"].get("vocabularies", {}) for line in settled.mapped),
         "timed_out": sorted(item for line in settled.mapped for item in line["counting"].get("timed_out", [])),
         "unpriced": _unpriced(settled),
     }
+    document["near_names"] = _near_names(document["unpriced"], options.prices)
     document["gates"] = _gates(options, document)
     document["run"] = _run(options, settled, clock)
     return document
@@ -136,6 +140,48 @@ def _unpriced(settled: Settled) -> list[dict[str, Any]]:
     return [merged[key] for key in sorted(merged)]
 
 
+def _near_names(unpriced: list[dict[str, Any]], prices: PriceOptions) -> dict[str, str]:
+    """Return what the most frequent unknown models are probably misspellings of, where there is such a name."""
+    calls: Counter[str] = Counter()
+    for row in unpriced:
+        if row["price_reason"] == "unknown_model" and row["model"]:
+            calls[row["model"]] += row["calls"]
+    names = sorted(calls, key=lambda name: (-calls[name], name))[:MOST_NAMED]
+    near = {name: book_of(prices).guess(name) for name in names}
+    return {name: found for name, found in sorted(near.items()) if found}
+
+
+def limits_of(settled: Settled) -> dict[str, Any]:
+    """Return what left calls out, and the times of the first and the last call of the logs, filtered ones included."""
+    spans = [span for line in settled.reduced for span in line.get("spans", [])]
+    return {
+        "filtered_by": dict(sorted(settled.total("filtered_by").items())),
+        "first_at": _time_of(min(first for first, _ in spans)) if spans else None,
+        "last_at": _time_of(max(last for _, last in spans)) if spans else None,
+    }
+
+
+def _time_of(microseconds: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).isoformat()
+
+
+def reject_reasons(settled: Mapped) -> list[dict[str, Any]]:
+    """Return why records were rejected, the commonest first: "reason", "records", "first" (file:row, or file)."""
+    counts: Counter[str] = Counter()
+    firsts: dict[str, tuple[str, int]] = {}
+    rows = pl.col("source_row").fill_null(0)  # none: the file as a whole
+    for path in settled.tables("rejects"):  # one at a time: there may be very many
+        table = number_rows(read_passed([path]), settled.rows_before)
+        groups = table.group_by("reason", "source_file").agg(pl.len(), rows.min())
+        for reason, file, count, row in groups.iter_rows():
+            counts[reason] += count
+            firsts[reason] = min(firsts.get(reason, (file, row)), (file, row))
+    return [
+        {"reason": reason, "records": counts[reason], "first": ":".join(map(str, filter(None, firsts[reason])))}
+        for reason in sorted(counts, key=lambda reason: (-counts[reason], reason))
+    ]
+
+
 def _merge(mappings: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return dict(sorted({key: value for mapping in mappings for key, value in mapping.items()}.items()))
 
@@ -147,7 +193,6 @@ def _options_of(options: ReportOptions) -> dict[str, Any]:
 
 def _gates(options: ReportOptions, document: dict[str, Any]) -> list[dict[str, Any]]:
     records, status = document["records"], document["price_status"]
-    calls = records["calls"]
     bad = {
         "rejected records": records["rejects"],
         "unpriced calls": status.get("unpriced", 0),
@@ -155,14 +200,25 @@ def _gates(options: ReportOptions, document: dict[str, Any]) -> list[dict[str, A
         "timed-out calls": document["usage_source"].get("timed_out", 0),
         "inconsistent calls": document["flags"].get("inconsistent_usage", 0),
     }
-    gates: list[tuple[str, float, float]] = []
-    if options.max_unpriced is not None:
-        gates.append(("--max-unpriced", options.max_unpriced, _percent(bad["unpriced calls"], calls)))
-    if options.max_rejected is not None:
-        gates.append(("--max-rejected", options.max_rejected, _percent(records["rejects"], records["records"])))
+    gates = [
+        gate_of_share("--max-unpriced", options.max_unpriced, bad["unpriced calls"], records["calls"]),
+        gate_of_share("--max-rejected", options.max_rejected, records["rejects"], records["records"]),
+    ]
     if options.strict:
-        gates += [(f"--strict: {name}", 0, count) for name, count in bad.items()]
-    return [{"gate": name, "limit": limit, "found": found, "crossed": found > limit} for name, limit, found in gates]
+        gates += [gate_of(f"--strict: {name}", 0, count) for name, count in bad.items()]
+    return [gate for gate in gates if gate is not None]
+
+
+def gate_of(name: str, limit: float, found: float | None) -> dict[str, Any]:
+    """Return a gate, crossed by what is more than its limit or is not known."""
+    return {"gate": name, "limit": limit, "found": found, "crossed": found is None or found > limit}
+
+
+def gate_of_share(name: str, limit: float | None, part: int, whole: int) -> dict[str, Any] | None:
+    """Return a gate on a share, in percent, with what it is a share of; None: the user set none."""
+    if limit is None:
+        return None
+    return gate_of(name, limit, _percent(part, whole)) | {"part": part, "whole": whole}
 
 
 def _percent(part: int, whole: int) -> float:

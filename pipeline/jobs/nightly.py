@@ -19,7 +19,7 @@ from pipeline.errors import LogError, ReportError, RunError, UnfinishedError, re
 from pipeline.jobs.closed import ClosedDay, closed_days, remember_day
 from pipeline.jobs.identity import digest_of_words, prices_of
 from pipeline.jobs.intake import Event, Intake, plan_intake, read_fresh
-from pipeline.jobs.manifest import RunClock, manifest_of, verdicts_of
+from pipeline.jobs.manifest import RunClock, gate_of, gate_of_share, manifest_of, verdicts_of
 from pipeline.jobs.partitions import Partitions
 from pipeline.jobs.report import SpendReport, refuse_parts_of_days, settle_options
 from pipeline.jobs.run import Progress, Settled, reduce_folder
@@ -176,7 +176,7 @@ def _settle_and_publish(
     manifest["adjustments"] = plain_decimals(adjustments).with_columns(pl.col("day").cast(pl.String)).to_dicts()
     manifest["closed_days"] = sorted(map(str, closed))
     manifest["run"] |= _doings(intake, partitions, ledger)
-    code = _exit_code(manifest, state, intake, newest, partitions.late_percent())
+    code = _exit_code(manifest, state, intake, newest, (partitions.late, partitions.fresh))
     for kind in options.formats:
         partitions.write(f"spend.{kind}", WRITERS[kind](spend))
     partitions.write("rejects.parquet", parquet_bytes(rejects))
@@ -311,22 +311,21 @@ def _known_report(
     manifest["run"] |= {"id": clock.run_id, **_doings(intake, Partitions(options, ledger), ledger)}
     spend = pl.read_parquet(ledger.folder.read(SPEND) or b"")
     newest = ledger.published.get("newest")
-    code = _exit_code(manifest, state, intake, datetime.fromisoformat(newest) if newest else None, 0.0)
+    code = _exit_code(manifest, state, intake, datetime.fromisoformat(newest) if newest else None, (0, 0))
     rejects = pl.read_parquet(out.read("rejects.parquet") or b"")
     return SpendReport(spend=spend, rejects=rejects, manifest=manifest, exit_code=code)
 
 
 def _exit_code(
-    manifest: dict[str, Any], state: StateOptions, intake: Intake, newest: datetime | None, late: float
+    manifest: dict[str, Any], state: StateOptions, intake: Intake, newest: datetime | None, late: tuple[int, int]
 ) -> int:
     """Return 1, 4, 3 or 0, in this order; the gates that depend on the clock or the last run are in ``run``."""
-    gates: list[dict[str, Any]] = []
-    if state.max_late is not None:
-        gates.append({"gate": "--max-late", "limit": state.max_late, "found": late})
+    gates = [gate_of_share("--max-late", state.max_late, *late)]
     if state.fresh_within is not None:
-        age = (datetime.now(UTC) - newest).total_seconds() / 3600 if newest else float("inf")
-        gates.append({"gate": "--fresh-within", "limit": state.fresh_within, "found": round(age, 2)})
-    manifest["run"]["gates"] = [{**gate, "crossed": gate["found"] > gate["limit"]} for gate in gates]
+        age = round((datetime.now(UTC) - newest).total_seconds() / 3600, 2) if newest else None
+        newest_at = newest.isoformat() if newest else None
+        gates.append(gate_of("--fresh-within", state.fresh_within, age) | {"newest_at": newest_at})
+    manifest["run"]["gates"] = [gate for gate in gates if gate is not None]
     code = verdicts_of(manifest)
     if code != 1 and {"vanished", "quarantined"} & intake.notes.keys():
         return 4

@@ -32,6 +32,7 @@ class Partitions:
         added: days published for the first time.
         replaced: days whose bytes changed.
         late: calls added to days before the newest that was published.
+        fresh: calls added to any day.
     """
 
     def __init__(self, options: ReportOptions, ledger: Ledger) -> None:
@@ -50,7 +51,7 @@ class Partitions:
         self.now: dict[str, int] = {}
         self.added: list[date | None] = []
         self.replaced: list[date | None] = []
-        self.late = self._fresh = 0
+        self.late = self.fresh = 0
 
     def are_untouched(self) -> bool:
         """Say whether every published file is as it was left."""
@@ -68,7 +69,7 @@ class Partitions:
         label = plain_day(day)
         self.now[label] = calls.height
         new = max(calls.height - self._days.get(label, 0), 0)
-        self._fresh += new
+        self.fresh += new
         if self._days and label < max(self._days):
             self.late += new
         if self._write(self._name_of(day), parquet_bytes(calls), lambda data: self._put(day, calls, data)):
@@ -132,10 +133,6 @@ class Partitions:
             self._files[name] = {"sha256": digest, "mark": put(data)}
             return known is None or known["sha256"] != digest
         return False
-
-    def late_percent(self) -> float:
-        """Return how many of the new calls are late, in percent."""
-        return 100 * self.late / self._fresh if self._fresh else 0.0
 
     def record(self) -> dict[str, Any]:
         """Return what the ledger keeps."""

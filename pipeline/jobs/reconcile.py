@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline import __version__
 from pipeline.errors import ConfigError
-from pipeline.jobs.manifest import SCHEMA_VERSION, RunClock, inputs_of
+from pipeline.jobs.manifest import SCHEMA_VERSION, RunClock, inputs_of, limits_of, reject_reasons
 from pipeline.jobs.report import settle_options
 from pipeline.jobs.run import Progress, Settled, settle_logs, working_folder
 from pipeline.settings import ReconcileOptions, ReportOptions
@@ -148,6 +148,8 @@ def _manifest(
             "tolerance": options.tolerance,
         },
         "inputs": inputs,
+        **limits_of(settled),
+        "reject_reasons": reject_reasons(settled),
         "bills": billed.inputs,
         "bill_rejects": [
             {"path": reject.source_file, "row": reject.source_row, "reason": reject.reason, "detail": reject.detail}
@@ -276,8 +278,13 @@ def _gates(tolerance: tuple[Decimal, bool] | None, manifest: dict[str, Any]) -> 
     whole = abs(Decimal(totals["stated"]))
     if percent:
         found = 100 * found / whole if whole else Decimal(100 if found else 0)
-    shown = _text(found, 6)
-    return [{"gate": "--tolerance", "limit": f"{limit}{'%' * percent}", "found": shown, "crossed": found > limit}]
+    of_what = "% of the bill" if manifest["bill"] else "% of the logged cost"
+    return [
+        {
+            "gate": "--tolerance", "limit": f"{limit}{'%' * percent}", "found": _text(found, 6),
+            "unit": of_what if percent else totals["currency"], "crossed": found > limit,
+        }
+    ]  # fmt: skip
 
 
 def _verdict(manifest: dict[str, Any]) -> int:

@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -208,6 +209,8 @@ def _spool(stream: BinaryIO) -> Path:
     """Copy what can be read only once to a temporary file, so that any process can read it, twice."""
     with tempfile.NamedTemporaryFile(prefix="callcost-", delete=False) as spool:
         atexit.register(Path(spool.name).unlink, missing_ok=True)
+        if hasattr(signal, "siginterrupt"):  # Polars has reads go on after Ctrl-C, which then nobody hears
+            signal.siginterrupt(signal.SIGINT, True)
         shutil.copyfileobj(stream, spool, BLOCK)
     return Path(spool.name)
 

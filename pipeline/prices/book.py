@@ -25,6 +25,7 @@ from pipeline.settings import PriceOptions
 
 AS_OF, LATEST = "as-of", "latest"
 _BEFORE_ALL = -(2**63)  # a moment before every version
+_MISSPELT = 0.8  # ratio of likeness: two letters changed places in a name of six
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -142,6 +143,10 @@ class Book:
     def suggest(self, model: str) -> list[str]:
         """Return the known names nearest to an unknown one, for messages."""
         return nearest(model, self.rules.known())
+
+    def guess(self, model: str) -> str | None:
+        """Return the known name that an unknown one is probably a misspelling of, for messages; None: there is none."""
+        return next(iter(nearest(model, self.rules.known(), 1, likeness=_MISSPELT)), None)
 
     def _resolve_era(self, asked: _Asked, era: int) -> Resolution:
         """Resolve at the last change before the span, as the versions in between say the same."""

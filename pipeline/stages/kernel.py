@@ -29,7 +29,9 @@ from pipeline.stages.summary import (
     filter_calls,
     gather_calls,
     merge_spend,
+    span_of,
     sum_spend,
+    tally_filtered,
 )
 from pipeline.stages.talks import count_facts
 
@@ -177,6 +179,7 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     per_input = {"read": _heads(scan_facts([path]).select("line", "input").collect())}
     facts = number_rows(settled_facts(path, task.verdicts), task.rows_before)
     per_input["kept"] = _heads(facts)
+    before: dict[str, Any] = {"filtered_by": tally_filtered(facts, task.options), "spans": span_of(facts)}
     facts = filter_calls(facts, task.options)
     per_input["calls"] = _heads(facts)
     if task.priced:
@@ -184,7 +187,7 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     calls = gather_calls(facts)
     if task.listed:
         calls.write_parquet(listing, compression="lz4")
-    return sum_spend(facts, calls, task.options), {"per_input": per_input, **tally_calls(calls)}
+    return sum_spend(facts, calls, task.options), {"per_input": per_input, **before, **tally_calls(calls)}
 
 
 def add_tallies(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

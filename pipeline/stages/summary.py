@@ -26,14 +26,48 @@ _SUMMED = [column.name for column in SPEND_MEASURES if column.name not in _CALL_
 
 def filter_calls(facts: pl.DataFrame, options: ReportOptions) -> pl.DataFrame:
     """Keep the calls inside the asked interval and filters; an undated call is outside every interval."""
-    keep = []
-    if options.since is not None:
-        keep.append(pl.col("started_at").ge(_moment(options.since)).fill_null(value=False))
-    if options.until is not None:
-        keep.append(pl.col("started_at").lt(_moment(options.until)).fill_null(value=False))
-    for column, glob in options.where:
-        keep.append(group_column(column, options.timezone).cast(pl.String).fill_null("").str.contains(_regex_of(glob)))
+    keep = [passes for _, passes in _filters_of(options)]
     return facts.filter(keep) if keep else facts
+
+
+def tally_filtered(facts: pl.DataFrame, options: ReportOptions) -> dict[str, int]:
+    """Count the calls that filter_calls leaves out, each by the first filter that does.
+
+    Args:
+        facts: before they are filtered; of the lines of a call the first one counts.
+        options: of the run.
+
+    Returns:
+        "undated" (with an interval), "since", "until" or "where COLUMN=GLOB" -> calls.
+    """
+    left = facts.filter(pl.col("line") == 0) if options.since or options.until or options.where else facts.clear()
+    tally = {}
+    for name, passes in _filters_of(options):
+        kept = left.filter(passes)
+        tally[name] = left.height - kept.height
+        left = kept
+    return {name: count for name, count in tally.items() if count}
+
+
+def span_of(facts: pl.DataFrame) -> list[list[int]]:
+    """Return the times of the first and the last call, in microseconds since 1970 UTC; nothing where none has one."""
+    times = facts["started_at"].to_physical()
+    first, last = times.min(), times.max()
+    return [[first, last]] if isinstance(first, int) and isinstance(last, int) else []
+
+
+def _filters_of(options: ReportOptions) -> list[tuple[str, pl.Expr]]:
+    """Return what each filter of a run is called, and the calls that pass it."""
+    started = pl.col("started_at")
+    filters = [("undated", started.is_not_null())] if options.since or options.until else []
+    if options.since is not None:
+        filters.append(("since", started.ge(_moment(options.since))))
+    if options.until is not None:
+        filters.append(("until", started.lt(_moment(options.until))))
+    for column, glob in options.where:
+        value = group_column(column, options.timezone).cast(pl.String).fill_null("")
+        filters.append((f"where {column}={glob}", value.str.contains(_regex_of(glob))))
+    return filters
 
 
 def _moment(moment: datetime) -> pl.Expr:

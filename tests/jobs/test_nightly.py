@@ -145,7 +145,7 @@ def test_a_late_record_changes_one_day_and_the_spend_and_says_so(job: Job, out: 
     run = again.manifest["run"]
     assert (run["inputs_read"], run["days_replaced"], run["late_calls"]) == (1, ["2025-11-07"], 1)
     assert "replaced: 2025-11-07" in again.stderr
-    assert "--max-late crossed: 100" in again.stderr
+    assert "--max-late crossed: late 100 % of new calls (1 of 1), limit 0 %" in again.stderr
     fresh = report([job.logs], out)
     assert (job.out / "spend.csv").read_bytes() == (out / "spend.csv").read_bytes()
     assert again.manifest["inputs"] == fresh.manifest["inputs"]

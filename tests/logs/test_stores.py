@@ -262,7 +262,7 @@ def test_a_log_in_a_store_is_filled_as_one_in_a_folder(bucket: Bucket, tmp_path:
     here = callcost("backfill", tmp_path / "logs", "--out", tmp_path / "out")
     there = callcost("backfill", bucket.url("logs"), "--out", bucket.url("out"))
     assert (here.code, there.code) == (0, 0), there.stderr
-    assert here.stderr == there.stderr
+    assert here.stderr.replace(str(tmp_path / "out"), bucket.url("out")) == there.stderr
     filled = {path.relative_to(tmp_path / "out").as_posix(): path for path in (tmp_path / "out").rglob("*")}
     copies = bucket.files("out")
     assert copies == {name: path.read_bytes() for name, path in filled.items() if path.is_file()}
