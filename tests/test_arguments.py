@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipeline import ConfigError, ReconcileOptions, ReportOptions, settings
 from pipeline.arguments import nearest, read_moment
 from pipeline.settings import READERS
-from tests.command import callcost
+from tests.command import SAMPLES, callcost
 
 KINDS: dict[str, Any] = {
     kind.__name__: kind for kind in vars(settings).values() if hasattr(kind, "__dataclass_fields__")
@@ -230,6 +230,8 @@ def test_the_nearest_word_is_one_that_is_known(word: str, known: list[str]) -> N
         (["zzzz"], "One of report, inspect"),
         (["prices", "list", "--format", "JSON"], "format: no 'JSON'; did you mean 'json'?"),
         (["report", "a", "--out", "b", "--log-format", "jsn"], "log_format: no 'jsn'; did you mean 'json'?"),
+        (["inspect", str(SAMPLES), "--dialect", "litelm_spend"], "'litelm_spend'; did you mean 'litellm_spend'?"),
+        (["report", str(SAMPLES), "--out", "b", "--prices", "latset"], "'latset'; did you mean 'latest'?"),
         (["prices", "show", "mo\udcff"], "model: 'mo\\udcff' is not UTF-8"),
         (["explain", "a", "--call", "x\udcff"], "call: 'x\\udcff' is not UTF-8"),
         (["tokens", "count", "x\udcff"], "text: 'x\\udcff' is not UTF-8"),

@@ -55,7 +55,7 @@ class PathType(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a path, and check what is to be checked."""
-        return super().convert(arguments.read_log(value, name_of(param)), param, ctx)
+        return super().convert(arguments.read_place(value, name_of(param)), param, ctx)
 
 
 class FileType(click.File):

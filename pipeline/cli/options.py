@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from pipeline.arguments import read_text
 from pipeline.cli.commands import LogType, PathType, WordType
 from pipeline.logs.buckets import use_storage_options
 from pipeline.settings import (
@@ -59,7 +60,7 @@ def storage_option(function: F) -> F:
 
 
 def _store_options(_context: click.Context, _option: click.Parameter, pairs: tuple[str, ...]) -> None:
-    use_storage_options(pairs)
+    use_storage_options(read_text(pair, "storage_option") for pair in pairs)
 
 
 def price_options(function: F) -> F:

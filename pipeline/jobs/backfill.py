@@ -117,7 +117,7 @@ def backfill_usage(
 def _target_of(source: Input, options: ReportOptions) -> str:
     name = "stdin" if source.name == STDIN else source.name
     out = options.out or "."
-    return f"{out.rstrip('/')}/{name}" if is_url(out) else str(Path(out, name))
+    return f"{out.rstrip('/')}/{name}" if is_url(out) else str(Path(out, source.disk_name or name))
 
 
 def _place_of(path: str) -> str:

@@ -24,7 +24,7 @@ from pipeline.jobs.partitions import Partitions
 from pipeline.jobs.report import SpendReport, refuse_parts_of_days, settle_options
 from pipeline.jobs.run import Progress, Settled, reduce_folder
 from pipeline.logs.files import Input
-from pipeline.logs.folders import WORK_PREFIX, folder_at, refused_place, temporary_place
+from pipeline.logs.folders import WORK_PREFIX, folder_at, refused_place
 from pipeline.runners.ledger import Entry, Ledger
 from pipeline.runners.locks import hold_lock
 from pipeline.runners.shards import worker_count
@@ -57,7 +57,7 @@ def open_state(state: StateOptions, clock: RunClock) -> Iterator[Ledger]:
             folder.sweep()
             yield Ledger(folder, assure)
         except OSError as error:
-            refused = refused_place(error, (folder.place, temporary_place()))
+            refused = refused_place(error, [folder.place])
             message = f"cannot work in {refused}: {error.strerror or error}"
             raise RunError(message, hint="Check its permissions and free space, then run again") from error
 
@@ -122,7 +122,7 @@ def _saying_what_is_kept(ledger: Ledger) -> Iterator[None]:
     try:
         yield
     except (OSError, pl.exceptions.ComputeError, ReportError, LogError) as error:
-        refused = refused_place(error, (ledger.folder.place, temporary_place()))
+        refused = refused_place(error, [ledger.folder.place])
         message = f"cannot write to {refused}: {reason_of(error)}"
         hint = "Check the folder's permissions and free space"
         if isinstance(error, ReportError | LogError):

@@ -149,9 +149,9 @@ def working_folder(out: str | None) -> Iterator[Path]:
         with keep_workers():
             yield folder
     except (OSError, pl.exceptions.ComputeError) as error:
-        place = refused_place(error, (parent, temporary_place()))
+        place = refused_place(error, [parent])
         message = f"cannot write to {place}: {reason_of(error)}"
-        elsewhere = ", or set TMPDIR to another" if place == temporary_place() else ""
+        elsewhere = ", or set TMPDIR to another" if out is None or place != str(parent) else ""
         hint = f"Check the folder's permissions and free space{elsewhere}, then run again"
         raise ReportError(message, hint=hint) from error
     finally:

@@ -20,7 +20,7 @@ from pipeline.jobs.identity import digest_of_words, identity_of
 from pipeline.jobs.run import told, working_folder
 from pipeline.logs.buckets import is_url
 from pipeline.logs.files import STDIN, Input, find_inputs
-from pipeline.logs.folders import refused_place, temporary_place
+from pipeline.logs.folders import refused_place
 from pipeline.runners.attempts import RUN_PREFIX, Once, mark_published
 from pipeline.runners.cluster import Cluster, open_session
 from pipeline.runners.ledger import stamp_of
@@ -88,7 +88,7 @@ def open_workplace(options: ReportOptions) -> Iterator[Workplace]:
             cluster = Cluster(session=spark, seen=seen, identity=partial(identity_of, plain))
             yield Workplace(folder=kept, runner=Once(runner=cluster, folder=kept, driver=driver), is_kept=True)
     except (OSError, pl.exceptions.ComputeError) as error:
-        refused = refused_place(error, [place, *([options.out] if options.out else []), temporary_place()])
+        refused = refused_place(error, [place, *([options.out] if options.out else [])])
         message = f"cannot work in {refused}: {reason_of(error)}"
         raise RunError(message, hint="Check its permissions and free space; the same command goes on") from error
 

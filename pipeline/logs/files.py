@@ -12,10 +12,11 @@ import io
 import os
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from glob import glob
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +29,7 @@ from pipeline.logs.compression import BLOCK, Damage, decompress, packing_of
 from pipeline.logs.containers import Raw, read_lines, read_values
 from pipeline.logs.rows import read_rows
 from pipeline.logs.sniff import REFUSALS, SAMPLE, sniff
-from pipeline.logs.stores import Stored, find_objects, open_input
+from pipeline.logs.stores import Stored, find_objects, open_input, written_name
 from pipeline.tables import Reject
 
 STDIN = "-"
@@ -48,15 +49,17 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: where it is.
-        name: how reports call it: the last component of the argument and the path below it.
+        name: how reports call it: the last component of the argument and the path below it, as written_name has them.
         bytes: its size as stored.
         stored: what its object store says of it; None: it is a file.
+        disk_name: its name with the bytes that it has on disk, where that is another one.
     """
 
     path: str
     name: str
     bytes: int
     stored: Stored | None = None
+    disk_name: str | None = None
 
 
 def find_inputs(paths: Sequence[str]) -> list[Input]:
@@ -67,11 +70,12 @@ def find_inputs(paths: Sequence[str]) -> list[Input]:
             stdin.
 
     Raises:
-        LogError: an argument matches nothing, or a folder cannot be listed.
+        LogError: an argument matches nothing.
     """
     inputs: list[Input] = []
     seen: set[str] = set()
     roots: Counter[str] = Counter()
+    names: Counter[str] = Counter()
     for argument in paths:
         for last, files in _stored_roots(argument) if is_url(argument) else _local_roots(argument):
             name = _free_name(last, roots)
@@ -79,8 +83,15 @@ def find_inputs(paths: Sequence[str]) -> list[Input]:
                 if place not in seen:
                     seen.add(place)
                     whole = f"{name}/{below}" if below else name
-                    inputs.append(Input(path=path, name=whole, bytes=size, stored=stored))
+                    inputs.append(_input_of(path, whole, names, size, stored))
     return inputs
+
+
+def _input_of(path: str, name: str, names: Counter[str], size: int, stored: Stored | None) -> Input:
+    """Return an input; its name is no other's, also where only that is what other bytes are written as."""
+    written = written_name(name)
+    disk_name = name if written != name else None
+    return Input(path=path, name=_free_name(written, names), bytes=size, stored=stored, disk_name=disk_name)
 
 
 def container_of(source: Input) -> str:
@@ -196,13 +207,21 @@ def _expand(argument: str) -> list[Path]:
     if argument == STDIN:
         return [_spool(sys.stdin.buffer)]
     path = Path(argument)
-    if path.is_fifo() or path.is_char_device():
+    try:
+        mode = path.stat().st_mode
+    except PermissionError:
+        return [path]  # reading it reports that
+    except OSError:
+        matches = [Path(match) for match in sorted(glob(argument, recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if not matches:
+            raise _no_match(argument) from None
+        return matches
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
         with path.open("rb") as stream:
             return [_spool(stream)]
-    matches = [path] if path.exists() else [Path(match) for match in sorted(glob(argument, recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute pattern
-    if not matches or (path.is_dir() and not _files_of(path)):
+    if stat.S_ISDIR(mode) and not _files_of(path):
         raise _no_match(argument)
-    return matches
+    return [path]
 
 
 def _spool(stream: BinaryIO) -> Path:
@@ -216,22 +235,42 @@ def _spool(stream: BinaryIO) -> Path:
 
 
 def _files_of(root: Path) -> list[Path]:
-    """Return the regular files at or below a path, sorted; hidden files and folders below it are left out."""
-    if not root.is_dir():
+    """Return the regular files at or below a path, sorted; hidden files and folders below it are left out.
+
+    A folder that cannot be listed stands for what is in it: reading it reports that, as of a file that cannot be read.
+    """
+    if not _is(root, stat.S_ISDIR):
         return [root]
-    found = []
+    found: list[Path] = []
     visited = set()
-    for folder, folders, names in os.walk(root, onerror=_refuse_folder, followlinks=True):
+
+    def note(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    for folder, folders, names in os.walk(root, onerror=note, followlinks=True):
         visited.add(Path(folder).resolve())
         folders[:] = [
             name for name in folders if not name.startswith(".") and Path(folder, name).resolve() not in visited
         ]
-        found += [Path(folder, name) for name in names if not name.startswith(".") and Path(folder, name).is_file()]
+        shown = (Path(folder, name) for name in names if not name.startswith("."))
+        found.extend(path for path in shown if _is(path, stat.S_ISREG, denied=True))
     return sorted(found, key=lambda path: path.as_posix())
 
 
-def _refuse_folder(error: OSError) -> None:
-    raise LogError(f"the folder {error.filename} cannot be listed: {type(error).__name__}")
+def _is(path: Path, kind: Callable[[int], bool], *, denied: bool = False) -> bool:
+    """Tell what kind of thing a path is.
+
+    Args:
+        path: it may be gone.
+        kind: asks the mode of a file.
+        denied: the answer where nobody may look.
+    """
+    try:
+        return kind(path.stat().st_mode)
+    except PermissionError:
+        return denied
+    except OSError:
+        return False
 
 
 def _last_component(root: Path) -> str:
@@ -244,7 +283,9 @@ def _free_name(name: str, roots: Counter[str]) -> str:
 
 
 def _size_of(path: Path) -> int:
+    """Return a file's size; 0 where nobody may look, and of a folder that could not be listed."""
     try:
-        return path.stat().st_size
+        found = path.stat()
     except OSError:
         return 0
+    return 0 if stat.S_ISDIR(found.st_mode) else found.st_size

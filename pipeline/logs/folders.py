@@ -109,15 +109,18 @@ def refused_place(error: BaseException, places: Sequence[str | Path]) -> str:
 
     Args:
         error: of a disk.
-        places: the folders, on disks or not; the first is named where nothing tells.
+        places: the folders, on disks or not, beside the one for temporary files; the first where nothing tells.
 
     Returns:
         The folder that holds what the error names, or that file; or the folder that is full, which no error names.
     """
     local = [str(place) for place in places if not is_url(str(place))]
+    with contextlib.suppress(RunError):
+        local.append(temporary_place())
     named = getattr(error, "filename", None)
     if isinstance(named, str):
-        holding = [place for place in local if Path(place).absolute() in [Path(named), *Path(named).absolute().parents]]
+        whole = Path(named).absolute()
+        holding = [place for place in local if Path(place).absolute() in [whole, *whole.parents]]
         return max(holding, key=len, default=named)
     if not _is_full(error):
         return str(places[0])

@@ -172,7 +172,9 @@ def open_output(url: str) -> Iterator[BinaryIO]:
 
 def as_source(path: str) -> str | BinaryIO:
     """Return what libraries that take paths or files read a path from; a path must be UTF-8 for them."""
-    return open_input(path) if is_url(path) or written_name(path) != path else path
+    if is_url(path):
+        return open_input(path)
+    return path if written_name(path) == path else io.BufferedReader(_Left(path), BLOCK)
 
 
 def written_name(name: str) -> str:
@@ -182,6 +184,32 @@ def written_name(name: str) -> str:
     'caf%E9.jsonl'
     """
     return _RAW_BYTES.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", name)
+
+
+class _Left(io.RawIOBase):
+    """A file on a disk for libraries that leave it open: it closes with the last that holds it."""
+
+    def __init__(self, path: str) -> None:
+        self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - see close
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        return self._file.readinto(buffer) or 0
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class _Object(io.RawIOBase):

@@ -19,6 +19,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from pipeline.arguments import nearest
 from pipeline.errors import PriceError
 from pipeline.prices.archive import (
     DROPPED,
@@ -105,7 +106,8 @@ class Catalog:
         try:
             moment = microseconds(words)
         except ValueError:
-            message = f"no price version {words!r}"
+            near = nearest(words, ("latest", "as-of"))  # versions' names are all near each other
+            message = f"no price version {words!r}" + (f"; did you mean {near!r}?" if near else "")
             raise PriceError(message, hint="See `callcost prices list`") from None
         version_then = self.version_at(moment)
         if version_then is None:

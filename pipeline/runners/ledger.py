@@ -63,9 +63,11 @@ class Entry:
 
 
 def stamp_of(path: str) -> Stamp | None:
-    """Return a file's stamp; None where it is gone."""
+    """Return a file's stamp; None where it is gone. One that nobody may look at is there, and empty."""
     try:
         stat = Path(path).stat()
+    except PermissionError:
+        return Stamp(path=str(Path(path).resolve()), bytes=0, mtime_ns=0)
     except OSError:
         return None
     return Stamp(path=str(Path(path).resolve()), bytes=stat.st_size, mtime_ns=stat.st_mtime_ns)

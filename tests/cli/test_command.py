@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import callcost
+
 AT_THE_END = """
 import atexit, sys
 from pipeline import __main__
@@ -41,3 +43,22 @@ def test_words_that_cannot_be_written_are_a_failure() -> None:
     program = AT_THE_END.format(act="return 0").replace("atexit.register", "max")
     with Path("/dev/full").open("w") as full:
         assert subprocess.run([sys.executable, "-c", program], check=False, stdout=full).returncode == 1
+
+
+@pytest.mark.parametrize(
+    "odd", [EOFError("the other end is gone"), KeyboardInterrupt()], ids=lambda odd: type(odd).__name__
+)
+def test_an_end_of_data_is_no_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: BaseException) -> None:
+    """Click takes both for Ctrl-C or Ctrl-D at a prompt, and there is none."""
+
+    def fail(*_words: object, **_options: object) -> None:
+        raise odd
+
+    monkeypatch.setattr("pipeline.jobs.explain.explain_call", fail)
+    words = ("explain", tmp_path / "a.jsonl", "--call", "x")
+    if isinstance(odd, KeyboardInterrupt):
+        finished = callcost(*words)
+        assert (finished.code, "interrupted" in finished.stderr) == (130, True)
+    else:
+        with pytest.raises(EOFError, match="the other end is gone"):
+            callcost(*words)

@@ -82,6 +82,16 @@ def test_a_full_folder_of_the_report_is_named(tmp_path: Path, monkeypatch: pytes
     assert done.stderr.startswith(f"callcost: cannot write to {out}: No space left on device. Check the folder's")
 
 
+def test_a_disk_that_is_full_altogether_is_the_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no room for temporary files either, what was to be written is named."""
+    out = tmp_path / "out"
+    _fill(monkeypatch, tmp_path)
+    monkeypatch.setattr("pipeline.jobs.report.publish_files", _no_room)
+    monkeypatch.setattr("tempfile.gettempdir", _no_room)
+    done = callcost("report", write_lines(tmp_path / "a.jsonl", [CALL]), "--out", out)
+    assert done.stderr.startswith(f"callcost: cannot write to {out}: No space left on device")
+
+
 def test_no_folder_for_temporary_files_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none() -> str:
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
@@ -98,6 +108,7 @@ def _refused(named: str | None, places: Iterable[str]) -> str:
 def test_an_error_is_about_the_folder_that_holds_what_it_names() -> None:
     assert _refused("/a/b/c", ["/x", "/a", "/a/b"]) == "/a/b"
     assert _refused("/q", ["/x", "s3://a"]) == "/q"
+    assert _refused(f"{temporary_place()}/a", ["/x", "s3://a"]) == temporary_place()
     assert _refused(None, ["s3://a", temporary_place()]) == "s3://a"
 
 

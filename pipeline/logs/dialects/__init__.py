@@ -11,7 +11,7 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 
-from pipeline.errors import ConfigError
+from pipeline.arguments import unknown
 from pipeline.logs.envelopes import Unwrapper
 from pipeline.logs.fields import Dialect, FieldReader
 from pipeline.logs.mapping import load_mapping
@@ -56,8 +56,8 @@ def field_reader(name: str) -> FieldReader:
     for reader in field_readers():
         if reader.dialect.name == name:
             return reader
-    known = ", ".join(sorted(reader.dialect.name for reader in field_readers() if not reader.dialect.refusal))
-    raise ConfigError(f"no dialect is called {name!r}", hint=f"Known are {known}")
+    known = sorted(reader.dialect.name for reader in field_readers() if not reader.dialect.refusal)
+    raise unknown("no dialect is called", name, known)
 
 
 @cache
