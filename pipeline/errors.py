@@ -2,6 +2,7 @@
 
     CallcostError            what, hint, slug; everything below is one
     |- ConfigError           an option or a file of options is wrong          (exit 2)
+    |  `- ArgumentError      an argument of a helper is wrong; also a ValueError
     |- LogError              a log cannot be found or opened
     |- TokenizerError        a vocabulary cannot be found, verified or used
     |- PriceError            a price version or a rate is missing or wrong
@@ -56,6 +57,12 @@ class ConfigError(CallcostError):
 
     slug = "config"
     exit_code = EXIT_USAGE
+
+
+class ArgumentError(ConfigError, ValueError):
+    """An argument of a helper is wrong; what LiteLLM refuses, it refuses with a ValueError."""
+
+    slug = "argument"
 
 
 class LogError(CallcostError):

@@ -73,11 +73,13 @@ class PriceOptions:
         prices: "as-of" (each call with the version in force when it was made), "latest", a version's name or a date.
         override: path of a TOML or JSON file with rates, discounts and aliases of the user's own; None: none.
         registered: models that the calling program registered: (name, fields as JSON); see ``prices/registered.py``.
+        force: take rates of ``override`` above one dollar a token.
     """
 
     prices: Accepts[str | date, str] = kept("as-of")
     override: Accepts[Place | None, str | None] = kept(None)
     registered: tuple[tuple[str, str], ...] = ()
+    force: bool = False
 
     def __post_init__(self) -> None:
         arguments.settle(self, READERS["PriceOptions"])

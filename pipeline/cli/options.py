@@ -74,6 +74,7 @@ def price_options(function: F) -> F:
             "--prices-override", metavar="FILE", type=PathType(exists=True, dir_okay=False),
             help="TOML or JSON with your own rates, discounts and aliases.",
         ),
+        click.option("--force", is_flag=True, help="Take rates of --prices-override above 1 dollar a token."),
     )(function)  # fmt: skip
 
 
@@ -195,7 +196,7 @@ def report_options_of(words: dict[str, Any]) -> ReportOptions:
         max_unpriced=words.get("max_unpriced"),
         max_rejected=words.get("max_rejected"),
         strict=words.get("strict", False),
-        prices=PriceOptions(prices=words.get("prices", "as-of"), override=words.get("prices_override")),
+        prices=price_options_of(words),
         read=ReadOptions(dialect=words.get("dialect"), mapping=words.get("mapping")),
         count=CountOptions(item_timeout=words.get("item_timeout", 5.0)),
         work=WorkOptions(
@@ -204,3 +205,9 @@ def report_options_of(words: dict[str, Any]) -> ReportOptions:
             work_dir=words.get("work_dir"),
         ),
     )  # fmt: skip
+
+
+def price_options_of(words: dict[str, Any]) -> PriceOptions:
+    """Build the options of prices from a command's words."""
+    prices, override = words.get("prices", "as-of"), words.get("prices_override")
+    return PriceOptions(prices=prices, override=override, force=words.get("force", False))

@@ -12,7 +12,14 @@ import click
 
 from pipeline.cli.commands import FileType, LogType, VerbGroup, WordType
 from pipeline.cli.listing import per_million, plain, show_json, show_rows
-from pipeline.cli.options import price_options, read_options, report_options_of, select_options, work_options
+from pipeline.cli.options import (
+    price_options,
+    price_options_of,
+    read_options,
+    report_options_of,
+    select_options,
+    work_options,
+)
 from pipeline.cli.output import say, show
 from pipeline.errors import ConfigError, PriceError, UnknownModelError
 
@@ -60,12 +67,11 @@ def list_versions(form: str) -> None:
 @click.option("--at", metavar="TIME", help="When the call is made (ISO date or time, UTC).  [default: now]")
 @price_options
 @_form_option
-def show_price(model: str, at: str | None, form: str, **words: str) -> None:
+def show_price(model: str, at: str | None, form: str, **words: Any) -> None:
     """Show what a call of MODEL costs, which version says so, and how the name was found."""
     from pipeline.prices.book import open_book  # noqa: PLC0415
-    from pipeline.settings import PriceOptions  # noqa: PLC0415
 
-    book = open_book(PriceOptions(prices=words["prices"], override=words["prices_override"]))
+    book = open_book(price_options_of(words))
     found = book.resolve(model, at=_moment(at))
     if found.key is None or found.entry is None:
         raise _unknown(model, book)

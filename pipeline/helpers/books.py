@@ -8,7 +8,10 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pipeline.errors import ArgumentError, PriceError
+from pipeline.helpers.parameters import mapping
 from pipeline.prices.book import Book, open_book, pin_book
+from pipeline.prices.checks import DEAR_HINT, first_fault
 from pipeline.prices.costmap import Entry, entry_of
 from pipeline.prices.registered import with_registered
 from pipeline.settings import PriceOptions
@@ -25,16 +28,48 @@ def book_of(prices: Prices) -> Book:
 
     Raises:
         PriceError: there is no such version.
+        ArgumentError: it is neither a text nor a mapping.
     """
     if prices is None or isinstance(prices, str):
         return _open(with_registered(_OPTIONS if prices is None else PriceOptions(prices=prices)))
-    return pin_book("mapping", _Entries(prices))
+    return pin_book("mapping", _Entries(mapping("prices", prices)))
+
+
+def sound_entry(owner: str, fields: Any, *, force: bool = False) -> Entry:
+    """Return a caller's own fields of the cost map with exact decimals.
+
+    Args:
+        owner: the model or the argument that they are of, for the error.
+        fields: as they were given.
+        force: take rates above one dollar a token.
+
+    Raises:
+        PriceError: one of them can be no price; names it and its value.
+    """
+    if not isinstance(fields, Mapping):
+        raise PriceError(f"the fields of {owner!r} are no mapping")
+    try:
+        fault = first_fault(fields, force=force)
+    except RecursionError:
+        raise PriceError(f"the fields of {owner!r} lie too deep in each other") from None
+    if fault:
+        raise PriceError(f"{owner!r}: {fault}", hint=f"{DEAR_HINT}; {_FORCE}" if fault.dear else "")
+    return entry_of(fields)
+
+
+_FORCE = "register_model(..., force=True) takes them"
 
 
 def microseconds_of(at: datetime | None) -> int:
-    """Return a moment as microseconds since 1970 UTC; None is now, a time without a zone is UTC."""
+    """Return a moment as microseconds since 1970 UTC; None is now, a time without a zone is UTC.
+
+    Raises:
+        ArgumentError: it is no moment.
+    """
     if at is None:
         return time.time_ns() // 1000
+    if not isinstance(at, datetime):
+        raise ArgumentError(f"at: a value of type {type(at).__name__} is no datetime")
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
     return (aware - _EPOCH) // timedelta(microseconds=1)
 
@@ -51,10 +86,10 @@ class _Entries(Mapping[str, Entry]):
         self._models = models
 
     def __getitem__(self, model: str) -> Entry:
-        return entry_of(self._models[model])
+        return sound_entry(model, self._models[model])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._models)
+        return (name for name in self._models if isinstance(name, str))
 
     def __len__(self) -> int:
         return len(self._models)

@@ -17,15 +17,25 @@ from typing import Any
 
 import msgspec
 
-from pipeline.errors import PriceError
-from pipeline.helpers.books import Prices, book_of, microseconds_of
+from pipeline.errors import ArgumentError, PriceError
+from pipeline.helpers.books import Prices, book_of, microseconds_of, sound_entry
 from pipeline.helpers.counting import token_counter
+from pipeline.helpers.parameters import (
+    amount_if_given,
+    check_numbers,
+    count,
+    count_if_given,
+    mapping,
+    text,
+    text_if_given,
+)
 from pipeline.helpers.registry import unknown_model
 from pipeline.helpers.responses import field, fields, first_tier, served_tiers, texts_of, tools_of
+from pipeline.logs.decode import Refusal
 from pipeline.logs.usage import read_usage
 from pipeline.prices.book import Book
 from pipeline.prices.charges import Bill, price_usage
-from pipeline.prices.costmap import entry_of, rate
+from pipeline.prices.costmap import rate
 from pipeline.prices.rates import Case, RateCard, Terms
 from pipeline.prices.tariffs import read_tariff
 from pipeline.tables import MONEY_SCALE, Usage
@@ -70,16 +80,19 @@ def cost_per_token(
 
     Raises:
         UnknownModelError: nothing prices the model.
-        PriceError: there is no such version, or more tokens are cached than the prompt has.
+        PriceError: there is no such version, more tokens are cached than the prompt has, or a rate is no price.
+        ArgumentError: an argument is no count, no amount, or of the wrong type; names it.
     """
-    flat = (prompt_tokens, completion_tokens, cache_read_input_tokens or 0, cache_creation_input_tokens or 0)
-    usage = _flat_usage(*flat) if usage_object is None else _read(usage_object, model)
-    queries = number_of_queries or field(rerank_billed_units, "search_units")
-    _add_units(usage, input_characters=prompt_characters, output_characters=completion_characters,
-               input_queries=queries, input_seconds=audio_transcription_file_duration,
-               seconds=(response_time_ms or 0) / _SECOND)  # fmt: skip
+    names = [text("model", model), *filter(None, [text("request_model", request_model)])]
+    flat = _flat_usage(prompt_tokens, completion_tokens, cache_read_input_tokens, cache_creation_input_tokens)
+    usage = flat if usage_object is None else _read(usage_object, names[0])
+    searches = amount_if_given("rerank_billed_units.search_units", field(rerank_billed_units, "search_units"))
+    characters = _characters(prompt_characters, completion_characters)
+    seconds = amount_if_given("audio_transcription_file_duration", audio_transcription_file_duration)
+    queries = count_if_given("number_of_queries", number_of_queries) or searches
+    time = _seconds("response_time_ms", response_time_ms)
+    _add_units(usage, **characters, input_queries=queries, input_seconds=seconds, seconds=time)
     terms = _terms(usage_object, usage, call_type, service_tier, data_residency, vertex_location, at)
-    names = [model, *([request_model] if request_model else [])]
     own = _own_card(custom_cost_per_token, custom_cost_per_second)
     bill = _bill(names, custom_llm_provider, region_name, usage, terms, book_of(prices), own)
     return _dollars(bill.scaled[0]), _dollars(bill.scaled[1])
@@ -118,13 +131,17 @@ def completion_cost(
 
     Raises:
         UnknownModelError: nothing prices the model.
-        PriceError: there is no such version, or neither usage nor text.
+        PriceError: there is no such version, neither usage nor text, or a rate is no price.
+        ArgumentError: an argument is no count, no amount, or of the wrong type; names it.
     """
-    body = fields(completion_response)
+    body = fields("completion_response", completion_response)
     stated = field(body, "usage")
-    names = [name for name in (base_model, field(body, "model"), model) if name]
+    answered = field(body, "model")
+    found = (text("base_model", base_model), answered if isinstance(answered, str) else "", text("model", model))
+    names = [name for name in found if name]
     usage = _read(stated, names[0] if names else "") if stated else _counted(names, body, prompt, messages, completion)
-    _add_units(usage, output_images=n, seconds=(total_time or 0) / _SECOND, **tools_of(body))
+    seconds = _seconds("total_time", total_time)
+    _add_units(usage, output_images=count_if_given("n", n), seconds=seconds, **tools_of(body))
     tier = first_tier(service_tier, *served_tiers(body), field(optional_params, "service_tier"))
     terms = _terms(stated, usage, call_type, tier, data_residency, vertex_location, at)
     own = _own_card(custom_cost_per_token, custom_cost_per_second)
@@ -132,8 +149,11 @@ def completion_cost(
     return _dollars(bill.scaled[3])
 
 
-def _flat_usage(prompt: int, completion: int, read: int, written: int) -> Usage:
+def _flat_usage(prompt: Any, completion: Any, read: Any, written: Any) -> Usage:
     """Return counts as LiteLLM's documentation means them: the prompt includes what was read and written."""
+    prompt, completion = count("prompt_tokens", prompt), count("completion_tokens", completion)
+    read = count_if_given("cache_read_input_tokens", read) or 0
+    written = count_if_given("cache_creation_input_tokens", written) or 0
     if read + written > prompt:
         raise PriceError(
             f"{read + written} cached tokens in a prompt of {prompt}",
@@ -148,14 +168,30 @@ def _flat_usage(prompt: int, completion: int, read: int, written: int) -> Usage:
 
 
 def _read(stated: Any, model: str) -> Usage:
-    return read_usage(fields(stated), model).usage or Usage()
+    body = fields("usage", stated)
+    check_numbers("usage", body)  # a log's NaN is an empty cell of its table; here nobody would hear of it
+    try:
+        return read_usage(body, model).usage or Usage()
+    except Refusal as refusal:
+        raise ArgumentError(f"usage: {refusal.detail} ({refusal.reason})") from refusal
+
+
+def _characters(prompt: Any, completion: Any) -> dict[str, int | None]:
+    return {
+        "input_characters": count_if_given("prompt_characters", prompt),
+        "output_characters": count_if_given("completion_characters", completion),
+    }
+
+
+def _seconds(name: str, milliseconds: Any) -> int | float | Decimal:
+    return (amount_if_given(name, milliseconds) or 0) / _SECOND
 
 
 def _counted(
     names: list[str], body: Mapping[str, Any], prompt: str, messages: Sequence[Any], completion: str
 ) -> Usage:
     """Return the counts of a call that states none."""
-    model, answer = names[0] if names else "", completion or texts_of(body)
+    model, answer = names[0] if names else "", text("completion", completion) or texts_of(body)
     if not (prompt or messages or answer):
         raise PriceError("neither usage nor text to price", hint="Give a response with usage, or prompt or messages")
     asked = token_counter(model, messages=messages) if messages else token_counter(model, text=prompt)
@@ -178,23 +214,33 @@ def _terms(
     at: datetime | None,
 ) -> Terms:
     return Terms(
-        tier=tier,
-        batch=call_type in _BATCHES,
+        tier=text_if_given("service_tier", tier),
+        batch=text_if_given("call_type", call_type) in _BATCHES,
         prompt_tokens=usage.prompt_tokens or 0,
-        region=location,
-        data_residency=residency,
-        geo=field(stated, "inference_geo"),
-        speed=field(stated, "speed"),
+        region=text_if_given("vertex_location", location),
+        data_residency=text_if_given("data_residency", residency),
+        geo=text_if_given("inference_geo of the usage", field(stated, "inference_geo")),
+        speed=text_if_given("speed of the usage", field(stated, "speed")),
         moment=microseconds_of(at),
     )
 
 
 def _own_card(per_token: Mapping[str, Any] | None, per_second: float | None) -> RateCard | None:
-    """Return the card of the caller's own rates, which hold in every tier and for every size."""
+    """Return the card of the caller's own rates, which hold in every tier and for every size.
+
+    Raises:
+        PriceError: one of them is no price, or there is none.
+    """
     if per_token is None and per_second is None:
         return None
-    own = dict(per_token) if per_token is not None else {"output_cost_per_second": per_second}
-    return RateCard(read_tariff(entry_of(own)), Case())
+    if per_token is not None:
+        name, own = "custom_cost_per_token", mapping("custom_cost_per_token", per_token)
+    else:
+        name, own = "custom_cost_per_second", {"output_cost_per_second": per_second}
+    card = RateCard(read_tariff(sound_entry(name, own)), Case())
+    if card.empty:
+        raise PriceError(f"{name} holds no rate, such as input_cost_per_token")
+    return card
 
 
 def _bill(
@@ -211,6 +257,7 @@ def _bill(
     Raises:
         UnknownModelError: none has.
     """
+    provider, region = text_if_given("custom_llm_provider", provider), text_if_given("region_name", region)
     for name in names:
         card = book.rates(book.resolve(name, provider, terms.moment, region=region), terms)
         if own is not None:

@@ -14,11 +14,12 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pipeline
-from pipeline.errors import CallcostError
+from pipeline.errors import ArgumentError, CallcostError
+from pipeline.helpers import parameters
 from pipeline.helpers.text import encoder_of
 from pipeline.tokens.choice import Choice, choose
 from pipeline.tokens.encoders import Encoder
@@ -95,7 +96,8 @@ def token_counter(
         Tokens; 0 while ``pipeline.disable_token_counter`` is True.
 
     Raises:
-        ValueError: neither or both of text and messages are given, or tools beside text.
+        ArgumentError: neither or both of text and messages are given, tools stand beside text, or one is of the wrong
+            type; names it; also a ValueError.
         TokenizerError: there is no such tokenizer, and no ``default_token_count``.
 
     >>> token_counter(model="gpt-4o", text="hello world")
@@ -216,18 +218,24 @@ def _request(
 ) -> str | dict[str, Any]:
     """Check what goes with what; return the text, or the request that the messages make."""
     if (text is None) == (messages is None):
-        raise ValueError("give either text or messages")
+        raise ArgumentError("give either text or messages")
     if messages is None:
         if tools or tool_choice or response_format:
-            raise ValueError("tools, tool_choice and response_format go with messages, not with text")
-        return text if isinstance(text, str) else "".join(part for part in text or () if isinstance(part, str))
+            raise ArgumentError("tools, tool_choice and response_format go with messages, not with text")
+        return text if isinstance(text, str) else "".join(_texts(parameters.items("text", text)))
     body = {
-        "messages": [_as_dict(message) for message in messages],
-        "tools": list(tools or ()),
+        "messages": [_as_dict(message) for message in parameters.items("messages", messages)],
+        "tools": parameters.items("tools", tools),
         "tool_choice": tool_choice,
         "response_format": response_format,
     }
+    for name, value in body.items():
+        parameters.check_keys(name, value)
     return {key: value for key, value in body.items() if value or key == "messages"}
+
+
+def _texts(parts: list[Any]) -> Iterator[str]:
+    return (part for part in parts if isinstance(part, str))
 
 
 def _as_dict(message: Any) -> Any:
@@ -246,6 +254,7 @@ def _prepare(
     default_images: bool | None,
 ) -> _Count:
     """Bring a text or a request to the texts and tokens that it comes to."""
+    model = parameters.text("model", model)
     load = functools.partial(encoder_of, model, custom_tokenizer)
     choice = choose(model, endpoint=_ENDPOINT, available=installed())
     if custom_tokenizer is not None:  # it stands for the family's own vocabulary

@@ -12,9 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.errors import PriceError, UnknownModelError
-from pipeline.helpers.books import Prices, book_of, microseconds_of
+from pipeline.helpers.books import Prices, book_of, microseconds_of, sound_entry
+from pipeline.helpers.parameters import mapping, text, text_if_given
 from pipeline.prices.book import Book
-from pipeline.prices.costmap import Entry, parse_map
+from pipeline.prices.costmap import Entry, is_number, parse_map
 from pipeline.prices.registered import register, registered
 
 # What LiteLLM's answer always has, None where the map says nothing.
@@ -45,9 +46,11 @@ def get_model_info(
 
     Raises:
         UnknownModelError: no version that applies lists it.
+        ArgumentError: an argument is of the wrong type.
     """
-    book = book_of(prices)
-    found = book.resolve(model, custom_llm_provider, microseconds_of(at))
+    book, model = book_of(prices), text("model", model)
+    provider = text_if_given("custom_llm_provider", custom_llm_provider)
+    found = book.resolve(model, provider, microseconds_of(at))
     if found.entry is None or found.key is None:
         raise unknown_model(model, book)
     stated = {field: _plain(value) for field, value in found.entry.items()}
@@ -59,13 +62,16 @@ def get_max_tokens(model: str, *, at: datetime | None = None, prices: Prices = N
 
     Raises:
         UnknownModelError: no version that applies lists it.
+        PriceError: what the map has there is no number.
 
     >>> get_max_tokens("gpt-3.5-turbo")
     4096
     """
     info = get_model_info(model, at=at, prices=prices)
     limit = info.get("max_output_tokens") or info.get("max_tokens")
-    return None if limit is None else int(limit)
+    if limit is not None and not is_number(limit):
+        raise PriceError(f"the map's limit of {model!r} is no number: {limit!r}")
+    return None if limit is None else int(float(limit))
 
 
 def register_model(
@@ -74,6 +80,7 @@ def register_model(
     persist_across_reloads: bool = True,
     warning_display_name: str | None = None,
     custom_llm_provider: str | None = None,
+    force: bool = False,
 ) -> Mapping[str, dict[str, Any]]:
     """Register models, or lay new fields over known ones; holds at once, for this process and its reports.
 
@@ -82,19 +89,23 @@ def register_model(
         persist_across_reloads: not used; nothing here is reloaded.
         warning_display_name: not used; LiteLLM has it.
         custom_llm_provider: who serves models whose fields do not say so.
+        force: take rates above one dollar a token; they are refused as rates per million.
 
     Returns:
         ``model_cost``, the live mapping.
 
     Raises:
-        PriceError: the map cannot be fetched or read.
+        PriceError: the map cannot be fetched or read, or holds what can be no price; then nothing of it is registered.
+        ArgumentError: an argument is of the wrong type.
     """
-    models = _fetch(model_cost) if isinstance(model_cost, str) else model_cost
-    stated = {"litellm_provider": custom_llm_provider} if custom_llm_provider else {}
-    for model, given in models.items():
-        if not isinstance(given, Mapping):
-            raise PriceError(f"the fields of {model!r} are no mapping")
-    register({model: ({**stated, **given}, _MODELS.entry(model)) for model, given in models.items()})
+    models = _fetch(model_cost) if isinstance(model_cost, str) else mapping("model_cost", model_cost)
+    provider = text("custom_llm_provider", custom_llm_provider)
+    stated = {"litellm_provider": provider} if provider else {}
+    sound = {
+        text("a name in model_cost", model): {**stated, **sound_entry(model, given, force=force)}
+        for model, given in models.items()
+    }
+    register({model: (fields, _MODELS.entry(model)) for model, fields in sound.items()})
     return _MODELS
 
 

@@ -6,24 +6,33 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from pipeline.errors import ArgumentError
 from pipeline.logs.bodies import api_of
 
 _NO_TIER = frozenset({"", "auto"})
 
 
-def fields(value: Any) -> dict[str, Any]:
-    """Return an object's fields as a plain dict, {} for None."""
+def fields(name: str, value: Any) -> dict[str, Any]:
+    """Return the fields of an argument, a mapping or an object, as a plain dict; {} for None.
+
+    Raises:
+        ArgumentError: it has none.
+    """
     if type(value) is dict:
         return value
     if value is None:
         return {}
     if isinstance(value, Mapping):
         return dict(value)
-    for method in ("model_dump", "to_dict", "dict"):
-        dump = getattr(value, method, None)
-        if callable(dump):
-            return dict(dump())
-    return dict(vars(value))
+    try:
+        for method in ("model_dump", "to_dict", "dict"):
+            dump = getattr(value, method, None)
+            if callable(dump):
+                return dict(dump())
+        return dict(vars(value))
+    except Exception as error:  # a stranger's object may raise anything
+        message = f"{name}: a value of type {type(value).__name__} is neither a mapping nor an object with fields"
+        raise ArgumentError(message) from error
 
 
 def field(value: Any, name: str) -> Any:
@@ -52,5 +61,6 @@ def tools_of(body: dict[str, Any]) -> Mapping[str, Decimal]:
 def texts_of(body: Mapping[str, Any]) -> str:
     """Return the text of an answer, "" where it has none."""
     choices = body.get("choices")
-    said = [field(field(choice, "message"), "content") or field(choice, "text") for choice in choices or ()]
+    listed = choices if isinstance(choices, (list, tuple)) else ()
+    said = [field(field(choice, "message"), "content") or field(choice, "text") for choice in listed]
     return "".join(text for text in said if isinstance(text, str))

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import TokenizerError
+from pipeline.helpers import parameters
 from pipeline.tokens.choice import choose
 from pipeline.tokens.encoders import Encoder, ForeignEncoder, load_encoder
 from pipeline.tokens.vocabularies import installed
@@ -31,11 +32,12 @@ def encode(model: str = "", text: str = "", custom_tokenizer: Mapping[str, Any] 
 
     Raises:
         TokenizerError: ``custom_tokenizer`` is none.
+        ArgumentError: an argument is of the wrong type; names it.
 
     >>> encode(model="gpt-4", text="hello world")
     [15339, 1917]
     """
-    return encoder_of(model, custom_tokenizer).encode(text)
+    return encoder_of(model, custom_tokenizer).encode(parameters.text("text", text))
 
 
 def decode(
@@ -57,14 +59,15 @@ def decode(
 
     Raises:
         TokenizerError: an id is not in the vocabulary.
+        ArgumentError: an argument is of the wrong type; names it.
 
     >>> decode(model="gpt-4", tokens=[15339, 1917])
     'hello world'
     """
-    encoder = encoder_of(model, custom_tokenizer)
+    encoder, ids = encoder_of(model, custom_tokenizer), parameters.items("tokens", tokens)
     if isinstance(encoder, ForeignEncoder):
-        return encoder.decode(tokens, skip_special_tokens=skip_special_tokens)
-    return encoder.decode(tokens)
+        return encoder.decode(ids, skip_special_tokens=bool(skip_special_tokens))
+    return encoder.decode(ids)
 
 
 def create_tokenizer(json: str) -> dict[str, Any]:
@@ -127,11 +130,12 @@ def encoder_of(model: str, custom_tokenizer: Mapping[str, Any] | None = None) ->
 
     Raises:
         TokenizerError: ``custom_tokenizer`` is none.
+        ArgumentError: the model is no text.
     """
     if custom_tokenizer is None:
-        return load_encoder(choose(model, available=installed()).vocabulary)
-    tokenizer = custom_tokenizer.get("tokenizer")
-    if not hasattr(tokenizer, "encode"):
+        return load_encoder(choose(parameters.text("model", model), available=installed()).vocabulary)
+    tokenizer = custom_tokenizer.get("tokenizer") if isinstance(custom_tokenizer, Mapping) else None
+    if isinstance(tokenizer, (str, type)) or not hasattr(tokenizer, "encode"):
         hint = "Make one with create_tokenizer or create_pretrained_tokenizer"
         raise TokenizerError('a custom tokenizer is {"type": ..., "tokenizer": ...}', hint=hint)
     return ForeignEncoder(tokenizer)

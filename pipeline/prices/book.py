@@ -219,7 +219,7 @@ def open_book(options: PriceOptions) -> Book:
         ConfigError: the user's own prices cannot be read.
     """
     catalog = load_catalog()
-    overrides = load_overrides(options.override) if options.override else Overrides()
+    overrides = load_overrides(options.override, force=options.force) if options.override else Overrides()
     rules = Rules(catalog, overrides, registered=entries_of(options))
     if options.prices == AS_OF:
         return Book(rules)

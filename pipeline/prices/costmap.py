@@ -125,21 +125,26 @@ def rate(text: str | int | float | Decimal) -> Decimal:
     >>> rate("2.0000000000000002e-07")
     Decimal('2.00000000000000E-7')
     """
-    return _RATE.create_decimal(repr(text) if isinstance(text, float) else text)
+    return _RATE.create_decimal(repr(float(text)) if isinstance(text, float) else text)
 
 
 def _settle(key: str, value: Any, money: bool) -> Any:
     if isinstance(value, Mapping):
-        return {name: _settle(name, item, _inherits(name, money)) for name, item in value.items()}
+        return {name: _settle(name, item, is_amount_below(name, money)) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_settle(key, item, _inherits(key, money)) for item in value]
+        return [_settle(key, item, is_amount_below(key, money)) for item in value]
     return _amount(value) if money else _limit(value)
 
 
 def _amount(value: Any) -> Any:
+    return rate(value.strip() if isinstance(value, str) else value) if is_number(value) else value
+
+
+def is_number(value: Any) -> bool:
+    """Say whether a value stands for a number, as a map may write one: true is none, "3e-7" is one."""
     if isinstance(value, str):
-        return rate(value.strip()) if _NUMBER_TEXT.fullmatch(value) else value
-    return rate(value) if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) else value
+        return _NUMBER_TEXT.fullmatch(value) is not None
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
 def _limit(value: Any) -> Any:
@@ -149,14 +154,15 @@ def _limit(value: Any) -> Any:
     return int(number) if number == number.to_integral_value() else number
 
 
-def _inherits(key: str, money: bool) -> bool:
+def is_amount_below(key: str, money: bool) -> bool:
+    """Say whether the numbers below a field are amounts, given whether those around it are."""
     return key not in _SCALES and (money or is_money(key))
 
 
 def _canonical(model: str, fields: dict[str, Any]) -> bytes:
     """Write an entry down, and read it once, so that no later reader stumbles over it."""
     try:
-        raw = _ENCODER.encode({key: value for key, value in fields.items() if _is_kept(key, value)})
+        raw = _ENCODER.encode({key: value for key, value in fields.items() if is_kept(key, value)})
         parse_entry(raw)
     except (ArithmeticError, RecursionError) as error:
         message = f"the cost map's entry {model!r} holds a number that is no price and no limit"
@@ -164,7 +170,8 @@ def _canonical(model: str, fields: dict[str, Any]) -> bytes:
     return raw
 
 
-def _is_kept(key: str, value: Any) -> bool:
+def is_kept(key: str, value: Any) -> bool:
+    """Say whether a field of a map is more than a capability, which prices nothing."""
     return value is not None and not key.startswith(_CAPABILITIES)
 
 

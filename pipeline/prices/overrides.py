@@ -28,11 +28,12 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeGuard, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pipeline.errors import ConfigError
 from pipeline.prices.archive import microseconds
-from pipeline.prices.costmap import Entry, entry_of
+from pipeline.prices.checks import DEAR_HINT, first_fault
+from pipeline.prices.costmap import Entry, entry_of, is_number, rate
 from pipeline.prices.units import STRUCTURED, is_cost_field, place_field
 
 _ALWAYS = -(2**63)  # before every call
@@ -138,29 +139,35 @@ class Overrides:
         return begun[-1] if begun and isinstance(begun[-1], shape) else None
 
 
-def load_overrides(path: str | Path) -> Overrides:
+def load_overrides(path: str | Path, *, force: bool = False) -> Overrides:
     """Read an override file.
 
     Args:
         path: TOML, or JSON of the same shape.
+        force: take rates above one dollar a token.
 
     Raises:
         ConfigError: the file cannot be read, or one of its keys is wrong; names the file and the key.
     """
     try:
         text = Path(path).read_bytes()
-        rows = list(_read(_decode(text), Path(path).name))
+        rows = list(_read(_decode(text), Path(path).name, force=force))
+        _check_aliases(rows)
     except OSError as error:
         raise ConfigError(f"cannot read the prices of {path} ({error.strerror or error})") from error
     except _WrongKeyError as wrong:
-        raise ConfigError(f"{path}: {wrong}", hint=_HELP) from wrong
+        raise ConfigError(f"{path}: {wrong}", hint=wrong.hint) from wrong
     except RecursionError:
         raise ConfigError(f"{path}: is nested too deeply", hint=_HELP) from None
     return Overrides(str(path), hashlib.sha256(text).hexdigest(), rows)
 
 
 class _WrongKeyError(Exception):
-    """A key of the file is wrong; says which and why."""
+    """A key of the file is wrong; says which and why, and what to do."""
+
+    def __init__(self, message: str, hint: str = _HELP) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def _decode(text: bytes) -> dict[str, Any]:
@@ -173,60 +180,92 @@ def _decode(text: bytes) -> dict[str, Any]:
         raise _WrongKeyError(f"is neither TOML nor JSON ({error})") from error
 
 
-def _read(content: Mapping[str, Any], file: str) -> Iterator[Row]:
+def _read(content: Mapping[str, Any], file: str, *, force: bool) -> Iterator[Row]:
     for section, tables in content.items():
         if section not in _SECTIONS:
             raise _WrongKeyError(f"{section}: there is no such section")
         for key, name, table in _SECTIONS[section].tables(section, tables):
-            yield _SECTIONS[section].read(key, name, table, f"{file}: {key}")
+            yield _SECTIONS[section].read(_Table(key, name, table, f"{file}: {key}", force))
 
 
-def _read_rates(key: str, name: str, table: dict[str, Any], place: str) -> Row:
-    begins, replace = _begins(key, table), table.pop("replace", False)
+class _Table(NamedTuple):
+    """One table of the file.
+
+    Attributes:
+        key: where it stands in the file.
+        name: what it is about; "" where the table itself says so.
+        fields: of the table; who reads one takes it out.
+        place: file and key, for `explain` and the manifest.
+        force: whether rates above one dollar a token are taken.
+    """
+
+    key: str
+    name: str
+    fields: dict[str, Any]
+    place: str
+    force: bool
+
+
+def _read_rates(table: _Table) -> Row:
+    key, given = table.key, table.fields
+    begins, replace = _begins(key, given), given.pop("replace", False)
     if not isinstance(replace, bool):
         raise _WrongKeyError(f"{key}.replace: {replace!r} is not true or false")
-    if not any(map(is_cost_field, table)):
+    if not any(map(is_cost_field, given)):
         raise _WrongKeyError(f"{key}: holds no rate, such as input_cost_per_token")
-    try:
-        fields = entry_of(table)
-    except ArithmeticError as error:
-        raise _WrongKeyError(f"{key}: holds a number that is no price") from error
-    for field, value in fields.items():
+    for field in given:
         if is_cost_field(field) and field not in STRUCTURED and place_field(field) is None:
             raise _WrongKeyError(f"{key}.{field}: no price is called that")
-        _check_amounts(f"{key}.{field}", field, value)
-    return Row("rates", name, begins, Rates(fields, replace, place))
+    fault = first_fault(given, force=table.force)
+    if fault:
+        raise _WrongKeyError(f"{key}.{fault}", f"{DEAR_HINT}; --force takes them" if fault.dear else _HELP)
+    return Row("rates", table.name, begins, Rates(entry_of(given), replace, table.place))
 
 
-def _read_discount(key: str, _: str, table: dict[str, Any], place: str) -> Row:
-    begins, given = _begins(key, table), table.pop("percent", None)
-    percent = entry_of({"cost": given}).get("cost")
-    if not _is_amount(percent) or percent > 100:
+def _read_discount(table: _Table) -> Row:
+    key, rest = table.key, table.fields
+    begins, given = _begins(key, rest), rest.pop("percent", None)
+    percent = _percent(given)
+    if percent is None:
         raise _WrongKeyError(f"{key}.percent: {given!r} is not a number from 0 to 100")
-    if set(table) not in ({"provider"}, {"model"}) or not all(isinstance(value, str) for value in table.values()):
+    named = all(isinstance(value, str) and value.strip() for value in rest.values())
+    if set(rest) not in ({"provider"}, {"model"}) or not named:
         raise _WrongKeyError(f'{key}: a discount is for one provider = "..." or one model = "..."')
-    ((kind, name),) = table.items()
-    return Row(f"{kind} discount", name, begins, Discount(1 - percent / 100, place))
+    ((kind, name),) = rest.items()
+    return Row(f"{kind} discount", name, begins, Discount(1 - percent / 100, table.place))
 
 
-def _read_alias(key: str, name: str, table: dict[str, Any], place: str) -> Row:
-    begins, model = _begins(key, table), table.pop("model", None)
-    if not isinstance(model, str) or not model or table:
+def _percent(given: Any) -> Decimal | None:
+    """Return a percentage from 0 to 100; None: it is none."""
+    try:
+        percent = rate(given) if is_number(given) else None
+    except ArithmeticError:
+        return None
+    return percent if percent is not None and percent.is_finite() and 0 <= percent <= 100 else None
+
+
+def _read_alias(table: _Table) -> Row:
+    key, rest = table.key, table.fields
+    begins, model = _begins(key, rest), rest.pop("model", None)
+    if not isinstance(model, str) or not model.strip() or rest:
         raise _WrongKeyError(f'{key}: an alias is a model in quotes, or {{ model = "...", effective_from = ... }}')
-    return Row("alias", name, begins, Alias(model, place))
+    return Row("alias", table.name, begins, Alias(model, table.place))
 
 
-def _check_amounts(key: str, field: str, value: Any) -> None:
-    """Refuse what stands where a price should and is none."""
-    if isinstance(value, (Mapping, list)):
-        for name, item in value.items() if isinstance(value, Mapping) else enumerate(value):
-            _check_amounts(f"{key}.{name}", name if isinstance(name, str) else field, item)
-    elif ("cost" in field or "multiplier" in field) and not _is_amount(value):
-        raise _WrongKeyError(f"{key}: {str(value)!r} is no price: a number of dollars, 0 or more")
-
-
-def _is_amount(value: Any) -> TypeGuard[Decimal]:
-    return isinstance(value, Decimal) and value.is_finite() and value >= 0
+def _check_aliases(rows: Iterable[Row]) -> None:
+    """Refuse names that stand for each other: neither is a model, whatever their dates."""
+    aliases: dict[str, list[Alias]] = {}
+    for row in rows:
+        if isinstance(row.item, Alias):
+            aliases.setdefault(row.name, []).append(row.item)
+    for name, own in aliases.items():
+        reached = [name]
+        for known in reached:
+            for alias in aliases.get(known, ()):
+                if alias.model == name and (known != name or len(own) == 1):  # one of several dates may end the others
+                    raise _WrongKeyError(f'aliases."{name}": stands for itself, by way of "{known}"')
+                if alias.model not in reached:
+                    reached.append(alias.model)
 
 
 def _begins(key: str, table: dict[str, Any]) -> int:
@@ -235,7 +274,7 @@ def _begins(key: str, table: dict[str, Any]) -> int:
         if given is None:
             return _ALWAYS
         return microseconds(given.isoformat() if isinstance(given, date) else given)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _WrongKeyError(f"{key}.effective_from: {str(given)!r} is no date, such as 2025-03-01") from error
 
 
@@ -264,7 +303,7 @@ class _Section(NamedTuple):
     """How a section of the file is laid out, and what reads one of its tables."""
 
     tables: Callable[[str, Any], Iterator[tuple[str, str, dict[str, Any]]]]
-    read: Callable[[str, str, dict[str, Any], str], Row]
+    read: Callable[[_Table], Row]
 
 
 _SECTIONS = {

@@ -49,9 +49,10 @@ class Hours:
 
 def read_hours(fields: Mapping[str, Any]) -> Hours:
     """Return the windows of an ``off_peak_pricing`` field; one that cannot be read is never open."""
+    listed = fields.get("windows")
     windows = [
         (_weekdays(window.get("weekdays")), tuple(filter(None, map(_span, _listed(window.get("hours_utc"))))))
-        for window in fields.get("windows") or [fields]
+        for window in (listed if isinstance(listed, list) and listed else [fields])
         if isinstance(window, Mapping)
     ]
     return Hours(tuple(windows), str(fields.get("weekday_timezone") or "UTC"))
@@ -93,7 +94,7 @@ def _in(span: tuple[int, int], minute: int) -> bool:
 def _zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the last: a folder of zones, such as America
         return UTC
 
 

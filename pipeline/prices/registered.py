@@ -8,11 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 
-from pipeline.prices.costmap import Entry, entry_of, parse_entry
+from pipeline.prices.costmap import Entry, parse_entry
 from pipeline.settings import PriceOptions
 
 _entries: dict[str, Entry] = {}
@@ -20,15 +19,15 @@ _said: dict[PriceOptions, PriceOptions] = {}  # what with_registered returned, u
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
 
 
-def register(models: Mapping[str, tuple[Mapping[str, Any], Entry | None]]) -> None:
+def register(models: Mapping[str, tuple[Entry, Entry | None]]) -> None:
     """Lay fields over models' entries, from now on.
 
     Args:
-        models: name as a cost map has it -> (fields of the cost map, what is known of the model; None: nothing);
-            numbers may be floats or text.
+        models: name as a cost map has it -> (fields of the cost map, what is known of the model; None: nothing), with
+            exact decimals.
     """
     _entries.update(
-        (model, MappingProxyType({**(base or {}), **entry_of(fields)})) for model, (fields, base) in models.items()
+        (model, MappingProxyType({**(base or {}), **fields})) for model, (fields, base) in models.items()
     )
     _said.clear()
 

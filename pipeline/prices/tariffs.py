@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeGuard
 from pipeline.prices.peaks import Hours, read_hours
 from pipeline.prices.units import Placed, place_field, unit_of
 
-_TOO_MUCH = Decimal(10**6)  # no unit costs a million dollars; below this no sum of charges can pass 38 digits
+TOO_MUCH = Decimal(10**6)  # no unit costs a million dollars; below this no sum of charges can pass 38 digits
 _THRESHOLD_AT = frozenset({"xai"})  # re-prices a prompt of exactly N tokens too; all others above N only
 _PER_PROMPT = frozenset({"gemini", "vertex_ai", "vertex_ai-language-models"})
 _BAND_UNITS = frozenset({"text_input", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning"})
@@ -138,7 +138,7 @@ def _plain_rates(fields: Mapping[str, Any]) -> Iterator[tuple[Placed, Listed]]:
 
 
 def _is_rate(value: Any) -> TypeGuard[Decimal]:
-    return isinstance(value, Decimal) and 0 <= value < _TOO_MUCH
+    return isinstance(value, Decimal) and 0 <= value < TOO_MUCH
 
 
 def _tool_rates(entry: Mapping[str, Any]) -> Iterator[tuple[Placed, Listed]]:

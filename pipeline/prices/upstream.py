@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import time
+from decimal import Decimal
 from typing import NamedTuple
 
 import httpx
@@ -17,7 +19,7 @@ import msgspec
 from pipeline.errors import PriceError
 from pipeline.prices.archive import write_file
 from pipeline.prices.catalog import Catalog, add_map, load_catalog, user_prices
-from pipeline.prices.checks import Findings, check_map
+from pipeline.prices.checks import Findings, check_map, first_fault
 from pipeline.prices.costmap import map_digest, parse_entry, split_map
 
 # Where LiteLLM publishes its map (the address that its own documentation gives).
@@ -117,7 +119,10 @@ def add_checked(
     Raises:
         PriceError: it is no map, or the checks refuse it.
     """
-    entries = split_map(text)
+    try:
+        entries = split_map(text)
+    except PriceError as error:
+        raise _named(error, text) from error
     catalog = load_catalog()
     before = catalog.version_at(effective_from)
     old = catalog.map_of(before).entries if before else {}
@@ -131,6 +136,18 @@ def add_checked(
         return Addition(None, findings)
     add_map(entries, name=name, effective_from=effective_from, source=source, folder=user_prices())
     return Addition(name, findings)
+
+
+def _named(error: PriceError, text: bytes) -> PriceError:
+    """Return the error of a map that cannot be read, with the field where a number is the reason, such as NaN."""
+    try:
+        content = json.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError, ArithmeticError):
+        return error
+    models = content.items() if isinstance(content, dict) else ()
+    faults = ((model, first_fault(fields, force=True)) for model, fields in models if isinstance(fields, dict))
+    named = next((f"{model} ({fault})" for model, fault in faults if fault), "")
+    return PriceError(f"{error.message}: {named}", hint=error.hint) if named else error
 
 
 def fetch(url: str, *, etag: str = "", patience: Patience = Patience()) -> Answer:

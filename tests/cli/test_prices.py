@@ -233,6 +233,32 @@ def test_add_refuses_what_looks_wrong(prices: Any, tmp_path: Path) -> None:
     assert "looks wrong: it lists only 0 of the 4,551 models" in forced.out
 
 
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("NaN", "input_cost_per_token: 'nan' is no price"),
+        ("1e999", "input_cost_per_token: '1E+999' is no price"),
+        ("1e30", "input_cost_per_token: '1E+30' is no price"),
+        ("-1", "input_cost_per_token: '-1' is no price"),
+        ('"abc"', "input_cost_per_token: 'abc' is no price"),
+        ("true", "input_cost_per_token: 'True' is no price"),
+        ("2.5", "input_cost_per_token: '2.5' is over 1 dollar a token"),
+    ],
+)
+def test_add_refuses_what_is_no_price_by_name(prices: Any, map_file: Path, value: str, why: str) -> None:
+    text = map_file.read_text(encoding="utf-8")
+    field = '"mine/model": {"input_cost_per_token": '
+    wrong = text.replace(f"{field}1e-06", f"{field}{value}")
+    assert wrong != text
+    map_file.write_text(wrong, encoding="utf-8")
+
+    said = prices("add", str(map_file), "--effective-from", "2026-11-15")
+
+    assert (said.code, said.out) == (1, "")
+    assert f"mine/model ({why}" in said.err
+    assert len(prices("list").rows) == 104
+
+
 def test_pull_adds_and_lists_what_is_remarkable(prices: Any, map_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HTTP_PROXY", raising=False)
     monkeypatch.delenv("http_proxy", raising=False)

@@ -76,6 +76,26 @@ def test_rates_of_the_callers_own_replace_the_maps() -> None:
     assert completion_cost(BODY, custom_cost_per_token=rates) == 0.00084
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, "abc", True, 1e30, 2.5])
+def test_what_is_no_price_of_the_callers_own_is_refused_by_name(value: Any) -> None:
+    for arguments in (
+        {"custom_cost_per_token": {"input_cost_per_token": value, "output_cost_per_token": 1e-6}},
+        {"prices": {"gpt-4o": {"input_cost_per_token": value, "output_cost_per_token": 1e-6}}},
+    ):
+        with pytest.raises(PriceError, match=r"'(gpt-4o|custom_cost_per_token)': input_cost_per_token: '"):
+            cost_per_token("gpt-4o", 1, 1, **arguments)
+        with pytest.raises(PriceError, match=r"'(gpt-4o|custom_cost_per_token)': input_cost_per_token: '"):
+            completion_cost(model="gpt-4o", prompt="a", **arguments)
+    if value != 2.5:  # a machine may cost that much a second
+        with pytest.raises(PriceError, match="custom_cost_per_second"):
+            cost_per_token("gpt-4o", response_time_ms=1000, custom_cost_per_second=value)
+
+
+def test_rates_of_the_callers_own_that_are_none_do_not_price_at_0() -> None:
+    with pytest.raises(PriceError, match="custom_cost_per_token holds no rate"):
+        cost_per_token("gpt-4o", 1, 1, custom_cost_per_token={})
+
+
 def test_other_measures_have_parameters_of_their_own() -> None:
     assert cost_per_token("azure/tts-1", prompt_characters=1000, prices="litellm-1.106.4") == (0.015, 0.0)
     assert cost_per_token("cohere/rerank-v3.5", rerank_billed_units={"search_units": 3}, call_type="rerank")[0] > 0

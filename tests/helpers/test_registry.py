@@ -10,11 +10,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline import UnknownModelError, cost_per_token, get_max_tokens, get_model_info, model_cost, register_model
-from pipeline.errors import PriceError
+from pipeline.errors import ConfigError, PriceError
 from pipeline.helpers.books import book_of
 from pipeline.jobs.backfill import backfill_usage
 from pipeline.jobs.close import close_day
@@ -138,6 +139,46 @@ def test_a_map_can_be_registered_from_its_address() -> None:
 def test_what_is_no_map_is_refused() -> None:
     with pytest.raises(PriceError, match="no mapping"):
         register_model({"m": 5})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, "abc", True, 1e30, Decimal("NaN"), 10**400])
+def test_what_is_no_price_is_refused_by_name_and_nothing_is_registered(value: Any) -> None:
+    models = {"good": {"input_cost_per_token": 1e-6}, "bad": {"output_cost_per_token": value}}
+    for force in (False, True):
+        with pytest.raises(PriceError, match=r"'bad': output_cost_per_token: .* is no price"):
+            register_model(models, force=force)
+    assert not registered()
+
+
+def test_a_rate_above_a_dollar_a_token_needs_force() -> None:
+    dear = {"my/model": {**OWN["my/model"], "input_cost_per_token": 2.5}}
+    with pytest.raises(PriceError, match=r"'my/model': input_cost_per_token: '2.5' is over 1 dollar a token") as caught:
+        register_model(dear)
+    assert "force=True" in caught.value.hint
+    assert not registered()
+
+    register_model(dear, force=True)
+
+    assert cost_per_token("my/model", 2, 0) == (5.0, 0.0)
+
+
+@pytest.mark.parametrize("models", [None, 5, ["m"], {5: {"input_cost_per_token": 1e-6}}])
+def test_what_names_no_models_is_refused(models: Any) -> None:
+    with pytest.raises(ConfigError, match="model_cost"):
+        register_model(models)
+
+
+def test_fields_that_lie_in_themselves_are_refused() -> None:
+    fields: dict[str, Any] = {}
+    fields["input_cost_per_token"] = fields
+    with pytest.raises(PriceError, match="the fields of 'm' lie too deep"):
+        register_model({"m": fields})
+
+
+@pytest.mark.parametrize("limit", ["abc", True, [5]])
+def test_a_limit_that_is_no_number_is_an_error(limit: Any) -> None:
+    with pytest.raises(PriceError, match="limit of 'm' is no number"):
+        get_max_tokens("m", prices={"m": {"max_tokens": limit}})
 
 
 def test_a_provider_can_be_given_for_all() -> None:

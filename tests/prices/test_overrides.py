@@ -141,7 +141,16 @@ def test_no_file_overrides_nothing() -> None:
         ('[rates."m"]\ninput_cost_per_tokn = 1', 'rates."m".input_cost_per_tokn: no price is called that'),
         ('[rates."m"]\ninput_cost_per_token = -1', "is no price"),
         ('[rates."m"]\ninput_cost_per_token = nan', "is no price"),
-        ('[rates."m"]\ninput_cost_per_token = 1e999', "holds a number that is no price"),
+        ('[rates."m"]\ninput_cost_per_token = 1e999', "rates.\"m\".input_cost_per_token: '1E+999' is no price"),
+        ('[rates."m"]\ninput_cost_per_token = 1e30', "rates.\"m\".input_cost_per_token: '1E+30' is no price"),
+        ('[rates."m"]\ninput_cost_per_token = -inf', "rates.\"m\".input_cost_per_token: '-Infinity' is no price"),
+        ('[rates."m"]\ninput_cost_per_image = 1e6', "rates.\"m\".input_cost_per_image: '1E+6' is no price"),
+        ('[rates."m"]\ninput_cost_per_token = 2.5', "rates.\"m\".input_cost_per_token: '2.5' is over 1 dollar a token"),
+        ('[rates."m"]\ninput_cost_per_token = 1e-6\nmax_tokens = nan', "rates.\"m\".max_tokens: 'NaN' is no number"),
+        (
+            '[rates."m".search_context_cost_per_query]\nsearch_context_size_low = -1',
+            "rates.\"m\".search_context_cost_per_query.search_context_size_low: '-1' is no price",
+        ),
         ('[rates."m"]\ninput_cost_per_token = true', "is no price"),
         (
             '[[rates."m".tiered_pricing]]\nrange = [0, 1]\ninput_cost_per_token = -1',
@@ -156,12 +165,20 @@ def test_no_file_overrides_nothing() -> None:
         ("[discounts]\npercent = 1", "discounts: is not a list of tables"),
         ('[[discounts]]\nprovider = "p"\npercent = 101', "discounts[0].percent: 101 is not a number from 0 to 100"),
         ('[[discounts]]\nprovider = "p"\npercent = inf', "is not a number from 0 to 100"),
+        ('[[discounts]]\nprovider = "p"\npercent = 1e999', "discounts[0].percent: Decimal('1E+999') is not a number"),
+        ('[[discounts]]\nprovider = "p"\npercent = nan', "is not a number from 0 to 100"),
+        ('[[discounts]]\nprovider = "p"\npercent = -1', "discounts[0].percent: -1 is not a number from 0 to 100"),
+        ('[[discounts]]\nprovider = "p"\npercent = true', "discounts[0].percent: True is not a number from 0 to 100"),
+        ('[[discounts]]\nprovider = " "\npercent = 1', "a discount is for one"),
         ('[[discounts]]\nprovider = "p"', "discounts[0].percent: None is not a number from 0 to 100"),
         ("[[discounts]]\npercent = 1", "a discount is for one"),
         ('[[discounts]]\npercent = 1\nprovider = "p"\nmodel = "m"', "a discount is for one"),
         ("[aliases]\na = 1", 'aliases."a"[0]: is not a table'),
         ('[aliases]\na = ""', "an alias is a model in quotes"),
+        ('[aliases]\na = " "', "an alias is a model in quotes"),
         ('[aliases]\na = { model = "m", to = "n" }', "an alias is a model in quotes"),
+        ('[aliases]\na = "a"', 'aliases."a": stands for itself, by way of "a"'),
+        ('[aliases]\na = "b"\nb = "c"\nc = "a"', 'aliases."a": stands for itself, by way of "c"'),
     ],
 )
 def test_a_wrong_key_is_named_with_its_file(tmp_path: Path, text: str, why: str) -> None:
@@ -171,6 +188,30 @@ def test_a_wrong_key_is_named_with_its_file(tmp_path: Path, text: str, why: str)
     assert caught.value.message.startswith(f"{path}: ")
     assert why in caught.value.message
     assert caught.value.hint
+
+
+def test_rates_above_a_dollar_a_token_are_taken_by_force_alone(tmp_path: Path) -> None:
+    path = write(tmp_path, '[rates."m"]\ninput_cost_per_token = 2.5\ninput_cost_per_image = 40\n')
+    with pytest.raises(ConfigError, match=r"per million tokens; --force takes them"):
+        load_overrides(path)
+
+    rates = load_overrides(path, force=True).rates("m", None)
+
+    assert rates is not None
+    assert rates.fields["input_cost_per_token"] == Decimal("2.5")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e30", '"abc"', "true"])
+def test_force_takes_nothing_that_is_no_price(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match="is no price"):
+        load_overrides(write(tmp_path, f'[rates."m"]\ninput_cost_per_token = {value}\n'), force=True)
+
+
+def test_a_name_may_stand_for_itself_again_from_a_date_on(tmp_path: Path) -> None:
+    text = '[[aliases."a"]]\nmodel = "b"\n[[aliases."a"]]\nmodel = "a"\neffective_from = 2025-06-01\n'
+    alias = load_overrides(write(tmp_path, text)).alias("a", None)
+    assert alias is not None
+    assert alias.model == "a"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

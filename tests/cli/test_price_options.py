@@ -1,0 +1,58 @@
+"""--prices and --prices-override, wherever a command takes them: what is refused, and with which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.root import run
+from tests.command import write_lines
+
+COMMANDS = {
+    "report": ("report", "{log}", "--out", "{out}"),
+    "explain": ("explain", "{log}", "--call", "c1"),
+    "reconcile": ("reconcile", "{log}", "--out", "{out}"),
+    "backfill": ("backfill", "{log}", "--out", "{out}"),
+    "show": ("prices", "show", "gpt-4o"),
+}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    usage = {"prompt_tokens": 2, "completion_tokens": 0}
+    call = {"model": "gpt-4o", "id": "c1", "timestamp": "2025-11-03T08:00:00Z", "messages": [], "usage": usage}
+    return write_lines(tmp_path / "calls.jsonl", [call])
+
+
+def words_of(command: str, log: Path, *more: str) -> list[str]:
+    return [word.format(log=log, out=log.parent / "out") for word in COMMANDS[command]] + list(more)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_rate_over_a_dollar_a_token_needs_force(
+    command: str, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text('[rates."gpt-4o"]\ninput_cost_per_token = 2.5\n', encoding="utf-8")
+    words = words_of(command, log, "--prices-override", str(mine))
+
+    assert run(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{mine}: rates.\"gpt-4o\".input_cost_per_token: '2.5' is over 1 dollar a token" in said.err
+    assert "--force takes them" in said.err
+    assert not (tmp_path / "out").exists()
+    assert run([*words, "--force"]) == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("value", ["nan", "-1", "1e30", '"abc"', "true"])
+def test_what_is_no_price_is_refused_with_force_too(
+    command: str, value: str, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(f'[rates."gpt-4o"]\ninput_cost_per_token = {value}\n', encoding="utf-8")
+
+    assert run(words_of(command, log, "--prices-override", str(mine), "--force")) == 2
+    assert 'rates."gpt-4o".input_cost_per_token: ' in capsys.readouterr().err
