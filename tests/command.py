@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import fcntl
 import io
 import json
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -119,6 +123,23 @@ def report(
     finished = callcost("report", *logs, "--out", out, *flags, out=out, stdin=stdin, env=env, apart=apart)
     assert finished.code == expect, f"exit {finished.code}, not {expect}: {finished.stderr}"
     return finished
+
+
+def on_a_terminal(*words: str | Path, cwd: Path) -> tuple[int, str]:
+    """Run the command with a terminal as its streams; return its exit code and all that the terminal got."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 100, 0, 0))
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "NO_COLOR": "1"}
+    env = {name: value for name, value in env.items() if name not in {"COLUMNS", "LINES", "FORCE_COLOR", "CI"}}
+    line = [sys.executable, "-m", "pipeline", *map(str, words)]
+    seen = b""
+    with subprocess.Popen(line, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # the terminal is gone with its last process
+            while block := os.read(ours, 65_536):
+                seen += block
+    os.close(ours)
+    return process.returncode, seen.decode()
 
 
 def _apart(line: Sequence[str], stdin: bytes, env: Mapping[str, str] | None, cwd: Path | None) -> tuple[int, str, str]:

@@ -169,7 +169,7 @@ def reason_words(reasons: Sequence[Mapping[str, Any]], *, places: bool = False) 
         f"{row['reason']} {row['records']:,}" + (f" (first: {row['first']})" if places else "")
         for row in reasons[:MOST_NAMED]
     ]
-    more = [f"and {len(reasons) - MOST_NAMED:,} more reasons"] if len(reasons) > MOST_NAMED else []
+    more = [f"and {counted(len(reasons) - MOST_NAMED, 'more reason')}"] if len(reasons) > MOST_NAMED else []
     return ", ".join([*named, *more])
 
 

@@ -51,6 +51,12 @@ def _start(logs: Path, out: Path) -> subprocess.Popen[bytes]:
     )
 
 
+# The command, able to hear Ctrl-C: a job in the background of a shell is begun deaf to it, and so are its tests.
+_HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + (
+    "from pipeline.__main__ import command; command()"
+)
+
+
 def _published(out: Path) -> list[str]:
     return sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) if out.exists() else []
 
@@ -130,6 +136,26 @@ def test_an_interrupt_says_so_and_leaves_nothing(logs: Path, tmp_path: Path) -> 
     assert b"Traceback" not in stderr
     assert not out.exists()
     assert_no_process_left(process.pid)
+
+
+def test_an_interrupt_ends_a_run_that_waits_for_its_standard_input(tmp_path: Path) -> None:
+    """Polars has a read that waits go on after Ctrl-C, as if nobody had pressed it."""
+    out = tmp_path / "reports"
+    words = ["-c", _HEARING, "report", "-", "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, *words], env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        while process.poll() is None and not list(out.glob(".callcost-run-*")):
+            time.sleep(0.02)
+        time.sleep(0.5)  # until it waits
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    finally:
+        process.kill()
+        _, stderr = process.communicate()
+    assert stderr == b"callcost: interrupted; nothing is half published, run the same command again\n"
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("kilobytes", [1, 60])

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import pty
 import re
 import shlex
-import struct
 import subprocess
 import sys
-import termios
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.command import ROOT, callcost, report, write_lines
+from tests.command import ROOT, callcost, on_a_terminal, report, write_lines
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COLUMNS = 100
 
 
 def _blocks(kind: str) -> list[str]:
@@ -30,22 +24,12 @@ def _blocks(kind: str) -> list[str]:
 MAIN, TESTS = _blocks("sh")
 
 
-def _on_a_terminal(words: list[str], cwd: Path) -> tuple[int, str]:
-    """Run a command with a terminal as its streams; return its exit code and what stays on the screen."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, COLUMNS, 0, 0))
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "NO_COLOR": "1"}
-    env = {name: value for name, value in env.items() if name not in {"COLUMNS", "LINES", "FORCE_COLOR", "CI"}}
-    seen = b""
-    with subprocess.Popen(words, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
-        os.close(theirs)
-        with contextlib.suppress(OSError):  # the terminal is gone with its last process
-            while block := os.read(ours, 65_536):
-                seen += block
-    os.close(ours)
-    left = seen.decode().rpartition("\x1b[2K")[2]  # what came before is the progress bar, wiped out line by line
+def _left_on_a_terminal(words: list[str | Path], cwd: Path) -> tuple[int, str]:
+    """Run a command on a terminal; return its exit code and what stays on the screen."""
+    code, seen = on_a_terminal(*words, cwd=cwd)
+    left = seen.rpartition("\x1b[2K")[2]  # what came before is the progress bar, wiped out line by line
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", left).replace("\r", "").split("\n")
-    return process.returncode, "\n".join(line.rstrip() for line in lines).strip("\n")
+    return code, "\n".join(line.rstrip() for line in lines).strip("\n")
 
 
 def test_the_two_commands_are_one_line_each() -> None:
@@ -58,9 +42,7 @@ def test_the_two_commands_are_one_line_each() -> None:
 
 def test_the_main_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
     (tmp_path / "sample_logs").symlink_to(ROOT / "sample_logs")
-    words = [sys.executable, "-m", "pipeline", *shlex.split(MAIN.split(" && ")[-1])[1:]]
-
-    code, seen = _on_a_terminal(words, tmp_path)
+    code, seen = _left_on_a_terminal([*shlex.split(MAIN.split(" && ")[-1])[1:]], tmp_path)
 
     assert code == 0
     if seen not in README:
@@ -71,8 +53,7 @@ def test_the_main_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
 
 def test_a_quiet_terminal_and_a_quiet_pipe_see_nothing(tmp_path: Path, out: Path) -> None:
     log = ROOT / "sample_logs/plain-2025-04.jsonl.gz"
-    words = [sys.executable, "-m", "pipeline", "report", str(log), "--out", str(tmp_path / "quiet"), "--quiet"]
-    assert _on_a_terminal(words, tmp_path) == (0, "")
+    assert _left_on_a_terminal(["report", log, "--out", tmp_path / "quiet", "--quiet"], tmp_path) == (0, "")
     finished = report([log], out, "--quiet")
     assert (finished.stdout, finished.stderr) == ("", "")
 
