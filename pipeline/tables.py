@@ -126,6 +126,7 @@ REJECT_REASONS = {
     "unknown_dialect": "no dialect recognises the record",
     "no_usage_possible": "a log of this kind holds neither token counts nor text",
     "aggregate": "the record sums many calls; give the log of single calls",
+    "own_output": "callcost wrote it: a table or a record of a run, no log",
     "unreadable_record": "the record broke its reader; a report of its shape is welcome",
     "bad_amount": "an amount or a quantity of a bill is not a number",
     "bad_period": "a line of a bill has no readable date",

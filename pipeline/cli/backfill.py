@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import to_builtins
 
 from pipeline.cli.commands import PathType, Verb, WordType
 from pipeline.cli.events import counted
+from pipeline.cli.listing import skipped_lines
 from pipeline.cli.options import logs_argument, price_options, read_options, report_options_of, work_options
 from pipeline.cli.output import say, show, show_document
 
@@ -59,7 +61,8 @@ def lines_of(found: Backfilled, *, dry_run: bool, out: str | None) -> list[str]:
     """Return what was added, or would be, a line per log that lacks something, one for all, and where it is."""
     from pipeline.cli.terminal import dollars  # noqa: PLC0415 - rich loads when it runs
 
-    lines = [
+    lines = skipped_lines(to_builtins(found.skipped))
+    lines += [
         f"{row['path']}: {words}: {row[name]}"
         for name, words in (("kept", "copied as it is"), ("left_out", "left out, it cannot be read"))
         for row in found.inputs

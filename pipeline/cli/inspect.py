@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli.commands import Verb, WordType
 from pipeline.cli.events import no_call_line
-from pipeline.cli.listing import show_rows
+from pipeline.cli.listing import show_rows, skipped_lines
 from pipeline.cli.options import logs_argument, read_options, report_options_of, work_options
 from pipeline.cli.output import say, show, show_document
 
@@ -82,6 +82,7 @@ def screen_of(found: Inspection) -> list[str]:
     ]
     if found.undated and days:
         lines[1] += f"; {found.undated:,} calls without a time"
+    lines += skipped_lines(found.skipped)
     for title, counts in (
         ("dialects", found.dialects),
         ("models", found.models),

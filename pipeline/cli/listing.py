@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from pipeline.cli.output import STDOUT, console_of, show, show_document, text_of, visible
 
 _MILLION = 1_000_000
+_MOST_NAMED = 5
 
 
 def show_rows(titles: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Iterable[str] = ()) -> None:
@@ -79,3 +80,17 @@ def _show_table(titles: Sequence[str], cells: list[list[str]], right: set[str]) 
     for row in cells:
         table.add_row(*map(text_of, row))
     console_of(STDOUT).print(table)
+
+
+def skipped_lines(skipped: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return a line that names what callcost itself wrote below the logs; none, where there was nothing.
+
+    Args:
+        skipped: "path" and "what" of each.
+
+    >>> skipped_lines([{"path": "logs/reports", "what": "a report"}])
+    ['skipped our own output: logs/reports (a report)']
+    """
+    named = [f"{one['path']} ({one['what']})" for one in skipped[:_MOST_NAMED]]
+    more = [f"and {len(skipped) - _MOST_NAMED:,} more"] if len(skipped) > _MOST_NAMED else []
+    return [f"skipped our own output: {', '.join([*named, *more])}"] if named else []

@@ -9,6 +9,7 @@ import click
 
 from pipeline.cli.commands import LogType, PathType, Verb
 from pipeline.cli.events import counted, gate_lines, no_call_line, reason_words
+from pipeline.cli.listing import skipped_lines
 from pipeline.cli.options import (
     logs_argument,
     price_options,
@@ -85,7 +86,7 @@ def _options_of(words: dict[str, Any]) -> ReconcileOptions:
 
 def summary_lines(manifest: dict[str, Any]) -> list[str]:
     """Return one screen: what was asked, what we find, how much of it is explained, and by what."""
-    lines: list[str] = []
+    lines = skipped_lines(manifest["run"]["skipped"])
     for name, totals in (("bill", manifest["bill"]), ("logged", manifest["log"])):
         if totals is not None:
             lines += _side(name, totals)

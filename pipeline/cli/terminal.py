@@ -20,6 +20,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from pipeline.cli.events import counted, reason_words
+from pipeline.cli.listing import skipped_lines
 from pipeline.cli.output import STDERR, console_of, say, text_of, visible
 from pipeline.jobs.report import SpendReport
 from pipeline.settings import MOST_NAMED, ReportOptions
@@ -249,7 +250,7 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         options: of the run.
     """
     records, sources = manifest["records"], manifest["usage_source"]
-    lines = [_title(manifest), *_filtered_lines(manifest, options)]
+    lines = [_title(manifest), *skipped_lines(manifest["run"].get("skipped", [])), *_filtered_lines(manifest, options)]
     if records["rejects"]:
         reasons = reason_words(manifest["reject_reasons"], places=True)
         lines.append(f"{records['rejects']:,} of {counted(records['records'], 'record')} rejected: {reasons}")

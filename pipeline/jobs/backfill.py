@@ -16,14 +16,17 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import zstandard
 
+from pipeline import __version__
 from pipeline.errors import ConfigError, ReportError, reason_of
 from pipeline.jobs.counting import run_counting
+from pipeline.jobs.manifest import SCHEMA_VERSION
 from pipeline.jobs.report import settle_options
 from pipeline.jobs.run import Progress
 from pipeline.logs.buckets import is_url
 from pipeline.logs.compression import Damage, packing_of
-from pipeline.logs.files import STDIN, Input, blocks_of, container_of, find_inputs
+from pipeline.logs.files import STDIN, Input, blocks_of, container_of, find_logs
 from pipeline.logs.folders import folder_at, open_whole
+from pipeline.logs.own_output import BACKFILLED, Skipped
 from pipeline.logs.sniff import REFUSALS
 from pipeline.logs.stores import BLOCK, open_input
 from pipeline.runners.protocol import Tick
@@ -34,7 +37,6 @@ from pipeline.stages.count import open_counter
 from pipeline.stages.write import document_bytes, publish_file
 from pipeline.tokens.counter import TextCounter
 
-MANIFEST = ".callcost-backfill.json"  # hidden, so that the folder can be reported on as it is
 TALLIES = ("records", "usage", "cost", "prompt_tokens", "completion_tokens", "left")
 # Containers that are read and not filled: where a count could go is not certain there.
 _KEPT = {"csv": "a CSV has no place for what is missing", "yaml": "a cassette has no place for what is missing"}
@@ -63,10 +65,12 @@ class Backfilled:
         inputs: per log: path, TALLIES, "added_cost" as decimal text, "kept": why it is copied as it is, or None, and
             "left_out": why it cannot be read and has no copy, or None.
         totals: the sums of these.
+        skipped: what callcost itself wrote below the logs.
     """
 
     inputs: list[dict[str, Any]]
     totals: dict[str, Any]
+    skipped: tuple[Skipped, ...] = ()
 
 
 def backfill_usage(
@@ -90,12 +94,15 @@ def backfill_usage(
         ReportError: the folder cannot be written.
     """
     options = settle_options(options)
-    inputs = find_inputs(options.logs)
+    inputs, skipped = find_logs(options.logs)
     targets = [_target_of(source, options) if not dry_run else None for source in inputs]
     originals = {_place_of(source.path) for source in inputs}
     for target in targets:
         if target is not None and _place_of(target) in originals:
             raise ConfigError(f"--out {options.out} would overwrite {target}", hint="Give another folder")
+    if not dry_run:  # a run that is ended early leaves copies, too
+        nothing = {**dict.fromkeys(TALLIES, 0), "added_cost": "0"}
+        _publish_record(options, Backfilled(inputs=[{"path": source.name} for source in inputs], totals=nothing))
     total = sum(source.bytes for source in inputs)
     planned(total)
 
@@ -107,11 +114,19 @@ def backfill_usage(
         del line["counting"]  # how it was counted is no part of the result
     totals: dict[str, Any] = {name: sum(line[name] for line in lines) for name in TALLIES}
     totals["added_cost"] = _plain(sum((Decimal(line["added_cost"]) for line in lines), Decimal(0)))
-    found = Backfilled(inputs=lines, totals=totals)
+    found = Backfilled(inputs=lines, totals=totals, skipped=skipped)
     if not dry_run:
-        document = {"inputs": found.inputs, "totals": found.totals}
-        publish_file(folder_at(options.out or "."), MANIFEST, document_bytes(document))
+        _publish_record(options, found)
     return found
+
+
+def _publish_record(options: ReportOptions, found: Backfilled) -> None:
+    """Write down which files of the folder are copies, so that nobody reads them beside their originals."""
+    document = {
+        "schema_version": SCHEMA_VERSION, "callcost": {"version": __version__}, "inputs": found.inputs,
+        "totals": found.totals,
+    }  # fmt: skip
+    publish_file(folder_at(options.out or "."), BACKFILLED, document_bytes(document))
 
 
 def _target_of(source: Input, options: ReportOptions) -> str:

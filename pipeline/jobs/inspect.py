@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from msgspec import to_builtins
 
 from pipeline.jobs.counting import run_counting
 from pipeline.jobs.manifest import inputs_of, reject_reasons
@@ -37,6 +38,7 @@ class Inspection:
         conflicts: ids that came with different requests: "id", "calls", "first" (file:row).
         undated: calls without a time.
         counting: how far our own counts are from the stated ones, per model and side; None where that was not asked.
+        skipped: what callcost itself wrote below the logs, which was not read: "path" and "what".
     """
 
     inputs: list[dict[str, Any]]
@@ -51,6 +53,7 @@ class Inspection:
     conflicts: list[dict[str, Any]]
     undated: int
     counting: list[dict[str, Any]] | None = None
+    skipped: list[dict[str, str]] = dataclasses.field(default_factory=list)
 
 
 def inspect_logs(
@@ -87,6 +90,7 @@ def inspect_logs(
             conflicts=_conflicts_of(settled),
             undated=settled.total("undated")["calls"],
             counting=_measure(options, settled, folder) if calibrate else None,
+            skipped=to_builtins(list(settled.skipped)),
         )
 
 

@@ -13,7 +13,8 @@ from pipeline.jobs.counting import run_counting
 from pipeline.jobs.identity import made_of
 from pipeline.jobs.run import Progress, survey_cut
 from pipeline.logs.buckets import is_url
-from pipeline.logs.files import Input, find_inputs
+from pipeline.logs.files import Found, Input, find_logs
+from pipeline.logs.own_output import Skipped
 from pipeline.logs.stores import Stored, stat_object
 from pipeline.runners.ledger import Entry, Ledger, Stamp, stamp_of
 from pipeline.runners.shards import pack_pieces, worker_count
@@ -37,12 +38,14 @@ class Intake:
         fresh: those that are new or changed.
         notes: "vanished", "grew", "quarantined", "unreadable" -> names of inputs.
         read_bytes: of the inputs that were read.
+        skipped: what callcost itself wrote below the logs.
     """
 
     found: list[tuple[Input, Stamp]]
     fresh: list[tuple[Input, Stamp]]
     notes: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     read_bytes: int = 0
+    skipped: tuple[Skipped, ...] = ()
 
     def note(self, word: str, name: str) -> None:
         """Remember something about an input."""
@@ -58,14 +61,14 @@ def plan_intake(ledger: Ledger, options: ReportOptions) -> Intake:
         LogError: an argument matches no file, and nothing of it was ever read.
     """
     try:
-        inputs = find_inputs(options.logs)
+        logs = find_logs(options.logs)
     except LogError:
         if not ledger.entries:
             raise
-        inputs = []  # logs that were rotated away; what they held is known
+        logs = Found([], ())  # logs that were rotated away; what they held is known
     made = made_of(options)
-    intake = Intake(found=[], fresh=[])
-    for source in inputs:
+    intake = Intake(found=[], fresh=[], skipped=logs.skipped)
+    for source in logs.inputs:
         stamp = _stamp_of(source, source.stored)
         if stamp is None:
             intake.note("vanished", source.name)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
+from msgspec import to_builtins
 
 from pipeline import __version__
 from pipeline.jobs.run import Mapped, Settled
@@ -242,6 +243,7 @@ def _run(options: ReportOptions, settled: Settled, clock: RunClock) -> dict[str,
         "ended_at": ended.isoformat(),
         "seconds": round((ended - clock.started_at).total_seconds(), 3),
         "logs": list(options.logs),
+        "skipped": to_builtins(settled.skipped),
         "out": options.out,
         "executor": options.work.executor,
         "spark_remote": options.work.spark_remote,

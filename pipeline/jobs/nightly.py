@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from msgspec import to_builtins
 
 from pipeline import __version__
 from pipeline.errors import LogError, ReportError, RunError, UnfinishedError, reason_of
@@ -299,6 +300,7 @@ def _doings(intake: Intake, partitions: Partitions, ledger: Ledger) -> dict[str,
         "days_replaced": [plain_day(day) for day in partitions.replaced],
         "late_calls": partitions.late,
         "notes": intake.notes,
+        "skipped": to_builtins(intake.skipped),
     }
 
 

@@ -10,15 +10,16 @@ from typing import Any
 
 import polars as pl
 
+from pipeline import __version__
 from pipeline.errors import ConfigError, ReportError
+from pipeline.jobs.manifest import SCHEMA_VERSION
 from pipeline.logs.folders import Mark, folder_at
+from pipeline.logs.own_output import UNFINISHED
 from pipeline.runners.ledger import Ledger
 from pipeline.settings import TABLES, ReportOptions
 from pipeline.stages.days import plain_day
 from pipeline.stages.delta import DeltaDays, name_of
-from pipeline.stages.write import parquet_bytes, publish_file
-
-MANIFEST = "manifest.json"
+from pipeline.stages.write import MANIFEST, document_bytes, parquet_bytes, publish_file
 
 
 class Partitions:
@@ -122,7 +123,10 @@ class Partitions:
         Raises:
             ReportError: it cannot be written.
         """
-        return self._write(name, data, lambda data: publish_file(self.out, name, data))
+        written = self._write(name, data, lambda data: publish_file(self.out, name, data))
+        if name == MANIFEST:
+            self.out.remove([UNFINISHED])
+        return written
 
     def _write(self, name: str, data: bytes, put: Callable[[bytes], Mark]) -> bool:
         self._made.add(name)
@@ -130,9 +134,18 @@ class Partitions:
         known = self._before.get(name)
         if known is None or known["sha256"] != digest or self._marks.get(name) != known["mark"]:
             self._ledger.assure()
+            if not self._files and name != MANIFEST:
+                self._begin()
             self._files[name] = {"sha256": digest, "mark": put(data)}
             return known is None or known["sha256"] != digest
         return False
+
+    def _begin(self) -> None:
+        """Write down what the first files of a folder are, until its manifest says so."""
+        options = {"formats": self._options.formats, "table": self._options.table}
+        said = {"schema_version": SCHEMA_VERSION, "callcost": {"version": __version__}, "options": options}
+        nothing: dict[str, Any] = {"inputs": [], "records": {}, "price_versions": [], "closed_days": [], "run": {}}
+        publish_file(self.out, UNFINISHED, document_bytes({**said, **nothing}))
 
     def record(self) -> dict[str, Any]:
         """Return what the ledger keeps."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from msgspec import to_builtins
 
 from pipeline import __version__
 from pipeline.errors import ConfigError
@@ -171,6 +172,7 @@ def _manifest(
         "notes": billed.notes + _overlap(compared) + [_FILTERED] * bool(options.where and options.bills),
         "run": {
             "id": clock.run_id, "started_at": clock.started_at.isoformat(), "logs": list(options.logs),
+            "skipped": to_builtins(settled.skipped),
             "bills": list(options.bills), "out": options.out, "workers": settled.workers,
         },
     }  # fmt: skip

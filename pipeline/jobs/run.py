@@ -22,8 +22,9 @@ from pipeline.errors import ReportError, reason_of
 from pipeline.jobs.counting import run_counting
 from pipeline.jobs.narrow import set_aside
 from pipeline.logs.buckets import is_url
-from pipeline.logs.files import Input, find_inputs
+from pipeline.logs.files import Found, Input, find_logs
 from pipeline.logs.folders import WORK_PREFIX, refused_place, temporary_place
+from pipeline.logs.own_output import Skipped
 from pipeline.runners.local import has_workers, keep_workers, run_tasks
 from pipeline.runners.locks import lock_folder, locked_folder
 from pipeline.runners.protocol import Runner
@@ -56,6 +57,7 @@ class Mapped:
         folder: where files of the run go.
         pieces: of the inputs, in order.
         runner: did the work.
+        skipped: what callcost itself wrote below the logs.
     """
 
     inputs: Sequence[Input]
@@ -66,6 +68,7 @@ class Mapped:
     folder: str
     pieces: tuple[Piece, ...] = ()
     runner: Runner = run_tasks
+    skipped: tuple[Skipped, ...] = ()
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the manifest lines of all tasks."""
@@ -187,7 +190,7 @@ def map_logs(
     Raises:
         LogError: an argument matches no file.
     """
-    inputs = [_found_anywhere(source) for source in find_inputs(options.logs)]
+    inputs, skipped = _found_anywhere(options.logs)
     total = sum(source.bytes for source in inputs)
     planned(total)
     workers, size = _share_of(options.work, total)
@@ -211,7 +214,7 @@ def map_logs(
     _number_late(mapped, dict(rows_before))
     return Mapped(
         inputs=inputs, pieces=tuple(pieces), digests=digests, rows_before=rows_before, workers=workers, mapped=mapped,
-        folder=str(folder), runner=runner,
+        folder=str(folder), runner=runner, skipped=skipped,
     )  # fmt: skip
 
 
@@ -229,9 +232,12 @@ def _number_late(mapped: list[dict[str, Any]], before: dict[int, int]) -> None:
         line["counting"]["timed_out"] = timed_out
 
 
-def _found_anywhere(source: Input) -> Input:
-    """Return an input with a path that does not depend on where a process works."""
-    return source if is_url(source.path) else msgspec.structs.replace(source, path=str(Path(source.path).absolute()))
+def _found_anywhere(logs: Sequence[str]) -> Found:
+    """Return what the arguments name, with paths that do not depend on where a process works."""
+    found = find_logs(logs)
+    places = [source.path if is_url(source.path) else str(Path(source.path).absolute()) for source in found.inputs]
+    inputs = [msgspec.structs.replace(source, path=path) for source, path in zip(found.inputs, places, strict=True)]
+    return Found(inputs, found.skipped)
 
 
 def told(options: ReportOptions) -> ReportOptions:
@@ -288,6 +294,7 @@ def reduce_facts(options: ReportOptions, found: Mapped, *, priced: bool = True, 
     return Settled(
         inputs=found.inputs, pieces=found.pieces, digests=found.digests, rows_before=found.rows_before,
         workers=found.workers, mapped=found.mapped, folder=found.folder, runner=found.runner, reduced=reduced,
+        skipped=found.skipped,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from glob import glob
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,8 @@ from pipeline.errors import LogError
 from pipeline.logs.buckets import is_url
 from pipeline.logs.compression import BLOCK, Damage, decompress, packing_of
 from pipeline.logs.containers import Raw, read_lines, read_values
+from pipeline.logs.folders import TEMPORARY_SUFFIX
+from pipeline.logs.own_output import HIDDEN_MARKS, Own, Read, Skipped, find_own
 from pipeline.logs.rows import read_rows
 from pipeline.logs.sniff import REFUSALS, SAMPLE, sniff
 from pipeline.logs.stores import Stored, find_objects, open_input, written_name
@@ -62,29 +64,57 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     disk_name: str | None = None
 
 
+class Found(NamedTuple):
+    """What the arguments name.
+
+    Attributes:
+        inputs: files, in order, each once.
+        skipped: what callcost itself wrote below the arguments.
+    """
+
+    inputs: list[Input]
+    skipped: tuple[Skipped, ...]
+
+
 def find_inputs(paths: Sequence[str]) -> list[Input]:
-    """Return the files that the arguments name, in order, each once.
+    """Return the files of find_logs."""
+    return find_logs(paths).inputs
+
+
+def find_logs(paths: Sequence[str]) -> Found:
+    """Return the files that the arguments name, without those that callcost wrote below them.
 
     Args:
         paths: files, folders (searched recursively, hidden entries left out), globs, URLs of object stores, "-" for
             stdin.
 
     Raises:
-        LogError: an argument matches nothing.
+        LogError: an argument matches nothing, or only what callcost wrote.
     """
     inputs: list[Input] = []
+    skipped: list[Skipped] = []
     seen: set[str] = set()
     roots: Counter[str] = Counter()
     names: Counter[str] = Counter()
     for argument in paths:
-        for last, files in _stored_roots(argument) if is_url(argument) else _local_roots(argument):
-            name = _free_name(last, roots)
-            for path, place, below, size, stored in files:
+        found = [*(_stored_roots(argument) if is_url(argument) else _local_roots(argument))]
+        if not any(root.files for root in found):
+            _refuse_own(argument, [own for root in found for own in root.own])
+        for root in found:
+            name = _free_name(root.last, roots)
+            skipped += [Skipped(written_name(f"{name}/{own.folder}".rstrip("/")), own.what) for own in root.own]
+            for path, place, below, size, stored in root.files:
                 if place not in seen:
                     seen.add(place)
                     whole = f"{name}/{below}" if below else name
                     inputs.append(_input_of(path, whole, names, size, stored))
-    return inputs
+    return Found(inputs, tuple(skipped))
+
+
+def _refuse_own(argument: str, own: Sequence[Own]) -> None:
+    if own:
+        named = ", ".join(f"{one.folder} ({one.what})" if one.folder else one.what for one in own)
+        raise LogError(f"{argument} holds no logs, only what callcost wrote: {named}", hint=own[0].hint)
 
 
 def _input_of(path: str, name: str, names: Counter[str], size: int, stored: Stored | None) -> Input:
@@ -176,27 +206,61 @@ def _range_blocks(stream: BinaryIO, position: int, end: int | None) -> Iterator[
         yield block
 
 
-# last component, [(path, where it really is, path below, size, what its store says)]
-_Root = tuple[str, Sequence[tuple[str, str, str, int, Stored | None]]]
+class _Root(NamedTuple):
+    """A file or folder that an argument names.
+
+    Attributes:
+        last: component of its path.
+        files: (path, where it really is, path below, size, what its store says) of each file that is no result of ours.
+        own: folders below that callcost wrote.
+    """
+
+    last: str
+    files: Sequence[tuple[str, str, str, int, Stored | None]]
+    own: Sequence[Own] = ()
 
 
 def _local_roots(argument: str) -> Iterator[_Root]:
     for root in _expand(argument):
-        files = [(path, path.relative_to(root).as_posix()) for path in _files_of(root)]
+        paths, marks = _walk(root)
+        files = {path.relative_to(root).as_posix(): path for path in paths}
+        below = [path.relative_to(root).as_posix() for path in marks]
+        own, ours = find_own([*files], below, _reader(str(root))) if _is(root, stat.S_ISDIR) else ([], set())
         places = [
-            (str(path), str(path.resolve()), "" if below == "." else below, _size_of(path), None)
-            for path, below in files
+            (str(path), str(path.resolve()), "" if name == "." else name, _size_of(path), None)
+            for name, path in files.items()
+            if name not in ours
         ]
-        yield STDIN if argument == STDIN else _last_component(root), places
+        yield _Root(STDIN if argument == STDIN else _last_component(root), places, own)
 
 
 def _stored_roots(argument: str) -> Iterator[_Root]:
-    found = list(find_objects(argument))
+    found = list(find_objects(argument, HIDDEN_MARKS))
     if not found:
         raise _no_match(argument)
     for root, objects in found:
-        places = [(each.url, each.url, each.url[len(root) + 1 :], each.bytes, each) for each in objects]
-        yield root.rpartition("/")[2], places
+        files = {each.url[len(root) + 1 :]: each for each in objects}
+        marks = [name for name in files if name.rpartition("/")[2] in HIDDEN_MARKS]
+        own, ours = find_own([name for name in files if name not in marks], marks, _reader(root))
+        places = [
+            (each.url, each.url, name, each.bytes, each)
+            for name, each in files.items()
+            if name not in ours and name not in marks
+        ]
+        yield _Root(root.rpartition("/")[2], places, own)
+
+
+def _reader(root: str) -> Read:
+    """Return what reads a part of a file below a root; nothing of one that cannot be read."""
+
+    def read(path: str, start: int, size: int) -> bytes:
+        with contextlib.suppress(OSError), open_input(f"{root}/{path}") as stream:
+            end = stream.seek(0, io.SEEK_END)
+            stream.seek(max(end + start, 0) if start < 0 else start)
+            return stream.read(size)
+        return b""
+
+    return read
 
 
 def _no_match(argument: str) -> LogError:
@@ -235,13 +299,19 @@ def _spool(stream: BinaryIO) -> Path:
 
 
 def _files_of(root: Path) -> list[Path]:
-    """Return the regular files at or below a path, sorted; hidden files and folders below it are left out.
+    """Return the regular files at or below a path, sorted; hidden files and folders below it are left out."""
+    return _walk(root)[0]
+
+
+def _walk(root: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files at or below a path, and the hidden ones that tell which of them callcost wrote.
 
     A folder that cannot be listed stands for what is in it: reading it reports that, as of a file that cannot be read.
     """
     if not _is(root, stat.S_ISDIR):
-        return [root]
+        return [root], []
     found: list[Path] = []
+    marks: list[Path] = []
     visited = set()
 
     def note(error: OSError) -> None:
@@ -252,9 +322,10 @@ def _files_of(root: Path) -> list[Path]:
         folders[:] = [
             name for name in folders if not name.startswith(".") and Path(folder, name).resolve() not in visited
         ]
-        shown = (Path(folder, name) for name in names if not name.startswith("."))
-        found.extend(path for path in shown if _is(path, stat.S_ISREG, denied=True))
-    return sorted(found, key=lambda path: path.as_posix())
+        shown = (name for name in names if not name.startswith(".") and not name.endswith(TEMPORARY_SUFFIX))
+        found.extend(path for path in (Path(folder, name) for name in shown) if _is(path, stat.S_ISREG, denied=True))
+        marks += [Path(folder, name) for name in names if name in HIDDEN_MARKS]
+    return sorted(found, key=lambda path: path.as_posix()), marks
 
 
 def _is(path: Path, kind: Callable[[int], bool], *, denied: bool = False) -> bool:

@@ -17,6 +17,7 @@ from pipeline.logs.fields import FieldReader, Notes
 from pipeline.logs.gather import Gatherer, Joined, is_chunk
 from pipeline.logs.mapping import load_mapping
 from pipeline.logs.marks import MARK, read_mark
+from pipeline.logs.own_output import DETAIL, OWN_TABLES, REASON
 from pipeline.settings import ReadOptions
 from pipeline.tables import Call, Reject
 
@@ -105,6 +106,8 @@ class RecordReader:
         return call
 
     def _reader_of(self, record: dict[str, Any]) -> FieldReader:
+        if (self._mapping or self._forced) and OWN_TABLES.find(record):
+            raise Refusal(REASON, DETAIL)
         if self._mapping and self._mapping.recognises(record):
             return self._mapping
         if self._forced:

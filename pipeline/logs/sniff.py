@@ -14,6 +14,7 @@ import msgspec
 from pipeline.logs.compression import MAGICS
 from pipeline.logs.containers import BOM, Raw, ValueScanner
 from pipeline.logs.decode import Refusal, decode
+from pipeline.logs.own_output import DETAIL, REASON, are_own_columns
 from pipeline.logs.rows import delimiter_of
 
 INTERACTIONS = rb"[\"']?(?:http_)?interactions[\"']?:[ \t]*(\[[^\n]*)?(?:#[^\n]*)?\s*(?:\n|$)"
@@ -69,6 +70,7 @@ REFUSED = (
     _binary("deflate", rb"\x78[\x01\x5e\x9c\xda][^ -~\s]|\x1f[\x9d\xa0]", "zlib or compress: unpack it first"),
     _binary("sqlite", rb"SQLite format 3\x00", f"an SQLite database: {_TABLE}"),
     _binary("table", rb"Obj\x01|ORC[^ -~\s]|ARROW1\x00", f"an Avro, ORC or Arrow file: {_TABLE}"),
+    _refused("own_table", rb"(?!)", REASON, DETAIL),  # told by its columns
     _refused("utf16", rb"\xff\xfe|\xfe\xff", "invalid_utf8", "UTF-16 text: convert it to UTF-8", certain=True),
     _refused("binary", rb".{0,200}?\x00", "unreadable_file", "binary data: give text logs or Parquet"),
     _refused(
@@ -134,8 +136,10 @@ def sniff(sample: bytes, *, packed: bool = False) -> str:
     if text.startswith(b"{"):
         return "jsonl" if any(map(_is_object, lines)) else _sniff_object(text, lines)
     hopeful = any(line[:1] in _JSON_STARTS for line in lines)
-    if delimiter_of(text.split(b"\n", 1)[0], _SURE_COLUMNS if hopeful else _COLUMNS):
-        return "csv"
+    header = text.split(b"\n", 1)[0]
+    if delimiter := delimiter_of(header, _SURE_COLUMNS if hopeful else _COLUMNS):
+        names = header.decode("utf-8", "replace").strip().replace('"', "").split(delimiter)
+        return "own_table" if are_own_columns(names) else "csv"
     refused = (kind.container for kind in REFUSED if not hopeful and kind.pattern.match(text))
     return next(refused, "jsonl")
 

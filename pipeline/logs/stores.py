@@ -9,7 +9,7 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -36,11 +36,12 @@ class Stored(NamedTuple):
     etag: str | None
 
 
-def find_objects(url: str) -> Iterator[tuple[str, list[Stored]]]:
+def find_objects(url: str, shown: Collection[str] = ()) -> Iterator[tuple[str, list[Stored]]]:
     """Yield (root, the objects at or below it) of each root that a URL names, in order.
 
     Args:
         url: of an object, of a folder, or a glob; hidden entries below a folder are left out.
+        shown: names of hidden objects that are not.
 
     Raises:
         LogError: the store refuses or cannot be reached.
@@ -50,7 +51,7 @@ def find_objects(url: str) -> Iterator[tuple[str, list[Stored]]]:
         glob = _GLOB.search(key)
         if glob is None:
             one = _head(root, key) if key and not key.endswith("/") else None
-            found = [one] if one else [each for each in _list(root, key) if not _is_hidden(each.url[len(url) :])]
+            found = [one] if one else [each for each in _list(root, key) if not _is_hidden(each.url[len(url) :], shown)]
             if found:
                 yield url.rstrip("/"), found
             return
@@ -59,7 +60,7 @@ def find_objects(url: str) -> Iterator[tuple[str, list[Stored]]]:
         roots: dict[str, list[Stored]] = {}
         for each in _list(root, folder):
             match = pattern.fullmatch(each.url[len(root) + 1 :])
-            if match and not _is_hidden(match[0][len(folder) :]):
+            if match and not _is_hidden(match[0][len(folder) :], shown):
                 roots.setdefault(f"{root}/{match[1]}", []).append(each)
     yield from roots.items()
 
@@ -292,8 +293,9 @@ def _plain_etag(etag: str | None) -> str | None:
     return etag.strip('"') if etag else None
 
 
-def _is_hidden(below: str) -> bool:
-    return any(part.startswith(".") for part in below.split("/"))
+def _is_hidden(below: str, shown: Collection[str]) -> bool:
+    *folders, name = below.split("/")
+    return any(part.startswith(".") for part in (folders if name in shown else [*folders, name]))
 
 
 def _regex_of(glob: str) -> str:

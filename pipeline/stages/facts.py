@@ -16,6 +16,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
+from pipeline.logs.own_output import FACTS_MARK
 from pipeline.stages.codes import says_one_word
 from pipeline.stages.passed import columns_of_passed, metadata_of_passed, read_passed, scan_passed
 from pipeline.tables import (
@@ -65,7 +66,7 @@ KEY_RULES = 1  # to be raised when a key, a digest or a bucket is made otherwise
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads numbers over the high bits
 ROW_GROUP = 100_000
 # In the metadata of a file of facts: column -> what it says of every row, column -> the one that says the same.
-_WORDS, _ECHOES = "callcost.words", "callcost.echoes"
+_WORDS, _ECHOES = FACTS_MARK, "callcost.echoes"
 _OWN = ("key", "record")  # columns that are always written
 BUCKETS = 64  # = 2**6; every fact names its bucket; a small run compares the keys of all in one step
 

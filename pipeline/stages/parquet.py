@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.logs.own_output import FACTS_MARK, are_own_columns
 from pipeline.logs.stores import as_source
 from pipeline.tables import Reject
 
@@ -43,6 +44,15 @@ def read_rows(path: str, start: int, end: int | None) -> Iterator[tuple[list[Row
         groups = range(start, table.num_row_groups if end is None else end)
         for batch in table.iter_batches(batch_size=BATCH_ROWS, row_groups=list(groups)):
             yield _rows_of(_plain_batch(batch)), batch.nbytes
+
+
+def holds_own_table(path: str) -> bool:
+    """Tell whether a file is a table that callcost wrote; one that cannot be read is none."""
+    try:
+        schema = pq.read_schema(as_source(path))
+        return are_own_columns(schema.names) or FACTS_MARK.encode() in (schema.metadata or {})
+    except UNREADABLE_TABLE:
+        return False
 
 
 def read_some(path: str, start: int, end: int | None, wanted: Sequence[int]) -> Iterator[tuple[int, Row]]:

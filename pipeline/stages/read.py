@@ -18,13 +18,14 @@ import polars as pl
 from pipeline.logs.compression import packing_of
 from pipeline.logs.containers import Raw
 from pipeline.logs.files import Input, align_to_line, container_of, read_raw
+from pipeline.logs.own_output import DETAIL, REASON
 from pipeline.logs.reader import CONTEXT, FRAGMENT, Outcome, RecordReader
 from pipeline.logs.stores import open_input
 from pipeline.settings import ReadOptions
 from pipeline.stages.columns import Laid, lay_out
 from pipeline.stages.flat import open_flat, open_table, read_flat
 from pipeline.stages.lane import BlockReader, open_lane, read_blocks
-from pipeline.stages.parquet import UNREADABLE_TABLE, Row, read_rows, read_some
+from pipeline.stages.parquet import UNREADABLE_TABLE, Row, holds_own_table, read_rows, read_some
 from pipeline.stages.pieces import Piece
 from pipeline.stages.talks import Learned
 from pipeline.tables import Call, Reject
@@ -102,7 +103,9 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False, cou
     container = container_of(source)
     stretches: Callable[[Piece, RecordReader], Iterator[_Stretch]]
     stretches = _parquet_outcomes if container == "parquet" else _text_outcomes
-    if lanes and piece.bytes >= LANE_BYTES and options.dialect is None and options.mapping is None:
+    if container == "parquet" and holds_own_table(source.path):
+        stretches = _own_outcomes
+    elif lanes and piece.bytes >= LANE_BYTES and options.dialect is None and options.mapping is None:
         if container == "jsonl":
             stretches = partial(_lane_outcomes, counted=counted)
         elif container == "parquet":
@@ -186,6 +189,12 @@ def _laid(lane: BlockReader, aside: BinaryIO, reader: RecordReader) -> Iterator[
     laid, left = lane.lay_out(aside)
     yield 0, laid, 0
     yield from _read(left, reader)
+
+
+def _own_outcomes(piece: Piece, _reader: RecordReader) -> Iterator[_Stretch]:
+    """Refuse a table of ours as a whole, in the first piece of it."""
+    if piece.start == 0:
+        yield 0, [Reject(reason=REASON, detail=DETAIL)], piece.bytes
 
 
 def _flat_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:

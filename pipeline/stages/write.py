@@ -16,8 +16,10 @@ import polars as pl
 
 from pipeline.errors import ReportError
 from pipeline.logs.folders import Folder, Mark, folder_at
+from pipeline.logs.own_output import UNFINISHED
 from pipeline.logs.stores import written_name
 
+MANIFEST = "manifest.json"
 ROW_GROUP_ROWS = 131_072
 _RISKY = r"^[=+\-@\t\r]"  # what spreadsheets take for a formula
 
@@ -25,17 +27,21 @@ _RISKY = r"^[=+\-@\t\r]"  # what spreadsheets take for a formula
 def publish_files(out: str, files: Mapping[str, bytes]) -> None:
     """Write the files of a report, each whole or not at all, in order.
 
+    What they are is written down before the first of them, so that those of a run that is killed are no logs to anyone.
+
     Args:
         out: a folder, or the URL of one in an object store.
-        files: name -> content.
+        files: name -> content; the manifest is the last.
 
     Raises:
         ReportError: the folder is read-only, full or gone.
         LogError: the store refuses or cannot be reached.
     """
     folder = folder_at(out)
+    publish_file(folder, UNFINISHED, files[MANIFEST])
     for name, data in files.items():
         publish_file(folder, name, data)
+    folder.remove([UNFINISHED])
 
 
 def publish_file(folder: Folder, name: str, data: bytes) -> Mark:

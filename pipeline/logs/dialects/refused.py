@@ -5,6 +5,7 @@ Sums over many calls, requests without their answers, and diagnostic rows withou
 
 from __future__ import annotations
 
+from pipeline.logs import own_output
 from pipeline.logs.bills import bill_dialects
 from pipeline.logs.envelopes import Envelope
 from pipeline.logs.fields import BATCH_INPUT, CONTEXT, Dialect
@@ -18,6 +19,7 @@ def _refused(name: str, reason: str, detail: str, *signatures: Signature) -> Dia
 
 
 DIALECTS = (
+    _refused("own_output", own_output.REASON, own_output.DETAIL, *own_output.SIGNATURES),
     _refused(
         "litellm_spend_summary",
         "aggregate",
