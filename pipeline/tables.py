@@ -170,7 +170,7 @@ tags tags key and value, sorted by key
 service_tier text as served, else as asked for
 region text cloud region or location
 status text success | failure | cache_hit
-flags flags bad_time, bad_logged_cost, inconsistent_usage, id_conflict, text_redacted, _truncated, _stripped, _moved
+flags flags bad_time bad_logged_cost id_conflict inconsistent_usage repeated_row text_redacted|truncated|stripped|moved
 usage_source text reported | estimated_upstream | counted | partial | timed_out | absent
 count_method text exact | calibrated | estimated | timed_out; null if nothing was counted
 count_error number expected relative error of what was counted
@@ -206,7 +206,7 @@ FACT_COLUMNS = CALL_COLUMNS + _columns("""
 line int 0 for the call itself, then one per further iteration
 lines int charge lines of this call
 key text what a duplicate shares: family and id, else a digest of the record's canonical bytes
-key_kind text id | bytes (no id, but a time) | none (neither: never a duplicate)
+key_kind text id | bytes (no id, but a time below the second) | none (neither: of other files alone)
 span text trace and own id, where calls may be logged inside each other
 parent text the span that this one was made in
 request_digest text blake2b-128 (hex) of the canonical request; null: none

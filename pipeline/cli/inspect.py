@@ -21,7 +21,8 @@ _SHOWN_ROWS = 12
 _CAUSES = {
     "same_id": "same id and request, in the same file",
     "same_id_elsewhere": "same id and request, in another file",
-    "same_bytes": "equal record without an id",
+    "same_bytes": "equal record without an id, with a time below the second",
+    "same_row_elsewhere": "equal record without an id or a time below the second, in another file",
     "nested": "made around or inside another call that has its usage",
 }
 _FIGURES = ("calls", "exact", "median error", "90 % within", "error of the sum")

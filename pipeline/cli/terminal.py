@@ -242,6 +242,14 @@ def _moment(moment: datetime | None, timezone: str) -> str:
     return f"{here:%Y-%m-%d}" if here.time() == time_of_day.min else here.isoformat(timespec="minutes")
 
 
+def _repeated_line(calls: int, total_cost: str | None, left_out: int) -> str:
+    rows = f"{calls:,} rows equal" if calls > 1 else "1 row equals"
+    cost = "no known cost" if total_cost is None else dollars(Decimal(total_cost))
+    line = f"{rows} another without an id or a time below the second: each counted, {cost}"
+    copies = "more is a copy in another file" if left_out == 1 else "more are copies in other files"
+    return line + (f"; {left_out:,} {copies}: not counted" if left_out else "")
+
+
 def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
     """Return what a run found as plain lines: the totals, then a line each for what a reader should know of.
 
@@ -256,6 +264,8 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         lines.append(f"{records['rejects']:,} of {counted(records['records'], 'record')} rejected: {reasons}")
     if records["duplicates"]:
         lines.append(f"{counted(records['duplicates'], 'duplicate')} of calls counted once")
+    if manifest["repeated_rows"]["calls"]:
+        lines.append(_repeated_line(**manifest["repeated_rows"]))
     counting = manifest["counting"]
     if counting["calls"]:
         tokens = counting["prompt_tokens"] + counting["completion_tokens"]

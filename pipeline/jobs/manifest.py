@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal
 from typing import Any
 
 import polars as pl
@@ -19,12 +20,14 @@ from msgspec import to_builtins
 from pipeline import __version__
 from pipeline.jobs.run import Mapped, Settled
 from pipeline.settings import MOST_NAMED, PriceOptions, ReportOptions
+from pipeline.stages.duplicates import SAME_ROW
 from pipeline.stages.kernel import book_of, number_rows
 from pipeline.stages.passed import read_passed
 from pipeline.stages.write import plain_decimals
-from pipeline.tables import SPEND_MEASURES
+from pipeline.tables import MONEY_SCALE, SPEND_MEASURES
 
 SCHEMA_VERSION = 1
+_EXACT = Context(prec=60)
 _HOW = ("logs", "out", "work")  # options that never change a result
 _TALLIES = ("usage_source", "count_method", "price_status", "price_basis", "source_format", "flags")
 
@@ -61,6 +64,7 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
         "totals": totals_of(spend),
         **counts,
         "counting": _counting_of(settled.total("counting")),
+        "repeated_rows": _repeated_rows(settled),
         "undated_calls": settled.total("undated")["calls"],
         **limits_of(settled),
         "reject_reasons": reject_reasons(settled),
@@ -129,6 +133,14 @@ def _counting_of(sums: Counter[str]) -> dict[str, Any]:
     share = -(-sums["millionths"] // tokens) / 1_000_000 if tokens else None
     counted = {name: sums[name] for name in ("calls", "prompt_tokens", "completion_tokens")}
     return {**counted, "expected_within": share}
+
+
+def _repeated_rows(settled: Settled) -> dict[str, Any]:
+    """Return the calls that equal another and have nothing that tells them apart, and how many of other files went."""
+    sums = settled.total("repeated_rows")
+    cost = _EXACT.scaleb(Decimal(sums["cost"]), -MONEY_SCALE)
+    text = f"{_EXACT.normalize(cost):f}" if sums["with_cost"] else None
+    return {"calls": sums["calls"], "total_cost": text, "left_out": settled.total("duplicates")[SAME_ROW]}
 
 
 def _unpriced(settled: Settled) -> list[dict[str, Any]]:

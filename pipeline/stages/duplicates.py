@@ -2,8 +2,10 @@
 
 Two rules. Copies share a key: one stays. A call that was made inside another (a wrapper's span around the provider's,
 a generation inside a generation) repeats its usage: the inner one stays, unless only the outer states any. Equal ids
-with different requests are no copies; they stay apart, flagged. Every step looks at keys and spans alone, so neither
-the order of records nor how they are spread over files shows in a result.
+with different requests are no copies; they stay apart, flagged. Equal rows that have neither an id nor a time below the
+second may be one call or many: each of a file stays, flagged, and the n-th of one file is the n-th of another, so that
+a copy of a file adds nothing. Every step looks at keys and spans alone, so the order of records shows in no result, and
+how they are spread over files only where such rows are equal.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ import polars as pl
 from pipeline.stages.facts import FACT_SCHEMA, UID
 
 SAME_ID, ELSEWHERE, SAME_BYTES, NESTED = "same_id", "same_id_elsewhere", "same_bytes", "nested"
-CONFLICT = "id_conflict"
+SAME_ROW = "same_row_elsewhere"
+CONFLICT, REPEATED = "id_conflict", "repeated_row"
 VERDICT_SCHEMA = {
     **{name: FACT_SCHEMA[name] for name in UID},
     "first_at": FACT_SCHEMA["started_at"],
     "conflict": pl.Boolean(),
+    "repeated": pl.Boolean(),
     "occurrence": pl.Int64(),
 }
 _STATED = ("reported", "estimated_upstream", "partial")
@@ -58,7 +62,8 @@ def settle_duplicates(facts: pl.DataFrame) -> Sifted:
 
     Returns:
         The facts of the calls that stay, with the earliest time of their copies, ``id_conflict`` flagged where equal
-        ids came with different requests, and ``call_id`` filled for every call.
+        ids came with different requests, ``repeated_row`` where rows are equal that nothing tells apart, and
+        ``call_id`` filled for every call.
     """
     heads = facts.filter(pl.col("line") == 0)
     nested = judge_nested(heads)  # before copies: of those that share an id, each has its own span
@@ -90,13 +95,14 @@ def apply_verdicts(facts: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             _call_id(pl.col("occurrence").fill_null(1)),
             pl.when(pl.col("judged")).then("first_at").otherwise("started_at").alias("started_at"),
-            pl.when("conflict")
-            .then(pl.concat_list("flags", pl.lit(CONFLICT)).list.sort())
-            .otherwise("flags")
-            .alias("flags"),
+            pl.when("conflict").then(_flagged(CONFLICT)).when("repeated").then(_flagged(REPEATED)).otherwise("flags"),
         )
-        .drop("first_at", "conflict", "occurrence", "judged")
+        .drop("first_at", "conflict", "repeated", "occurrence", "judged")
     )
+
+
+def _flagged(flag: str) -> pl.Expr:
+    return pl.concat_list("flags", pl.lit(flag)).list.sort()
 
 
 def _call_id(occurrence: pl.Expr) -> pl.Expr:
@@ -119,33 +125,41 @@ def judge_copies(heads: pl.DataFrame) -> Verdicts:
 
 
 def _keep_one_of_each(heads: pl.DataFrame, causes: Counter[str]) -> pl.DataFrame:
-    """Return UID, first_at, conflict and occurrence of the heads that stay, of those whose keys repeat."""
+    """Return UID, first_at, conflict, repeated and occurrence of the heads that stay, of those whose keys repeat."""
     heads = heads.select(
-        *UID, "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at", "total_tokens",
-        "completion_tokens",
-    )  # fmt: skip
+        *UID, "input", "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at",
+        "total_tokens", "completion_tokens",
+    ).sort(UID)  # fmt: skip
     heads = heads.with_columns(
-        pl.when(pl.col("key_kind") == "none").then(pl.concat_str(pl.col(*UID), separator=":")).alias("sole"),
+        # Equal rows that nothing tells apart: the n-th of an input, whatever pieces it was read in.
+        pl.when(pl.col("key_kind") == "none").then(pl.int_range(pl.len()).over("key", "input")).alias("nth"),
         # A copy without its request joins the one that has one; of several, always the same one.
         pl.coalesce("request_digest", pl.col("request_digest").min().over("key")).alias("group"),
     )
-    same = ["key", "sole", "group"]
+    same = ["key", "nth", "group"]
     ranked = heads.sort(
         "total_tokens", "completion_tokens", "record_digest", "source_file", *UID,
         descending=[True, True, False, False, False, False], nulls_last=True, maintain_order=True,
     ).with_columns(
         pl.col("started_at").min().over(same).alias("first_at"),
         ((pl.col("group").n_unique().over("key") > 1) & (pl.col("key_kind") == "id")).alias("conflict"),
+        pl.col("nth").is_not_null().alias("repeated"),
         pl.int_range(pl.len()).over(same).alias("rank"),
         (pl.col("source_file") == pl.col("source_file").first().over(same)).alias("together"),
     )  # fmt: skip
     kept, gone = ranked.filter(pl.col("rank") == 0), ranked.filter(pl.col("rank") > 0)
-    cause = pl.when(pl.col("key_kind") != "id").then(pl.lit(SAME_BYTES)).when("together").then(pl.lit(SAME_ID))
-    causes.update(gone.select(cause.otherwise(pl.lit(ELSEWHERE))).to_series().to_list())
+    causes.update(gone.select(_cause()).to_series().to_list())
     numbered = kept.sort("source_file", *UID).with_columns(
         pl.int_range(1, pl.len() + 1).over("key").alias("occurrence")
     )
-    return numbered.select(*UID, "first_at", "conflict", "occurrence")
+    return numbered.select(*UID, "first_at", "conflict", "repeated", "occurrence")
+
+
+def _cause() -> pl.Expr:
+    """Return why a record went that is a copy of one that stays."""
+    elsewhere = pl.when("together").then(pl.lit(SAME_ID)).otherwise(pl.lit(ELSEWHERE))
+    rows = pl.when("repeated").then(pl.lit(SAME_ROW)).otherwise(pl.lit(SAME_BYTES))
+    return pl.when(pl.col("key_kind") == "id").then(elsewhere).otherwise(rows)
 
 
 def judge_nested(heads: pl.DataFrame) -> Verdicts:

@@ -62,9 +62,10 @@ _ARROW_TYPES: dict[str, pa.DataType] = {  # Polars takes 20 us a cell for nested
 }
 _NOTHING = Usage()
 _LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
-KEY_RULES = 1  # to be raised when a key, a digest or a bucket is made otherwise: facts are kept between runs
+KEY_RULES = 2  # to be raised when a key, a digest or a bucket is made otherwise: facts are kept between runs
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads numbers over the high bits
 ROW_GROUP = 100_000
+_SECOND = 1_000_000  # microseconds
 # In the metadata of a file of facts: column -> what it says of every row, column -> the one that says the same.
 _WORDS, _ECHOES = FACTS_MARK, "callcost.echoes"
 _OWN = ("key", "record")  # columns that are always written
@@ -101,11 +102,12 @@ def digest_of(*parts: bytes) -> str:
 
 
 def key_of(call: Call) -> tuple[str, str]:
-    """Return (key, key_kind): equal keys of kind ``id`` or ``bytes`` may be duplicates (design.md section 5)."""
+    """Return (key, key_kind): which equal keys are duplicates, depends on their kind (design.md section 5)."""
     if call.duplicate_id:
         return f"{_id_prefix(call.family)}{call.duplicate_id}", "id"
-    digest = call.record_digest.hex()
-    return f"by bytes {call.family} {digest}", "none" if call.started_at is None else "bytes"
+    times = (call.started_at, call.ended_at)
+    below_second = any(moment is not None and moment % _SECOND for moment in times)
+    return f"by bytes {call.family} {call.record_digest.hex()}", "bytes" if below_second else "none"
 
 
 def key_columns(family: str, ids: pl.Expr) -> dict[str, pl.Expr]:

@@ -19,6 +19,7 @@ from pipeline.prices.book import Book, open_book
 from pipeline.settings import PriceOptions, ReportOptions
 from pipeline.stages.batches import Batches
 from pipeline.stages.count import TIMED_OUT, count_missing, open_counter
+from pipeline.stages.duplicates import REPEATED
 from pipeline.stages.facts import facts_of, rejects_of, scan_facts, write_facts
 from pipeline.stages.pieces import Piece, survey
 from pipeline.stages.price import price_facts
@@ -221,6 +222,7 @@ def tally_calls(calls: pl.DataFrame) -> dict[str, Any]:
     groups = unpriced.group_by("model", "price_status", "price_reason").agg(
         pl.len().alias("calls"), pl.concat_str("source_file", pl.lit(":"), "source_row").min().alias("first")
     )
+    flags = _counts(calls.select(pl.col("flags").explode(empty_as_null=False)), "flags")
     return {
         "usage_source": _counts(calls, "usage_source"),
         "count_method": _counts(calls, "count_method"),
@@ -230,11 +232,18 @@ def tally_calls(calls: pl.DataFrame) -> dict[str, Any]:
         "source_format": _counts(calls, "source_format"),
         "model": _counts(calls, "model"),
         "day": _counts(calls.select(day=pl.col("started_at").dt.date()), "day"),
-        "flags": _counts(calls.select(pl.col("flags").explode(empty_as_null=False)), "flags"),
+        "flags": flags,
+        "repeated_rows": _sums_of(calls.filter(pl.col("flags").list.contains(REPEATED))) if REPEATED in flags else {},
         "undated": {"calls": calls["started_at"].null_count()},
         "counting": _counted(calls),
         "unpriced": groups.sort(groups.columns, nulls_last=True).to_dicts(),
     }
+
+
+def _sums_of(calls: pl.DataFrame) -> dict[str, int]:
+    """Return how many calls there are, how many have a cost, and all costs in the last place of money, so exactly."""
+    costs = calls["total_cost"].to_physical()
+    return {"calls": calls.height, "with_cost": costs.count(), "cost": int(costs.sum())}
 
 
 def _counted(calls: pl.DataFrame) -> dict[str, int]:

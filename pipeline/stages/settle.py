@@ -24,8 +24,8 @@ from pipeline.stages.pieces import Piece
 
 MOST_HEADS = 500_000  # records that are compared at a time
 _COPIES = (
-    *UID, "line", "source_file", "byte_offset", "key", "key_kind", "request_digest", "record_digest", "started_at",
-    "total_tokens", "completion_tokens",
+    *UID, "input", "line", "source_file", "byte_offset", "key", "key_kind", "request_digest", "record_digest",
+    "started_at", "total_tokens", "completion_tokens",
 )  # fmt: skip
 _NESTED = (*UID, "span", "parent", "usage_source")
 _FAMILY = pl.col("span", "parent")

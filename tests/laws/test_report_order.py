@@ -1,4 +1,4 @@
-"""Shuffling lines, splitting files and repeating what has an id never change a total."""
+"""Shuffling lines, copying files, and splitting or repeating what has an id never change a total."""
 
 from __future__ import annotations
 
@@ -57,11 +57,14 @@ PACKINGS: list[Callable[[list[bytes]], bytes]] = [
 
 
 def _kept_together(records: list[bytes]) -> list[list[bytes]]:
-    """Group the chunks of one stream, which mean something only together and in order; all else stands alone."""
+    """Group the chunks of one stream, which mean something only together and in order, and equal rows without an id.
+
+    These count as often as one file has them (tests/laws/test_equal_rows.py); all else stands alone.
+    """
     groups: dict[bytes, list[bytes]] = {}
     for number, record in enumerate(records):
         stream = record.split(b'"id":"', 1)[1].split(b'"', 1)[0] if b"chat.completion.chunk" in record else b""
-        groups.setdefault(stream or str(number).encode(), []).append(record)
+        groups.setdefault(stream or (str(number).encode() if _has_id(record) else record), []).append(record)
     return list(groups.values())
 
 
@@ -119,6 +122,22 @@ def test_lines_with_an_id_repeated_in_another_file_give_the_same_totals(
 
     assert (twice.out / "spend.csv").read_bytes() == (sample_report.out / "spend.csv").read_bytes()
     assert twice.input("once-more.jsonl")["duplicates"] + twice.input("once-more.jsonl")["fragments"] > 0
+    assert_conserved(twice)
+
+
+def test_a_copy_of_every_file_packed_or_not_gives_the_same_totals(
+    sample_report: Finished, out: Path, tmp_path: Path
+) -> None:
+    """Also of rows that nothing tells apart: the file that has most of them decides."""
+    for path in (path for path in TEXT_FILES if path.suffix == ".jsonl"):
+        copy = tmp_path / "copies" / f"{path.name}.gz"
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(gzip.compress(path.read_bytes()))
+
+    twice = report([SAMPLES, tmp_path / "copies"], out)
+
+    assert (twice.out / "spend.csv").read_bytes() == (sample_report.out / "spend.csv").read_bytes()
+    assert twice.manifest["repeated_rows"]["left_out"] > 5
     assert_conserved(twice)
 
 

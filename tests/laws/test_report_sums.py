@@ -22,7 +22,7 @@ ADDITIVE = [name for name in MEASURES if name != "calls"]
 
 def test_every_record_of_the_samples_is_one_of_six_things(sample_report: Finished) -> None:
     assert_conserved(sample_report)
-    assert sample_report.records["duplicates"] >= 5
+    assert sample_report.records["duplicates"] >= 4
 
 
 def test_filtered_records_are_counted_as_filtered(out: Path) -> None:
@@ -76,7 +76,8 @@ counts = st.integers(0, 3_000_000) | st.sampled_from([0, 1, 10**12])
 calls = st.fixed_dictionaries(
     {
         "model": st.sampled_from(["gpt-4o", "o3", "claude-3-5-sonnet-20241022", "acme-llm-9", "gpt-4o-mini"]),
-        "timestamp": st.integers(1_704_067_200, 1_795_000_000) | st.just("2025-01-01T00:00:00Z"),
+        "timestamp": st.integers(1_704_067_200, 1_795_000_000).flatmap(lambda n: st.sampled_from([n, n + 0.25]))
+        | st.sampled_from(["2025-01-01T00:00:00.000Z", "2025-01-01T00:00:00.001Z"]),
         "usage": st.fixed_dictionaries({"prompt_tokens": counts, "completion_tokens": counts}),
         "response": st.just("Fine."),
         "messages": st.just([{"role": "user", "content": "Well?"}]),
@@ -106,6 +107,6 @@ def test_generated_calls_keep_the_laws(
     assert_conserved(whole)
     for measure in MEASURES:
         assert parts.total(measure) == whole.total(measure), measure
-    # the same time and the same content are one call, in whatever order its keys are written
-    expected = len({json.dumps(row, sort_keys=True) for row in rows})
-    assert whole.total("calls") == expected
+    # the same time below the second and the same content are one call, in whatever order its keys are written
+    same = {json.dumps(row, sort_keys=True) for row in rows if str(row["timestamp"]).endswith((".25", ".001Z"))}
+    assert whole.total("calls") == len(same) + sum(json.dumps(row, sort_keys=True) not in same for row in rows)

@@ -51,16 +51,21 @@ def test_a_copy_without_its_request_joins_the_one_that_has_it() -> None:
     assert len(kept) == 1
 
 
-def test_without_an_id_only_equal_bytes_are_a_duplicate() -> None:
-    kept = settle(make_call(1, record_digest=b"a" * 16), make_call(2, record_digest=b"a" * 16), make_call(3))
+@pytest.mark.parametrize("times", [{"started_at": 5}, {"started_at": DAY, "ended_at": 2 * DAY + 500_000}])
+def test_without_an_id_but_with_a_time_below_the_second_equal_bytes_are_one_call(times: dict[str, int]) -> None:
+    same = {"record_digest": b"a" * 16, **times}
+    kept = settle(make_call(1, **same), make_call(2, **same), make_call(3, **times))
     assert [row["source_row"] for row in kept] == [1, 3]
+    assert not any(row["flags"] for row in kept)
 
 
-def test_with_neither_id_nor_time_nothing_is_a_duplicate_and_occurrences_are_numbered() -> None:
-    same = {"started_at": None, "record_digest": b"a" * 16}
-    kept = settle(make_call(1, **same), make_call(2, **same))
-    assert [str(row["call_id"])[-2:] for row in kept] == ["-1", "-2"]
+@pytest.mark.parametrize("time", [None, 0, 7_000_000])
+def test_with_neither_each_row_of_a_file_counts_and_occurrences_are_numbered(time: int | None) -> None:
+    same = {"started_at": time, "record_digest": b"a" * 16, "flags": ["text_moved"]}
+    kept = settle(make_call(1, **same), make_call(2, **same), make_call(3, started_at=time))
+    assert [str(row["call_id"])[-2:] for row in kept] == ["-1", "-2", "-1"]
     assert str(kept[0]["call_id"]).startswith("x-" + (b"a" * 16).hex())
+    assert [row["flags"] for row in kept] == [["repeated_row", "text_moved"]] * 2 + [[]]
 
 
 @given(st.permutations(range(6)))
@@ -114,10 +119,13 @@ def test_every_duplicate_has_a_cause() -> None:
         make_call(1, **same), make_call(2, **same), make_call(3, source_file="b.jsonl", **same),
         make_call(4, record_digest=b"a" * 16), make_call(5, record_digest=b"a" * 16),
         made_in(6, "a"), made_in(7, "b", "a"),
+        *(make_call(row, record_digest=b"b" * 16, started_at=5) for row in (10, 11)),
         *(make_call(row, duplicate_id="y", request_digest=bytes([row]) * 16) for row in (8, 9)),
     ]  # fmt: skip
-    kept, causes = settle_duplicates(facts_of(calls, 0))
-    assert causes == {"same_id": 1, "same_id_elsewhere": 1, "same_bytes": 1, "nested": 1}
+    again = make_call(1, record_digest=b"a" * 16, source_file="c.jsonl")
+    kept, causes = settle_duplicates(pl.concat([facts_of(calls, 0), facts_of([again], 1, 1)]))
+    calls.append(again)
+    assert causes == {"same_id": 1, "same_id_elsewhere": 1, "same_bytes": 1, "same_row_elsewhere": 1, "nested": 1}
     assert kept.height == len(calls) - causes.total()
 
 

@@ -16,15 +16,18 @@ CALLS = (
     {"id": "a", "timestamp": "2025-05-01T08:00:00Z", "model": "gpt-4o", "messages": "Hello?", "response": "Yes."},
     {"timestamp": "2025-05-01T08:00:00Z", "model": "gpt-4o", "messages": "Hello?", "response": "Yes."},
     {"model": "gpt-4o", "messages": "Hello?", "response": "Yes."},
+    {"timestamp": "2025-05-01T08:00:00.250Z", "model": "gpt-4o", "messages": "Hello?", "response": "Yes."},
 )
 KEYS = {
-    1: [
+    2: [
         ["by id plain a", "id", 23,
          "b18ff8f6331607a40faaebc577042b1f", "5b4b05d5fe4a69248a9a9d56dd4d6e97"],
-        ["by bytes plain e18d5fd6ce3e7da75e6a5ccc7c1dc86f", "bytes", 16,
+        ["by bytes plain e18d5fd6ce3e7da75e6a5ccc7c1dc86f", "none", 16,
          "b18ff8f6331607a40faaebc577042b1f", "e18d5fd6ce3e7da75e6a5ccc7c1dc86f"],
         ["by bytes plain 4625c645534378764af7af1e91ad7322", "none", 60,
          "b18ff8f6331607a40faaebc577042b1f", "4625c645534378764af7af1e91ad7322"],
+        ["by bytes plain 3cd7812537cac6db5bed5c688879b465", "bytes", 37,
+         "b18ff8f6331607a40faaebc577042b1f", "3cd7812537cac6db5bed5c688879b465"],
     ],
 }  # fmt: skip
 

@@ -28,6 +28,7 @@ COPIES = st.lists(
             "record_digest": st.sampled_from([b"1" * 16, b"2" * 16]),
             "started_at": st.sampled_from([None, 0, 5]),
             "total": st.sampled_from([None, 3, 4]),
+            "source_file": st.sampled_from(["a.jsonl", "b.jsonl", "c.jsonl"]),
             "span": SPANS,
             "parent": SPANS,
             "usage_source": st.sampled_from(["reported", "absent"]),
@@ -72,6 +73,7 @@ def test_where_facts_are_cut_changes_nothing(
     copies: list[dict[str, object]], cuts: list[int], steps: int, most: int
 ) -> None:
     whole = facts_of([make_call(row, **copy) for row, copy in enumerate(copies)], 0)
+    whole = whole.with_columns(input=pl.col("source_file").rank("dense").cast(pl.Int64))
     edges = sorted({0, whole.height, *(min(cut, whole.height) for cut in cuts)})
     tables = [whole.slice(start, end - start) for start, end in pairwise(edges)]
     with pytest.MonkeyPatch.context() as patch:
