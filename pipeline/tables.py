@@ -108,6 +108,8 @@ class Reject(msgspec.Struct, kw_only=True, frozen=True):
     source_file: str = ""
     source_row: int | None = None  # None: the file as a whole was refused
     byte_offset: int | None = None
+    calls: int = 0  # that an aggregate says it sums; 0: it does not say
+    tokens: int = 0  # of an aggregate, prompt and completion
 
 
 REJECT_REASONS = {

@@ -262,6 +262,11 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
     if records["rejects"]:
         reasons = reason_words(manifest["reject_reasons"], places=True)
         lines.append(f"{records['rejects']:,} of {counted(records['records'], 'record')} rejected: {reasons}")
+    sums = manifest["aggregates"]
+    if sums["calls"] or sums["tokens"]:
+        held = f"{counted(sums['calls'], 'call')}, {counted(sums['tokens'], 'token')}"
+        many = f"{counted(sums['records'], 'row')} that sum many calls ({held})"
+        lines.append(f"{many} are not priced: give the log of single calls")
     if records["duplicates"]:
         lines.append(f"{counted(records['duplicates'], 'duplicate')} of calls counted once")
     if manifest["repeated_rows"]["calls"]:

@@ -61,6 +61,7 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
         "options": _options_of(options),
         "inputs": inputs,
         "records": records,
+        "aggregates": aggregates_of(settled.mapped),
         "totals": totals_of(spend),
         **counts,
         "counting": _counting_of(settled.total("counting")),
@@ -112,6 +113,14 @@ def inputs_of(settled: Settled) -> list[dict[str, Any]]:
 def _sum_of(inputs: list[dict[str, Any]]) -> dict[str, int]:
     names = ("records", "calls", "duplicates", "rejects", "context", "fragments", "filtered")
     return {name: sum(row[name] for row in inputs) for name in names}
+
+
+def aggregates_of(mapped: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """Return how many rejects are sums of many calls, and how many calls and tokens these say they sum."""
+    sums: Counter[str] = Counter()
+    for tally in (tally for line in mapped for tally in line["inputs"].values()):
+        sums.update({name: tally.get(name, 0) for name in ("aggregates", "aggregate_calls", "aggregate_tokens")})
+    return {"records": sums["aggregates"], "calls": sums["aggregate_calls"], "tokens": sums["aggregate_tokens"]}
 
 
 def totals_of(spend: pl.DataFrame) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from pipeline.logs.hosts import read_host
 from pipeline.logs.paths import Path, compile_table, follow, parse_path, read_places
 from pipeline.logs.signatures import Signature
 from pipeline.logs.streams import join_body
+from pipeline.logs.sums import AGGREGATE, refuse_sum, sum_of
 from pipeline.logs.times import read_time
 from pipeline.logs.usage import (
     Reading,
@@ -113,6 +114,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         zone: of naive times.
         cost_scale: US dollars in one unit of logged_cost.
         zero_is_missing: the writer puts 0 where it knows no counts.
+        no_counts: a record may be the sum of many calls, where a count of them stands beside its tokens. Fields that
+            are no such count although their names say so; None: no record is a sum.
         refusal: (reason, detail) where records of this kind never become calls; ("context", "") where they are none.
         carry: what a record takes from those before it in its file: (notes so far, record) -> what is read in its
             place. Such files are read from their beginning, in their order, and never cut.
@@ -137,6 +140,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     zone: tzinfo = UTC
     cost_scale: Decimal = Decimal(1)
     zero_is_missing: bool = False
+    no_counts: frozenset[str] | None = None
     refusal: tuple[str, str] | None = None
     carry: Callable[[Notes, Mapping[str, Any]], dict[str, Any]] | None = None
     settle: Callable[[Call, Entry], None] | None = None
@@ -174,12 +178,15 @@ class FieldReader:
             Refusal: the record cannot become a call, or is none (reason CONTEXT).
         """
         if self.dialect.refusal:
-            raise Refusal(*self.dialect.refusal)
+            reason, detail = self.dialect.refusal
+            raise sum_of(record, detail) if reason == AGGREGATE else Refusal(reason, detail)
         if self.dialect.carry:
             record = self.dialect.carry({} if notes is None else notes, record)
         entry = self._open(self.dialect.prepare(record) if self.dialect.prepare else record)
         call = self._call_of(entry, data)
         self._read_counts(call, entry)
+        if self.dialect.no_counts is not None:
+            refuse_sum(record, _tokens_of(call), self.dialect.no_counts)
         if self.dialect.settle:
             self.dialect.settle(call, entry)
         if not call.model:
@@ -285,6 +292,14 @@ class FieldReader:
 
     def _is_blank(self, call: Call, usage: Usage) -> bool:
         return self.dialect.zero_is_missing and call.status != "cache_hit" and is_zero(usage)
+
+
+def _tokens_of(call: Call) -> int | None:
+    """Return the tokens of both sides; of a row that states a cost alone 0, of one with neither None."""
+    usage = call.usage
+    if usage is None or not has_tokens(usage):
+        return None if call.logged_cost is None or call.request or call.response else 0
+    return (usage.prompt_tokens or 0) + (usage.completion_tokens or 0) or usage.total_tokens or 0
 
 
 def _of_body(fields: Mapping[str, tuple[str, ...]], api: Api) -> dict[str, tuple[str, ...]]:

@@ -108,6 +108,7 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
         zone=_zone(str(table.get("zone", "UTC")), path),
         cost_scale=_one_of(table, "cost_unit", COST_UNITS, path),
         zero_is_missing=bool(table.get("zero_is_missing")),
+        no_counts=frozenset(path for paths in (*columns.values(), *tags.values()) for path in paths),
         settle=_Settler(
             tags=_parsed(tags),
             messages=_parsed(columns).get("messages", ()),

@@ -18,6 +18,7 @@ from pipeline.logs.gather import Gatherer, Joined, is_chunk
 from pipeline.logs.mapping import load_mapping
 from pipeline.logs.marks import MARK, read_mark
 from pipeline.logs.own_output import DETAIL, OWN_TABLES, REASON
+from pipeline.logs.sums import Sum
 from pipeline.settings import ReadOptions
 from pipeline.tables import Call, Reject
 
@@ -139,4 +140,7 @@ def _leans(record: Any) -> bool:
 
 
 def _reject(refusal: Refusal, row: int, offset: int | None) -> Reject:
-    return Reject(reason=refusal.reason, detail=refusal.detail, source_row=row, byte_offset=offset)
+    calls, tokens = (refusal.calls, refusal.tokens) if isinstance(refusal, Sum) else (0, 0)
+    return Reject(
+        reason=refusal.reason, detail=refusal.detail, source_row=row, byte_offset=offset, calls=calls, tokens=tokens
+    )

@@ -21,6 +21,7 @@ from pipeline.logs.files import Input, align_to_line, container_of, read_raw
 from pipeline.logs.own_output import DETAIL, REASON
 from pipeline.logs.reader import CONTEXT, FRAGMENT, Outcome, RecordReader
 from pipeline.logs.stores import open_input
+from pipeline.logs.sums import AGGREGATE
 from pipeline.settings import ReadOptions
 from pipeline.stages.columns import Laid, lay_out
 from pipeline.stages.flat import open_flat, open_table, read_flat
@@ -46,7 +47,7 @@ class Window:
         facts: of calls that the lane read; columns that are null for all of them left out.
         talks: the chats of the last calls of each table of facts, where they are to be counted.
         rejects: records that could not become calls.
-        tally: "records", "context" and "fragments" of this stretch.
+        tally: "records", "context" and "fragments" of this stretch; of "aggregates" what they sum, too.
         seen_bytes: how much of the input this stretch covers, as stored.
     """
 
@@ -78,6 +79,8 @@ class Window:
                 self.calls.append(outcome)
             elif isinstance(outcome, Reject):
                 self.rejects.append(outcome)
+                if outcome.reason == AGGREGATE:
+                    self.tally.update(aggregates=1, aggregate_calls=outcome.calls, aggregate_tokens=outcome.tokens)
             elif outcome is CONTEXT:
                 self.tally["context"] += 1
             elif outcome is FRAGMENT:

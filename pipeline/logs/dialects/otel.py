@@ -269,6 +269,7 @@ DIALECTS = (
         prepare=prepare_span,
         fields={column: _names(*names) for column, names in _TRACED.items()} | {"url": ("url",)},
         counts={name: (f"counts.{name}",) for name in _COUNTS},
+        no_counts=frozenset(),
         settle=settle_span,
     ),
 )

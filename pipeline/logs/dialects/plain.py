@@ -86,6 +86,7 @@ DIALECTS = (
         },
         usage=("usage", "@", ""),
         response=("response", "output"),
+        no_counts=frozenset(),
         settle=settle_plain,
     ),
 )  # fmt: skip

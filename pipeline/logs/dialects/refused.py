@@ -52,6 +52,30 @@ DIALECTS = (
         signatures=(sign("model_permaslug requests"),),
         refusal=("aggregate", "a day's sum: export the activity CSV"),
     ),
+    Dialect(
+        name="vercel_report",  # https://vercel.com/docs/ai-gateway/observability-and-spend/custom-reporting
+        family="vercel_report",
+        rank=_FIRST,
+        envelopes=(Envelope(signatures=(sign(kinds={"results.0.request_count": "number"}),), rows=("results",)),),
+        signatures=(sign("request_count total_cost", some="input_tokens output_tokens"),),
+        refusal=("aggregate", "a sum of Vercel's AI Gateway: log the calls, or their generations"),
+    ),
+    Dialect(
+        name="cloudflare_analytics",  # https://developers.cloudflare.com/ai-gateway/observability/analytics
+        family="cloudflare_analytics",
+        rank=_FIRST,
+        envelopes=(
+            Envelope(
+                signatures=(sign(kinds={"data.viewer.accounts.0.aiGatewayRequestsAdaptiveGroups": "array"}),),
+                rows=("data", "viewer", "accounts", "aiGatewayRequestsAdaptiveGroups"),
+            ),
+        ),
+        signatures=(
+            sign("count sum", kinds={"sum": "object"}),
+            sign(kinds={"data.viewer.accounts": "array"}),
+        ),
+        refusal=("aggregate", "sums of Cloudflare's analytics: give the gateway's logs"),
+    ),
     _refused(
         "openai_batch_object", "aggregate", "a batch as a whole: give its output file", sign(values={"object": "batch"})
     ),
