@@ -217,9 +217,19 @@ def read_log(value: Any, name: str, _zone: str = "UTC") -> str:
         kind = scheme[1].lower()
         message = f"{name}: callcost reads and writes no {kind} URLs, such as {place}"
         raise ConfigError(message, hint="Download it, or pipe it in with -" if name == "logs" else "Give a path")
-    if "\0" in place:
-        raise ConfigError(f"{name}: {place!r} holds a NUL character")
-    return place if scheme else os.path.expanduser(place)  # noqa: PTH111 - Path would change "a//b", "./a" and "-/"
+    if scheme:
+        return read_text(place, name)
+    if "\0" in place or not _is_encodable(place):
+        raise ConfigError(f"{name}: {place!r} holds a NUL character, or is no name of a file")
+    return os.path.expanduser(place)  # noqa: PTH111 - Path would change "a//b", "./a" and "-/"
+
+
+def _is_encodable(place: str) -> bool:
+    try:
+        os.fsencode(place)
+    except UnicodeEncodeError:  # a half of a pair that stands for no byte
+        return False
+    return True
 
 
 def read_logs(value: Any, name: str, zone: str = "UTC") -> tuple[str, ...]:

@@ -43,6 +43,7 @@ READERS: dict[str, Mapping[str, arguments.Reader]] = {
         "prices": arguments.read_version,
         "override": _PLACE,
         "registered": arguments.read_pairs,
+        "force": arguments.read_switch,
     },
     "ReadOptions": {"dialect": _TEXT, "mapping": _PLACE},
     "CountOptions": {"item_timeout": arguments.number(0)},

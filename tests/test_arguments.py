@@ -74,6 +74,12 @@ def test_logs_and_bills_are_one_place_or_several(logs: Any) -> None:
     assert (options.logs, options.bills) == (("a",), ("b",))
 
 
+@pytest.mark.parametrize("place", ["a\ud800", "s3://bucket/a\udcff"])
+def test_what_is_no_name_of_a_file_or_an_object_is_refused(place: str) -> None:
+    with pytest.raises(ConfigError, match=r"^logs: "):
+        ReportOptions(logs=place)
+
+
 def test_what_has_no_order_is_no_list_of_logs() -> None:
     with pytest.raises(ConfigError, match=r"^logs: \{'a'\} is set"):
         ReportOptions(logs={"a"})

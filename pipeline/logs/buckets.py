@@ -16,9 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pipeline.arguments import STORE_SCHEMES
 from pipeline.errors import ConfigError, LogError
 
-SCHEMES = frozenset(("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl"))
 OPTIONS_VARIABLE = "CALLCOST_STORAGE_OPTIONS"
 _CLIENT = frozenset(("allow_http", "allow_invalid_certificates", "connect_timeout", "timeout", "proxy_url"))
 
@@ -26,7 +26,7 @@ _CLIENT = frozenset(("allow_http", "allow_invalid_certificates", "connect_timeou
 def is_url(path: str) -> bool:
     """Tell whether a path is in an object store."""
     scheme, separator, _ = path.partition("://")
-    return bool(separator) and scheme.lower() in SCHEMES
+    return bool(separator) and scheme.lower() in STORE_SCHEMES
 
 
 def use_storage_options(pairs: Iterable[str]) -> None:
