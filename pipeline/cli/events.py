@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.output import say, say_document
-from pipeline.errors import EXIT_INTERRUPTED, CallcostError
+from pipeline.errors import EXIT_INTERRUPTED, EXIT_USAGE, CallcostError
 from pipeline.settings import MOST_NAMED
 
 if TYPE_CHECKING:
@@ -87,6 +87,11 @@ class EventLog:
                 raise
             self.tell("failed", exit_code=error.exit_code, error=error.message, hint=error.hint)
             raise click.exceptions.Exit(error.exit_code) from error
+        except click.ClickException as error:
+            if not self.is_json:
+                raise
+            self.tell("failed", exit_code=EXIT_USAGE, error=error.format_message(), hint="")
+            raise click.exceptions.Exit(EXIT_USAGE) from error
         except KeyboardInterrupt:
             hint = _RESUMED if keeps else RESUME
             if self.is_json:

@@ -62,22 +62,22 @@ def report(**words: Any) -> int:
     LOGS are files, folders, globs or - for stdin: JSONL, JSON or Parquet, plain, .gz or .zst. Writes spend.parquet,
     spend.csv, rejects.parquet and manifest.json to DIR; each is written whole, the manifest last.
     """
-    options, state = report_options_of(words), state_options_of(words)
-    with workers_begun(options) if state is None else nullcontext():  # a state may have nothing to do
-        return _report(words, options, state)
+    log = EventLog(words["log_format"], words["run_id"])
+    with log.telling_failures(keeps=words["state"] is not None or words["work_dir"] is not None):
+        options, state = report_options_of(words), state_options_of(words)
+        with workers_begun(options) if state is None else nullcontext():  # a state may have nothing to do
+            return _report(words, options, state, log)
 
 
-def _report(words: dict[str, Any], options: ReportOptions, state: StateOptions | None) -> int:
-    from pipeline.cli.terminal import show_summary, summary_lines, watch  # noqa: PLC0415 - rich and Polars load when a report runs
+def _report(words: dict[str, Any], options: ReportOptions, state: StateOptions | None, log: EventLog) -> int:
+    from pipeline.cli.terminal import show_summary, summary_lines, watch  # noqa: PLC0415 - loads rich and Polars
     from pipeline.jobs.report import report_spend  # noqa: PLC0415
 
-    log = EventLog(words["log_format"], words["run_id"])
     if words["plan"] and state is not None:
         show(*plan_lines(options, state))
         return 0
     quiet = words["quiet"] or log.is_json
-    keeps = state is not None or options.work.work_dir is not None
-    with log.telling_failures(keeps=keeps), watch(quiet=quiet) as progress:
+    with watch(quiet=quiet) as progress:
         if state is None:
             result = report_spend(options, progress=progress.advance, planned=progress.plan)
         else:

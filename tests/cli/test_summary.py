@@ -141,7 +141,7 @@ def test_no_call_at_all_says_why_however_quiet(tmp_path: Path, out: Path) -> Non
 
 
 @pytest.mark.parametrize("state", [False, True])
-def test_events_hold_what_the_summary_holds_and_what_failed(tmp_path: Path, out: Path, *, state: bool) -> None:
+def test_events_hold_what_the_summary_holds(tmp_path: Path, out: Path, *, state: bool) -> None:
     log = write_lines(tmp_path / "a.jsonl", [*_days(3), b"{"])
     words: list[str | Path] = ["--log-format", "json"]
     words += ["--state", tmp_path / "state"] if state else []
@@ -152,10 +152,26 @@ def test_events_hold_what_the_summary_holds_and_what_failed(tmp_path: Path, out:
     assert (event["first_at"], event["filtered_by"]) == ("2025-11-01T08:00:00+00:00", {})
     facts = [line for line in plain if not line.startswith("  ") and not line.startswith("report in")]
     assert set(facts) <= set(event["summary"])
-    failed = callcost("report", tmp_path / "nothing.jsonl", "--out", out, "--log-format", "json")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("nothing.jsonl",), 1, "no file matches"),
+        (("a.jsonl", "--by", "colour"), 2, "colour"),
+        (("a.jsonl", "--since", "someday"), 2, "someday"),
+        (("a.jsonl", "--plan"), 2, "goes with --state"),
+    ],
+)
+def test_what_ends_a_run_is_an_event_where_all_is_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_lines(tmp_path / "a.jsonl", _days(1))
+    failed = callcost("report", *words, "--out", "out", "--log-format", "json")
     event = json.loads(failed.stderr)
-    assert (failed.code, event["event"], event["exit_code"]) == (1, "failed", 1)
-    assert "no file matches" in event["error"]
+    assert (failed.code, event["event"], event["exit_code"]) == (code, "failed", code)
+    assert said in event["error"]
 
 
 def test_where_no_terminal_shows_progress_a_line_now_and_then_does(monkeypatch: pytest.MonkeyPatch) -> None:
