@@ -52,10 +52,31 @@ def _page(one: Explanation) -> list[str]:
     for number, line in enumerate(one.lines):
         title = "priced" if len(one.lines) == 1 else f"charge line {number + 1}: {line.model}"
         lines += _account(title, line)
-    total = sum((line.total for line in one.lines if line.total is not None), Decimal(0))
-    reported = sum((line.reported for line in one.lines if line.reported is not None), Decimal(0))
-    verdict = "the report's figure" if total == reported else f"the report says {_trimmed(reported)}"
-    return [*lines[1:], "", f"total  {_trimmed(total)} USD: {verdict}"]
+    return [*lines[1:], "", f"total  {_total(one.lines)}: {_verdict(one.lines)}"]
+
+
+def _total(lines: list[LineAccount]) -> str:
+    """Return what the lines come to, and why that is not all, or nothing."""
+    priced = [line.total for line in lines if line.total is not None]
+    status = _STATUS[min((line.status for line in lines), key=list(_STATUS).index)]
+    reasons = ", ".join(dict.fromkeys(line.reason for line in lines if line.reason))
+    why = f" ({reasons})" if reasons else ""
+    if not priced:
+        return f"unpriced{why}"
+    if len(priced) < len(lines):
+        status = "partly priced"
+    return f"{_trimmed(sum(priced, Decimal(0)))} USD" + (f", {status}{why}" if status else "")
+
+
+# How a line's status reads in the total; the first that a line has is said of all.
+_STATUS = {"unpriced": "unpriced", "partly_priced": "partly priced", "priced": "", "free": "free"}
+
+
+def _verdict(lines: list[LineAccount]) -> str:
+    if all(line.total == line.reported for line in lines):
+        return "the report's figure" if any(line.total is not None for line in lines) else "in the report, too"
+    reported = [line.reported for line in lines if line.reported is not None]
+    return f"the report says {_trimmed(sum(reported, Decimal(0)))}" if reported else "the report says unpriced"
 
 
 def _cell(value: Any) -> str:

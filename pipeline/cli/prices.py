@@ -182,21 +182,25 @@ def _diff_of_calls(first: Version, second: Version, form: str, words: dict[str, 
     else:
         show(f"{_between(first, second)}: {calls:,} calls", "")
         sums = {name: table[name].sum() for name in table.columns if name != "model"}
-        titles = ("model", "calls", "cost by A", "cost by B", "difference", "unpriced by A", "unpriced by B")
+        titles = ("model", "calls", "cost by A", "cost by B", "difference", "newly priced", "no longer priced",
+                  "unpriced by A", "unpriced by B")  # fmt: skip
         show_rows(
             titles,
             [
-                (row["model"], f"{row['calls']:,}", *(plain(row[name]) for name in ("old_cost", "new_cost")),
-                 plain(row["difference"]), row["old_unpriced"], row["new_unpriced"])
+                (row["model"], f"{row['calls']:,}", *(plain(row[name]) for name in _AMOUNTS),
+                 row["old_unpriced"], row["new_unpriced"])
                 for row in [*rows, {"model": "in total", **sums}]
             ],
             numbers=titles[1:],
         )  # fmt: skip
         if sums["old_unpriced"] or sums["new_unpriced"]:
-            show("", "What a version leaves unpriced is not in its cost, nor in the difference of its model.")
+            show("", "Difference: what both versions price. A + difference + newly priced - no longer priced = B.")
     if not calls:
         say("no call to compare: there is none, or the filters leave all out; `callcost report` says which")
     return 0 if calls else 1
+
+
+_AMOUNTS = ("old_cost", "new_cost", "difference", "newly_priced", "no_longer_priced")
 
 
 def _between(first: Version, second: Version) -> str:

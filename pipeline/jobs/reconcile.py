@@ -160,6 +160,7 @@ def _manifest(
         "price_status": dict(sorted(settled.total("price_status").items())),
         "bill": _totals(compared, BILL, billed.currency) if options.bills else None,
         "log": _totals(compared, LOG, DOLLARS) if any(row["against"] == LOG for row in compared.rows) else None,
+        "float_noise": {"calls": compared.noise[0], "amount": _text(compared.noise[1])},
         "not_compared": {
             "calls_outside_the_bill": {name: _text(cost) for name, cost in sorted(compared.outside.items())},
             "second_bills": [

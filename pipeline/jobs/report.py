@@ -115,7 +115,7 @@ def settle_options(options: ReportOptions) -> ReportOptions:
     try:
         book_of(options.prices)
     except PriceError as error:
-        message = f"--prices {options.prices}: {error.message}"
+        message = f"--prices: {error.message}"
         raise ConfigError(message, hint=error.hint) from error
     return dataclasses.replace(options, prices=with_registered(options.prices))
 

@@ -21,6 +21,7 @@ import msgspec
 
 from pipeline.arguments import nearest
 from pipeline.errors import PriceError
+from pipeline.models import nearest as nearest_names
 from pipeline.prices.archive import (
     DROPPED,
     INDEX,
@@ -106,9 +107,11 @@ class Catalog:
         try:
             moment = microseconds(words)
         except ValueError:
-            near = nearest(words, ("latest", "as-of"))  # versions' names are all near each other
+            near = nearest(words, ("latest", "as-of"))  # versions' names are all near each other: three are named
             message = f"no price version {words!r}" + (f"; did you mean {near!r}?" if near else "")
-            raise PriceError(message, hint="See `callcost prices list`") from None
+            named = "" if near else ", ".join(nearest_names(words, [version.name for version in self.versions]))
+            hint = f"Near: {named}; see `callcost prices list`" if named else "See `callcost prices list`"
+            raise PriceError(message, hint=hint) from None
         version_then = self.version_at(moment)
         if version_then is None:
             message = f"no price version was in force on {words}"

@@ -21,10 +21,10 @@ from pipeline.logs.bills.lines import CONTROL, CREDIT, DAY, USAGE, BillLine, day
 from pipeline.prices.book import Book
 from pipeline.stages.bills import Billed, Rates, half_places
 from pipeline.stages.causes import Case, explain, group_cells
-from pipeline.stages.cells import NOTHING, Cell, Fold, Part, Place, build_cells
+from pipeline.stages.cells import NOTHING, Cell, Finding, Fold, Part, Place, build_cells
 from pipeline.stages.evidence import Evidence
 from pipeline.stages.facts import TYPES
-from pipeline.stages.pairs import billed_calls, explain_pairs, logged_calls
+from pipeline.stages.pairs import agrees, billed_calls, explain_pairs, logged_calls, without_noise
 from pipeline.tables import CAUSE_COLUMNS, RECONCILIATION_COLUMNS
 
 BILL, LOG = "bill", "log"
@@ -48,11 +48,13 @@ class Comparison:
         rows: of the columns RECONCILIATION_COLUMNS.
         causes: of the columns CAUSE_COLUMNS.
         outside: what our calls cost on days and of providers that no bill covers, and how much they used.
+        noise: calls whose logged cost is ours but for the noise of floats, and the sum of that noise.
     """
 
     rows: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     causes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     outside: dict[str, Decimal] = dataclasses.field(default_factory=dict)
+    noise: tuple[int, Decimal] = (0, NOTHING)
 
     def table(self) -> pl.DataFrame:
         """Return the rows, sorted."""
@@ -130,9 +132,10 @@ def _covered(parts: Iterable[Part], billed: Billed, fold: Fold, result: Comparis
 
 
 def compare_logged(ours: Ours) -> Comparison:
-    """Lay our costs beside those that the log states, call by call."""
+    """Lay our costs beside those that the log states, call by call; one that is ours but for noise is ours."""
     result = Comparison()
-    table = logged_calls(ours.calls, ours.charges, Rates())
+    table, calls, amount = without_noise(logged_calls(ours.calls, ours.charges, Rates()))
+    result.noise = (calls, amount)
     _add_pairs(result, LOG, table, explain_pairs(table, ours.charges, Rates(), ours.book), "USD", None)
     return result
 
@@ -147,7 +150,8 @@ def _add_pairs(
     places = ["day", "provider", "model"]
     summed = table.group_by(places).agg(
         pl.col("stated").sum(), pl.col("total_tokens").sum(), pl.col("billed_tokens").sum(),
-        pl.col("computed").sum(), priced=pl.col("priced").any(), counted=pl.col("billed_tokens").is_not_null().any(),
+        pl.col("computed").sum(), noise=(pl.col("stated") - pl.col("computed")).filter(agrees()).sum(),
+        priced=pl.col("priced").any(), counted=pl.col("billed_tokens").is_not_null().any(),
     )  # fmt: skip
     findings: dict[Place, list[Cell]] = defaultdict(list)
     for cell in cells:
@@ -157,6 +161,8 @@ def _add_pairs(
         whole = Cell(place, ours=Decimal(row["total_tokens"] or 0), cost=row["computed"] if row["priced"] else None)
         whole.billed, whole.amount = row["billed_tokens"] if row["counted"] else None, row["stated"]
         whole.findings = [found for cell in findings.get(place, ()) for found in cell.findings]
+        if row["noise"]:
+            whole.findings.append(Finding("rounding", NOTHING, row["noise"], "less than a billionth of each cost"))
         _add_cell(result, whole, currency, until, against=against)
 
 

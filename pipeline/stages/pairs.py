@@ -1,7 +1,8 @@
 """Call by call: what a log or a bill says one call cost, beside what we say, and the rules that tell the two apart.
 
 Used for costs that gateways and providers write into the log, and for bills that have a row per call. Calls on which
-both agree never leave the table; only the others are looked at one by one.
+both agree never leave the table; only the others are looked at one by one. What the sums of floats leave behind the
+ninth digit is no difference.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pipeline.stages.cells import EXACT, NOTHING, Cell, Part, Place, quantized
 from pipeline.stages.evidence import part_of
 from pipeline.stages.facts import UID
 from pipeline.stages.fits import factors_of, settle_prices, settle_stated
+
+_NOISE = 10**9  # a cost that was summed in floats is good to this part of it
 
 Lines = Mapping[tuple[Any, ...], list[tuple[int, Part]]]
 
@@ -95,6 +98,24 @@ def _with_paid(rows: pl.LazyFrame, charges: list[Path], fx: Rates) -> pl.DataFra
     return found.select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items())
 
 
+def agrees() -> pl.Expr:
+    """Return whether the stated cost of a call is ours, to a billionth of it: exactly, in units of 10**-18 dollars."""
+    ours, stated = (pl.col(name).to_physical() for name in ("computed", "stated"))
+    return ((stated - ours).abs() <= ours.abs() // _NOISE).fill_null(value=False)
+
+
+def without_noise(table: pl.DataFrame) -> tuple[pl.DataFrame, int, Decimal]:
+    """Read stated costs that agree with ours as ours.
+
+    Returns:
+        The table, the calls that stated something else, and what these stated above ours, in sum.
+    """
+    noisy = agrees() & (pl.col("computed") != pl.col("stated"))
+    off = table.filter(noisy).select(calls=pl.len(), amount=(pl.col("stated") - pl.col("computed")).sum())
+    settled = table.with_columns(pl.when(noisy).then("computed").otherwise("stated").alias("stated"))
+    return settled, int(off["calls"][0]), off["amount"][0] or NOTHING
+
+
 # --- Calls on which the two do not agree ------------------------------------------------------------------------------
 
 
@@ -107,7 +128,7 @@ def explain_pairs(table: pl.DataFrame, charges: list[Path], fx: Rates, book: Boo
         fx: what a dollar bought.
         book: that priced the calls.
     """
-    apart = table.filter(pl.col("computed").is_null() | (pl.col("computed") != pl.col("stated")))
+    apart = table.filter(~agrees())
     apart = apart.filter(pl.col("computed").is_not_null() | (pl.col("stated") != 0))
     if apart.is_empty():
         return []

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from pipeline.cli.root import run
+from pipeline.jobs.revalue import revalue_calls
 from pipeline.prices.catalog import load_catalog
 from pipeline.prices.upstream import LITELLM_MAP
-from tests.command import write_lines
+from pipeline.settings import ReportOptions
+from tests.command import SAMPLES, write_lines
 from tests.prices.server import sends, serving
 
 
@@ -177,15 +179,30 @@ def test_diff_with_logs_says_what_the_change_means_for_these_calls(prices: Any, 
         prices("diff", moment, moment, "--format", "json").content["a"]["version"]
         for moment in ("2025-06-01", "2026-11-01")
     )
-    keys = ("model", "calls", "old_cost", "new_cost", "difference", "old_unpriced", "new_unpriced")
+    keys = ("model", "calls", "old_cost", "new_cost", "difference", "newly_priced", "no_longer_priced",
+            "old_unpriced", "new_unpriced")  # fmt: skip
     assert [tuple(row[key] for key in keys) for row in said.content["models"]] == [
-        ("o3", 2, 100, 20, -80, 0, 0),  # 10 + 40 until June 2025, 2 + 8 since
-        ("gpt-4o", 1, 12.5, 12.5, 0, 0, 0),
-        ("gpt-5", 1, None, 11.25, None, 1, 0),
-        ("gpt-9", 1, None, None, None, 1, 1),
+        ("o3", 2, 100, 20, -80, 0, 0, 0, 0),  # 10 + 40 until June 2025, 2 + 8 since
+        ("gpt-4o", 1, 12.5, 12.5, 0, 0, 0, 0, 0),
+        ("gpt-5", 1, None, 11.25, None, 11.25, 0, 1, 0),
+        ("gpt-9", 1, None, None, None, 0, 0, 1, 1),
     ]
     text = prices("diff", "2025-06-01", "2026-11-01", "--logs", str(log), "--where", "model=o3", "--quiet")
-    assert text.rows[-1] == ["in", "total", "2", "100", "20", "-80", "0", "0"]
+    assert text.rows[-1] == ["in", "total", "2", "100", "20", "-80", "0", "0", "0", "0"]
+    back = prices("diff", "2026-11-01", "2025-06-01", "--logs", str(log), "--format", "json", "--quiet").content
+    (dropped,) = (row for row in back["models"] if row["model"] == "gpt-5")
+    assert (dropped["newly_priced"], dropped["no_longer_priced"], dropped["difference"]) == (0, 11.25, None)
+
+
+def test_the_columns_of_a_diff_add_up_for_every_sample_and_in_total() -> None:
+    """Old + difference + newly priced - no longer priced = new, to the last digit, both ways."""
+    options = ReportOptions(logs=(str(SAMPLES),))
+    for old, new in (("litellm-1.72.0", "litellm-1.106.4"), ("litellm-1.106.4", "litellm-1.72.0")):
+        rows = revalue_calls(options, old, new).to_dicts()
+        for row in [*rows, {name: sum(row[name] or 0 for row in rows) for name in rows[0] if name != "model"}]:
+            changed = (row["difference"] or 0) + row["newly_priced"] - row["no_longer_priced"]
+            assert (row["old_cost"] or 0) + changed == (row["new_cost"] or 0)
+        assert any(row["newly_priced"] or row["no_longer_priced"] for row in rows)
 
 
 def test_diff_of_logs_without_calls_fails(prices: Any, tmp_path: Path) -> None:
@@ -197,7 +214,9 @@ def test_diff_of_logs_without_calls_fails(prices: Any, tmp_path: Path) -> None:
 
 def test_diff_of_an_unknown_version_is_an_error(prices: Any) -> None:
     said = prices("diff", "litellm-9", "latest")
-    assert (said.code, said.err) == (1, "callcost: no price version 'litellm-9'. See `callcost prices list`\n")
+    assert said.code == 1
+    assert said.err.startswith("callcost: no price version 'litellm-9'. ")
+    assert "see `callcost prices list`" in said.err.replace("See", "see")
 
 
 def test_add_adds_a_version_of_ones_own(prices: Any, map_file: Path) -> None:
