@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 
 from pipeline.logs.files import find_logs
+from pipeline.logs.folders import Folder, Mark
+from pipeline.stages.write import publish_file
 from tests.command import Finished, callcost, report, write_lines
 from tests.conftest import LONG
 
@@ -230,3 +232,33 @@ def test_half_written_output_adds_nothing(tree: Path, tmp_path: Path) -> None:
     assert again.records["calls"] == first.records["calls"]
     added = [reject for reject in again.rejects if reject["source_file"] != "tree/broken.jsonl"]
     assert {reject["reason"] for reject in added} == {"own_output"}
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("flags", [(), ("--state", "state")], ids=["report", "state"])
+def test_what_a_run_left_that_was_killed_while_it_published_is_no_log(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+) -> None:
+    first = report([tree], tmp_path / "first", *REPORT)
+    state: list[str | Path] = [flags[0], tree / flags[1]] if flags else []
+
+    def publish(folder: Folder, name: str, data: bytes) -> Mark:
+        if name == "rejects.parquet":
+            raise Killed
+        return publish_file(folder, name, data)
+
+    with monkeypatch.context() as patch:
+        module = "pipeline.jobs.partitions" if flags else "pipeline.stages.write"
+        patch.setattr(f"{module}.publish_file", publish)
+        with pytest.raises(Killed):
+            callcost("report", tree, "--out", tree / "reports", *state)
+    assert list((tree / "reports").glob("spend.*"))
+    assert not (tree / "reports/manifest.json").exists()
+    assert_same_report(report([tree], tmp_path / "again", *REPORT), first)
+    for _ in range(2):
+        found = report([tree], tree / "reports", *state)
+        assert (found.records, found.spend) == (first.records, first.spend)
+    assert not (tree / "reports/.callcost-unfinished.json").exists()
