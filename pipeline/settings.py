@@ -259,6 +259,8 @@ class StateOptions:
         run_id: name of the run; None: a random one.
         timeout: seconds after which the run ends, resumable; None: no limit.
         restate: rewrite closed days too.
+        forget: paths or names of logs of which only what they hold now counts.
+        rebuild: leave out what is damaged and not at hand, and publish the rest.
         max_late: percent of the new calls that may fall on days published before; None: no gate.
         fresh_within: hours that the newest call may be old; None: no gate.
     """
@@ -267,6 +269,8 @@ class StateOptions:
     run_id: str | None = None
     timeout: float | None = None
     restate: bool = False
+    rebuild: bool = False
+    forget: tuple[str, ...] = ()
     max_late: float | None = None
     fresh_within: float | None = None
 

@@ -124,6 +124,8 @@ def state_lines(manifest: Mapping[str, Any]) -> list[str]:
             lines.append(f"{words}: {_named(days)}")
     if run["late_calls"]:
         lines.append(counted(run["late_calls"], "late call"))
+    if run.get("dropped"):
+        lines.append(f"left out, since they are damaged: {_named(run['dropped'])}")
     notes = sorted((word, names) for word, names in run["notes"].items() if word not in _ALARMS)
     lines += [f"{word}: {_named(names)}" for word, names in notes]
     adjustments = manifest.get("adjustments", [])

@@ -131,6 +131,10 @@ def state_options(function: F) -> F:
                      "changed, as DIR/day=YYYY-MM-DD/calls.parquet under --out."),
         click.option("--plan", is_flag=True, help="Say what would be read and replaced, and do none of it."),
         click.option("--restate", is_flag=True, help="Rewrite closed days too."),
+        click.option("--rebuild", is_flag=True,
+                     help="Where the folder of --state is damaged, leave out what cannot be read again, and name it."),
+        click.option("--forget", multiple=True, metavar="PATH",
+                     help="Drop the calls that this log gave and does not hold any more. Repeatable."),
         click.option("--run-id", metavar="NAME", help="Name of the run in its manifest, lock and log."),
         click.option("--timeout", type=float, metavar="SECONDS",
                      help="End after this long; what was read is kept (exit 4)."),
@@ -166,10 +170,10 @@ def state_options_of(words: dict[str, Any]) -> StateOptions | None:
         if words["work_dir"] is not None or words["executor"] != EXECUTORS[0]:
             message = "--state keeps its own work; it does not go with --work-dir or another --executor."
             raise click.UsageError(message)
-        names = ("run_id", "timeout", "restate", "max_late", "fresh_within")
+        names = ("run_id", "timeout", "restate", "rebuild", "forget", "max_late", "fresh_within")
         return StateOptions(folder=words["state"], **{name: words[name] for name in names})
-    for name in ("plan", "restate", "max_late", "timeout", "fresh_within"):
-        if words[name] is not None and words[name] is not False:
+    for name in ("plan", "restate", "rebuild", "forget", "max_late", "timeout", "fresh_within"):
+        if words[name] not in {None, False, ()}:
             message = f"--{name.replace('_', '-')} goes with --state."
             raise click.UsageError(message)
     return None

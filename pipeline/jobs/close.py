@@ -40,7 +40,7 @@ def close_day(day: date, options: ReportOptions, state: StateOptions) -> Closing
     """
     options = settle_options(options)
     with open_state(state, RunClock()) as ledger:
-        known = closed_days(ledger.folder)
+        known = closed_days(ledger)
         if day in known and not state.restate:
             raise ConfigError(f"{day} was closed at {known[day].closed_at}", hint="--restate closes it anew")
         if str(day) not in ledger.published.get("days", {}):

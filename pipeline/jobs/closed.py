@@ -1,12 +1,18 @@
-"""Closed days: the priced facts that a day was closed with, and what is said of it."""
+"""Closed days: the priced facts that a day was closed with, and what is said of it.
+
+The ledger says which days are closed, since a day that is lost would be open again; ``closed/DAY.json`` is a copy for
+people, and for a state that lost its ledger.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -45,33 +51,76 @@ class ClosedDay:
         Raises:
             RunError: they are not those that it was closed with.
         """
-        data = self.folder.read(self.file)
-        if data is None or hashlib.sha256(data).hexdigest() != self.sha256:
-            raise RunError(f"the facts of the closed day {self.day} are damaged", hint="Close it again with --restate")
+        data = self._data()
+        if data is None:
+            message = f"{self.folder.place}/{self.file}, the facts of the closed day {self.day} are damaged"
+            hint = "Run with --restate to close all days with what is known now, or with --rebuild to open this one"
+            raise RunError(message, hint=hint)
         facts = pl.read_parquet(data)
         missing = [pl.lit(None, kind).alias(name) for name, kind in FACT_SCHEMA.items() if name not in facts.columns]
         return facts.with_columns(missing)  # closed by an older callcost: columns that it did not have
 
+    def is_whole(self) -> bool:
+        """Say whether its facts are those that it was closed with."""
+        return self._data() is not None
 
-def closed_days(folder: Folder) -> dict[date, ClosedDay]:
-    """Return the closed days of a state folder.
+    def _data(self) -> bytes | None:
+        data = self.folder.read(self.file)
+        return data if data is not None and hashlib.sha256(data).hexdigest() == self.sha256 else None
+
+
+def closed_days(ledger: Ledger) -> dict[date, ClosedDay]:
+    """Return the closed days of a state folder."""
+    return {date.fromisoformat(day): _closed_day(ledger.folder, words) for day, words in ledger.closed.items()}
+
+
+def _closed_day(folder: Folder, words: Mapping[str, Any]) -> ClosedDay:
+    return ClosedDay(
+        day=date.fromisoformat(words["day"]), folder=folder, file=f"{FOLDER}/{words['file']}", sha256=words["sha256"],
+        closed_at=words["closed_at"],
+    )  # fmt: skip
+
+
+def take_up_days(ledger: Ledger, *, rebuild: bool) -> None:
+    """Make the ledger know the closed days of a state that has no ledger which does.
+
+    Args:
+        ledger: opened.
+        rebuild: leave out, by name, the days of which something is damaged.
 
     Raises:
-        RunError: what is written of one cannot be read.
+        RunError: what is written of a day cannot be read.
     """
-    found = {}
-    names = [name for name in folder.names(FOLDER) if name.endswith(".json")]
-    for name, data in zip(names, folder.read_all(names), strict=True):
-        try:
-            words = json.loads(data or b"")
-            day, file = date.fromisoformat(words["day"]), f"{FOLDER}/{words['file']}"
-            found[day] = ClosedDay(
-                day=day, folder=folder, file=file, sha256=words["sha256"], closed_at=words["closed_at"]
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            message = f"{folder.place}/{name} cannot be read"
-            raise RunError(message, hint="Remove it and close the day again") from error
-    return found
+    folder = ledger.folder
+    if ledger.version == 1 or ledger.is_new:
+        names = [name for name in folder.names(FOLDER) if name.endswith(".json")]
+        for name, data in zip(names, folder.read_all(names), strict=True):
+            try:
+                words = json.loads(data or b"")
+                ledger.closed[str(_closed_day(folder, words).day)] = words
+            except (ValueError, KeyError, TypeError) as error:
+                if not rebuild:
+                    message = f"{folder.place}/{name} cannot be read"
+                    raise RunError(message, hint="Run with --rebuild: it opens this day") from error
+                ledger.dropped.append(name)
+    if rebuild:
+        for day, closed in closed_days(ledger).items():
+            if not closed.is_whole():
+                del ledger.closed[str(day)]
+                ledger.dropped.append(closed.file)
+
+
+def save_days(ledger: Ledger) -> None:
+    """Save the ledger, then the copies of what it says of closed days; what it does not name any more is removed."""
+    ledger.save()
+    folder = ledger.folder
+    kept = {f"{FOLDER}/{words['file']}" for words in ledger.closed.values()}
+    for day, words in ledger.closed.items():
+        name, data = f"{FOLDER}/{day}.json", json.dumps(words, indent=1, sort_keys=True).encode()
+        kept.add(name)
+        if folder.read(name) != data:
+            folder.write(name, data)
+    folder.remove([name for name in folder.names(FOLDER) if name not in kept])
 
 
 def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) -> ClosedDay:
@@ -87,7 +136,7 @@ def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) 
         ConfigError: the day has no call.
         OSError: it cannot be written.
     """
-    entries = sorted(ledger.entries.values(), key=lambda entry: entry.number)
+    entries = [entry for _, entry in sorted(ledger.entries.items())]
     rows_before = tuple((int(piece), int(rows)) for e in entries for piece, rows in e.facts["rows_before"])
     facts = facts_of_day(ledger.lend(entries, work, "facts"), rows_before, day, options)
     if facts.is_empty():
@@ -100,7 +149,6 @@ def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) 
     folder.write(f"{FOLDER}/{name}", data)
     closed_at = datetime.now(UTC).isoformat(timespec="seconds")
     words = {"day": str(day), "file": name, "sha256": sha256, "closed_at": closed_at, "calls": facts["record"].len()}
-    folder.write(f"{FOLDER}/{day}.json", json.dumps(words, indent=1, sort_keys=True).encode())
-    kept = {f"{FOLDER}/{name}", f"{FOLDER}/{day}.json"}
-    folder.remove([old for old in folder.names(FOLDER) if old.startswith(f"{FOLDER}/{day}-") and old not in kept])
-    return ClosedDay(day=day, folder=folder, file=f"{FOLDER}/{name}", sha256=sha256, closed_at=closed_at)
+    ledger.close(str(day), words)
+    save_days(ledger)
+    return _closed_day(folder, words)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import LogError, RunError, UnfinishedError
+import polars as pl
+
+from pipeline.errors import ConfigError, RunError, UnfinishedError
 from pipeline.jobs.counting import run_counting
 from pipeline.jobs.identity import made_of
+from pipeline.jobs.rotation import Known, Leftovers, Standing, find_standing, latest_of, readable_again, take_leftovers
 from pipeline.jobs.run import Progress, survey_cut
 from pipeline.logs.buckets import is_url
-from pipeline.logs.files import Found, Input, find_logs
+from pipeline.logs.extents import Extent, extent_of
+from pipeline.logs.files import Input, find_logs
 from pipeline.logs.own_output import Skipped
 from pipeline.logs.stores import Stored, stat_object
-from pipeline.runners.ledger import Entry, Ledger, Stamp, stamp_of
+from pipeline.runners.entries import Entry, Stamp, stamp_of
+from pipeline.runners.ledger import Ledger
 from pipeline.runners.shards import pack_pieces, worker_count
 from pipeline.settings import ReportOptions
-from pipeline.stages.facts import layout_of_facts, rejects_of
-from pipeline.stages.kernel import MapTask, map_inputs
+from pipeline.stages.facts import layout_of_facts, rejects_of, scan_facts
+from pipeline.stages.kernel import MapTask, Tick, map_inputs
 from pipeline.stages.pieces import Piece, cut_inputs, survey
 from pipeline.tables import Reject
 
@@ -36,16 +42,22 @@ class Intake:
     Attributes:
         found: all inputs of the run, with their stamps.
         fresh: those that are new or changed.
-        notes: "vanished", "grew", "quarantined", "unreadable" -> names of inputs.
+        forget: paths and names of logs of which only what they hold now is to count.
+        notes: "vanished", "grew", "quarantined", "unreadable", "kept", "read again" -> names of inputs.
         read_bytes: of the inputs that were read.
         skipped: what callcost itself wrote below the logs.
+        present: paths of all inputs of the run.
+        standing: what the logs that are read stand for.
     """
 
     found: list[tuple[Input, Stamp]]
     fresh: list[tuple[Input, Stamp]]
+    forget: tuple[str, ...] = ()
     notes: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     read_bytes: int = 0
     skipped: tuple[Skipped, ...] = ()
+    present: set[str] = dataclasses.field(default_factory=set)
+    standing: Standing = dataclasses.field(default_factory=Standing)
 
     def note(self, word: str, name: str) -> None:
         """Remember something about an input."""
@@ -54,30 +66,50 @@ class Intake:
             names.append(name)
 
 
-def plan_intake(ledger: Ledger, options: ReportOptions) -> Intake:
+def plan_intake(ledger: Ledger, options: ReportOptions, forget: Sequence[str] = ()) -> Intake:
     """Tell new and changed inputs from those that are known.
 
+    Args:
+        ledger: opened.
+        options: of the report.
+        forget: paths and names of logs of which only what they hold now is to count.
+
     Raises:
-        LogError: an argument matches no file, and nothing of it was ever read.
+        ConfigError: nothing was ever read of one to forget.
+        LogError: an argument matches no file.
     """
-    try:
-        logs = find_logs(options.logs)
-    except LogError:
-        if not ledger.entries:
-            raise
-        logs = Found([], ())  # logs that were rotated away; what they held is known
+    logs = find_logs(options.logs)
+    wanted = _known_places(ledger, forget)
+    latest = latest_of(ledger)
     made = made_of(options)
-    intake = Intake(found=[], fresh=[], skipped=logs.skipped)
+    intake = Intake(found=[], fresh=[], forget=wanted, skipped=logs.skipped)
     for source in logs.inputs:
         stamp = _stamp_of(source, source.stored)
         if stamp is None:
             intake.note("vanished", source.name)
             continue
         intake.found.append((source, stamp))
-        known = ledger.entries.get(stamp.path)
-        if known is None or (known.stamp, known.name, known.made) != (stamp, source.name, made) or not known.sha256:
+        intake.present.add(stamp.path)
+        known = latest.get(stamp.path)
+        is_same = known is not None and (known.stamp, known.name, known.made) == (stamp, source.name, made)
+        if known is None or not is_same or not known.sha256 or (known.holds_more and _is_among(wanted, known)):
             intake.fresh.append((source, stamp))
     return intake
+
+
+def _known_places(ledger: Ledger, places: Sequence[str]) -> tuple[str, ...]:
+    """Return places as the ledger spells them: a path is absolute, a name is as reports say it."""
+    said = {word for each in ledger.entries.values() for word in (each.name, each.stamp.path)}
+    said |= {word for each in ledger.lost.values() for word in (each.name, each.stamp.path)}
+    known = [place if place in said or is_url(place) else str(Path(place).resolve()) for place in places]
+    for place, word in zip(places, known, strict=True):
+        if word not in said:
+            raise ConfigError(f"nothing was read from {place}", hint="Give its path, or its name as in manifest.json")
+    return tuple(known)
+
+
+def _is_among(places: Sequence[str], entry: Entry) -> bool:
+    return not {entry.name, entry.stamp.path}.isdisjoint(places)
 
 
 def _stamp_of(source: Input, stored: Stored | None) -> Stamp | None:
@@ -101,7 +133,7 @@ def read_fresh(
         UnfinishedError: the time is over.
     """
     made = made_of(options)
-    intake.fresh = [(log, stamp) for log, stamp in intake.fresh if not _is_only_touched(ledger, log, stamp, made)]
+    _compare(ledger, intake, made)
     total = sum(stamp.bytes for _, stamp in intake.fresh)
     workers = worker_count(options.work.workers, total)
     batches: dict[int, _Batch] = {}
@@ -132,15 +164,36 @@ def read_fresh(
             check_time()
 
     run_counting(
-        map_inputs, plan, options, workers=workers, retries=_RETRIES, tick=tick, done=done, quarantine=_put_aside
-    )
+        partial(measure_inputs, map_inputs), plan, options, workers=workers, retries=_RETRIES, tick=tick, done=done,
+        quarantine=_put_aside,
+    )  # fmt: skip
     _refuse_strangers(ledger)
 
 
-def _is_only_touched(ledger: Ledger, source: Input, stamp: Stamp, made: str) -> bool:
+def _compare(ledger: Ledger, intake: Intake, made: str) -> None:
+    """Find out what the inputs that are to be read stand for; those that were only touched are known."""
+    latest = latest_of(ledger)
+    intake.fresh = [
+        (log, stamp) for log, stamp in intake.fresh
+        if not _is_only_touched(ledger, latest.get(stamp.path), log, stamp, made)
+    ]  # fmt: skip
+    for entry in list(ledger.entries.values()) if intake.forget else ():
+        is_live = entry.stamp.path in intake.present and latest[entry.stamp.path] is entry
+        if not is_live and _is_among(intake.forget, entry):
+            ledger.forget(entry.number)
+    intake.standing = find_standing(ledger, intake.fresh, intake.present)
+
+
+def measure_inputs(function: Callable[[MapTask, Tick], dict[str, Any]], task: MapTask, tick: Tick) -> dict[str, Any]:
+    """Do a map task, and say what was read of the inputs that it has whole, so that they are known again."""
+    line = function(task, tick)
+    whole = {piece.input: extent_of(piece.source) for piece in task.pieces if piece.whole}
+    return {**line, "extents": {str(number): extent for number, extent in whole.items()}}
+
+
+def _is_only_touched(ledger: Ledger, known: Entry | None, source: Input, stamp: Stamp, made: str) -> bool:
     """Say whether an input has a new time and its old bytes: a copy that kept no times, a checkout."""
-    known = ledger.entries.get(stamp.path)
-    if known is None or not known.sha256 or known.stamp.bytes != stamp.bytes:
+    if known is None or not known.sha256 or known.stamp.bytes != stamp.bytes or known.holds_more:
         return False
     if (known.name, known.made) != (source.name, made) or survey(source.path).sha256 != known.sha256:
         return False
@@ -155,6 +208,28 @@ def _refuse_strangers(ledger: Ledger) -> None:
     if names:
         message = f"another callcost read {len(names):,} logs that are not at hand any more, as {names[0]}"
         raise RunError(message, hint="Give these logs once more, or begin a new --state folder")
+
+
+def settle_lost(ledger: Ledger, *, rebuild: bool) -> None:
+    """Leave out entries whose results are lost and whose logs were not read again.
+
+    Args:
+        ledger: with every input read.
+        rebuild: whether they may be left out.
+
+    Raises:
+        RunError: they may not.
+    """
+    lost = sorted(ledger.lost.values(), key=lambda each: each.number)
+    if lost and not rebuild:
+        first, more = lost[0], f", and so are {len(lost) - 1:,} more" if lost[1:] else ""
+        holds = f"the calls of {first.about} in {first.name}" if first.about else f"what {first.name} gave"
+        message = f"{ledger.folder.place}/{first.file} is damaged or gone{more}; it held {holds}, which is not at hand"
+        hint = "Put the log or this file back and run again, or run with --rebuild: it publishes without these calls"
+        raise RunError(message, hint=hint)
+    for each in lost:
+        ledger.dropped.append(f"{each.name} ({each.about})" if each.about else each.name)
+        ledger.forget(each.number)
 
 
 def _take_back(ledger: Ledger, batches: dict[int, _Batch]) -> None:
@@ -217,8 +292,10 @@ def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
         intake.note("vanished", name)
         return
     digests, rows_before = survey_cut(batch.pieces)
+    extents: dict[str, Extent | None] = {}
     for line in batch.lines:
         digests |= line["digests"]
+        extents |= line.pop("extents", {})
     quarantined = any(line.get("quarantined") for line in batch.lines)
     sha256 = digests.get(str(batch.number)) or (survey(batch.source.path).sha256 if quarantined else "")
     for word, holds in (
@@ -230,24 +307,58 @@ def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
             intake.note(word, name)
     lines = sorted(batch.lines, key=lambda line: int(line["task"]))
     lines = [{name: value for name, value in line.items() if name != "files"} for line in lines]  # they move
-    facts = {"lines": lines, "rows_before": rows_before}
+    extent = extents.get(str(batch.number)) or extent_of(batch.source)
+    replaced, left = _leftovers_of(ledger, batch, intake, _replaced_by(ledger, batch, intake, now, sha256))
     entry = Entry(
-        number=batch.number, stamp=batch.stamp, name=name, sha256=sha256, made=made, facts=facts,
-        layout=layout_of_facts(),
+        number=batch.number, stamp=batch.stamp, name=name, sha256=sha256, made=made, layout=layout_of_facts(),
+        facts={
+            "lines": [*lines, *(line for each in left for line in each.lines)],
+            "rows_before": [*rows_before, *(rows for each in left for rows in each.rows_before)],
+        },
+        extent=extent if sha256 and now.bytes >= batch.stamp.bytes else None, about=_days_of(batch.folder),
+        replaces=tuple(sorted(replaced)), holds_more=any(each.lines for each in left),
     )  # fmt: skip
-    _drop_moved(ledger, entry)
     ledger.keep(entry, batch.folder)
 
 
-def _drop_moved(ledger: Ledger, entry: Entry) -> None:
-    """Forget the same bytes under a name that is gone: the log was rotated."""
-    for other in list(ledger.entries.values()):
-        if entry.sha256 and other.sha256 == entry.sha256 and _is_gone(other.stamp.path):
-            ledger.forget(other)
+def _leftovers_of(
+    ledger: Ledger, batch: _Batch, intake: Intake, replaced: set[int]
+) -> tuple[set[int], list[Leftovers]]:
+    """Return the numbers of the entries that an input replaces, and what it takes over of these."""
+    own = intake.standing.overwritten.get(batch.stamp.path)
+    held = [ledger.entries[number] for number in sorted(replaced & ledger.entries.keys())]
+    olds = [entry for entry in held if entry.holds_more]
+    if own is not None and own.number not in replaced:
+        olds.append(own)
+    found: list[Leftovers] = []
+    for old in olds:
+        forgotten = _is_among(intake.forget, old)
+        left = Leftovers() if forgotten else take_leftovers(ledger, old, batch.source, batch.number, batch.folder)
+        replaced = replaced | {old.number} if left.is_replaced else replaced - {old.number}
+        if left.calls:
+            intake.note("kept", f"{batch.source.name} ({left.calls:,} calls that it does not hold any more)")
+        found.append(left)
+    return replaced, found
 
 
-def _is_gone(path: str) -> bool:
-    return stat_object(path) is None if is_url(path) else not Path(path).exists()
+def _replaced_by(ledger: Ledger, batch: _Batch, intake: Intake, now: Stamp, sha256: str) -> set[int]:
+    """Return the numbers of the entries that an input stands for, now that it was read."""
+    path = batch.stamp.path
+    numbers = set(intake.standing.replaced.get(path, ()))
+    if now != batch.stamp:  # it may have been emptied since it was compared
+        numbers &= set(find_standing(ledger, [(batch.source, now)], set()).replaced.get(path, ()))
+    known: list[Known] = [*ledger.entries.values(), *readable_again(ledger)]
+    same = [each for each in known if sha256 and each.sha256 == sha256]
+    return numbers | {each.number for each in same if each.stamp.path == path or each.stamp.path not in intake.present}
+
+
+def _days_of(folder: Path) -> str:
+    """Return the days, in UTC, of the calls in a folder of results."""
+    facts = scan_facts(sorted(folder.glob("facts-*.parquet")))
+    days = facts.select(pl.col("started_at").dt.date().alias("day")).unique().collect().to_series().sort()
+    dated = [str(day) for day in days.drop_nulls()]
+    words = [dated[0] if len(dated) == 1 else f"{dated[0]} to {dated[-1]}"] if dated else []
+    return " and ".join([*words, *(["no day"] if days.null_count() else [])])
 
 
 def _records(lines: Iterable[dict[str, Any]]) -> int:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -17,16 +18,18 @@ from msgspec import to_builtins
 
 from pipeline import __version__
 from pipeline.errors import LogError, ReportError, RunError, UnfinishedError, reason_of
-from pipeline.jobs.closed import ClosedDay, closed_days, remember_day
+from pipeline.jobs.closed import ClosedDay, closed_days, remember_day, save_days, take_up_days
+from pipeline.jobs.conservation import check_conservation
 from pipeline.jobs.identity import digest_of_words, prices_of
-from pipeline.jobs.intake import Event, Intake, plan_intake, read_fresh
+from pipeline.jobs.intake import Event, Intake, plan_intake, read_fresh, settle_lost
 from pipeline.jobs.manifest import RunClock, gate_of, gate_of_share, manifest_of, verdicts_of
 from pipeline.jobs.partitions import Partitions
 from pipeline.jobs.report import SpendReport, refuse_parts_of_days, settle_options
 from pipeline.jobs.run import Progress, Settled, reduce_folder
 from pipeline.logs.files import Input
 from pipeline.logs.folders import WORK_PREFIX, folder_at, refused_place
-from pipeline.runners.ledger import Entry, Ledger
+from pipeline.runners.entries import Entry, digest_of_bytes
+from pipeline.runners.ledger import Ledger
 from pipeline.runners.locks import hold_lock
 from pipeline.runners.shards import worker_count
 from pipeline.settings import ReportOptions, StateOptions
@@ -56,7 +59,9 @@ def open_state(state: StateOptions, clock: RunClock) -> Iterator[Ledger]:
     with hold_lock(folder, clock.run_id) as assure:
         try:
             folder.sweep()
-            yield Ledger(folder, assure)
+            ledger = Ledger(folder, assure, rebuild=state.rebuild)
+            take_up_days(ledger, rebuild=state.rebuild)
+            yield ledger
         except OSError as error:
             refused = refused_place(error, [folder.place])
             message = f"cannot work in {refused}: {error.strerror or error}"
@@ -91,21 +96,56 @@ def report_incremental(
     deadline = None if state.timeout is None else time.monotonic() + state.timeout
     clock = RunClock(run_id=state.run_id) if state.run_id else RunClock()
     with open_state(state, clock) as ledger:
-        intake = plan_intake(ledger, options)
-        Partitions(options, ledger).prepare()
+        intake = plan_intake(ledger, options, state.forget)
+        Partitions(options, ledger).prepare(rebuild=state.rebuild)
         fresh_bytes = sum(stamp.bytes for _, stamp in intake.fresh)
         planned(fresh_bytes)
         event("plan", read=len(intake.fresh), bytes=fresh_bytes, known=len(intake.found) - len(intake.fresh))
         with _saying_what_is_kept(ledger), work_folder(ledger) as work:
-            read_fresh(ledger, intake, options, work, deadline=deadline, progress=progress, event=event)
+            how = _Reading(ledger, options, state, work, deadline, progress, event)
+            how.read(intake)
             if not ledger.entries:
                 raise UnfinishedError("no input could be read", hint="Run again")
-            rewrite = state.restate and closed_days(ledger.folder)
+            rewrite = state.rebuild or (state.restate and ledger.closed)
             same = ledger.published.get("what") == _what_of(ledger, options)
             if same and not rewrite and Partitions(options, ledger).are_untouched():
-                event("unchanged", inputs=len(ledger.entries))
-                return _known_report(ledger, options, state, intake, clock)
+                known = _known_report(ledger, options, state, intake, clock)
+                if known is not None:
+                    event("unchanged", inputs=len(ledger.entries))
+                    return known
+            how.mend(intake)
             return _settle_and_publish(ledger, intake, options, state, clock, work, event)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Reading:
+    """How a run reads what is new."""
+
+    ledger: Ledger
+    options: ReportOptions
+    state: StateOptions
+    work: Path
+    deadline: float | None
+    progress: Progress
+    event: Event
+
+    def read(self, intake: Intake) -> None:
+        """Read what is planned; refuse, or with --rebuild leave out, what is lost and not among it."""
+        read_fresh(
+            self.ledger, intake, self.options, self.work, deadline=self.deadline, progress=self.progress,
+            event=self.event,
+        )  # fmt: skip
+        settle_lost(self.ledger, rebuild=self.state.rebuild)
+
+    def mend(self, intake: Intake) -> None:
+        """Check all results that the ledger has, and read again the logs of those that are damaged."""
+        self.ledger.check(self.work)
+        if self.ledger.lost:
+            again = plan_intake(self.ledger, self.options)
+            self.read(again)
+            for source, stamp in again.fresh:
+                intake.note("read again", source.name)
+                intake.fresh.append((source, stamp))
 
 
 @contextmanager
@@ -119,7 +159,7 @@ def work_folder(ledger: Ledger) -> Iterator[Path]:
 @contextmanager
 def _saying_what_is_kept(ledger: Ledger) -> Iterator[None]:
     """Turn what a disk or a store refuses into an error that says whether a part is done."""
-    known = {entry.number for entry in ledger.entries.values()}
+    known = set(ledger.entries)
     try:
         yield
     except (OSError, pl.exceptions.ComputeError, ReportError, LogError) as error:
@@ -128,7 +168,7 @@ def _saying_what_is_kept(ledger: Ledger) -> Iterator[None]:
         hint = "Check the folder's permissions and free space"
         if isinstance(error, ReportError | LogError):
             message, hint = error.message, error.hint.removesuffix(", then run again") or hint
-        if any(entry.number not in known for entry in ledger.entries.values()):
+        if not known.issuperset(ledger.entries):
             hint = f"What was read is kept: {hint[:1].lower()}{hint[1:]}, then run the same again"
             raise UnfinishedError(message, hint=hint) from error
         raise RunError(message, hint=f"{hint}, then run again") from error
@@ -148,8 +188,8 @@ def settle_state(options: ReportOptions) -> ReportOptions:
 def _what_of(ledger: Ledger, options: ReportOptions) -> str:
     """Return the digest of everything that the published files are a function of."""
     what = {name: value for name, value in dataclasses.asdict(options).items() if name not in _HOW}
-    closed = sorted(day.file for day in closed_days(ledger.folder).values())
-    numbers = sorted(entry.number for entry in ledger.entries.values())
+    closed = sorted(day.file for day in closed_days(ledger).values())
+    numbers = sorted(ledger.entries)
     out = folder_at(options.out or ".").place
     return digest_of_words([what, out, closed, numbers, prices_of(options), __version__, pl.__version__])
 
@@ -168,12 +208,13 @@ def _settle_and_publish(
 ) -> SpendReport:
     settled = settle_entries(ledger, options, work)
     event("settled", inputs=len(settled.inputs), calls=sum(settled.total("price_status").values()))
-    closed = closed_days(ledger.folder)
-    partitions = Partitions(options, ledger)
-    adjustments, newest = _publish_days(ledger, settled, options, partitions, closed, restate=state.restate)
+    closed = closed_days(ledger)
     spend = sort_spend(_spend_of(settled, options, {} if state.restate else closed), options.by)
     rejects = settled.rejects()
     manifest = manifest_of(options, settled, spend, clock)
+    check_conservation(manifest, rejects, spend, some_frozen=bool(closed) and not state.restate)
+    partitions = Partitions(options, ledger)
+    adjustments, newest = _publish_days(ledger, settled, options, partitions, closed, restate=state.restate)
     manifest["adjustments"] = plain_decimals(adjustments).with_columns(pl.col("day").cast(pl.String)).to_dicts()
     manifest["closed_days"] = sorted(map(str, closed))
     manifest["run"] |= _doings(intake, partitions, ledger)
@@ -215,21 +256,18 @@ def _commit(
     ledger: Ledger, options: ReportOptions, partitions: Partitions, spend: pl.DataFrame, newest: datetime | None
 ) -> None:
     """Write down what the published files were made of, last of all."""
-    ledger.folder.write(SPEND, parquet_bytes(spend))  # for a run that finds nothing new
-    entries = sorted(ledger.entries.values(), key=lambda entry: entry.number)
+    kept = parquet_bytes(spend)
+    ledger.folder.write(SPEND, kept)  # for a run that finds nothing new
     ledger.commit(
         {
             "what": _what_of(ledger, options),
             "prices": prices_of(options),
             "newest": newest.isoformat() if newest else None,
-            "callcost": __version__,
+            "spend": digest_of_bytes(kept),
             **partitions.record(),
-            "inputs": [
-                {"path": e.stamp.path, "name": e.name, "bytes": e.stamp.bytes, "sha256": e.sha256, "entry": e.number}
-                for e in entries
-            ],
         }
     )
+    save_days(ledger)
 
 
 def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settled:
@@ -296,6 +334,8 @@ def _doings(intake: Intake, partitions: Partitions, ledger: Ledger) -> dict[str,
         "inputs_known": len(intake.found) - len(intake.fresh),
         "bytes_read": intake.read_bytes,
         "inputs_gone": len(ledger.entries) - len(intake.found),
+        "dropped": ledger.dropped,
+        "kept": _kept_calls(ledger),
         "days_added": [plain_day(day) for day in partitions.added],
         "days_replaced": [plain_day(day) for day in partitions.replaced],
         "late_calls": partitions.late,
@@ -304,18 +344,32 @@ def _doings(intake: Intake, partitions: Partitions, ledger: Ledger) -> dict[str,
     }
 
 
+def _kept_calls(ledger: Ledger) -> dict[str, int]:
+    """Return how many calls of each log only the state holds: its new content has them no more."""
+    lines = ((entry.name, line) for entry in ledger.entries.values() for line in entry.facts["lines"])
+    kept = Counter[str]()
+    for name, line in lines:
+        kept[name] += line.get("leftovers", 0)
+    return {name: calls for name, calls in sorted(kept.items()) if calls}
+
+
 def _known_report(
     ledger: Ledger, options: ReportOptions, state: StateOptions, intake: Intake, clock: RunClock
-) -> SpendReport:
-    """Return the report that is published already; nothing is read but it."""
-    out = folder_at(options.out or ".")
-    manifest = json.loads(out.read("manifest.json") or b"")
-    manifest["run"] |= {"id": clock.run_id, **_doings(intake, Partitions(options, ledger), ledger)}
-    spend = pl.read_parquet(ledger.folder.read(SPEND) or b"")
+) -> SpendReport | None:
+    """Return the report that is published already, nothing is read but it; None where it is not as it was left."""
+    partitions = Partitions(options, ledger)
+    spend = ledger.folder.read(SPEND) or b""
+    document, rejects = (partitions.read(name) for name in ("manifest.json", "rejects.parquet"))
+    if document is None or rejects is None or digest_of_bytes(spend) != ledger.published.get("spend"):
+        return None
+    save_days(ledger)
+    manifest = json.loads(document)
+    manifest["run"] |= {"id": clock.run_id, **_doings(intake, partitions, ledger)}
     newest = ledger.published.get("newest")
     code = _exit_code(manifest, state, intake, datetime.fromisoformat(newest) if newest else None, (0, 0))
-    rejects = pl.read_parquet(out.read("rejects.parquet") or b"")
-    return SpendReport(spend=spend, rejects=rejects, manifest=manifest, exit_code=code)
+    return SpendReport(
+        spend=pl.read_parquet(spend), rejects=pl.read_parquet(rejects), manifest=manifest, exit_code=code
+    )
 
 
 def _exit_code(

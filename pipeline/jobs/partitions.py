@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import date
 from functools import cached_property
@@ -15,6 +14,7 @@ from pipeline.errors import ConfigError, ReportError
 from pipeline.jobs.manifest import SCHEMA_VERSION
 from pipeline.logs.folders import Mark, folder_at
 from pipeline.logs.own_output import UNFINISHED
+from pipeline.runners.entries import digest_of_bytes
 from pipeline.runners.ledger import Ledger
 from pipeline.settings import TABLES, ReportOptions
 from pipeline.stages.days import plain_day
@@ -130,7 +130,7 @@ class Partitions:
 
     def _write(self, name: str, data: bytes, put: Callable[[bytes], Mark]) -> bool:
         self._made.add(name)
-        digest = hashlib.sha256(data).hexdigest()
+        digest = digest_of_bytes(data)
         known = self._before.get(name)
         if known is None or known["sha256"] != digest or self._marks.get(name) != known["mark"]:
             self._ledger.assure()
@@ -151,14 +151,33 @@ class Partitions:
         """Return what the ledger keeps."""
         return {"out": self.out.place, "table": self._options.table, "files": self._files, "days": self.now}
 
-    def prepare(self) -> None:
+    def read(self, name: str) -> bytes | None:
+        """Return a file as it was published; None where it is gone or another one."""
+        data, known = self.out.read(name), self._before.get(name)
+        return data if data is not None and known and known["sha256"] == digest_of_bytes(data) else None
+
+    def prepare(self, *, rebuild: bool = False) -> None:
         """Make the folder, and remove what a killed run left there under temporary names.
+
+        Args:
+            rebuild: take days that are there for published where the ledger does not know any.
 
         Raises:
             ReportError: the folder cannot be written.
         """
         try:
             self.out.sweep()
+            if rebuild and not self._ledger.published:
+                labels = [name.partition("/")[0].removeprefix("day=") for name in self.out.names("")]
+                known = {"out": self.out.place, "table": self._options.table, "files": {}}
+                self._ledger.published = known | {"days": {label: 0 for label in labels if _is_day(label)}}
         except OSError as error:
             message = f"cannot write to {self.out.place}: {error.strerror or error}"
             raise ReportError(message, hint="Check its permissions") from error
+
+
+def _is_day(label: str) -> bool:
+    try:
+        return label == plain_day(None) or bool(date.fromisoformat(label))
+    except ValueError:
+        return False

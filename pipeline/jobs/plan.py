@@ -10,6 +10,7 @@ from pipeline.jobs.identity import prices_of
 from pipeline.jobs.intake import plan_intake
 from pipeline.jobs.manifest import RunClock
 from pipeline.jobs.nightly import open_state, settle_state, work_folder
+from pipeline.jobs.rotation import latest_of
 from pipeline.settings import ReportOptions, StateOptions
 from pipeline.stages.days import plain_day
 from pipeline.stages.facts import scan_facts
@@ -43,8 +44,9 @@ def plan_report(options: ReportOptions, state: StateOptions) -> Plan:
     """
     options = settle_state(options)
     with open_state(state, RunClock()) as ledger:
-        intake = plan_intake(ledger, options)
-        changed = [ledger.entries[stamp.path] for _, stamp in intake.fresh if stamp.path in ledger.entries]
+        intake = plan_intake(ledger, options, state.forget)
+        latest = latest_of(ledger)
+        changed = [latest[stamp.path] for _, stamp in intake.fresh if stamp.path in latest]
         with work_folder(ledger) as work:
             facts = scan_facts(ledger.lend(changed, work, "facts"))
             days = facts.select(pl.col("started_at").dt.convert_time_zone(options.timezone)).collect()

@@ -23,7 +23,7 @@ from pipeline.logs.files import STDIN, Input, find_inputs
 from pipeline.logs.folders import refused_place
 from pipeline.runners.attempts import RUN_PREFIX, Once, mark_published
 from pipeline.runners.cluster import Cluster, open_session
-from pipeline.runners.ledger import stamp_of
+from pipeline.runners.entries import stamp_of
 from pipeline.runners.local import run_tasks
 from pipeline.runners.places import check_place, create_file
 from pipeline.runners.protocol import Runner

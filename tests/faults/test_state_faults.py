@@ -9,7 +9,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 
 from pipeline.jobs import intake
+from pipeline.runners.entries import digest_of_document, digest_of_file
 from pipeline.runners.protocol import Tick
 from pipeline.stages import kernel
 from tests.command import ROOT, Finished, callcost, write_lines
@@ -215,63 +216,137 @@ def die_on_day_3(task: Any, tick: Tick) -> dict[str, Any]:
     return kernel.map_inputs(task, tick)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("{", "is damaged"),
-        (json.dumps({"schema_version": 99, "sha256": "", "published": {}}), "from a newer callcost"),
-    ],
-)
-def test_a_ledger_that_cannot_be_read_stops_the_run_and_removing_it_reads_nothing_twice(
-    logs: Path, tmp_path: Path, text: str, said: str
+LEDGERS = ("ledger.json", "ledger.copy.json")
+NEWER = json.dumps({"schema_version": 99, "callcost": "9.9", "digest": "", "published": {}})
+
+
+@pytest.mark.parametrize("name", LEDGERS)
+@pytest.mark.parametrize("text", ["", "{", None])
+def test_one_of_two_ledgers_is_enough(logs: Path, tmp_path: Path, name: str, text: str | None) -> None:
+    run(logs, tmp_path)
+    ledger = tmp_path / "state" / name
+    whole = ledger.read_bytes()
+    ledger.unlink()
+    if text is not None:
+        ledger.write_text(text, encoding="utf-8")
+    assert "0 inputs read, 5 known" in run(logs, tmp_path).stderr
+    assert ledger.read_bytes() == whole
+
+
+@pytest.mark.parametrize(("text", "said"), [("{", "is damaged"), (None, "is not there"), (NEWER, "9.9, schema 99")])
+def test_a_state_without_a_ledger_is_refused_until_it_is_rebuilt_of_what_was_read(
+    logs: Path, tmp_path: Path, text: str | None, said: str
 ) -> None:
     before = run(logs, tmp_path)
-    ledger = tmp_path / "state/ledger.json"
-    ledger.write_text(text, encoding="utf-8")
-    assert said in run(logs, tmp_path, expect=1).stderr
-    ledger.unlink()
-    again = run(logs, tmp_path)
+    (logs / "day-2.jsonl").unlink()
+    for name in LEDGERS:
+        (tmp_path / "state" / name).unlink()
+        if text is not None:
+            (tmp_path / "state" / name).write_text(text, encoding="utf-8")
+    stopped = run(logs, tmp_path, expect=1)
+    assert "state/ledger.json" in stopped.stderr
+    assert said in stopped.stderr
+    if text == NEWER:
+        assert "newer callcost" in run(logs, tmp_path, "--rebuild", expect=1).stderr
+        return
+    assert "--rebuild" in stopped.stderr
+    again = run(logs, tmp_path, "--rebuild")
     assert again.manifest["run"]["inputs_read"] == 0
     assert again.spend == before.spend
+    assert "left out, since they are damaged: ledger.json" in again.stderr
 
 
-def _made_by_another(state: Path, name: str) -> None:
-    """Make the results of a log those of a callcost whose facts were laid out and keyed otherwise."""
-    for path in (state / "inputs").glob("*/entry.json"):
-        entry = json.loads(path.read_bytes())
-        if entry["name"].endswith(name):
-            entry["layout"] = entry["made"] = "older"
-            path.write_text(json.dumps(entry), encoding="utf-8")
-            for facts in path.parent.glob("facts-*.parquet"):
-                table = pl.read_parquet(facts).rename({"call_id": "call"}).with_columns(pl.lit("old ") + pl.col("key"))
-                table.write_parquet(facts)
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 16
+    path.write_bytes(data)
 
 
-def test_what_an_older_callcost_read_is_read_anew_so_that_no_duplicate_is_missed(logs: Path, tmp_path: Path) -> None:
+def _file_of(folder: Path, log: str, kind: str) -> Path:
+    for path in (folder / "state/inputs").glob(f"*/{kind}"):
+        if json.loads((path.parent / "entry.json").read_bytes())["name"].endswith(log):
+            return path
+    raise AssertionError(log)
+
+
+@pytest.mark.parametrize("kind", ["facts-*.parquet", "rejects-*.parquet", "entry.json"])
+def test_what_was_damaged_is_read_again_or_refused_with_its_day_or_left_out_by_name(
+    logs: Path, tmp_path: Path, kind: str
+) -> None:
     before = run(logs, tmp_path)
-    _made_by_another(tmp_path / "state", "day-2.jsonl")
+    _flip(_file_of(tmp_path, "day-2.jsonl", kind))
+    write_lines(logs / "more.jsonl", [b"{broken"])
+    assert run(logs, tmp_path).spend == before.spend
+    damaged = _file_of(tmp_path, "day-2.jsonl", kind)
+    (logs / "day-2.jsonl").rename(tmp_path / "day-2.jsonl")
+    _flip(damaged)
+    write_lines(logs / "more.jsonl", [b"{broken", b"{again"])
+    stopped = run(logs, tmp_path, expect=1).stderr
+    assert f"state/inputs/{damaged.parent.name}/{damaged.name} is damaged or gone" in stopped
+    assert "the calls of 2025-11-02 in logs/day-2.jsonl" in stopped
+    assert "--rebuild" in stopped
+    rest = run(logs, tmp_path, "--rebuild")
+    assert rest.records["calls"] == 1600
+    assert "left out, since they are damaged: logs/day-2.jsonl (2025-11-02)" in rest.stderr
+    assert not (tmp_path / "reports/day=2025-11-02").exists()
+    (tmp_path / "day-2.jsonl").rename(logs / "day-2.jsonl")
+    assert run(logs, tmp_path).spend == before.spend
+
+
+def _signed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a document of a state and give it its right digest."""
+    document = json.loads(path.read_bytes())
+    change(document)
+    del document["digest"]
+    path.write_text(json.dumps(document | {"digest": digest_of_document(document)}, sort_keys=True), encoding="utf-8")
+
+
+def test_nothing_is_published_that_does_not_add_up(logs: Path, tmp_path: Path) -> None:
+    """Facts that lack a call, in a state whose digests are all right."""
+    run(logs, tmp_path)
+    before = {path: path.read_bytes() for path in (tmp_path / "reports").rglob("*") if path.is_file()}
+    facts = _file_of(tmp_path, "day-2.jsonl", "facts-*")
+    metadata = pl.read_parquet_metadata(facts)
+    del metadata["ARROW:schema"]
+    pl.read_parquet(facts).head(399).write_parquet(facts, metadata=metadata)
+    entry, number = facts.with_name("entry.json"), facts.parent.name
+    _signed(entry, lambda words: words["files"].update({facts.name: digest_of_file(facts)}))
+    digest = digest_of_file(entry)
+    _signed(tmp_path / "state/ledger.json", lambda words: words["entries"][number].update(entry=digest))
+    write_lines(logs / "more.jsonl", [b"{broken"])
+    stopped = run(logs, tmp_path, expect=1)
+    assert "what was read does not add up: 400 records of logs/day-2.jsonl" in stopped.stderr
+    assert {path: path.read_bytes() for path in (tmp_path / "reports").rglob("*") if path.is_file()} == before
+
+
+def _of_another_callcost(patch: pytest.MonkeyPatch) -> None:
+    """Make what is read that of a callcost whose facts were laid out and keyed otherwise."""
+    for module in ("intake", "identity"):
+        patch.setattr(f"pipeline.jobs.{module}.layout_of_facts", lambda: "older")
+
+
+def test_what_an_older_callcost_read_is_read_anew_so_that_no_duplicate_is_missed(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        _of_another_callcost(patch)
+        before = run(logs, tmp_path)
     shutil.copy(logs / "day-2.jsonl", logs / "again.jsonl")
     again = run(logs, tmp_path)
-    assert again.manifest["run"]["inputs_read"] == 2
+    assert again.manifest["run"]["inputs_read"] == 6
     assert again.records["duplicates"] == 400
     assert again.spend == before.spend
 
 
-def test_what_an_older_callcost_read_of_a_log_that_is_gone_stops_the_run(logs: Path, tmp_path: Path) -> None:
-    before = run(logs, tmp_path)
-    _made_by_another(tmp_path / "state", "day-2.jsonl")
+def test_what_an_older_callcost_read_of_a_log_that_is_gone_stops_the_run(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        _of_another_callcost(patch)
+        before = run(logs, tmp_path)
     (logs / "day-2.jsonl").rename(tmp_path / "day-2.jsonl")
     stopped = run(logs, tmp_path, expect=1)
     assert "another callcost read 1 logs that are not at hand any more, as logs/day-2.jsonl" in stopped.stderr
     assert "Give these logs once more" in stopped.stderr
     (tmp_path / "day-2.jsonl").rename(logs / "day-2.jsonl")
     assert run(logs, tmp_path).spend == before.spend
-
-
-def test_facts_that_were_damaged_are_made_again(logs: Path, tmp_path: Path) -> None:
-    before = run(logs, tmp_path)
-    entry = next((tmp_path / "state/inputs").iterdir()) / "entry.json"
-    entry.write_text("{", encoding="utf-8")
-    again = run(logs, tmp_path)
-    assert again.manifest["run"]["inputs_read"] == 1
-    assert again.spend == before.spend

@@ -257,7 +257,7 @@ def test_a_plan_reads_and_writes_nothing(job: Job) -> None:
     assert "read 1 inputs" in plan.stdout
     assert "29 are known" in plan.stdout
     assert "replace at least 2025-11-09" in plan.stdout
-    assert job.run().records["calls"] == 585
+    assert job.run().records["calls"] == 600  # the fifteen that the log does not hold any more are kept
 
 
 def test_events_are_json_a_line_and_name_the_run(job: Job) -> None:
@@ -295,6 +295,19 @@ def test_options_of_a_state_need_one(logs: Path, out: Path, words: tuple[str, ..
 
 def test_filters_cannot_go_with_a_state(job: Job) -> None:
     assert "--where cannot go" in job.run("--where", "model=x", expect=2).stderr
+
+
+def test_no_log_at_all_is_said_with_the_pattern_as_without_a_state(job: Job, out: Path) -> None:
+    job.run()
+    before = job.files()
+    missing = job.logs / "*.log"
+    plain = callcost("report", missing, "--out", out)
+    done = callcost("report", missing, "--out", job.out, "--state", job.state)
+    assert (done.code, done.stderr) == (1, plain.stderr)
+    assert f"no file matches {missing}" in done.stderr
+    some = callcost("report", job.logs, missing, "--out", job.out, "--state", job.state)
+    assert (some.code, some.stderr) == (1, plain.stderr)
+    assert job.files() == before
 
 
 @pytest.fixture(autouse=True)

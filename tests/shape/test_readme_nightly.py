@@ -60,6 +60,12 @@ def _assert_reported(home: Path) -> None:
     assert (home / "state/ledger.json").is_file()
 
 
+def test_every_job_notices_logs_that_stopped_coming() -> None:
+    jobs = [block for kind in ("cron", "ini", "py", "yaml") for block in _blocks(kind) if " --state state" in block]
+    assert len(jobs) == 4
+    assert [block for block in jobs if "--fresh-within 26h" not in block] == []
+
+
 def test_the_line_of_cron_runs_at_a_time_and_reports(home: Path) -> None:
     (line,) = _blocks("cron")
     *fields, command = line.split(maxsplit=5)
