@@ -43,7 +43,7 @@ class Intake:
         found: all inputs of the run, with their stamps.
         fresh: those that are new or changed.
         forget: paths and names of logs of which only what they hold now is to count.
-        notes: "vanished", "grew", "quarantined", "unreadable", "kept", "read again" -> names of inputs.
+        notes: "vanished", "grew", "quarantined", "unreadable", "kept", "read again", "carried over" -> names of inputs.
         read_bytes: of the inputs that were read.
         skipped: what callcost itself wrote below the logs.
         present: paths of all inputs of the run.
@@ -129,7 +129,7 @@ def read_fresh(
     """Read what is new or changed; each input is in the ledger's folder as soon as it is whole.
 
     Raises:
-        RunError: what another callcost read of logs that are gone does not go together with the rest.
+        RunError: another run writes here.
         UnfinishedError: the time is over.
     """
     made = made_of(options)
@@ -167,7 +167,6 @@ def read_fresh(
         partial(measure_inputs, map_inputs), plan, options, workers=workers, retries=_RETRIES, tick=tick, done=done,
         quarantine=_put_aside,
     )  # fmt: skip
-    _refuse_strangers(ledger)
 
 
 def _compare(ledger: Ledger, intake: Intake, made: str) -> None:
@@ -199,15 +198,6 @@ def _is_only_touched(ledger: Ledger, known: Entry | None, source: Input, stamp: 
         return False
     ledger.restamp(known, stamp)
     return True
-
-
-def _refuse_strangers(ledger: Ledger) -> None:
-    """Refuse facts of another layout, among which duplicates would not be found; logs that are there were read anew."""
-    layout = layout_of_facts()
-    names = sorted(entry.name for entry in ledger.entries.values() if entry.layout != layout)
-    if names:
-        message = f"another callcost read {len(names):,} logs that are not at hand any more, as {names[0]}"
-        raise RunError(message, hint="Give these logs once more, or begin a new --state folder")
 
 
 def settle_lost(ledger: Ledger, *, rebuild: bool) -> None:

@@ -18,6 +18,7 @@ from msgspec import to_builtins
 
 from pipeline import __version__
 from pipeline.errors import LogError, ReportError, RunError, UnfinishedError, reason_of
+from pipeline.jobs.carried import carry_over
 from pipeline.jobs.closed import ClosedDay, closed_days, remember_day, save_days, take_up_days
 from pipeline.jobs.conservation import check_conservation
 from pipeline.jobs.identity import digest_of_words, prices_of
@@ -34,7 +35,8 @@ from pipeline.runners.locks import hold_lock
 from pipeline.runners.shards import worker_count
 from pipeline.settings import ReportOptions, StateOptions
 from pipeline.stages.days import ADJUSTMENT_SCHEMA, adjustments_of, plain_day, split_days
-from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA
+from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA, layout_of_facts
+from pipeline.stages.layouts import describe_layout
 from pipeline.stages.summary import CALL_ORDER, GATHERED, gather_calls, merge_spend, sort_spend, sum_spend
 from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, plain_decimals
 
@@ -131,10 +133,12 @@ class _Reading:
 
     def read(self, intake: Intake) -> None:
         """Read what is planned; refuse, or with --rebuild leave out, what is lost and not among it."""
+        self.ledger.describe(layout_of_facts(), describe_layout())
         read_fresh(
             self.ledger, intake, self.options, self.work, deadline=self.deadline, progress=self.progress,
             event=self.event,
         )  # fmt: skip
+        carry_over(self.ledger, self.work, intake.note)
         settle_lost(self.ledger, rebuild=self.state.rebuild)
 
     def mend(self, intake: Intake) -> None:
@@ -143,6 +147,9 @@ class _Reading:
         if self.ledger.lost:
             again = plan_intake(self.ledger, self.options)
             self.read(again)
+            for word, names in again.notes.items():
+                for name in names:
+                    intake.note(word, name)
             for source, stamp in again.fresh:
                 intake.note("read again", source.name)
                 intake.fresh.append((source, stamp))

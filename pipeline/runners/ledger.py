@@ -76,6 +76,8 @@ class Ledger:
     Attributes:
         entries: number -> entry, of all that count.
         lost: number -> entry that the ledger knows and that cannot be used.
+        layouts: layout of results -> what is to be known of it later.
+        writer: the version that wrote the ledger last.
         closed: what is written down of closed days, by day.
         published: what was published last.
         dropped: what was left out because it cannot be used.
@@ -97,7 +99,8 @@ class Ledger:
         self.version: int = document.get("schema_version", SCHEMA_VERSION)
         self.published: dict[str, Any] = document.get("published", {})
         self.closed: dict[str, Any] = document.get("closed", {})
-        self.writer: str = document.get("callcost", "")
+        self.layouts: dict[str, Any] = document.get("layouts", {})
+        self.writer: str = document.get("callcost") or self.published.get("callcost", "")
         self._first: int = document.get("next", 1)  # number that an entry which no ledger knows yet may have
         self.entries: dict[int, Entry] = {}
         self.lost: dict[int, Lost] = {}
@@ -187,7 +190,7 @@ class Ledger:
         if self.is_new:  # from now on, a folder without a ledger is one that lost it
             self.save()
         files = {path.name: digest_of_file(path) or "" for path in sorted(made.iterdir())}
-        entry = dataclasses.replace(entry, files=files, callcost=__version__)
+        entry = dataclasses.replace(entry, files=files, callcost=entry.callcost or __version__)
         data = entry_bytes(entry)
         (made / ENTRY).write_bytes(data)
         try:
@@ -201,6 +204,11 @@ class Ledger:
         """Give an entry the new stamp of an input whose bytes are the same."""
         self.entries[entry.number] = dataclasses.replace(entry, stamp=stamp)
         self._saved = False
+
+    def describe(self, layout: str, words: Mapping[str, Any]) -> None:
+        """Remember what is to be known of a layout of results."""
+        if self.layouts.get(layout) != words:
+            self.layouts[layout], self._saved = dict(words), False
 
     def close(self, day: str, words: Mapping[str, Any]) -> None:
         """Remember what is written down of a closed day."""
@@ -242,7 +250,7 @@ class Ledger:
         document = {
             "schema_version": SCHEMA_VERSION, "callcost": __version__, "next": self._first,
             "entries": {f"{n:08}": self._record_of(entry) for n, entry in sorted(self.entries.items())},
-            "closed": self.closed, "published": self.published,
+            "closed": self.closed, "published": self.published, "layouts": self.layouts,
         }  # fmt: skip
         data = json.dumps(document | {"digest": digest_of_document(document)}, indent=1, sort_keys=True).encode()
         for name in (COPY, LEDGER):

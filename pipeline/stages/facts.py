@@ -113,10 +113,10 @@ def key_of(call: Call) -> tuple[str, str]:
 def key_columns(family: str, ids: pl.Expr) -> dict[str, pl.Expr]:
     """Return the key and the bucket of calls that have an id."""
     keys = pl.lit(_id_prefix(family)) + ids
-    return {"key": keys, "bucket": _bucket(keys)}
+    return {"key": keys, "bucket": bucket_of(keys)}
 
 
-def _bucket(key: pl.Expr) -> pl.Expr:
+def bucket_of(key: pl.Expr) -> pl.Expr:
     """Return which reduce step settles a key: a hash of its last eight bytes, the same on every machine."""
     end = key.cast(pl.Binary).bin.tail(8).bin.reinterpret(dtype=pl.UInt64, endianness="little")
     return ((end * pl.lit(_GOLDEN, pl.UInt64)) // pl.lit(2**58, pl.UInt64)).cast(pl.Int64)
@@ -162,7 +162,7 @@ def facts_of(calls: Sequence[Call], input_number: int, piece: int = 0) -> pl.Dat
     columns["line_model"] = [line.model or call.model for call, _, line in pairs]
     columns |= {"input": [input_number] * len(pairs), "piece": [piece] * len(pairs)}
     frame = pl.DataFrame([_series(column, columns.get(column.name), len(pairs)) for column in FACT_COLUMNS])
-    return frame.with_columns(bucket=_bucket(pl.col("key")))
+    return frame.with_columns(bucket=bucket_of(pl.col("key")))
 
 
 def widen_facts(narrow: pl.DataFrame) -> pl.DataFrame:

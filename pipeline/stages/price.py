@@ -43,13 +43,19 @@ def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     """Fill the price and cost columns of facts.
 
     Args:
-        facts: columns of FACT_COLUMNS; each row is charged for what its line_ columns say.
+        facts: columns of FACT_COLUMNS; each row is charged for what its line_ columns say, unless it comes priced.
         book: opened with the options of the run.
 
     Returns:
         The same rows in the same order.
     """
-    return _priced(facts, book) if facts.height else facts
+    if facts["price_status"].null_count() == facts.height:
+        return _priced(facts, book) if facts.height else facts
+    placed = facts.with_row_index("place")
+    lacking = placed.filter(pl.col("price_status").is_null())
+    priced = _priced(lacking.drop("place"), book).with_columns(lacking["place"]) if lacking.height else lacking
+    stays = placed.filter(pl.col("price_status").is_not_null())
+    return pl.concat([stays, priced.select(stays.columns)]).sort("place").drop("place")
 
 
 def _priced(facts: pl.DataFrame, book: Book) -> pl.DataFrame:

@@ -321,7 +321,7 @@ def test_nothing_is_published_that_does_not_add_up(logs: Path, tmp_path: Path) -
 
 def _of_another_callcost(patch: pytest.MonkeyPatch) -> None:
     """Make what is read that of a callcost whose facts were laid out and keyed otherwise."""
-    for module in ("intake", "identity"):
+    for module in ("intake", "identity", "nightly", "carried"):
         patch.setattr(f"pipeline.jobs.{module}.layout_of_facts", lambda: "older")
 
 
@@ -336,17 +336,3 @@ def test_what_an_older_callcost_read_is_read_anew_so_that_no_duplicate_is_missed
     assert again.manifest["run"]["inputs_read"] == 6
     assert again.records["duplicates"] == 400
     assert again.spend == before.spend
-
-
-def test_what_an_older_callcost_read_of_a_log_that_is_gone_stops_the_run(
-    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        _of_another_callcost(patch)
-        before = run(logs, tmp_path)
-    (logs / "day-2.jsonl").rename(tmp_path / "day-2.jsonl")
-    stopped = run(logs, tmp_path, expect=1)
-    assert "another callcost read 1 logs that are not at hand any more, as logs/day-2.jsonl" in stopped.stderr
-    assert "Give these logs once more" in stopped.stderr
-    (tmp_path / "day-2.jsonl").rename(logs / "day-2.jsonl")
-    assert run(logs, tmp_path).spend == before.spend
