@@ -288,3 +288,22 @@ def test_logs_in_googles_store_are_read(tmp_path: Path, monkeypatch: pytest.Monk
     assert (there.out / "spend.parquet").read_bytes() == (here.out / "spend.parquet").read_bytes()
     assert (kept.code, again.code) == (0, 0)
     assert "0 inputs read, 2 known" in again.stderr
+
+
+def test_results_below_a_folder_of_a_store_are_skipped_and_refused_where_they_are_named(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    row = b'{"id": "c-%d", "model": "gpt-4o", "prompt_tokens": 9, "completion_tokens": %d}\n'
+    put(bucket, "logs/a.jsonl", data=b"".join(row % (number, number) for number in range(9)))
+    first = report([bucket.url("logs")], tmp_path / "first")
+    assert callcost("report", bucket.url("logs"), "--out", bucket.url("logs/reports"), "--calls").code == 0
+    assert callcost("backfill", bucket.url("logs"), "--out", bucket.url("logs/filled")).code == 0
+    again = report([bucket.url("logs")], tmp_path / "again")
+    assert (again.spend, again.records) == (first.spend, first.records)
+    assert again.manifest["run"]["skipped"] == [
+        {"path": "logs/filled", "what": "a backfilled copy"},
+        {"path": "logs/reports", "what": "a report"},
+    ]
+    refused = callcost("inspect", bucket.url("logs/reports"))
+    assert (refused.code, "a report" in refused.stderr) == (1, True)
+    assert report([bucket.url("logs/filled")], tmp_path / "filled").spend == first.spend
