@@ -45,7 +45,12 @@ READERS: dict[str, Mapping[str, arguments.Reader]] = {
         "registered": arguments.read_pairs,
         "force": arguments.read_switch,
     },
-    "ReadOptions": {"dialect": _TEXT, "mapping": _PLACE},
+    "ReadOptions": {
+        "dialect": _TEXT,
+        "mapping": _PLACE,
+        "max_record": arguments.whole_number(1),
+        "max_rows": arguments.whole_number(1),
+    },
     "CountOptions": {"item_timeout": arguments.number(0)},
     "WorkOptions": {
         "workers": _optional(arguments.whole_number(1)),
@@ -93,10 +98,14 @@ class ReadOptions:
     Attributes:
         dialect: force one dialect by name; None: recognise each record.
         mapping: path of a mapping file for logs of the user's own; None: none.
+        max_record: MiB that one record may take; unpacked or decoded, four times that.
+        max_rows: rows that one Parquet file may have.
     """
 
     dialect: str | None = None
     mapping: Accepts[Place | None, str | None] = kept(None)
+    max_record: int = 64
+    max_rows: int = 100_000_000
 
     def __post_init__(self) -> None:
         arguments.settle(self, READERS["ReadOptions"])

@@ -22,6 +22,7 @@ from pipeline.settings import (
     WorkOptions,
 )
 
+_READ_FIELDS = ReadOptions.__dataclass_fields__
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -46,6 +47,14 @@ def read_options(function: F) -> F:
         click.option(
             "--mapping", metavar="FILE", type=PathType(exists=True, dir_okay=False),
             help="Read logs of your own shape as this TOML file says.",
+        ),
+        click.option(
+            "--max-record", type=click.IntRange(1), default=ReadOptions().max_record, show_default=True, metavar="MIB",
+            help="Reject a record that is larger, or takes four times that in memory.",
+        ),
+        click.option(
+            "--max-rows", type=click.IntRange(1), default=ReadOptions().max_rows, show_default=True, metavar="N",
+            help="Refuse a Parquet file with more rows.",
         ),
         storage_option,
     )(function)  # fmt: skip
@@ -201,7 +210,7 @@ def report_options_of(words: dict[str, Any]) -> ReportOptions:
         max_rejected=words.get("max_rejected"),
         strict=words.get("strict", False),
         prices=price_options_of(words),
-        read=ReadOptions(dialect=words.get("dialect"), mapping=words.get("mapping")),
+        read=ReadOptions(**{field: words[field] for field in _READ_FIELDS if field in words}),
         count=CountOptions(item_timeout=words.get("item_timeout", 5.0)),
         work=WorkOptions(
             workers=words.get("workers"), threads=words.get("threads", 1),

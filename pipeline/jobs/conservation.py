@@ -12,13 +12,13 @@ _FATES = ("calls", "duplicates", "rejects", "context", "fragments", "filtered")
 
 
 def check_conservation(
-    manifest: dict[str, Any], rejects: pl.DataFrame, spend: pl.DataFrame, *, some_frozen: bool
+    manifest: dict[str, Any], rejects: int, spend: pl.DataFrame, *, some_frozen: bool
 ) -> None:
     """Compare what was read with what came of it.
 
     Args:
         manifest: of the run.
-        rejects: of the run.
+        rejects: rows of the table of rejects.
         spend: of the run.
         some_frozen: whether days are closed, so that the spend holds other calls than were settled.
 
@@ -30,8 +30,8 @@ def check_conservation(
         parts = {fate: line[fate] for fate in _FATES}
         if min(parts.values()) < 0 or sum(parts.values()) != line["records"]:
             _refuse(f"{line['records']:,} records of {line['path']}", str(parts))
-    if rejects.height != records["rejects"]:
-        _refuse(f"{records['rejects']:,} rejects", f"{rejects.height:,} in the table of rejects")
+    if rejects != records["rejects"]:
+        _refuse(f"{records['rejects']:,} rejects", f"{rejects:,} in the table of rejects")
     calls = int(spend["calls"].sum())
     if calls != records["calls"] and not some_frozen:
         _refuse(f"{records['calls']:,} calls", f"{calls:,} in the sums")

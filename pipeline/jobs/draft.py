@@ -66,7 +66,7 @@ def _values_of(source: Input) -> Iterator[Any]:
 
 def _rows_of(source: Input) -> Iterator[Any]:
     try:
-        for rows, _ in read_rows(source.path, 0, None):
-            yield from rows
+        for batch in read_rows(source.path, 0, None):
+            yield from batch.rows
     except UNREADABLE_TABLE:
         return

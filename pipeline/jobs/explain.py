@@ -17,8 +17,8 @@ from pipeline.settings import ReportOptions
 from pipeline.stages.digests import settle_digests
 from pipeline.stages.duplicates import facts_beside, settle_duplicates
 from pipeline.stages.explain import LineAccount, account_lines
-from pipeline.stages.facts import scan_facts
-from pipeline.stages.kernel import book_of, number_rows
+from pipeline.stages.facts import number_rows, scan_facts
+from pipeline.stages.kernel import book_of
 from pipeline.stages.price import price_facts
 from pipeline.tables import Reject
 

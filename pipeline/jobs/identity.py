@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from pipeline import __version__
-from pipeline.settings import ReportOptions
+from pipeline.settings import ReadOptions, ReportOptions
 from pipeline.stages.facts import layout_of_facts
 from pipeline.stages.kernel import book_of
 from pipeline.tokens.vocabularies import find_vocabulary, installed
@@ -19,13 +19,15 @@ from pipeline.tokens.vocabularies import find_vocabulary, installed
 
 def made_of(options: ReportOptions) -> str:
     """Return what facts depend on beside the bytes of their input: columns, how it is read, vocabularies."""
-    mapping = options.read.mapping
+    mapping, usual = options.read.mapping, ReadOptions()
+    limits = [options.read.max_record, options.read.max_rows]
     return digest_of_words(
         {
             "layout": layout_of_facts(),
             "dialect": options.read.dialect,
             "mapping": hashlib.sha256(Path(mapping).read_bytes()).hexdigest() if mapping else None,
             "vocabularies": {name: find_vocabulary(name).sha256 for name in sorted(installed())},
+            **({} if limits == [usual.max_record, usual.max_rows] else {"limits": limits}),  # else as states have it
         }
     )
 

@@ -260,8 +260,9 @@ def _pieces_of(source: Input, number: int) -> list[Piece]:
 def _put_aside(task: MapTask) -> dict[str, Any]:
     """Stand for a task that ended its worker each time: one reject that names the input."""
     piece = task.pieces[0]
-    for part in Path(task.folder).glob(f"facts-{task.number:06}-*"):
-        part.unlink()
+    for kind in ("facts", "rejects"):
+        for part in Path(task.folder).glob(f"{kind}-{task.number:06}-*"):
+            part.unlink()
     reject = Reject(reason="worker_died", detail="reading it ended three workers", source_file=piece.source.name)
     table = rejects_of([reject], piece.number)
     table.write_parquet(Path(task.folder) / f"rejects-{task.number:06}.parquet")

@@ -21,7 +21,8 @@ from pipeline import __version__
 from pipeline.jobs.run import Mapped, Settled
 from pipeline.settings import MOST_NAMED, PriceOptions, ReportOptions
 from pipeline.stages.duplicates import SAME_ROW
-from pipeline.stages.kernel import book_of, number_rows
+from pipeline.stages.facts import number_rows
+from pipeline.stages.kernel import book_of
 from pipeline.stages.passed import read_passed
 from pipeline.stages.write import plain_decimals
 from pipeline.tables import MONEY_SCALE, SPEND_MEASURES

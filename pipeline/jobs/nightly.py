@@ -37,6 +37,7 @@ from pipeline.settings import ReportOptions, StateOptions
 from pipeline.stages.days import ADJUSTMENT_SCHEMA, adjustments_of, plain_day, split_days
 from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA, layout_of_facts
 from pipeline.stages.layouts import describe_layout
+from pipeline.stages.rejects import count_rows
 from pipeline.stages.summary import CALL_ORDER, GATHERED, gather_calls, merge_spend, sort_spend, sum_spend
 from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, plain_decimals
 
@@ -217,9 +218,9 @@ def _settle_and_publish(
     event("settled", inputs=len(settled.inputs), calls=sum(settled.total("price_status").values()))
     closed = closed_days(ledger)
     spend = sort_spend(_spend_of(settled, options, {} if state.restate else closed), options.by)
-    rejects = settled.rejects()
+    rejected = settled.rejects().parquet()
     manifest = manifest_of(options, settled, spend, clock)
-    check_conservation(manifest, rejects, spend, some_frozen=bool(closed) and not state.restate)
+    check_conservation(manifest, count_rows(rejected), spend, some_frozen=bool(closed) and not state.restate)
     partitions = Partitions(options, ledger)
     adjustments, newest = _publish_days(ledger, settled, options, partitions, closed, restate=state.restate)
     manifest["adjustments"] = plain_decimals(adjustments).with_columns(pl.col("day").cast(pl.String)).to_dicts()
@@ -228,14 +229,14 @@ def _settle_and_publish(
     code = _exit_code(manifest, state, intake, newest, (partitions.late, partitions.fresh))
     for kind in options.formats:
         partitions.write(f"spend.{kind}", WRITERS[kind](spend))
-    partitions.write("rejects.parquet", parquet_bytes(rejects))
+    partitions.write("rejects.parquet", rejected)
     for kind in options.formats if adjustments.height else ():
         partitions.write(f"adjustments.{kind}", WRITERS[kind](adjustments))
     partitions.finish()
     partitions.write("manifest.json", document_bytes(manifest))
     _commit(ledger, options, partitions, spend, newest)
     event("published", days=len(partitions.replaced), added=len(partitions.added), late=partitions.late)
-    return SpendReport(spend=spend, rejects=rejects, manifest=manifest, exit_code=code)
+    return SpendReport(spend=spend, rejected=rejected, manifest=manifest, exit_code=code)
 
 
 def _publish_days(
@@ -374,9 +375,7 @@ def _known_report(
     manifest["run"] |= {"id": clock.run_id, **_doings(intake, partitions, ledger)}
     newest = ledger.published.get("newest")
     code = _exit_code(manifest, state, intake, datetime.fromisoformat(newest) if newest else None, (0, 0))
-    return SpendReport(
-        spend=pl.read_parquet(spend), rejects=pl.read_parquet(rejects), manifest=manifest, exit_code=code
-    )
+    return SpendReport(spend=pl.read_parquet(spend), rejected=rejects, manifest=manifest, exit_code=code)
 
 
 def _exit_code(

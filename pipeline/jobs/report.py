@@ -29,15 +29,20 @@ class SpendReport:
 
     Attributes:
         spend: one row per group; columns as in interface.md.
-        rejects: records that could not become calls.
+        rejected: records that could not become calls, as Parquet: there may be very many.
         manifest: the record of the run.
         exit_code: 0 done, 1 no call at all, 3 a gate was crossed.
     """
 
     spend: pl.DataFrame
-    rejects: pl.DataFrame
+    rejected: bytes
     manifest: dict[str, Any]
     exit_code: int
+
+    @property
+    def rejects(self) -> pl.DataFrame:
+        """Records that could not become calls."""
+        return pl.read_parquet(self.rejected)
 
 
 def report_spend(
@@ -74,19 +79,19 @@ def report_spend(
             options, place.folder, listed=listed, runner=place.runner, progress=progress, planned=planned
         )
         spend = merged_spend(settled, options)
-        rejects = settled.rejects()
+        rejected = settled.rejects().parquet()
         manifest = manifest_of(options, settled, spend, clock)
         if options.out is not None:
-            _publish(options, settled, spend, rejects, manifest)
+            _publish(options, settled, spend, rejected, manifest)
         place.finish()
-    return SpendReport(spend=spend, rejects=rejects, manifest=manifest, exit_code=verdicts_of(manifest))
+    return SpendReport(spend=spend, rejected=rejected, manifest=manifest, exit_code=verdicts_of(manifest))
 
 
 def _publish(
-    options: ReportOptions, settled: Settled, spend: pl.DataFrame, rejects: pl.DataFrame, manifest: dict[str, Any]
+    options: ReportOptions, settled: Settled, spend: pl.DataFrame, rejected: bytes, manifest: dict[str, Any]
 ) -> None:
     files = {f"spend.{kind}": WRITERS[kind](spend) for kind in options.formats}
-    files["rejects.parquet"] = parquet_bytes(rejects)
+    files["rejects.parquet"] = rejected
     if options.calls:
         calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True)
         files["calls.parquet"] = parquet_bytes(calls.select(CALL_SCHEMA.keys()))

@@ -30,10 +30,11 @@ from pipeline.runners.locks import lock_folder, locked_folder
 from pipeline.runners.protocol import Runner
 from pipeline.runners.shards import TASKS_PER_WORKER, cluster_task_bytes, pack_pieces, worker_count
 from pipeline.settings import ReportOptions, WorkOptions
-from pipeline.stages.facts import BUCKETS, FACT_SCHEMA, REJECT_SCHEMA
-from pipeline.stages.kernel import MapTask, ReduceTask, map_inputs, number_rows, reduce_files
+from pipeline.stages.facts import BUCKETS, FACT_SCHEMA
+from pipeline.stages.kernel import MapTask, ReduceTask, map_inputs, reduce_files
 from pipeline.stages.passed import read_passed
 from pipeline.stages.pieces import Piece, SurveyTask, cut_inputs, survey_input
+from pipeline.stages.rejects import RejectTable, rejects_in
 from pipeline.stages.settle import SettleTask, settle_keys, settle_spans
 from pipeline.stages.summary import GATHERED, merge_spend, sort_spend, sum_spend
 
@@ -78,10 +79,9 @@ class Mapped:
         """Return the files of a kind ("facts", "verdicts", "spend", "calls", "rejects") in the order of their tasks."""
         return files_of(self.lines(), kind)
 
-    def rejects(self) -> pl.DataFrame:
-        """Return the rejects of all inputs, in order."""
-        table = number_rows(self.table("rejects", REJECT_SCHEMA | {"piece": pl.Int64()}), self.rows_before)
-        return table.select(REJECT_SCHEMA.keys()).sort(list(REJECT_SCHEMA), nulls_last=True)
+    def rejects(self) -> RejectTable:
+        """Return the rejects of all inputs."""
+        return RejectTable(self.tables("rejects"), self.rows_before, rejects_in(self.lines()))
 
     def table(self, kind: str, empty: dict[str, Any]) -> pl.DataFrame:
         """Read the files of a kind as one table; ``empty`` is its schema where there are none."""

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from pipeline.logs.containers import BOM, MAX_RECORD, Raw, open_blocks, read_values
+from pipeline.logs.containers import BOM, MAX_RECORD, Raw, open_blocks, read_values, too_long
 from pipeline.logs.decode import MAX_DEPTH, Refusal
 from pipeline.logs.sniff import INTERACTIONS
 from pipeline.tables import Reject
@@ -32,17 +32,19 @@ _BINARY = "tag:yaml.org,2002:binary"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser, where PyYAML was built with it
 
 
-def read_cassette(blocks: Iterable[bytes]) -> Iterator[Raw | Reject]:
+def read_cassette(blocks: Iterable[bytes], longest: int | None = None) -> Iterator[Raw | Reject]:
     """Yield the interactions of a cassette as JSON objects.
 
     Args:
         blocks: the whole file, in pieces of any size.
+        longest: bytes that a record may have; None: MAX_RECORD.
     """
-    anchors = _Anchors()
+    anchors = _Anchors(longest or MAX_RECORD)
     row = 0
-    for offset, text in _interactions(blocks):
+    for offset, text in _interactions(blocks, anchors.longest):
         try:
-            found = [value for value in read_values([_json_of(text, anchors)]) if isinstance(value, Raw)]
+            values = read_values([_json_of(text, anchors)], anchors.longest)
+            found = [value for value in values if isinstance(value, Raw)]
         except Refusal as refusal:
             row += 1
             yield Reject(reason=refusal.reason, detail=refusal.detail, source_row=row, byte_offset=offset)
@@ -55,9 +57,9 @@ def read_cassette(blocks: Iterable[bytes]) -> Iterator[Raw | Reject]:
 class _Anchors:
     """What a file has named, to be repeated; what there is no room for is not kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int) -> None:
         self.texts: dict[str, bytes] = {}
-        self._room = MAX_RECORD
+        self.longest = self._room = longest
 
     def keep(self, name: str, text: bytes) -> None:
         if len(text) <= self._room:
@@ -68,14 +70,14 @@ class _Anchors:
 class _Interaction:
     """The text of one interaction while it is read; only its length counts once it is too long."""
 
-    def __init__(self, offset: int) -> None:
-        self.offset = offset
+    def __init__(self, offset: int, longest: int) -> None:
+        self.offset, self._longest = offset, longest
         self.size = 0
         self._lines: list[bytes] = []
 
     def add(self, line: bytes) -> None:
         self.size += len(line)
-        if self.size <= MAX_RECORD:
+        if self.size <= self._longest:
             self._lines.append(line)
         else:
             self._lines.clear()
@@ -86,20 +88,20 @@ class _Interaction:
             yield self.offset, b"".join(self._lines)
 
 
-def _interactions(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+def _interactions(blocks: Iterable[bytes], longest: int) -> Iterator[tuple[int, bytes]]:
     indent: int | None = None  # of the dashes; -1: the first is to come; None: not among interactions
-    one = _Interaction(0)
-    for offset, line, begun in _lines(blocks):
+    one = _Interaction(0, longest)
+    for offset, line, begun in _lines(blocks, longest):
         deep = len(line) - len(line.lstrip(b" "))
         if begun:
             one.add(line)
             continue
         if indent is not None and _DASH.match(line) and indent in {-1, deep}:
             yield from one.take()
-            one, indent = _Interaction(offset), deep
+            one, indent = _Interaction(offset, longest), deep
         elif indent is not None and deep <= indent and line.strip() and not line.lstrip().startswith(b"#"):
             yield from one.take()
-            one, indent = _Interaction(offset), None
+            one, indent = _Interaction(offset, longest), None
         if indent is None:
             found = _INTERACTIONS.match(line)
             if found and found[1]:
@@ -111,10 +113,10 @@ def _interactions(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     yield from one.take()
 
 
-def _lines(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes, bool]]:
+def _lines(blocks: Iterable[bytes], longest: int) -> Iterator[tuple[int, bytes, bool]]:
     """Yield each line, where it begins, and whether it is the rest of one that is too long to be read at once."""
     stream, offset, begun = open_blocks(blocks), 0, False
-    while line := stream.readline(MAX_RECORD):
+    while line := stream.readline(longest):
         yield offset, line if offset else line.removeprefix(BOM), begun
         offset += len(line)
         begun = not line.endswith(b"\n")
@@ -131,7 +133,7 @@ def _json_of(text: bytes, anchors: _Anchors) -> bytes:
         Refusal: it is no YAML, nests too deeply or is too long.
     """
     if not text:
-        raise Refusal("line_too_long", "more than 64 MiB")
+        raise _too_long(anchors)
     writer = _Writer(anchors)
     loader = _Loader(text)
     try:
@@ -144,6 +146,10 @@ def _json_of(text: bytes, anchors: _Anchors) -> bytes:
     finally:
         loader.dispose()
     return b"".join(writer.parts)
+
+
+def _too_long(anchors: _Anchors) -> Refusal:
+    return Refusal("line_too_long", too_long(0, 0, anchors.longest).detail)
 
 
 def _is_no_text(text: bytes) -> bool:
@@ -202,8 +208,8 @@ class _Writer:
 
     def _add(self, text: bytes) -> None:
         self._bytes += len(text)
-        if self._bytes > MAX_RECORD:
-            raise Refusal("line_too_long", "more than 64 MiB")
+        if self._bytes > self._anchors.longest:
+            raise _too_long(self._anchors)
         self.parts.append(text)
 
     def _name(self, anchor: str | None, start: int) -> None:

@@ -1,6 +1,6 @@
 """Bytes to records: lines of JSONL and SSE, and the values of arrays and of objects spread over lines.
 
-Everything streams: a record is held only while it is being read, and one over MAX_RECORD is skipped without holding
+Everything streams: a record is held only while it is being read, and one that is too long is skipped without holding
 it. A JSON value is found by its brackets, so that one broken value costs itself and not its neighbours. What a record
 means, and whether it is JSON at all, is for the reader.
 """
@@ -25,6 +25,7 @@ _BLANKS = b" \t\r\n\x0b\x0c"
 _TO_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+")*+(["{}\[\]]?)')
 _STRING_REST = re.compile(rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+')
 _SCALAR = re.compile(rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|[^\s,]+')
+_BLANK_ENDS = tuple(bytes((blank, end)) for blank in _BLANKS for end in _BLANKS)
 _QUOTE, _BACKSLASH = b'"\\'
 _OPENERS = b"{["
 _SSE_FIELDS = (b"event:", b"id:", b"retry:", b":")
@@ -44,7 +45,9 @@ class Raw(NamedTuple):
     data: bytes
 
 
-def read_lines(blocks: Iterable[bytes], offset: int = 0, row: int = 1, *, sse: bool = False) -> Iterator[Raw | Reject]:
+def read_lines(
+    blocks: Iterable[bytes], offset: int = 0, row: int = 1, *, sse: bool = False, longest: int | None = None
+) -> Iterator[Raw | Reject]:
     """Yield one record a line; blank lines are none.
 
     Args:
@@ -52,41 +55,55 @@ def read_lines(blocks: Iterable[bytes], offset: int = 0, row: int = 1, *, sse: b
         offset: of the first byte.
         row: of the first line.
         sse: an event stream: its data lines are the records, without "data:".
+        longest: bytes that a record may have; None: MAX_RECORD.
     """
+    longest = longest or MAX_RECORD
     held: list[bytes] = []  # the pieces of a line that has not ended yet
     held_bytes = 0
     for block in blocks:
+        if held and block.endswith(_BLANK_ENDS) and (end := block.find(b"\n") + 1):
+            held_bytes += end - 1
+            held.append(block[: end - 1])
+            yield from _held_line(held, held_bytes, row, offset, longest, sse=sse)
+            offset, row, held, held_bytes = offset + held_bytes + 1, row + 1, [], 0
+            block = block[end:]  # noqa: PLW2901 - what follows may be blank
+        if not held and block.isspace():  # a file may be nothing but blank lines, a thousand million of them
+            end = block.rfind(b"\n") + 1
+            offset, row = offset + end, row + block.count(b"\n")
+            block = block[end:]  # noqa: PLW2901 - the beginning of a line
         lines = block.split(b"\n")
         for number, line in enumerate(lines):
             ended = number < len(lines) - 1
             if not held and ended:
                 if line:
-                    yield from _line(line, row, offset, sse=sse)
+                    yield from _line(line, row, offset, longest, sse=sse)
                 offset += len(line) + 1
                 row += 1
                 continue
             held_bytes += len(line)
             held.append(line)
-            if held_bytes > MAX_RECORD:
+            if held_bytes > longest:
                 held = [b""]  # skipped, not kept; only its length still counts
             if ended:
-                yield from _held_line(held, held_bytes, row, offset, sse=sse)
+                yield from _held_line(held, held_bytes, row, offset, longest, sse=sse)
                 offset += held_bytes + 1
                 row += 1
                 held, held_bytes = [], 0
-    yield from _held_line(held, held_bytes, row, offset, sse=sse)
+    yield from _held_line(held, held_bytes, row, offset, longest, sse=sse)
 
 
-def _held_line(held: list[bytes], size: int, row: int, offset: int, *, sse: bool) -> Iterator[Raw | Reject]:
-    if size > MAX_RECORD:
-        yield too_long(row, offset)
+def _held_line(
+    held: list[bytes], size: int, row: int, offset: int, longest: int, *, sse: bool
+) -> Iterator[Raw | Reject]:
+    if size > longest:
+        yield too_long(row, offset, longest)
     else:
-        yield from _line(b"".join(held), row, offset, sse=sse)
+        yield from _line(b"".join(held), row, offset, longest, sse=sse)
 
 
-def _line(line: bytes, row: int, offset: int, *, sse: bool) -> Iterator[Raw | Reject]:
-    if len(line) > MAX_RECORD:
-        yield too_long(row, offset)
+def _line(line: bytes, row: int, offset: int, longest: int, *, sse: bool) -> Iterator[Raw | Reject]:
+    if len(line) > longest:
+        yield too_long(row, offset, longest)
         return
     data = line.lstrip(_BLANKS)
     if data.startswith(BOM):
@@ -107,13 +124,14 @@ def _event_data(data: bytes) -> bytes:
     return b"" if data.rstrip(_BLANKS) == b"[DONE]" else data
 
 
-def read_values(blocks: Iterable[bytes]) -> Iterator[Raw | Reject]:
+def read_values(blocks: Iterable[bytes], longest: int | None = None) -> Iterator[Raw | Reject]:
     """Yield the elements of top-level arrays, and every other top-level value.
 
     Args:
         blocks: the whole file, in pieces of any size.
+        longest: see read_lines.
     """
-    scanner = ValueScanner()
+    scanner = ValueScanner(longest)
     for block in blocks:
         yield from scanner.feed(block)
     yield from scanner.finish()
@@ -133,9 +151,14 @@ def split_values(raw: Raw) -> list[Raw]:
 
 
 class ValueScanner:
-    """Find where values begin and end; fed piece by piece."""
+    """Find where values begin and end; fed piece by piece.
 
-    def __init__(self) -> None:
+    Args:
+        longest: see read_lines.
+    """
+
+    def __init__(self, longest: int | None = None) -> None:
+        self._longest = longest or MAX_RECORD
         self._buffer = bytearray()
         self._base = 0  # offset of the buffer's first byte
         self._scanned = 0  # how much of the buffer is understood
@@ -221,8 +244,8 @@ class ValueScanner:
 
     def _emit(self, start: int, end: int) -> None:
         if not self._skipping:
-            if end - start > MAX_RECORD:
-                self._found.append(too_long(self._row, self._base + start))
+            if end - start > self._longest:
+                self._found.append(too_long(self._row, self._base + start, self._longest))
             else:
                 self._found.append(Raw(self._row, self._base + start, bytes(self._buffer[start:end])))
         self._skipping = False
@@ -238,14 +261,14 @@ class ValueScanner:
 
     def _forget(self) -> None:
         """Drop the bytes that are dealt with."""
-        if self._start is not None and len(self._buffer) - self._start > MAX_RECORD and not self._skipping:
-            self._found.append(too_long(self._row, self._base + self._start))
+        if self._start is not None and len(self._buffer) - self._start > self._longest and not self._skipping:
+            self._found.append(too_long(self._row, self._base + self._start, self._longest))
             self._skipping = True
         if self._start is None:
             if self._depth == self._inside_array and not self._in_string:
                 self._emit_scalars(self._last_break())
-            if len(self._buffer) - self._gap > MAX_RECORD:
-                self._found.append(too_long(self._row, self._base + self._gap))
+            if len(self._buffer) - self._gap > self._longest:
+                self._found.append(too_long(self._row, self._base + self._gap, self._longest))
                 self._row += 1
                 self._gap = len(self._buffer)
             keep = min(self._gap, self._scanned)
@@ -291,6 +314,7 @@ def open_blocks(blocks: Iterable[bytes]) -> io.BufferedReader:
     return io.BufferedReader(_Blocks(blocks), 256 << 10)
 
 
-def too_long(row: int, offset: int) -> Reject:
-    """Return the reject of a record over MAX_RECORD."""
-    return Reject(reason="line_too_long", detail="more than 64 MiB", source_row=row, byte_offset=offset)
+def too_long(row: int, offset: int, longest: int) -> Reject:
+    """Return the reject of a record with more bytes than it may have."""
+    detail = f"more than {longest >> 20} MiB: raise --max-record"
+    return Reject(reason="line_too_long", detail=detail, source_row=row, byte_offset=offset)

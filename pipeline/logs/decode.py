@@ -17,6 +17,10 @@ from typing import Any, NoReturn
 import msgspec
 
 MAX_DEPTH = 200  # levels of nesting; a fixed number, so that the depth of the caller's own stack decides nothing
+ROOM = 256 << 20  # bytes of memory for the values of one record, besides their text
+_LIGHT = 16 << 20  # bytes of text whose values are not weighed: the lane takes lines so long as they are
+_SHORT_STRING = 64  # takes as much as its signs seem to
+_WEIGHTS = {b",": 40, b"[": 72, b"{": 240, b":": 100}  # bytes of a value, a list, an object, a key, in CPython
 _MAX_DIGITS = 400  # an integer with more is read as infinite; int() itself stops at 4,300 digits
 _BRACKETS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{[}]")
@@ -40,12 +44,18 @@ class Refusal(Exception):  # noqa: N818 - not an error: how a record says that i
         self.detail = detail
 
 
-def decode(data: bytes) -> Any:
+def decode(data: bytes, room: int = ROOM) -> Any:
     """Decode one JSON value.
 
+    Args:
+        data: the value as text.
+        room: bytes of memory that it may take.
+
     Raises:
-        Refusal: the bytes are no JSON, no UTF-8, hold NUL bytes or nest too deeply.
+        Refusal: the bytes are no JSON, no UTF-8, hold NUL bytes, nest too deeply or would take too much memory.
     """
+    if len(data) > min(_LIGHT, room >> 4) and _weight_of(data) > room and _weight_without_text(data) > room:
+        raise Refusal("too_large", f"its values take more than {room >> 20} MiB of memory: raise --max-record")
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and depth_of(data) > MAX_DEPTH:
         raise Refusal("too_deep", f"more than {MAX_DEPTH} levels")
     try:
@@ -64,6 +74,20 @@ def decode_text(text: str) -> Any:
         return decode(text.encode())
     except (Refusal, UnicodeEncodeError):
         return text
+
+
+def _weight_of(data: bytes) -> int:
+    """Return about how much memory the values take that text holds, without that of their own text."""
+    return sum(weight * data.count(sign) for sign, weight in _WEIGHTS.items())
+
+
+def _weight_without_text(data: bytes) -> int:
+    """Return what _weight_of does, without the signs that stand inside long strings."""
+    weight = _weight_of(data)
+    for string in _STRING.finditer(data):
+        if string.end() - string.start() > _SHORT_STRING:
+            weight -= _weight_of(string[0])
+    return weight
 
 
 def depth_of(data: bytes) -> int:

@@ -37,10 +37,10 @@ from pipeline.tables import Reject
 STDIN = "-"
 
 
-def _read_cassette(blocks: Iterator[bytes]) -> Iterator[Raw | Reject]:
+def _read_cassette(blocks: Iterator[bytes], longest: int | None) -> Iterator[Raw | Reject]:
     from pipeline.logs.cassettes import read_cassette  # noqa: PLC0415 - PyYAML takes 30 ms, and few logs are YAML
 
-    return read_cassette(blocks)
+    return read_cassette(blocks, longest)
 
 
 _WHOLE = {"json": read_values, "csv": read_rows, "yaml": _read_cassette}  # never cut: a line alone says nothing
@@ -148,7 +148,7 @@ def blocks_of(source: Input) -> Iterator[bytes]:
 
 
 def read_raw(
-    source: Input, start: int | None = None, end: int | None = None, first_row: int = 1
+    source: Input, start: int | None = None, end: int | None = None, first_row: int = 1, longest: int | None = None
 ) -> Iterator[Raw | Reject]:
     """Yield the records of a file as bytes, in order; what cannot be read is a reject in its place.
 
@@ -157,6 +157,7 @@ def read_raw(
         start: with ``end``, only lines that begin in this range of bytes; uncompressed JSONL only.
         end: see ``start``; None: the end of the file.
         first_row: row of the first line of the range.
+        longest: bytes that a record may have; None: MAX_RECORD of containers.
     """
     container = container_of(source) if not start else "jsonl"
     if container in REFUSALS:
@@ -165,13 +166,13 @@ def read_raw(
         return
     try:
         if container in _WHOLE:
-            yield from _WHOLE[container](blocks_of(source))
+            yield from _WHOLE[container](blocks_of(source), longest)
         elif start or end is not None:
             with open_input(source.path) as stream:
                 begin = align_to_line(stream, start or 0)
-                yield from read_lines(_range_blocks(stream, begin, end), begin, first_row)
+                yield from read_lines(_range_blocks(stream, begin, end), begin, first_row, longest=longest)
         else:
-            yield from read_lines(blocks_of(source), sse=container == "sse")
+            yield from read_lines(blocks_of(source), sse=container == "sse", longest=longest)
     except Damage as damage:
         yield Reject(reason="truncated_file", detail=str(damage), byte_offset=damage.offset)
     except OSError as error:

@@ -42,6 +42,7 @@ class RecordReader:
     def __init__(self, options: ReadOptions) -> None:
         self._forced = field_reader(options.dialect) if options.dialect else None
         self._mapping = load_mapping(options.mapping) if options.mapping else None
+        self._room = options.max_record << 22  # four times as much as its text
         self._recogniser = recogniser()
         self._unwrapper = unwrapper()
         self._gatherer = Gatherer()
@@ -56,7 +57,7 @@ class RecordReader:
         if isinstance(raw, Reject):
             return [raw]
         try:
-            value = decode(raw.data)
+            value = decode(raw.data, self._room)
         except Refusal as refusal:
             parts = split_values(raw) if refusal.reason == "broken_json" else []
             return [one for part in parts for one in self.read(part)] or [_reject(refusal, raw.row, raw.offset)]

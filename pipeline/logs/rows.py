@@ -21,19 +21,19 @@ _WORD = r"[\w@$#(\[][\w.:()/\[\]$@#%*-]*"
 _NAME = re.compile(rf" ?{_WORD}|{_WORD}(?: {_WORD}){{0,5}}")
 _NUMBER = re.compile(r"[\d.:/-]+")
 _DELIMITERS = ",;\t|"
-_NO_LIMIT = 2**31 - 1  # of a cell; MAX_RECORD bounds the rows
+_NO_LIMIT = 2**31 - 1  # of a cell; the rows are bounded
 
 
-class _TooLong(Exception):  # noqa: N818 - how the lines tell the rows that a record is over MAX_RECORD
+class _TooLong(Exception):  # noqa: N818 - how the lines tell the rows that a record is too long
     pass
 
 
 class _Lines:
     """The lines of a file as text, and how many bytes were handed out."""
 
-    def __init__(self, blocks: Iterable[bytes]) -> None:
-        self._stream = open_blocks(blocks)
-        self.header = self._stream.readline(MAX_RECORD + 1)
+    def __init__(self, blocks: Iterable[bytes], longest: int) -> None:
+        self._stream, self._longest = open_blocks(blocks), longest
+        self.header = self._stream.readline(longest + 1)
         self.offset = 0
         self.start = 0  # of the record that is being read
 
@@ -41,15 +41,15 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._stream.readline(MAX_RECORD + 1) if self.offset else self.header
+        line = self._stream.readline(self._longest + 1) if self.offset else self.header
         if not line:
             raise StopIteration
         first, self.offset = self.offset == 0, self.offset + len(line)
         rest = line
-        while len(line) > MAX_RECORD and rest and not rest.endswith(b"\n"):
-            rest = self._stream.readline(MAX_RECORD)
+        while len(line) > self._longest and rest and not rest.endswith(b"\n"):
+            rest = self._stream.readline(self._longest)
             self.offset += len(rest)
-        if self.offset - self.start > MAX_RECORD:
+        if self.offset - self.start > self._longest:
             raise _TooLong
         return (line.removeprefix(BOM) if first else line).decode("utf-8", "surrogateescape")
 
@@ -86,14 +86,16 @@ def _is_name(cell: str) -> bool:
     return len(cell) < 100 and bool(_NAME.fullmatch(cell)) and not _NUMBER.fullmatch(cell)
 
 
-def read_rows(blocks: Iterable[bytes]) -> Iterator[Raw | Reject]:
+def read_rows(blocks: Iterable[bytes], longest: int | None = None) -> Iterator[Raw | Reject]:
     """Yield the rows of a CSV file as JSON objects; the header is row 1.
 
     Args:
         blocks: the whole file, in pieces of any size.
+        longest: bytes that a record may have; None: MAX_RECORD.
     """
+    longest = longest or MAX_RECORD
     csv.field_size_limit(_NO_LIMIT)  # of the whole process; the module's default would refuse a long prompt
-    lines = _Lines(blocks)
+    lines = _Lines(blocks, longest)
     cells = csv.reader(lines, delimiter=delimiter_of(lines.header) or ",", skipinitialspace=True)
     names: list[str] | None = None
     row = 0
@@ -105,7 +107,7 @@ def read_rows(blocks: Iterable[bytes]) -> Iterator[Raw | Reject]:
             return
         except _TooLong:
             row += 1
-            yield too_long(row, start)
+            yield too_long(row, start, longest)
             continue
         except csv.Error:
             row += 1

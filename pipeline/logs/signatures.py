@@ -96,14 +96,16 @@ class Recogniser(Generic[T]):
         return None
 
     def _remember(self, keys: tuple[str, ...]) -> list[tuple[Signature, T]]:
-        if len(self._fitting) >= _MAX_SHAPES:
-            self._fitting.clear()
         present = frozenset(keys)
-        self._fitting[keys] = [(signature, item) for signature, item in self._entries if signature.fits(present)]
-        return self._fitting[keys]
+        fitting = [(signature, item) for signature, item in self._entries if signature.fits(present)]
+        if len(keys) <= _MAX_KEYS:
+            if len(self._fitting) >= _MAX_SHAPES:
+                self._fitting.clear()
+            self._fitting[keys] = fitting
+        return fitting
 
 
-_MAX_SHAPES = 2_000  # sets of keys that are remembered
+_MAX_SHAPES, _MAX_KEYS = 2_000, 1_000  # sets of keys that are remembered, and the largest of them
 KINDS: Mapping[str, tuple[type, ...]] = {"object": (dict,), "array": (list,), "text": (str,), "number": (int, float)}
 
 

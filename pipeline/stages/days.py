@@ -14,8 +14,8 @@ import polars as pl
 
 from pipeline.settings import ReportOptions
 from pipeline.stages.duplicates import facts_beside, settle_duplicates
-from pipeline.stages.facts import FACT_SCHEMA, MONEY, scan_facts
-from pipeline.stages.kernel import book_of, number_rows
+from pipeline.stages.facts import FACT_SCHEMA, MONEY, number_rows, scan_facts
+from pipeline.stages.kernel import book_of
 from pipeline.stages.passed import scan_passed
 from pipeline.stages.price import price_facts
 from pipeline.stages.summary import CALL_ORDER, charge_by_source, gather_calls, group_column

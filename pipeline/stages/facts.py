@@ -278,3 +278,11 @@ def rejects_of(rejects: Sequence[Reject], piece: int) -> pl.DataFrame:
     """Lay out rejects as a table with the columns of REJECT_COLUMNS, and the number of their piece."""
     rows = {name: [getattr(reject, name) for reject in rejects] for name in REJECT_SCHEMA}
     return pl.DataFrame(rows, schema=REJECT_SCHEMA).with_columns(pl.lit(piece, pl.Int64).alias("piece"))
+
+
+def number_rows(table: pl.DataFrame, rows_before: tuple[tuple[int, int], ...]) -> pl.DataFrame:
+    """Give rows their number in the file where they have that in their piece."""
+    if not rows_before:
+        return table
+    before = pl.col("piece").replace_strict(dict(rows_before), default=0, return_dtype=pl.Int64)
+    return table.with_columns(pl.col("source_row") + before)

@@ -36,10 +36,12 @@ from pipeline.stages.leaves import (
     node_of,
 )
 from pipeline.stages.objects import Table, flatten, money_of, presence_of
+from pipeline.stages.pages import RowGroup
 from pipeline.stages.talks import Talks
 from pipeline.tables import MAX_COUNT
 
 BATCH_ROWS = 100_000
+_BATCH_BYTES = 256 << 20  # of the columns of a batch
 _TEXT = "BYTE_ARRAY"
 _FEW_BYTES = 4  # that a value of a column takes; fewer, and the file has numbers for its words
 _LATEST = {"ms": 253_402_300_799_999, "us": 253_402_300_799_999_999, "ns": 2**63 - 1}  # in the year 9999, or 2262
@@ -62,24 +64,55 @@ class Flat(NamedTuple):
     judge: Judge
 
 
-def open_table(path: str) -> pq.ParquetFile:
-    """Open a file; columns of text whose values it numbers are read as numbers and words.
+class FlatTable:
+    """A file that is read by columns.
+
+    Args:
+        path: of the file.
 
     Raises:
         OSError: the file cannot be read.
         pa.ArrowException: it is no Parquet.
     """
-    metadata = pq.read_metadata(as_source(path))
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.metadata = pq.read_metadata(as_source(path))
+        self._words = _words_of(self.metadata)
+        self._table = self._open(self._words)
+        self.schema = self._table.schema_arrow
+
+    def batches(self, group: RowGroup, names: list[str]) -> Iterator[pa.RecordBatch]:
+        """Yield columns of the rows of a row group."""
+        wide = [name for name in group.wide_columns() if name not in self._words]
+        words = [*self._words, *wide]
+        table = self._open(words) if wide else self._table
+        rows = min(BATCH_ROWS, group.rows_within(_BATCH_BYTES, words, names))
+        yield from table.iter_batches(batch_size=rows, row_groups=[group.number], columns=names)
+
+    def height_of(self, group: int) -> int:
+        """Return the number of rows of a row group."""
+        return self.metadata.row_group(group).num_rows
+
+    def close(self) -> None:
+        """Close it."""
+        self._table.close()
+
+    def _open(self, words: list[str]) -> pq.ParquetFile:
+        return pq.ParquetFile(as_source(self.path), metadata=self.metadata, read_dictionary=words)
+
+
+def _words_of(metadata: pq.FileMetaData) -> list[str]:
+    """Return the columns of text whose values a file numbers; they are read as numbers and words."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     texts = [place for place in range(metadata.num_columns) if metadata.schema.column(place).physical_type == _TEXT]
     sizes = {place: sum(group.column(place).total_uncompressed_size for group in groups) for place in texts}
-    words = [metadata.schema.column(n).path for n, size in sizes.items() if size < _FEW_BYTES * metadata.num_rows]
-    return pq.ParquetFile(as_source(path), metadata=metadata, read_dictionary=words)
+    return [metadata.schema.column(n).path for n, size in sizes.items() if size < _FEW_BYTES * metadata.num_rows]
 
 
-def open_flat(table: pq.ParquetFile) -> Flat | None:
+def open_flat(schema: pa.Schema) -> Flat | None:
     """Return how a file is read by columns; None where it cannot be."""
-    kinds = _kinds_of(table.schema_arrow)
+    kinds = _kinds_of(schema)
     reader = recogniser().find(dict.fromkeys(kinds, "")) if kinds else None
     if reader is None or reader.dialect.name not in LANES:
         return None
@@ -136,10 +169,10 @@ _READINGS = {
 }
 
 
-def read_flat(table: pq.ParquetFile, flat: Flat, groups: list[int], first_row: int) -> Iterator[Rows]:
-    """Yield the rows of some row groups."""
+def read_flat(table: FlatTable, flat: Flat, group: RowGroup, first_row: int) -> Iterator[Rows]:
+    """Yield the rows of a row group."""
     names = [leaf.name for leaf in flat.columns] + [name for name, _ in flat.parts]
-    for batch in table.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=names):
+    for batch in table.batches(group, names):
         batch = batch.select(names)  # noqa: PLW2901 - in this order
         numbers = pl.int_range(first_row, first_row + batch.num_rows, eager=True)
         first_row += batch.num_rows

@@ -20,10 +20,11 @@ from pipeline.settings import PriceOptions, ReportOptions
 from pipeline.stages.batches import Batches
 from pipeline.stages.count import TIMED_OUT, count_missing, open_counter
 from pipeline.stages.duplicates import REPEATED
-from pipeline.stages.facts import facts_of, rejects_of, scan_facts, write_facts
+from pipeline.stages.facts import facts_of, number_rows, scan_facts, write_facts
 from pipeline.stages.pieces import Piece, survey
 from pipeline.stages.price import price_facts
 from pipeline.stages.read import read_windows
+from pipeline.stages.rejects import RejectFiles
 from pipeline.stages.settle import settled_facts
 from pipeline.stages.summary import (
     charge_by_source,
@@ -37,6 +38,7 @@ from pipeline.stages.summary import (
 from pipeline.stages.talks import count_facts
 
 FLUSH_ROWS = 100_000  # facts held before they go to a file
+FLUSH_BYTES = 256 << 20  # of them: names may be long
 MOST_GROUPS = 200_000  # of a partial spend
 _FEW_WORDS = 3  # of a column, that are counted one by one
 Tick = Callable[[int, int], None]  # (bytes read, calls read) since the last tick
@@ -100,7 +102,7 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
     tallies: dict[str, Counter[str]] = {}
     digests: dict[str, str] = {}
     held: list[pl.DataFrame] = []
-    rejects: list[pl.DataFrame] = []
+    rejected = RejectFiles(task.number, task.folder)
     timed_out: list[list[Any]] = []
     files: list[str] = []
     rows = 0
@@ -119,22 +121,20 @@ def map_inputs(task: MapTask, tick: Tick) -> dict[str, Any]:
                 held += [of_lane.with_columns(*lineage) for of_lane in window.facts]
                 if window.calls:
                     held.append(facts_of(window.calls, piece.input, piece.number))
-                rejects.append(rejects_of(window.rejects, piece.number))
+                rejected.add(window.rejects, piece.number)
                 tally.update(window.tally)
                 tally["rejects"] += len(window.rejects)
                 tick(window.seen_bytes, window.found)
-                if sum(map(len, held)) >= FLUSH_ROWS:
+                if sum(map(len, held)) >= FLUSH_ROWS or sum(table.estimated_size() for table in held) >= FLUSH_BYTES:
                     rows += _flush(held, task, files)
             if piece.whole:
                 digests[str(piece.input)] = survey(piece.source.path).sha256
         rows += _flush(held, task, files)
-        rejected = Path(task.folder) / f"rejects-{task.number:06}.parquet"
-        pl.concat(rejects).write_parquet(rejected)
         inputs = {number: dict(tally) for number, tally in tallies.items()}
         counting = counter.stats()
     return {
         "task": task.number, "inputs": inputs, "digests": digests, "facts": rows, "counting": counting,
-        "timed_out": timed_out, "files": [*files, str(rejected)],
+        "timed_out": timed_out, "files": [*files, *rejected.finish()],
     }  # fmt: skip
 
 
@@ -202,14 +202,6 @@ def add_tallies(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         else:
             added[name] = added[name] + value if name in added else value
     return added
-
-
-def number_rows(table: pl.DataFrame, rows_before: tuple[tuple[int, int], ...]) -> pl.DataFrame:
-    """Give rows their number in the file where they have that in their piece."""
-    if not rows_before:
-        return table
-    before = pl.col("piece").replace_strict(dict(rows_before), default=0, return_dtype=pl.Int64)
-    return table.with_columns(pl.col("source_row") + before)
 
 
 def _heads(facts: pl.DataFrame) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import BinaryIO
 
@@ -24,8 +24,9 @@ from pipeline.logs.stores import open_input
 from pipeline.logs.sums import AGGREGATE
 from pipeline.settings import ReadOptions
 from pipeline.stages.columns import Laid, lay_out
-from pipeline.stages.flat import open_flat, open_table, read_flat
-from pipeline.stages.lane import BlockReader, open_lane, read_blocks
+from pipeline.stages.flat import FlatTable, open_flat, read_flat
+from pipeline.stages.lane import LONGEST_LINE, BlockReader, open_lane, read_blocks
+from pipeline.stages.pages import measure_group, refuse_group, refuse_table
 from pipeline.stages.parquet import UNREADABLE_TABLE, Row, holds_own_table, read_rows, read_some
 from pipeline.stages.pieces import Piece
 from pipeline.stages.talks import Learned
@@ -33,6 +34,7 @@ from pipeline.tables import Call, Reject
 
 WINDOW_BYTES = 48 << 20  # of record text per window: enough repeats to de-duplicate, little memory
 WINDOW_ROWS = 100_000  # calls per window, where they come without text
+WINDOW_REJECTS = 50_000  # per window: a line that is no call may be two bytes long
 LANE_BYTES = 32 << 10  # below it, laying out tables costs more than reading record by record
 LANE_ROWS = 64_000  # rows of the lane that are laid out together
 _LATE = 1 << 19  # numbers from here on are of calls that came after their row: streams joined
@@ -63,6 +65,13 @@ class Window:
     def found(self) -> int:
         """The number of calls."""
         return len(self.calls) + sum(map(len, self.facts))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time for the next one."""
+        if self.seen_bytes >= WINDOW_BYTES or len(self.rejects) >= WINDOW_REJECTS:
+            return True
+        return bool(self.facts) and self.found >= WINDOW_ROWS
 
     def add(self, outcomes: Iterable[Outcome], row: int = 0) -> None:
         """Sort outcomes into their places; each is one record.
@@ -104,17 +113,17 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False, cou
     reader = RecordReader(options)
     source = piece.source
     container = container_of(source)
-    stretches: Callable[[Piece, RecordReader], Iterator[_Stretch]]
+    stretches: Callable[[Piece, RecordReader, ReadOptions], Iterator[_Stretch]]
     stretches = _parquet_outcomes if container == "parquet" else _text_outcomes
     if container == "parquet" and holds_own_table(source.path):
         stretches = _own_outcomes
-    elif lanes and piece.bytes >= LANE_BYTES and options.dialect is None and options.mapping is None:
+    elif lanes and piece.bytes >= LANE_BYTES and _are_usual(options):
         if container == "jsonl":
             stretches = partial(_lane_outcomes, counted=counted)
         elif container == "parquet":
             stretches = _flat_outcomes
     window = Window()
-    for row, found, seen in stretches(piece, reader):
+    for row, found, seen in stretches(piece, reader, options):
         if not isinstance(found, Laid):
             window.add(found, row)
         elif found.facts.height:
@@ -122,11 +131,16 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False, cou
             window.talks.append(found.talks)
             window.tally["records"] += found.facts.height
         window.seen_bytes += seen
-        if window.seen_bytes >= WINDOW_BYTES or (len(window.facts) and window.found >= WINDOW_ROWS):
+        if window.is_full:
             yield _named(window, source)
             window = Window(late=window.late)
     window.add(reader.finish())
     yield _named(window, source)
+
+
+def _are_usual(options: ReadOptions) -> bool:
+    """Say whether each line is read as its dialect has it, and may be as long as the lane takes it."""
+    return options.dialect is None and options.mapping is None and options.max_record << 20 >= LONGEST_LINE
 
 
 def _named(window: Window, source: Input) -> Window:
@@ -150,8 +164,9 @@ def _named(window: Window, source: Input) -> Window:
 _Stretch = tuple[int, list[Outcome] | Laid, int]  # row, what it holds (or facts of many rows), bytes
 
 
-def _text_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
-    return _read(read_raw(piece.source, piece.start, piece.end, 1 + (piece.rows_before or 0)), reader)
+def _text_outcomes(piece: Piece, reader: RecordReader, options: ReadOptions) -> Iterator[_Stretch]:
+    first = 1 + (piece.rows_before or 0)
+    return _read(read_raw(piece.source, piece.start, piece.end, first, longest=options.max_record << 20), reader)
 
 
 def _read(raws: Iterable[Raw | Reject], reader: RecordReader) -> Iterator[_Stretch]:
@@ -162,7 +177,9 @@ def _read(raws: Iterable[Raw | Reject], reader: RecordReader) -> Iterator[_Stret
             yield raw.row, reader.read(raw), len(raw.data)
 
 
-def _lane_outcomes(piece: Piece, reader: RecordReader, *, counted: bool) -> Iterator[_Stretch]:
+def _lane_outcomes(
+    piece: Piece, reader: RecordReader, options: ReadOptions, *, counted: bool
+) -> Iterator[_Stretch]:
     """Read by the block for as long as that is worth it, the rest by the line."""
     row, done = 1 + (piece.rows_before or 0), piece.start
     with ExitStack() as files:
@@ -185,7 +202,8 @@ def _lane_outcomes(piece: Piece, reader: RecordReader, *, counted: bool) -> Iter
             pass  # the record reader comes to the same place, and reports it
         if lane is not None:
             yield from _laid(lane, aside, reader)
-    yield from _read(read_raw(piece.source, done, piece.end, row), reader)
+    rest = dataclasses.replace(piece, start=done, rows_before=row - 1)
+    yield from _text_outcomes(rest, reader, options)
 
 
 def _laid(lane: BlockReader, aside: BinaryIO, reader: RecordReader) -> Iterator[_Stretch]:
@@ -194,27 +212,30 @@ def _laid(lane: BlockReader, aside: BinaryIO, reader: RecordReader) -> Iterator[
     yield from _read(left, reader)
 
 
-def _own_outcomes(piece: Piece, _reader: RecordReader) -> Iterator[_Stretch]:
+def _own_outcomes(piece: Piece, _reader: RecordReader, _options: ReadOptions) -> Iterator[_Stretch]:
     """Refuse a table of ours as a whole, in the first piece of it."""
     if piece.start == 0:
         yield 0, [Reject(reason=REASON, detail=DETAIL)], piece.bytes
 
 
-def _flat_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
+def _flat_outcomes(piece: Piece, reader: RecordReader, options: ReadOptions) -> Iterator[_Stretch]:
     """Read Parquet by columns for as long as that is worth it, the rest row by row."""
     before = done = piece.rows_before or 0  # rows before the row group at hand, rows dealt with
     group, worthwhile, odd = piece.start, True, list[int]()
     try:
-        with open_table(piece.source.path) as table:
-            flat = open_flat(table)
-            last = table.num_row_groups if piece.end is None else piece.end
+        with closing(FlatTable(piece.source.path)) as table:
+            flat = None if refuse_table(table.metadata, options) else open_flat(table.schema)
+            last = table.metadata.num_row_groups if piece.end is None else piece.end
             size = piece.bytes // max(1, last - piece.start)
             while flat is not None and worthwhile and group < last:
-                for rows in read_flat(table, flat, [group], done + 1):
+                measured, height = measure_group(piece.source.path, table.metadata, group), table.height_of(group)
+                if refuse_group(measured, options):
+                    break  # the record reader comes to the same place, and reports it
+                for rows in read_flat(table, flat, measured, done + 1):
                     laid = lay_out(rows, flat.judge)
                     odd += rows.numbers[laid.left].to_list()
                     done += rows.height
-                    yield 0, laid, size * rows.height // table.metadata.row_group(group).num_rows
+                    yield 0, laid, size * rows.height // height
                 yield from _rows_at(piece, group, before, odd, reader)
                 worthwhile = 2 * len(odd) <= done - before
                 group, before, odd = group + 1, done, []
@@ -222,7 +243,8 @@ def _flat_outcomes(piece: Piece, reader: RecordReader) -> Iterator[_Stretch]:
         pass  # the record reader comes to the same place, and reports it
     yield from _rows_at(piece, group, before, odd, reader)
     if piece.end is None or group < piece.end:
-        yield from _parquet_outcomes(dataclasses.replace(piece, start=group, rows_before=before), reader, done)
+        rest = dataclasses.replace(piece, start=group, rows_before=before)
+        yield from _parquet_outcomes(rest, reader, options, done)
 
 
 def _rows_at(piece: Piece, group: int, before: int, wanted: list[int], reader: RecordReader) -> Iterator[_Stretch]:
@@ -230,29 +252,32 @@ def _rows_at(piece: Piece, group: int, before: int, wanted: list[int], reader: R
     found = 0
     try:
         for place, record in read_some(piece.source.path, group, group + 1, [row - before - 1 for row in wanted]):
-            yield _row_outcome(record, before + 1 + place, reader)
+            yield *_row_outcome(record, before + 1 + place, reader), 0
             found += 1
     except UNREADABLE_TABLE:
         for row in wanted[found:]:
             yield row, [Reject(reason="unreadable_record", detail="not readable Parquet", source_row=row)], 0
 
 
-def _row_outcome(record: Row, row: int, reader: RecordReader) -> _Stretch:
+def _row_outcome(record: Row, row: int, reader: RecordReader) -> tuple[int, list[Outcome]]:
     if isinstance(record, Reject):
-        return row, [_placed(record, row)], 0
-    return row, reader.read_value(record, row), 0
+        return row, [_placed(record, row)]
+    return row, reader.read_value(record, row)
 
 
-def _parquet_outcomes(piece: Piece, reader: RecordReader, done: int = 0) -> Iterator[_Stretch]:
+def _parquet_outcomes(
+    piece: Piece, reader: RecordReader, options: ReadOptions, done: int = 0
+) -> Iterator[_Stretch]:
     """Read row by row; rows up to a number are dealt with."""
-    row = piece.rows_before or 0
+    before = 1 + (piece.rows_before or 0)
     try:
-        for rows, size in read_rows(piece.source.path, piece.start, piece.end):
-            for record in rows:
-                row += 1
+        for batch in read_rows(piece.source.path, piece.start, piece.end, options):
+            if batch.refused is not None:
+                yield 0, [batch.refused], 0
+            size = batch.bytes // max(len(batch.rows), 1)
+            for row, record in enumerate(batch.rows, before + batch.place):
                 if row > done:
-                    yield _row_outcome(record, row, reader)
-            yield row, [], size
+                    yield *_row_outcome(record, row, reader), size
     except UNREADABLE_TABLE:
         yield 0, [Reject(reason="unreadable_file", detail="not a readable Parquet file")], 0
 

@@ -21,7 +21,7 @@ FILES = sorted((*(_TESTS / "cases").glob("*/*/record.*"), *(_TESTS.parent / "sam
 def _records_of(path: Path) -> list[bytes]:
     (source,) = find_inputs([str(path)])
     if container_of(source) == "parquet":
-        rows = [row for batch, _ in read_rows(str(path), 0, None) for row in batch]
+        rows = [row for batch in read_rows(str(path), 0, None) for row in batch.rows]
         return [json.dumps(row, default=str).encode() for row in rows if isinstance(row, dict)]
     return [raw.data for raw in read_raw(source) if isinstance(raw, Raw)]
 
