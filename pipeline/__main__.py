@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from pipeline.errors import EXIT_FAILED, EXIT_INTERRUPTED
+from pipeline.settings import STOP_SIGNALS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -25,6 +27,7 @@ def command() -> None:
     """
     code: object = EXIT_FAILED
     atexit.register(lambda: _end(code))
+    _stop_as_ctrl_c_does()
     try:
         from pipeline.cli.output import open_closed_streams  # noqa: PLC0415 - as in main
 
@@ -36,6 +39,17 @@ def command() -> None:
     except KeyboardInterrupt:  # before there was anything to interrupt
         code = EXIT_INTERRUPTED
         sys.exit("callcost: interrupted")
+
+
+def _stop_as_ctrl_c_does() -> None:
+    """Let SIGTERM and SIGHUP end the process as Ctrl-C does, unless whoever started it said that it ignores them."""
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def _end(code: object) -> None:

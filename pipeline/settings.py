@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -28,6 +29,8 @@ COST_SOURCES = ("computed", "logged", "auto")
 TABLES = ("parquet", "delta")
 EXECUTORS = ("local", "spark")
 MOST_NAMED = 3  # reasons, models and the like that a line of a summary names
+# What ends a command as Ctrl-C does: SIGTERM, and where there are terminals that close, SIGHUP.
+STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 # Of our own processes: what is read goes by its count of references, and looking for cycles in it takes 5 to 10 %.
 GC_THRESHOLDS = (100_000, 20, 20)
 

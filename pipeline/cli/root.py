@@ -83,9 +83,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Abort as aborted:
         if isinstance(aborted.__cause__, EOFError):  # click takes it for Ctrl-D at a prompt, and there is none
             raise aborted.__cause__ from None
-        return _interrupted()
-    except KeyboardInterrupt:
-        return _interrupted()
+        return _interrupted(aborted.__cause__)
+    except KeyboardInterrupt as interrupt:
+        return _interrupted(interrupt)
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(file=shown)
@@ -102,6 +102,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _interrupted() -> int:
-    say(f"callcost: interrupted; {RESUME}")
+def _interrupted(interrupt: BaseException | None) -> int:
+    by = f" by {interrupt.args[0]}" if interrupt is not None and interrupt.args else ""
+    say(f"callcost: interrupted{by}; {RESUME}")
     return EXIT_INTERRUPTED

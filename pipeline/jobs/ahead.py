@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from pipeline.errors import LogError
 from pipeline.logs.buckets import is_url
-from pipeline.logs.files import STDIN, find_inputs
+from pipeline.logs.files import find_inputs, is_read_once
 from pipeline.runners.local import keep_workers
 from pipeline.runners.shards import worker_count
 from pipeline.settings import EXECUTORS, ReportOptions
@@ -29,7 +29,7 @@ def workers_begun(options: ReportOptions) -> Iterator[None]:
 
 
 def _workers_of(options: ReportOptions) -> int:
-    if options.work.executor != EXECUTORS[0] or any(log == STDIN or is_url(log) for log in options.logs):
+    if options.work.executor != EXECUTORS[0] or any(is_url(log) or is_read_once(log) for log in options.logs):
         return 1
     try:
         return worker_count(options.work.workers, sum(source.bytes for source in find_inputs(options.logs)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +27,8 @@ from pipeline.jobs.partitions import Partitions
 from pipeline.jobs.report import SpendReport, refuse_parts_of_days, settle_options
 from pipeline.jobs.run import Progress, Settled, reduce_folder
 from pipeline.logs.files import Input
-from pipeline.logs.folders import WORK_PREFIX, folder_at, refused_place
+from pipeline.logs.folders import folder_at, refused_place
+from pipeline.logs.temporary import temporary_folder
 from pipeline.runners.entries import Entry, digest_of_bytes
 from pipeline.runners.ledger import Ledger
 from pipeline.runners.locks import hold_lock
@@ -160,8 +160,8 @@ class _Reading:
 def work_folder(ledger: Ledger) -> Iterator[Path]:
     """Make a folder to work in: in the state folder, or among the system's temporary ones where that is in a store."""
     parent = ledger.folder.path
-    with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=parent, ignore_cleanup_errors=True) as work:
-        yield Path(work)
+    with temporary_folder(parent) as work:
+        yield work
 
 
 @contextmanager

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +19,11 @@ from pipeline.errors import ReportError, reason_of
 from pipeline.jobs.counting import run_counting
 from pipeline.jobs.narrow import set_aside
 from pipeline.logs.buckets import is_url
-from pipeline.logs.files import Found, Input, find_logs
-from pipeline.logs.folders import WORK_PREFIX, refused_place, temporary_place
+from pipeline.logs.files import Found, Input, find_logs, read_again
+from pipeline.logs.folders import refused_place, temporary_place
 from pipeline.logs.own_output import Skipped
+from pipeline.logs.temporary import temporary_folder
 from pipeline.runners.local import has_workers, keep_workers, run_tasks
-from pipeline.runners.locks import lock_folder, locked_folder
 from pipeline.runners.protocol import Runner
 from pipeline.runners.shards import TASKS_PER_WORKER, cluster_task_bytes, pack_pieces, worker_count
 from pipeline.settings import ReportOptions, WorkOptions
@@ -117,17 +114,6 @@ def files_of(lines: Sequence[dict[str, Any]], kind: str) -> list[str]:
     return sorted(path for path in paths if path.rpartition("/")[2].startswith(f"{kind}-"))
 
 
-def _remove_dead(parent: Path) -> None:
-    """Remove the working folders of runs that were killed: nobody holds them any more."""
-    for folder in parent.glob(f"{WORK_PREFIX}*"):
-        try:
-            descriptor = lock_folder(folder, wait=False)
-        except OSError:
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
-
-
 @contextmanager
 def working_folder(out: str | None) -> Iterator[Path]:
     """Make a folder for what the run passes between its steps: beside the results on disk, removed at the end.
@@ -139,17 +125,11 @@ def working_folder(out: str | None) -> Iterator[Path]:
     if out is not None and is_url(out):
         out = None
     made: list[Path] = []
-    lock: int | None = None
     parent = Path(out if out is not None else temporary_place())
     try:
         made = [path for path in (parent, *parent.parents) if not path.exists()]
         parent.mkdir(parents=True, exist_ok=True)
-        with locked_folder(parent):  # nobody takes a folder for dead that is only being made
-            if out is not None:
-                _remove_dead(parent)
-            folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=parent))
-            lock = lock_folder(folder)
-        with keep_workers():
+        with temporary_folder(parent) as folder, keep_workers():
             yield folder
     except (OSError, pl.exceptions.ComputeError) as error:
         place = refused_place(error, [parent])
@@ -158,9 +138,6 @@ def working_folder(out: str | None) -> Iterator[Path]:
         hint = f"Check the folder's permissions and free space{elsewhere}, then run again"
         raise ReportError(message, hint=hint) from error
     finally:
-        if lock is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
         for path in made:  # a run that failed before it wrote anything leaves no empty folders
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
@@ -191,6 +168,7 @@ def map_logs(
         LogError: an argument matches no file.
     """
     inputs, skipped = _found_anywhere(options.logs)
+    options = dataclasses.replace(options, logs=read_again(options.logs, inputs))
     total = sum(source.bytes for source in inputs)
     planned(total)
     workers, size = _share_of(options.work, total)

@@ -6,7 +6,6 @@ calls (an archive, an access log) is refused as a whole: one reject, without a r
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import io
 import os
@@ -14,7 +13,6 @@ import shutil
 import signal
 import stat
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from glob import glob
@@ -32,6 +30,8 @@ from pipeline.logs.own_output import HIDDEN_MARKS, Own, Read, Skipped, find_own
 from pipeline.logs.rows import read_rows
 from pipeline.logs.sniff import REFUSALS, SAMPLE, sniff
 from pipeline.logs.stores import Stored, find_objects, open_input, written_name
+from pipeline.logs.temporary import folder_of_process
+from pipeline.settings import STOP_SIGNALS
 from pipeline.tables import Reject
 
 STDIN = "-"
@@ -122,6 +122,27 @@ def _input_of(path: str, name: str, names: Counter[str], size: int, stored: Stor
     written = written_name(name)
     disk_name = name if written != name else None
     return Input(path=path, name=_free_name(written, names), bytes=size, stored=stored, disk_name=disk_name)
+
+
+def is_read_once(argument: str) -> bool:
+    """Say whether what an argument names can be read only once: stdin, a pipe, a terminal."""
+    if argument == STDIN or is_url(argument):
+        return argument == STDIN
+    try:
+        mode = Path(argument).stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def read_again(arguments: Sequence[str], inputs: Sequence[Input]) -> tuple[str, ...]:
+    """Return arguments that any process may read, at any time: for what can be read only once, the copies of it.
+
+    Args:
+        arguments: of the command.
+        inputs: that were found for them.
+    """
+    return tuple(source.path for source in inputs) if any(map(is_read_once, arguments)) else tuple(arguments)
 
 
 def container_of(source: Input) -> str:
@@ -291,12 +312,13 @@ def _expand(argument: str) -> list[Path]:
 
 def _spool(stream: BinaryIO) -> Path:
     """Copy what can be read only once to a temporary file, so that any process can read it, twice."""
-    with tempfile.NamedTemporaryFile(prefix="callcost-", delete=False) as spool:
-        atexit.register(Path(spool.name).unlink, missing_ok=True)
+    path = folder_of_process() / "log"
+    with path.open("wb") as spool:
         if hasattr(signal, "siginterrupt"):  # Polars has reads go on after Ctrl-C, which then nobody hears
-            signal.siginterrupt(signal.SIGINT, True)
+            for number in STOP_SIGNALS:
+                signal.siginterrupt(number, True)
         shutil.copyfileobj(stream, spool, BLOCK)
-    return Path(spool.name)
+    return path
 
 
 def _files_of(root: Path) -> list[Path]:

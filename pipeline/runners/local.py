@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from pipeline.errors import RunError
 from pipeline.runners.protocol import Done, Result, Tick, silent, unheard
-from pipeline.settings import GC_THRESHOLDS
+from pipeline.settings import GC_THRESHOLDS, STOP_SIGNALS
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.1
@@ -191,12 +191,15 @@ def _run_pool(
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Put Ctrl-C off until the block ends: a process that is only half started would say so, in its own words."""
+    """Put Ctrl-C and its like off until the block ends: a process half started would say so, in its own words."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     told: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _frame: told.append(number))
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    handled = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in handled:
+        signal.signal(number, lambda number, _frame: told.append(number))
     blocking = hasattr(signal, "pthread_sigmask")  # what is started now inherits that; its parent ends it
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if blocking else None
     try:
@@ -204,9 +207,10 @@ def _uninterrupted() -> Iterator[None]:
     finally:
         if mask is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handled.items():
+            signal.signal(number, handler)
     if told:
-        raise KeyboardInterrupt
+        handled[told[0]](told[0], None)
 
 
 def _collect(

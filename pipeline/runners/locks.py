@@ -1,7 +1,8 @@
-"""Locks that a dead owner cannot keep: of a file that names its owner, one run at a time, and of a folder as it is.
+"""Locks that a dead owner cannot keep, of a file that names its owner: one run at a time.
 
 The operating system holds a lock and drops it with its process, however that ends; the file only says whose it is.
-Locks of folders in object stores, where nobody notices the end of a process, are in leases.py.
+Locks of folders in object stores, where nobody notices the end of a process, are in leases.py, those of folders that
+live no longer than their process in logs/temporary.py.
 """
 
 from __future__ import annotations
@@ -52,36 +53,6 @@ def hold_lock(folder: Folder, run_id: str) -> Iterator[Callable[[], None]]:
         with contextlib.suppress(OSError):
             path.unlink()
         stream.close()
-
-
-def lock_folder(folder: Path, *, wait: bool = True) -> int:
-    """Hold a folder until the descriptor that is returned is closed, at the latest when the process ends.
-
-    Args:
-        folder: it must exist; nothing is written into it.
-        wait: False gives up at once where another holds it.
-
-    Raises:
-        BlockingIOError: another holds it, and ``wait`` is False.
-        OSError: the folder cannot be opened.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-@contextlib.contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
-    """Hold a folder while the block runs, waiting for whoever holds it."""
-    descriptor = lock_folder(folder)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _take(path: Path) -> IO[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from pipeline.errors import CallcostError, RunError, reason_of
 from pipeline.logs.buckets import is_url
-from pipeline.logs.folders import TEMPORARY_SUFFIX, WORK_PREFIX, sync
+from pipeline.logs.folders import TEMPORARY_SUFFIX, sync
 from pipeline.logs.stores import (
     Stored,
     create_object,
@@ -26,6 +25,7 @@ from pipeline.logs.stores import (
     read_object,
     stat_object,
 )
+from pipeline.logs.temporary import temporary_folder
 
 
 def create_file(path: str, data: bytes) -> bool:
@@ -98,8 +98,8 @@ def list_files(folder: str) -> list[Stored]:
 def open_folder(folder: str) -> Iterator[str]:
     """Make a folder on a disk to write into: this one, or for one in a store a temporary one on this machine."""
     if is_url(folder):
-        with tempfile.TemporaryDirectory(prefix=WORK_PREFIX) as here:
-            yield here
+        with temporary_folder() as here:
+            yield str(here)
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
     yield folder

@@ -116,9 +116,7 @@ def measure_group(path: str, metadata: pq.FileMetaData, number: int) -> RowGroup
     if is_url(path) and _is_plausible(chunks):
         return RowGroup(number, {chunk.path_in_schema: _stated_width(chunk, group.num_rows) for chunk in chunks})
     with open_input(path) as stream:
-        return RowGroup(
-            number, {chunk.path_in_schema: _width_of(stream, chunk, group.num_rows) for chunk in chunks}
-        )
+        return RowGroup(number, {chunk.path_in_schema: _width_of(stream, chunk, group.num_rows) for chunk in chunks})
 
 
 def _is_plausible(chunks: Sequence[Any]) -> bool:
