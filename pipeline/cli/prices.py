@@ -224,7 +224,7 @@ def add(file: IO[bytes], effective_from: str, name: str | None, source: str | No
     moment = _moment(effective_from)
     added = add_checked(
         file.read(),
-        name=name or f"user-{isoformat(moment)[:10]}",
+        name=f"user-{isoformat(moment)[:10]}" if name is None else name,
         effective_from=moment,
         source=source or Path(file.name).name,
         force=force,

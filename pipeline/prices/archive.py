@@ -26,6 +26,7 @@ INDEX = "index.jsonl"
 DROPPED = msgspec.Raw(b"null")
 _LOCK = "index.lock"
 _LOCK_SECONDS = 60  # adding takes milliseconds: an older lock was left by a process that died
+RESERVED = ("as-of", "latest")  # what --prices takes beside names and dates
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _MAX_BYTES = 256 << 20  # of one version's changes, unpacked
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -81,6 +82,15 @@ def read_changes(folder: Path, name: str) -> list[Change]:
         raise PriceError(message, hint=REPAIR) from error
 
 
+def _says_when(name: str) -> bool:
+    """Say whether a name is a word or a date that stands for whatever version was in force then."""
+    try:
+        microseconds(name)
+    except ValueError:
+        return name.lower() in RESERVED
+    return True
+
+
 def add_version(folder: Path, line: IndexLine, changes: Mapping[str, bytes]) -> None:
     """Add a version: whole or not at all, and never over another.
 
@@ -95,6 +105,9 @@ def add_version(folder: Path, line: IndexLine, changes: Mapping[str, bytes]) -> 
     if not _NAME.fullmatch(line.name):
         message = f"{line.name!r} cannot name a price version"
         raise PriceError(message, hint="Use letters, digits and . _ + - only")
+    if _says_when(line.name):
+        message = f"{line.name!r} cannot name a price version: it says which version --prices means"
+        raise PriceError(message, hint="Give it another --name")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):

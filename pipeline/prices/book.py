@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pipeline.models import nearest
-from pipeline.prices.archive import microseconds
+from pipeline.prices.archive import RESERVED, microseconds
 from pipeline.prices.catalog import Catalog, load_catalog
 from pipeline.prices.costmap import CostMap, Entry
 from pipeline.prices.overrides import Overrides, load_overrides
@@ -23,7 +23,7 @@ from pipeline.prices.search import Found, Rules, Search
 from pipeline.prices.tariffs import Tariff, read_tariff
 from pipeline.settings import PriceOptions
 
-AS_OF, LATEST = "as-of", "latest"
+AS_OF, LATEST = RESERVED
 _BEFORE_ALL = -(2**63)  # a moment before every version
 _MISSPELT = 0.8  # ratio of likeness: two letters changed places in a name of six
 

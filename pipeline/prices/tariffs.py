@@ -22,6 +22,7 @@ _THRESHOLD_AT = frozenset({"xai"})  # re-prices a prompt of exactly N tokens too
 _PER_PROMPT = frozenset({"gemini", "vertex_ai", "vertex_ai-language-models"})
 _BAND_UNITS = frozenset({"text_input", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning"})
 
+
 class Listed(NamedTuple):
     """A rate, and where it is from.
 

@@ -9,7 +9,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import queue
+import threading
 import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -25,7 +30,9 @@ from pipeline.prices.costmap import map_digest, parse_entry, split_map
 # Where LiteLLM publishes its map (the address that its own documentation gives).
 LITELLM_MAP = "https://raw.githubusercontent.com/BerriAI/litellm/main/model_prices_and_context_window.json"
 MAX_BYTES = 64 << 20  # unpacked; the map of November 2026 has 5 MB
+_PART_BYTES = 1 << 20  # unpacked at a time
 _STATE = "pulled.json"
+_MOST_REDIRECTS = 5
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _OFFLINE = "Pricing works without it; or add a file with `callcost prices add`"
 
@@ -37,7 +44,7 @@ class Patience:
     Attributes:
         connect: for a connection.
         read: for the next bytes.
-        total: for one whole answer.
+        total: for all of it: addresses, headers, redirects, further attempts.
         pause: before the second attempt; twice that before the third.
         attempts: how many.
     """
@@ -134,6 +141,8 @@ def add_checked(
         raise PriceError(message, hint="See --dry-run; --force adds it all the same")
     if before and map_digest(entries.items()) == before.sha256:
         return Addition(None, findings)
+    if name in {version.name for version in catalog.versions}:
+        raise PriceError(f"there is a price version {name} already", hint="Give it another name")
     add_map(entries, name=name, effective_from=effective_from, source=source, folder=user_prices())
     return Addition(name, findings)
 
@@ -157,11 +166,15 @@ def fetch(url: str, *, etag: str = "", patience: Patience = Patience()) -> Answe
         PriceError: it cannot be had; names the address and the cause.
     """
     shown, problem = _public(url), ""
+    deadline = time.monotonic() + patience.total
     for attempt in range(patience.attempts):
         if attempt:
-            time.sleep(patience.pause * 2 ** (attempt - 1))
+            time.sleep(min(patience.pause * 2 ** (attempt - 1), max(0, deadline - time.monotonic())))
         try:
-            return _get(url, etag, patience)
+            return _within(deadline, lambda: _get(url, etag, patience, deadline))
+        except _TooLateError:
+            message = f"cannot fetch {shown} in {patience.total:g} seconds: the answer takes too long"
+            raise PriceError(message, hint=_OFFLINE) from None
         except _TryAgainError as error:
             problem = str(error)
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
@@ -178,13 +191,45 @@ class _TryAgainError(Exception):
     """The server may answer better in a moment."""
 
 
-def _get(url: str, etag: str, patience: Patience) -> Answer:
-    headers = {"Accept": "application/json, text/plain", **({"If-None-Match": etag} if etag else {})}
+class _TooLateError(Exception):
+    """The time for the whole request is over."""
+
+
+def _within(deadline: float, ask: Callable[[], Answer]) -> Answer:
+    """Return an answer that comes in time.
+
+    A server may send its headers byte by byte, each in time for the next; so it is asked in a thread that is left to
+    itself when the time is over. It ends with the process, or when the server does.
+
+    Raises:
+        _TooLateError: none comes.
+    """
+    answers: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
+
+    def answer() -> None:
+        try:
+            answers.put(ask())
+        except Exception as error:  # noqa: BLE001 - it is raised where it was waited for
+            answers.put(error)
+
+    threading.Thread(target=answer, daemon=True).start()
+    try:
+        found = answers.get(timeout=max(0.001, deadline - time.monotonic()))
+    except queue.Empty:
+        raise _TooLateError from None
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _get(url: str, etag: str, patience: Patience, deadline: float) -> Answer:
+    headers = {"Accept": "application/json, text/plain", "Accept-Encoding": "identity"}
+    if etag:
+        headers["If-None-Match"] = etag
     waits = httpx.Timeout(patience.read, connect=patience.connect)
-    deadline = time.monotonic() + patience.total
     with (
-        httpx.Client(timeout=waits, follow_redirects=True, max_redirects=5) as client,
-        client.stream("GET", url, headers=headers) as response,
+        httpx.Client(timeout=waits) as client,
+        _opened(client, client.build_request("GET", url, headers=headers)) as (response),
     ):
         if response.status_code == httpx.codes.NOT_MODIFIED and etag:
             return Answer(None, etag)
@@ -196,19 +241,53 @@ def _get(url: str, etag: str, patience: Patience) -> Answer:
         return Answer(_read_body(response, url, deadline), response.headers.get("ETag", ""))
 
 
+@contextmanager
+def _opened(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Response]:
+    """Send a request and follow where it is sent on to; the bodies of redirects are not read."""
+    for _ in range(_MOST_REDIRECTS + 1):
+        response = client.send(request, stream=True)
+        try:
+            if response.next_request is None:
+                yield response
+                return
+            request = response.next_request
+        finally:
+            response.close()
+    raise httpx.TooManyRedirects(f"more than {_MOST_REDIRECTS} redirects", request=request)
+
+
+def _parts_of(response: httpx.Response, url: str) -> Iterator[bytes]:
+    """Yield what is sent, plain, in parts that are no larger than what a server sends at a time."""
+    packing = response.headers.get("Content-Encoding", "").strip().lower()
+    if packing in ("", "identity"):
+        yield from response.iter_raw()
+        return
+    if packing not in ("gzip", "x-gzip"):
+        message = f"{_public(url)} sends its answer packed in a way that was not asked for"
+        raise PriceError(message, hint="Give another --url")
+    unpacker = zlib.decompressobj(wbits=31)
+    for part in response.iter_raw():
+        while part:
+            try:
+                yield unpacker.decompress(part, _PART_BYTES)
+            except zlib.error:
+                raise httpx.DecodingError("its answer is damaged", request=response.request) from None
+            part = unpacker.unconsumed_tail  # noqa: PLW2901 - the rest of it
+
+
 def _read_body(response: httpx.Response, url: str, deadline: float) -> bytes:
     """Read what is sent, unpacked, up to the limit and the deadline."""
     parts, size = [], 0
     stated = response.headers.get("Content-Length", "")
     if stated.isdigit() and int(stated) > MAX_BYTES:
         size = int(stated)
-    for part in response.iter_bytes() if not size else ():
+    for part in _parts_of(response, url) if not size else ():
         parts.append(part)
         size += len(part)
         if size > MAX_BYTES:
             break
         if time.monotonic() > deadline:
-            raise _TryAgainError("the answer takes too long")
+            raise _TooLateError
     if size > MAX_BYTES:
         message = f"{_public(url)} sends more than {MAX_BYTES >> 20} MiB: no cost map"
         raise PriceError(message, hint="Give another --url")

