@@ -92,13 +92,19 @@ class EventLog:
                 raise
             self.tell("failed", exit_code=EXIT_USAGE, error=error.format_message(), hint="")
             raise click.exceptions.Exit(EXIT_USAGE) from error
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             hint = _RESUMED if keeps else RESUME
             if self.is_json:
                 self.tell("interrupted", exit_code=EXIT_INTERRUPTED, hint=hint)
             else:
-                say(f"callcost: interrupted; {hint}")
+                say(interrupted_line(interrupt, hint))
             raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+
+
+def interrupted_line(interrupt: BaseException | None, hint: str) -> str:
+    """Return what a command says that a signal ended: which, where it was not Ctrl-C, and what to do next."""
+    by = f" by {interrupt.args[0]}" if interrupt is not None and interrupt.args else ""
+    return f"callcost: interrupted{by}; {hint}"
 
 
 def plan_lines(options: ReportOptions, state: StateOptions) -> list[str]:

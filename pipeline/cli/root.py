@@ -13,7 +13,7 @@ import click
 
 from pipeline import __version__
 from pipeline.cli.commands import VerbGroup
-from pipeline.cli.events import RESUME
+from pipeline.cli.events import RESUME, interrupted_line
 from pipeline.cli.output import say
 from pipeline.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CallcostError
 from pipeline.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS
@@ -103,6 +103,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupted(interrupt: BaseException | None) -> int:
-    by = f" by {interrupt.args[0]}" if interrupt is not None and interrupt.args else ""
-    say(f"callcost: interrupted{by}; {RESUME}")
+    say(interrupted_line(interrupt, RESUME))
     return EXIT_INTERRUPTED

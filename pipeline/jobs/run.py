@@ -168,15 +168,14 @@ def map_logs(
         LogError: an argument matches no file.
     """
     inputs, skipped = _found_anywhere(options.logs)
-    options = dataclasses.replace(options, logs=read_again(options.logs, inputs))
-    total = sum(source.bytes for source in inputs)
-    planned(total)
+    planned(total := sum(source.bytes for source in inputs))
     workers, size = _share_of(options.work, total)
     pieces = cut_inputs(inputs)
 
     def plan(asked: ReportOptions) -> list[MapTask]:
+        asked = dataclasses.replace(told(asked), logs=read_again(asked.logs, inputs))
         return [
-            MapTask(number=n, pieces=packed, folder=str(folder), options=told(asked), counted=counted, lanes=lanes)
+            MapTask(number=n, pieces=packed, folder=str(folder), options=asked, counted=counted, lanes=lanes)
             for n, packed in enumerate(pack_pieces(pieces, workers, size))
         ]
 
