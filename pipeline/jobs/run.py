@@ -23,7 +23,7 @@ from pipeline.logs.files import Found, Input, find_logs, read_again
 from pipeline.logs.folders import refused_place, temporary_place
 from pipeline.logs.own_output import Skipped
 from pipeline.logs.temporary import temporary_folder
-from pipeline.runners.local import has_workers, keep_workers, run_tasks
+from pipeline.runners.local import end_workers, has_workers, keep_workers, run_tasks
 from pipeline.runners.protocol import Runner
 from pipeline.runners.shards import TASKS_PER_WORKER, cluster_task_bytes, pack_pieces, worker_count
 from pipeline.settings import ReportOptions, WorkOptions
@@ -334,6 +334,7 @@ def _settle(tasks: Sequence[SettleTask], runner: Runner, workers: int) -> list[d
 
 def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
     """Return the spend of all reduce tasks: one row per group, sorted."""
+    end_workers()
     partials = [read_passed([path]) for path in settled.tables("spend")]
     if not partials:
         nothing = pl.DataFrame(schema=FACT_SCHEMA)

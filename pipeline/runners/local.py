@@ -158,6 +158,13 @@ def keep_workers() -> Iterator[_Workers]:
         workers.end()
 
 
+def end_workers() -> None:
+    """End the processes that are kept: what is left to do is for one, and needs their memory."""
+    workers = _kept.get()
+    if workers is not None:
+        workers.end()
+
+
 def has_workers() -> bool:
     """Say whether processes are kept that need not be started."""
     workers = _kept.get()
