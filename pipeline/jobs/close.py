@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from datetime import date
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, RunError
 from pipeline.jobs.closed import ClosedDay, closed_days, remember_day
+from pipeline.jobs.intake import settle_lost
 from pipeline.jobs.manifest import RunClock
 from pipeline.jobs.nightly import open_state, work_folder
 from pipeline.jobs.report import settle_options
 from pipeline.settings import ReportOptions, StateOptions
+from pipeline.stages.facts import layout_of_facts
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +38,14 @@ def close_day(day: date, options: ReportOptions, state: StateOptions) -> Closing
 
     Raises:
         ConfigError: no call of the day was read, nothing was published yet, or the day is closed.
-        RunError: another run has the folder, or its ledger is damaged.
+        RunError: another run has the folder, or something in it is damaged or of another callcost.
     """
     options = settle_options(options)
     with open_state(state, RunClock()) as ledger:
+        settle_lost(ledger, rebuild=False)  # a day is closed with all its calls
+        if any(entry.layout != layout_of_facts() for entry in ledger.entries.values()):
+            message = f"another callcost read logs of {ledger.folder.place}"
+            raise RunError(message, hint="Run the report first: it brings them up to date")
         known = closed_days(ledger)
         if day in known and not state.restate:
             raise ConfigError(f"{day} was closed at {known[day].closed_at}", hint="--restate closes it anew")

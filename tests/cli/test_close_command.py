@@ -131,6 +131,23 @@ def test_facts_of_a_closed_day_that_were_changed_are_refused(job: Job) -> None:
     assert "facts of the closed day 2025-11-03 are damaged" in job.run(expect=1).stderr
 
 
+@pytest.mark.parametrize("file", ["entry.json", "facts-000000-0000.parquet"])
+def test_a_day_is_not_closed_without_the_calls_of_what_is_damaged(job: Job, file: str) -> None:
+    path = job.folder / "state/inputs/00000003" / file
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert f"inputs/00000003/{file} is damaged" in job.close("2025-11-04", expect=1).stderr
+    job.run("--restate")
+    job.close("2025-11-04")
+
+
+def test_the_copy_of_what_is_written_of_a_closed_day_is_made_again(job: Job) -> None:
+    copy = job.folder / f"state/closed/{DAY}.json"
+    words = copy.read_bytes()
+    copy.unlink()
+    assert job.run().manifest["closed_days"] == [DAY]
+    assert copy.read_bytes() == words
+
+
 def test_what_is_written_of_a_closed_day_names_its_digest(job: Job) -> None:
     words = json.loads((job.folder / f"state/closed/{DAY}.json").read_bytes())
     assert (words["day"], words["calls"], len(words["sha256"])) == (DAY, 5, 64)
