@@ -68,6 +68,8 @@ READERS: dict[str, Mapping[str, arguments.Reader]] = {
         "run_id": _TEXT,
         "timeout": _optional(arguments.number(0)),
         "restate": arguments.read_switch,
+        "rebuild": arguments.read_switch,
+        "forget": arguments.read_logs,
         "max_late": _PERCENT,
         "fresh_within": _optional(arguments.number(0)),
     },
@@ -282,7 +284,7 @@ class StateOptions:
     timeout: float | None = None
     restate: bool = False
     rebuild: bool = False
-    forget: tuple[str, ...] = ()
+    forget: Accepts[Places, tuple[str, ...]] = kept(())
     max_late: float | None = None
     fresh_within: float | None = None
 

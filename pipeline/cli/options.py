@@ -142,7 +142,7 @@ def state_options(function: F) -> F:
         click.option("--restate", is_flag=True, help="Rewrite closed days too."),
         click.option("--rebuild", is_flag=True,
                      help="Where the folder of --state is damaged, leave out what cannot be read again, and name it."),
-        click.option("--forget", multiple=True, metavar="PATH",
+        click.option("--forget", multiple=True, metavar="PATH", type=LogType(),
                      help="Drop the calls that this log gave and does not hold any more. Repeatable."),
         click.option("--run-id", metavar="NAME", help="Name of the run in its manifest, lock and log."),
         click.option("--timeout", type=float, metavar="SECONDS",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -180,7 +181,16 @@ def _compare(ledger: Ledger, intake: Intake, made: str) -> None:
         is_live = entry.stamp.path in intake.present and latest[entry.stamp.path] is entry
         if not is_live and _is_among(intake.forget, entry):
             ledger.forget(entry.number)
+    for entry in [entry for entry in ledger.entries.values() if _is_open_again(entry, intake)]:
+        ledger.forget(entry.number)
     intake.standing = find_standing(ledger, intake.fresh, intake.present)
+
+
+def _is_open_again(entry: Entry, intake: Intake) -> bool:
+    """Say whether an entry stands for a folder that could not be listed once, and now can be: its logs are read."""
+    path = entry.stamp.path
+    unread = not entry.sha256 and path not in intake.present and not is_url(path)
+    return unread and Path(path).is_dir() and os.access(path, os.R_OK | os.X_OK)
 
 
 def measure_inputs(function: Callable[[MapTask, Tick], dict[str, Any]], task: MapTask, tick: Tick) -> dict[str, Any]:

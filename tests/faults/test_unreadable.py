@@ -71,6 +71,18 @@ def test_each_is_one_reject_of_a_report(tmp_path: Path, logs: Path, how: tuple[s
         assert (manifest["records"]["calls"], manifest["records"]["rejects"]) == (1, 3)
 
 
+def test_a_state_reads_what_is_open_again(tmp_path: Path, logs: Path) -> None:
+    words = ("report", logs, "--out", tmp_path / "out", "--state", tmp_path / "state")
+    assert _run(*words)[0] == 0
+    for path in (logs / "secret.jsonl", logs / "locked", logs / "half"):
+        path.chmod(0o700)
+    for _ in range(2):
+        code, _, told = _run(*words)
+        assert (code, _rejects(tmp_path / "out")) == (0, []), told
+        manifest = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))
+        assert (manifest["records"]["calls"], manifest["records"]["records"]) == (4, 4)
+
+
 def test_every_verb_goes_on(tmp_path: Path, logs: Path) -> None:
     code, told, _ = _run("inspect", logs, "--format", "json")
     assert (code, json.loads(told)["rejects"]) == (0, {"unreadable_file": 3})
