@@ -108,7 +108,7 @@ def _sums(done: Finished) -> list[Any]:
 def test_a_log_that_is_turned_over_counts_once_and_stays(
     turn: Callable[[Logger, int], None], tmp_path: Path, long_run: bool
 ) -> None:
-    """Some nights the log grows between the report and its turn, which only a log that is still there can show."""
+    """A log grows between the report and its turn; half of the jobs keep but one log that was turned over."""
     for seed in range(20 if long_run else 1):
         folder = tmp_path / str(seed)
         folder.mkdir()
@@ -119,6 +119,8 @@ def test_a_log_that_is_turned_over_counts_once_and_stays(
             if turn is not shred:
                 logger.write(10)
             turn(logger, night)
+            for path in (folder / "logs").glob("app.log.[2-9]*") if seed % 2 == 0 else ():
+                path.unlink()  # it was read as the first
             if night % 2:
                 logger.write(10)
         logger.write(5)
