@@ -143,7 +143,6 @@ def test_no_content_reaches_a_reject() -> None:
         {"model": {canary: 1}, "messages": [canary]},
         {"model": "gpt-4o", "usage": {"prompt_tokens": canary}},
         {"model": "gpt-4o", "usage": {"prompt_tokens": {canary: 1}}},
-        {"model": "gpt-4o", "usage": {"prompt_tokens": 1}, "cost": canary},
         {"custom_id": canary, "method": canary, "url": canary, "body": canary},
         {"startTime": canary, "spend": 1, "users": {canary: 1}, "models": {canary: 1}},
         b'{"a": "' + canary.encode() + b'\xff"}', b'{"' + canary.encode() + b'\x00": 1}',
@@ -153,6 +152,15 @@ def test_no_content_reaches_a_reject() -> None:
             assert isinstance(outcome, Reject), value
             assert outcome.reason in REJECT_REASONS
             assert canary not in repr(outcome)
+
+
+def test_no_content_reaches_a_call_by_its_cost() -> None:
+    canary = "kanarienvogel"
+
+    call = _call({"model": "gpt-4o", "usage": {"prompt_tokens": 1}, "cost": canary})
+
+    assert (call.logged_cost, call.flags) == (None, ["bad_logged_cost"])
+    assert canary not in repr(call)
 
 
 def test_a_gap_in_a_dialect_does_not_end_the_run(monkeypatch: Any) -> None:

@@ -152,7 +152,7 @@ def test_the_helper_ends_with_its_parent_however_that_ends(end: signal.Signals) 
     time.sleep(0.3)
 
     parent.send_signal(end)
-    parent.wait(10)
+    parent.wait(60)
     parent.stdout.close()
 
     assert ends_within(helper, 2)
