@@ -176,15 +176,19 @@ def _calls(count: int) -> str:
     return counted(count, "call")
 
 
-def _unpriced_line(status: str, rows: list[dict[str, Any]], near: dict[str, str]) -> str:
+def _unpriced_line(status: str, manifest: dict[str, Any]) -> str:
+    rows = [row for row in manifest["unpriced"] if row["price_status"] == status]
+    others = manifest["unpriced_not_listed"].get(status, {"groups": 0})["groups"]
     dearest = sorted(rows, key=lambda row: (-row["calls"], row["model"] or ""))
     named = [
         f"{row['model']!r} {row['calls']:,} ({row['price_reason'].replace('_', ' ')}, first: {row['first']}"
-        f"{_meant(row, near)})"
+        f"{_meant(row, manifest['near_names'])})"
         for row in dearest[:MOST_NAMED]
     ]
-    more = [f"and {len(rows) - MOST_NAMED:,} more in manifest.json"] if len(rows) > MOST_NAMED else []
-    line = f"{_calls(sum(row['calls'] for row in rows))} {status.replace('_', ' ')}: {', '.join([*named, *more])}"
+    listed = "in manifest.json" if not others else f"{len(rows) - len(named):,} of them in manifest.json"
+    more = len(rows) - len(named) + others
+    named += [f"and {more:,} more{',' if others else ''} {listed}"] if more else []
+    line = f"{_calls(manifest['price_status'][status])} {status.replace('_', ' ')}: {', '.join(named)}"
     unknown = any(row["price_reason"] == "unknown_model" for row in rows)
     return line + (". Add a rate with --prices-override" if unknown else "")
 
@@ -278,9 +282,8 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         lines.append(f"{_calls(counting['calls'])} without full usage: {tokens:,} tokens counted here, {share}")
     if sources.get("timed_out"):
         lines.append(f"{_calls(sources['timed_out'])} with a text that took too long: counted 0 for it")
-    for status in ("unpriced", "partly_priced"):
-        rows = [row for row in manifest["unpriced"] if row["price_status"] == status]
-        lines += [_unpriced_line(status, rows, manifest["near_names"])] if rows else []
+    statuses = ("unpriced", "partly_priced")
+    lines += [_unpriced_line(status, manifest) for status in statuses if manifest["price_status"].get(status)]
     if manifest["undated_calls"]:
         lines.append(f"{_calls(manifest['undated_calls'])} without a time: the newest rates apply")
     if options.out is not None:

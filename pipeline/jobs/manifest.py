@@ -24,10 +24,12 @@ from pipeline.stages.duplicates import SAME_ROW
 from pipeline.stages.facts import number_rows
 from pipeline.stages.kernel import book_of
 from pipeline.stages.passed import read_passed
+from pipeline.stages.summary import UNPRICED, merge_unpriced
 from pipeline.stages.write import plain_decimals
 from pipeline.tables import MONEY_SCALE, SPEND_MEASURES
 
 SCHEMA_VERSION = 1
+MOST_LISTED = 1_000  # groups of calls without a full price
 _EXACT = Context(prec=60)
 _HOW = ("logs", "out", "work")  # options that never change a result
 _TALLIES = ("usage_source", "count_method", "price_status", "price_basis", "source_format", "flags")
@@ -73,7 +75,7 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
         "price_versions": _versions_of(settled, options.prices),
         "vocabularies": _merge(line["counting"].get("vocabularies", {}) for line in settled.mapped),
         "timed_out": sorted(item for line in settled.mapped for item in line["counting"].get("timed_out", [])),
-        "unpriced": _unpriced(settled),
+        **_unpriced(settled),
     }
     document["near_names"] = _near_names(document["unpriced"], options.prices)
     document["gates"] = _gates(options, document)
@@ -153,14 +155,21 @@ def _repeated_rows(settled: Settled) -> dict[str, Any]:
     return {"calls": sums["calls"], "total_cost": text, "left_out": settled.total("duplicates")[SAME_ROW]}
 
 
-def _unpriced(settled: Settled) -> list[dict[str, Any]]:
-    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in (row for line in settled.reduced for row in line.get("unpriced", [])):
-        key = tuple(row[name] or "" for name in ("model", "price_status", "price_reason"))
-        known = merged.setdefault(key, {**row, "calls": 0})
-        known["calls"] += row["calls"]
-        known["first"] = min(known["first"], row["first"])
-    return [merged[key] for key in sorted(merged)]
+def _unpriced(settled: Settled) -> dict[str, Any]:
+    """Return the calls without a full price, grouped by model, status and reason.
+
+    Returns:
+        ``unpriced``: the groups, sorted; of more than MOST_LISTED those with most calls.
+        ``unpriced_not_listed``: price_status -> how many other groups there are, and their calls; {}: there are none.
+    """
+    parts = [read_passed([path]) for path in settled.tables("unpriced")]
+    if not parts:
+        return {"unpriced": [], "unpriced_not_listed": {}}
+    groups = merge_unpriced(parts).sort("calls", *UNPRICED, descending=[True, *[False] * len(UNPRICED)])
+    listed, others = groups.head(MOST_LISTED).sort(UNPRICED), groups.slice(MOST_LISTED)
+    sums = others.group_by("price_status").agg(groups=pl.len(), calls=pl.col("calls").sum()).sort("price_status")
+    rest = {status: {"groups": count, "calls": calls} for status, count, calls in sums.iter_rows()}
+    return {"unpriced": listed.to_dicts(), "unpriced_not_listed": rest}
 
 
 def _near_names(unpriced: list[dict[str, Any]], prices: PriceOptions) -> dict[str, str]:

@@ -28,8 +28,8 @@ from pipeline.runners.protocol import Runner
 from pipeline.runners.shards import TASKS_PER_WORKER, cluster_task_bytes, pack_pieces, worker_count
 from pipeline.settings import ReportOptions, WorkOptions
 from pipeline.stages.facts import BUCKETS, FACT_SCHEMA
-from pipeline.stages.kernel import MapTask, ReduceTask, map_inputs, reduce_files
-from pipeline.stages.passed import read_passed
+from pipeline.stages.kernel import MOST_GROUPS, MapTask, ReduceTask, map_inputs, reduce_files
+from pipeline.stages.passed import read_passed, scan_passed
 from pipeline.stages.pieces import Piece, SurveyTask, cut_inputs, survey_input
 from pipeline.stages.rejects import RejectTable, rejects_in
 from pipeline.stages.settle import SettleTask, settle_keys, settle_spans
@@ -333,13 +333,23 @@ def _settle(tasks: Sequence[SettleTask], runner: Runner, workers: int) -> list[d
 
 
 def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
-    """Return the spend of all reduce tasks: one row per group, sorted."""
+    """Return the spend of all reduce tasks: one row per group, sorted.
+
+    Very many groups are merged a share of them at a time, so that merging takes no more memory than the result does.
+    """
     end_workers()
-    partials = [read_passed([path]) for path in settled.tables("spend")]
-    if not partials:
+    paths = settled.tables("spend")
+    if not paths:
         nothing = pl.DataFrame(schema=FACT_SCHEMA)
-        partials = [sum_spend(nothing, nothing.select(GATHERED.keys()), options)]
-    return sort_spend(merge_spend(partials, options.by), options.by)
+        return sort_spend(sum_spend(nothing, nothing.select(GATHERED.keys()), options), options.by)
+    rows = scan_passed(paths).select(pl.len()).collect().item()
+    shares = max(1, -(-rows // MOST_GROUPS))
+    share = pl.struct(options.by).hash() % shares
+    merged = [
+        merge_spend([read_passed([path]).filter(share == number) for path in paths], options.by)
+        for number in range(shares)
+    ]
+    return sort_spend(pl.concat(merged), options.by)
 
 
 def survey_cut(

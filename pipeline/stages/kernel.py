@@ -31,9 +31,11 @@ from pipeline.stages.summary import (
     filter_calls,
     gather_calls,
     merge_spend,
+    merge_unpriced,
     span_of,
     sum_spend,
     tally_filtered,
+    unpriced_groups,
 )
 from pipeline.stages.talks import count_facts
 
@@ -158,25 +160,32 @@ def reduce_files(task: ReduceTask, tick: Tick) -> dict[str, Any]:
     """Filter, price and sum files of facts, one at a time.
 
     Returns:
-        A manifest line: tallies that add up over tasks, and ``files``: the partial spend, the calls where asked for.
+        A manifest line: tallies that add up over tasks, and ``files``: the partial spend, the groups of calls without
+        a full price, the calls where asked for.
     """
     tallies: dict[str, Any] = {}
     partials: list[pl.DataFrame] = []
+    unpriced: list[pl.DataFrame] = []
     listings, spends = list[str](), list[str]()
     for place, path in enumerate(task.files):
         listing = Path(task.folder) / f"calls-{task.number:06}-{place:04}.parquet"
-        partial, tally = _reduce_file(path, task, listing)
+        partial, without_price, tally = _reduce_file(path, task, listing)
         listings += [str(listing)] if task.listed else []
+        unpriced += [without_price] if without_price.height else []
         partials, tallies = [*partials, partial], add_tallies(tallies, tally)
         if sum(map(len, partials)) > MOST_GROUPS or place == len(task.files) - 1:
             spend = Path(task.folder) / f"spend-{task.number:06}-{len(spends):04}.parquet"
             merge_spend(partials, task.options.by).write_parquet(spend)
             partials, spends = [], [*spends, str(spend)]
         tick(0, 0)
+    if unpriced:
+        groups = Path(task.folder) / f"unpriced-{task.number:06}.parquet"
+        merge_unpriced(unpriced).write_parquet(groups)
+        listings.append(str(groups))
     return {"task": task.number, **tallies, "files": listings + spends}
 
 
-def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
+def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
     per_input = {"read": _heads(scan_facts([path]).select("line", "input").collect())}
     facts = number_rows(settled_facts(path, task.verdicts), task.rows_before)
     per_input["kept"] = _heads(facts)
@@ -188,7 +197,8 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     calls = gather_calls(facts)
     if task.listed:
         calls.write_parquet(listing, compression="lz4")
-    return sum_spend(facts, calls, task.options), {"per_input": per_input, **before, **tally_calls(calls)}
+    tally = {"per_input": per_input, **before, **tally_calls(calls, named=not task.priced)}
+    return sum_spend(facts, calls, task.options), unpriced_groups(calls), tally
 
 
 def add_tallies(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -208,12 +218,13 @@ def _heads(facts: pl.DataFrame) -> dict[str, int]:
     return _counts(facts if facts["line"].max() == 0 else facts.filter(pl.col("line") == 0), "input")
 
 
-def tally_calls(calls: pl.DataFrame) -> dict[str, Any]:
-    """Count calls by what a reader of the manifest asks first; every figure adds over tasks."""
-    unpriced = calls.filter(pl.col("price_status").is_in(["unpriced", "partly_priced"]))
-    groups = unpriced.group_by("model", "price_status", "price_reason").agg(
-        pl.len().alias("calls"), pl.concat_str("source_file", pl.lit(":"), "source_row").min().alias("first")
-    )
+def tally_calls(calls: pl.DataFrame, *, named: bool) -> dict[str, Any]:
+    """Count calls by what a reader of the manifest asks first; every figure adds over tasks.
+
+    Args:
+        calls: one row per call.
+        named: also count them by model, of which there may be very many, and by day.
+    """
     flags = _counts(calls.select(pl.col("flags").explode(empty_as_null=False)), "flags")
     return {
         "usage_source": _counts(calls, "usage_source"),
@@ -222,13 +233,12 @@ def tally_calls(calls: pl.DataFrame) -> dict[str, Any]:
         "price_basis": _counts(calls, "price_basis"),
         "price_version": _counts(calls, "price_version"),
         "source_format": _counts(calls, "source_format"),
-        "model": _counts(calls, "model"),
-        "day": _counts(calls.select(day=pl.col("started_at").dt.date()), "day"),
+        "model": _counts(calls, "model") if named else {},
+        "day": _counts(calls.select(day=pl.col("started_at").dt.date()), "day") if named else {},
         "flags": flags,
         "repeated_rows": _sums_of(calls.filter(pl.col("flags").list.contains(REPEATED))) if REPEATED in flags else {},
         "undated": {"calls": calls["started_at"].null_count()},
         "counting": _counted(calls),
-        "unpriced": groups.sort(groups.columns, nulls_last=True).to_dicts(),
     }
 
 

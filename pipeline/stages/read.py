@@ -33,6 +33,7 @@ from pipeline.stages.talks import Learned
 from pipeline.tables import Call, Reject
 
 WINDOW_BYTES = 48 << 20  # of record text per window: enough repeats to de-duplicate, little memory
+WINDOW_CALLS = 25_000  # per window, each an object of some 2 KB even where its text is short
 WINDOW_ROWS = 100_000  # calls per window, where they come without text
 WINDOW_REJECTS = 50_000  # per window: a line that is no call may be two bytes long
 LANE_BYTES = 32 << 10  # below it, laying out tables costs more than reading record by record
@@ -69,7 +70,7 @@ class Window:
     @property
     def is_full(self) -> bool:
         """Whether it is time for the next one."""
-        if self.seen_bytes >= WINDOW_BYTES or len(self.rejects) >= WINDOW_REJECTS:
+        if self.seen_bytes >= WINDOW_BYTES or len(self.calls) >= WINDOW_CALLS or len(self.rejects) >= WINDOW_REJECTS:
             return True
         return bool(self.facts) and self.found >= WINDOW_ROWS
 

@@ -20,6 +20,7 @@ CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")  #
 GATHERED = {**{name: FACT_SCHEMA[name] for name in UID}, **CALL_SCHEMA}
 _LINE_COUNTS = [name for name in USAGE_COUNTS if name in {column.name for column in SPEND_MEASURES}]
 _COSTS = ("input_cost", "output_cost", "other_cost", "total_cost")
+UNPRICED = ("model", "price_status", "price_reason")  # what tells calls without a full price apart
 _CALL_MEASURES = [column.name for column in SPEND_MEASURES if column.name.endswith("calls")]
 _SUMMED = [column.name for column in SPEND_MEASURES if column.name not in _CALL_MEASURES]
 
@@ -218,3 +219,15 @@ def merge_spend(partials: list[pl.DataFrame], by: tuple[str, ...]) -> pl.DataFra
 def sort_spend(spend: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
     """Order a report: dearest first, what has no price last, then by group."""
     return spend.sort("total_cost", *by, descending=[True, *[False] * len(by)], nulls_last=True)
+
+
+def unpriced_groups(calls: pl.DataFrame) -> pl.DataFrame:
+    """Count the calls without a full price per model, status and reason; ``first`` is the place of one of them."""
+    unpriced = calls.filter(pl.col("price_status").is_in(["unpriced", "partly_priced"]))
+    place = pl.concat_str("source_file", pl.lit(":"), "source_row")
+    return unpriced.group_by(UNPRICED).agg(calls=pl.len().cast(pl.Int64), first=place.min())
+
+
+def merge_unpriced(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Add what unpriced_groups gave of several tables into one."""
+    return pl.concat(parts).group_by(UNPRICED).agg(pl.col("calls").sum(), pl.col("first").min())

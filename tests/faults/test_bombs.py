@@ -6,6 +6,7 @@ of the whole process tree.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -56,6 +57,53 @@ def test_a_whole_bomb_ends_within_the_memory_of_a_run(name: str, tmp_path: Path,
     )
     print(f"{name}: {(taken.peak or 0) >> 20} MB, {taken.wall:.0f} s, {taken.cpu:.0f} s of the processor")  # noqa: T201 - to be noted
     assert taken.peak is None or taken.peak < MOST_BYTES
+
+
+def _many_groups(column: str, count: int, path: Path) -> Path:
+    """Write calls of which each has a model or a user of its own."""
+    call = {"model": "gpt-4o", "started_at": "2025-06-01", "usage": {"prompt_tokens": 9, "completion_tokens": 2}}
+    lines = (json.dumps({"id": f"c{n}", **call, column: f"acme-{n * 11 % count}"}) for n in range(count))
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("column", "count"), [("user", 1_000_000), ("model", 300_000)])
+def test_very_many_groups_stay_within_the_memory_of_a_run(
+    column: str, count: int, tmp_path: Path, long_run: bool
+) -> None:
+    if not long_run:
+        pytest.skip("the long checks do: CALLCOST_LONG=1")
+    path = _many_groups(column, count, tmp_path / "log.jsonl")
+    words = [sys.executable, "-m", "pipeline", "report", path, "--out", tmp_path / "reports", "--workers", "2"]
+    taken = take([*map(str, words)], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    print(f"{count:,} {column}s: {(taken.peak or 0) >> 20} MB, {taken.wall:.0f} s")  # noqa: T201 - to be noted
+    assert pl.read_parquet(tmp_path / "reports" / "spend.parquet").height == count
+    assert taken.peak is None or taken.peak < 1_000 << 20
+
+
+@pytest.mark.parametrize("column", ["user", "model"])
+def test_many_groups_are_summed_and_written_as_few_are(
+    column: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _many_groups(column, 700, tmp_path / "log.jsonl")
+    whole = report([path], tmp_path / "whole")
+    monkeypatch.setattr("pipeline.stages.kernel.MOST_GROUPS", 90)
+    monkeypatch.setattr("pipeline.jobs.run.MOST_GROUPS", 90)
+    monkeypatch.setattr("pipeline.jobs.manifest.MOST_LISTED", 40)
+    monkeypatch.setattr("pipeline.stages.read.WINDOW_CALLS", 60)
+    monkeypatch.setattr("pipeline.stages.write.ROW_GROUP_ROWS", 64)
+    parts = report([path], tmp_path / "parts", "--format", "parquet,csv,json")
+    assert (parts.out / "spend.csv").read_bytes() == (whole.out / "spend.csv").read_bytes()
+    assert parts.spend == whole.spend
+    assert (parts.out / "spend.json").read_bytes().count(b"\n") == 700
+    listed, rest = parts.manifest["unpriced"], parts.manifest["unpriced_not_listed"]
+    if column == "user":
+        assert (listed, rest, parts.manifest["price_status"]) == ([], {}, {"priced": 700})
+    else:
+        assert listed == whole.manifest["unpriced"][:40]
+        assert rest == {"unpriced": {"groups": 660, "calls": 660}}
+        assert "'acme-1' 1" in parts.stderr
+        assert "and 697 more, 37 of them in manifest.json" in parts.stderr
 
 
 def test_raising_the_limit_reads_what_was_refused(tmp_path: Path) -> None:
