@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SLICE_CHARS = 5_000  # half a millisecond of counting between two turns of the event loop
 DEFAULT_IMAGE_TOKENS = 250  # LiteLLM's, with use_default_image_token_count
-_IMAGES = frozenset({"image_url", "image", "input_image"})
+_IMAGES = ("image_url", "image", "input_image")  # not a set: what stands in their place may be a list
 _ENDPOINT = "chat"  # whose shape LiteLLM's messages have
 
 logger = logging.getLogger("callcost")

@@ -151,7 +151,7 @@ def _width_of(stream: BinaryIO, chunk: Any, rows: int) -> Width:
                 dense = max(dense, -(-header.unpacked // max(header.values, 1)))
             values += header.values if header.kind in (_DATA_PAGE, _DATA_PAGE_V2) else 0
             at += length + header.packed
-    except (ValueError, IndexError, struct.error):
+    except (ValueError, IndexError, OverflowError):
         size = max(chunk.total_uncompressed_size, chunk.total_compressed_size)
         return Width(page=size, row=size // max(rows, 1), value=0)  # damaged or encrypted: reading it says so
     return Width(page=page + dictionary, row=(dense + _VALUE_BYTES) * per_row, value=value * per_row)
@@ -185,21 +185,21 @@ def _header_at(stream: BinaryIO, at: int) -> tuple[_Header, int]:
             size *= 32
     kinds = {5: _DATA_PAGE, 7: _DICTIONARY_PAGE, 8: _DATA_PAGE_V2}
     inner: dict[int, Any] = next((fields[name] for name in kinds if isinstance(fields.get(name), dict)), {})
-    header = _Header(*(int(number) for number in (fields[1], fields[2], fields[3], inner.get(1, 0))))
-    if min(header) < 0:
-        raise ValueError("a page of less than nothing")
-    return header, length
+    numbers = (*map(fields.get, (1, 2, 3)), inner.get(1, 0))
+    if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        raise ValueError("no header of a page")
+    return _Header(*numbers), length
 
 
 def _widest_value(stream: BinaryIO, at: int, header: _Header, chunk: Any) -> int:
     """Return the size of the largest value of a dictionary; that of all of it where it cannot be looked at."""
     if chunk.physical_type != _TEXT:
         return min(header.unpacked, 16)
+    codec = _CODECS.get(chunk.compression)
+    if max(header) > BATCH_BYTES or (codec is None and chunk.compression != "UNCOMPRESSED"):
+        return header.unpacked
     stream.seek(at)
     data = stream.read(header.packed)
-    codec = _CODECS.get(chunk.compression)
-    if header.unpacked > BATCH_BYTES or (codec is None and chunk.compression != "UNCOMPRESSED"):
-        return header.unpacked
     try:
         plain = data if codec is None else pa.decompress(data, header.unpacked, codec).to_pybytes()
     except (OSError, pa.ArrowException):
@@ -269,8 +269,10 @@ def _after_list(data: bytes, at: int, level: int) -> int:
     at += 1
     if count == 15:
         count, at = _unsigned_at(data, at)
+    if level > _MOST_LEVELS:
+        raise ValueError("lists too deep")
     for _ in range(count):
-        _, at = _value_at(data, at, kind, level)
+        _, at = _value_at(data, at, kind, level + 1)
     return at
 
 

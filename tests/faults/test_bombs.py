@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from pipeline.settings import ReadOptions
 from pipeline.stages import rejects as rejects_module
@@ -151,3 +154,21 @@ def test_pages_tell_what_the_footer_conceals(tmp_path: Path) -> None:
     assert 8 << 20 <= group.least_bytes < 9 << 20
     assert refuse_group(group, ReadOptions(max_record=1))
     assert not refuse_group(group, ReadOptions(max_record=3))
+
+
+_WRONG = st.dictionaries(st.integers(4, 60), st.integers(0, 255), min_size=1, max_size=6)
+
+
+@given(wrong=_WRONG | st.integers(1, 2_000).map(lambda n: dict.fromkeys(range(4, 4 + n), 0x19)))  # lists in lists
+@example(wrong={4: 0})  # a header that holds nothing
+def test_a_damaged_page_is_measured_by_its_footer(wrong: dict[int, int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.parquet"
+        pq.write_table(pa.table({"a": [f"word {n}" for n in range(900)], "b": range(900)}), path, compression="zstd")
+        metadata, data = pq.read_metadata(path), bytearray(path.read_bytes())
+        for place, byte in wrong.items():
+            data[place] = byte
+        path.write_bytes(data)
+        columns = measure_group(str(path), metadata, 0).columns
+    assert set(columns) == {"a", "b"}
+    assert all(0 <= figure < 1 << 63 for width in columns.values() for figure in width)

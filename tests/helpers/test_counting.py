@@ -182,3 +182,11 @@ def test_importing_and_counting_load_neither_tables_nor_network() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_piece_whose_type_is_no_text_is_no_image() -> None:
+    odd = [{"role": "user", "content": [{"type": ["image_url"], "text": "a"}]}]
+
+    assert token_counter(model="gpt-4o", messages=odd, use_default_image_token_count=True) == token_counter(
+        model="gpt-4o", messages=odd
+    )
