@@ -85,8 +85,8 @@ def test_no_process_is_left_behind() -> None:
 def test_kept_workers_do_the_next_tasks_and_end_with_the_block(tmp_path: Path) -> None:
     ticks: list[int] = []
     with keep_workers():
-        first, second = ({line["pid"] for line in run_tasks(pid_of, range(6), workers=2)} for _ in range(2))
-        assert second <= first
+        first = {line["pid"] for _ in range(3) for line in run_tasks(pid_of, range(6), workers=2)}
+        assert len(first) <= 2  # new ones for each of three runs would be three at least
         assert has_workers()
         run_tasks(double, range(4), workers=2, tick=lambda _, calls: ticks.append(calls))
         tasks = [(number, str(tmp_path / "died")) for number in range(8)]
