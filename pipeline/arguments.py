@@ -212,6 +212,8 @@ def read_log(value: Any, name: str, _zone: str = "UTC") -> str:
     place = os.fspath(value)
     if not isinstance(place, str):
         place = os.fsdecode(place)
+    if not place.strip():
+        raise ConfigError(f"{name}: an empty path", hint='"." is the folder at hand')
     scheme = _SCHEME.match(place)
     if scheme and scheme[1].lower() not in STORE_SCHEMES:
         kind = scheme[1].lower()

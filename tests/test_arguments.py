@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import ConfigError, ReconcileOptions, ReportOptions, settings
+from pipeline import ConfigError, LogError, ReconcileOptions, ReportOptions, report_spend, settings
 from pipeline.arguments import nearest, read_moment
 from pipeline.settings import READERS
 from tests.command import SAMPLES, callcost
@@ -78,6 +78,19 @@ def test_logs_and_bills_are_one_place_or_several(logs: Any) -> None:
 def test_what_is_no_name_of_a_file_or_an_object_is_refused(place: str) -> None:
     with pytest.raises(ConfigError, match=r"^logs: "):
         ReportOptions(logs=place)
+
+
+@pytest.mark.parametrize("logs", ["", " ", ["logs", ""]])
+def test_an_empty_path_is_none(logs: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^logs: an empty path"):
+        ReportOptions(logs=logs)
+    with pytest.raises(ConfigError, match=r"^out: an empty path"):
+        ReportOptions(logs="logs", out="")
+
+
+def test_no_logs_at_all_is_an_error() -> None:
+    with pytest.raises(LogError, match="no logs are named"):
+        report_spend(ReportOptions(logs=[]))
 
 
 def test_what_has_no_order_is_no_list_of_logs() -> None:

@@ -89,8 +89,10 @@ def find_logs(paths: Sequence[str]) -> Found:
             stdin.
 
     Raises:
-        LogError: an argument matches nothing, or only what callcost wrote.
+        LogError: there is no argument, or one matches nothing, or only what callcost wrote.
     """
+    if not paths:
+        raise LogError("no logs are named", hint="Give files, folders, globs, URLs of a store or - for stdin")
     inputs: list[Input] = []
     skipped: list[Skipped] = []
     seen: set[str] = set()

@@ -25,6 +25,7 @@ _MOST = 10**18  # what a number beside the prices may be
 _WORDS = frozenset({"litellm_provider", "mode"})
 _MIXED = "provider_specific_entry"  # holds multipliers, and words that are none
 _SHOWN = 40  # characters of a wrong value
+_NO_PRICE = "is no price: a number of dollars, 0 or more"
 MIN_KEPT_PERCENT = 90
 MAX_JUMPED_PERCENT = 10
 JUMP = Decimal(3)
@@ -95,6 +96,8 @@ def _faults(path: str, field: str, value: Any, *, money: bool) -> Iterator[Fault
     """Yield the faults of a value; ``field`` is the name nearest to it that says what it is the price of."""
     if _is_edge(path) and not (_is_limit(value) and value == int(value)):
         yield Fault(path, _shown(value), "is no number of tokens")
+    elif isinstance(value, (Mapping, list, tuple)) and field not in STRUCTURED and place_field(field):
+        yield Fault(path, _shown(value), _NO_PRICE)
     elif isinstance(value, Mapping):
         for name, item in value.items():
             if not isinstance(name, str):
@@ -119,7 +122,7 @@ def _faults_of_amount(path: str, field: str, value: Any) -> Iterator[Fault]:
     except ArithmeticError:
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0:
-        yield Fault(path, _shown(value), "is no price: a number of dollars, 0 or more")
+        yield Fault(path, _shown(value), _NO_PRICE)
     elif amount >= TOO_MUCH:
         yield Fault(path, _shown(value), f"is no price: nothing costs {TOO_MUCH:,} dollars")
     elif amount > DEAR:

@@ -170,7 +170,7 @@ def test_what_names_no_models_is_refused(models: Any) -> None:
 
 def test_fields_that_lie_in_themselves_are_refused() -> None:
     fields: dict[str, Any] = {}
-    fields["input_cost_per_token"] = fields
+    fields["search_context_cost_per_query"] = fields
     with pytest.raises(PriceError, match="the fields of 'm' lie too deep"):
         register_model({"m": fields})
 

@@ -85,6 +85,10 @@ def test_over_a_dollar_is_dear_for_tokens_characters_and_pixels_and_for_nothing_
         ({"tiered_pricing": [{"range": [{}]}]}, "tiered_pricing.0.range.0"),
         ({"provider_specific_entry": {"us": float("inf")}}, "provider_specific_entry.us"),
         ({"source": object()}, "source"),
+        ({"input_cost_per_token": [1e-6]}, "input_cost_per_token"),
+        ({"output_cost_per_token_priority": (1e-6,)}, "output_cost_per_token_priority"),
+        ({"input_cost_per_image": {"a": 1e-6}}, "input_cost_per_image"),
+        ({"tiered_pricing": [{"input_cost_per_token": [1e-6]}]}, "tiered_pricing.0.input_cost_per_token"),
     ],
 )
 def test_what_cannot_be_kept_beside_prices_is_named(fields: dict[Any, Any], path: str) -> None:

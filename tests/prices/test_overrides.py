@@ -229,7 +229,7 @@ def test_a_deeply_nested_json_is_refused(tmp_path: Path) -> None:
     "text",
     [
         f"[rates.m]\ninput_cost_per_token = 1e-6\n[rates.m.tiered_pricing{'.a' * 5_000}]\nb = 1",
-        f"[rates.m]\ninput_cost_per_token{'.a' * 5_000} = 1e-6",
+        f"[rates.m]\nsearch_context_cost_per_query{'.a' * 5_000} = 1e-6",
         f"[rates.m]\nreplace{'.a' * 5_000} = 1\ninput_cost_per_token = 1e-6",
         f'[[discounts]]\npercent{".a" * 5_000} = 1\nprovider = "openai"',
         f"[rates.m]\neffective_from{'.a' * 5_000} = 1\ninput_cost_per_token = 1e-6",
