@@ -34,11 +34,16 @@ def command() -> None:
         open_closed_streams()
         main()
     except SystemExit as leaving:
-        code = leaving.code
+        code = EXIT_INTERRUPTED if _stops and leaving.code == EXIT_FAILED else leaving.code
         raise
     except KeyboardInterrupt:  # before there was anything to interrupt
         code = EXIT_INTERRUPTED
         sys.exit("callcost: interrupted")
+    except Exception:
+        if not _stops:
+            raise
+        code = EXIT_INTERRUPTED  # an import that was interrupted half-way fails in ways of its own
+        sys.exit(f"callcost: interrupted by {_stops[0]}")
 
 
 def _stop_as_ctrl_c_does() -> None:
@@ -48,8 +53,12 @@ def _stop_as_ctrl_c_does() -> None:
             signal.signal(number, _interrupt)
 
 
+_stops: list[str] = []  # the signals that were to end the process
+
+
 def _interrupt(number: int, _frame: object) -> None:
-    raise KeyboardInterrupt(signal.Signals(number).name)
+    _stops.append(signal.Signals(number).name)
+    raise KeyboardInterrupt(_stops[-1])
 
 
 def _end(code: object) -> None:

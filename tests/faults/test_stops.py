@@ -113,6 +113,26 @@ def test_a_command_may_be_stopped_at_any_moment(tmp_path: Path, temporary: Path,
         assert not list(temporary.iterdir())
 
 
+_BROKEN = """
+import os, signal
+import pipeline.__main__ as door
+def main():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except KeyboardInterrupt:
+        {end}
+door.main = main
+door.command()
+"""
+
+
+@pytest.mark.parametrize("end", ["raise ImportError('half an import')", "raise SystemExit(1)"])
+def test_what_a_signal_breaks_is_an_interrupt(end: str) -> None:
+    done = subprocess.run([sys.executable, "-c", _BROKEN.format(end=end)], capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_workers_are_told_the_copy_of_what_can_be_read_only_once(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
