@@ -65,6 +65,8 @@ COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, 
 FAILURES = frozenset(["failure", "failed", "fail", "error", "errored", "expired", "cancelled", "canceled"])
 CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t"))
 _ZERO = Usage(prompt_tokens=0)
+# What people and models said: no field below it is about the row.
+_BODIES = frozenset(("request", "response", "messages", "message", "body", "prompt", "input", "completion", "output"))
 CONTEXT = "context"  # the outcome of a recognised record that is no call
 BATCH_INPUT = "the input of a batch: give its output file"  # stages/batches.py takes it back where that was given
 
@@ -159,6 +161,9 @@ class FieldReader:
         self.request = tuple(parse_path(path) for path in dialect.request)
         self.response = tuple(parse_path(path) for path in dialect.response)
         self.endpoint = tuple(parse_path(path) for path in dialect.fields.get("endpoint", ()))
+        counted = (parse_path(path) for paths in dialect.counts.values() for path in paths)
+        self.usages = frozenset(path[0] for path in (*self.usage, *counted) if path and path[0] != "@")
+        self.bodies = _BODIES.union(path[0] for path in (*self.request, *self.response) if path)
         costs = [parse_path(path)[-1] for path in dialect.fields.get(COST_COLUMN, ()) if path]
         self.cost_keys = (*costs, *BODY_COST_KEYS)
 
@@ -186,7 +191,8 @@ class FieldReader:
         call = self._call_of(entry, data)
         self._read_counts(call, entry)
         if self.dialect.no_counts is not None:
-            refuse_sum(record, _tokens_of(call), self.dialect.no_counts)
+            shown = record if self.dialect.prepare else entry.record
+            refuse_sum(shown, _tokens_of(call), self.dialect.no_counts, self.usages, self.bodies)
         if self.dialect.settle:
             self.dialect.settle(call, entry)
         if not call.model:

@@ -19,7 +19,13 @@ AGGREGATE = "aggregate"
 _CALL = r"(?:call|request|invocation|generation)"
 _COUNT = re.compile(
     rf"count|(?:calls|requests)|(?:num(?:ber)?(?:_?of)?|n|total|api|model|num_model|count(?:_?of)?)_?{_CALL}s"
-    rf"|{_CALL}s?_?(?:count|total)",
+    rf"|{_CALL}s?_?(?:count|total)|invocations",
+    re.IGNORECASE,
+)
+_GAP = re.compile(r"[\s-]+")
+_MEASURES = re.compile(  # objects that measure their row, so that a count of calls in them is the row's
+    r"(?:(?:usage|token|api|llm|model|request|call|daily|total)_?)?"
+    r"(?:usage|(?:metric|stat|statistic|total|counter|aggregate|aggregation)s?|counts|summary|summaries)",
     re.IGNORECASE,
 )
 _SIDE = r"(?:tokens?_?(?:in|out)(?:put)?|(?:input|output|prompt|completion)_?tokens?)"
@@ -28,8 +34,8 @@ _NESTED = ("results", "sum", "cache_creation")  # of buckets, and of rows of Clo
 
 
 @lru_cache(maxsize=4096)
-def _is_count(name: str) -> bool:
-    return _COUNT.fullmatch(name) is not None
+def _is_count(name: Any) -> bool:
+    return type(name) is str and _COUNT.fullmatch(_GAP.sub("_", name.strip())) is not None
 
 
 class Sum(Refusal):
@@ -47,22 +53,55 @@ class Sum(Refusal):
         self.tokens = tokens
 
 
-def refuse_sum(record: Mapping[str, Any], tokens: int | None, known: Set[str] = frozenset()) -> None:
-    """Refuse a record that says how many calls it is.
+def refuse_sum(
+    record: Mapping[str, Any],
+    tokens: int | None,
+    known: Set[str] = frozenset(),
+    usages: Set[str] = frozenset(),
+    bodies: Set[str] = frozenset(),
+) -> None:
+    """Refuse a record that says how many calls it is, itself or in an object that measures it.
 
     Args:
         record: as it was written.
         tokens: of prompt and completion; None: it states none.
-        known: fields whose meaning is known to be another.
+        known: fields whose meaning is known to be another, by their dotted paths.
+        usages: objects of the record that its tokens may stand in.
+        bodies: objects of the record that are a provider's, whose fields are never such a count.
 
     Raises:
         Sum: it is more than one call, or none at all.
     """
-    for name in record:
-        if _is_count(name) and name not in known:
-            count = _whole(record[name])
-            if count is not None and tokens is not None and (count > 1 or (count == 0 and tokens == 0)):
-                raise Sum(f"{name} says that it is the sum of many calls: give the log of single calls", count, tokens)
+    if tokens is None:
+        return
+    for name in filter(_is_count, record):
+        if name not in known:
+            _refuse_count(name.strip(), record[name], tokens)
+    for outer, inner in record.items():
+        if isinstance(inner, Mapping) and outer not in bodies:
+            for name in filter(_is_count, inner):
+                if f"{outer}.{name}" not in known and _counts_row(outer, inner, name, tokens, usages):
+                    _refuse_count(name.strip(), inner[name], tokens)
+
+
+def _refuse_count(name: str, value: Any, tokens: int) -> None:
+    count = _whole(value)
+    if count is not None and (count > 1 or (count == 0 and tokens == 0)):
+        raise Sum(f"{name} says that it is the sum of many calls: give the log of single calls", count, tokens)
+
+
+def _counts_row(outer: str, inner: Mapping[str, Any], name: str, tokens: int, usages: Set[str]) -> bool:
+    """Tell whether a count in an object is of the row's calls.
+
+    It counts the tokens beside it. Where these are others than the row's, such as a session's so far or a limit, it
+    says nothing of the row; where there are none, the object's name must say that it measures the row.
+    """
+    if outer in usages:
+        return True
+    own = _tokens_in(inner)
+    if own:
+        return own == tokens
+    return name.strip().casefold() != "count" and _MEASURES.fullmatch(outer.strip()) is not None
 
 
 def sum_of(record: Mapping[str, Any], detail: str) -> Sum:

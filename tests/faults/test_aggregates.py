@@ -58,6 +58,85 @@ def test_a_count_of_calls_beside_tokens_makes_a_sum_unless_it_is_one(
         assert (found.usage.prompt_tokens, found.usage.completion_tokens) == (prompt, completion)
 
 
+NESTED_NAMES = ("requests", "calls", "num_requests", "n_requests", "request_count", "call_count", "invocations",
+                "requestCount", "total_calls")  # fmt: skip
+
+
+@settings(max_examples=100)
+@given(
+    st.sampled_from(NESTED_NAMES), st.sampled_from(["{}", " {}", "{} ", "\u00a0{}\t"]),
+    st.sampled_from([str, str.upper, str.title]), st.integers(0, 10**6), whole, whole,
+    st.sampled_from([None, "usage", "metrics", "stats", "totals", "Usage_Stats", "summary"]),
+)  # fmt: skip
+def test_a_count_of_calls_is_found_in_the_usage_and_in_what_measures_the_row(
+    name: str, padded: str, cased: Any, count: int, prompt: int, completion: int, place: str | None
+) -> None:
+    record: dict[str, Any] = {"model": "gpt-4o", "date": "2026-11-10"}
+    record["usage"] = {"prompt_tokens": prompt, "completion_tokens": completion}
+    (record if place is None else record.setdefault(place, {}))[padded.format(cased(name))] = count
+    (found,) = outcomes(record)
+    if count > 1 or not (count or prompt or completion):
+        assert isinstance(found, Reject)
+        assert (found.reason, found.calls, found.tokens) == ("aggregate", count, prompt + completion)
+    else:
+        assert isinstance(found, Call)
+
+
+@pytest.mark.parametrize(
+    ("more", "refused"),
+    [
+        ({"by_day": {"requests": 5, "input_tokens": 100, "output_tokens": 10}}, True),
+        ({"by_day": {"count": 5, "input_tokens": 100, "output_tokens": 10}}, True),
+        ({"session": {"requests": 5, "input_tokens": 900, "output_tokens": 10}}, False),
+        ({"rate_limit": {"requests": 500, "tokens": 30_000}}, False),
+        ({"limits": {"requests": 500, "input_tokens": 30_000, "output_tokens": 8_000}}, False),
+        ({"metrics": {"count": 5}}, False),
+        ({"metrics": {"tool_calls": 5, "web_search_requests": 3, "cached_requests": 2, "retries": 4}}, False),
+        ({"metadata": {"requests": 5}}, False),
+        ({"tags": {"calls": "5"}}, False),
+        ({"request": {"requests": 5, "calls": 5}}, False),
+        ({"response": {"requests": 5, "invocations": 5}}, False),
+        ({"messages": [{"role": "user", "content": "Hi", "requests": 5}]}, False),
+        ({"metrics": {"inner": {"requests": 5}}}, False),
+    ],
+    ids=str,
+)
+def test_a_count_in_an_object_is_of_the_tokens_beside_it(more: dict[str, Any], *, refused: bool) -> None:
+    (found,) = outcomes(SINGLE | more)
+    assert isinstance(found, Reject) == refused
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"requests": 1, "tool_calls": 4, "input_tokens": 100, "output_tokens": 10, "details": {"requests": 9}},
+        {"input_tokens": 100, "output_tokens": 10, "server_tool_use": {"web_search_requests": 3, "requests": 3}},
+        {"prompt_tokens": 100, "completion_tokens": 10, "num_search_queries": 4, "num_sources_used": 7},
+        {"prompt_eval_count": 100, "eval_count": 10},
+        {"promptTokenCount": 100, "candidatesTokenCount": 10, "toolUsePromptTokenCount": 0},
+        {"inputTokens": 100, "outputTokens": 10, "totalTokens": 110},
+    ],
+    ids=str,
+)
+def test_the_usage_of_one_call_stays_one(usage: dict[str, Any]) -> None:
+    (found,) = outcomes({"id": "c-1", "model": "gpt-4o", "date": "2026-11-10", "usage": usage})
+    assert isinstance(found, Call)
+    assert found.usage is not None
+    assert (found.usage.prompt_tokens, found.usage.completion_tokens) == (100, 10)
+
+
+def test_a_count_in_usage_written_as_text_and_in_an_object_that_a_mapping_names_is_found(tmp_path: Path) -> None:
+    usage = {"requests": 7, "prompt_tokens": 100, "completion_tokens": 10}
+    (found,) = outcomes({"model": "gpt-4o", "usage": json.dumps(usage)})
+    assert (found.reason, found.calls) == ("aggregate", 7)
+    columns = '[columns]\nmodel = "m"\nprompt_tokens = "u.in"\ncompletion_tokens = "u.out"\n'
+    (tmp_path / "a.toml").write_text(columns, encoding="utf-8")
+    (tmp_path / "b.toml").write_text(f'{columns}[tags]\nretries = "u.requests"\n', encoding="utf-8")
+    row = {"m": "gpt-4o", "u": {"in": 70, "out": 7, "requests": 3}}
+    assert outcomes(row, mapping=str(tmp_path / "a.toml"))[0].reason == "aggregate"
+    assert isinstance(outcomes(row, mapping=str(tmp_path / "b.toml"))[0], Call)
+
+
 @pytest.mark.parametrize(
     "more",
     [{"count": "many"}, {"calls": [1, 2]}, {"requests": None}, {"tool_calls": 7}, {"web_search_requests": 3},
