@@ -19,11 +19,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = 253_402_214_400_000_000  # 9999-12-31 UTC: from here on it is the year 10000 somewhere, which is no date
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - subtracted from naive times in UTC
 _NUMBER = re.compile(r"\d{1,25}(?:\.\d*)?")
+FIRST_EPOCH = 10**8  # seconds, in 1973: no call is older, so that smaller numbers are years, months, parts of a clock
 # An epoch below each bound is in that many microseconds a unit: until the year 5138 seconds stay below 10^11.
 _EPOCH_UNITS = ((10**11, 1_000_000), (10**14, 1_000), (10**17, 1))
 _MAX_NANOSECONDS = 10**20
-_COMPACT = ((19_000_000, 21_000_000), (19 * 10**12, 21 * 10**12))  # 20250124 and 20250124092046 are no epochs
-_COMPACT_TEXT = re.compile(r"((?:19|20)\d{6})(\d{6})?", re.ASCII)
+# 20250124, 202501240920 and 20250124092046 are no epochs
+_COMPACT = tuple((19 * 10**digits, 21 * 10**digits) for digits in (6, 10, 12))
+_COMPACT_TEXT = re.compile(r"((?:19|20)\d{6})(\d{6}|\d{4})?", re.ASCII)
 _SEPARATORS = "Tt "  # fromisoformat takes any sign
 _ISO = re.compile(r"(?:\d{8}|\d{4}-?W\d\d(?:-?\d)?)(?:[Tt ]|$)", re.ASCII)
 _LONGEST = 100  # characters of a time
@@ -70,15 +72,13 @@ def read_time(value: Any, zone: tzinfo = UTC, *, us_dates: bool = False) -> int 
         zone: of naive times.
         us_dates: whether 11/10/2026 is November 10; where nobody says so, it is no time.
     """
-    if isinstance(value, int) and any(low <= value < high for low, high in _COMPACT):
-        value = str(value)
     if isinstance(value, str):
         return _read_text(value.strip(), zone, _US_FORMS if us_dates else _FORMS)
     if isinstance(value, date):
         naive = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)  # noqa: DTZ001
         return _micros(naive, zone)
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        return _read_epoch(value)
+        return _read_number(value, zone)
     return None
 
 
@@ -92,7 +92,7 @@ def _read_text(text: str, zone: tzinfo, forms: tuple[re.Pattern[str], ...]) -> i
     if compact:
         text = "T".join(filter(None, compact.groups()))
     elif _NUMBER.fullmatch(text):
-        return _read_epoch(Decimal(text))
+        return _read_number(Decimal(text), zone)
     try:
         if _ISO.match(text):
             return _micros(datetime.fromisoformat(text), zone)
@@ -176,11 +176,15 @@ def _micros(moment: datetime, zone: tzinfo) -> int | None:
     return micros if 0 < micros < LATEST else None
 
 
-def _read_epoch(number: float | Decimal) -> int | None:
-    """Tell the unit by the size; 0 and less are what a writer puts who has no time."""
+def _read_number(number: float | Decimal, zone: tzinfo) -> int | None:
+    """Read a compact date, or an epoch whose unit its size tells; smaller numbers are no times, such as a year."""
     if (isinstance(number, Decimal) and number.is_nan()) or not 0 < number < _MAX_NANOSECONDS:  # false for NaN as well
+        return None
+    if any(low <= number < high for low, high in _COMPACT):
+        return _read_text(str(int(number)), zone, ()) if number == int(number) else None
+    if number < FIRST_EPOCH:
         return None
     for bound, micros in _EPOCH_UNITS:
         if number < bound:
-            return round(number * micros) or None
+            return round(number * micros)
     return int(number) // 1000

@@ -16,14 +16,13 @@ import pyarrow as pa
 from pipeline.logs.dialects.litellm import CACHE_HIT
 from pipeline.logs.fields import COST_COLUMN, TIME_COLUMNS
 from pipeline.logs.paths import Path
-from pipeline.logs.times import LATEST
+from pipeline.logs.times import FIRST_EPOCH, LATEST
 from pipeline.stages.classes import BLANK, Judge
 from pipeline.stages.codes import Numbered, cross, number_text
 from pipeline.stages.facts import FACT_SCHEMA, key_columns
 from pipeline.stages.leaves import SIDES
 from pipeline.stages.talks import Learned, Talks, learn_talks
 
-_FIRST_EPOCH = 100_000_000.0  # seconds; what is smaller may be a date, written as a number
 _LATEST_EPOCH = 9_000_000_000.0  # until then microseconds are whole numbers that a float holds exactly
 _STAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?$"
 _OUTPUT = (
@@ -253,7 +252,7 @@ def _moments(column: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     if column.dtype == pl.Datetime:
         micros: pl.Series = column.to_physical()
     elif column.dtype == pl.Float64:
-        near = (column >= _FIRST_EPOCH) & (column < _LATEST_EPOCH)
+        near = (column >= FIRST_EPOCH) & (column < _LATEST_EPOCH)
         seconds = column if near.all() else column.zip_with(near, pl.Series([None], dtype=pl.Float64))
         micros = (seconds * 1_000_000).round(mode="half_to_even").cast(pl.Int64)
     else:

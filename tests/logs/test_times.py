@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.logs.times import LATEST, read_time
+from pipeline.logs.times import FIRST_EPOCH, LATEST, read_time
 
 MOMENT = 1_737_710_446_000_000  # 2025-01-24 09:20:46 UTC
 SAME = [
@@ -57,6 +57,42 @@ def test_every_spelling_is_the_same_moment(value: object) -> None:
 )  # fmt: skip
 def test_what_is_no_time_is_none(value: object) -> None:
     assert read_time(value) is None
+
+
+@given(
+    st.decimals(0, FIRST_EPOCH - 1, places=3) | st.integers(0, FIRST_EPOCH - 1)
+    | st.sampled_from([5, 12, 2026, 202611, 2026314, Decimal("1.5"), Decimal("45987.5"), FIRST_EPOCH - 1])
+)  # fmt: skip
+def test_a_number_is_an_epoch_from_1973_on_as_a_number_and_as_text(number: Decimal | int) -> None:
+    """What is smaller is a year, a month, a day of Excel, a part of a clock; eight digits may be a date."""
+    short: tuple[int | float | Decimal | str, ...] = (number, float(number), str(number), f" {number}")
+    if not 19_000_000 <= number < 21_000_000:
+        assert {read_time(each) for each in short} == {None}
+    later = number + FIRST_EPOCH
+    micros = int(later * 1_000_000)
+    for scale in (1, 1_000, 1_000_000, 1_000_000_000):
+        scaled = later * scale
+        if not any(19 * 10**digits <= scaled < 21 * 10**digits for digits in (6, 10, 12)):
+            assert (
+                read_time(scaled) == read_time(f"{scaled:f}" if scaled != int(scaled) else str(int(scaled))) == micros
+            )
+
+
+@pytest.mark.parametrize("number", [20250124, 20250124.0, Decimal("20250124.0"), "20250124.0"])
+def test_compact_dates_are_read_whatever_kind_of_number_they_are(number: object) -> None:
+    assert read_time(number) == read_time("2025-01-24")
+
+
+@pytest.mark.parametrize("number", [202501240920, 202501240920.0, "202501240920", 20250124092000.0, "20250124092000.0"])
+def test_compact_times_are_read_whatever_kind_of_number_they_are(number: object) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    assert read_time(number) == read_time("2025-01-24T09:20")
+    assert read_time(number, zone) == read_time("2025-01-24T09:20", zone)
+
+
+@pytest.mark.parametrize("number", [20251324, 20250124.5, 202513240920, 20250124092046.5, "20250124092046.5"])
+def test_a_number_like_a_date_that_is_none_is_no_time(number: object) -> None:
+    assert read_time(number) is None
 
 
 def test_a_naive_time_is_in_the_zone_given() -> None:
