@@ -64,7 +64,7 @@ class EventLog:
         manifest = result.manifest
         self.tell(
             "done", exit_code=result.exit_code, records=manifest["records"],
-            total_cost=manifest["totals"]["total_cost"],
+            calls=manifest["totals"]["calls"] or 0, total_cost=manifest["totals"]["total_cost"],
             **{name: manifest[name] for name in ("first_at", "last_at", "filtered_by", "reject_reasons")},
             crossed=[gate["gate"] for gate in crossed_gates(manifest)], notes=manifest["run"].get("notes", {}),
             summary=[*summary, *alarm_lines(manifest)],
@@ -125,7 +125,8 @@ def state_lines(manifest: Mapping[str, Any]) -> list[str]:
     """Return what this run did beside the report, for people."""
     run = manifest["run"]
     lines = [f"{counted(run['inputs_read'], 'input')} read, {run['inputs_known']:,} known"]
-    for words, days in (("replaced", run["days_replaced"]), ("added", run["days_added"])):
+    for words in ("replaced", "removed", "added"):
+        days = run[f"days_{words}"]
         if days:
             lines.append(f"{words}: {_named(days)}")
     if run["late_calls"]:
@@ -143,10 +144,11 @@ def state_lines(manifest: Mapping[str, Any]) -> list[str]:
 
 def alarm_lines(manifest: Mapping[str, Any]) -> list[str]:
     """Return what an exit code is about, for people: it is said however quiet the rest is to be."""
+    from pipeline.jobs.manifest import has_calls  # noqa: PLC0415 - Polars loads when it runs
+
     notes = manifest["run"].get("notes", {})
     lines = [f"{word}: {_named(notes[word])}" for word in _ALARMS if word in notes]
-    records = manifest["records"]
-    if records["calls"] + records["filtered"] == 0:
+    if not has_calls(manifest):
         lines.append(no_call_line(manifest["inputs"], manifest["reject_reasons"]))
     return lines + gate_lines(manifest)
 

@@ -199,14 +199,14 @@ def _meant(row: dict[str, Any], near: dict[str, str]) -> str:
 
 
 def _title(manifest: dict[str, Any]) -> str:
-    totals, records = manifest["totals"], manifest["records"]
+    totals = manifest["totals"]
     tokens = [
         f"{totals[name]:,} {word} tokens"
         for name, word in (("prompt_tokens", "prompt"), ("completion_tokens", "completion"))
         if totals[name] is not None
     ]
     cost = "no cost" if totals["total_cost"] is None else _shown("total_cost", totals["total_cost"])
-    return ", ".join([f"{_calls(records['calls'])}: {cost}", *tokens])
+    return ", ".join([f"{_calls(totals['calls'] or 0)}: {cost}", *tokens])
 
 
 def _filtered_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
@@ -214,7 +214,7 @@ def _filtered_lines(manifest: dict[str, Any], options: ReportOptions) -> list[st
     first, last = manifest["first_at"], manifest["last_at"]
     span = f"the logs run from {_minute(first)} to {_minute(last)}" if first else "no call has a time"
     if manifest["records"]["calls"] + manifest["records"]["filtered"] == 0:
-        return []  # there was none; an alarm says so
+        return []  # there was none; an alarm says so, or which calls of closed days are published
     left = manifest["filtered_by"]
     if not left:
         return [span]
@@ -225,7 +225,7 @@ def _filtered_lines(manifest: dict[str, Any], options: ReportOptions) -> list[st
     }
     causes = ", ".join(f"{count:,} {words.get(name, f'not --{name}')}" for name, count in _commonest(left))
     total = sum(left.values())
-    if manifest["records"]["calls"]:
+    if manifest["totals"]["calls"]:
         return [f"{_calls(total)} left out: {causes}", span]
     return [f"all {_calls(total)} are left out: {causes}; {span}"]
 

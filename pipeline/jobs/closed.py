@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.logs.folders import Folder
 from pipeline.runners.ledger import Ledger
 from pipeline.settings import ReportOptions
-from pipeline.stages.days import facts_of_day
+from pipeline.stages.days import facts_of_day, split_days
 from pipeline.stages.facts import FACT_SCHEMA
+from pipeline.stages.summary import GATHERED, gather_calls, merge_spend, sum_spend
 from pipeline.stages.write import parquet_bytes
 
 FOLDER = "closed"
@@ -152,3 +153,50 @@ def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) 
     ledger.close(str(day), words)
     save_days(ledger)
     return _closed_day(folder, words)
+
+
+def merge_with_closed(
+    paths: Sequence[str], options: ReportOptions, closed: Mapping[date, ClosedDay]
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Merge partial spends by day; a closed day's is that of the facts it was closed with.
+
+    Args:
+        paths: tables of partial spends.
+        options: of the report.
+        closed: the days that stay as they are.
+
+    Returns:
+        The spend, and how many calls of the closed days were "read" and are "published".
+    """
+    nothing = pl.DataFrame(schema=FACT_SCHEMA)
+    partials = [sum_spend(nothing, nothing.select(GATHERED.keys()), options)]
+    calls = {"read": 0, "published": 0}
+    is_closed = pl.col("day").is_in(list(closed)).fill_null(value=False) if closed else pl.lit(value=False)
+    for partial in map(pl.read_parquet, paths):
+        partials.append(partial.filter(~is_closed))
+        calls["read"] += int(partial.filter(is_closed)["calls"].sum())
+    for day in closed.values():
+        facts = day.facts()
+        partials.append(sum_spend(facts, gather_calls(facts), options))
+        calls["published"] += int(partials[-1]["calls"].sum())
+    return merge_spend(partials, options.by), calls
+
+
+def split_with_closed(
+    paths: Sequence[str], timezone: str, closed: Mapping[date, ClosedDay]
+) -> Iterator[tuple[date | None, pl.DataFrame]]:
+    """Yield (day, its calls) as split_days does, and among them the closed days that no call is left of.
+
+    Args:
+        paths: tables of calls.
+        timezone: IANA name.
+        closed: the closed days.
+    """
+    nothing = pl.DataFrame(schema=FACT_SCHEMA).select(GATHERED.keys())
+    left = sorted(closed)
+    for day, calls in split_days(paths, timezone):
+        while day is not None and left and left[0] < day:
+            yield left.pop(0), nothing
+        left = [other for other in left if other != day]
+        yield day, calls
+    yield from ((day, nothing) for day in left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -12,7 +13,7 @@ _FATES = ("calls", "duplicates", "rejects", "context", "fragments", "filtered")
 
 
 def check_conservation(
-    manifest: dict[str, Any], rejects: int, spend: pl.DataFrame, *, some_frozen: bool
+    manifest: dict[str, Any], rejects: int, spend: pl.DataFrame, closed: Mapping[str, int]
 ) -> None:
     """Compare what was read with what came of it.
 
@@ -20,7 +21,7 @@ def check_conservation(
         manifest: of the run.
         rejects: rows of the table of rejects.
         spend: of the run.
-        some_frozen: whether days are closed, so that the spend holds other calls than were settled.
+        closed: how many calls of closed days were "read", and in their place are "published".
 
     Raises:
         RunError: something does not add up; nothing is to be published.
@@ -33,8 +34,9 @@ def check_conservation(
     if rejects != records["rejects"]:
         _refuse(f"{records['rejects']:,} rejects", f"{rejects:,} in the table of rejects")
     calls = int(spend["calls"].sum())
-    if calls != records["calls"] and not some_frozen:
-        _refuse(f"{records['calls']:,} calls", f"{calls:,} in the sums")
+    expected = records["calls"] + closed["published"] - closed["read"]
+    if calls != expected:
+        _refuse(f"{expected:,} calls", f"{calls:,} in the sums")
 
 
 def _refuse(what: str, other: str) -> None:

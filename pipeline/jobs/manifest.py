@@ -9,7 +9,7 @@ import dataclasses
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any
@@ -259,10 +259,14 @@ def _percent(part: int, whole: int) -> float:
 
 def verdicts_of(manifest: dict[str, Any]) -> int:
     """Return the exit code: 1 where there was no call at all, 3 where a gate was crossed, else 0."""
-    records = manifest["records"]
-    if records["calls"] + records["filtered"] == 0:
+    if not has_calls(manifest):
         return 1
     return 3 if any(gate["crossed"] for gate in manifest["gates"]) else 0
+
+
+def has_calls(manifest: Mapping[str, Any]) -> bool:
+    """Say whether a call is published, be it one that only a closed day holds, or left out by a filter."""
+    return bool(manifest["totals"]["calls"] or manifest["records"]["filtered"])
 
 
 def _run(options: ReportOptions, settled: Settled, clock: RunClock) -> dict[str, Any]:

@@ -18,7 +18,15 @@ from msgspec import to_builtins
 from pipeline import __version__
 from pipeline.errors import LogError, ReportError, RunError, UnfinishedError, reason_of
 from pipeline.jobs.carried import carry_over
-from pipeline.jobs.closed import ClosedDay, closed_days, remember_day, save_days, take_up_days
+from pipeline.jobs.closed import (
+    ClosedDay,
+    closed_days,
+    merge_with_closed,
+    remember_day,
+    save_days,
+    split_with_closed,
+    take_up_days,
+)
 from pipeline.jobs.conservation import check_conservation
 from pipeline.jobs.identity import digest_of_words, prices_of
 from pipeline.jobs.intake import Event, Intake, plan_intake, read_fresh, settle_lost
@@ -34,11 +42,11 @@ from pipeline.runners.ledger import Ledger
 from pipeline.runners.locks import hold_lock
 from pipeline.runners.shards import worker_count
 from pipeline.settings import ReportOptions, StateOptions
-from pipeline.stages.days import ADJUSTMENT_SCHEMA, adjustments_of, plain_day, split_days
-from pipeline.stages.facts import CALL_SCHEMA, FACT_SCHEMA, layout_of_facts
+from pipeline.stages.days import ADJUSTMENT_SCHEMA, adjustments_of, plain_day
+from pipeline.stages.facts import CALL_SCHEMA, layout_of_facts
 from pipeline.stages.layouts import describe_layout
 from pipeline.stages.rejects import count_rows
-from pipeline.stages.summary import CALL_ORDER, GATHERED, gather_calls, merge_spend, sort_spend, sum_spend
+from pipeline.stages.summary import CALL_ORDER, gather_calls, sort_spend
 from pipeline.stages.write import WRITERS, document_bytes, parquet_bytes, plain_decimals
 
 SPEND = "spend.parquet"
@@ -216,15 +224,18 @@ def _settle_and_publish(
 ) -> SpendReport:
     settled = settle_entries(ledger, options, work)
     event("settled", inputs=len(settled.inputs), calls=sum(settled.total("price_status").values()))
-    closed = closed_days(ledger)
-    spend = sort_spend(_spend_of(settled, options, {} if state.restate else closed), options.by)
-    rejected = settled.rejects().parquet()
-    manifest = manifest_of(options, settled, spend, clock)
-    check_conservation(manifest, count_rows(rejected), spend, some_frozen=bool(closed) and not state.restate)
     partitions = Partitions(options, ledger)
+    closed = {day: each for day, each in closed_days(ledger).items() if partitions.covers(day)}
+    spend, held = merge_with_closed(settled.tables("spend"), options, {} if state.restate else closed)
+    spend = sort_spend(spend, options.by)
+    rejected = settled.rejects().parquet()
+    manifest = manifest_of(options, settled, spend, clock) | {"closed_calls": held}
+    check_conservation(manifest, count_rows(rejected), spend, held)
     adjustments, newest = _publish_days(ledger, settled, options, partitions, closed, restate=state.restate)
     manifest["adjustments"] = plain_decimals(adjustments).with_columns(pl.col("day").cast(pl.String)).to_dicts()
-    manifest["closed_days"] = sorted(map(str, closed))
+    manifest["closed_days"] = sorted(ledger.closed)
+    for day in sorted(closed.keys() - closed_days(ledger).keys()):
+        intake.note("open again, since no call is left", str(day))
     manifest["run"] |= _doings(intake, partitions, ledger)
     code = _exit_code(manifest, state, intake, newest, (partitions.late, partitions.fresh))
     for kind in options.formats:
@@ -235,7 +246,10 @@ def _settle_and_publish(
     partitions.finish()
     partitions.write("manifest.json", document_bytes(manifest))
     _commit(ledger, options, partitions, spend, newest)
-    event("published", days=len(partitions.replaced), added=len(partitions.added), late=partitions.late)
+    event(
+        "published", days=len(partitions.replaced), added=len(partitions.added), removed=len(partitions.removed),
+        late=partitions.late,
+    )  # fmt: skip
     return SpendReport(spend=spend, rejected=rejected, manifest=manifest, exit_code=code)
 
 
@@ -246,10 +260,11 @@ def _publish_days(
     """Publish each day; return what would change closed ones, and the time of the newest call."""
     found = [pl.DataFrame(schema=ADJUSTMENT_SCHEMA)]
     newest: datetime | None = None
-    for day, calls in split_days(settled.tables("calls"), options.timezone):
-        latest = calls["started_at"].max()
-        newest = latest if isinstance(latest, datetime) and (newest is None or latest > newest) else newest
+    for day, calls in split_with_closed(settled.tables("calls"), options.timezone, closed):
         shown = calls
+        if day is not None and restate and calls.is_empty():
+            ledger.reopen(str(day))  # there is nothing to close it with
+            continue
         if day is not None and day in closed and restate:
             remember_day(ledger, day, options, Path(settled.folder))
         elif day is not None and day in closed:
@@ -257,6 +272,9 @@ def _publish_days(
             found.append(adjustments_of(day, frozen, calls))
             shown = gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)
         partitions.publish(day, shown.select(CALL_SCHEMA.keys()))
+        times = (newest, calls["started_at"].max(), shown["started_at"].max())
+        newest = max((time for time in times if isinstance(time, datetime)), default=None)
+    partitions.end_days()
     return pl.concat(found).sort("day", "reason"), newest
 
 
@@ -318,21 +336,6 @@ def _per_input(line: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, 
     return {fate: _renamed(counts, places) for fate, counts in line.get("per_input", {}).items()}
 
 
-def _spend_of(settled: Settled, options: ReportOptions, closed: Mapping[date, ClosedDay]) -> pl.DataFrame:
-    """Merge the partial spends; a closed day's is that of the facts it was closed with."""
-    nothing = pl.DataFrame(schema=FACT_SCHEMA)
-    partials = [sum_spend(nothing, nothing.select(GATHERED.keys()), options)]
-    for path in settled.tables("spend"):
-        partial = pl.read_parquet(path)
-        partials.append(
-            partial.filter(~pl.col("day").is_in(list(closed)).fill_null(value=False)) if closed else partial
-        )
-    for day in closed.values():
-        facts = day.facts()
-        partials.append(sum_spend(facts, gather_calls(facts), options))
-    return merge_spend(partials, options.by)
-
-
 # --- Say --------------------------------------------------------------------------------------------------------------
 
 
@@ -346,6 +349,7 @@ def _doings(intake: Intake, partitions: Partitions, ledger: Ledger) -> dict[str,
         "kept": _kept_calls(ledger),
         "days_added": [plain_day(day) for day in partitions.added],
         "days_replaced": [plain_day(day) for day in partitions.replaced],
+        "days_removed": [plain_day(day) for day in partitions.removed],
         "late_calls": partitions.late,
         "notes": intake.notes,
         "skipped": to_builtins(intake.skipped),

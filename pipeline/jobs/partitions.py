@@ -32,6 +32,7 @@ class Partitions:
     Attributes:
         added: days published for the first time.
         replaced: days whose bytes changed.
+        removed: days of the asked interval that have no call any more; known after end_days.
         late: calls added to days before the newest that was published.
         fresh: calls added to any day.
     """
@@ -52,6 +53,7 @@ class Partitions:
         self.now: dict[str, int] = {}
         self.added: list[date | None] = []
         self.replaced: list[date | None] = []
+        self.removed: list[date | None] = []
         self.late = self.fresh = 0
 
     def are_untouched(self) -> bool:
@@ -95,20 +97,26 @@ class Partitions:
                 if name in self._made:
                     self._files[name]["mark"] = mark
 
-    def finish(self) -> None:
-        """Remove the partitions of days inside the asked interval that have no call any more, and reports not made."""
-        gone = [name for name in self._files if "/" not in name and name not in self._made | {MANIFEST}]
-        empty = [label for label in sorted(self._days.keys() - self.now.keys()) if self._inside(label)]
-        days = [None if label.startswith("_") else date.fromisoformat(label) for label in empty]
+    def end_days(self) -> None:
+        """Find the days of the asked interval that were published before and now are not; finish removes them."""
+        empty = [label for label in sorted(self._days.keys() - self.now.keys()) if self._asks_for(label)]
+        self.removed = [None if label.startswith("_") else date.fromisoformat(label) for label in empty]
         self.now = {label: calls for label, calls in self._days.items() if label not in empty} | self.now
-        self.replaced += days
-        names = [self._name_of(day) for day in days]
-        self._end_table(days)
+
+    def finish(self) -> None:
+        """Remove the partitions of days that have no call any more, and reports that were not made."""
+        gone = [name for name in self._files if "/" not in name and name not in self._made | {MANIFEST}]
+        names = [self._name_of(day) for day in self.removed]
+        self._end_table(self.removed)
         self.out.remove(gone if self._delta else [*gone, *names])
         for name in (*gone, *names):
             self._files.pop(name, None)
 
-    def _inside(self, label: str) -> bool:
+    def covers(self, day: date | None) -> bool:
+        """Say whether a day is of the asked interval."""
+        return self._asks_for(plain_day(day))
+
+    def _asks_for(self, label: str) -> bool:
         bounded = self._options.since is not None or self._options.until is not None
         if label.startswith("_") or not bounded:
             return not bounded

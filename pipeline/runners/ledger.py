@@ -215,6 +215,11 @@ class Ledger:
         self.closed[day] = dict(words)
         self._saved = False
 
+    def reopen(self, day: str) -> None:
+        """Keep nothing of a closed day."""
+        del self.closed[day]
+        self._saved = False
+
     def forget(self, number: int) -> None:
         """Leave an entry out from the next commit on."""
         self._stale[number] = self.entries.pop(number, None)

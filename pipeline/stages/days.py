@@ -20,7 +20,7 @@ from pipeline.stages.passed import scan_passed
 from pipeline.stages.price import price_facts
 from pipeline.stages.summary import CALL_ORDER, charge_by_source, gather_calls, group_column
 
-LATE, REPRICED, RECOUNTED = "late records", "price correction", "recount"
+LATE, MISSING, REPRICED, RECOUNTED = "late records", "missing records", "price correction", "recount"
 ADJUSTMENT_SCHEMA = {
     "day": pl.Date(), "reason": pl.String(), "calls": pl.Int64(), "old_cost": MONEY, "new_cost": MONEY,
     "difference": MONEY,
@@ -82,7 +82,8 @@ def adjustments_of(day: date, frozen: pl.DataFrame, calls: pl.DataFrame) -> pl.D
     both = old.join(new, on=["call_id", "copy"], how="full", coalesce=True, suffix="_now")
     same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_now")) for name in _TOKENS)
     reason = (
-        pl.when(pl.col("here").is_null() | pl.col("here_now").is_null()).then(pl.lit(LATE))
+        pl.when(pl.col("here").is_null()).then(pl.lit(LATE))
+        .when(pl.col("here_now").is_null()).then(pl.lit(MISSING))
         .when(~same).then(pl.lit(RECOUNTED))
         .when(~pl.col("total_cost").eq_missing(pl.col("total_cost_now"))).then(pl.lit(REPRICED))
     )  # fmt: skip
