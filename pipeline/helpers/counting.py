@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pipeline
@@ -222,7 +222,7 @@ def _request(
     if messages is None:
         if tools or tool_choice or response_format:
             raise ArgumentError("tools, tool_choice and response_format go with messages, not with text")
-        return text if isinstance(text, str) else "".join(_texts(parameters.items("text", text)))
+        return text if isinstance(text, str) else "".join(parameters.texts("text", text))
     body = {
         "messages": [_as_dict(message) for message in parameters.items("messages", messages)],
         "tools": parameters.items("tools", tools),
@@ -232,10 +232,6 @@ def _request(
     for name, value in body.items():
         parameters.check_keys(name, value)
     return {key: value for key, value in body.items() if value or key == "messages"}
-
-
-def _texts(parts: list[Any]) -> Iterator[str]:
-    return (part for part in parts if isinstance(part, str))
 
 
 def _as_dict(message: Any) -> Any:

@@ -71,6 +71,40 @@ def text_if_given(name: str, value: Any) -> str | None:
     return value
 
 
+def check_utf8(name: str, value: Any) -> None:
+    """Refuse a text at any depth, also a key, that is not UTF-8: half of a pair of UTF-16.
+
+    A text to be counted may hold one, as logs do; what is kept, or sent to a server, may not.
+
+    Raises:
+        ArgumentError: names the argument.
+    """
+    for _, item in _walk(name, value):
+        for each in item if isinstance(item, Mapping) else (item,):
+            if isinstance(each, str) and not _is_utf8(each):
+                raise ArgumentError(f"{name}: a text in it is not UTF-8")
+
+
+def _is_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def texts(name: str, value: Any) -> list[str]:
+    """Return the texts of a list.
+
+    Raises:
+        ArgumentError: it is no list, or holds what is no text.
+    """
+    for place, item in enumerate(held := items(name, value)):
+        if not isinstance(item, str):
+            raise ArgumentError(f"{name}[{place}]: {_named(item)} is no text")
+    return held
+
+
 def mapping(name: str, value: Any) -> Mapping[Any, Any]:
     """Return a mapping.
 

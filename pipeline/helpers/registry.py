@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.errors import PriceError, UnknownModelError
 from pipeline.helpers.books import Prices, book_of, microseconds_of, sound_entry
-from pipeline.helpers.parameters import mapping, text, text_if_given
+from pipeline.helpers.parameters import check_utf8, mapping, text, text_if_given
 from pipeline.prices.book import Book
 from pipeline.prices.costmap import Entry, is_number, parse_map
 from pipeline.prices.registered import register, registered
@@ -96,15 +96,19 @@ def register_model(
 
     Raises:
         PriceError: the map cannot be fetched or read, or holds what can be no price; then nothing of it is registered.
-        ArgumentError: an argument is of the wrong type.
+        ArgumentError: an argument is of the wrong type, or holds a text that is not UTF-8.
     """
-    models = _fetch(model_cost) if isinstance(model_cost, str) else mapping("model_cost", model_cost)
     provider = text("custom_llm_provider", custom_llm_provider)
+    check_utf8("custom_llm_provider", provider)
+    if isinstance(model_cost, str):
+        check_utf8("model_cost", model_cost)
+    models = _fetch(model_cost) if isinstance(model_cost, str) else mapping("model_cost", model_cost)
     stated = {"litellm_provider": provider} if provider else {}
     sound = {
         text("a name in model_cost", model): {**stated, **sound_entry(model, given, force=force)}
         for model, given in models.items()
     }
+    check_utf8("model_cost", sound)  # what is registered goes to every worker process, and into what they write
     register({model: (fields, _MODELS.entry(model)) for model, fields in sound.items()})
     return _MODELS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 from decimal import Decimal
 from fractions import Fraction
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import completion_cost, cost_per_token, decode, encode, get_model_info, token_counter
+from pipeline import completion_cost, cost_per_token, decode, encode, get_model_info, register_model, token_counter
 from pipeline.errors import ArgumentError, CallcostError, ConfigError
 from pipeline.helpers.parameters import check_keys
 from pipeline.tables import MAX_COUNT
@@ -22,6 +23,9 @@ COUNTS = ("prompt_tokens", "completion_tokens", "cache_creation_input_tokens", "
 AMOUNTS = ("response_time_ms", "audio_transcription_file_duration")
 NEEDED = ("prompt_tokens", "completion_tokens")
 FIVE: Any = 5  # where a text or a list belongs
+NO_TEXTS: list[Any] = [[None], [{}], ["a", 5], [["a"]], [{"role": "user", "content": "a"}]]  # lists of no texts
+HALF = "\ud800"  # of a pair of UTF-16
+RATE: dict[str, Any] = {"input_cost_per_token": 1e-6}
 WORD: Any = "abc"  # where a list belongs
 TEXTS = ("custom_llm_provider", "region_name", "service_tier", "data_residency", "vertex_location", "request_model",
          "call_type")  # fmt: skip
@@ -77,6 +81,13 @@ def test_what_is_no_text_is_an_error_that_names_the_argument(name: str) -> None:
         (lambda: encode("gpt-4o", FIVE), "text"),
         (lambda: decode("gpt-4o", WORD), "tokens"),
         (lambda: token_counter("gpt-4o", text=FIVE), "text"),
+        *((functools.partial(token_counter, "gpt-4o", text=held), "text") for held in NO_TEXTS),
+        (lambda: register_model(HALF), "model_cost"),
+        (lambda: register_model(f"http://127.0.0.1:1/{HALF}"), "model_cost"),
+        (lambda: register_model({HALF: RATE}), "model_cost"),
+        (lambda: register_model({"m": RATE | {HALF: 1}}), "model_cost"),
+        (lambda: register_model({"m": RATE | {"litellm_provider": HALF}}), "model_cost"),
+        (lambda: register_model({"m": RATE}, custom_llm_provider=HALF), "custom_llm_provider"),
         (lambda: token_counter("gpt-4o", messages=WORD), "messages"),
         (lambda: token_counter("gpt-4o", messages=[{5: "a"}]), "messages"),
         (lambda: token_counter("gpt-4o", messages=[], tools=FIVE), "tools"),
