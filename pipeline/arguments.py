@@ -167,6 +167,8 @@ def filters_of(known: Sequence[str]) -> Reader:
 
 
 def _column(word: str, name: str, known: Sequence[str]) -> str:
+    if word.startswith(TAG) and not word.removeprefix(TAG).strip():
+        raise ConfigError(f"{name}: {word!r} names no tag", hint=f"Write {TAG}NAME, such as {TAG}team")
     if word not in known and not word.startswith(TAG):
         raise unknown(f"{name}: no column", word, known, f", or {TAG}NAME")
     return word

@@ -324,7 +324,9 @@ def _words(value: Any) -> str:
 
 def _unknown(model: str, book: Book) -> UnknownModelError:
     near = book.suggest(model)
-    return UnknownModelError(f"unknown model {model!r}", hint=f"Near: {', '.join(near)}" if near else "")
+    target = book.target_of(model)
+    alias = f": an alias of {target!r}, which no version knows" if target else ""
+    return UnknownModelError(f"unknown model {model!r}{alias}", hint=f"Near: {', '.join(near)}" if near else "")
 
 
 def _facts(version: Version) -> dict[str, object]:

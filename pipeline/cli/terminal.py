@@ -182,7 +182,7 @@ def _unpriced_line(status: str, manifest: dict[str, Any]) -> str:
     dearest = sorted(rows, key=lambda row: (-row["calls"], row["model"] or ""))
     named = [
         f"{row['model']!r} {row['calls']:,} ({row['price_reason'].replace('_', ' ')}, first: {row['first']}"
-        f"{_meant(row, manifest['near_names'])})"
+        f"{_meant(row, manifest)})"
         for row in dearest[:MOST_NAMED]
     ]
     listed = "in manifest.json" if not others else f"{len(rows) - len(named):,} of them in manifest.json"
@@ -193,9 +193,12 @@ def _unpriced_line(status: str, manifest: dict[str, Any]) -> str:
     return line + (". Add a rate with --prices-override" if unknown else "")
 
 
-def _meant(row: dict[str, Any], near: dict[str, str]) -> str:
-    name = near.get(row["model"]) if row["price_reason"] == "unknown_model" else None
-    return f"; did you mean {name!r}?" if name else ""
+def _meant(row: dict[str, Any], manifest: dict[str, Any]) -> str:
+    if row["price_reason"] != "unknown_model":
+        return ""
+    target, near = (manifest[key].get(row["model"]) for key in ("alias_targets", "near_names"))
+    alias = f"; alias of {target!r}, which no version knows" if target else ""
+    return alias + (f"; did you mean {near!r}?" if near else "")
 
 
 def _title(manifest: dict[str, Any]) -> str:

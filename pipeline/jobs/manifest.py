@@ -77,7 +77,7 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
         "timed_out": sorted(item for line in settled.mapped for item in line["counting"].get("timed_out", [])),
         **_unpriced(settled),
     }
-    document["near_names"] = _near_names(document["unpriced"], options.prices)
+    document |= _meant(document["unpriced"], options.prices)
     document["gates"] = _gates(options, document)
     document["run"] = _run(options, settled, clock)
     return document
@@ -172,15 +172,21 @@ def _unpriced(settled: Settled) -> dict[str, Any]:
     return {"unpriced": listed.to_dicts(), "unpriced_not_listed": rest}
 
 
-def _near_names(unpriced: list[dict[str, Any]], prices: PriceOptions) -> dict[str, str]:
-    """Return what the most frequent unknown models are probably misspellings of, where there is such a name."""
+def _meant(unpriced: list[dict[str, Any]], prices: PriceOptions) -> dict[str, dict[str, str]]:
+    """Return what the most frequent unknown models probably mean.
+
+    Returns:
+        ``near_names``: what they are probably misspellings of, where there is such a name.
+        ``alias_targets``: what those of them stand for that are aliases.
+    """
     calls: Counter[str] = Counter()
     for row in unpriced:
         if row["price_reason"] == "unknown_model" and row["model"]:
             calls[row["model"]] += row["calls"]
-    names = sorted(calls, key=lambda name: (-calls[name], name))[:MOST_NAMED]
-    near = {name: book_of(prices).guess(name) for name in names}
-    return {name: found for name, found in sorted(near.items()) if found}
+    names = sorted(sorted(calls, key=lambda name: (-calls[name], name))[:MOST_NAMED])
+    book = book_of(prices)
+    found = {"near_names": book.guess, "alias_targets": book.target_of}
+    return {key: {name: meant for name in names if (meant := find(name))} for key, find in found.items()}
 
 
 def limits_of(settled: Settled) -> dict[str, Any]:

@@ -142,11 +142,16 @@ class Book:
 
     def suggest(self, model: str) -> list[str]:
         """Return the known names nearest to an unknown one, for messages."""
-        return nearest(model, self.rules.known())
+        return nearest(self.target_of(model) or model, self.rules.known())
 
     def guess(self, model: str) -> str | None:
         """Return the known name that an unknown one is probably a misspelling of, for messages; None: there is none."""
-        return next(iter(nearest(model, self.rules.known(), 1, likeness=_MISSPELT)), None)
+        return next(iter(nearest(self.target_of(model) or model, self.rules.known(), 1, likeness=_MISSPELT)), None)
+
+    def target_of(self, model: str) -> str | None:
+        """Return what an override file says a name stands for, for messages; None: it is no alias."""
+        alias = self.rules.overrides.alias(model, None)
+        return alias.model if alias else None
 
     def _resolve_era(self, asked: _Asked, era: int) -> Resolution:
         """Resolve at the last change before the span, as the versions in between say the same."""

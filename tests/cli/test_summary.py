@@ -99,6 +99,27 @@ def test_only_a_name_that_is_really_near_is_meant(tmp_path: Path, out: Path) -> 
     assert "acme-llm-9" not in done.manifest["near_names"]
 
 
+def test_an_alias_of_what_no_version_knows_is_named_with_its_target(tmp_path: Path, out: Path) -> None:
+    (tmp_path / "mine.toml").write_text('[aliases]\n"gpt-4o" = "nope"\n"o3" = "gtp-4o"\n', encoding="utf-8")
+    rows = [_row(number, "2025-11-01T08:00:00Z", model=model) for number, model in enumerate(("gpt-4o", "o3"))]
+    log = write_lines(tmp_path / "a.jsonl", rows)
+    done = report([log], out, "--prices-override", tmp_path / "mine.toml")
+    assert "alias of 'nope', which no version knows)" in done.stderr
+    assert "alias of 'gtp-4o', which no version knows; did you mean 'gpt-4o'?)" in done.stderr
+    assert done.manifest["alias_targets"] == {"gpt-4o": "nope", "o3": "gtp-4o"}
+    assert done.manifest["near_names"] == {"o3": "gpt-4o"}
+    shown = callcost("prices", "show", "gpt-4o", "--prices-override", tmp_path / "mine.toml")
+    assert "unknown model 'gpt-4o': an alias of 'nope', which no version knows" in shown.stderr
+    assert "'gpt-4o'" not in shown.stderr.split("knows")[1]
+
+
+@pytest.mark.parametrize("words", [("--by", "model,tag:"), ("--by", "tag: "), ("--where", "tag:=x")], ids=str)
+def test_a_tag_without_a_name_is_refused_by_name(words: tuple[str, str], tmp_path: Path, out: Path) -> None:
+    done = callcost("report", tmp_path, "--out", out, *words)
+    assert done.code == 2
+    assert "'tag:' names no tag. Write tag:NAME" in done.stderr
+
+
 def test_gates_say_what_they_found_in_which_unit(tmp_path: Path, out: Path) -> None:
     newest = datetime.now(UTC) - timedelta(hours=51)
     rows = [_row(1, newest.isoformat()), *(_row(n, "2025-11-01T08:00:00Z", model="acme-llm-9") for n in range(2, 5))]
