@@ -26,8 +26,10 @@ _MAX_NANOSECONDS = 10**20
 # 20250124, 202501240920 and 20250124092046 are no epochs
 _COMPACT = tuple((19 * 10**digits, 21 * 10**digits) for digits in (6, 10, 12))
 _COMPACT_TEXT = re.compile(r"((?:19|20)\d{6})(\d{6}|\d{4})?", re.ASCII)
-_SEPARATORS = "Tt "  # fromisoformat takes any sign
-_ISO = re.compile(r"(?:\d{8}|\d{4}-?W\d\d(?:-?\d)?)(?:[Tt ]|$)", re.ASCII)
+# fromisoformat takes any sign before the clock, and after a fraction of six digits skips what it does not know.
+_ISO_CLOCK = r"\d\d(?::?\d\d(?::?\d\d(?:[.,]\d+)?)?)?(?:[Zz]|[+-]\d\d(?::?\d\d(?::?\d\d(?:\.\d+)?)?)?)?"
+_ISO_DAY = re.compile(rf"\d{{4}}-\d\d-\d\d(?:[Tt ]{_ISO_CLOCK})?", re.ASCII)
+_ISO_OTHER = re.compile(rf"(?:\d{{8}}|\d{{4}}-?W\d\d(?:-?\d)?)(?:[Tt ]{_ISO_CLOCK})?", re.ASCII)
 _LONGEST = 100  # characters of a time
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
            "november", "december")  # fmt: skip
@@ -83,7 +85,7 @@ def read_time(value: Any, zone: tzinfo = UTC, *, us_dates: bool = False) -> int 
 
 
 def _read_text(text: str, zone: tzinfo, forms: tuple[re.Pattern[str], ...]) -> int | None:
-    if text[4:5] == "-" and text[:4].isdecimal() and text[10:11] in _SEPARATORS:  # by far the most common
+    if _ISO_DAY.fullmatch(text):  # by far the most common
         try:
             return _micros(datetime.fromisoformat(text), zone)
         except ValueError:
@@ -94,7 +96,7 @@ def _read_text(text: str, zone: tzinfo, forms: tuple[re.Pattern[str], ...]) -> i
     elif _NUMBER.fullmatch(text):
         return _read_number(Decimal(text), zone)
     try:
-        if _ISO.match(text):
+        if _ISO_OTHER.fullmatch(text):
             return _micros(datetime.fromisoformat(text), zone)
         words = " ".join(text.split()) if len(text) <= _LONGEST else ""  # spaces may be those that do not break
         found = next(filter(None, (form.fullmatch(words) for form in forms)), None)
