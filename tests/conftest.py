@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,18 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("CALLCOST_DATA_DIR", str(tmp_path_factory.mktemp("user-data")))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def stopped_by_signals() -> None:
+    """Commands that tests start can be stopped, also where the tests run in the background or under nohup.
+
+    What is ignored here would be ignored there, too.
+    """
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")
