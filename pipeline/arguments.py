@@ -99,14 +99,21 @@ def unknown(what: str, word: str, known: Sequence[str], more: str = "") -> Confi
     return ConfigError(f"{what} {word!r}", hint=f"One of {', '.join(known)}{more}")
 
 
+def is_utf8(text: str) -> bool:
+    """Say whether a text can be written down: it holds no half of a pair, as Python has bytes that are no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def read_text(value: Any, name: str, _zone: str = "UTC") -> str:
     """Read a word or a name."""
     if not isinstance(value, str):
         raise _wrong(name, value, "text")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ConfigError(f"{name}: {value!r} is not UTF-8") from None
+    if not is_utf8(value):
+        raise ConfigError(f"{name}: {value!r} is not UTF-8")
     if "\0" in value:
         raise ConfigError(f"{name}: {value!r} holds a NUL character")
     return value

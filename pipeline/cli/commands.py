@@ -83,13 +83,5 @@ def name_of(parameter: click.Parameter | None) -> str:
 
 
 def _refuse_bytes(word: object, parameter: click.Parameter) -> None:
-    if isinstance(word, str) and not _is_text(word):
+    if isinstance(word, str) and not arguments.is_utf8(word):
         raise ConfigError(f"{name_of(parameter)}: {word!r} is not UTF-8")
-
-
-def _is_text(word: str) -> bool:
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -12,6 +12,7 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
+from pipeline.arguments import is_utf8
 from pipeline.errors import ArgumentError
 from pipeline.logs.decode import MAX_DEPTH
 from pipeline.tables import MAX_COUNT
@@ -81,16 +82,8 @@ def check_utf8(name: str, value: Any) -> None:
     """
     for _, item in _walk(name, value):
         for each in item if isinstance(item, Mapping) else (item,):
-            if isinstance(each, str) and not _is_utf8(each):
+            if isinstance(each, str) and not is_utf8(each):
                 raise ArgumentError(f"{name}: a text in it is not UTF-8")
-
-
-def _is_utf8(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def texts(name: str, value: Any) -> list[str]:

@@ -7,7 +7,6 @@ people, and for a state that lost its ledger.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -18,6 +17,7 @@ import polars as pl
 
 from pipeline.errors import ConfigError, RunError
 from pipeline.logs.folders import Folder
+from pipeline.runners.entries import digest_of_bytes
 from pipeline.runners.ledger import Ledger
 from pipeline.settings import ReportOptions
 from pipeline.stages.days import facts_of_day, split_days
@@ -67,7 +67,7 @@ class ClosedDay:
 
     def _data(self) -> bytes | None:
         data = self.folder.read(self.file)
-        return data if data is not None and hashlib.sha256(data).hexdigest() == self.sha256 else None
+        return data if data is not None and digest_of_bytes(data) == self.sha256 else None
 
 
 def closed_days(ledger: Ledger) -> dict[date, ClosedDay]:
@@ -143,7 +143,7 @@ def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) 
     if facts.is_empty():
         raise ConfigError(f"no call of {day} was read", hint="Run the report first")
     data = parquet_bytes(facts)
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = digest_of_bytes(data)
     name = f"{day}-{sha256[:16]}.parquet"
     ledger.assure()
     folder = ledger.folder
