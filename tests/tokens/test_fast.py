@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pipeline.tokens import fast
-from pipeline.tokens.counter import TextCounter
+from pipeline.tokens.counter import TextCounter, frequent_texts
 from pipeline.tokens.encoders import load_encoder
 from pipeline.tokens.fast import (
     AMPLE_CHARS,
@@ -140,7 +140,8 @@ def test_where_there_is_much_text_the_engine_comes_sooner() -> None:
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No encoder loaded yet, and any text is worth a fast engine."""
+    """No encoder loaded yet, nothing remembered of other tests, and any text is worth a fast engine."""
+    frequent_texts.cache_clear()
     monkeypatch.setattr(fast, "_loaded", {})
     monkeypatch.setattr(fast, "WORTH_CHARS", 1)
 
