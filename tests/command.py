@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.cli.root import run
+from callcost.cli.root import run
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "sample_logs"
@@ -131,7 +131,7 @@ def on_a_terminal(*words: str | Path, cwd: Path) -> tuple[int, str]:
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 100, 0, 0))
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "NO_COLOR": "1"}
     env = {name: value for name, value in env.items() if name not in {"COLUMNS", "LINES", "FORCE_COLOR", "CI"}}
-    line = [sys.executable, "-m", "pipeline", *map(str, words)]
+    line = [sys.executable, "-m", "callcost", *map(str, words)]
     seen = b""
     with subprocess.Popen(line, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
         os.close(theirs)
@@ -143,7 +143,7 @@ def on_a_terminal(*words: str | Path, cwd: Path) -> tuple[int, str]:
 
 
 def _apart(line: Sequence[str], stdin: bytes, env: Mapping[str, str] | None, cwd: Path | None) -> tuple[int, str, str]:
-    words = [sys.executable, "-m", "pipeline", *line]
+    words = [sys.executable, "-m", "callcost", *line]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
     done = subprocess.run(words, input=stdin, capture_output=True, timeout=500, check=False, cwd=cwd, env=environment)
     return done.returncode, done.stdout.decode(), done.stderr.decode()

@@ -55,7 +55,7 @@ def stopped_by_signals() -> None:
 def lanes_for_all() -> Iterator[None]:
     """The smallest log is read by columns, too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.stages.read.LANE_BYTES", 0)
+        patch.setattr("callcost.stages.read.windows.LANE_BYTES", 0)
         yield
 
 

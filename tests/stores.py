@@ -25,7 +25,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from obstore.store import AzureStore, S3Store
 
-from pipeline.logs.buckets import OPTIONS_VARIABLE, use_storage_options
+from callcost.logs.io.store_access import OPTIONS_VARIABLE, use_storage_options
 
 # Every Azurite's: https://learn.microsoft.com/azure/storage/common/storage-connect-azurite
 ACCOUNT = "devstoreaccount1"

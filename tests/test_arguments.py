@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import ConfigError, LogError, ReconcileOptions, ReportOptions, report_spend, settings
-from pipeline.arguments import nearest, read_moment
-from pipeline.settings import READERS
+from callcost import ConfigError, LogError, ReconcileOptions, ReportOptions, report_spend, settings
+from callcost.arguments import nearest, read_moment
+from callcost.settings import READERS
 from tests.command import SAMPLES, callcost
 
 KINDS: dict[str, Any] = {
@@ -214,7 +214,7 @@ def test_a_word_is_a_day_of_the_time_zone(word: str, zone: str, now: str, monkey
         def now(cls, tz: Any = None) -> Any:
             return datetime.fromisoformat(now).astimezone(tz)
 
-    monkeypatch.setattr("pipeline.arguments.datetime", Clock)
+    monkeypatch.setattr("callcost.arguments.datetime", Clock)
     today = datetime.fromisoformat(now).astimezone(ZoneInfo(zone)).date()
     wanted = datetime.combine(WORDS[word](today), datetime.min.time(), ZoneInfo(zone))
     assert read_moment(word, "since", zone) == wanted

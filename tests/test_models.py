@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.models import PROVIDERS, RUNGS, accepts, makers_name, names_itself, names_of, nearest, provider_of
-from pipeline.prices.archive import microseconds
-from pipeline.prices.book import Book, open_book
-from pipeline.prices.catalog import load_catalog
-from pipeline.settings import PriceOptions
+from callcost.models import PROVIDERS, RUNGS, accepts, makers_name, names_itself, names_of, nearest, provider_of
+from callcost.prices.book.archive import microseconds
+from callcost.prices.book.book import Book, open_book
+from callcost.prices.book.catalog import load_catalog
+from callcost.settings import PriceOptions
 
 TODAY = microseconds("2026-11-20")
 

@@ -87,7 +87,7 @@ def _report(source: Path, out: Path, word: bytes, *words: str) -> tuple[Taken, _
     watch = _Watch(word)
     watch.start()
     line = ["report", str(source), "--out", str(out), "--quiet", *words]
-    taken = take([sys.executable, "-W", "ignore", "-m", "pipeline", *line], env)
+    taken = take([sys.executable, "-W", "ignore", "-m", "callcost", *line], env)
     watch.stop()
     return taken, watch, json.loads((out / "manifest.json").read_bytes())
 

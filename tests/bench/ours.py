@@ -20,7 +20,7 @@ from tests.bench.jobs import Job, Work
 if TYPE_CHECKING:
     import polars as pl
 
-    from pipeline.prices.book import Book
+    from callcost.prices.book.book import Book
 
 SEED = 20261123
 PRICED_MODELS = 300
@@ -41,8 +41,8 @@ UNIT_COLUMNS = {
 
 def report_warm(job: Job) -> Work:
     """Report a log in this one process, after a report of its first lines; the timed work has no start-up in it."""
-    from pipeline.jobs.report import report_spend
-    from pipeline.settings import ReportOptions, WorkOptions
+    from callcost.jobs.report import report_spend
+    from callcost.settings import ReportOptions, WorkOptions
 
     def work(path: str = job.path) -> int:
         with tempfile.TemporaryDirectory() as folder:
@@ -61,8 +61,8 @@ def report_warm(job: Job) -> Work:
 
 
 def _open_book() -> Book:
-    from pipeline.prices.book import open_book
-    from pipeline.settings import PriceOptions
+    from callcost.prices.book.book import open_book
+    from callcost.settings import PriceOptions
 
     return open_book(PriceOptions())
 
@@ -99,7 +99,7 @@ def priced_facts(rows: int) -> pl.DataFrame:
     """Return the same calls as facts, a part of them cached and a part reasoning."""
     import polars as pl
 
-    from pipeline.stages.facts import FACT_SCHEMA
+    from callcost.stages.tables.facts import FACT_SCHEMA
 
     rng = random.Random(SEED + 1)
     calls = priced_calls(rows)
@@ -142,7 +142,7 @@ def float_rates() -> pl.DataFrame:
 
 def price_batch(job: Job) -> Work:
     """Price facts: the names resolved, the rates of each day, exact decimals, and what is said of every row."""
-    from pipeline.stages.price import price_facts
+    from callcost.stages.pricing.price_facts import price_facts
 
     facts, book = priced_facts(job.rows), _open_book()
     price_facts(facts, book)  # as the peer: once before
@@ -151,7 +151,7 @@ def price_batch(job: Job) -> Work:
 
 def cost_helper(name: str, job: Job) -> Work:
     """Call a scalar helper again and again, as the same-named work of LiteLLM does; each model once before."""
-    from pipeline.helpers import costs
+    from callcost.helpers import costs
 
     once = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
     warm, calls = [(model, once) for model in priced_models()], priced_calls(job.rows)
@@ -187,10 +187,10 @@ def tick_beside_counts(job: Job) -> Work:
 
     Its units are the ticks that came within 20 ms, per thousand.
     """
-    import pipeline
-    from pipeline.helpers.counting import async_token_counter
+    import callcost
+    from callcost.helpers.counting import async_token_counter
 
-    pipeline.async_tokenizer_threshold_bytes, pipeline.tokenizer_timeout_seconds = TICKED_CHARS // 2, 0.0
+    callcost.async_tokenizer_threshold_bytes, callcost.tokenizer_timeout_seconds = TICKED_CHARS // 2, 0.0
     words = random.Random(SEED).choices(_PROSE, k=TICKED_CHARS)
     text = " ".join(words)[:TICKED_CHARS]
 

@@ -86,7 +86,7 @@ def _encoding(name: str) -> Any:
     """Return tiktoken's encoding from the ranks that callcost ships: its own download needs a network."""
     import tiktoken
 
-    from pipeline.tokens.vocabularies import find_vocabulary, read_ranks
+    from callcost.tokens.engines.vocabularies import find_vocabulary, read_ranks
 
     row = find_vocabulary(name)
     encoding = tiktoken.Encoding(name, pat_str=row.pattern, mergeable_ranks=read_ranks(row), special_tokens=row.special)

@@ -193,7 +193,7 @@ class Bench:
             with tempfile.TemporaryDirectory(dir=self.folder) as folder:
                 out = Path(folder, "out")
                 words = ["report", str(log), "--out", str(out), "--workers", str(workers), "--quiet"]
-                taken = take([sys.executable, "-m", "pipeline", *words], env)
+                taken = take([sys.executable, "-m", "callcost", *words], env)
                 manifest = json.loads((out / "manifest.json").read_bytes())
                 found = manifest["records"]["calls"]
                 if calls and found != calls:
@@ -208,7 +208,7 @@ class Bench:
 
     def nightly(self, log: Path, calls: int) -> dict[str, Figure]:
         """Run the command with a state: for the first time, with nothing new, and after a price version was added."""
-        from pipeline.prices.catalog import add_map
+        from callcost.prices.book.catalog import add_map
 
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             state, out, own = (Path(folder, name) for name in ("state", "out", "own"))
@@ -220,7 +220,7 @@ class Bench:
                     moment = logs.FIRST_MOMENT * 1_000_000
                     add_map({"gpt-4o": _DEAR}, name="dear", effective_from=moment, source="-", folder=own / "prices")
                 self.say(title)
-                taken = take([sys.executable, "-m", "pipeline", *words], env)
+                taken = take([sys.executable, "-m", "callcost", *words], env)
                 manifest = json.loads((out / "manifest.json").read_bytes())
                 if manifest["records"]["calls"] != calls:
                     raise RuntimeError(f"{manifest['records']['calls']} of {calls} calls are in the report")

@@ -258,7 +258,7 @@ def test_a_log_that_cannot_be_read_is_left_out_and_the_others_are_filled(
             raise PermissionError(13, "Permission denied", path)
         return io.BufferedReader(Failing(first.read_bytes()[:good]), 16)
 
-    for module in ("pipeline.jobs.backfill", "pipeline.logs.files", "pipeline.stages.pieces"):
+    for module in ("callcost.jobs.backfill", "callcost.logs.io.inputs", "callcost.stages.read.splits"):
         monkeypatch.setattr(f"{module}.open_input", open_input)
     done = callcost("backfill", tmp_path / "logs", "--out", tmp_path / "out", "--workers", "1")
     reason = "Input/output error" if good else "Permission denied"

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.prices.catalog import add_map
+from callcost.prices.book.catalog import add_map
 from tests.command import Finished, callcost, write_lines
 
 DAY = "2025-11-03"

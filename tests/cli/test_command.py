@@ -12,8 +12,8 @@ from tests.command import callcost
 
 AT_THE_END = """
 import atexit, sys
-from pipeline import __main__
-import pipeline.cli.root as root
+from callcost import __main__
+import callcost.cli.root as root
 def run(arguments=None):
     atexit.register(print, "registered later, called before")
     sys.stdout.write("not flushed; ")
@@ -54,7 +54,7 @@ def test_an_end_of_data_is_no_interruption(tmp_path: Path, monkeypatch: pytest.M
     def fail(*_words: object, **_options: object) -> None:
         raise odd
 
-    monkeypatch.setattr("pipeline.jobs.explain.explain_call", fail)
+    monkeypatch.setattr("callcost.jobs.explain.explain_call", fail)
     words = ("explain", tmp_path / "a.jsonl", "--call", "x")
     if isinstance(odd, KeyboardInterrupt):
         finished = callcost(*words)

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cli.output import safe_document, visible
-from pipeline.cli.root import run
+from callcost.cli.root import run
+from callcost.cli.terminal.output import safe_document, visible
 from tests.command import ROOT, SAMPLES, callcost, on_a_terminal, report, write_lines
 
 EVIL = "\x1b]0;pwned\x07\x1b[2J \x9b31m\u202etxt.exe\u2066\u200f\r\nforged: line\x00"
@@ -107,7 +107,7 @@ def test_no_name_steers_a_terminal(evil: Path, words: tuple[str, ...]) -> None:
 
 
 def _ended(words: list[str | Path], redirection: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
-    line = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "pipeline", *map(str, words)]
+    line = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "callcost", *map(str, words)]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how}
     return subprocess.run(line, env=env, stdin=subprocess.DEVNULL, timeout=100, check=False, **how)
@@ -176,9 +176,9 @@ def test_text_is_printed_at_one_place() -> None:
     """Nothing else in the package writes to the process's streams, so that no name goes around what escapes it."""
     ways = re.compile(r"\bclick\.s?echo\(|(?<![\w.])print\(|sys\.(__)?std(out|err)\b|\bConsole\(")
     found = {
-        path.relative_to(ROOT / "pipeline").as_posix()
-        for path in (ROOT / "pipeline").rglob("*.py")
+        path.relative_to(ROOT / "pipeline" / "callcost").as_posix()
+        for path in (ROOT / "pipeline" / "callcost").rglob("*.py")
         for line in path.read_text(encoding="utf-8").splitlines()
-        if ways.search(line) and 'f"print(' not in line  # Gemini's way to write a call, in tokens/gemini.py
+        if ways.search(line) and 'f"print(' not in line  # Gemini's way to write a call, in tokens/framing/gemini.py
     }
-    assert found == {"cli/output.py", "__main__.py"}
+    assert found == {"cli/terminal/output.py", "__main__.py"}

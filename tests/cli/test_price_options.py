@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.root import run
+from callcost.cli.root import run
 from tests.command import write_lines
 
 COMMANDS = {

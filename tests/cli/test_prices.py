@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli.root import run
-from pipeline.jobs.revalue import revalue_calls
-from pipeline.prices.catalog import load_catalog
-from pipeline.prices.upstream import LITELLM_MAP
-from pipeline.settings import ReportOptions
+from callcost.cli.root import run
+from callcost.jobs.diff_prices import revalue_calls
+from callcost.prices.book.catalog import load_catalog
+from callcost.prices.upstream.pull import LITELLM_MAP
+from callcost.settings import ReportOptions
 from tests.command import SAMPLES, write_lines
 from tests.prices.server import sends, serving
 
@@ -328,7 +328,7 @@ def test_verify_names_a_damaged_version(prices: Any, map_file: Path, tmp_path: P
 
 
 def test_on_a_terminal_rows_are_a_table(prices: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.cli.listing.on_terminal", lambda: True)
+    monkeypatch.setattr("callcost.cli.terminal.listing.on_terminal", lambda: True)
     said = prices("show", "gpt-4o", "--at", "2024-06-01")
     assert "┃" in said.out
     assert "0.000005" in said.out

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.tables import CALL_COLUMNS, SPEND_MEASURES
+from callcost.tables import CALL_COLUMNS, SPEND_MEASURES
 from tests.command import SAMPLES, Finished, callcost, report, write_lines
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cli.terminal import MOST_LINES, Watcher
+from callcost.cli.terminal.summary import MOST_LINES, Watcher
 from tests.command import callcost, report, write_lines
 
 
@@ -83,7 +83,7 @@ def test_the_commonest_reasons_of_rejects_have_a_place_each(tmp_path: Path, out:
 def test_a_place_is_a_row_of_the_file_also_where_it_is_read_in_pieces(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.stages.pieces.PIECE_BYTES", 4096)
+    monkeypatch.setattr("callcost.stages.read.splits.PIECE_BYTES", 4096)
     rows = [_row(number, "2025-11-01T08:00:00Z") for number in range(400)]
     log = write_lines(tmp_path / "a.jsonl", [*rows, b"{", *rows[:5], b"{"])
     (reason,) = report([log], out).manifest["reject_reasons"]
@@ -197,7 +197,7 @@ def test_what_ends_a_run_is_an_event_where_all_is_events(
 
 def test_where_no_terminal_shows_progress_a_line_now_and_then_does(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("pipeline.cli.terminal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("callcost.cli.terminal.summary.time.monotonic", lambda: now[0])
     said: list[str] = []
     watcher = Watcher(None, said.append)
     watcher.plan(4_900_000_000)

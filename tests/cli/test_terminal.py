@@ -7,7 +7,7 @@ import re
 
 from rich.console import Console
 
-from pipeline.cli.terminal import Watcher, make_bar
+from callcost.cli.terminal.summary import Watcher, make_bar
 
 
 def test_the_bar_shows_bytes_and_calls_their_speed_and_the_time_left() -> None:

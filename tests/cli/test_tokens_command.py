@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.helpers.counting import token_counter
+from callcost.helpers.counting import token_counter
 from tests.command import callcost
 
 MESSAGES = [{"role": "user", "content": "hello world"}]

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.logs.containers import Raw
-from pipeline.logs.reader import RecordReader
-from pipeline.settings import ReadOptions
-from pipeline.tables import Call, Reject
+from callcost.logs.io.records import Raw
+from callcost.logs.record_reader import RecordReader
+from callcost.settings import ReadOptions
+from callcost.tables import Call, Reject
 from tests.command import assert_conserved, callcost, report, write_lines
 
 NAMES = ("calls", "requests", "num_requests", "n_requests", "count", "request_count", "requestCount", "api_requests")

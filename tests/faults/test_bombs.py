@@ -19,10 +19,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.settings import ReadOptions
-from pipeline.stages import rejects as rejects_module
-from pipeline.stages.pages import measure_group, refuse_group
-from pipeline.stages.parquet import read_rows
+from callcost.settings import ReadOptions
+from callcost.stages.tables import rejects as rejects_module
+from callcost.stages.tables.parquet_pages import measure_group, refuse_group
+from callcost.stages.tables.parquet_rows import read_rows
 from tests.bench.measure import take
 from tests.command import ROOT, report, write_lines
 from tests.faults.bombs import BOMBS
@@ -54,7 +54,7 @@ def test_a_whole_bomb_ends_within_the_memory_of_a_run(name: str, tmp_path: Path,
     if not long_run:
         pytest.skip("the long checks do: CALLCOST_LONG=1")
     path = BOMBS[name].write(tmp_path, BOMBS[name].size)
-    words = [sys.executable, "-m", "pipeline", "report", path, "--out", tmp_path / "reports", "--workers", "2"]
+    words = [sys.executable, "-m", "callcost", "report", path, "--out", tmp_path / "reports", "--workers", "2"]
     taken = take(
         ["sh", "-c", '"$@"; test $? -le 1', "sh", *map(str, words)], env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
@@ -77,7 +77,7 @@ def test_very_many_groups_stay_within_the_memory_of_a_run(
     if not long_run:
         pytest.skip("the long checks do: CALLCOST_LONG=1")
     path = _many_groups(column, count, tmp_path / "log.jsonl")
-    words = [sys.executable, "-m", "pipeline", "report", path, "--out", tmp_path / "reports", "--workers", "2"]
+    words = [sys.executable, "-m", "callcost", "report", path, "--out", tmp_path / "reports", "--workers", "2"]
     taken = take([*map(str, words)], env={**os.environ, "PYTHONPATH": str(ROOT)})
     print(f"{count:,} {column}s: {(taken.peak or 0) >> 20} MB, {taken.wall:.0f} s")  # noqa: T201 - to be noted
     assert pl.read_parquet(tmp_path / "reports" / "spend.parquet").height == count
@@ -90,11 +90,11 @@ def test_many_groups_are_summed_and_written_as_few_are(
 ) -> None:
     path = _many_groups(column, 700, tmp_path / "log.jsonl")
     whole = report([path], tmp_path / "whole")
-    monkeypatch.setattr("pipeline.stages.kernel.MOST_GROUPS", 90)
-    monkeypatch.setattr("pipeline.jobs.run.MOST_GROUPS", 90)
-    monkeypatch.setattr("pipeline.jobs.manifest.MOST_LISTED", 40)
-    monkeypatch.setattr("pipeline.stages.read.WINDOW_CALLS", 60)
-    monkeypatch.setattr("pipeline.stages.write.ROW_GROUP_ROWS", 64)
+    monkeypatch.setattr("callcost.stages.tasks.MOST_GROUPS", 90)
+    monkeypatch.setattr("callcost.jobs.engine.map_reduce.MOST_GROUPS", 90)
+    monkeypatch.setattr("callcost.jobs.engine.manifest.MOST_LISTED", 40)
+    monkeypatch.setattr("callcost.stages.read.windows.WINDOW_CALLS", 60)
+    monkeypatch.setattr("callcost.stages.report.publish.ROW_GROUP_ROWS", 64)
     parts = report([path], tmp_path / "parts", "--format", "parquet,csv,json")
     assert (parts.out / "spend.csv").read_bytes() == (whole.out / "spend.csv").read_bytes()
     assert parts.spend == whole.spend
@@ -123,7 +123,7 @@ def test_many_rejects_are_in_the_order_of_few(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(rejects_module, "FILE_ROWS", 150)
     monkeypatch.setattr(rejects_module, "MOST_HELD", 10)
     monkeypatch.setattr(rejects_module, "ROW_GROUP_ROWS", 1_000)
-    monkeypatch.setattr("pipeline.stages.read.WINDOW_REJECTS", 40)
+    monkeypatch.setattr("callcost.stages.read.windows.WINDOW_REJECTS", 40)
     parts = report([tmp_path / "logs"], tmp_path / "parts", expect=1).out / "rejects.parquet"
     assert pl.read_parquet(parts).equals(pl.read_parquet(whole))
     assert pq.read_metadata(parts).num_row_groups == 6
@@ -133,7 +133,7 @@ def test_many_rejects_are_in_the_order_of_few(tmp_path: Path, monkeypatch: pytes
 def test_rows_are_unpacked_so_many_at_a_time_as_there_is_room_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.stages.parquet.BATCH_BYTES", 1 << 20)
+    monkeypatch.setattr("callcost.stages.tables.parquet_rows.BATCH_BYTES", 1 << 20)
     words = pa.array(["a" * (64 << 10), "b"])
     numbers = pa.array([n & 1 for n in range(1_000)], pa.int32())
     repeated = pa.DictionaryArray.from_arrays(numbers, words)

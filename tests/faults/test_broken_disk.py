@@ -12,11 +12,11 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.logs.compression import BLOCK
-from pipeline.logs.files import Input
-from pipeline.settings import ReadOptions
-from pipeline.stages.pieces import cut_inputs
-from pipeline.stages.read import read_windows
+from callcost.logs.io.compression import BLOCK
+from callcost.logs.io.inputs import Input
+from callcost.settings import ReadOptions
+from callcost.stages.read.splits import cut_inputs
+from callcost.stages.read.windows import read_windows
 from tests.laws.test_lane import SPEND, ordinary, stated
 from tests.laws.test_lane_parquet import ORDINARY
 
@@ -75,7 +75,7 @@ def test_lines_before_the_fault_are_calls(tmp_path: Path, monkeypatch: pytest.Mo
         lines[odd] = json.dumps(stated(ordinary(SPEND) | {"call_type": "pass_through"}))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     good = path.stat().st_size // 2
-    for module in ("pipeline.stages.read", "pipeline.logs.files"):
+    for module in ("callcost.stages.read.windows", "callcost.logs.io.inputs"):
         monkeypatch.setattr(f"{module}.open_input", failing(good))
     whole = path.read_bytes()[:good].count(b"\n")
     records, calls, rejects = records_of(path)

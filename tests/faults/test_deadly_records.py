@@ -11,11 +11,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.jobs import run
-from pipeline.jobs.report import report_spend
-from pipeline.settings import ReportOptions, WorkOptions
-from pipeline.stages import kernel
-from pipeline.stages.kernel import MapTask, Tick
+from callcost.jobs.engine import map_reduce as run
+from callcost.jobs.report import report_spend
+from callcost.settings import ReportOptions, WorkOptions
+from callcost.stages import tasks as kernel
+from callcost.stages.tasks import MapTask, Tick
 from tests.laws.test_lane import SPEND, ordinary, stated
 
 DEADLY = b"deadly"

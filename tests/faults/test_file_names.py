@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs.stores import written_name
+from callcost.logs.io.object_store import written_name
 from tests.command import assert_conserved, callcost, report
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")

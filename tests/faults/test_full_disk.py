@@ -14,9 +14,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.errors import RunError, reason_of
-from pipeline.jobs.run import working_folder
-from pipeline.logs.folders import refused_place, temporary_place
+from callcost.errors import RunError, reason_of
+from callcost.jobs.engine.map_reduce import working_folder
+from callcost.logs.io.folders import refused_place, temporary_place
 from tests.command import callcost, write_lines
 
 CALL = {"model": "gpt-4o", "prompt_tokens": 9, "completion_tokens": 1, "timestamp": "2026-10-31T22:30:00Z"}
@@ -76,7 +76,7 @@ def test_verbs_without_a_folder_of_their_own_name_it(
 def test_a_full_folder_of_the_report_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     _fill(monkeypatch, out)
-    monkeypatch.setattr("pipeline.jobs.report.publish_files", _no_room)
+    monkeypatch.setattr("callcost.jobs.report.publish_files", _no_room)
     done = callcost("report", write_lines(tmp_path / "a.jsonl", [CALL]), "--out", out)
     assert (done.code, out.exists()) == (1, False)
     assert done.stderr.startswith(f"callcost: cannot write to {out}: No space left on device. Check the folder's")
@@ -86,7 +86,7 @@ def test_a_disk_that_is_full_altogether_is_the_reports(tmp_path: Path, monkeypat
     """With no room for temporary files either, what was to be written is named."""
     out = tmp_path / "out"
     _fill(monkeypatch, tmp_path)
-    monkeypatch.setattr("pipeline.jobs.report.publish_files", _no_room)
+    monkeypatch.setattr("callcost.jobs.report.publish_files", _no_room)
     monkeypatch.setattr("tempfile.gettempdir", _no_room)
     done = callcost("report", write_lines(tmp_path / "a.jsonl", [CALL]), "--out", out)
     assert done.stderr.startswith(f"callcost: cannot write to {out}: No space left on device")

@@ -45,7 +45,7 @@ def undisturbed(logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Finishe
 
 
 def _start(logs: Path, out: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "pipeline", "report", str(logs), "--out", str(out), "--workers", "2"]
+    words = [sys.executable, "-m", "callcost", "report", str(logs), "--out", str(out), "--workers", "2"]
     return subprocess.Popen(
         words, env=ENVIRONMENT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -53,7 +53,7 @@ def _start(logs: Path, out: Path) -> subprocess.Popen[bytes]:
 
 # The command, able to hear Ctrl-C: a job in the background of a shell is begun deaf to it, and so are its tests.
 _HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + (
-    "from pipeline.__main__ import command; command()"
+    "from callcost.__main__ import command; command()"
 )
 
 
@@ -166,7 +166,7 @@ def test_a_disk_that_is_full_is_a_failure_with_a_reason(
     """No file may grow beyond a limit, which is how a full disk looks to the one who writes."""
     out = tmp_path / "full"
     limited = ["sh", "-c", f'ulimit -f {kilobytes * 2}; exec "$@"', "sh"]  # in blocks of 512 bytes
-    words = [*limited, sys.executable, "-B", "-m", "pipeline", "report", str(logs), "--out", str(out), "--workers", "2"]
+    words = [*limited, sys.executable, "-B", "-m", "callcost", "report", str(logs), "--out", str(out), "--workers", "2"]
     env = {**ENVIRONMENT, "CALLCOST_INLINE_BYTES": "999999999" if inline else "0"}
 
     done = subprocess.run(words, env=env, capture_output=True, timeout=120, check=False)

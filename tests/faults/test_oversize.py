@@ -46,7 +46,7 @@ def run(log: Path, out: Path) -> tuple[Finished, float]:
     words = ["report", str(log), "--out", str(out), "--calls", "--item-timeout", "1", "--workers", "2"]
     before = os.times()
     done = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", *words], env=ENVIRONMENT, start_new_session=True, stderr=subprocess.PIPE
+        [sys.executable, "-m", "callcost", *words], env=ENVIRONMENT, start_new_session=True, stderr=subprocess.PIPE
     )
     _, said = done.communicate()
     after = os.times()

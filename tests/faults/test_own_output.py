@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.logs.files import find_logs
-from pipeline.logs.folders import Folder, Mark
-from pipeline.stages.write import publish_file
+from callcost.logs.io.folders import Folder, Mark
+from callcost.logs.io.inputs import find_logs
+from callcost.stages.report.publish import publish_file
 from tests.command import Finished, callcost, report, write_lines
 from tests.conftest import LONG
 
@@ -251,7 +251,7 @@ def test_what_a_run_left_that_was_killed_while_it_published_is_no_log(
         return publish_file(folder, name, data)
 
     with monkeypatch.context() as patch:
-        module = "pipeline.jobs.partitions" if flags else "pipeline.stages.write"
+        module = "callcost.jobs.state.partitions" if flags else "callcost.stages.report.publish"
         patch.setattr(f"{module}.publish_file", publish)
         with pytest.raises(Killed):
             callcost("report", tree, "--out", tree / "reports", *state)

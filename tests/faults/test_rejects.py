@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.tables import REJECT_COLUMNS, REJECT_REASONS
+from callcost.tables import REJECT_COLUMNS, REJECT_REASONS
 from tests.command import SAMPLES, Finished, assert_conserved, callcost, report, write_lines
 
 GOOD = {

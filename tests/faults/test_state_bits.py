@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pipeline.runners.leases import LOCK
+from callcost.runners.leases import LOCK
 from tests.command import Finished, callcost, write_lines
 
 CLOSED = "2025-11-01"

@@ -16,10 +16,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.jobs import intake
-from pipeline.runners.entries import digest_of_document, digest_of_file
-from pipeline.runners.protocol import Tick
-from pipeline.stages import kernel
+from callcost.jobs.state import intake
+from callcost.runners.entries import digest_of_document, digest_of_file
+from callcost.runners.protocol import Tick
+from callcost.stages import tasks as kernel
 from tests.command import ROOT, Finished, callcost, write_lines
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -50,7 +50,7 @@ def _limited(logs: Path, state: Path, out: Path, kilobytes: int) -> subprocess.C
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, kilobytes * 1024))
 
-    words = [sys.executable, "-B", "-m", "pipeline", "report", str(logs), "--state", str(state), "--out", str(out)]
+    words = [sys.executable, "-B", "-m", "callcost", "report", str(logs), "--state", str(state), "--out", str(out)]
     return subprocess.run(words, env=ENVIRONMENT, capture_output=True, timeout=100, check=False, preexec_fn=limit)
 
 
@@ -123,7 +123,7 @@ def _obey() -> None:
 
 def _run_as_told(logs: Path, folder: Path) -> Finished:
     words = ("report", str(logs), "--state", str(folder / "state"), "--out", str(folder / "reports"))
-    command = [sys.executable, "-B", "-m", "pipeline", *words]
+    command = [sys.executable, "-B", "-m", "callcost", *words]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, timeout=200, check=False, preexec_fn=_obey)
     return Finished(words, done.returncode, done.stdout.decode(), done.stderr.decode(), folder / "reports")
 
@@ -322,7 +322,7 @@ def test_nothing_is_published_that_does_not_add_up(logs: Path, tmp_path: Path) -
 def _of_another_callcost(patch: pytest.MonkeyPatch) -> None:
     """Make what is read that of a callcost whose facts were laid out and keyed otherwise."""
     for module in ("intake", "identity", "nightly", "carried"):
-        patch.setattr(f"pipeline.jobs.{module}.layout_of_facts", lambda: "older")
+        patch.setattr(f"callcost.jobs.{module}.layout_of_facts", lambda: "older")
 
 
 def test_what_an_older_callcost_read_is_read_anew_so_that_no_duplicate_is_missed(

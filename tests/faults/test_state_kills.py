@@ -41,7 +41,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _words(logs: Path, folder: Path) -> list[str]:
     words = ["report", str(logs), "--state", str(folder / "state"), "--out", str(folder / "reports"), "--workers", "2"]
-    return [sys.executable, "-m", "pipeline", *words]
+    return [sys.executable, "-m", "callcost", *words]
 
 
 def _finish(logs: Path, folder: Path) -> tuple[float, dict[str, bytes]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.logs.files import find_inputs, read_again
+from callcost.logs.io.inputs import find_inputs, read_again
 from tests.command import ROOT, assert_no_process_left, callcost
 
 LINE = b'{"id":"c1","model":"gpt-4o","user":"u","messages":[],"usage":{"prompt_tokens":9,"completion_tokens":1}}\n'
@@ -30,7 +30,7 @@ def temporary(tmp_path: Path) -> Path:
 
 def _start(out: Path, temporary: Path) -> subprocess.Popen[bytes]:
     """Start a report of stdin."""
-    words = [sys.executable, "-m", "pipeline", "report", "-", "--out", str(out), "--workers", "2"]
+    words = [sys.executable, "-m", "callcost", "report", "-", "--out", str(out), "--workers", "2"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary), "CALLCOST_INLINE_BYTES": "0"}
     pipe = subprocess.PIPE
     return subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, env=env, start_new_session=True)
@@ -106,7 +106,7 @@ def test_a_command_may_be_stopped_at_any_moment(tmp_path: Path, temporary: Path,
 
 _BROKEN = """
 import os, signal
-import pipeline.__main__ as door
+import callcost.__main__ as door
 def main():
     try:
         os.kill(os.getpid(), signal.SIGTERM)

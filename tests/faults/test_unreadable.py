@@ -31,7 +31,7 @@ def _obey() -> None:
 
 
 def _run(*words: str | Path, pool: bool = False) -> tuple[int, str, str]:
-    line = [sys.executable, "-m", "pipeline", *map(str, words)]
+    line = [sys.executable, "-m", "callcost", *map(str, words)]
     env = {**os.environ, "PYTHONPATH": str(ROOT)} | ({"CALLCOST_INLINE_BYTES": "0"} if pool else {})
     done = subprocess.run(
         line, capture_output=True, timeout=300, check=False, env=env, text=True,

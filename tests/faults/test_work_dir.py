@@ -48,7 +48,7 @@ def undisturbed(logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Finishe
 
 
 def start(logs: Path, out: Path, work: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "pipeline", "report", str(logs), "--out", str(out), "--calls", "--workers", "2"]
+    words = [sys.executable, "-m", "callcost", "report", str(logs), "--out", str(out), "--calls", "--workers", "2"]
     return subprocess.Popen(
         [*words, "--work-dir", str(work)], env=ENVIRONMENT, start_new_session=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

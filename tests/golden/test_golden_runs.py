@@ -137,7 +137,7 @@ def test_an_interrupted_run_says_what_the_next_one_does(
     """Ctrl-C comes when the first log is read."""
     _write_good(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipeline.cli.terminal.Watcher.advance", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr("callcost.cli.terminal.summary.Watcher.advance", lambda *_: signal.raise_signal(signal.SIGINT))
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has none
     try:
         done = callcost(*words)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-import pipeline
-from pipeline import PriceError, UnknownModelError, completion_cost, cost_per_token
+import callcost
+from callcost import PriceError, UnknownModelError, completion_cost, cost_per_token
 
 BODY = {
     "id": "chatcmpl-1",
@@ -151,4 +151,4 @@ def test_the_first_name_that_has_a_price_is_taken() -> None:
 
 
 def test_helpers_are_at_the_public_door() -> None:
-    assert {"cost_per_token", "completion_cost", "get_model_info", "register_model"} <= set(pipeline.__all__)
+    assert {"cost_per_token", "completion_cost", "get_model_info", "register_model"} <= set(callcost.__all__)

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-import pipeline
-from pipeline.errors import TokenizerError
-from pipeline.helpers.counting import async_token_counter, token_counter
-from pipeline.helpers.text import create_tokenizer
-from pipeline.stages.count import count_missing
-from pipeline.tables import Call
-from pipeline.tokens.counter import TextCounter
-from pipeline.tokens.encoders import load_encoder
-from pipeline.tokens.vocabularies import find_vocabulary, read_file
+import callcost
+from callcost.errors import TokenizerError
+from callcost.helpers.counting import async_token_counter, token_counter
+from callcost.helpers.text import create_tokenizer
+from callcost.stages.count.missing_usage import count_missing
+from callcost.tables import Call
+from callcost.tokens.engines.encoders import load_encoder
+from callcost.tokens.engines.text_counter import TextCounter
+from callcost.tokens.engines.vocabularies import find_vocabulary, read_file
 
 SAMPLE = "Hellö World, this is my input string!"
 CHAT = [
@@ -157,21 +157,21 @@ def test_a_default_stands_in_where_counting_fails() -> None:
 
 
 def test_counting_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "disable_token_counter", True)
+    monkeypatch.setattr(callcost, "disable_token_counter", True)
 
     assert token_counter(model="gpt-4o", text=SAMPLE) == 0
     assert token_counter(model="gpt-4o") == 0
 
 
 def test_only_true_switches_counting_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "disable_token_counter", "yes")
+    monkeypatch.setattr(callcost, "disable_token_counter", "yes")
 
     assert token_counter(model="gpt-4o", text=SAMPLE) == 10
 
 
 def test_importing_and_counting_load_neither_tables_nor_network() -> None:
     script = (
-        "import sys; from pipeline.helpers.counting import token_counter;"
+        "import sys; from callcost.helpers.counting import token_counter;"
         "early = set(sys.modules);"
         "assert not early & {'tiktoken', 'tokenizers', 'asyncio', 'polars', 'pyarrow', 'httpx', 'platformdirs'};"
         "import socket; socket.socket.connect = None; socket.getaddrinfo = None;"

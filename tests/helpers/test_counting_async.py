@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-import pipeline
-from pipeline.errors import TokenizerError
-from pipeline.helpers import counting
-from pipeline.helpers.counting import async_token_counter, counting_threads, token_counter
-from pipeline.tokens.encoders import Encoder, load_encoder
-from pipeline.tokens.threads import CountingThreads
+import callcost
+from callcost.errors import TokenizerError
+from callcost.helpers import counting
+from callcost.helpers.counting import async_token_counter, counting_threads, token_counter
+from callcost.tokens.engines.async_counting import CountingThreads
+from callcost.tokens.engines.encoders import Encoder, load_encoder
 
 PROSE = "It is a truth universally acknowledged. " * 2_000  # 80 kB
 ONE_WORD = "a" * 1_000_000  # cannot be sliced: half a second in any thread
@@ -47,9 +47,9 @@ class Gate:
 @pytest.fixture(autouse=True)
 def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Small thresholds, two threads, and threads of the test's own."""
-    monkeypatch.setattr(pipeline, "async_tokenizer_threshold_bytes", 1000)
-    monkeypatch.setattr(pipeline, "tokenizer_threadpool_max_workers", 2)
-    monkeypatch.setattr(pipeline, "tokenizer_timeout_seconds", 30.0)
+    monkeypatch.setattr(callcost, "async_tokenizer_threshold_bytes", 1000)
+    monkeypatch.setattr(callcost, "tokenizer_threadpool_max_workers", 2)
+    monkeypatch.setattr(callcost, "tokenizer_timeout_seconds", 30.0)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(counting, "_threads", None)
     yield
@@ -108,7 +108,7 @@ def test_the_size_is_that_of_what_is_counted(gate: Gate) -> None:
 
 
 def test_without_a_threshold_everything_is_counted_here(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "async_tokenizer_threshold_bytes", None)
+    monkeypatch.setattr(callcost, "async_tokenizer_threshold_bytes", None)
 
     count(text=PROSE)
 
@@ -132,7 +132,7 @@ def test_when_every_thread_is_busy_the_next_is_counted_here(gate: Gate) -> None:
 def test_after_the_timeout_it_is_zero_and_an_error_is_logged(
     gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(pipeline, "tokenizer_timeout_seconds", 0.05)
+    monkeypatch.setattr(callcost, "tokenizer_timeout_seconds", 0.05)
 
     assert count(text="secret " * 500) == 0
 
@@ -143,14 +143,14 @@ def test_after_the_timeout_it_is_zero_and_an_error_is_logged(
 
 @pytest.mark.parametrize("never", [None, 0, 0.0])
 def test_without_a_timeout_it_waits(gate: Gate, monkeypatch: pytest.MonkeyPatch, never: float | None) -> None:
-    monkeypatch.setattr(pipeline, "tokenizer_timeout_seconds", never)
+    monkeypatch.setattr(callcost, "tokenizer_timeout_seconds", never)
     threading.Timer(0.2, gate.open.set).start()
 
     assert count(text="a" * 2000) == 2000
 
 
 def test_a_count_that_nobody_waits_for_stops_at_the_next_slice(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "tokenizer_timeout_seconds", 0.05)
+    monkeypatch.setattr(callcost, "tokenizer_timeout_seconds", 0.05)
     assert count(text=PROSE * 10) == 0
     running = len(gate.threads)
 
@@ -164,7 +164,7 @@ def test_after_a_hundred_timed_out_inputs_the_next_small_one_is_answered_at_once
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     load_encoder("o200k_base")
-    monkeypatch.setattr(pipeline, "tokenizer_timeout_seconds", 0.001)
+    monkeypatch.setattr(callcost, "tokenizer_timeout_seconds", 0.001)
 
     large = PROSE * 13
 
@@ -184,7 +184,7 @@ def test_after_a_hundred_timed_out_inputs_the_next_small_one_is_answered_at_once
 
 def test_an_input_that_cannot_be_sliced_holds_no_thread_past_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     load_encoder("o200k_base")
-    monkeypatch.setattr(pipeline, "tokenizer_timeout_seconds", 0.3)
+    monkeypatch.setattr(callcost, "tokenizer_timeout_seconds", 0.3)
 
     assert count(text=ONE_WORD * 20) == 0
 
@@ -214,7 +214,7 @@ def test_a_cancelled_caller_drops_its_count(gate: Gate) -> None:
 def test_there_are_as_many_threads_as_set_and_no_more_than_cores(
     monkeypatch: pytest.MonkeyPatch, wanted: int, cores: int | None, size: int
 ) -> None:
-    monkeypatch.setattr(pipeline, "tokenizer_threadpool_max_workers", wanted)
+    monkeypatch.setattr(callcost, "tokenizer_threadpool_max_workers", wanted)
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
 
     assert counting_threads().size == size
@@ -224,7 +224,7 @@ def test_the_threads_are_made_anew_when_the_setting_changes(monkeypatch: pytest.
     first = counting_threads()
     assert counting_threads() is first
 
-    monkeypatch.setattr(pipeline, "tokenizer_threadpool_max_workers", 3)
+    monkeypatch.setattr(callcost, "tokenizer_threadpool_max_workers", 3)
 
     assert counting_threads().size == 3
 
@@ -242,7 +242,7 @@ def test_an_error_in_a_thread_reaches_the_caller_or_the_default(monkeypatch: pyt
 
 
 def test_counting_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "disable_token_counter", True)
+    monkeypatch.setattr(callcost, "disable_token_counter", True)
 
     assert count(text=PROSE) == 0
 
@@ -262,9 +262,9 @@ def test_the_other_tasks_of_the_loop_go_on_while_it_counts() -> None:
 
 def test_nothing_is_left_at_exit() -> None:
     script = (
-        "import asyncio, pipeline, threading;"
-        "from pipeline.helpers.counting import async_token_counter, counting_threads;"
-        "pipeline.async_tokenizer_threshold_bytes = 1000; pipeline.tokenizer_timeout_seconds = 20.0;"
+        "import asyncio, callcost, threading;"
+        "from callcost.helpers.counting import async_token_counter, counting_threads;"
+        "callcost.async_tokenizer_threshold_bytes = 1000; callcost.tokenizer_timeout_seconds = 20.0;"
         "print(asyncio.run(async_token_counter(model='gpt-4', text='a' * 1_100_000)));"
         "print(counting_threads()._lane.helper_id)"
     )

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import completion_cost, cost_per_token, decode, encode, get_model_info, register_model, token_counter
-from pipeline.errors import ArgumentError, CallcostError, ConfigError
-from pipeline.helpers.parameters import check_keys
-from pipeline.tables import MAX_COUNT
+from callcost import completion_cost, cost_per_token, decode, encode, get_model_info, register_model, token_counter
+from callcost.errors import ArgumentError, CallcostError, ConfigError
+from callcost.helpers.parameters import check_keys
+from callcost.tables import MAX_COUNT
 
 NO_COUNTS: tuple[Any, ...] = (None, float("nan"), float("inf"), "5", "", b"5", True, -1, 1.5,
              Decimal("NaN"), Decimal("sNaN"), Decimal("0.5"),

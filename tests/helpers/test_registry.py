@@ -14,19 +14,19 @@ from typing import Any
 
 import pytest
 
-from pipeline import UnknownModelError, cost_per_token, get_max_tokens, get_model_info, model_cost, register_model
-from pipeline.errors import ConfigError, PriceError
-from pipeline.helpers.books import book_of
-from pipeline.jobs.backfill import backfill_usage
-from pipeline.jobs.close import close_day
-from pipeline.jobs.explain import explain_call
-from pipeline.jobs.nightly import report_incremental
-from pipeline.jobs.plan import plan_report
-from pipeline.jobs.reconcile import reconcile_costs
-from pipeline.jobs.report import report_spend
-from pipeline.prices.book import open_book
-from pipeline.prices.registered import forget, registered, with_registered
-from pipeline.settings import PriceOptions, ReconcileOptions, ReportOptions, StateOptions, WorkOptions
+from callcost import UnknownModelError, cost_per_token, get_max_tokens, get_model_info, model_cost, register_model
+from callcost.errors import ConfigError, PriceError
+from callcost.helpers.books import book_of
+from callcost.jobs.backfill import backfill_usage
+from callcost.jobs.explain import explain_call
+from callcost.jobs.reconcile import reconcile_costs
+from callcost.jobs.report import report_spend
+from callcost.jobs.state.close import close_day
+from callcost.jobs.state.plan import plan_report
+from callcost.jobs.state.report import report_incremental
+from callcost.prices.book.book import open_book
+from callcost.prices.book.registered import forget, registered, with_registered
+from callcost.settings import PriceOptions, ReconcileOptions, ReportOptions, StateOptions, WorkOptions
 
 OWN = {"my/model": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6, "litellm_provider": "my"}}
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import tiktoken
 
-from pipeline.errors import TokenizerError
-from pipeline.helpers.counting import token_counter
-from pipeline.helpers.text import KIND, create_pretrained_tokenizer, create_tokenizer, decode, encode
-from pipeline.tokens.encoders import repair
-from pipeline.tokens.vocabularies import find_vocabulary, read_file
+from callcost.errors import TokenizerError
+from callcost.helpers.counting import token_counter
+from callcost.helpers.text import KIND, create_pretrained_tokenizer, create_tokenizer, decode, encode
+from callcost.tokens.engines.encoders import repair
+from callcost.tokens.engines.vocabularies import find_vocabulary, read_file
 
 SAMPLE = "Hellö World, this is my input string!"
 MODELS = [

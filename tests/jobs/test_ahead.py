@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.jobs.ahead import workers_begun
-from pipeline.runners.local import has_workers
-from pipeline.settings import ReportOptions, WorkOptions
+from callcost.jobs.engine.prestart import workers_begun
+from callcost.runners.local import has_workers
+from callcost.settings import ReportOptions, WorkOptions
 
 
 def options_of(log: str | Path, **work: object) -> ReportOptions:
@@ -59,7 +59,8 @@ def test_little_input_or_input_that_is_not_looked_at_starts_nothing_and_raises_n
 
 
 def test_what_starts_them_imports_nothing_heavy() -> None:
-    said = "import sys, pipeline.cli.report; print(*{'polars', 'pyarrow', 'rich', 'tiktoken'} & set(sys.modules))"
+    heavy = {"polars", "pyarrow", "rich", "tiktoken"}
+    said = f"import sys, callcost.cli.commands.report; print(*{heavy} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
 
     assert answer.stdout.strip() == ""

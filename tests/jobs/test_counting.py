@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.jobs.counting import run_counting
-from pipeline.runners.protocol import Result, Tick
-from pipeline.settings import ReportOptions, WorkOptions
-from pipeline.stages.count import open_counter
-from pipeline.tokens import counter as counters
-from pipeline.tokens import fast
-from pipeline.tokens.counter import TextCounter
-from pipeline.tokens.encoders import load_encoder
-from pipeline.tokens.fast import awkward_strings, checked
+from callcost.jobs.engine.recount import run_counting
+from callcost.runners.protocol import Result, Tick
+from callcost.settings import ReportOptions, WorkOptions
+from callcost.stages.count.missing_usage import open_counter
+from callcost.tokens.engines import text_counter as counters
+from callcost.tokens.engines import verified_fast as fast
+from callcost.tokens.engines.encoders import load_encoder
+from callcost.tokens.engines.text_counter import TextCounter
+from callcost.tokens.engines.verified_fast import awkward_strings, checked
 from tests.command import Finished, callcost, report, write_lines
 
 AWKWARD = frozenset(awkward_strings())

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import LogError
-from pipeline.jobs.explain import explain_call
-from pipeline.jobs.run import map_logs, working_folder
-from pipeline.settings import PriceOptions, ReportOptions
-from pipeline.stages.duplicates import settle_duplicates
-from pipeline.stages.explain import account_lines
-from pipeline.stages.facts import scan_facts
-from pipeline.stages.kernel import book_of
-from pipeline.stages.price import price_facts
+from callcost.errors import LogError
+from callcost.jobs.engine.map_reduce import map_logs, working_folder
+from callcost.jobs.explain import explain_call
+from callcost.settings import PriceOptions, ReportOptions
+from callcost.stages.dedup.rules import settle_duplicates
+from callcost.stages.pricing.price_facts import price_facts
+from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.report.explain import account_lines
+from callcost.stages.tables.facts import scan_facts
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ReportOptions(logs=(str(ROOT / "sample_logs"),))
@@ -59,7 +59,7 @@ def test_the_command_shows_numbers_and_no_text(tmp_path: Path) -> None:
     }
     log = tmp_path / "calls.jsonl"
     log.write_text(json.dumps(record))
-    words = [sys.executable, "-m", "pipeline", "explain", str(log), "--call", "c1"]
+    words = [sys.executable, "-m", "callcost", "explain", str(log), "--call", "c1"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "total  12.5 USD: the report's figure" in done.stdout
     assert "2.5" in done.stdout

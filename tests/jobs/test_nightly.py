@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.prices.catalog import add_map
+from callcost.prices.book.catalog import add_map
 from tests.command import ROOT, SAMPLES, Finished, callcost, report, write_lines
 
 OUTPUTS = ("spend.csv", "spend.parquet", "rejects.parquet")
@@ -118,8 +118,9 @@ def test_not_even_the_bytes_of_a_known_log_are_looked_at(job: Job) -> None:
 def test_a_finished_job_costs_little_more_than_loading_the_command(job: Job) -> None:
     job.run()
     words = ["report", str(job.logs), "--out", str(job.out), "--state", str(job.state), "--quiet"]
-    loaded = _processor_seconds("-c", "import pipeline.cli.report, pipeline.cli.terminal, pipeline.jobs.nightly")
-    again = _processor_seconds("-m", "pipeline", *words)
+    modules = ("cli.commands.report", "cli.terminal.summary", "jobs.state.report")
+    loaded = _processor_seconds("-c", "import " + ", ".join(f"callcost.{module}" for module in modules))
+    again = _processor_seconds("-m", "callcost", *words)
     assert again < 2 * loaded
 
 
@@ -275,7 +276,7 @@ def test_old_calls_cross_the_gate_of_freshness_even_when_nothing_is_new(job: Job
 
 def test_a_run_out_of_time_keeps_what_it_read(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0] * 21)
-    monkeypatch.setattr("pipeline.jobs.intake.time.monotonic", lambda: next(clock, float("inf")))
+    monkeypatch.setattr("callcost.jobs.state.intake.time.monotonic", lambda: next(clock, float("inf")))
     ended = job.run("--timeout", "60", expect=4)
     monkeypatch.undo()
     assert "What was read is kept" in ended.stderr

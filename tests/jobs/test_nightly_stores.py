@@ -18,9 +18,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.logs.folders import folder_at
-from pipeline.runners.leases import SECONDS_VARIABLE
-from pipeline.runners.locks import hold_lock
+from callcost.logs.io.folders import folder_at
+from callcost.runners.leases import SECONDS_VARIABLE
+from callcost.runners.locks import hold_lock
 from tests.command import ROOT, Finished, callcost
 from tests.stores import Bucket, find_seaweed, make_bucket, serving_azurite, serving_moto, serving_seaweed
 
@@ -137,7 +137,7 @@ def test_the_state_and_the_report_may_be_in_different_places(bucket: Bucket, tmp
 
 def _start(bucket: Bucket, name: str, lease: float) -> subprocess.Popen[bytes]:
     places = ["--state", bucket.url(f"{name}/state"), "--out", bucket.url(f"{name}/reports")]
-    words = [sys.executable, "-m", "pipeline", "report", bucket.url("logs"), *places]
+    words = [sys.executable, "-m", "callcost", "report", bucket.url("logs"), *places]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), SECONDS_VARIABLE: str(lease)}
     return subprocess.Popen(
         words, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.jobs.reconcile import Reconciliation, reconcile_costs
-from pipeline.settings import ReconcileOptions
+from callcost.jobs.reconcile import Reconciliation, reconcile_costs
+from callcost.settings import ReconcileOptions
 from tests.jobs.bill_faults import FAULTS, World, make_world, write_world
 from tests.jobs.bill_maker import make_bill
 

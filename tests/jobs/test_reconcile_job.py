@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import ConfigError, LogError
-from pipeline.jobs.reconcile import Reconciliation, read_tolerance, reconcile_costs
-from pipeline.settings import PriceOptions, ReconcileOptions
+from callcost.errors import ConfigError, LogError
+from callcost.jobs.reconcile import Reconciliation, read_tolerance, reconcile_costs
+from callcost.settings import PriceOptions, ReconcileOptions
 from tests.command import write_lines
 from tests.jobs.bill_faults import FAULTS, make_world, write_world
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.jobs.reconcile import Reconciliation, reconcile_costs
-from pipeline.settings import ReconcileOptions
-from pipeline.stages import pairs
-from pipeline.stages.pairs import agrees, without_noise
+from callcost.jobs.reconcile import Reconciliation, reconcile_costs
+from callcost.settings import ReconcileOptions
+from callcost.stages.reconcile import per_call as pairs
+from callcost.stages.reconcile.per_call import agrees, without_noise
 
 IN, OUT = Decimal("0.000002"), Decimal("0.000008")  # gpt-4.1, US dollars a token
 MONEY = pl.Decimal(38, 18)

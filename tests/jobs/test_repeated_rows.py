@@ -62,7 +62,7 @@ def test_the_file_that_has_most_of_them_decides_for_each_row(tmp_path: Path, out
 
 
 def test_a_file_that_is_read_in_pieces_is_one_file(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.stages.pieces.PIECE_BYTES", 500)
+    monkeypatch.setattr("callcost.stages.read.splits.PIECE_BYTES", 500)
     check(report([write_lines(tmp_path / "usage.jsonl", [ROW] * 50)], out), 50, 0)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.stages.layouts import describe_layout
+from callcost.stages.tables.layouts import describe_layout
 from tests.command import Finished, assert_conserved, callcost, report, write_lines
 from tests.states.logs import CLOSED, write_logs
 
@@ -71,10 +71,10 @@ def test_what_is_damaged_in_the_state_of_a_release_is_refused_by_name(archive: P
 def _as(patch: pytest.MonkeyPatch, layout: str, change: Callable[[dict[str, Any]], object]) -> None:
     """Make what is read that of another callcost, of whose layout this is said."""
     for module in ("intake", "identity", "nightly", "carried"):
-        patch.setattr(f"pipeline.jobs.{module}.layout_of_facts", lambda: layout)
+        patch.setattr(f"callcost.jobs.{module}.layout_of_facts", lambda: layout)
     words = json.loads(json.dumps(describe_layout()))
     change(words)
-    patch.setattr("pipeline.jobs.nightly.describe_layout", lambda: words)
+    patch.setattr("callcost.jobs.state.report.describe_layout", lambda: words)
 
 
 def _recorded(folder: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], object]) -> None:
@@ -145,7 +145,7 @@ def test_published_days_that_are_not_as_they_were_are_refused(tmp_path: Path, mo
 def test_what_a_newer_callcost_read_is_refused_with_its_version(
     change: Callable[[dict[str, Any]], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.runners.ledger.__version__", "9.9")
+    monkeypatch.setattr("callcost.runners.ledger.__version__", "9.9")
     _recorded(tmp_path, monkeypatch, change)
     monkeypatch.undo()
     assert "was read by callcost 9.9, this is" in run(tmp_path, expect=1).stderr

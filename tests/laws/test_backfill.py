@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.logs.marks import MARK
+from callcost.logs.record.marker import MARK
 from tests.command import SAMPLES, Finished, callcost, report, write_lines
 
 LOGS = sorted(path.relative_to(SAMPLES) for path in SAMPLES.rglob("*") if path.is_file())

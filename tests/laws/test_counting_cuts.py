@@ -10,10 +10,10 @@ import tiktoken
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.tokens import cuts
-from pipeline.tokens.cuts import blank_runs, slices
-from pipeline.tokens.encoders import Encoder, JsonEncoder, load_encoder
-from pipeline.tokens.vocabularies import find_vocabulary, read_ranks
+from callcost.tokens.engines import safe_splits as cuts
+from callcost.tokens.engines.encoders import Encoder, JsonEncoder, load_encoder
+from callcost.tokens.engines.safe_splits import blank_runs, slices
+from callcost.tokens.engines.vocabularies import find_vocabulary, read_ranks
 
 RANKS = ["o200k_base", "cl100k_base", "p50k_base", "r50k_base"]
 ALL = [*RANKS, "claude2"]

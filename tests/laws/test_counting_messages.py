@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.helpers.counting import token_counter
-from pipeline.stages.count import METHODS, count_missing
-from pipeline.tables import Call
-from pipeline.tokens.counter import TextCounter
+from callcost.helpers.counting import token_counter
+from callcost.stages.count.missing_usage import METHODS, count_missing
+from callcost.tables import Call
+from callcost.tokens.engines.text_counter import TextCounter
 
 MODELS = [
     "gpt-4o",

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import pipeline
-from pipeline.errors import CallcostError
-from pipeline.prices.registered import forget, registered
+import callcost
+from callcost.errors import CallcostError
+from callcost.prices.book.registered import forget, registered
 
 WORDS = st.sampled_from([
     "gpt-4o", "claude-opus-4-5", "gemini-2.5-pro", "user", "text", "image_url", "function", "priority", "batch", "eu",
@@ -79,30 +79,30 @@ COUNTED = {
 
 
 def _count_awaited(**arguments: Any) -> None:
-    asyncio.run(pipeline.async_token_counter(**arguments))
+    asyncio.run(callcost.async_token_counter(**arguments))
 
 
 def _register(**arguments: Any) -> None:
     if isinstance(arguments["model_cost"], str):
         return  # an address, which would be fetched
-    pipeline.register_model(**arguments)
-    pipeline.cost_per_token("gpt-4o", 1, 1)
+    callcost.register_model(**arguments)
+    callcost.cost_per_token("gpt-4o", 1, 1)
     for model in registered():
-        pipeline.model_cost[model]
+        callcost.model_cost[model]
 
 
 HELPERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
-    "cost_per_token": (pipeline.cost_per_token, {
+    "cost_per_token": (callcost.cost_per_token, {
         "model": "gpt-4o", "prompt_tokens": 10, "completion_tokens": 5, "prices": {"gpt-4o": RATES},
         "at": datetime(2025, 1, 1), "data_residency": "eu"}),  # noqa: DTZ001 - as callers write it
-    "completion_cost": (pipeline.completion_cost, {"completion_response": BODY, "optional_params": {}}),
-    "token_counter": (pipeline.token_counter, COUNTED),
+    "completion_cost": (callcost.completion_cost, {"completion_response": BODY, "optional_params": {}}),
+    "token_counter": (callcost.token_counter, COUNTED),
     "async_token_counter": (_count_awaited, COUNTED),
-    "encode": (pipeline.encode, {"model": "gpt-4o", "text": "warm"}),
-    "decode": (pipeline.decode, {"model": "gpt-4o", "tokens": [1, 2]}),
-    "create_tokenizer": (pipeline.create_tokenizer, {"json": "{}"}),
-    "get_max_tokens": (pipeline.get_max_tokens, {"model": "gpt-4o", "prices": {"gpt-4o": RATES}}),
-    "get_model_info": (pipeline.get_model_info, {"model": "gpt-4o", "prices": {"gpt-4o": RATES}}),
+    "encode": (callcost.encode, {"model": "gpt-4o", "text": "warm"}),
+    "decode": (callcost.decode, {"model": "gpt-4o", "tokens": [1, 2]}),
+    "create_tokenizer": (callcost.create_tokenizer, {"json": "{}"}),
+    "get_max_tokens": (callcost.get_max_tokens, {"model": "gpt-4o", "prices": {"gpt-4o": RATES}}),
+    "get_model_info": (callcost.get_model_info, {"model": "gpt-4o", "prices": {"gpt-4o": RATES}}),
     "register_model": (_register, {"model_cost": {"gpt-4o": RATES, "my/model": RATES}}),
 }  # fmt: skip
 
@@ -126,7 +126,7 @@ def _changed(data: st.DataObject, value: Any) -> Any:
 @pytest.mark.parametrize("name", HELPERS)
 def test_a_helper_answers_or_raises_a_callcost_error(name: str, long_run: bool) -> None:
     function, sound = HELPERS[name]
-    known = [name for name in inspect.signature(getattr(pipeline, name)).parameters if name != "force"]
+    known = [name for name in inspect.signature(getattr(callcost, name)).parameters if name != "force"]
 
     @settings(max_examples=2000 if long_run else 50)
     @given(st.data())
@@ -142,6 +142,6 @@ def test_a_helper_answers_or_raises_a_callcost_error(name: str, long_run: bool) 
 
 def test_the_law_is_asked_of_every_helper() -> None:
     """What is left out reads the network, or is no function."""
-    functions = {name for name in pipeline.__all__ if inspect.isroutine(getattr(pipeline, name))}
+    functions = {name for name in callcost.__all__ if inspect.isroutine(getattr(callcost, name))}
     jobs = {"backfill_usage", "reconcile_costs", "report_spend", "create_pretrained_tokenizer"}
     assert functions - jobs == set(HELPERS)

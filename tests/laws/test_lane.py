@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.logs.files import Input
-from pipeline.settings import ReadOptions
-from pipeline.stages.count import count_missing
-from pipeline.stages.facts import FACT_SCHEMA, facts_of, widen_facts
-from pipeline.stages.pieces import cut_inputs
-from pipeline.stages.read import read_windows
-from pipeline.stages.talks import count_facts
-from pipeline.tables import Reject
-from pipeline.tokens.counter import TextCounter
+from callcost.logs.io.inputs import Input
+from callcost.settings import ReadOptions
+from callcost.stages.columnar.chats import count_facts
+from callcost.stages.count.missing_usage import count_missing
+from callcost.stages.read.splits import cut_inputs
+from callcost.stages.read.windows import read_windows
+from callcost.stages.tables.facts import FACT_SCHEMA, facts_of, widen_facts
+from callcost.tables import Reject
+from callcost.tokens.engines.text_counter import TextCounter
 from tests.command import SAMPLES
 
 pytestmark = pytest.mark.usefixtures("lanes_for_all")

@@ -17,9 +17,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.logs.files import Input
-from pipeline.logs.marks import MARK
-from pipeline.stages import pieces
+from callcost.logs.io.inputs import Input
+from callcost.logs.record.marker import MARK
+from callcost.stages.read import splits as pieces
 from tests.command import callcost, report, write_lines
 from tests.conftest import LONG
 

@@ -10,17 +10,17 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.prices.book import Book, open_book
-from pipeline.prices.catalog import Catalog, load_catalog
-from pipeline.prices.charges import Bill, price_usage
-from pipeline.prices.costmap import Entry
-from pipeline.prices.overrides import Overrides
-from pipeline.prices.rates import RateCard, Terms, case_of
-from pipeline.prices.search import Rules
-from pipeline.prices.tariffs import read_tariff
-from pipeline.prices.units import TOKEN_UNITS, place_field
-from pipeline.settings import PriceOptions
-from pipeline.tables import Usage
+from callcost.prices.book.book import Book, open_book
+from callcost.prices.book.catalog import Catalog, load_catalog
+from callcost.prices.book.cost_map import Entry
+from callcost.prices.book.overrides import Overrides
+from callcost.prices.charges import Bill, price_usage
+from callcost.prices.rates import RateCard, Terms, case_of
+from callcost.prices.search.name_ladder import Rules
+from callcost.prices.tariffs import read_tariff
+from callcost.prices.units import TOKEN_UNITS, place_field
+from callcost.settings import PriceOptions
+from callcost.tables import Usage
 
 # The usage that holds a unit, as parts of a prompt or a completion of 1,000 tokens.
 PARTS: Mapping[str, Mapping[str, int]] = {

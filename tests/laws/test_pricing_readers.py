@@ -9,14 +9,14 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.prices.book import Book, open_book
-from pipeline.prices.calls import PricedLine, price_call
-from pipeline.prices.catalog import load_catalog
-from pipeline.prices.units import BILLED_UNITS
-from pipeline.settings import PriceOptions
-from pipeline.stages.facts import facts_of
-from pipeline.stages.price import price_facts
-from pipeline.tables import USAGE_COUNTS, Call, Usage
+from callcost.prices.book.book import Book, open_book
+from callcost.prices.book.catalog import load_catalog
+from callcost.prices.calls import PricedLine, price_call
+from callcost.prices.units import BILLED_UNITS
+from callcost.settings import PriceOptions
+from callcost.stages.pricing.price_facts import price_facts
+from callcost.stages.tables.facts import facts_of
+from callcost.tables import USAGE_COUNTS, Call, Usage
 
 BOOKS = ("as-of", "latest", "litellm-1.106.4", "2025-06-15")
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.jobs.reconcile import Reconciliation, reconcile_costs
-from pipeline.settings import ReconcileOptions
+from callcost.jobs.reconcile import Reconciliation, reconcile_costs
+from callcost.settings import ReconcileOptions
 from tests.jobs.bill_faults import make_world, write_world
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)

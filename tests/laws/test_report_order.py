@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from pipeline.logs.containers import BOM, Raw
-from pipeline.logs.files import find_inputs, read_raw
+from callcost.logs.io.inputs import find_inputs, read_raw
+from callcost.logs.io.records import BOM, Raw
 from tests.command import SAMPLES, Finished, assert_conserved, read_records, report, write_lines
 
 PLAIN_FILES = sorted(SAMPLES.rglob("*.jsonl"))

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import ReportOptions, report_spend
-from pipeline.settings import GROUP_COLUMNS, WorkOptions
-from pipeline.tables import SPEND_MEASURES
+from callcost import ReportOptions, report_spend
+from callcost.settings import GROUP_COLUMNS, WorkOptions
+from callcost.tables import SPEND_MEASURES
 from tests.command import SAMPLES, Finished, assert_conserved, report, write_lines
 
 MEASURES = [column.name for column in SPEND_MEASURES]

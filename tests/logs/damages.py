@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.logs.containers import Raw
-from pipeline.logs.files import container_of, find_inputs, read_raw
-from pipeline.stages.parquet import read_rows
-from pipeline.tables import MAX_COUNT
+from callcost.logs.io.inputs import container_of, find_inputs, read_raw
+from callcost.logs.io.records import Raw
+from callcost.stages.tables.parquet_rows import read_rows
+from callcost.tables import MAX_COUNT
 
 _TESTS = Path(__file__).parents[1]
 FILES = sorted((*(_TESTS / "cases").glob("*/*/record.*"), *(_TESTS.parent / "sample_logs").rglob("*.*")))

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from pipeline.logs.files import find_inputs, read_raw
-from pipeline.logs.reader import Outcome, read_all
-from pipeline.settings import ReadOptions
-from pipeline.tables import Call, Reject, Usage
+from callcost.logs.io.inputs import find_inputs, read_raw
+from callcost.logs.record_reader import Outcome, read_all
+from callcost.settings import ReadOptions
+from callcost.tables import Call, Reject, Usage
 
 APART = ("request", "response", "request_digest", "record_digest", "byte_offset", "record")  # tested on their own
 

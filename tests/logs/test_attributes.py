@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.logs.attributes import numbered, read_attributes
-from pipeline.logs.conversations import chat_request, chat_response, is_whole, unquote
+from callcost.logs.tracing.attributes import numbered, read_attributes
+from callcost.logs.tracing.conversations import chat_request, chat_response, is_whole, unquote
 
 FLAT = {"gen_ai.usage.input_tokens": 5, "gen_ai.system": "openai", "stop": ["a", "b"]}
 WRITTEN: list[Any] = [

@@ -12,10 +12,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs import cassettes, containers
-from pipeline.logs.cassettes import read_cassette
-from pipeline.logs.containers import BOM, Raw
-from pipeline.tables import Reject
+from callcost.logs.io import records as containers
+from callcost.logs.io import yaml_cassettes as cassettes
+from callcost.logs.io.records import BOM, Raw
+from callcost.logs.io.yaml_cassettes import read_cassette
+from callcost.tables import Reject
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.just("\n"), max_size=12)
 VALUES = st.recursive(

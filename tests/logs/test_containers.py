@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs import containers
-from pipeline.logs.containers import BOM, Raw, read_lines, read_values, split_values
-from pipeline.tables import Reject
+from callcost.logs.io import records as containers
+from callcost.logs.io.records import BOM, Raw, read_lines, read_values, split_values
+from callcost.tables import Reject
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs.decode import MAX_DEPTH, Refusal, canonical, decode, decode_text, digest
+from callcost.logs.values.json import MAX_DEPTH, Refusal, canonical, decode, decode_text, digest
 
 JSON = st.recursive(
     st.none()

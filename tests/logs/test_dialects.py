@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.jobs.inspect import inspect_logs
-from pipeline.logs import dialects
-from pipeline.logs.dialects import field_reader, field_readers, recogniser, register_dialect, unwrapper
-from pipeline.logs.fields import Dialect
-from pipeline.logs.reader import RecordReader
-from pipeline.logs.signatures import Recogniser, sign
-from pipeline.settings import ReadOptions, ReportOptions
+from callcost.errors import ConfigError
+from callcost.jobs.inspect import inspect_logs
+from callcost.logs import dialects
+from callcost.logs.dialects import field_reader, field_readers, recogniser, register_dialect, unwrapper
+from callcost.logs.record.dialect import Dialect
+from callcost.logs.record_reader import RecordReader
+from callcost.logs.values.signatures import Recogniser, sign
+from callcost.settings import ReadOptions, ReportOptions
 from tests.logs.outcomes import calls_of, plain, read_file, read_lines
 
 CASES = sorted((Path(__file__).parents[1] / "cases").glob("*/*/record.*"))
@@ -89,8 +89,8 @@ def test_a_dialect_is_one_registered_table(tmp_path: Path, monkeypatch: pytest.M
 
 
 MODULE = """
-from pipeline.logs.fields import Dialect
-from pipeline.logs.signatures import sign
+from callcost.logs.record.dialect import Dialect
+from callcost.logs.values.signatures import sign
 
 DIALECTS = (
     Dialect(

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.logs.drafts import Draft, draft_mapping
-from pipeline.logs.mapping import dialect_of
-from pipeline.logs.profiles import profile_of
-from pipeline.logs.reader import RecordReader
-from pipeline.settings import ReadOptions
-from pipeline.tables import Call
+from callcost.logs.mapping.draft import Draft, draft_mapping
+from callcost.logs.mapping.mapping_file import dialect_of
+from callcost.logs.mapping.profile import profile_of
+from callcost.logs.record_reader import RecordReader
+from callcost.settings import ReadOptions
+from callcost.tables import Call
 from tests.logs.outcomes import calls_of
 
 

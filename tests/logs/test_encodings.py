@@ -12,8 +12,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs import encodings
-from pipeline.logs.encodings import decode_content
+from callcost.logs.io import http_bodies as encodings
+from callcost.logs.io.http_bodies import decode_content
 
 TEXT = '{"model": "gpt-4o", "täxt": 1}'
 RAW_DEFLATE = zlib.compressobj(wbits=-15)

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from pipeline.logs import dialects
-from pipeline.logs.containers import Raw
-from pipeline.logs.decode import MAX_DEPTH as DEEPEST
-from pipeline.logs.dialects import unwrapper
-from pipeline.logs.envelopes import MAX_DEPTH, Envelope, Unwrapper
-from pipeline.logs.fields import Dialect
-from pipeline.logs.paths import follow
-from pipeline.logs.reader import CONTEXT, RecordReader
-from pipeline.logs.signatures import sign
-from pipeline.settings import ReadOptions
+from callcost.logs import dialects
+from callcost.logs.dialects import unwrapper
+from callcost.logs.io.records import Raw
+from callcost.logs.record.dialect import Dialect
+from callcost.logs.record.envelopes import MAX_DEPTH, Envelope, Unwrapper
+from callcost.logs.record_reader import CONTEXT, RecordReader
+from callcost.logs.values.json import MAX_DEPTH as DEEPEST
+from callcost.logs.values.json_path import follow
+from callcost.logs.values.signatures import sign
+from callcost.settings import ReadOptions
 from tests.logs.outcomes import calls_of, reasons_of
 
 PLAIN = {"model": "gpt-4o", "usage": {"prompt_tokens": 1, "completion_tokens": 2}}

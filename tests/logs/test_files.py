@@ -20,12 +20,13 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import LogError
-from pipeline.logs import compression, files
-from pipeline.logs.containers import Raw
-from pipeline.logs.files import Input, container_of, find_inputs, read_raw
-from pipeline.logs.sniff import REFUSALS, SAMPLE, sniff
-from pipeline.tables import Reject
+from callcost.errors import LogError
+from callcost.logs.io import compression
+from callcost.logs.io import inputs as files
+from callcost.logs.io.inputs import Input, container_of, find_inputs, read_raw
+from callcost.logs.io.records import Raw
+from callcost.logs.io.sniff import REFUSALS, SAMPLE, sniff
+from callcost.tables import Reject
 
 LINES = [b'{"n": %d}' % number for number in range(1, 6)]
 TEXT = b"\n".join(LINES) + b"\n"

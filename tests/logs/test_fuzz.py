@@ -10,11 +10,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs.containers import Raw, read_lines, read_values
-from pipeline.logs.dialects import field_readers, unwrapper
-from pipeline.logs.reader import Outcome, RecordReader
-from pipeline.settings import ReadOptions
-from pipeline.tables import REJECT_REASONS, USAGE_COUNTS, Call, Reject
+from callcost.logs.dialects import field_readers, unwrapper
+from callcost.logs.io.records import Raw, read_lines, read_values
+from callcost.logs.record_reader import Outcome, RecordReader
+from callcost.settings import ReadOptions
+from callcost.tables import REJECT_REASONS, USAGE_COUNTS, Call, Reject
 from tests.logs.damages import DAMAGES, FILES, RECORDS, VALUES, damage_file, retype
 from tests.logs.outcomes import calls_of, read_file
 

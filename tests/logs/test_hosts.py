@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.logs.bodies import ENDPOINTS
-from pipeline.logs.hosts import _ENDPOINTS, _PROVIDERS, Route, read_host, read_route
-from pipeline.models import PROVIDERS
+from callcost.logs.responses.bodies import ENDPOINTS
+from callcost.logs.values.api_urls import _ENDPOINTS, _PROVIDERS, Route, read_host, read_route
+from callcost.models import PROVIDERS
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.logs.decode import Refusal
-from pipeline.logs.fields import FieldReader
-from pipeline.logs.mapping import dialect_of
-from pipeline.logs.reader import RecordReader
-from pipeline.settings import ReadOptions
-from pipeline.tables import Call
+from callcost.errors import ConfigError
+from callcost.logs.mapping.mapping_file import dialect_of
+from callcost.logs.record.dialect import FieldReader
+from callcost.logs.record_reader import RecordReader
+from callcost.logs.values.json import Refusal
+from callcost.settings import ReadOptions
+from callcost.tables import Call
 from tests.logs.outcomes import calls_of, plain, reasons_of
 
 FULL = """

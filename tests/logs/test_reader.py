@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.logs.containers import Raw
-from pipeline.logs.reader import CONTEXT, FRAGMENT, RecordReader
-from pipeline.settings import ReadOptions
-from pipeline.tables import REJECT_REASONS, Call, Reject
+from callcost.logs.io.records import Raw
+from callcost.logs.record_reader import CONTEXT, FRAGMENT, RecordReader
+from callcost.settings import ReadOptions
+from callcost.tables import REJECT_REASONS, Call, Reject
 from tests.logs.outcomes import calls_of, read_lines, reasons_of
 
 CHAT = {
@@ -167,7 +167,7 @@ def test_a_gap_in_a_dialect_does_not_end_the_run(monkeypatch: Any) -> None:
     def break_down(*_: object) -> None:
         raise KeyError("kanarienvogel")
 
-    monkeypatch.setattr("pipeline.logs.fields.FieldReader._open", break_down)
+    monkeypatch.setattr("callcost.logs.record.dialect.FieldReader._open", break_down)
     (reject,) = _reader().read(_raw(CHAT))
     assert isinstance(reject, Reject)
     assert (reject.reason, reject.detail) == ("unreadable_record", "KeyError")

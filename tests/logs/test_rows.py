@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs import containers, rows
-from pipeline.logs.containers import BOM, Raw
-from pipeline.logs.rows import delimiter_of, read_rows
-from pipeline.tables import Reject
+from callcost.logs.io import csv_rows as rows
+from callcost.logs.io import records as containers
+from callcost.logs.io.csv_rows import delimiter_of, read_rows
+from callcost.logs.io.records import BOM, Raw
+from callcost.tables import Reject
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=8).map(str.lstrip)
 

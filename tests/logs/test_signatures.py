@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs import signatures
-from pipeline.logs.paths import compile_table, follow, parse_path, read_places
-from pipeline.logs.signatures import Recogniser, sign
+from callcost.logs.values import signatures
+from callcost.logs.values.json_path import compile_table, follow, parse_path, read_places
+from callcost.logs.values.signatures import Recogniser, sign
 
 WORDS = st.sampled_from(["a", "b", "c", "d"])
 RECORDS = st.dictionaries(

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs.decode import Refusal
-from pipeline.logs.splice import splice
+from callcost.logs.backfill.json_splice import splice
+from callcost.logs.values.json import Refusal
 
 KEYS = st.sampled_from(["a", "b", "usage", 'q"\\', "é", "\n"])
 SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5)

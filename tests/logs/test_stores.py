@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from pipeline.errors import ConfigError, LogError
-from pipeline.logs import stores
-from pipeline.logs.buckets import OPTIONS_VARIABLE, is_url, use_storage_options
-from pipeline.logs.files import find_inputs
-from pipeline.logs.folders import open_whole
-from pipeline.logs.stores import find_objects, list_objects, open_input, stat_object
+from callcost.errors import ConfigError, LogError
+from callcost.logs.io import object_store as stores
+from callcost.logs.io.folders import open_whole
+from callcost.logs.io.inputs import find_inputs
+from callcost.logs.io.object_store import find_objects, list_objects, open_input, stat_object
+from callcost.logs.io.store_access import OPTIONS_VARIABLE, is_url, use_storage_options
 from tests.command import SAMPLES, callcost, report
 from tests.prices.server import sends, serving
 from tests.stores import Bucket, make_bucket, serving_gcs, serving_moto

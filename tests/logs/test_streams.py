@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs.bodies import api_of
-from pipeline.logs.gather import MAX_OPEN, Gatherer, is_chunk
-from pipeline.logs.streams import join_body, join_chunks, kind_of
-from pipeline.logs.usage import read_usage
+from callcost.logs.responses.bodies import api_of
+from callcost.logs.responses.chunk_rows import MAX_OPEN, Gatherer, is_chunk
+from callcost.logs.responses.stream_joiners import join_body, join_chunks, kind_of
+from callcost.logs.usage.usage import read_usage
 
 CHUNK: dict[str, Any] = {"id": "c", "object": "chat.completion.chunk", "model": "gpt-4o"}
 CHAT: list[dict[str, Any]] = [

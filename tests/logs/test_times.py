@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from pipeline.logs.times import FIRST_EPOCH, LATEST, read_time
+from callcost.logs.values.times import FIRST_EPOCH, LATEST, read_time
 
 MOMENT = 1_737_710_446_000_000  # 2025-01-24 09:20:46 UTC
 SAME = [

@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.jobs.report import report_spend
-from pipeline.logs.reader import RecordReader
-from pipeline.settings import ReadOptions, ReportOptions
-from pipeline.tables import Call
+from callcost.jobs.report import report_spend
+from callcost.logs.record_reader import RecordReader
+from callcost.settings import ReadOptions, ReportOptions
+from callcost.tables import Call
 
 
 def _row(message: str, request: str | None, output: int, **more: Any) -> dict[str, Any]:

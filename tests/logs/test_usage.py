@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs.decode import Refusal
-from pipeline.logs.shapes import SHAPES
-from pipeline.logs.usage import INCONSISTENT, add_usages, is_zero, read_count, read_usage, settle_counts, shape_of
-from pipeline.tables import MAX_COUNT, USAGE_COUNTS, Usage
+from callcost.logs.usage.spellings import SHAPES
+from callcost.logs.usage.usage import INCONSISTENT, add_usages, is_zero, read_count, read_usage, settle_counts, shape_of
+from callcost.logs.values.json import Refusal
+from callcost.tables import MAX_COUNT, USAGE_COUNTS, Usage
 
 COUNTS = st.dictionaries(st.sampled_from(USAGE_COUNTS), st.integers(0, 2_000) | st.just(MAX_COUNT))
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs.decode import Refusal
-from pipeline.logs.values import read_cost, read_tags, read_text
+from callcost.logs.values.json import Refusal
+from callcost.logs.values.scalars import read_cost, read_tags, read_text
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import CallcostError
-from pipeline.helpers.costs import completion_cost, cost_per_token
-from pipeline.helpers.responses import first_tier
-from pipeline.logs.fields import COLUMNS
+from callcost.errors import CallcostError
+from callcost.helpers.costs import completion_cost, cost_per_token
+from callcost.helpers.responses import first_tier
+from callcost.logs.record.dialect import COLUMNS
 from tests.command import report
 from tests.parity.notes import Answer, Case
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.prices.charges import price_usage
-from pipeline.prices.costmap import entry_of
-from pipeline.prices.rates import RateCard, Terms, case_of
-from pipeline.prices.tariffs import read_tariff
+from callcost.prices.book.cost_map import entry_of
+from callcost.prices.charges import price_usage
+from callcost.prices.rates import RateCard, Terms, case_of
+from callcost.prices.tariffs import read_tariff
 from tests.logs.outcomes import calls_of, read_file
 
 CASES = Path(__file__).parents[1] / "cases" / "litellm_standard"

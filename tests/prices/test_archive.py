@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PriceError
-from pipeline.prices.archive import (
+from callcost.errors import PriceError
+from callcost.prices.book.archive import (
     INDEX,
     IndexLine,
     add_version,

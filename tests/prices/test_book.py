@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PriceError
-from pipeline.prices.archive import microseconds
-from pipeline.prices.book import Book, Resolution, _Asked, open_book
-from pipeline.prices.charges import Bill, price_usage
-from pipeline.prices.rates import Terms
-from pipeline.settings import PriceOptions
-from pipeline.tables import Usage
+from callcost.errors import PriceError
+from callcost.prices.book.archive import microseconds
+from callcost.prices.book.book import Book, Resolution, _Asked, open_book
+from callcost.prices.charges import Bill, price_usage
+from callcost.prices.rates import Terms
+from callcost.settings import PriceOptions
+from callcost.tables import Usage
 
 MILLION = Usage(prompt_tokens=10**6, completion_tokens=10**6)
 

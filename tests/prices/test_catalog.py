@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import PriceError
-from pipeline.prices.archive import IndexLine, add_version, microseconds
-from pipeline.prices.catalog import BUNDLED_ONLY, Catalog, add_map, build_catalog, load_catalog, user_prices
-from pipeline.prices.costmap import parse_map, split_map
+from callcost.errors import PriceError
+from callcost.prices.book.archive import IndexLine, add_version, microseconds
+from callcost.prices.book.catalog import BUNDLED_ONLY, Catalog, add_map, build_catalog, load_catalog, user_prices
+from callcost.prices.book.cost_map import parse_map, split_map
 
 DAY = 86_400_000_000
 

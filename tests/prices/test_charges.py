@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.prices.charges import charge_for, money, plan_units, price_usage, side_of
-from pipeline.prices.costmap import entry_of
-from pipeline.prices.rates import Case, RateCard
-from pipeline.prices.tariffs import read_tariff
-from pipeline.tables import Usage
+from callcost.prices.book.cost_map import entry_of
+from callcost.prices.charges import charge_for, money, plan_units, price_usage, side_of
+from callcost.prices.rates import Case, RateCard
+from callcost.prices.tariffs import read_tariff
+from callcost.tables import Usage
 
 
 def card(**fields: object) -> RateCard:

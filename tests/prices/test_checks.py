@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.prices.catalog import load_catalog
-from pipeline.prices.checks import check_map, faults_in, first_fault
-from pipeline.prices.costmap import entry_of
-from pipeline.prices.units import UNITS, is_cost_field, place_field, unit_of
+from callcost.prices.book.catalog import load_catalog
+from callcost.prices.book.cost_map import entry_of
+from callcost.prices.units import UNITS, is_cost_field, place_field, unit_of
+from callcost.prices.upstream.checks import check_map, faults_in, first_fault
 
 NO_PRICES = (float("nan"), float("inf"), float("-inf"), -1, -1e-9, "abc", "", True, False, 1e30, 1e300, 10**5000,
              Decimal("NaN"), Decimal("sNaN"), b"1", object(), 1j)  # fmt: skip

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import PriceError
-from pipeline.prices.costmap import entry_of, map_digest, parse_entry, parse_map, rate, split_map
+from callcost.errors import PriceError
+from callcost.prices.book.cost_map import entry_of, map_digest, parse_entry, parse_map, rate, split_map
 
 
 def one(fields: dict[str, Any]) -> Any:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.prices.archive import microseconds
-from pipeline.prices.overrides import Overrides, load_overrides
+from callcost.errors import ConfigError
+from callcost.prices.book.archive import microseconds
+from callcost.prices.book.overrides import Overrides, load_overrides
 
 EVERYTHING = """
 [rates."gpt-4o"]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.prices.archive import microseconds
-from pipeline.prices.peaks import read_hours, steps_of
+from callcost.prices.book.archive import microseconds
+from callcost.prices.peak_hours import read_hours, steps_of
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.prices.archive import microseconds
-from pipeline.prices.charges import Bill, price_usage
-from pipeline.prices.costmap import entry_of
-from pipeline.prices.rates import RateCard, Terms, case_of, effective_rate
-from pipeline.prices.tariffs import read_tariff
-from pipeline.tables import Usage
+from callcost.prices.book.archive import microseconds
+from callcost.prices.book.cost_map import entry_of
+from callcost.prices.charges import Bill, price_usage
+from callcost.prices.rates import RateCard, Terms, case_of, effective_rate
+from callcost.prices.tariffs import read_tariff
+from callcost.tables import Usage
 
 FOLDER = Path(__file__).parents[1] / "cases" / "prices"
 FILES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.prices.catalog import load_catalog
-from pipeline.prices.units import (
+from callcost.prices.book.catalog import load_catalog
+from callcost.prices.units import (
     BILLED_UNITS,
     COUNTS_READ,
     EXPLAINED,
@@ -20,7 +20,7 @@ from pipeline.prices.units import (
     quantities,
     unit_of,
 )
-from pipeline.tables import USAGE_COUNTS, Usage
+from callcost.tables import USAGE_COUNTS, Usage
 
 COUNTS = st.none() | st.integers(0, 10**12) | st.integers(0, 50)
 USAGES = st.builds(Usage, **dict.fromkeys(USAGE_COUNTS, COUNTS))

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import PriceError
-from pipeline.prices import catalog as catalog_module
-from pipeline.prices.archive import microseconds
-from pipeline.prices.catalog import add_map, load_catalog, user_prices
-from pipeline.prices.costmap import split_map
-from pipeline.prices.upstream import MAX_BYTES, Patience, add_checked, fetch, pull_map
+from callcost.errors import PriceError
+from callcost.prices.book import catalog as catalog_module
+from callcost.prices.book.archive import microseconds
+from callcost.prices.book.catalog import add_map, load_catalog, user_prices
+from callcost.prices.book.cost_map import split_map
+from callcost.prices.upstream.pull import MAX_BYTES, Patience, add_checked, fetch, pull_map
 from tests.prices.server import Reply, Server, sends, serving, streams
 
 HASTY = Patience(connect=5, read=0.5, total=30, pause=0.01, attempts=3)

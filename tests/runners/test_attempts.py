@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import RunError
-from pipeline.jobs.garbage import collect_garbage
-from pipeline.runners import places
-from pipeline.runners.attempts import Attempts, Once, mark_published
-from pipeline.runners.local import run_tasks
-from pipeline.runners.places import check_place, create_file
-from pipeline.runners.protocol import Tick, silent
+from callcost.errors import RunError
+from callcost.jobs.gc import collect_garbage
+from callcost.runners import shared_files as places
+from callcost.runners.exactly_once import Attempts, Once, mark_published
+from callcost.runners.local import run_tasks
+from callcost.runners.protocol import Tick, silent
+from callcost.runners.shared_files import check_place, create_file
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,9 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import LogError, RunError
-from pipeline.runners.cluster import ROUNDS, Cluster, open_session
-from pipeline.runners.protocol import Tick
+from callcost.errors import LogError, RunError
+from callcost.runners.protocol import Tick
+from callcost.runners.spark import ROUNDS, Cluster, open_session
 
 
 class Session:
@@ -135,7 +135,7 @@ def test_workers_that_are_not_as_this_process_are_refused(tmp_path: Path) -> Non
         _cluster(tmp_path, Session(), Changing())(work, [Task(1)])
     with pytest.raises(RunError, match="a worker does not see"):
         Cluster(session=Session(), seen=(str(tmp_path / "none"),), identity=identity)(work, [Task(1)])
-    session = Session(failures=1, words="ModuleNotFoundError: No module named 'pipeline'")
+    session = Session(failures=1, words="ModuleNotFoundError: No module named 'callcost'")
     with pytest.raises(RunError, match="workers have no callcost"):
         _cluster(tmp_path, session)(work, [Task(1)])
     assert session.jobs == 1

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.errors import RunError
-from pipeline.logs.stores import create_object, list_objects, put_object
-from pipeline.runners import leases
-from pipeline.runners.leases import SECONDS_VARIABLE, hold_lease
+from callcost.errors import RunError
+from callcost.logs.io.object_store import create_object, list_objects, put_object
+from callcost.runners import leases
+from callcost.runners.leases import SECONDS_VARIABLE, hold_lease
 from tests.stores import Bucket, make_bucket, serving_moto
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import RunError
-from pipeline.logs.folders import folder_at
-from pipeline.runners.entries import Entry, Stamp, stamp_of
-from pipeline.runners.ledger import COPY, LEDGER, Ledger
+from callcost.errors import RunError
+from callcost.logs.io.folders import folder_at
+from callcost.runners.entries import Entry, Stamp, stamp_of
+from callcost.runners.ledger import COPY, LEDGER, Ledger
 
 
 def _ledger(folder: Path, *, rebuild: bool = False) -> Ledger:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import RunError
-from pipeline.runners.local import has_workers, keep_workers, run_tasks
-from pipeline.runners.protocol import Tick
-from pipeline.runners.shards import pack_pieces, worker_count
+from callcost.errors import RunError
+from callcost.runners.local import has_workers, keep_workers, run_tasks
+from callcost.runners.packing import pack_pieces, worker_count
+from callcost.runners.protocol import Tick
 
 
 class Piece:

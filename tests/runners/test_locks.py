@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import RunError
-from pipeline.logs.folders import folder_at
-from pipeline.runners.locks import hold_lock
+from callcost.errors import RunError
+from callcost.logs.io.folders import folder_at
+from callcost.runners.locks import hold_lock
 from tests.command import ROOT
 
 HOLD = """
 import sys, time
-from pipeline.logs.folders import folder_at
-from pipeline.runners.locks import hold_lock
+from callcost.logs.io.folders import folder_at
+from callcost.runners.locks import hold_lock
 with hold_lock(folder_at(sys.argv[1]), "first"):
     print("held", flush=True)
     time.sleep(60)

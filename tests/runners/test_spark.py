@@ -39,17 +39,17 @@ print(server.listening_address[1], flush=True)
 time.sleep(3600)
 """
 _DEADLY = """
-from pipeline.jobs import run
+from callcost.jobs.engine import map_reduce as run
 from tests.faults.test_deadly_records import die_of_a_word
 run.map_inputs = die_of_a_word
-from pipeline.__main__ import main
+from callcost.__main__ import main
 main()
 """
 _ACTIVE = """
 import sys
 from pyspark.sql import SparkSession
-from pipeline import report_spend
-from pipeline.settings import ReportOptions, WorkOptions
+from callcost import report_spend
+from callcost.settings import ReportOptions, WorkOptions
 session = SparkSession.builder.remote(sys.argv[1]).getOrCreate()
 work = WorkOptions(executor="spark", work_dir=sys.argv[3])
 report_spend(ReportOptions(logs=(sys.argv[2],), out=sys.argv[4], calls=True, work=work))
@@ -111,7 +111,7 @@ def _executors(driver: int) -> list[int]:
 @NEEDS_SAIL
 def test_sail_gives_the_same_bytes_as_this_machine(sail: str, logs: Path, local: Finished, tmp_path: Path) -> None:
     out, work = tmp_path / "out", tmp_path / "work"
-    _finish(_start(["-m", "pipeline"], logs, out, work, "--spark-remote", sail))
+    _finish(_start(["-m", "callcost"], logs, out, work, "--spark-remote", sail))
     assert_same(out, local)
     assert len(list(work.glob("run-*/done/map_inputs-*"))) > 3
 
@@ -129,7 +129,7 @@ def test_two_executors_give_the_same_bytes_also_when_one_of_them_is_killed(
     logs: Path, local: Finished, tmp_path: Path
 ) -> None:
     out, work = tmp_path / "out", tmp_path / "work"
-    process = _start(["-m", "pipeline"], logs, out, work)
+    process = _start(["-m", "callcost"], logs, out, work)
     while not list(work.glob("run-*/tried/*")) and process.poll() is None:
         time.sleep(0.05)
     executors = _executors(process.pid)

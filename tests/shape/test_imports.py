@@ -23,8 +23,8 @@ HEAVY = (
     "multiprocessing",
 )
 MODULES = sorted(
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    for path in (ROOT / "pipeline").rglob("*.py")
+    ".".join(path.relative_to(ROOT / "pipeline").with_suffix("").parts).removesuffix(".__init__")
+    for path in (ROOT / "pipeline" / "callcost").rglob("*.py")
 )
 
 # Imports all modules once, so that third parties are there and only our own doings are watched; then each module anew
@@ -42,7 +42,7 @@ def doings_of(module):
     def watch(event, arguments):
         if event in WORK and not (event == "open" and str(arguments[0]).endswith((".py", ".pyc"))):
             seen.append([event, str(arguments[:1])])
-    for name in [name for name in sys.modules if name.split(".")[0] == "pipeline"]:
+    for name in [name for name in sys.modules if name.split(".")[0] == "callcost"]:
         del sys.modules[name]
     sys.addaudithook(watch)
     importlib.import_module(module)
@@ -75,13 +75,13 @@ def _python(code: str, *words: str) -> str:
 
 
 def test_an_import_does_no_work() -> None:
-    watched = [name for name in MODULES if name != "pipeline.__main__"]
+    watched = [name for name in MODULES if name != "callcost.__main__"]
     found = json.loads(_python(WATCH, *watched))
     assert found == {name: [] for name in watched}
 
 
 def test_help_loads_nothing_heavy() -> None:
-    code = "import sys; from pipeline.cli.root import run; run(['--help']); sys.stdout.write(str(sorted(sys.modules)))"
+    code = "import sys; from callcost.cli.root import run; run(['--help']); sys.stdout.write(str(sorted(sys.modules)))"
     loaded = _python(code)
     assert "report" in loaded
     for name in HEAVY:

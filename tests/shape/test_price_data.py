@@ -6,9 +6,9 @@ import hashlib
 import subprocess
 import sys
 
-from pipeline.prices.archive import INDEX
-from pipeline.prices.catalog import build_catalog
-from pipeline.settings import data_dir
+from callcost.prices.book.archive import INDEX
+from callcost.prices.book.catalog import build_catalog
+from callcost.settings import data_dir
 from tests.command import ROOT
 
 FOLDER = data_dir() / "prices"
@@ -48,7 +48,7 @@ def test_one_date_is_there_in_under_a_third_of_a_second() -> None:
     """Measured in a process of its own, imports included, as processor time: other work must not fail it."""
     script = """if True:
         import time
-        from pipeline.prices.catalog import load_catalog
+        from callcost.prices.book.catalog import load_catalog
         catalog = load_catalog()
         assert catalog.entry("gpt-4o", catalog.find("2024-06-01"))
         print(time.process_time())"""

@@ -21,7 +21,7 @@ from tests.command import ROOT, SAMPLES
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 HOME = "/srv/callcost"
-SCRIPT = f'#!/bin/sh\nexec "{sys.executable}" -m pipeline "$@"\n'
+SCRIPT = f'#!/bin/sh\nexec "{sys.executable}" -m callcost "$@"\n'
 
 
 def _blocks(kind: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.tables import Call, Usage
+from callcost.tables import Call, Usage
 
 DAY = 86_400_000_000
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.jobs.backfill import backfill_usage
-from pipeline.jobs.report import report_spend
-from pipeline.settings import ReportOptions
+from callcost.jobs.backfill import backfill_usage
+from callcost.jobs.report import report_spend
+from callcost.settings import ReportOptions
 
 Records = list[dict[str, Any]]
 

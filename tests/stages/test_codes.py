@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.codes import Numbered, cross, number_sizes, number_spans, number_text
+from callcost.stages.tables.dictionary import Numbered, cross, number_sizes, number_spans, number_text
 
 WORDS = st.lists(st.none() | st.sampled_from(["a", "b", "", "é", "a b"]), min_size=1, max_size=60)
 MOMENTS = st.lists(st.none() | st.integers(-(10**6), 10**6), min_size=1, max_size=60)

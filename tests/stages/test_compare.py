@@ -7,18 +7,18 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from pipeline.jobs.run import settle_logs, working_folder
-from pipeline.logs.bills.lines import DAY, BillLine
-from pipeline.prices.rates import Terms
-from pipeline.settings import PriceOptions, ReportOptions
-from pipeline.stages.bills import half_places
-from pipeline.stages.causes import CAUSES, RULES
-from pipeline.stages.cells import Cell, Fold, Part, Place, build_cells
-from pipeline.stages.charges import charge_classes
-from pipeline.stages.duplicates import settle_duplicates
-from pipeline.stages.facts import scan_facts
-from pipeline.stages.kernel import book_of
-from pipeline.stages.price import price_facts
+from callcost.jobs.engine.map_reduce import settle_logs, working_folder
+from callcost.logs.bills.lines import DAY, BillLine
+from callcost.prices.rates import Terms
+from callcost.settings import PriceOptions, ReportOptions
+from callcost.stages.dedup.rules import settle_duplicates
+from callcost.stages.pricing.charge_lines import charge_classes
+from callcost.stages.pricing.price_facts import price_facts
+from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.reconcile.bill_tables import half_places
+from callcost.stages.reconcile.cells import Cell, Fold, Part, Place, build_cells
+from callcost.stages.reconcile.rules import CAUSES, RULES
+from callcost.stages.tables.facts import scan_facts
 from tests.command import SAMPLES
 
 

@@ -12,14 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.stages import count
-from pipeline.stages.count import count_missing
-from pipeline.tables import Call, Usage
-from pipeline.tokens.choice import Choice
-from pipeline.tokens.counter import CACHE_CHARS, CACHED_TEXT_SHARE, FrequentTexts, TextCounter, frequent_texts
-from pipeline.tokens.encoders import load_encoder
-from pipeline.tokens.frames import UNIT, Frame
-from pipeline.tokens.pool import OversizeLane
+from callcost.stages.count import missing_usage as count
+from callcost.stages.count.missing_usage import count_missing
+from callcost.tables import Call, Usage
+from callcost.tokens.engines.encoders import load_encoder
+from callcost.tokens.engines.oversize_worker import OversizeLane
+from callcost.tokens.engines.text_counter import (
+    CACHE_CHARS,
+    CACHED_TEXT_SHARE,
+    FrequentTexts,
+    TextCounter,
+    frequent_texts,
+)
+from callcost.tokens.frame import UNIT, Frame
+from callcost.tokens.model_families import Choice
 
 WEAKER = {"exact": 0.01, "calibrated": 0.05, "estimated": 0.3}
 

@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.stages.delta import DeltaDays
-from pipeline.stages.facts import CALL_SCHEMA
+from callcost.errors import ConfigError
+from callcost.stages.report.delta_table import DeltaDays
+from callcost.stages.tables.facts import CALL_SCHEMA
 from tests.command import ROOT, callcost, write_lines
 
 deltalake = pytest.importorskip("deltalake", reason="pip install 'callcost[delta]'")

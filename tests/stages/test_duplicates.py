@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.duplicates import facts_beside, settle_duplicates
-from pipeline.stages.facts import facts_of
-from pipeline.tables import Call, Usage
+from callcost.stages.dedup.rules import facts_beside, settle_duplicates
+from callcost.stages.tables.facts import facts_of
+from callcost.tables import Call, Usage
 from tests.stages.calls import DAY, make_call
 
 

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from pipeline.logs.containers import Raw
-from pipeline.logs.reader import read_all
-from pipeline.settings import ReadOptions
-from pipeline.stages import facts
-from pipeline.tables import FACT_COLUMNS, Call
+from callcost.logs.io.records import Raw
+from callcost.logs.record_reader import read_all
+from callcost.settings import ReadOptions
+from callcost.stages.tables import facts
+from callcost.tables import FACT_COLUMNS, Call
 
 CALLS = (
     {"id": "a", "timestamp": "2025-05-01T08:00:00Z", "model": "gpt-4o", "messages": "Hello?", "response": "Yes."},
@@ -44,6 +44,6 @@ def test_the_layout_changes_with_the_columns_and_with_the_rules(monkeypatch: pyt
     layouts = {facts.layout_of_facts()}
     monkeypatch.setattr(facts, "KEY_RULES", facts.KEY_RULES + 1)
     layouts.add(facts.layout_of_facts())
-    monkeypatch.setattr("pipeline.stages.facts.FACT_COLUMNS", FACT_COLUMNS[1:])
+    monkeypatch.setattr("callcost.stages.tables.facts.FACT_COLUMNS", FACT_COLUMNS[1:])
     layouts.add(facts.layout_of_facts())
     assert len(layouts) == 3

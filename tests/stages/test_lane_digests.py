@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.logs.files import Input
-from pipeline.settings import ReadOptions
-from pipeline.stages.digests import settle_digests
-from pipeline.stages.duplicates import settle_duplicates
-from pipeline.stages.facts import facts_of, widen_facts
-from pipeline.stages.pieces import cut_inputs
-from pipeline.stages.read import read_windows
+from callcost.logs.io.inputs import Input
+from callcost.settings import ReadOptions
+from callcost.stages.dedup.late_digests import settle_digests
+from callcost.stages.dedup.rules import settle_duplicates
+from callcost.stages.read.splits import cut_inputs
+from callcost.stages.read.windows import read_windows
+from callcost.stages.tables.facts import facts_of, widen_facts
 from tests.laws.test_lane import SPEND, ordinary, stated, written
 
 pytestmark = pytest.mark.usefixtures("lanes_for_all")

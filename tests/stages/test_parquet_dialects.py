@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.logs.files import find_inputs
-from pipeline.settings import ReadOptions
-from pipeline.stages.pieces import cut_inputs
-from pipeline.stages.read import read_windows
-from pipeline.tables import Call
+from callcost.logs.io.inputs import find_inputs
+from callcost.settings import ReadOptions
+from callcost.stages.read.splits import cut_inputs
+from callcost.stages.read.windows import read_windows
+from callcost.tables import Call
 
 ATTRIBUTES = {
     "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o",

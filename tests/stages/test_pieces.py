@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.jobs.report import report_spend
-from pipeline.logs.files import find_inputs
-from pipeline.settings import ReportOptions
-from pipeline.stages import pieces
-from pipeline.stages.pieces import cut_inputs, survey
+from callcost.jobs.report import report_spend
+from callcost.logs.io.inputs import find_inputs
+from callcost.settings import ReportOptions
+from callcost.stages.read import splits as pieces
+from callcost.stages.read.splits import cut_inputs, survey
 
 
 def line_of(number: int) -> str:

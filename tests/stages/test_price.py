@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.prices.archive import microseconds
-from pipeline.prices.book import Book, open_book
-from pipeline.settings import PriceOptions
-from pipeline.stages.facts import FACT_SCHEMA, facts_of
-from pipeline.stages.price import price_facts
-from pipeline.tables import Call, Usage
+from callcost.prices.book.archive import microseconds
+from callcost.prices.book.book import Book, open_book
+from callcost.settings import PriceOptions
+from callcost.stages.pricing.price_facts import price_facts
+from callcost.stages.tables.facts import FACT_SCHEMA, facts_of
+from callcost.tables import Call, Usage
 
 
 @pytest.fixture(scope="module")

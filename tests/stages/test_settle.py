@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.settings import ReadOptions
-from pipeline.stages import settle
-from pipeline.stages.duplicates import Sifted, settle_duplicates
-from pipeline.stages.facts import BUCKETS, FACT_SCHEMA, facts_of, read_facts, write_facts
-from pipeline.stages.settle import SettleTask, settle_keys, settle_spans, settled_facts
+from callcost.settings import ReadOptions
+from callcost.stages.dedup import resolve as settle
+from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans, settled_facts
+from callcost.stages.dedup.rules import Sifted, settle_duplicates
+from callcost.stages.tables.facts import BUCKETS, FACT_SCHEMA, facts_of, read_facts, write_facts
 from tests.stages.calls import make_call
 
 SPANS = st.sampled_from([None, None, "a", "b", "c", "d"])

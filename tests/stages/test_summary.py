@@ -7,9 +7,8 @@ from decimal import Decimal
 
 import polars as pl
 
-from pipeline.settings import ReportOptions
-from pipeline.stages.facts import facts_of
-from pipeline.stages.summary import (
+from callcost.settings import ReportOptions
+from callcost.stages.report.spend import (
     charge_by_source,
     filter_calls,
     gather_calls,
@@ -18,7 +17,8 @@ from pipeline.stages.summary import (
     sort_spend,
     sum_spend,
 )
-from pipeline.tables import Call, Usage
+from callcost.stages.tables.facts import facts_of
+from callcost.tables import Call, Usage
 from tests.stages.calls import DAY, make_call
 
 

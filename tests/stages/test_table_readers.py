@@ -14,8 +14,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.stages.days import plain_day
-from pipeline.stages.delta import DeltaDays
+from callcost.stages.report.days import plain_day
+from callcost.stages.report.delta_table import DeltaDays
 from tests.command import SAMPLES, callcost
 from tests.stages.test_delta import COST, FIRST, MOMENT, SECOND, calls
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.errors import ReportError
-from pipeline.logs.folders import folder_at
-from pipeline.stages.write import csv_bytes, document_bytes, json_bytes, parquet_bytes, publish_file
+from callcost.errors import ReportError
+from callcost.logs.io.folders import folder_at
+from callcost.stages.report.publish import csv_bytes, document_bytes, json_bytes, parquet_bytes, publish_file
 
 MONEY = pl.Decimal(38, 18)
 

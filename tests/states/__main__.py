@@ -27,7 +27,7 @@ def record(name: str, code: Path) -> Path:
         report = ["report", "logs", "--state", "state", "--out", "reports"]
         for words in (report, ["close", CLOSED, "--state", "state"], report):
             environment = {**os.environ, "PYTHONPATH": str(code)}
-            subprocess.run([sys.executable, "-m", "pipeline", *words], cwd=HOME, env=environment, check=True)
+            subprocess.run([sys.executable, "-m", "callcost", *words], cwd=HOME, env=environment, check=True)
         target = Path(__file__).with_name(f"{name}.tar.gz")
         with tarfile.open(target, "w:gz") as archive:
             for path in sorted((HOME / "state").rglob("*")):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.tokens.choice import choose
-from pipeline.tokens.encoders import load_encoder
-from pipeline.tokens.frames import Frame, total
-from pipeline.tokens.messages import frame_completion, frame_prompt
+from callcost.tokens.engines.encoders import load_encoder
+from callcost.tokens.frame import Frame, total
+from callcost.tokens.framing.messages import frame_completion, frame_prompt
+from callcost.tokens.model_families import choose
 
 
 def count(frame: Frame | None) -> int | None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.tokens.answers import END_SINCE, END_UNTIL, ENDINGS, SAME, Ending, ending_of
-from pipeline.tokens.choice import choose
-from pipeline.tokens.encoders import load_encoder
-from pipeline.tokens.messages import frame_completion
+from callcost.tokens.engines.encoders import load_encoder
+from callcost.tokens.framing.answers import END_SINCE, END_UNTIL, ENDINGS, SAME, Ending, ending_of
+from callcost.tokens.framing.messages import frame_completion
+from callcost.tokens.model_families import choose
 from tests.tokens.counted import count_answer, texts_of
 
 SUNNY = {"choices": [{"message": {"content": "It is sunny."}, "finish_reason": "stop"}]}

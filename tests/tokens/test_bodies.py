@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tokens.blocks import READERS, read_blocks, read_piece
-from pipeline.tokens.bodies import read_answer, read_offer, read_prompt
-from pipeline.tokens.forms import read_form, read_tool_choice, read_tools
-from pipeline.tokens.prompts import CALL, DOCUMENT, IMAGE, RESULT, TEXT, THOUGHT, Block, Form, Prompt, Tool
+from callcost.tokens.requests.bodies import read_answer, read_offer, read_prompt
+from callcost.tokens.requests.content_blocks import READERS, read_blocks, read_piece
+from callcost.tokens.requests.tools_and_format import read_form, read_tool_choice, read_tools
+from callcost.tokens.requests.types import CALL, DOCUMENT, IMAGE, RESULT, TEXT, THOUGHT, Block, Form, Prompt, Tool
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8) + (2).to_bytes(4) + (3).to_bytes(4) + bytes(80)).decode()

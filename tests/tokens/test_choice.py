@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tokens.choice import BUNDLED, BY_ENDPOINT, FAMILIES, OTHER, Family, choose
-from pipeline.tokens.gemini import MANNERS
-from pipeline.tokens.marks import MARKS
-from pipeline.tokens.openai import LAYOUTS
-from pipeline.tokens.turns import TURNS
+from callcost.tokens.framing.gemini import MANNERS
+from callcost.tokens.framing.openai import LAYOUTS
+from callcost.tokens.framing.turns import TURNS
+from callcost.tokens.model_families import BUNDLED, BY_ENDPOINT, FAMILIES, OTHER, Family, choose
+from callcost.tokens.vocabulary_corrections import MARKS
 
 ROWS = pytest.mark.parametrize("row", [*FAMILIES, OTHER], ids=lambda row: row.name)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.tokens.choice import FAMILIES, choose
-from pipeline.tokens.confidence import GROUPS, MAX_CALIBRATED, MEASURED, MIN_CALLS, MIN_EXACT, judge
-from pipeline.tokens.frames import CALIBRATED, ESTIMATED, EXACT
+from callcost.tokens.error_estimates import GROUPS, MAX_CALIBRATED, MEASURED, MIN_CALLS, MIN_EXACT, judge
+from callcost.tokens.frame import CALIBRATED, ESTIMATED, EXACT
+from callcost.tokens.model_families import FAMILIES, choose
 
 FRAMINGS = {row.framing for row in FAMILIES} | {"other"}
 SHAPES = ("plain", "tools", "form", "history", "media", "sealed", "text", "answer.text", "answer.calls")

@@ -7,10 +7,10 @@ import threading
 import pytest
 import tiktoken
 
-from pipeline.errors import TokenizerError
-from pipeline.tokens import encoders
-from pipeline.tokens.encoders import Encoder, load_encoder, repair
-from pipeline.tokens.vocabularies import find_vocabulary, read_ranks
+from callcost.errors import TokenizerError
+from callcost.tokens.engines import encoders
+from callcost.tokens.engines.encoders import Encoder, load_encoder, repair
+from callcost.tokens.engines.vocabularies import find_vocabulary, read_ranks
 
 NAMES = ["o200k_base", "cl100k_base", "p50k_base", "r50k_base", "claude2"]
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from pipeline.tokens import fast
-from pipeline.tokens.counter import TextCounter, frequent_texts
-from pipeline.tokens.encoders import load_encoder
-from pipeline.tokens.fast import (
+from callcost.tokens.engines import verified_fast as fast
+from callcost.tokens.engines.encoders import load_encoder
+from callcost.tokens.engines.text_counter import TextCounter, frequent_texts
+from callcost.tokens.engines.verified_fast import (
     AMPLE_CHARS,
     GigatokenCounter,
     ToktokCounter,
@@ -21,7 +21,7 @@ from pipeline.tokens.fast import (
     is_fit,
     load_counter,
 )
-from pipeline.tokens.vocabularies import find_vocabulary
+from callcost.tokens.engines.vocabularies import find_vocabulary
 
 REFERENCE = load_encoder("cl100k_base")
 SCALARS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]

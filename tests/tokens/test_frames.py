@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tokens.frames import UNIT, Frame, Part, Sheet, total
+from callcost.tokens.frame import UNIT, Frame, Part, Sheet, total
 
 WEIGHTS = st.integers(-3000, 3000)
 COUNTED = st.lists(st.tuples(WEIGHTS, st.integers(0, 1 << 40)))

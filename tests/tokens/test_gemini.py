@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.tokens.choice import choose
-from pipeline.tokens.gemini import (
+from callcost.tokens.framing.gemini import (
     ESCAPE,
     IMAGE_OUT,
     MANNERS,
@@ -21,8 +20,9 @@ from pipeline.tokens.gemini import (
     write_stub_call,
     write_stub_result,
 )
-from pipeline.tokens.messages import frame_completion, frame_prompt
-from pipeline.tokens.prompts import CALL, RESULT, Block, Tool
+from callcost.tokens.framing.messages import frame_completion, frame_prompt
+from callcost.tokens.model_families import choose
+from callcost.tokens.requests.types import CALL, RESULT, Block, Tool
 from tests.tokens.counted import texts_of
 
 SCHEMA = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tokens.encoders import load_encoder
-from pipeline.tokens.marks import MARKS, weigh_marks
+from callcost.tokens.engines.encoders import load_encoder
+from callcost.tokens.vocabulary_corrections import MARKS, weigh_marks
 
 
 @pytest.mark.parametrize("digits", ["7", "42", "365", "1984", "12345678", "1" * 40])

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tokens.media import RATES, SCHEMES, media_tokens, read_media, read_text
-from pipeline.tokens.prompts import AUDIO, DOCUMENT, IMAGE, Media
+from callcost.tokens.requests.media import RATES, SCHEMES, media_tokens, read_media, read_text
+from callcost.tokens.requests.types import AUDIO, DOCUMENT, IMAGE, Media
 
 SIDES = st.integers(1, 16_000)
 

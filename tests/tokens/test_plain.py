@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tokens import messages
-from pipeline.tokens.bodies import read_prompt
-from pipeline.tokens.choice import choose
-from pipeline.tokens.frames import Frame
-from pipeline.tokens.messages import frame_completion, frame_prompt
-from pipeline.tokens.plain import READ_FIELDS, frame_plain
+from callcost.tokens.frame import Frame
+from callcost.tokens.framing import messages
+from callcost.tokens.framing.messages import frame_completion, frame_prompt
+from callcost.tokens.framing.plain_chat import READ_FIELDS, frame_plain
+from callcost.tokens.model_families import choose
+from callcost.tokens.requests.bodies import read_prompt
 
 MODELS = (
     "gpt-4o", "gpt-4", "gpt-5-mini", "o3", "gpt-3.5-turbo", "gpt-oss-20b", "claude-3-haiku", "claude-opus-4-8",

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import TokenizerError
-from pipeline.tokens import pool
-from pipeline.tokens.encoders import load_encoder
-from pipeline.tokens.pool import OversizeLane, count_in_threads, is_oversize
+from callcost.errors import TokenizerError
+from callcost.tokens.engines import oversize_worker as pool
+from callcost.tokens.engines.encoders import load_encoder
+from callcost.tokens.engines.oversize_worker import OversizeLane, count_in_threads, is_oversize
 
 PROSE = "It is a truth universally acknowledged. " * 30_000
 ONE_WORD = "a" * 20_000_000  # a single pre-token: some fifteen seconds of merging
@@ -86,8 +86,8 @@ def test_an_item_over_its_time_has_no_count_and_its_helper_is_replaced(lane: Ove
 
 
 def test_an_item_over_the_helpers_memory_has_no_count(lane: OversizeLane, monkeypatch: pytest.MonkeyPatch) -> None:
-    cap = "from pipeline.tokens import pool; pool.HELPER_MEMORY_BYTES = 400 * 2**20; "
-    monkeypatch.setattr(pool, "_START", pool._START.replace("from pipeline", cap + "from pipeline"))
+    cap = "from callcost.tokens import pool; pool.HELPER_MEMORY_BYTES = 400 * 2**20; "
+    monkeypatch.setattr(pool, "_START", pool._START.replace("from callcost", cap + "from callcost"))
 
     assert lane.count("cl100k_base", ONE_WORD, 0) is None
     assert lane.count("cl100k_base", "hello world", 60) == 2
@@ -133,7 +133,7 @@ def test_closing_ends_the_helper_even_while_it_counts() -> None:
 
 _PARENT = """
 import sys, threading, time
-from pipeline.tokens.pool import OversizeLane
+from callcost.tokens.engines.oversize_worker import OversizeLane
 lane = OversizeLane()
 lane.count("r50k_base", "warm", 60)
 print(lane.helper_id, flush=True)

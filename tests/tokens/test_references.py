@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.tokens.references import MAX_WRITTEN, follow, resolve
+from callcost.tokens.requests.json_refs import MAX_WRITTEN, follow, resolve
 
 POINT = {"type": "object", "properties": {"x": {"type": "integer"}}}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.tokens.prompts import Form
-from pipeline.tokens.schemas import said, write_form
+from callcost.tokens.framing.answer_schema import said, write_form
+from callcost.tokens.requests.types import Form
 
 
 def test_a_form_is_a_heading_a_comment_and_the_schema() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tokens.prompts import Tool
-from pipeline.tokens.references import MAX_WRITTEN
-from pipeline.tokens.tools import comment, write_tool, write_tools
+from callcost.tokens.framing.tool_schemas import comment, write_tool, write_tools
+from callcost.tokens.requests.json_refs import MAX_WRITTEN
+from callcost.tokens.requests.types import Tool
 
 WORDS = st.text(max_size=8)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.tokens.choice import choose
-from pipeline.tokens.messages import frame_completion, frame_prompt
-from pipeline.tokens.turns import TURNS
+from callcost.tokens.framing.messages import frame_completion, frame_prompt
+from callcost.tokens.framing.turns import TURNS
+from callcost.tokens.model_families import choose
 from tests.tokens.counted import texts_of, write_user
 
 CLAUDE = "claude-sonnet-4-5"

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import TokenizerError
-from pipeline.settings import data_dir
-from pipeline.tokens import vocabularies
-from pipeline.tokens.vocabularies import (
+from callcost.errors import TokenizerError
+from callcost.settings import data_dir
+from callcost.tokens.engines import vocabularies
+from callcost.tokens.engines.vocabularies import (
     bundled_folder,
     find_vocabulary,
     installed,

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import LogError
-from pipeline.logs.bills import bill_dialects
-from pipeline.logs.bills.labels import read_label
-from pipeline.logs.bills.lines import BadLine, BillLine, read_amount, read_moment, read_month
-from pipeline.logs.bills.names import model_key, paid_provider
-from pipeline.logs.bills.reader import BillFile, read_bill
-from pipeline.logs.bills.restate import natural, settle_bill
-from pipeline.logs.files import find_inputs
+from callcost.errors import LogError
+from callcost.logs.bills import bill_dialects
+from callcost.logs.bills.labels import read_label
+from callcost.logs.bills.lines import BadLine, BillLine, read_amount, read_moment, read_month
+from callcost.logs.bills.names import model_key, paid_provider
+from callcost.logs.bills.reader import BillFile, read_bill
+from callcost.logs.bills.restate import natural, settle_bill
+from callcost.logs.io.inputs import find_inputs
 from tests.command import ROOT
 
 CASES = sorted(path.parent for path in (ROOT / "tests/cases/bills").glob("*/expected.json"))

@@ -1,0 +1,87 @@
+"""How a command line is taken in: commands and the kinds of their words, beside what click has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from callcost import arguments
+from callcost.errors import ConfigError
+
+
+class Verb(click.Command):
+    """A command that refuses words that are no text; only the names of files may be any bytes."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words after the command."""
+        left = super().parse_args(ctx, args)
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name or "")
+            if not isinstance(parameter.type, LogType | click.Path | click.File):
+                for word in value if isinstance(value, tuple) else (value,):
+                    _refuse_bytes(word, parameter)
+        return left
+
+
+class VerbGroup(click.Group):
+    """A group of verbs that names the nearest one for a word that is none."""
+
+    command_class = Verb
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb that the next word names."""
+        word, verbs = args[0], self.list_commands(ctx)
+        if word not in verbs and not word.startswith("-"):
+            error = arguments.unknown("no command", word, verbs)
+            raise click.UsageError(str(error), ctx)
+        return super().resolve_command(ctx, args)
+
+
+class LogType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
+    """Where logs or bills are: told from other words, since the names of files may be any bytes."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a place."""
+        return arguments.read_log(value, name_of(param))
+
+
+class PathType(click.Path):
+    """A path; "~" is the user's own folder, also where the shell did not see it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a path, and check what is to be checked."""
+        return super().convert(arguments.read_place(value, name_of(param)), param, ctx)
+
+
+class FileType(click.File):
+    """A file that is opened; "~" is the user's own folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Open a file."""
+        place = arguments.read_log(value, name_of(param)) if isinstance(value, str) else value
+        return super().convert(place, param, ctx)
+
+
+class WordType(click.Choice):  # type: ignore[type-arg]  # generic only since click 8.2
+    """One of several words; for a mistyped one the nearest is named."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a word."""
+        return arguments.one_of(list(self.choices))(value, name_of(param))
+
+
+def name_of(parameter: click.Parameter | None) -> str:
+    """Return how messages call an option or an argument: as programs do."""
+    if parameter is None:
+        return "value"
+    return max(parameter.opts, key=len).lstrip("-").replace("-", "_")
+
+
+def _refuse_bytes(word: object, parameter: click.Parameter) -> None:
+    if isinstance(word, str) and not arguments.is_utf8(word):
+        raise ConfigError(f"{name_of(parameter)}: {word!r} is not UTF-8")

@@ -1,0 +1,367 @@
+"""`callcost prices`: look at the dated cost maps, compare them, add to them, check them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from callcost.cli.click_types import FileType, LogType, VerbGroup, WordType
+from callcost.cli.options import (
+    price_options,
+    price_options_of,
+    read_options,
+    report_options_of,
+    select_options,
+    work_options,
+)
+from callcost.cli.terminal.listing import per_million, plain, show_json, show_rows
+from callcost.cli.terminal.output import say, show
+from callcost.errors import ConfigError, PriceError, UnknownModelError
+
+if TYPE_CHECKING:
+    from callcost.prices.book.book import Book
+    from callcost.prices.book.catalog import Version
+    from callcost.prices.book.changes import MapChange, PriceChange
+    from callcost.prices.book.cost_map import Entry
+    from callcost.prices.upstream.pull import Addition
+
+
+@click.group(cls=VerbGroup)
+def prices() -> None:
+    """List, show and compare the dated cost maps, and add to them."""
+
+
+def _form_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    forms = WordType(["text", "json"])
+    return click.option("--format", "form", type=forms, default="text", show_default=True)(function)
+
+
+@prices.command("list")
+@_form_option
+def list_versions(form: str) -> None:
+    """List every version, oldest first, with the moment from which it is in force."""
+    from callcost.prices.book.catalog import load_catalog  # noqa: PLC0415 - heavy imports inside commands, as everywhere here
+
+    catalog = load_catalog()
+    sizes = catalog.sizes()
+    if form == "json":
+        show_json([{**_facts(version), "models": sizes[version.index]} for version in catalog.versions])
+        return
+    show_rows(
+        ("in force from", "version", "models", "origin", "sha256"),
+        [
+            (version.effective_text, version.name, sizes[version.index], version.origin, version.sha256[:12])
+            for version in catalog.versions
+        ],
+        numbers=("models",),
+    )
+
+
+@prices.command("show")
+@click.argument("model")
+@click.option("--at", metavar="TIME", help="When the call is made (ISO date or time, UTC).  [default: now]")
+@price_options
+@_form_option
+def show_price(model: str, at: str | None, form: str, **words: Any) -> None:
+    """Show what a call of MODEL costs, which version says so, and how the name was found."""
+    from callcost.prices.book.book import open_book  # noqa: PLC0415
+
+    book = open_book(price_options_of(words))
+    found = book.resolve(model, at=_moment(at))
+    if found.key is None or found.entry is None:
+        raise _unknown(model, book)
+    facts = next((_facts(version) for version in book.catalog.versions if version.name == found.version), {})
+    if form == "json":
+        how = {"basis": found.basis, "reason": found.reason, "rung": found.rung, "discounts": dict(found.discount)}
+        show_json({"model": found.key, "version": found.version, **facts, **how, "entry": dict(found.entry)})
+        return
+    about = ", ".join(str(found.entry[key]) for key in ("litellm_provider", "mode") if key in found.entry)
+    since = f" of {facts['effective_from']}" if facts else ""
+    show(f"{found.key}: {about}" if about else found.key)
+    show(f"{found.version}{since}: {found.basis}" if found.version else f"unpriced: {found.reason}")
+    if found.key != model:
+        show(f"name found by: {found.rung}")
+    for place, factor in found.discount:
+        show(f"discount of {place}: {plain(factor)} of each rate is charged")
+    show("")
+    _show_entry(found.entry)
+
+
+@prices.command()
+@click.argument("model")
+@_form_option
+def history(model: str, form: str) -> None:
+    """Show every price that MODEL had, and since when."""
+    from callcost.prices.book.book import open_book  # noqa: PLC0415
+    from callcost.prices.book.changes import compare_entries  # noqa: PLC0415
+    from callcost.settings import PriceOptions  # noqa: PLC0415
+
+    book = open_book(PriceOptions())
+    name = book.resolve(model, at=_moment(None)).key
+    if name is None:
+        raise _unknown(model, book)
+    rows, before = [], None
+    for version, entry in book.catalog.history(name):
+        event = "dropped" if entry is None else "listed" if before is None else "changed"
+        changes = compare_entries(name, before, entry) if entry is not None else []
+        if changes or event != "changed":
+            rows.append((version, event, changes))
+        before = entry
+    if form == "json":
+        show_json([{**_facts(version), "event": event, "prices": _by_field(found)} for version, event, found in rows])
+        return
+    show_rows(
+        ("in force from", "version", "event", "field", "before", "after"),
+        [
+            (version.effective_text, version.name, event, *cells)
+            for version, event, changes in rows
+            for cells in [(found.field, plain(found.old), plain(found.new)) for found in changes] or [("", "", "")]
+        ],
+        numbers=("before", "after"),
+    )
+
+
+@prices.command()
+@click.argument("old", metavar="A")
+@click.argument("new", metavar="B")
+@click.option("--logs", multiple=True, metavar="LOGS", type=LogType(),
+              help="Say what it means in money for these calls. Repeatable.")  # fmt: skip
+@select_options
+@read_options
+@work_options
+@_form_option
+def diff(old: str, new: str, form: str, **words: Any) -> int:
+    """Show what version B says that version A does not: names, dates or latest.
+
+    With --logs, show by model what the calls in the logs cost by either version.
+    """
+    from callcost.prices.book.catalog import load_catalog  # noqa: PLC0415
+    from callcost.prices.book.changes import compare_maps  # noqa: PLC0415
+
+    catalog = load_catalog()
+    first, second = catalog.find(old), catalog.find(new)
+    if words["logs"]:
+        return _diff_of_calls(first, second, form, words)
+    found = compare_maps(catalog.map_of(first).entries, catalog.map_of(second).entries)
+    if form == "json":
+        changed = [{"model": change.model, **fields} for change in found.prices for fields in _by_field([change])]
+        sides = {"a": _facts(first), "b": _facts(second)}
+        show_json({**sides, "added": found.added, "dropped": found.dropped, "prices": changed})
+        return 0
+    show(_between(first, second))
+    show(_summary(found), "")
+    show_rows(
+        ("model", "field", "before", "after", "times"),
+        [
+            *((change.model, change.field, plain(change.old), plain(change.new), _times(change))
+              for change in found.prices),
+            *((model, "(added)", "", "", "") for model in found.added),
+            *((model, "(dropped)", "", "", "") for model in found.dropped),
+        ],
+        numbers=("before", "after", "times"),
+    )  # fmt: skip
+    return 0
+
+
+def _diff_of_calls(first: Version, second: Version, form: str, words: dict[str, Any]) -> int:
+    from callcost.cli.terminal.summary import watch  # noqa: PLC0415 - rich and Polars load when logs are read
+    from callcost.jobs.diff_prices import revalue_calls  # noqa: PLC0415
+
+    with watch(quiet=words["quiet"]) as progress:
+        table = revalue_calls(
+            report_options_of(words), first.name, second.name, progress=progress.advance, planned=progress.plan
+        )
+    rows, calls = table.to_dicts(), int(table["calls"].sum())
+    if form == "json":
+        show_json({"a": _facts(first), "b": _facts(second), "models": rows})
+    else:
+        show(f"{_between(first, second)}: {calls:,} calls", "")
+        sums = {name: table[name].sum() for name in table.columns if name != "model"}
+        titles = ("model", "calls", "cost by A", "cost by B", "difference", "newly priced", "no longer priced",
+                  "unpriced by A", "unpriced by B")  # fmt: skip
+        show_rows(
+            titles,
+            [
+                (row["model"], f"{row['calls']:,}", *(plain(row[name]) for name in _AMOUNTS),
+                 row["old_unpriced"], row["new_unpriced"])
+                for row in [*rows, {"model": "in total", **sums}]
+            ],
+            numbers=titles[1:],
+        )  # fmt: skip
+        if sums["old_unpriced"] or sums["new_unpriced"]:
+            show("", "Difference: what both versions price. A + difference + newly priced - no longer priced = B.")
+    if not calls:
+        say("no call to compare: there is none, or the filters leave all out; `callcost report` says which")
+    return 0 if calls else 1
+
+
+_AMOUNTS = ("old_cost", "new_cost", "difference", "newly_priced", "no_longer_priced")
+
+
+def _between(first: Version, second: Version) -> str:
+    return f"{first.name} of {first.effective_text} -> {second.name} of {second.effective_text}"
+
+
+@prices.command()
+@click.argument("file", type=FileType("rb"))
+@click.option(
+    "--effective-from", required=True, metavar="TIME", help="Since when it is in force (ISO date or time, UTC)."
+)
+@click.option("--name", metavar="NAME", help="What the version is called.  [default: user- and the date]")
+@click.option("--source", metavar="TEXT", help="Where the map comes from.  [default: the file's name]")
+@click.option("--force", is_flag=True, help="Add it whatever the checks say.")
+@_form_option
+def add(file: IO[bytes], effective_from: str, name: str | None, source: str | None, force: bool, form: str) -> None:
+    """Add FILE, a map in LiteLLM's format (- is stdin), to your own versions."""
+    from callcost.prices.book.archive import isoformat  # noqa: PLC0415
+    from callcost.prices.upstream.pull import add_checked  # noqa: PLC0415
+
+    moment = _moment(effective_from)
+    added = add_checked(
+        file.read(),
+        name=f"user-{isoformat(moment)[:10]}" if name is None else name,
+        effective_from=moment,
+        source=source or Path(file.name).name,
+        force=force,
+    )
+    _show_addition(added, "it says what the version before it says", form)
+
+
+@prices.command()
+@click.option("--url", metavar="URL", help="Of a map in LiteLLM's format.  [default: the one that LiteLLM publishes]")
+@click.option("--dry-run", is_flag=True, help="Fetch, check and show; add nothing.")
+@click.option("--force", is_flag=True, help="Add it whatever the checks say.")
+@_form_option
+def pull(url: str | None, dry_run: bool, force: bool, form: str) -> None:
+    """Fetch the published map and add it to your own versions, in force from now on."""
+    from callcost.prices.upstream.pull import LITELLM_MAP, pull_map  # noqa: PLC0415
+
+    added = pull_map(url or LITELLM_MAP, dry_run=dry_run, force=force)
+    _show_addition(added, "this is a dry run" if dry_run else "it says what the version in force says", form)
+
+
+@prices.command()
+@_form_option
+def verify(form: str) -> int:
+    """Check every version: its digest, and that each of its cost fields is understood."""
+    from callcost.prices.book.catalog import load_catalog  # noqa: PLC0415
+    from callcost.prices.upstream.checks import damaged_in, explained_in, unplaced_in  # noqa: PLC0415
+
+    catalog = load_catalog()
+    damaged, unplaced, explained = damaged_in(catalog), unplaced_in(catalog), explained_in(catalog)
+    if form == "json":
+        fields = [{"field": f, "since": version.name, "models": names} for f, (version, names) in unplaced.items()]
+        show_json({"versions": len(catalog.versions), "damaged": [v.name for v in damaged], "unplaced": fields,
+                   "explained": explained})  # fmt: skip
+    else:
+        show(f"{len(catalog.versions):,} versions, {len(catalog.models):,} models")
+        show(f"{len(damaged):,} versions differ from their digest" if damaged else "every digest is right")
+        rows = [(field, version.name, len(names), names[0]) for field, (version, names) in unplaced.items()]
+        _show_block("cost fields that are not understood", ("field", "since", "models", "such as"), rows, ("models",))
+        _show_block("cost fields that are not charged", ("field", "why"), list(explained.items()))
+    if damaged:
+        message = f"damaged price versions: {', '.join(version.name for version in damaged)}"
+        raise PriceError(message, hint="Install callcost again, or remove your own version")
+    return 1 if unplaced else 0
+
+
+def _show_addition(added: Addition, why_not: str, form: str) -> None:
+    """Say what became of a map, and what is remarkable about it."""
+    found = added.findings
+    if form == "json":
+        show_json(
+            {
+                "added": added.version,
+                "modified": found is not None,
+                "refusals": found.refusals if found else [],
+                "unplaced": found.unplaced if found else {},
+                "jumps": [price._asdict() for price in found.jumps] if found else [],
+                "change": found.change._asdict() if found else None,
+            }
+        )
+        return
+    if found is None:
+        show("nothing new: the map has not changed since it was last pulled")
+        return
+    show(f"added {added.version}" if added.version else f"nothing added: {why_not}")
+    show(_summary(found.change))
+    for reason in found.refusals:
+        show(f"looks wrong: {reason}")
+    jumps = [(price.model, price.field, plain(price.old), plain(price.new), _times(price)) for price in found.jumps]
+    titles = ("model", "field", "before", "after", "times")
+    _show_block("prices that moved more than threefold or are gone", titles, jumps, titles[2:])
+    _show_block("cost fields that are not understood", ("field", "models"), list(found.unplaced.items()), ("models",))
+
+
+def _show_block(
+    title: str, titles: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[str] = ()
+) -> None:
+    if rows:
+        show("", f"{title}:")
+        show_rows(titles, rows, numbers=numbers)
+
+
+def _show_entry(entry: Entry) -> None:
+    from callcost.prices.book.changes import prices_of  # noqa: PLC0415
+
+    amounts = prices_of(entry)
+    rows = [(field, plain(amount), per_million(field, amount)) for field, amount in amounts.items()]
+    heads = {field.partition(".")[0].partition("[")[0] for field in amounts}
+    rows += [(field, _words(value), "") for field, value in entry.items() if field not in heads]
+    show_rows(("field", "value", "per million"), rows, numbers=("value", "per million"))
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_words(item)}" for key, item in value.items())
+    return ", ".join(map(_words, value)) if isinstance(value, list) else str(value)
+
+
+def _unknown(model: str, book: Book) -> UnknownModelError:
+    near = book.suggest(model)
+    target = book.target_of(model)
+    alias = f": an alias of {target!r}, which no version knows" if target else ""
+    return UnknownModelError(f"unknown model {model!r}{alias}", hint=f"Near: {', '.join(near)}" if near else "")
+
+
+def _facts(version: Version) -> dict[str, object]:
+    return {
+        "version": version.name,
+        "effective_from": version.effective_text,
+        "source": version.source,
+        "origin": version.origin,
+        "sha256": version.sha256,
+    }
+
+
+def _by_field(changes: list[PriceChange]) -> list[dict[str, object]]:
+    return [{"field": change.field, "before": change.old, "after": change.new} for change in changes]
+
+
+def _summary(change: MapChange) -> str:
+    models = len({price.model for price in change.prices})
+    return (
+        f"{len(change.added):,} models added, {len(change.dropped):,} dropped, "
+        f"{len(change.prices):,} prices of {models:,} models changed"
+    )
+
+
+def _times(change: PriceChange) -> str:
+    return "" if change.ratio is None else plain(Decimal(f"{change.ratio:.3g}"))
+
+
+def _moment(words: str | None) -> int:
+    """Return --at as microseconds since 1970; None is now."""
+    from callcost.prices.book.archive import microseconds  # noqa: PLC0415
+
+    if words is None:
+        return time.time_ns() // 1000
+    try:
+        return microseconds(words)
+    except ValueError as error:
+        raise ConfigError(f"{words!r} is not a time", hint="Write 2026-11-20 or 2026-11-20T13:00:00Z") from error

@@ -1,0 +1,150 @@
+"""`callcost reconcile`: words in, files and a summary that a finance person understands out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from callcost.cli.click_types import LogType, PathType, Verb
+from callcost.cli.options import (
+    logs_argument,
+    price_options,
+    read_options,
+    report_options_of,
+    select_options,
+    work_options,
+)
+from callcost.cli.terminal.events import counted, gate_lines, no_call_line, reason_words
+from callcost.cli.terminal.listing import skipped_lines
+from callcost.cli.terminal.output import say
+from callcost.settings import ReconcileOptions
+
+_SHOWN_CAUSES = 8
+_WORDS = {
+    "billed_not_logged": "billed, but not in the logs",
+    "logged_not_billed": "in the logs, but not billed",
+    "duplicates": "calls counted twice",
+    "day_shift": "on another day of the bill",
+    "unit_error": "in another unit",
+    "cache": "cached tokens counted differently",
+    "missing_iterations": "further runs of a call missing",
+    "server_tools": "server tools",
+    "tier_or_batch": "another service tier, or batch",
+    "region_uplift": "regional uplift",
+    "price_version": "prices of another date",
+    "discount": "discounts and credits",
+    "unpriced_model": "models without a price",
+    "unmapped_line_item": "lines of the bill that nobody knows",
+    "rounding": "rounding",
+    "unexplained": "unexplained",
+}
+
+
+@click.command(cls=Verb)
+@logs_argument
+@click.option("--bill", "bills", multiple=True, metavar="FILE", type=LogType(),
+              help="A bill: file, folder or glob. Repeatable; later ones restate earlier ones.")
+@click.option("--out", required=True, metavar="DIR", type=PathType(file_okay=False), help="Folder for the results.")
+@click.option("--fx", metavar="FILE", type=PathType(exists=True, dir_okay=False),
+              help="CSV of date, currency, rate (what one US dollar buys), for a bill in another currency.")
+@click.option("--tolerance", metavar="PCT|AMOUNT",
+              help="Exit 3 when final days differ by more: 0.5% of the bill, or an amount in its currency.")
+@click.option("--as-of", "as_of", metavar="TIME",
+              help="When the bill was fetched; days within the provider's lag are marked open.  [default: now]")
+@select_options
+@read_options
+@price_options
+@work_options  # fmt: skip
+def reconcile(**words: Any) -> int:
+    """Compare what the calls in LOGS cost with the bill, and with what the log itself says, and explain the gap.
+
+    Writes reconciliation.parquet, reconciliation.csv, causes.csv and manifest.json to DIR; the causes of a difference
+    add up to it exactly.
+    """
+    from callcost.cli.terminal.summary import shorten, watch  # noqa: PLC0415 - rich and Polars load when it runs
+    from callcost.jobs.reconcile import reconcile_costs  # noqa: PLC0415
+
+    options = _options_of(words)
+    with watch(quiet=words["quiet"]) as progress:
+        result = reconcile_costs(options, progress=progress.advance, planned=progress.plan)
+    manifest = result.manifest
+    summary = [] if words["quiet"] else summary_lines(manifest)
+    say(*shorten(summary, alarm_lines(manifest)))
+    return result.exit_code
+
+
+def _options_of(words: dict[str, Any]) -> ReconcileOptions:
+    shared = report_options_of({**words, "by": "model"})
+    return ReconcileOptions(
+        logs=shared.logs, bills=words["bills"], out=words["out"], fx=words["fx"], tolerance=words["tolerance"],
+        as_of=words["as_of"], since=shared.since, until=shared.until,
+        where=shared.where, prices=shared.prices, read=shared.read, count=shared.count, work=shared.work,
+    )  # fmt: skip
+
+
+def summary_lines(manifest: dict[str, Any]) -> list[str]:
+    """Return one screen: what was asked, what we find, how much of it is explained, and by what."""
+    lines = skipped_lines(manifest["run"]["skipped"])
+    for name, totals in (("bill", manifest["bill"]), ("logged", manifest["log"])):
+        if totals is not None:
+            lines += _side(name, totals)
+    lines.append(_counts_line(manifest))
+    lines += [f"bill: {len(manifest['bill_rejects']):,} rows cannot be read: see manifest.json"] * bool(
+        manifest["bill_rejects"]
+    )
+    outside = manifest["not_compared"]["calls_outside_the_bill"]
+    lines += [f"not on any bill: {provider} calls of {_money(cost, 'USD')}" for provider, cost in outside.items()]
+    lines += [
+        f"invoice of {row['provider']} from {row['from']}: {row['invoice']}, its bill comes to {row['bill']}"
+        for row in manifest["invoices"]
+    ]
+    lines += manifest["notes"]
+    return [*lines, f"results in {manifest['run']['out']}"]
+
+
+def alarm_lines(manifest: dict[str, Any]) -> list[str]:
+    """Return what an exit code is about: it is said however quiet the rest is to be."""
+    none = [] if manifest["calls"] else [no_call_line(manifest["inputs"], manifest["reject_reasons"])]
+    return [*none, *gate_lines(manifest)]
+
+
+def _counts_line(manifest: dict[str, Any]) -> str:
+    sums = {name: sum(row[name] for row in manifest["inputs"]) for name in ("rejects", "filtered")}
+    reasons = reason_words(manifest["reject_reasons"], places=True)
+    parts = [f"{counted(manifest['calls'], 'call')} compared"]
+    parts += [f"{counted(sums['filtered'], 'call')} left out by filters"] * bool(sums["filtered"])
+    parts += [f"{counted(sums['rejects'], 'record')} rejected: {reasons}"] * bool(sums["rejects"])
+    return ", ".join(parts)
+
+
+def _side(name: str, totals: dict[str, Any]) -> list[str]:
+    currency = totals["currency"]
+    if not totals["states_amounts"]:
+        return [f"{name} states counts and no amounts: see reconciliation.csv"]
+    share = totals["explained_percent"]
+    told = f", {Decimal(share):.1f} % explained" if share is not None else ""
+    stated, computed = (_money(totals[figure], currency) for figure in ("stated", "computed"))
+    lines = [f"{name} {stated}, {'logs' if name == 'bill' else 'computed'} {computed}{told}"]
+    causes = [(row["cause"], row["amount"]) for row in totals["causes"]]
+    width = max((len(_money(amount, currency)) for _, amount in causes), default=0) + 1
+    for cause, amount in causes[:_SHOWN_CAUSES]:
+        signed = ("+" if Decimal(amount) > 0 else "") + _money(amount, currency)
+        lines.append(f"  {signed:>{width}}  {_WORDS[cause]}")
+    if len(causes) > _SHOWN_CAUSES:
+        lines.append(f"  {len(causes) - _SHOWN_CAUSES} smaller causes: see causes.csv")
+    lines += [
+        f"  not known: {row['provider']} {row['line_item'] or 'without a label'}: {_money(row['amount'], currency)}"
+        for row in totals["unmapped"][:_SHOWN_CAUSES]
+    ]
+    if Decimal(totals["open_difference"]):
+        lines.append(f"  {_money(totals['open_difference'], currency)} of it on days whose bill may still change")
+    return lines
+
+
+def _money(text: str, currency: str) -> str:
+    amount = Decimal(text)
+    places = 2 if amount == 0 or abs(amount) >= 1 else min(18, 3 - amount.adjusted())
+    sign = "-" if amount < 0 else ""
+    return f"{sign}${abs(amount):,.{places}f}" if currency == "USD" else f"{amount:,.{places}f} {currency}"

@@ -1,0 +1,97 @@
+"""`callcost report`: words in, files and a summary out."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import nullcontext
+from typing import Any
+
+import click
+
+from callcost.cli.click_types import PathType, Verb, WordType
+from callcost.cli.options import (
+    logs_argument,
+    place_options,
+    price_options,
+    read_options,
+    report_options_of,
+    select_options,
+    state_options,
+    state_options_of,
+    work_options,
+)
+from callcost.cli.terminal.events import EventLog, alarm_lines, plan_lines, state_lines
+from callcost.cli.terminal.output import say, show
+from callcost.jobs.engine.prestart import workers_begun
+from callcost.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
+
+
+@click.command(cls=Verb)
+@logs_argument
+@click.option("--out", required=True, metavar="DIR", type=PathType(file_okay=False), help="Folder for the report.")
+@click.option(
+    "--by", default="model,user", show_default=True, metavar="LIST",
+    help="Group by any of hour day week month provider model model_group user end_user team api_key org project "
+    "session service_tier region status source_format source_file, tag:NAME.",
+)  # fmt: skip
+@select_options
+@read_options
+@price_options
+@click.option("--cost-source", type=WordType(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
+              help="Sum the computed cost, the logged one, or the logged one where there is one.")  # fmt: skip
+@click.option("--format", "formats", default="parquet,csv", show_default=True, metavar="LIST",
+              help="Write spend as parquet, csv, json.")  # fmt: skip
+@click.option("--calls", is_flag=True, help="Also write calls.parquet: one row per call, no text.")
+@click.option("--table", type=WordType(TABLES), default=TABLES[0], show_default=True,
+              help="Publish calls by day: as Parquet (with --state) or in a Delta table, calls.delta.")  # fmt: skip
+@click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of the table on the terminal.")
+@click.option("--max-unpriced", type=float, metavar="PCT",
+              help="Exit 3 when more than this percent of calls is unpriced.")  # fmt: skip
+@click.option("--max-rejected", type=float, metavar="PCT",
+              help="Exit 3 when more than this percent of records is rejected.")  # fmt: skip
+@click.option("--strict", is_flag=True,
+              help="Exit 3 on any reject, unpriced, partly priced, timed-out or inconsistent call.")  # fmt: skip
+@click.option("--log-format", type=WordType(["text", "json"]), default="text", show_default=True,
+              help="On stderr, lines for people or one JSON event a line.")  # fmt: skip
+@state_options
+@place_options
+@work_options
+def report(**words: Any) -> int:
+    """Price the calls in LOGS and sum the cost per group.
+
+    LOGS are files, folders, globs or - for stdin: JSONL, JSON or Parquet, plain, .gz or .zst. Writes spend.parquet,
+    spend.csv, rejects.parquet and manifest.json to DIR; each is written whole, the manifest last.
+    """
+    log = EventLog(words["log_format"], words["run_id"])
+    with log.telling_failures(keeps=words["state"] is not None or words["work_dir"] is not None):
+        options, state = report_options_of(words), state_options_of(words)
+        with workers_begun(options) if state is None else nullcontext():  # a state may have nothing to do
+            return _report(words, options, state, log)
+
+
+def _report(words: dict[str, Any], options: ReportOptions, state: StateOptions | None, log: EventLog) -> int:
+    from callcost.cli.terminal.summary import show_summary, summary_lines, watch  # noqa: PLC0415 - loads rich and Polars
+    from callcost.jobs.report import report_spend  # noqa: PLC0415
+
+    if words["plan"] and state is not None:
+        show(*plan_lines(options, state))
+        return 0
+    quiet = words["quiet"] or log.is_json
+    with watch(quiet=quiet) as progress:
+        if state is None:
+            result = report_spend(options, progress=progress.advance, planned=progress.plan)
+        else:
+            from callcost.jobs.state.report import report_incremental  # noqa: PLC0415
+
+            state = dataclasses.replace(state, run_id=log.run_id)
+            result = report_incremental(
+                options, state, progress=progress.advance, planned=progress.plan, event=log.tell
+            )
+    manifest = result.manifest
+    lines = [*summary_lines(manifest, options), *(state_lines(manifest) if state is not None else ())]
+    log.tell_end(result, lines)
+    if not quiet:
+        show_summary(result, options, lines, alarm_lines(manifest), top=words["top"])
+    elif not log.is_json:
+        say(*alarm_lines(manifest))
+    return result.exit_code

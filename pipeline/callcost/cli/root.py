@@ -1,0 +1,107 @@
+"""The command's root: its verbs, loaded when they are called, and the one place that turns errors into text."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import importlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from callcost import __version__
+from callcost.cli.click_types import VerbGroup
+from callcost.cli.terminal.events import RESUME, interrupted_line
+from callcost.cli.terminal.output import say
+from callcost.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CallcostError
+from callcost.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS
+
+_VERBS = {
+    "report": "Price the calls in the logs and sum the cost per group.",
+    "inspect": "Say what is in the logs; prices nothing.",
+    "explain": "Explain one call: usage found, each rate and where it comes from.",
+    "reconcile": "Compare our costs with the bill and explain the gap.",
+    "backfill": "Write the logs again, missing usage and cost filled in.",
+    "gc": "Remove what runs left in a --work-dir.",
+    "close": "Freeze a day of a nightly report.",
+    "prices": "List, show and compare the dated cost maps.",
+    "tokens": "Count, encode and decode text or messages.",
+}
+_OF_STREAMS = (errno.ENOSPC, errno.EIO, errno.EBADF)
+
+
+class LazyGroup(VerbGroup):
+    """A group whose commands are imported when they are run, so that --help costs nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order a user meets them."""
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb's module and return its command."""
+        if cmd_name not in _VERBS:
+            return None
+        module = importlib.import_module(f"callcost.cli.commands.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs with their one line, importing none."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_VERBS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="callcost")
+def callcost() -> None:
+    """What LLM calls cost: read request logs, count missing tokens, price each call with the rates of its day.
+
+    Exit codes: 0 done, 1 failed or no call at all, 2 wrong usage, 3 done but a gate was crossed,
+    4 partly done and resumable, 130 interrupted.
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: the words after the command; None: the process's own.
+
+    Returns:
+        The exit code.
+    """
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        result: Any = callcost.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="callcost",
+            standalone_mode=False,
+            auto_envvar_prefix=ENVIRONMENT_PREFIX,
+        )
+    except click.exceptions.Abort as aborted:
+        if isinstance(aborted.__cause__, EOFError):  # click takes it for Ctrl-D at a prompt, and there is none
+            raise aborted.__cause__ from None
+        return _interrupted(aborted.__cause__)
+    except KeyboardInterrupt as interrupt:
+        return _interrupted(interrupt)
+    except click.ClickException as error:
+        shown = io.StringIO()
+        error.show(file=shown)
+        say(*shown.getvalue().rstrip("\n").split("\n"))
+        return EXIT_USAGE
+    except CallcostError as error:
+        say(f"callcost: {error}")
+        return error.exit_code
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OF_STREAMS:
+            raise
+        say(f"callcost: cannot write to standard output: {error.strerror}")  # click's own text, as of --help
+        return EXIT_FAILED
+    return result if isinstance(result, int) else 0
+
+
+def _interrupted(interrupt: BaseException | None) -> int:
+    say(interrupted_line(interrupt, RESUME))
+    return EXIT_INTERRUPTED

@@ -1,0 +1,294 @@
+"""What a run says for people: how far it is, and at its end the dearest groups, the totals and what they leave out.
+
+All of it goes to stderr. A terminal gets a progress bar and a table, a file or a pipe plain lines, few enough for a
+mail. Numbers are only rounded here, where a person reads them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from datetime import time as time_of_day
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+from callcost.cli.terminal.events import counted, reason_words
+from callcost.cli.terminal.listing import skipped_lines
+from callcost.cli.terminal.output import STDERR, console_of, say, text_of, visible
+from callcost.jobs.report import SpendReport
+from callcost.settings import MOST_NAMED, ReportOptions
+
+_SHOWN = (
+    ("calls", "calls"),
+    ("prompt_tokens", "prompt"),
+    ("completion_tokens", "completion"),
+    ("total_cost", "cost"),
+)
+
+
+MOST_LINES = 20  # of a summary that no terminal shows
+_MOST_GROUPS = 5  # of these, for the dearest groups
+_MOST_SIGNS = 48  # of a name there
+_PROGRESS_EVERY = 30.0  # seconds, where no terminal shows it
+
+
+class Watcher:
+    """How far the reading is: a progress bar, a line now and then, or nothing at all.
+
+    Args:
+        bar: on a terminal.
+        say: takes a line, where there is no terminal; None: nobody wants to know.
+    """
+
+    def __init__(self, bar: Progress | None, say: Callable[[str], None] | None = None) -> None:
+        self._bar, self._say = bar, say
+        self._calls = self._read = self._total = 0
+        self._begun = self._said = time.monotonic()
+        self._task = bar.add_task("reading", total=None, calls="0 calls") if bar is not None else None
+
+    def plan(self, total_bytes: int) -> None:
+        """Say how many bytes there are to read."""
+        self._total = total_bytes
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, total=total_bytes)
+
+    def advance(self, read_bytes: int, calls: int) -> None:
+        """Move on by some bytes and calls."""
+        self._calls += calls
+        self._read += read_bytes
+        now = time.monotonic()
+        if self._bar is not None and self._task is not None:
+            speed = self._calls / max(now - self._begun, 0.1)
+            self._bar.update(self._task, advance=read_bytes, calls=f"{self._calls:,} calls, {speed:,.0f} calls/s")
+        elif self._say is not None and now - self._said >= _PROGRESS_EVERY:
+            self._said = now
+            self._say(f"read {self._read / 1e9:.1f} of {self._total / 1e9:.1f} GB, {_calls(self._calls)}")
+
+
+@contextmanager
+def watch(*, quiet: bool) -> Iterator[Watcher]:
+    """Show on stderr how far the block is while it runs."""
+    if quiet or not STDERR.isatty():
+        yield Watcher(None, None if quiet else say)
+        return
+    with make_bar(console_of(STDERR)) as bar:
+        yield Watcher(bar)
+
+
+def make_bar(console: Console) -> Progress:
+    """Return a progress bar: bytes and calls, how fast both are, and the time that is left."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        TextColumn("{task.fields[calls]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    return Progress(*columns, console=console, transient=True)
+
+
+def show_summary(
+    report: SpendReport, options: ReportOptions, lines: Sequence[str], alarms: Sequence[str], *, top: int
+) -> None:
+    """Print the dearest groups, the totals, and a line each for what the totals leave out.
+
+    Args:
+        report: of the run.
+        options: of the run.
+        lines: summary_lines, and those of the run that follow.
+        alarms: lines that are said in any case, last.
+        top: groups to show on a terminal.
+    """
+    if STDERR.isatty():
+        console_of(STDERR).print(_table(report.spend.head(top).to_dicts(), options.by, report.manifest["totals"]))
+        left = report.spend.height - top
+        say(*[f"{counted(left, 'more group')}; --top shows more"] * (left > 0), *lines, *alarms)
+        return
+    room = MOST_LINES - len(lines) - len(alarms) - 1
+    title, *rest = shorten(lines, alarms)
+    say(title, *_group_lines(report, options.by, min(top, _MOST_GROUPS, room)), *rest)
+
+
+def shorten(lines: Sequence[str], alarms: Sequence[str]) -> list[str]:
+    """Return what fits into a mail or a log: the first lines, and all alarms."""
+    room = MOST_LINES - len(alarms)
+    if len(lines) > room and not STDERR.isatty():
+        lines = [*lines[: room - 1], f"{counted(len(lines) - room + 1, 'more line')}: see manifest.json"]
+    return [*lines, *alarms]
+
+
+def _table(rows: Sequence[dict[str, Any]], by: Sequence[str], totals: dict[str, Any]) -> Table:
+    table = Table(show_footer=True)
+    for number, name in enumerate(by):
+        table.add_column(text_of(name), overflow="fold", footer="total" if number == 0 else "")
+    for name, title in _SHOWN:
+        table.add_column(title, justify="right", no_wrap=True, footer=_shown(name, totals[name]))
+    for row in rows:
+        table.add_row(*[text_of(_label(row[name])) for name in by], *[_shown(name, row[name]) for name, _ in _SHOWN])
+    return table
+
+
+def _group_lines(report: SpendReport, by: Sequence[str], top: int) -> list[str]:
+    """Return the dearest groups as aligned text, and a line on how many more there are."""
+    if top < 1 or report.spend.is_empty():
+        return []
+    rows = report.spend.head(top).to_dicts()
+    cells = [
+        [*[_cut(visible(_label(row[name]))) for name in by], _calls(row["calls"]), _shown("_cost", row["total_cost"])]
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for *names, calls, cost in cells:
+        words = [name.ljust(width) for name, width in zip(names, widths, strict=False)]
+        lines.append("  ".join(["", *words, calls.rjust(widths[-2]), cost.rjust(widths[-1])]))
+    left = report.spend.height - len(rows)
+    return lines + [f"  {counted(left, 'more group')} in the report"] * (left > 0)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _MOST_SIGNS else f"{name[: _MOST_SIGNS - 3]}..."
+
+
+def _label(value: Any) -> str:
+    return "-" if value is None else str(value)
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    return dollars(Decimal(value)) if name.endswith("_cost") else f"{value:,}"
+
+
+def dollars(amount: Decimal) -> str:
+    """Return an amount for reading: cents, or four figures of what is smaller than a dollar."""
+    if amount == 0 or abs(amount) >= 1:
+        return f"${amount:,.2f}"
+    places = min(18, 3 - amount.adjusted())
+    return f"${amount:,.{places}f}"
+
+
+def _calls(count: int) -> str:
+    return counted(count, "call")
+
+
+def _unpriced_line(status: str, manifest: dict[str, Any]) -> str:
+    rows = [row for row in manifest["unpriced"] if row["price_status"] == status]
+    others = manifest["unpriced_not_listed"].get(status, {"groups": 0})["groups"]
+    dearest = sorted(rows, key=lambda row: (-row["calls"], row["model"] or ""))
+    named = [
+        f"{row['model']!r} {row['calls']:,} ({row['price_reason'].replace('_', ' ')}, first: {row['first']}"
+        f"{_meant(row, manifest)})"
+        for row in dearest[:MOST_NAMED]
+    ]
+    listed = "in manifest.json" if not others else f"{len(rows) - len(named):,} of them in manifest.json"
+    more = len(rows) - len(named) + others
+    named += [f"and {more:,} more{',' if others else ''} {listed}"] if more else []
+    line = f"{_calls(manifest['price_status'][status])} {status.replace('_', ' ')}: {', '.join(named)}"
+    unknown = any(row["price_reason"] == "unknown_model" for row in rows)
+    return line + (". Add a rate with --prices-override" if unknown else "")
+
+
+def _meant(row: dict[str, Any], manifest: dict[str, Any]) -> str:
+    if row["price_reason"] != "unknown_model":
+        return ""
+    target, near = (manifest[key].get(row["model"]) for key in ("alias_targets", "near_names"))
+    alias = f"; alias of {target!r}, which no version knows" if target else ""
+    return alias + (f"; did you mean {near!r}?" if near else "")
+
+
+def _title(manifest: dict[str, Any]) -> str:
+    totals = manifest["totals"]
+    tokens = [
+        f"{totals[name]:,} {word} tokens"
+        for name, word in (("prompt_tokens", "prompt"), ("completion_tokens", "completion"))
+        if totals[name] is not None
+    ]
+    cost = "no cost" if totals["total_cost"] is None else _shown("total_cost", totals["total_cost"])
+    return ", ".join([f"{_calls(totals['calls'] or 0)}: {cost}", *tokens])
+
+
+def _filtered_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
+    """Return what filters left out and the time that the logs cover; of an empty result, the first is why."""
+    first, last = manifest["first_at"], manifest["last_at"]
+    span = f"the logs run from {_minute(first)} to {_minute(last)}" if first else "no call has a time"
+    if manifest["records"]["calls"] + manifest["records"]["filtered"] == 0:
+        return []  # there was none; an alarm says so, or which calls of closed days are published
+    left = manifest["filtered_by"]
+    if not left:
+        return [span]
+    words = {
+        "undated": "without a time",
+        "since": f"before --since {_moment(options.since, options.timezone)}",
+        "until": f"not before --until {_moment(options.until, options.timezone)}",
+    }
+    causes = ", ".join(f"{count:,} {words.get(name, f'not --{name}')}" for name, count in _commonest(left))
+    total = sum(left.values())
+    if manifest["totals"]["calls"]:
+        return [f"{_calls(total)} left out: {causes}", span]
+    return [f"all {_calls(total)} are left out: {causes}; {span}"]
+
+
+def _commonest(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _minute(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%MZ}"
+
+
+def _moment(moment: datetime | None, timezone: str) -> str:
+    """Return a limit as a person would write it: a date, where it is the start of a day there."""
+    if moment is None:
+        return ""
+    here = moment.astimezone(ZoneInfo(timezone))
+    return f"{here:%Y-%m-%d}" if here.time() == time_of_day.min else here.isoformat(timespec="minutes")
+
+
+def _repeated_line(calls: int, total_cost: str | None, left_out: int) -> str:
+    rows = f"{calls:,} rows equal" if calls > 1 else "1 row equals"
+    cost = "no known cost" if total_cost is None else dollars(Decimal(total_cost))
+    line = f"{rows} another without an id or a time below the second: each counted, {cost}"
+    copies = "more is a copy in another file" if left_out == 1 else "more are copies in other files"
+    return line + (f"; {left_out:,} {copies}: not counted" if left_out else "")
+
+
+def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
+    """Return what a run found as plain lines: the totals, then a line each for what a reader should know of.
+
+    Args:
+        manifest: of the run.
+        options: of the run.
+    """
+    records, sources = manifest["records"], manifest["usage_source"]
+    lines = [_title(manifest), *skipped_lines(manifest["run"].get("skipped", [])), *_filtered_lines(manifest, options)]
+    if records["rejects"]:
+        reasons = reason_words(manifest["reject_reasons"], places=True)
+        lines.append(f"{records['rejects']:,} of {counted(records['records'], 'record')} rejected: {reasons}")
+    sums = manifest["aggregates"]
+    if sums["calls"] or sums["tokens"]:
+        held = f"{counted(sums['calls'], 'call')}, {counted(sums['tokens'], 'token')}"
+        many = f"{counted(sums['records'], 'row')} that sum many calls ({held})"
+        lines.append(f"{many} are not priced: give the log of single calls")
+    if records["duplicates"]:
+        lines.append(f"{counted(records['duplicates'], 'duplicate')} of calls counted once")
+    if manifest["repeated_rows"]["calls"]:
+        lines.append(_repeated_line(**manifest["repeated_rows"]))
+    counting = manifest["counting"]
+    if counting["calls"]:
+        tokens = counting["prompt_tokens"] + counting["completion_tokens"]
+        share = f"expected within +-{100 * (counting['expected_within'] or 0):.2g} %"
+        lines.append(f"{_calls(counting['calls'])} without full usage: {tokens:,} tokens counted here, {share}")
+    if sources.get("timed_out"):
+        lines.append(f"{_calls(sources['timed_out'])} with a text that took too long: counted 0 for it")
+    statuses = ("unpriced", "partly_priced")
+    lines += [_unpriced_line(status, manifest) for status in statuses if manifest["price_status"].get(status)]
+    if manifest["undated_calls"]:
+        lines.append(f"{_calls(manifest['undated_calls'])} without a time: the newest rates apply")
+    if options.out is not None:
+        lines.append(f"report in {options.out}")
+    return lines

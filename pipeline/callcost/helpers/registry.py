@@ -1,0 +1,163 @@
+"""What is known of models, with LiteLLM's names: get_model_info, get_max_tokens, model_cost, register_model.
+
+All of them read the version in force now, under what was registered; so do cost_per_token, completion_cost and every
+report that the same program makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from callcost.errors import PriceError, UnknownModelError
+from callcost.helpers.books import Prices, book_of, microseconds_of, sound_entry
+from callcost.helpers.parameters import check_utf8, mapping, text, text_if_given
+from callcost.prices.book.book import Book
+from callcost.prices.book.cost_map import Entry, is_number, parse_map
+from callcost.prices.book.registered import register, registered
+
+# What LiteLLM's answer always has, None where the map says nothing.
+_ALWAYS = (
+    "max_tokens", "max_input_tokens", "max_output_tokens", "input_cost_per_token", "output_cost_per_token",
+    "cache_read_input_token_cost", "cache_creation_input_token_cost", "litellm_provider", "mode",
+)  # fmt: skip
+
+
+def get_model_info(
+    model: str,
+    custom_llm_provider: str | None = None,
+    api_base: str | None = None,
+    api_key: str | None = None,
+    *,
+    at: datetime | None = None,
+    prices: Prices = None,
+) -> dict[str, Any]:
+    """Return what the cost map says of a model: its prices, limits, provider and mode, and its ``key`` there.
+
+    Args:
+        model: its name, with or without a provider's prefix.
+        custom_llm_provider: who serves it.
+        api_base: not used; LiteLLM has it.
+        api_key: not used; LiteLLM has it.
+        at: as of when; default: now.
+        prices: a version's name, a date, "latest" or a mapping in LiteLLM's format.
+
+    Raises:
+        UnknownModelError: no version that applies lists it.
+        ArgumentError: an argument is of the wrong type.
+    """
+    book, model = book_of(prices), text("model", model)
+    provider = text_if_given("custom_llm_provider", custom_llm_provider)
+    found = book.resolve(model, provider, microseconds_of(at))
+    if found.entry is None or found.key is None:
+        raise unknown_model(model, book)
+    stated = {field: _plain(value) for field, value in found.entry.items()}
+    return {"key": found.key, **dict.fromkeys(_ALWAYS), **stated}
+
+
+def get_max_tokens(model: str, *, at: datetime | None = None, prices: Prices = None) -> int | None:
+    """Return how many tokens a model can answer with: max_output_tokens, else max_tokens; None: the map has neither.
+
+    Raises:
+        UnknownModelError: no version that applies lists it.
+        PriceError: what the map has there is no number.
+
+    >>> get_max_tokens("gpt-3.5-turbo")
+    4096
+    """
+    info = get_model_info(model, at=at, prices=prices)
+    limit = info.get("max_output_tokens") or info.get("max_tokens")
+    if limit is not None and not is_number(limit):
+        raise PriceError(f"the map's limit of {model!r} is no number: {limit!r}")
+    return None if limit is None else int(float(limit))
+
+
+def register_model(
+    model_cost: str | Mapping[str, Mapping[str, Any]],
+    *,
+    persist_across_reloads: bool = True,
+    warning_display_name: str | None = None,
+    custom_llm_provider: str | None = None,
+    force: bool = False,
+) -> Mapping[str, dict[str, Any]]:
+    """Register models, or lay new fields over known ones; holds at once, for this process and its reports.
+
+    Args:
+        model_cost: model -> fields of the cost map; or the URL of such a map, which is fetched now.
+        persist_across_reloads: not used; nothing here is reloaded.
+        warning_display_name: not used; LiteLLM has it.
+        custom_llm_provider: who serves models whose fields do not say so.
+        force: take rates above one dollar a token; they are refused as rates per million.
+
+    Returns:
+        ``model_cost``, the live mapping.
+
+    Raises:
+        PriceError: the map cannot be fetched or read, or holds what can be no price; then nothing of it is registered.
+        ArgumentError: an argument is of the wrong type, or holds a text that is not UTF-8.
+    """
+    provider = text("custom_llm_provider", custom_llm_provider)
+    check_utf8("custom_llm_provider", provider)
+    if isinstance(model_cost, str):
+        check_utf8("model_cost", model_cost)
+    models = _fetch(model_cost) if isinstance(model_cost, str) else mapping("model_cost", model_cost)
+    stated = {"litellm_provider": provider} if provider else {}
+    sound = {
+        text("a name in model_cost", model): {**stated, **sound_entry(model, given, force=force)}
+        for model, given in models.items()
+    }
+    check_utf8("model_cost", sound)  # what is registered goes to every worker process, and into what they write
+    register({model: (fields, _MODELS.entry(model)) for model, fields in sound.items()})
+    return _MODELS
+
+
+def unknown_model(model: str, book: Book) -> UnknownModelError:
+    """Return the error that names a model that nothing prices, and the names nearest to it."""
+    near = ", ".join(book.suggest(model))
+    return UnknownModelError(f"no price for the model {model!r}", hint=f"Near names: {near}" if near else "")
+
+
+class ModelCost(Mapping[str, dict[str, Any]]):
+    """The version in force now and what was registered, as LiteLLM's ``model_cost``: always up to date."""
+
+    def entry(self, model: str) -> Entry | None:
+        """Return a model's fields with exact decimals, None where it is not listed."""
+        book = book_of(None)
+        own = registered().get(model)
+        return own if own is not None else book.catalog.entry(model, book.rules.version_at(microseconds_of(None)))
+
+    def __getitem__(self, model: str) -> dict[str, Any]:
+        entry = self.entry(model)
+        if entry is None:
+            raise KeyError(model)
+        return {field: _plain(value) for field, value in entry.items()}
+
+    def __iter__(self) -> Iterator[str]:
+        book = book_of(None)
+        version = book.rules.version_at(microseconds_of(None))
+        listed = book.catalog.names(version) if version else ()
+        yield from registered()
+        yield from (name for name in listed if name not in registered())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+model_cost = _MODELS = ModelCost()
+
+
+def _fetch(url: str) -> Mapping[str, Mapping[str, Any]]:
+    from callcost.prices.upstream.pull import fetch  # noqa: PLC0415 - the only way to the network, and only when asked
+
+    return parse_map(fetch(url).content or b"{}")
+
+
+def _plain(value: Any) -> Any:
+    """Return fields as LiteLLM has them: floats for decimals."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return float(value) if isinstance(value, Decimal) else value

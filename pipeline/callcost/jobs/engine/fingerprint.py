@@ -1,0 +1,63 @@
+"""What results depend on beside the logs and the options: code, prices, vocabularies, files that options name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from callcost import __version__
+from callcost.settings import ReadOptions, ReportOptions
+from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.tables.facts import layout_of_facts
+from callcost.tokens.engines.vocabularies import find_vocabulary, installed
+
+
+def made_of(options: ReportOptions) -> str:
+    """Return what facts depend on beside the bytes of their input: columns, how it is read, vocabularies."""
+    mapping, usual = options.read.mapping, ReadOptions()
+    limits = [options.read.max_record, options.read.max_rows]
+    return digest_of_words(
+        {
+            "layout": layout_of_facts(),
+            "dialect": options.read.dialect,
+            "mapping": hashlib.sha256(Path(mapping).read_bytes()).hexdigest() if mapping else None,
+            "vocabularies": {name: find_vocabulary(name).sha256 for name in sorted(installed())},
+            **({} if limits == [usual.max_record, usual.max_rows] else {"limits": limits}),  # else as states have it
+        }
+    )
+
+
+def prices_of(options: ReportOptions) -> str:
+    """Return the digest of all that says what calls cost."""
+    versions = [[version.name, version.sha256] for version in book_of(options.prices).catalog.versions]
+    override = options.prices.override
+    own = hashlib.sha256(Path(override).read_bytes()).hexdigest() if override else None
+    return digest_of_words([versions, own, options.prices.prices, options.prices.registered])
+
+
+def identity_of(options: ReportOptions) -> dict[str, str]:
+    """Return all that must be the same wherever tasks of one run are done, by name."""
+    return {
+        "callcost": f"{__version__} {_code()}",
+        "polars": pl.__version__,
+        "prices": prices_of(options),
+        "vocabularies": made_of(options),
+    }
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """Return the digest of the package's own modules."""
+    package = Path(__file__).resolve().parents[1]
+    parts = [[path.relative_to(package).as_posix(), path.read_text("utf-8")] for path in sorted(package.rglob("*.py"))]
+    return digest_of_words(parts)[:16]
+
+
+def digest_of_words(value: Any) -> str:
+    """Return the sha256 of a value's JSON as hex."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

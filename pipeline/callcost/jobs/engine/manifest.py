@@ -1,0 +1,297 @@
+"""The record of a run: what was asked, what was read, what came of every record, which rates and vocabularies.
+
+Everything outside ``run`` is a function of the input and the options alone; ``run`` says how this one run went.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal
+from typing import Any
+
+import polars as pl
+from msgspec import to_builtins
+
+from callcost import __version__
+from callcost.jobs.engine.map_reduce import Mapped, Settled
+from callcost.settings import MOST_NAMED, PriceOptions, ReportOptions
+from callcost.stages.dedup.rules import SAME_ROW
+from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.report.publish import plain_decimals
+from callcost.stages.report.spend import UNPRICED, merge_unpriced
+from callcost.stages.tables.facts import number_rows, read_passed
+from callcost.tables import MONEY_SCALE, SPEND_MEASURES
+
+SCHEMA_VERSION = 1
+MOST_LISTED = 1_000  # groups of calls without a full price
+_EXACT = Context(prec=60)
+_HOW = ("logs", "out", "work")  # options that never change a result
+_TALLIES = ("usage_source", "count_method", "price_status", "price_basis", "source_format", "flags")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunClock:
+    """When the run began, and its name."""
+
+    run_id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
+    started_at: datetime = dataclasses.field(default_factory=lambda: datetime.now(UTC))
+
+
+def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, clock: RunClock) -> dict[str, Any]:
+    """Write the record of a run.
+
+    Args:
+        options: of the run.
+        settled: what map and reduce left.
+        spend: the merged spend.
+        clock: of the run.
+
+    Returns:
+        A JSON-able document; without its ``run`` it is the same for the same input and options.
+    """
+    inputs = inputs_of(settled)
+    records = _sum_of(inputs)
+    counts = {name: dict(sorted(settled.total(name).items())) for name in _TALLIES}
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "callcost": {"version": __version__},
+        "options": _options_of(options),
+        "inputs": inputs,
+        "records": records,
+        "aggregates": aggregates_of(settled.mapped),
+        "totals": totals_of(spend),
+        **counts,
+        "counting": _counting_of(settled.total("counting")),
+        "repeated_rows": _repeated_rows(settled),
+        "undated_calls": settled.total("undated")["calls"],
+        **limits_of(settled),
+        "reject_reasons": reject_reasons(settled),
+        "price_versions": _versions_of(settled, options.prices),
+        "vocabularies": _merge(line["counting"].get("vocabularies", {}) for line in settled.mapped),
+        "timed_out": sorted(item for line in settled.mapped for item in line["counting"].get("timed_out", [])),
+        **_unpriced(settled),
+    }
+    document |= _meant(document["unpriced"], options.prices)
+    document["gates"] = _gates(options, document)
+    document["run"] = _run(options, settled, clock)
+    return document
+
+
+def inputs_of(settled: Settled) -> list[dict[str, Any]]:
+    """Return the fate of every record, per input; the parts of each add up to its records."""
+    lines: dict[str, Counter[str]] = {}
+    for mapped in settled.mapped:
+        for number, tally in mapped["inputs"].items():
+            lines.setdefault(number, Counter()).update(tally)
+    fates: dict[str, Counter[str]] = {"read": Counter(), "kept": Counter(), "calls": Counter()}
+    for reduced in settled.reduced:
+        for fate, counts in reduced.get("per_input", {}).items():
+            fates[fate].update(counts)
+    rows = []
+    for key, source in ((str(number), source) for number, source in enumerate(settled.inputs)):
+        line = lines[key]
+        rows.append(
+            {
+                "path": source.name,
+                "bytes": source.bytes,
+                "sha256": settled.digests[key],
+                "records": line["records"],
+                "calls": fates["calls"][key],
+                "duplicates": fates["read"][key] - fates["kept"][key],
+                "rejects": line["rejects"],
+                "context": line["context"],
+                "fragments": line["fragments"],
+                "filtered": fates["kept"][key] - fates["calls"][key],
+            }
+        )
+    return sorted(rows, key=lambda row: str(row["path"]))
+
+
+def _sum_of(inputs: list[dict[str, Any]]) -> dict[str, int]:
+    names = ("records", "calls", "duplicates", "rejects", "context", "fragments", "filtered")
+    return {name: sum(row[name] for row in inputs) for name in names}
+
+
+def aggregates_of(mapped: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """Return how many rejects are sums of many calls, and how many calls and tokens these say they sum."""
+    sums: Counter[str] = Counter()
+    for tally in (tally for line in mapped for tally in line["inputs"].values()):
+        sums.update({name: tally.get(name, 0) for name in ("aggregates", "aggregate_calls", "aggregate_tokens")})
+    return {"records": sums["aggregates"], "calls": sums["aggregate_calls"], "tokens": sums["aggregate_tokens"]}
+
+
+def totals_of(spend: pl.DataFrame) -> dict[str, Any]:
+    """Return the sums over all groups; money as plain decimal text, null where nothing is stated."""
+    names = [column.name for column in SPEND_MEASURES]
+    sums = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in names]
+    return plain_decimals(spend.select(sums)).row(0, named=True)
+
+
+def _versions_of(settled: Settled, options: PriceOptions) -> list[dict[str, Any]]:
+    used = settled.total("price_version")
+    digests = {version.name: version.sha256 for version in book_of(options).catalog.versions}
+    return [{"name": name, "sha256": digests.get(name), "calls": used[name]} for name in sorted(used)]
+
+
+def _counting_of(sums: Counter[str]) -> dict[str, Any]:
+    """Return the tokens of calls with a side counted here, and within what share of them the truth is expected."""
+    tokens = sums["prompt_tokens"] + sums["completion_tokens"]
+    share = -(-sums["millionths"] // tokens) / 1_000_000 if tokens else None
+    counted = {name: sums[name] for name in ("calls", "prompt_tokens", "completion_tokens")}
+    return {**counted, "expected_within": share}
+
+
+def _repeated_rows(settled: Settled) -> dict[str, Any]:
+    """Return the calls that equal another and have nothing that tells them apart, and how many of other files went."""
+    sums = settled.total("repeated_rows")
+    cost = _EXACT.scaleb(Decimal(sums["cost"]), -MONEY_SCALE)
+    text = f"{_EXACT.normalize(cost):f}" if sums["with_cost"] else None
+    return {"calls": sums["calls"], "total_cost": text, "left_out": settled.total("duplicates")[SAME_ROW]}
+
+
+def _unpriced(settled: Settled) -> dict[str, Any]:
+    """Return the calls without a full price, grouped by model, status and reason.
+
+    Returns:
+        ``unpriced``: the groups, sorted; of more than MOST_LISTED those with most calls.
+        ``unpriced_not_listed``: price_status -> how many other groups there are, and their calls; {}: there are none.
+    """
+    parts = [read_passed([path]) for path in settled.tables("unpriced")]
+    if not parts:
+        return {"unpriced": [], "unpriced_not_listed": {}}
+    groups = merge_unpriced(parts).sort("calls", *UNPRICED, descending=[True, *[False] * len(UNPRICED)])
+    listed, others = groups.head(MOST_LISTED).sort(UNPRICED), groups.slice(MOST_LISTED)
+    sums = others.group_by("price_status").agg(groups=pl.len(), calls=pl.col("calls").sum()).sort("price_status")
+    rest = {status: {"groups": count, "calls": calls} for status, count, calls in sums.iter_rows()}
+    return {"unpriced": listed.to_dicts(), "unpriced_not_listed": rest}
+
+
+def _meant(unpriced: list[dict[str, Any]], prices: PriceOptions) -> dict[str, dict[str, str]]:
+    """Return what the most frequent unknown models probably mean.
+
+    Returns:
+        ``near_names``: what they are probably misspellings of, where there is such a name.
+        ``alias_targets``: what those of them stand for that are aliases.
+    """
+    calls: Counter[str] = Counter()
+    for row in unpriced:
+        if row["price_reason"] == "unknown_model" and row["model"]:
+            calls[row["model"]] += row["calls"]
+    names = sorted(sorted(calls, key=lambda name: (-calls[name], name))[:MOST_NAMED])
+    book = book_of(prices)
+    found = {"near_names": book.guess, "alias_targets": book.target_of}
+    return {key: {name: meant for name in names if (meant := find(name))} for key, find in found.items()}
+
+
+def limits_of(settled: Settled) -> dict[str, Any]:
+    """Return what left calls out, and the times of the first and the last call of the logs, filtered ones included."""
+    spans = [span for line in settled.reduced for span in line.get("spans", [])]
+    return {
+        "filtered_by": dict(sorted(settled.total("filtered_by").items())),
+        "first_at": _time_of(min(first for first, _ in spans)) if spans else None,
+        "last_at": _time_of(max(last for _, last in spans)) if spans else None,
+    }
+
+
+def _time_of(microseconds: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).isoformat()
+
+
+def reject_reasons(settled: Mapped) -> list[dict[str, Any]]:
+    """Return why records were rejected, the commonest first: "reason", "records", "first" (file:row, or file)."""
+    counts: Counter[str] = Counter()
+    firsts: dict[str, tuple[str, int]] = {}
+    rows = pl.col("source_row").fill_null(0)  # none: the file as a whole
+    for path in settled.tables("rejects"):  # one at a time: there may be very many
+        table = number_rows(read_passed([path]), settled.rows_before)
+        groups = table.group_by("reason", "source_file").agg(pl.len(), rows.min())
+        for reason, file, count, row in groups.iter_rows():
+            counts[reason] += count
+            firsts[reason] = min(firsts.get(reason, (file, row)), (file, row))
+    return [
+        {"reason": reason, "records": counts[reason], "first": ":".join(map(str, filter(None, firsts[reason])))}
+        for reason in sorted(counts, key=lambda reason: (-counts[reason], reason))
+    ]
+
+
+def _merge(mappings: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return dict(sorted({key: value for mapping in mappings for key, value in mapping.items()}.items()))
+
+
+def _options_of(options: ReportOptions) -> dict[str, Any]:
+    what = {name: value for name, value in dataclasses.asdict(options).items() if name not in _HOW}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in what.items()}
+
+
+def _gates(options: ReportOptions, document: dict[str, Any]) -> list[dict[str, Any]]:
+    records, status = document["records"], document["price_status"]
+    bad = {
+        "rejected records": records["rejects"],
+        "unpriced calls": status.get("unpriced", 0),
+        "partly priced calls": status.get("partly_priced", 0),
+        "timed-out calls": document["usage_source"].get("timed_out", 0),
+        "inconsistent calls": document["flags"].get("inconsistent_usage", 0),
+    }
+    gates = [
+        gate_of_share("--max-unpriced", options.max_unpriced, bad["unpriced calls"], records["calls"]),
+        gate_of_share("--max-rejected", options.max_rejected, records["rejects"], records["records"]),
+    ]
+    if options.strict:
+        gates += [gate_of(f"--strict: {name}", 0, count) for name, count in bad.items()]
+    return [gate for gate in gates if gate is not None]
+
+
+def gate_of(name: str, limit: float, found: float | None) -> dict[str, Any]:
+    """Return a gate, crossed by what is more than its limit or is not known."""
+    return {"gate": name, "limit": limit, "found": found, "crossed": found is None or found > limit}
+
+
+def gate_of_share(name: str, limit: float | None, part: int, whole: int) -> dict[str, Any] | None:
+    """Return a gate on a share, in percent, with what it is a share of; None: the user set none."""
+    if limit is None:
+        return None
+    return gate_of(name, limit, _percent(part, whole)) | {"part": part, "whole": whole}
+
+
+def _percent(part: int, whole: int) -> float:
+    return 100 * part / whole if whole else 0.0
+
+
+def verdicts_of(manifest: dict[str, Any]) -> int:
+    """Return the exit code: 1 where there was no call at all, 3 where a gate was crossed, else 0."""
+    if not has_calls(manifest):
+        return 1
+    return 3 if any(gate["crossed"] for gate in manifest["gates"]) else 0
+
+
+def has_calls(manifest: Mapping[str, Any]) -> bool:
+    """Say whether a call is published, be it one that only a closed day holds, or left out by a filter."""
+    return bool(manifest["totals"]["calls"] or manifest["records"]["filtered"])
+
+
+def _run(options: ReportOptions, settled: Settled, clock: RunClock) -> dict[str, Any]:
+    ended = datetime.now(UTC)
+    counting = [line["counting"] for line in settled.mapped]
+    return {
+        "id": clock.run_id,
+        "started_at": clock.started_at.isoformat(),
+        "ended_at": ended.isoformat(),
+        "seconds": round((ended - clock.started_at).total_seconds(), 3),
+        "logs": list(options.logs),
+        "skipped": to_builtins(settled.skipped),
+        "out": options.out,
+        "executor": options.work.executor,
+        "spark_remote": options.work.spark_remote,
+        "work_dir": options.work.work_dir,
+        "workers": settled.workers if options.work.executor == "local" else None,
+        "threads": options.work.threads,
+        "process": os.getpid(),
+        "engines": sorted({engine for line in counting for engine in line.get("engines", [])}),
+        "cache_hits": sum(line.get("cache_hits", 0) for line in counting),
+        "mismatches": max((line.get("mismatches", 0) for line in counting), default=0),
+    }

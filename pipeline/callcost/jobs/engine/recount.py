@@ -1,0 +1,65 @@
+"""What a job owes to its counts: they are the reference engine's, whatever engine counted.
+
+A fast engine is checked while it counts (tokens/engines/verified_fast.py). Found to differ, it may have miscounted
+before, in any worker; so the whole job is done again by the reference alone, and the manifest says how many texts
+differed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from callcost.runners.local import run_tasks
+from callcost.runners.protocol import Done, Result, Runner, Tick, unheard
+from callcost.settings import ReportOptions
+
+T = TypeVar("T")
+
+logger = logging.getLogger("callcost")
+
+
+class _DoubtError(Exception):
+    """A fast engine that has counted was found to differ on so many texts."""
+
+
+def run_counting(
+    function: Callable[[T, Tick], Result],
+    plan: Callable[[ReportOptions], Sequence[T]],
+    options: ReportOptions,
+    *,
+    runner: Runner = run_tasks,
+    done: Done = unheard,
+    **how: Any,
+) -> list[Result]:
+    """Run tasks that count; all of them again, without fast engines, where one of these is found to differ.
+
+    Args:
+        function: a module-level function of (task, tick); ``counting`` of its result is what TextCounter.stats says.
+        plan: makes the tasks of the options, and takes back what an earlier plan's tasks left behind.
+        options: of the run.
+        runner: runs them.
+        done: called with (number of the task, its result) as tasks end.
+        how: more for the runner.
+
+    Returns:
+        One result per task.
+    """
+
+    def check(number: int, line: Result) -> None:
+        counting = line.get("counting", {})
+        if counting.get("doubtful"):
+            raise _DoubtError(counting["mismatches"])
+        done(number, line)
+
+    try:
+        return runner(function, plan(options), done=check, **how)
+    except _DoubtError as doubt:
+        logger.warning("a fast counting engine differs from the reference: everything is counted again without it")
+        mismatches = doubt.args[0]
+    trusted = dataclasses.replace(options, work=dataclasses.replace(options.work, fast=False))
+    lines = runner(function, plan(trusted), done=done, **how)
+    lines[0]["counting"]["mismatches"] = mismatches
+    return lines

@@ -1,0 +1,128 @@
+"""Where a run works: in a folder that it leaves with nothing, or in one that keeps what is done for the next run.
+
+The name of a kept run is a digest of what it reads, of its options and of all else that its results depend on; so the
+same command, given again, goes on with the same run, wherever it is given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import uuid
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from callcost.errors import ConfigError, RunError, reason_of
+from callcost.jobs.engine.fingerprint import digest_of_words, identity_of
+from callcost.jobs.engine.map_reduce import told, working_folder
+from callcost.logs.io.folders import refused_place
+from callcost.logs.io.inputs import STDIN, Input, find_inputs
+from callcost.logs.io.store_access import is_url
+from callcost.runners.entries import stamp_of
+from callcost.runners.exactly_once import RUN_PREFIX, Once, mark_published
+from callcost.runners.local import run_tasks
+from callcost.runners.protocol import Runner
+from callcost.runners.shared_files import check_place, create_file
+from callcost.runners.spark import Cluster, open_session
+from callcost.settings import EXECUTORS, ReportOptions
+from callcost.stages.report.publish import document_bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """Where a run works, and who does its work.
+
+    Attributes:
+        folder: for files that pass between its steps.
+        runner: runs tasks.
+        is_kept: whether the folder outlives the run.
+    """
+
+    folder: str
+    runner: Runner
+    is_kept: bool = False
+
+    def finish(self) -> None:
+        """Say that the results are published."""
+        if self.is_kept:
+            mark_published(self.folder)
+
+
+@contextlib.contextmanager
+def open_workplace(options: ReportOptions) -> Iterator[Workplace]:
+    """Make or find the folder that a run works in, and who does its work.
+
+    Raises:
+        ConfigError: the options of the work do not go together, or an extra is missing.
+        LogError: an argument matches no file.
+        ReportError: the folder cannot be made or written.
+        RunError: the place lets two writers create the same file, or there is no Spark session.
+    """
+    work = options.work
+    check_work(options)
+    if work.work_dir is None:
+        with working_folder(options.out) as folder:
+            yield Workplace(folder=str(folder), runner=run_tasks)
+        return
+    place = work.work_dir.rstrip("/") if is_url(work.work_dir) else str(Path(work.work_dir).resolve())
+    driver = uuid.uuid4().hex
+    try:
+        with contextlib.ExitStack() as stack:
+            spark = stack.enter_context(open_session(work.spark_remote)) if work.executor == "spark" else None
+            check_place(place)
+            inputs = find_inputs(options.logs)
+            said = {"identity": identity_of(options), "options": _said(options), "inputs": [*map(_stamp, inputs)]}
+            kept = f"{place}/{RUN_PREFIX}{digest_of_words(said)[:32]}"
+            create_file(f"{kept}/run.json", document_bytes(said))
+            create_file(f"{kept}/drivers/{driver}.json", b"{}")  # a sign of life
+            if spark is None:
+                yield Workplace(folder=kept, runner=Once(runner=run_tasks, folder=kept), is_kept=True)
+                return
+            plain = told(options)
+            files = [str(Path(source.path).absolute()) for source in inputs[:1] if not is_url(source.path)]
+            files += [path for path in (plain.prices.override, plain.read.mapping) if path]
+            seen = (f"{kept}/run.json", *files)
+            cluster = Cluster(session=spark, seen=seen, identity=partial(identity_of, plain))
+            yield Workplace(folder=kept, runner=Once(runner=cluster, folder=kept, driver=driver), is_kept=True)
+    except (OSError, pl.exceptions.ComputeError) as error:
+        refused = refused_place(error, [place, *([options.out] if options.out else [])])
+        message = f"cannot work in {refused}: {reason_of(error)}"
+        raise RunError(message, hint="Check its permissions and free space; the same command goes on") from error
+
+
+def check_work(options: ReportOptions) -> None:
+    """Refuse options of the work that do not go together.
+
+    Raises:
+        ConfigError: so it is.
+    """
+    work = options.work
+    if work.executor not in EXECUTORS:
+        raise ConfigError(f"no executor {work.executor!r}", hint=f"One of {', '.join(EXECUTORS)}")
+    if work.spark_remote is not None and work.executor != "spark":
+        raise ConfigError("--spark-remote goes with --executor spark")
+    if work.spark_remote is not None and not work.spark_remote.startswith("sc://"):
+        raise ConfigError(f"--spark-remote {work.spark_remote!r} is no sc:// address", hint="As sc://spark.example:15002")
+    if work.executor == "spark" and work.work_dir is None:
+        hint = "A folder or URL that this machine and all workers reach, as s3://bucket/callcost"
+        raise ConfigError("--executor spark needs --work-dir", hint=hint)
+    if work.work_dir is not None and STDIN in options.logs:
+        raise ConfigError("- cannot go with --work-dir: what came from there cannot be read again")
+
+
+def _said(options: ReportOptions) -> dict[str, object]:
+    kept = ("out", "work")
+    return {name: value for name, value in dataclasses.asdict(options).items() if name not in kept}
+
+
+def _stamp(source: Input) -> list[object]:
+    """Return what tells an input from others, without reading it."""
+    if source.stored is not None:
+        changed: object = source.stored.etag or source.stored.changed_ns
+    else:
+        stamp = stamp_of(source.path)
+        changed = stamp and stamp.mtime_ns
+    return [source.name, source.path, source.bytes, changed]

@@ -1,0 +1,135 @@
+"""`callcost inspect`: what is in the logs; prices nothing, and counts only to compare with what is stated."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from msgspec import to_builtins
+
+from callcost.jobs.engine.manifest import inputs_of, reject_reasons
+from callcost.jobs.engine.map_reduce import Progress, Settled, files_of, settle_logs, working_folder
+from callcost.jobs.engine.recount import run_counting
+from callcost.runners.packing import pack_pieces
+from callcost.settings import ReportOptions
+from callcost.stages.count.calibration import MeasureTask, errors_of, measure_pieces
+from callcost.stages.dedup.rules import CONFLICT
+from callcost.stages.tables.facts import CALL_SCHEMA
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What is in the logs.
+
+    Attributes:
+        inputs: the fate of every record, per input.
+        dialects: dialect -> calls.
+        models: model -> calls.
+        days: day (UTC) -> calls.
+        usage: "reported", "partial" or "missing" -> calls.
+        rejects: reason -> records, the commonest first.
+        first_rejects: reason -> file:row of the first of them.
+        flags: flag -> calls.
+        duplicates: cause -> records that are no call of their own.
+        conflicts: ids that came with different requests: "id", "calls", "first" (file:row).
+        undated: calls without a time.
+        counting: how far our own counts are from the stated ones, per model and side; None where that was not asked.
+        skipped: what callcost itself wrote below the logs, which was not read: "path" and "what".
+    """
+
+    inputs: list[dict[str, Any]]
+    dialects: dict[str, int]
+    models: dict[str, int]
+    days: dict[str, int]
+    usage: dict[str, int]
+    rejects: dict[str, int]
+    first_rejects: dict[str, str]
+    flags: dict[str, int]
+    duplicates: dict[str, int]
+    conflicts: list[dict[str, Any]]
+    undated: int
+    counting: list[dict[str, Any]] | None = None
+    skipped: list[dict[str, str]] = dataclasses.field(default_factory=list)
+
+
+def inspect_logs(
+    options: ReportOptions,
+    *,
+    calibrate: bool = False,
+    progress: Progress = lambda _bytes, _calls: None,
+    planned: Callable[[int], None] = lambda _bytes: None,
+) -> Inspection:
+    """Say what is in the logs: dialects, calls, dates, models, usage missing, duplicates, rejects.
+
+    Args:
+        options: only ``logs``, ``read``, ``work`` and, to calibrate, ``count`` matter.
+        calibrate: count the text of calls that state their tokens, too, and compare.
+        progress: called with (bytes, calls) read since the last call.
+        planned: called once with the bytes to read.
+
+    Raises:
+        LogError: an argument matches no file.
+    """
+    with working_folder(None) as folder:
+        settled = settle_logs(options, folder, priced=False, progress=progress, planned=planned)
+        rejects = reject_reasons(settled)
+        return Inspection(
+            inputs=inputs_of(settled),
+            dialects=_sorted(settled.total("source_format")),
+            models=_sorted(settled.total("model")),
+            days=dict(sorted(settled.total("day").items())),
+            usage=_usage_of(settled),
+            rejects={row["reason"]: row["records"] for row in rejects},
+            first_rejects={row["reason"]: row["first"] for row in rejects},
+            flags=_sorted(settled.total("flags")),
+            duplicates=_sorted(settled.total("duplicates")),
+            conflicts=_conflicts_of(settled),
+            undated=settled.total("undated")["calls"],
+            counting=_measure(options, settled, folder) if calibrate else None,
+            skipped=to_builtins(list(settled.skipped)),
+        )
+
+
+def _measure(options: ReportOptions, settled: Settled, folder: Path) -> list[dict[str, Any]]:
+    """Read the logs once more, and count."""
+
+    def plan(asked: ReportOptions) -> list[MeasureTask]:
+        return [
+            MeasureTask(number=number, pieces=packed, folder=str(folder), options=asked)
+            for number, packed in enumerate(pack_pieces(settled.pieces, settled.workers))
+        ]
+
+    lines = run_counting(measure_pieces, plan, options, workers=settled.workers)
+    return errors_of(files_of(lines, "measured"))
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _conflicts_of(settled: Settled) -> list[dict[str, Any]]:
+    """List the ids that stand for several calls, the most frequent first."""
+    place = pl.concat_str("source_file", pl.lit(":"), "source_row")
+    paths = settled.tables("calls")
+    calls = pl.scan_parquet(paths) if paths else pl.LazyFrame(schema=CALL_SCHEMA)
+    return (
+        calls.filter(pl.col("flags").list.contains(CONFLICT))
+        .group_by(pl.col("call_id").alias("id"))
+        .agg(pl.len().alias("calls"), place.sort_by("source_file", "source_row").first().alias("first"))
+        .sort("calls", "id", descending=[True, False])
+        .collect()
+        .to_dicts()
+    )
+
+
+def _usage_of(settled: Settled) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for path in settled.tables("calls"):
+        stated = pl.read_parquet(path, columns=["prompt_tokens", "completion_tokens"])
+        sides = stated.select(pl.sum_horizontal(pl.all().is_not_null())).to_series().value_counts()
+        counts.update({("missing", "partial", "reported")[sides_stated]: n for sides_stated, n in sides.iter_rows()})
+    return dict(counts)

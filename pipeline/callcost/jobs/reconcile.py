@@ -1,0 +1,305 @@
+"""`callcost reconcile`: our costs beside a bill and beside the logged costs, and where every difference comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from msgspec import to_builtins
+
+from callcost import __version__
+from callcost.errors import ConfigError
+from callcost.jobs.engine.manifest import SCHEMA_VERSION, RunClock, inputs_of, limits_of, reject_reasons
+from callcost.jobs.engine.map_reduce import Progress, Settled, settle_logs, working_folder
+from callcost.jobs.report import settle_options
+from callcost.settings import ReconcileOptions, ReportOptions
+from callcost.stages.dedup.resolve import settled_facts
+from callcost.stages.pricing.charge_lines import charge_classes
+from callcost.stages.pricing.price_facts import price_facts
+from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.reconcile.bill_tables import DOLLARS, Billed, cut_bill, open_bills, read_fx
+from callcost.stages.reconcile.compare import BILL, LOG, OPEN, Comparison, Ours, compare_bill, compare_logged
+from callcost.stages.report.publish import csv_bytes, document_bytes, parquet_bytes, publish_files
+from callcost.stages.report.spend import filter_calls
+
+_NOTHING = Decimal(0)
+_FILTERED = "--where leaves out calls, but not lines of the bill"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """What a reconciliation found.
+
+    Attributes:
+        rows: one per day, provider, model and class; columns of tables.RECONCILIATION_COLUMNS.
+        causes: what each difference is made of; columns of tables.CAUSE_COLUMNS.
+        manifest: the record of the run.
+        exit_code: 0 done, 1 no call at all, 3 the tolerance was crossed.
+    """
+
+    rows: pl.DataFrame
+    causes: pl.DataFrame
+    manifest: dict[str, Any]
+    exit_code: int
+
+
+def reconcile_costs(
+    options: ReconcileOptions,
+    *,
+    progress: Progress = lambda _bytes, _calls: None,
+    planned: Callable[[int], None] = lambda _bytes: None,
+) -> Reconciliation:
+    """Compare what the calls in the logs cost with the bill and with what the log says they cost.
+
+    Args:
+        options: logs, bills and what is tolerated; with ``out`` the files are written there, the manifest last.
+        progress: called with (bytes, calls) read since the last call.
+        planned: called once with the bytes to read.
+
+    Returns:
+        The rows and their causes; causes of a row add up to its difference exactly.
+
+    Raises:
+        ConfigError: an option makes no sense, or bills are in a currency without rates.
+        LogError: an argument matches no file, or a bill cannot be read whole.
+        ReportError: the folder cannot be written.
+
+    Example:
+        >>> from callcost import ReconcileOptions
+        >>> reconcile_costs(ReconcileOptions(logs=("sample_logs",))).rows["against"].unique().to_list()
+        ['log']
+    """
+    options = dataclasses.replace(options, prices=settle_options(_report_options(options)).prices)
+    clock, tolerance = RunClock(), read_tolerance(options.tolerance)
+    as_of = options.as_of or clock.started_at.replace(minute=0, second=0, microsecond=0)
+    billed = open_bills(options.bills) if options.bills else Billed()
+    cut_bill(billed, _micros(options.since), _micros(options.until))
+    fx = read_fx(options.fx, billed.currency)
+    with working_folder(options.out) as folder:
+        settled = settle_logs(_report_options(options), folder, progress=progress, planned=planned)
+        charges = _take_apart(options, settled)
+        calls = [Path(path) for path in settled.tables("calls")]
+        ours = Ours(calls=calls, charges=charges, book=book_of(options.prices), fx=fx)
+        compared = _compare(options, billed, ours, as_of)
+        rows, causes = compared.table(), compared.cause_table()
+        manifest = _manifest(options, settled, billed, compared, as_of, clock)
+        manifest["gates"] = _gates(tolerance, manifest)
+        if options.out is not None:
+            publish_files(options.out, _files(rows, causes, manifest))
+    return Reconciliation(rows=rows, causes=causes, manifest=manifest, exit_code=_verdict(manifest))
+
+
+def _compare(options: ReconcileOptions, billed: Billed, ours: Ours, as_of: datetime) -> Comparison:
+    """Compare with what the log says, and with the bills where there are any."""
+    compared = compare_logged(ours)
+    if options.bills:
+        against_bill = compare_bill(billed, ours, as_of)
+        compared.rows += against_bill.rows
+        compared.causes += against_bill.causes
+        compared.outside = against_bill.outside
+    return compared
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp()) * 1_000_000
+
+
+def _report_options(options: ReconcileOptions) -> ReportOptions:
+    return ReportOptions(
+        logs=options.logs, by=("model",), since=options.since, until=options.until, where=options.where,
+        prices=options.prices, read=options.read, count=options.count, work=options.work,
+    )  # fmt: skip
+
+
+def _take_apart(options: ReconcileOptions, settled: Settled) -> list[Path]:
+    """Price the settled facts of the run once more, class by class, a file at a time."""
+    book, found = book_of(options.prices), list[Path]()
+    verdicts = settled.tables("verdicts")
+    for number, facts in enumerate(settled.tables("facts")):
+        rows = filter_calls(settled_facts(facts, verdicts), _report_options(options))
+        if rows.is_empty():
+            continue
+        path = Path(settled.folder, f"charges-{number:06}.parquet")
+        charge_classes(price_facts(rows, book), book).write_parquet(path, compression="lz4")
+        found.append(path)
+    return found
+
+
+# --- The record of the run --------------------------------------------------------------------------------------------
+
+
+def _manifest(
+    options: ReconcileOptions, settled: Settled, billed: Billed, compared: Comparison, as_of: datetime, clock: RunClock
+) -> dict[str, Any]:
+    inputs = inputs_of(settled)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "callcost": {"version": __version__},
+        "options": {
+            "as_of": as_of.astimezone(UTC).isoformat(),
+            "prices": dataclasses.asdict(options.prices),
+            "since": options.since and options.since.isoformat(),
+            "until": options.until and options.until.isoformat(),
+            "where": [list(pair) for pair in options.where],
+            "tolerance": options.tolerance,
+        },
+        "inputs": inputs,
+        **limits_of(settled),
+        "reject_reasons": reject_reasons(settled),
+        "bills": billed.inputs,
+        "bill_rejects": [
+            {"path": reject.source_file, "row": reject.source_row, "reason": reject.reason, "detail": reject.detail}
+            for reject in billed.rejects
+        ],
+        "calls": sum(row["calls"] for row in inputs),
+        "price_status": dict(sorted(settled.total("price_status").items())),
+        "bill": _totals(compared, BILL, billed.currency) if options.bills else None,
+        "log": _totals(compared, LOG, DOLLARS) if any(row["against"] == LOG for row in compared.rows) else None,
+        "float_noise": {"calls": compared.noise[0], "amount": _text(compared.noise[1])},
+        "not_compared": {
+            "calls_outside_the_bill": {name: _text(cost) for name, cost in sorted(compared.outside.items())},
+            "second_bills": [
+                {"dialect": dialect, "provider": provider, "amount": _text(amount)}
+                for (dialect, provider), amount in sorted(billed.listed.items())
+            ],
+            "other_services": {"amount": _text(billed.other[0]), "lines": billed.other[1]},
+        },
+        "invoices": _invoices(billed, compared),
+        "notes": billed.notes + _overlap(compared) + [_FILTERED] * bool(options.where and options.bills),
+        "run": {
+            "id": clock.run_id, "started_at": clock.started_at.isoformat(), "logs": list(options.logs),
+            "skipped": to_builtins(settled.skipped),
+            "bills": list(options.bills), "out": options.out, "workers": settled.workers,
+        },
+    }  # fmt: skip
+
+
+def _totals(compared: Comparison, against: str, currency: str) -> dict[str, Any]:
+    """Return sums over all rows and over days that may still change; amounts as plain text."""
+    rows = [row for row in compared.rows if row["against"] == against]
+    stated = "billed_cost" if against == BILL else "logged_cost"
+    causes: dict[str, Decimal] = {}
+    for row in compared.causes:
+        if row["against"] == against and row["amount"] is not None:
+            causes[row["cause"]] = causes.get(row["cause"], _NOTHING) + row["amount"]
+    measured = [row for row in rows if row[stated] is not None]
+    figures = {
+        "stated": _sum(measured, stated),
+        "computed": _sum(measured, "computed_cost"),
+        "difference": _sum(measured, "difference"),
+        "open_difference": _sum((row for row in measured if row["status"] == OPEN), "difference"),
+        "unexplained": sum((abs(row["unexplained"]) for row in measured), _NOTHING),
+    }
+    whole = figures["stated"]
+    return {
+        "currency": currency,
+        "states_amounts": bool(measured),
+        **{name: _text(amount) for name, amount in figures.items()},
+        "explained_percent": _text(100 - 100 * figures["unexplained"] / abs(whole), 2) if whole else None,
+        "causes": [
+            {"cause": name, "amount": _text(amount)}
+            for name, amount in sorted(causes.items(), key=lambda one: (-abs(one[1]), one[0]))
+        ],
+        "unmapped": [
+            {"provider": row["provider"], "line_item": row["line_item"], "amount": _text(row["billed_cost"])}
+            for row in sorted(measured, key=lambda row: (row["provider"], row["line_item"] or ""))
+            if row["token_class"] in {"unmapped", "fee"} and against == BILL
+        ],
+    }  # fmt: skip
+
+
+def _sum(rows: Any, name: str) -> Decimal:
+    return sum((row[name] for row in rows if row[name] is not None), _NOTHING)
+
+
+def _text(amount: Decimal, places: int = 18) -> str:
+    return f"{round(amount, places).normalize() + 0:f}"
+
+
+def _invoices(billed: Billed, compared: Comparison) -> list[dict[str, str]]:
+    """Return each invoice's sum beside what the detailed bill of its period comes to."""
+    found = []
+    for line in billed.controls:
+        first, last = ((moment or 0) // 1_000_000 for moment in (line.start_at, line.end_at))
+        inside = [
+            row for row in compared.rows
+            if row["against"] == BILL and row["provider"] == line.provider and row["day"] is not None
+            and first <= datetime(row["day"].year, row["day"].month, row["day"].day, tzinfo=UTC).timestamp() < last
+        ]  # fmt: skip
+        total, amount = _sum(inside, "billed_cost"), line.amount or _NOTHING
+        found.append({
+            "provider": line.provider, "from": datetime.fromtimestamp(first, UTC).date().isoformat(),
+            "invoice": _text(amount), "bill": _text(total), "difference": _text(amount - total),
+        })  # fmt: skip
+    return found
+
+
+def _overlap(compared: Comparison) -> list[str]:
+    """Say so where the logs and the bill have no day in common: it is the bill of other days."""
+    rows = [row for row in compared.rows if row["against"] == BILL and row["day"] is not None]
+    if not rows or any(row["computed_tokens"] for row in rows):
+        return []
+    days = sorted(row["day"] for row in rows)
+    return [f"no call of the logs falls in the days of the bill, {days[0]} to {days[-1]}"]
+
+
+# --- Verdict ----------------------------------------------------------------------------------------------------------
+
+
+def read_tolerance(text: str | None) -> tuple[Decimal, bool] | None:
+    """Return a tolerance and whether it is a percentage; None: there is none.
+
+    Raises:
+        ConfigError: it is neither a percentage nor an amount.
+    """
+    if text is None:
+        return None
+    plain = text.strip().removeprefix("$").replace(",", "")
+    percent = plain.endswith("%")
+    try:
+        amount = Decimal(plain.removesuffix("%"))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        message = f"--tolerance {text!r} is neither a percentage nor an amount"
+        raise ConfigError(message, hint="Write 0.5% or 10.00")
+    return amount, percent
+
+
+def _gates(tolerance: tuple[Decimal, bool] | None, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Judge the difference of final days; those that may still change are marked, not alarmed."""
+    totals = manifest["bill"] or manifest["log"]
+    if tolerance is None or totals is None:
+        return []
+    limit, percent = tolerance
+    found = abs(Decimal(totals["difference"]) - Decimal(totals["open_difference"]))
+    whole = abs(Decimal(totals["stated"]))
+    if percent:
+        found = 100 * found / whole if whole else Decimal(100 if found else 0)
+    of_what = "% of the bill" if manifest["bill"] else "% of the logged cost"
+    return [
+        {
+            "gate": "--tolerance", "limit": f"{limit}{'%' * percent}", "found": _text(found, 6),
+            "unit": of_what if percent else totals["currency"], "crossed": found > limit,
+        }
+    ]  # fmt: skip
+
+
+def _verdict(manifest: dict[str, Any]) -> int:
+    if not manifest["calls"]:
+        return 1
+    return 3 if any(gate["crossed"] for gate in manifest["gates"]) else 0
+
+
+def _files(rows: pl.DataFrame, causes: pl.DataFrame, manifest: dict[str, Any]) -> dict[str, bytes]:
+    return {
+        "reconciliation.parquet": parquet_bytes(rows),
+        "reconciliation.csv": csv_bytes(rows),
+        "causes.csv": csv_bytes(causes),
+        "manifest.json": document_bytes(manifest),
+    }

@@ -1,0 +1,145 @@
+"""`callcost report`: price the calls in the logs and sum the cost per group."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from callcost.errors import ConfigError, PriceError
+from callcost.jobs.engine.manifest import RunClock, manifest_of, verdicts_of
+from callcost.jobs.engine.map_reduce import Progress, Settled, merged_spend, settle_logs
+from callcost.jobs.engine.work_dir import open_workplace
+from callcost.prices.book.registered import with_registered
+from callcost.settings import ReportOptions
+from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.report.days import split_days
+from callcost.stages.report.delta_table import DeltaDays, deltalake_module
+from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, publish_files
+from callcost.stages.report.spend import CALL_ORDER, GATHERED
+from callcost.stages.tables.facts import CALL_SCHEMA
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SpendReport:
+    """What a report found.
+
+    Attributes:
+        spend: one row per group; columns as in interface.md.
+        rejected: records that could not become calls, as Parquet: there may be very many.
+        manifest: the record of the run.
+        exit_code: 0 done, 1 no call at all, 3 a gate was crossed.
+    """
+
+    spend: pl.DataFrame
+    rejected: bytes
+    manifest: dict[str, Any]
+    exit_code: int
+
+    @property
+    def rejects(self) -> pl.DataFrame:
+        """Records that could not become calls."""
+        return pl.read_parquet(self.rejected)
+
+
+def report_spend(
+    options: ReportOptions,
+    *,
+    progress: Progress = lambda _bytes, _calls: None,
+    planned: Callable[[int], None] = lambda _bytes: None,
+) -> SpendReport:
+    """Price every call in the logs and sum the cost per group.
+
+    Args:
+        options: what to report; with ``out`` the files of the report are written there, the manifest last.
+        progress: called with (bytes, calls) read since the last call.
+        planned: called once with the bytes to read.
+
+    Returns:
+        The report. Rows never raise: see its rejects and the unpriced columns.
+
+    Raises:
+        ConfigError: an option makes no sense.
+        LogError: an argument matches no file.
+        ReportError: the folder cannot be written.
+        RunError: the place of the work cannot be used, or its executor gives up.
+
+    Example:
+        >>> report_spend(ReportOptions(logs=("sample_logs",))).spend.columns[:3]
+        ['model', 'user', 'calls']
+    """
+    options = settle_options(options)
+    clock = RunClock()
+    listed = options.calls or options.table == "delta"
+    with open_workplace(options) as place:
+        settled = settle_logs(
+            options, place.folder, listed=listed, runner=place.runner, progress=progress, planned=planned
+        )
+        spend = merged_spend(settled, options)
+        rejected = settled.rejects().parquet()
+        manifest = manifest_of(options, settled, spend, clock)
+        if options.out is not None:
+            _publish(options, settled, spend, rejected, manifest)
+        place.finish()
+    return SpendReport(spend=spend, rejected=rejected, manifest=manifest, exit_code=verdicts_of(manifest))
+
+
+def _publish(
+    options: ReportOptions, settled: Settled, spend: pl.DataFrame, rejected: bytes, manifest: dict[str, Any]
+) -> None:
+    files = {f"spend.{kind}": WRITERS[kind](spend) for kind in options.formats}
+    files["rejects.parquet"] = rejected
+    if options.calls:
+        calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True)
+        files["calls.parquet"] = parquet_bytes(calls.select(CALL_SCHEMA.keys()))
+    if options.table == "delta":
+        table = DeltaDays(options.out or ".")
+        for day, calls in split_days(settled.tables("calls"), options.timezone):
+            table.add(day, calls)
+        table.flush()
+    publish_files(options.out or ".", files | {"manifest.json": document_bytes(manifest)})
+
+
+def settle_options(options: ReportOptions) -> ReportOptions:
+    """Return options with what the calling program registered; refuse what cannot be meant, by name.
+
+    Every job begins here.
+
+    Raises:
+        ConfigError: the interval is empty, there are no such prices, or what --table needs is missing.
+    """
+    if options.since is not None and options.until is not None and options.since >= options.until:
+        message = f"--since {options.since.isoformat()} is not before --until {options.until.isoformat()}"
+        raise ConfigError(message)
+    if options.table == "delta":
+        refuse_parts_of_days(options, "--table delta")
+        deltalake_module()
+    try:
+        book_of(options.prices)
+    except PriceError as error:
+        message = f"--prices: {error.message}"
+        raise ConfigError(message, hint=error.hint) from error
+    return dataclasses.replace(options, prices=with_registered(options.prices))
+
+
+def refuse_parts_of_days(options: ReportOptions, flag: str) -> None:
+    """Refuse what would leave a day with a part of its calls, where days are replaced as a whole.
+
+    Args:
+        options: of the report.
+        flag: that makes it so.
+
+    Raises:
+        ConfigError: there is a filter, an interval that does not begin and end at midnight, or nowhere to publish.
+    """
+    if options.where:
+        raise ConfigError(f"--where cannot go with {flag}", hint="Filter when you read the partitions")
+    if options.out is None:
+        raise ConfigError(f"{flag} needs --out")
+    for name, moment in {"since": options.since, "until": options.until}.items():
+        local = None if moment is None else pl.Series([moment]).dt.convert_time_zone(options.timezone)[0]
+        if local is not None and local.time() != datetime.min.time():
+            raise ConfigError(f"--{name} must be midnight with {flag}", hint="Days are replaced as a whole")

@@ -1,0 +1,202 @@
+"""Closed days: the priced facts that a day was closed with, and what is said of it.
+
+The ledger says which days are closed, since a day that is lost would be open again; ``closed/DAY.json`` is a copy for
+people, and for a state that lost its ledger.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from callcost.errors import ConfigError, RunError
+from callcost.logs.io.folders import Folder
+from callcost.runners.entries import digest_of_bytes
+from callcost.runners.ledger import Ledger
+from callcost.settings import ReportOptions
+from callcost.stages.report.days import facts_of_day, split_days
+from callcost.stages.report.publish import parquet_bytes
+from callcost.stages.report.spend import GATHERED, gather_calls, merge_spend, sum_spend
+from callcost.stages.tables.facts import FACT_SCHEMA
+
+FOLDER = "closed"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedDay:
+    """A day that only --restate changes.
+
+    Attributes:
+        day: in the report's time zone.
+        folder: of the state.
+        file: its facts, there.
+        sha256: of the file.
+        closed_at: when it was closed, or restated.
+    """
+
+    day: date
+    folder: Folder
+    file: str
+    sha256: str
+    closed_at: str
+
+    def facts(self) -> pl.DataFrame:
+        """Return its priced facts.
+
+        Raises:
+            RunError: they are not those that it was closed with.
+        """
+        data = self._data()
+        if data is None:
+            message = f"{self.folder.place}/{self.file}, the facts of the closed day {self.day} are damaged"
+            hint = "Run with --restate to close all days with what is known now, or with --rebuild to open this one"
+            raise RunError(message, hint=hint)
+        facts = pl.read_parquet(data)
+        missing = [pl.lit(None, kind).alias(name) for name, kind in FACT_SCHEMA.items() if name not in facts.columns]
+        return facts.with_columns(missing)  # closed by an older callcost: columns that it did not have
+
+    def is_whole(self) -> bool:
+        """Say whether its facts are those that it was closed with."""
+        return self._data() is not None
+
+    def _data(self) -> bytes | None:
+        data = self.folder.read(self.file)
+        return data if data is not None and digest_of_bytes(data) == self.sha256 else None
+
+
+def closed_days(ledger: Ledger) -> dict[date, ClosedDay]:
+    """Return the closed days of a state folder."""
+    return {date.fromisoformat(day): _closed_day(ledger.folder, words) for day, words in ledger.closed.items()}
+
+
+def _closed_day(folder: Folder, words: Mapping[str, Any]) -> ClosedDay:
+    return ClosedDay(
+        day=date.fromisoformat(words["day"]), folder=folder, file=f"{FOLDER}/{words['file']}", sha256=words["sha256"],
+        closed_at=words["closed_at"],
+    )  # fmt: skip
+
+
+def take_up_days(ledger: Ledger, *, rebuild: bool) -> None:
+    """Make the ledger know the closed days of a state that has no ledger which does.
+
+    Args:
+        ledger: opened.
+        rebuild: leave out, by name, the days of which something is damaged.
+
+    Raises:
+        RunError: what is written of a day cannot be read.
+    """
+    folder = ledger.folder
+    if ledger.version == 1 or ledger.is_new:
+        names = [name for name in folder.names(FOLDER) if name.endswith(".json")]
+        for name, data in zip(names, folder.read_all(names), strict=True):
+            try:
+                words = json.loads(data or b"")
+                ledger.closed[str(_closed_day(folder, words).day)] = words
+            except (ValueError, KeyError, TypeError) as error:
+                if not rebuild:
+                    message = f"{folder.place}/{name} cannot be read"
+                    raise RunError(message, hint="Run with --rebuild: it opens this day") from error
+                ledger.dropped.append(name)
+    if rebuild:
+        for day, closed in closed_days(ledger).items():
+            if not closed.is_whole():
+                del ledger.closed[str(day)]
+                ledger.dropped.append(closed.file)
+
+
+def save_days(ledger: Ledger) -> None:
+    """Save the ledger, then the copies of what it says of closed days; what it does not name any more is removed."""
+    ledger.save()
+    folder = ledger.folder
+    kept = {f"{FOLDER}/{words['file']}" for words in ledger.closed.values()}
+    for day, words in ledger.closed.items():
+        name, data = f"{FOLDER}/{day}.json", json.dumps(words, indent=1, sort_keys=True).encode()
+        kept.add(name)
+        if folder.read(name) != data:
+            folder.write(name, data)
+    folder.remove([name for name in folder.names(FOLDER) if name not in kept])
+
+
+def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) -> ClosedDay:
+    """Write down the facts of a day as they are now; the last thing written is what says so.
+
+    Args:
+        ledger: with every input read.
+        day: in the report's time zone.
+        options: of the report.
+        work: a working folder.
+
+    Raises:
+        ConfigError: the day has no call.
+        OSError: it cannot be written.
+    """
+    entries = [entry for _, entry in sorted(ledger.entries.items())]
+    rows_before = tuple((int(piece), int(rows)) for e in entries for piece, rows in e.facts["rows_before"])
+    facts = facts_of_day(ledger.lend(entries, work, "facts"), rows_before, day, options)
+    if facts.is_empty():
+        raise ConfigError(f"no call of {day} was read", hint="Run the report first")
+    data = parquet_bytes(facts)
+    sha256 = digest_of_bytes(data)
+    name = f"{day}-{sha256[:16]}.parquet"
+    ledger.assure()
+    folder = ledger.folder
+    folder.write(f"{FOLDER}/{name}", data)
+    closed_at = datetime.now(UTC).isoformat(timespec="seconds")
+    words = {"day": str(day), "file": name, "sha256": sha256, "closed_at": closed_at, "calls": facts["record"].len()}
+    ledger.close(str(day), words)
+    save_days(ledger)
+    return _closed_day(folder, words)
+
+
+def merge_with_closed(
+    paths: Sequence[str], options: ReportOptions, closed: Mapping[date, ClosedDay]
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Merge partial spends by day; a closed day's is that of the facts it was closed with.
+
+    Args:
+        paths: tables of partial spends.
+        options: of the report.
+        closed: the days that stay as they are.
+
+    Returns:
+        The spend, and how many calls of the closed days were "read" and are "published".
+    """
+    nothing = pl.DataFrame(schema=FACT_SCHEMA)
+    partials = [sum_spend(nothing, nothing.select(GATHERED.keys()), options)]
+    calls = {"read": 0, "published": 0}
+    is_closed = pl.col("day").is_in(list(closed)).fill_null(value=False) if closed else pl.lit(value=False)
+    for partial in map(pl.read_parquet, paths):
+        partials.append(partial.filter(~is_closed))
+        calls["read"] += int(partial.filter(is_closed)["calls"].sum())
+    for day in closed.values():
+        facts = day.facts()
+        partials.append(sum_spend(facts, gather_calls(facts), options))
+        calls["published"] += int(partials[-1]["calls"].sum())
+    return merge_spend(partials, options.by), calls
+
+
+def split_with_closed(
+    paths: Sequence[str], timezone: str, closed: Mapping[date, ClosedDay]
+) -> Iterator[tuple[date | None, pl.DataFrame]]:
+    """Yield (day, its calls) as split_days does, and among them the closed days that no call is left of.
+
+    Args:
+        paths: tables of calls.
+        timezone: IANA name.
+        closed: the closed days.
+    """
+    nothing = pl.DataFrame(schema=FACT_SCHEMA).select(GATHERED.keys())
+    left = sorted(closed)
+    for day, calls in split_days(paths, timezone):
+        while day is not None and left and left[0] < day:
+            yield left.pop(0), nothing
+        left = [other for other in left if other != day]
+        yield day, calls
+    yield from ((day, nothing) for day in left)

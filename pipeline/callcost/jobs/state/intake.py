@@ -1,0 +1,374 @@
+"""What a report that remembers reads: the inputs that are new or changed, each kept as soon as it is whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from callcost.errors import ConfigError, RunError, UnfinishedError
+from callcost.jobs.engine.fingerprint import made_of
+from callcost.jobs.engine.map_reduce import Progress, survey_cut
+from callcost.jobs.engine.recount import run_counting
+from callcost.jobs.state.log_rotation import (
+    Known,
+    Leftovers,
+    Standing,
+    find_standing,
+    latest_of,
+    readable_again,
+    take_leftovers,
+)
+from callcost.logs.io.extents import Extent, extent_of
+from callcost.logs.io.inputs import Input, find_logs
+from callcost.logs.io.object_store import Stored, stat_object
+from callcost.logs.io.store_access import is_url
+from callcost.logs.own_output import Skipped
+from callcost.runners.entries import Entry, Stamp, stamp_of
+from callcost.runners.ledger import Ledger
+from callcost.runners.packing import pack_pieces, worker_count
+from callcost.settings import ReportOptions
+from callcost.stages.read.splits import Piece, cut_inputs, survey
+from callcost.stages.tables.facts import layout_of_facts, rejects_of, scan_facts
+from callcost.stages.tasks import MapTask, Tick, map_inputs
+from callcost.tables import Reject
+
+PIECES_PER_INPUT = 100_000  # pieces are numbered by their input's entry, so that facts of any two runs go together
+_RETRIES = 2  # the third death of a worker puts its input aside
+Event = Callable[..., None]
+
+
+@dataclasses.dataclass(slots=True)
+class Intake:
+    """What there is to read, and what became of it.
+
+    Attributes:
+        found: all inputs of the run, with their stamps.
+        fresh: those that are new or changed.
+        forget: paths and names of logs of which only what they hold now is to count.
+        notes: "vanished", "grew", "quarantined", "unreadable", "kept", "read again", "carried over" -> names of inputs.
+        read_bytes: of the inputs that were read.
+        skipped: what callcost itself wrote below the logs.
+        present: paths of all inputs of the run.
+        standing: what the logs that are read stand for.
+    """
+
+    found: list[tuple[Input, Stamp]]
+    fresh: list[tuple[Input, Stamp]]
+    forget: tuple[str, ...] = ()
+    notes: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    read_bytes: int = 0
+    skipped: tuple[Skipped, ...] = ()
+    present: set[str] = dataclasses.field(default_factory=set)
+    standing: Standing = dataclasses.field(default_factory=Standing)
+
+    def note(self, word: str, name: str) -> None:
+        """Remember something about an input."""
+        names = self.notes.setdefault(word, [])
+        if name not in names:
+            names.append(name)
+
+
+def plan_intake(ledger: Ledger, options: ReportOptions, forget: Sequence[str] = ()) -> Intake:
+    """Tell new and changed inputs from those that are known.
+
+    Args:
+        ledger: opened.
+        options: of the report.
+        forget: paths and names of logs of which only what they hold now is to count.
+
+    Raises:
+        ConfigError: nothing was ever read of one to forget.
+        LogError: an argument matches no file.
+    """
+    logs = find_logs(options.logs)
+    wanted = _known_places(ledger, forget)
+    latest = latest_of(ledger)
+    made = made_of(options)
+    intake = Intake(found=[], fresh=[], forget=wanted, skipped=logs.skipped)
+    for source in logs.inputs:
+        stamp = _stamp_of(source, source.stored)
+        if stamp is None:
+            intake.note("vanished", source.name)
+            continue
+        intake.found.append((source, stamp))
+        intake.present.add(stamp.path)
+        known = latest.get(stamp.path)
+        is_same = known is not None and (known.stamp, known.name, known.made) == (stamp, source.name, made)
+        if known is None or not is_same or not known.sha256 or (known.holds_more and _is_among(wanted, known)):
+            intake.fresh.append((source, stamp))
+    return intake
+
+
+def _known_places(ledger: Ledger, places: Sequence[str]) -> tuple[str, ...]:
+    """Return places as the ledger spells them: a path is absolute, a name is as reports say it."""
+    said = {word for each in ledger.entries.values() for word in (each.name, each.stamp.path)}
+    said |= {word for each in ledger.lost.values() for word in (each.name, each.stamp.path)}
+    known = [place if place in said or is_url(place) else str(Path(place).resolve()) for place in places]
+    for place, word in zip(places, known, strict=True):
+        if word not in said:
+            raise ConfigError(f"nothing was read from {place}", hint="Give its path, or its name as in manifest.json")
+    return tuple(known)
+
+
+def _is_among(places: Sequence[str], entry: Entry) -> bool:
+    return not {entry.name, entry.stamp.path}.isdisjoint(places)
+
+
+def _stamp_of(source: Input, stored: Stored | None) -> Stamp | None:
+    """Return the stamp of a file, or of an object of which its store says this; None where it is gone."""
+    if not is_url(source.path):
+        return stamp_of(source.path)
+    if stored is None:
+        return None
+    mtime_ns = 0 if stored.etag else stored.changed_ns
+    return Stamp(path=source.path, bytes=stored.bytes, mtime_ns=mtime_ns, etag=stored.etag)
+
+
+def read_fresh(
+    ledger: Ledger, intake: Intake, options: ReportOptions, folder: Path, *, deadline: float | None, progress: Progress,
+    event: Event,
+) -> None:  # fmt: skip
+    """Read what is new or changed; each input is in the ledger's folder as soon as it is whole.
+
+    Raises:
+        RunError: another run writes here.
+        UnfinishedError: the time is over.
+    """
+    made = made_of(options)
+    _compare(ledger, intake, made)
+    total = sum(stamp.bytes for _, stamp in intake.fresh)
+    workers = worker_count(options.work.workers, total)
+    batches: dict[int, _Batch] = {}
+    tasks: list[MapTask] = []
+
+    def plan(asked: ReportOptions) -> list[MapTask]:
+        _take_back(ledger, batches)
+        for number, (source, stamp) in enumerate(intake.fresh, ledger.next_number):
+            batches[number] = _Batch(number, source, stamp, _pieces_of(source, number), folder / f"input-{number:08}")
+        ledger.next_number += len(batches)
+        tasks[:] = [task for batch in batches.values() for task in batch.tasks(asked, workers)]
+        return tasks
+
+    def check_time() -> None:
+        if deadline is not None and time.monotonic() > deadline:
+            raise UnfinishedError("the time of --timeout is over", hint="What was read is kept; run the same again")
+
+    def tick(read_bytes: int, calls: int) -> None:
+        progress(read_bytes, calls)
+        check_time()
+
+    def done(task: int, line: dict[str, Any]) -> None:
+        batch = batches[tasks[task].pieces[0].input]
+        batch.lines.append(line)
+        if len(batch.lines) == batch.wanted:
+            _keep(ledger, batch, intake, made)
+            event("read", file=batch.source.name, bytes=batch.stamp.bytes, records=_records(batch.lines))
+            check_time()
+
+    run_counting(
+        partial(measure_inputs, map_inputs), plan, options, workers=workers, retries=_RETRIES, tick=tick, done=done,
+        quarantine=_put_aside,
+    )  # fmt: skip
+
+
+def _compare(ledger: Ledger, intake: Intake, made: str) -> None:
+    """Find out what the inputs that are to be read stand for; those that were only touched are known."""
+    latest = latest_of(ledger)
+    intake.fresh = [
+        (log, stamp) for log, stamp in intake.fresh
+        if not _is_only_touched(ledger, latest.get(stamp.path), log, stamp, made)
+    ]  # fmt: skip
+    for entry in list(ledger.entries.values()) if intake.forget else ():
+        is_live = entry.stamp.path in intake.present and latest[entry.stamp.path] is entry
+        if not is_live and _is_among(intake.forget, entry):
+            ledger.forget(entry.number)
+    for entry in [entry for entry in ledger.entries.values() if _is_open_again(entry, intake)]:
+        ledger.forget(entry.number)
+    intake.standing = find_standing(ledger, intake.fresh, intake.present)
+
+
+def _is_open_again(entry: Entry, intake: Intake) -> bool:
+    """Say whether an entry stands for a folder that could not be listed once, and now can be: its logs are read."""
+    path = entry.stamp.path
+    unread = not entry.sha256 and path not in intake.present and not is_url(path)
+    return unread and Path(path).is_dir() and os.access(path, os.R_OK | os.X_OK)
+
+
+def measure_inputs(function: Callable[[MapTask, Tick], dict[str, Any]], task: MapTask, tick: Tick) -> dict[str, Any]:
+    """Do a map task, and say what was read of the inputs that it has whole, so that they are known again."""
+    line = function(task, tick)
+    whole = {piece.input: extent_of(piece.source) for piece in task.pieces if piece.whole}
+    return {**line, "extents": {str(number): extent for number, extent in whole.items()}}
+
+
+def _is_only_touched(ledger: Ledger, known: Entry | None, source: Input, stamp: Stamp, made: str) -> bool:
+    """Say whether an input has a new time and its old bytes: a copy that kept no times, a checkout."""
+    if known is None or not known.sha256 or known.stamp.bytes != stamp.bytes or known.holds_more:
+        return False
+    if (known.name, known.made) != (source.name, made) or survey(source.path).sha256 != known.sha256:
+        return False
+    ledger.restamp(known, stamp)
+    return True
+
+
+def settle_lost(ledger: Ledger, *, rebuild: bool) -> None:
+    """Leave out entries whose results are lost and whose logs were not read again.
+
+    Args:
+        ledger: with every input read.
+        rebuild: whether they may be left out.
+
+    Raises:
+        RunError: they may not.
+    """
+    lost = sorted(ledger.lost.values(), key=lambda each: each.number)
+    if lost and not rebuild:
+        first, more = lost[0], f", and so are {len(lost) - 1:,} more" if lost[1:] else ""
+        holds = f"the calls of {first.about} in {first.name}" if first.about else f"what {first.name} gave"
+        message = f"{ledger.folder.place}/{first.file} is damaged or gone{more}; it held {holds}, which is not at hand"
+        hint = "Put the log or this file back and run again, or run with --rebuild: it publishes without these calls"
+        raise RunError(message, hint=hint)
+    for each in lost:
+        ledger.dropped.append(f"{each.name} ({each.about})" if each.about else each.name)
+        ledger.forget(each.number)
+
+
+def _take_back(ledger: Ledger, batches: dict[int, _Batch]) -> None:
+    """Take back what was kept of inputs that are to be read again."""
+    for entry in [entry for entry in ledger.entries.values() if entry.number in batches]:
+        ledger.discard(entry)  # at once: a run that is ended now must not find it
+    batches.clear()
+
+
+@dataclasses.dataclass(slots=True)
+class _Batch:
+    """One input while it is read."""
+
+    number: int
+    source: Input
+    stamp: Stamp
+    pieces: list[Piece]
+    folder: Path
+    lines: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    wanted: int = 0
+
+    def tasks(self, options: ReportOptions, workers: int) -> list[MapTask]:
+        """Cut the input into tasks; none holds a piece of another one."""
+        self.folder.mkdir()
+        packed = pack_pieces(self.pieces, workers)
+        self.wanted = len(packed)
+        return [
+            MapTask(number=number, pieces=pieces, folder=str(self.folder), options=options)
+            for number, pieces in enumerate(packed)
+        ]
+
+
+def _pieces_of(source: Input, number: int) -> list[Piece]:
+    first = number * PIECES_PER_INPUT
+    return [dataclasses.replace(p, number=first + n, input=number) for n, p in enumerate(cut_inputs([source]))]
+
+
+def _put_aside(task: MapTask) -> dict[str, Any]:
+    """Stand for a task that ended its worker each time: one reject that names the input."""
+    piece = task.pieces[0]
+    for kind in ("facts", "rejects"):
+        for part in Path(task.folder).glob(f"{kind}-{task.number:06}-*"):
+            part.unlink()
+    reject = Reject(reason="worker_died", detail="reading it ended three workers", source_file=piece.source.name)
+    table = rejects_of([reject], piece.number)
+    table.write_parquet(Path(task.folder) / f"rejects-{task.number:06}.parquet")
+    tally = {"records": 1, "rejects": 1}
+    return {
+        "task": task.number, "inputs": {str(piece.input): tally}, "digests": {}, "facts": 0, "counting": {},
+        "quarantined": True,
+    }  # fmt: skip
+
+
+def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
+    """Take an input into the ledger, unless it vanished while it was read."""
+    name = batch.source.name
+    path = batch.source.path
+    now = _stamp_of(batch.source, stat_object(path) if is_url(path) else None)
+    intake.read_bytes += batch.stamp.bytes
+    if now is None:
+        intake.note("vanished", name)
+        return
+    digests, rows_before = survey_cut(batch.pieces)
+    extents: dict[str, Extent | None] = {}
+    for line in batch.lines:
+        digests |= line["digests"]
+        extents |= line.pop("extents", {})
+    quarantined = any(line.get("quarantined") for line in batch.lines)
+    sha256 = digests.get(str(batch.number)) or (survey(batch.source.path).sha256 if quarantined else "")
+    for word, holds in (
+        ("grew", now != batch.stamp),
+        ("quarantined", quarantined),
+        ("unreadable", not sha256),
+    ):
+        if holds:
+            intake.note(word, name)
+    lines = sorted(batch.lines, key=lambda line: int(line["task"]))
+    lines = [{name: value for name, value in line.items() if name != "files"} for line in lines]  # they move
+    extent = extents.get(str(batch.number)) or extent_of(batch.source)
+    replaced, left = _leftovers_of(ledger, batch, intake, _replaced_by(ledger, batch, intake, now, sha256))
+    entry = Entry(
+        number=batch.number, stamp=batch.stamp, name=name, sha256=sha256, made=made, layout=layout_of_facts(),
+        facts={
+            "lines": [*lines, *(line for each in left for line in each.lines)],
+            "rows_before": [*rows_before, *(rows for each in left for rows in each.rows_before)],
+        },
+        extent=extent if sha256 and now.bytes >= batch.stamp.bytes else None, about=_days_of(batch.folder),
+        replaces=tuple(sorted(replaced)), holds_more=any(each.lines for each in left),
+    )  # fmt: skip
+    ledger.keep(entry, batch.folder)
+
+
+def _leftovers_of(
+    ledger: Ledger, batch: _Batch, intake: Intake, replaced: set[int]
+) -> tuple[set[int], list[Leftovers]]:
+    """Return the numbers of the entries that an input replaces, and what it takes over of these."""
+    own = intake.standing.overwritten.get(batch.stamp.path)
+    held = [ledger.entries[number] for number in sorted(replaced & ledger.entries.keys())]
+    olds = [entry for entry in held if entry.holds_more]
+    if own is not None and own.number not in replaced:
+        olds.append(own)
+    found: list[Leftovers] = []
+    for old in olds:
+        forgotten = _is_among(intake.forget, old)
+        left = Leftovers() if forgotten else take_leftovers(ledger, old, batch.source, batch.number, batch.folder)
+        replaced = replaced | {old.number} if left.is_replaced else replaced - {old.number}
+        if left.calls:
+            intake.note("kept", f"{batch.source.name} ({left.calls:,} calls that it does not hold any more)")
+        found.append(left)
+    return replaced, found
+
+
+def _replaced_by(ledger: Ledger, batch: _Batch, intake: Intake, now: Stamp, sha256: str) -> set[int]:
+    """Return the numbers of the entries that an input stands for, now that it was read."""
+    path = batch.stamp.path
+    numbers = set(intake.standing.replaced.get(path, ()))
+    if now != batch.stamp:  # it may have been emptied since it was compared
+        numbers &= set(find_standing(ledger, [(batch.source, now)], set()).replaced.get(path, ()))
+    known: list[Known] = [*ledger.entries.values(), *readable_again(ledger)]
+    same = [each for each in known if sha256 and each.sha256 == sha256]
+    return numbers | {each.number for each in same if each.stamp.path == path or each.stamp.path not in intake.present}
+
+
+def _days_of(folder: Path) -> str:
+    """Return the days, in UTC, of the calls in a folder of results."""
+    facts = scan_facts(sorted(folder.glob("facts-*.parquet")))
+    days = facts.select(pl.col("started_at").dt.date().alias("day")).unique().collect().to_series().sort()
+    dated = [str(day) for day in days.drop_nulls()]
+    words = [dated[0] if len(dated) == 1 else f"{dated[0]} to {dated[-1]}"] if dated else []
+    return " and ".join([*words, *(["no day"] if days.null_count() else [])])
+
+
+def _records(lines: Iterable[dict[str, Any]]) -> int:
+    return sum(tally.get("records", 0) for line in lines for tally in line["inputs"].values())

@@ -1,0 +1,191 @@
+"""The published files of a report that remembers: only those whose bytes changed are written, the manifest last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from callcost import __version__
+from callcost.errors import ConfigError, ReportError
+from callcost.jobs.engine.manifest import SCHEMA_VERSION
+from callcost.logs.io.folders import Mark, folder_at
+from callcost.logs.own_output import UNFINISHED
+from callcost.runners.entries import digest_of_bytes
+from callcost.runners.ledger import Ledger
+from callcost.settings import TABLES, ReportOptions
+from callcost.stages.report.days import plain_day
+from callcost.stages.report.delta_table import DeltaDays, name_of
+from callcost.stages.report.publish import MANIFEST, document_bytes, parquet_bytes, publish_file
+
+
+class Partitions:
+    """The folder of a report, as the ledger knows it.
+
+    Args:
+        options: of the report.
+        ledger: opened.
+
+    Attributes:
+        added: days published for the first time.
+        replaced: days whose bytes changed.
+        removed: days of the asked interval that have no call any more; known after end_days.
+        late: calls added to days before the newest that was published.
+        fresh: calls added to any day.
+    """
+
+    def __init__(self, options: ReportOptions, ledger: Ledger) -> None:
+        self.out = folder_at(options.out or ".")
+        self._delta = DeltaDays(self.out.place) if options.table == "delta" else None
+        self._ledger = ledger
+        same = ledger.published.get("out") == self.out.place
+        self._before: dict[str, Any] = ledger.published.get("files", {}) if same else {}
+        self._days: dict[str, int] = ledger.published.get("days", {}) if same else {}
+        if same and ledger.published.get("table", TABLES[0]) != options.table:
+            message = f"{self.out.place} has its days as {ledger.published.get('table', TABLES[0])}"
+            raise ConfigError(message, hint=f"Give another --out for --table {options.table}")
+        self._files = dict(self._before)
+        self._options = options
+        self._made: set[str] = set()
+        self.now: dict[str, int] = {}
+        self.added: list[date | None] = []
+        self.replaced: list[date | None] = []
+        self.removed: list[date | None] = []
+        self.late = self.fresh = 0
+
+    def are_untouched(self) -> bool:
+        """Say whether every published file is as it was left."""
+        known = {name: file["mark"] for name, file in self._before.items()}
+        return bool(known) and self._marks == known
+
+    @cached_property
+    def _marks(self) -> dict[str, Mark]:
+        """What is there now of the files that were published before."""
+        delta = self._delta.marks() if self._delta else {}
+        return self.out.marks(self._before) | {name: mark for name, mark in delta.items() if name in self._before}
+
+    def publish(self, day: date | None, calls: pl.DataFrame) -> None:
+        """Write a day's partition, if it changed."""
+        label = plain_day(day)
+        self.now[label] = calls.height
+        new = max(calls.height - self._days.get(label, 0), 0)
+        self.fresh += new
+        if self._days and label < max(self._days):
+            self.late += new
+        if self._write(self._name_of(day), parquet_bytes(calls), lambda data: self._put(day, calls, data)):
+            (self.replaced if label in self._days else self.added).append(day)
+
+    def _name_of(self, day: date | None) -> str:
+        return name_of(day) if self._delta else f"day={plain_day(day)}/calls.parquet"
+
+    def _put(self, day: date | None, calls: pl.DataFrame, data: bytes) -> Mark:
+        if self._delta is None:
+            return publish_file(self.out, self._name_of(day), data)
+        self._delta.add(day, calls)
+        return []  # known when it is written
+
+    def _end_table(self, gone: list[date | None]) -> None:
+        """Write the days of the table that wait, and leave out those that are gone."""
+        if self._delta:
+            self._ledger.assure()
+            self._delta.flush()
+            self._delta.remove(gone)
+            for name, mark in self._delta.marks().items():
+                if name in self._made:
+                    self._files[name]["mark"] = mark
+
+    def end_days(self) -> None:
+        """Find the days of the asked interval that were published before and now are not; finish removes them."""
+        empty = [label for label in sorted(self._days.keys() - self.now.keys()) if self._asks_for(label)]
+        self.removed = [None if label.startswith("_") else date.fromisoformat(label) for label in empty]
+        self.now = {label: calls for label, calls in self._days.items() if label not in empty} | self.now
+
+    def finish(self) -> None:
+        """Remove the partitions of days that have no call any more, and reports that were not made."""
+        gone = [name for name in self._files if "/" not in name and name not in self._made | {MANIFEST}]
+        names = [self._name_of(day) for day in self.removed]
+        self._end_table(self.removed)
+        self.out.remove(gone if self._delta else [*gone, *names])
+        for name in (*gone, *names):
+            self._files.pop(name, None)
+
+    def covers(self, day: date | None) -> bool:
+        """Say whether a day is of the asked interval."""
+        return self._asks_for(plain_day(day))
+
+    def _asks_for(self, label: str) -> bool:
+        bounded = self._options.since is not None or self._options.until is not None
+        if label.startswith("_") or not bounded:
+            return not bounded
+        moment = pl.Series([date.fromisoformat(label)]).cast(pl.Datetime("us"))
+        start = moment.dt.replace_time_zone(self._options.timezone, ambiguous="earliest", non_existent="null")[0]
+        since, until = self._options.since, self._options.until
+        return (since is None or start >= since) and (until is None or start < until)
+
+    def write(self, name: str, data: bytes) -> bool:
+        """Publish a file, if it is not there with these bytes; say whether it was written.
+
+        Raises:
+            ReportError: it cannot be written.
+        """
+        written = self._write(name, data, lambda data: publish_file(self.out, name, data))
+        if name == MANIFEST:
+            self.out.remove([UNFINISHED])
+        return written
+
+    def _write(self, name: str, data: bytes, put: Callable[[bytes], Mark]) -> bool:
+        self._made.add(name)
+        digest = digest_of_bytes(data)
+        known = self._before.get(name)
+        if known is None or known["sha256"] != digest or self._marks.get(name) != known["mark"]:
+            self._ledger.assure()
+            if not self._files and name != MANIFEST:
+                self._begin()
+            self._files[name] = {"sha256": digest, "mark": put(data)}
+            return known is None or known["sha256"] != digest
+        return False
+
+    def _begin(self) -> None:
+        """Write down what the first files of a folder are, until its manifest says so."""
+        options = {"formats": self._options.formats, "table": self._options.table}
+        said = {"schema_version": SCHEMA_VERSION, "callcost": {"version": __version__}, "options": options}
+        nothing: dict[str, Any] = {"inputs": [], "records": {}, "price_versions": [], "closed_days": [], "run": {}}
+        publish_file(self.out, UNFINISHED, document_bytes({**said, **nothing}))
+
+    def record(self) -> dict[str, Any]:
+        """Return what the ledger keeps."""
+        return {"out": self.out.place, "table": self._options.table, "files": self._files, "days": self.now}
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file as it was published; None where it is gone or another one."""
+        data, known = self.out.read(name), self._before.get(name)
+        return data if data is not None and known and known["sha256"] == digest_of_bytes(data) else None
+
+    def prepare(self, *, rebuild: bool = False) -> None:
+        """Make the folder, and remove what a killed run left there under temporary names.
+
+        Args:
+            rebuild: take days that are there for published where the ledger does not know any.
+
+        Raises:
+            ReportError: the folder cannot be written.
+        """
+        try:
+            self.out.sweep()
+            if rebuild and not self._ledger.published:
+                labels = [name.partition("/")[0].removeprefix("day=") for name in self.out.names("")]
+                known = {"out": self.out.place, "table": self._options.table, "files": {}}
+                self._ledger.published = known | {"days": {label: 0 for label in labels if _is_day(label)}}
+        except OSError as error:
+            message = f"cannot write to {self.out.place}: {error.strerror or error}"
+            raise ReportError(message, hint="Check its permissions") from error
+
+
+def _is_day(label: str) -> bool:
+    try:
+        return label == plain_day(None) or bool(date.fromisoformat(label))
+    except ValueError:
+        return False

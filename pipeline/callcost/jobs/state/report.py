@@ -1,0 +1,398 @@
+"""`callcost report --state`: read what is new, settle everything from facts, publish the days that changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from msgspec import to_builtins
+
+from callcost import __version__
+from callcost.errors import LogError, ReportError, RunError, UnfinishedError, reason_of
+from callcost.jobs.engine.conservation import check_conservation
+from callcost.jobs.engine.fingerprint import digest_of_words, prices_of
+from callcost.jobs.engine.manifest import RunClock, gate_of, gate_of_share, manifest_of, verdicts_of
+from callcost.jobs.engine.map_reduce import Progress, Settled, reduce_folder
+from callcost.jobs.report import SpendReport, refuse_parts_of_days, settle_options
+from callcost.jobs.state.carry_over import carry_over
+from callcost.jobs.state.closed_days import (
+    ClosedDay,
+    closed_days,
+    merge_with_closed,
+    remember_day,
+    save_days,
+    split_with_closed,
+    take_up_days,
+)
+from callcost.jobs.state.intake import Event, Intake, plan_intake, read_fresh, settle_lost
+from callcost.jobs.state.partitions import Partitions
+from callcost.logs.io.folders import folder_at, refused_place
+from callcost.logs.io.inputs import Input
+from callcost.logs.io.temporary import temporary_folder
+from callcost.runners.entries import Entry, digest_of_bytes
+from callcost.runners.ledger import Ledger
+from callcost.runners.locks import hold_lock
+from callcost.runners.packing import worker_count
+from callcost.settings import ReportOptions, StateOptions
+from callcost.stages.report.days import ADJUSTMENT_SCHEMA, adjustments_of, plain_day
+from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, plain_decimals
+from callcost.stages.report.spend import CALL_ORDER, gather_calls, sort_spend
+from callcost.stages.tables.facts import CALL_SCHEMA, layout_of_facts
+from callcost.stages.tables.layouts import describe_layout
+from callcost.stages.tables.rejects import count_rows
+
+SPEND = "spend.parquet"
+_HOW = ("logs", "out", "work")
+_FACT_BYTES = 100  # of input that settling one fact is worth, when processes are counted
+
+
+def _silent(_event: str, **_fields: Any) -> None:
+    """Tell nobody."""
+
+
+@contextmanager
+def open_state(state: StateOptions, clock: RunClock) -> Iterator[Ledger]:
+    """Lock a state folder and open its ledger; what a killed run left behind is removed.
+
+    Raises:
+        RunError: another run has the folder, or its ledger cannot be read.
+        LogError: the store that the folder is in refuses or cannot be reached.
+    """
+    folder = folder_at(state.folder)
+    with hold_lock(folder, clock.run_id) as assure:
+        try:
+            folder.sweep()
+            ledger = Ledger(folder, assure, rebuild=state.rebuild)
+            take_up_days(ledger, rebuild=state.rebuild)
+            yield ledger
+        except OSError as error:
+            refused = refused_place(error, [folder.place])
+            message = f"cannot work in {refused}: {error.strerror or error}"
+            raise RunError(message, hint="Check its permissions and free space, then run again") from error
+
+
+def report_incremental(
+    options: ReportOptions,
+    state: StateOptions,
+    *,
+    progress: Progress = lambda _bytes, _calls: None,
+    planned: Callable[[int], None] = lambda _bytes: None,
+    event: Event = _silent,
+) -> SpendReport:
+    """Report on everything that was ever read into a state folder, reading only what is new.
+
+    Args:
+        options: of the report; with ``out``.
+        state: the folder and how to go on.
+        progress: called with (bytes, calls) read since the last call.
+        planned: called once with the bytes to read.
+        event: called with (name, fields) as the run goes on.
+
+    Raises:
+        ConfigError: an option makes no sense.
+        LogError: an argument matches no file.
+        RunError: another run has the folder, or its ledger is damaged or too new.
+        UnfinishedError: a part is done and kept.
+        ReportError: the results cannot be written.
+    """
+    options = settle_state(options)
+    deadline = None if state.timeout is None else time.monotonic() + state.timeout
+    clock = RunClock(run_id=state.run_id) if state.run_id else RunClock()
+    with open_state(state, clock) as ledger:
+        intake = plan_intake(ledger, options, state.forget)
+        Partitions(options, ledger).prepare(rebuild=state.rebuild)
+        fresh_bytes = sum(stamp.bytes for _, stamp in intake.fresh)
+        planned(fresh_bytes)
+        event("plan", read=len(intake.fresh), bytes=fresh_bytes, known=len(intake.found) - len(intake.fresh))
+        with _saying_what_is_kept(ledger), work_folder(ledger) as work:
+            how = _Reading(ledger, options, state, work, deadline, progress, event)
+            how.read(intake)
+            if not ledger.entries:
+                raise UnfinishedError("no input could be read", hint="Run again")
+            rewrite = state.rebuild or (state.restate and ledger.closed)
+            same = ledger.published.get("what") == _what_of(ledger, options)
+            if same and not rewrite and Partitions(options, ledger).are_untouched():
+                known = _known_report(ledger, options, state, intake, clock)
+                if known is not None:
+                    event("unchanged", inputs=len(ledger.entries))
+                    return known
+            how.mend(intake)
+            return _settle_and_publish(ledger, intake, options, state, clock, work, event)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Reading:
+    """How a run reads what is new."""
+
+    ledger: Ledger
+    options: ReportOptions
+    state: StateOptions
+    work: Path
+    deadline: float | None
+    progress: Progress
+    event: Event
+
+    def read(self, intake: Intake) -> None:
+        """Read what is planned; refuse, or with --rebuild leave out, what is lost and not among it."""
+        self.ledger.describe(layout_of_facts(), describe_layout())
+        read_fresh(
+            self.ledger, intake, self.options, self.work, deadline=self.deadline, progress=self.progress,
+            event=self.event,
+        )  # fmt: skip
+        carry_over(self.ledger, self.work, intake.note)
+        settle_lost(self.ledger, rebuild=self.state.rebuild)
+
+    def mend(self, intake: Intake) -> None:
+        """Check all results that the ledger has, and read again the logs of those that are damaged."""
+        self.ledger.check(self.work)
+        if self.ledger.lost:
+            again = plan_intake(self.ledger, self.options)
+            self.read(again)
+            for word, names in again.notes.items():
+                for name in names:
+                    intake.note(word, name)
+            for source, stamp in again.fresh:
+                intake.note("read again", source.name)
+                intake.fresh.append((source, stamp))
+
+
+@contextmanager
+def work_folder(ledger: Ledger) -> Iterator[Path]:
+    """Make a folder to work in: in the state folder, or among the system's temporary ones where that is in a store."""
+    parent = ledger.folder.path
+    with temporary_folder(parent) as work:
+        yield work
+
+
+@contextmanager
+def _saying_what_is_kept(ledger: Ledger) -> Iterator[None]:
+    """Turn what a disk or a store refuses into an error that says whether a part is done."""
+    known = set(ledger.entries)
+    try:
+        yield
+    except (OSError, pl.exceptions.ComputeError, ReportError, LogError) as error:
+        refused = refused_place(error, [ledger.folder.place])
+        message = f"cannot write to {refused}: {reason_of(error)}"
+        hint = "Check the folder's permissions and free space"
+        if isinstance(error, ReportError | LogError):
+            message, hint = error.message, error.hint.removesuffix(", then run again") or hint
+        if not known.issuperset(ledger.entries):
+            hint = f"What was read is kept: {hint[:1].lower()}{hint[1:]}, then run the same again"
+            raise UnfinishedError(message, hint=hint) from error
+        raise RunError(message, hint=f"{hint}, then run again") from error
+
+
+def settle_state(options: ReportOptions) -> ReportOptions:
+    """Do what settle_options does, and refuse what does not go with a state.
+
+    Raises:
+        ConfigError: an option makes no sense.
+    """
+    options = settle_options(options)
+    refuse_parts_of_days(options, "--state")
+    return options
+
+
+def _what_of(ledger: Ledger, options: ReportOptions) -> str:
+    """Return the digest of everything that the published files are a function of."""
+    what = {name: value for name, value in dataclasses.asdict(options).items() if name not in _HOW}
+    closed = sorted(day.file for day in closed_days(ledger).values())
+    numbers = sorted(ledger.entries)
+    out = folder_at(options.out or ".").place
+    return digest_of_words([what, out, closed, numbers, prices_of(options), __version__, pl.__version__])
+
+
+# --- Settle -----------------------------------------------------------------------------------------------------------
+
+
+def _settle_and_publish(
+    ledger: Ledger,
+    intake: Intake,
+    options: ReportOptions,
+    state: StateOptions,
+    clock: RunClock,
+    work: Path,
+    event: Event,
+) -> SpendReport:
+    settled = settle_entries(ledger, options, work)
+    event("settled", inputs=len(settled.inputs), calls=sum(settled.total("price_status").values()))
+    partitions = Partitions(options, ledger)
+    closed = {day: each for day, each in closed_days(ledger).items() if partitions.covers(day)}
+    spend, held = merge_with_closed(settled.tables("spend"), options, {} if state.restate else closed)
+    spend = sort_spend(spend, options.by)
+    rejected = settled.rejects().parquet()
+    manifest = manifest_of(options, settled, spend, clock) | {"closed_calls": held}
+    check_conservation(manifest, count_rows(rejected), spend, held)
+    adjustments, newest = _publish_days(ledger, settled, options, partitions, closed, restate=state.restate)
+    manifest["adjustments"] = plain_decimals(adjustments).with_columns(pl.col("day").cast(pl.String)).to_dicts()
+    manifest["closed_days"] = sorted(ledger.closed)
+    for day in sorted(closed.keys() - closed_days(ledger).keys()):
+        intake.note("open again, since no call is left", str(day))
+    manifest["run"] |= _doings(intake, partitions, ledger)
+    code = _exit_code(manifest, state, intake, newest, (partitions.late, partitions.fresh))
+    for kind in options.formats:
+        partitions.write(f"spend.{kind}", WRITERS[kind](spend))
+    partitions.write("rejects.parquet", rejected)
+    for kind in options.formats if adjustments.height else ():
+        partitions.write(f"adjustments.{kind}", WRITERS[kind](adjustments))
+    partitions.finish()
+    partitions.write("manifest.json", document_bytes(manifest))
+    _commit(ledger, options, partitions, spend, newest)
+    event(
+        "published", days=len(partitions.replaced), added=len(partitions.added), removed=len(partitions.removed),
+        late=partitions.late,
+    )  # fmt: skip
+    return SpendReport(spend=spend, rejected=rejected, manifest=manifest, exit_code=code)
+
+
+def _publish_days(
+    ledger: Ledger, settled: Settled, options: ReportOptions, partitions: Partitions, closed: Mapping[date, ClosedDay],
+    *, restate: bool,
+) -> tuple[pl.DataFrame, datetime | None]:  # fmt: skip
+    """Publish each day; return what would change closed ones, and the time of the newest call."""
+    found = [pl.DataFrame(schema=ADJUSTMENT_SCHEMA)]
+    newest: datetime | None = None
+    for day, calls in split_with_closed(settled.tables("calls"), options.timezone, closed):
+        shown = calls
+        if day is not None and restate and calls.is_empty():
+            ledger.reopen(str(day))  # there is nothing to close it with
+            continue
+        if day is not None and day in closed and restate:
+            remember_day(ledger, day, options, Path(settled.folder))
+        elif day is not None and day in closed:
+            frozen = closed[day].facts()
+            found.append(adjustments_of(day, frozen, calls))
+            shown = gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)
+        partitions.publish(day, shown.select(CALL_SCHEMA.keys()))
+        times = (newest, calls["started_at"].max(), shown["started_at"].max())
+        newest = max((time for time in times if isinstance(time, datetime)), default=None)
+    partitions.end_days()
+    return pl.concat(found).sort("day", "reason"), newest
+
+
+def _commit(
+    ledger: Ledger, options: ReportOptions, partitions: Partitions, spend: pl.DataFrame, newest: datetime | None
+) -> None:
+    """Write down what the published files were made of, last of all."""
+    kept = parquet_bytes(spend)
+    ledger.folder.write(SPEND, kept)  # for a run that finds nothing new
+    ledger.commit(
+        {
+            "what": _what_of(ledger, options),
+            "prices": prices_of(options),
+            "newest": newest.isoformat() if newest else None,
+            "spend": digest_of_bytes(kept),
+            **partitions.record(),
+        }
+    )
+    save_days(ledger)
+
+
+def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settled:
+    """Settle, price and sum all calls of the ledger from their facts.
+
+    Args:
+        ledger: with every input read.
+        options: of the report.
+        work: a working folder; calls and partial spends per day are left there.
+    """
+    entries = sorted(ledger.entries.values(), key=lambda entry: entry.name)
+    mapped = [{**line, "files": []} for entry in entries for line in entry.facts["lines"]]
+    mapped[0]["files"] = [str(path) for path in ledger.lend(entries, work)]
+    rows_before = tuple((int(piece), int(rows)) for e in entries for piece, rows in e.facts["rows_before"])
+    by_day = options.by if "day" in options.by else (*options.by, "day")
+    workers = worker_count(options.work.workers, sum(line["facts"] for line in mapped) * _FACT_BYTES)
+    daily = dataclasses.replace(options, by=by_day)
+    reduced = reduce_folder(daily, work, mapped, workers=workers, rows_before=rows_before)
+    places = {str(entry.number): str(place) for place, entry in enumerate(entries)}
+    return Settled(
+        inputs=[_input_of(entry) for entry in entries],
+        digests={places[str(entry.number)]: entry.sha256 for entry in entries},
+        rows_before=rows_before,
+        workers=workers,
+        mapped=[{**line, "inputs": _renamed(line["inputs"], places)} for line in mapped],
+        folder=str(work),
+        reduced=[{**line, "per_input": _per_input(line, places)} for line in reduced],
+    )
+
+
+def _input_of(entry: Entry) -> Input:
+    return Input(path=entry.stamp.path, name=entry.name, bytes=entry.stamp.bytes)
+
+
+def _renamed(mapping: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names[key]: value for key, value in mapping.items()}
+
+
+def _per_input(line: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
+    return {fate: _renamed(counts, places) for fate, counts in line.get("per_input", {}).items()}
+
+
+# --- Say --------------------------------------------------------------------------------------------------------------
+
+
+def _doings(intake: Intake, partitions: Partitions, ledger: Ledger) -> dict[str, Any]:
+    return {
+        "inputs_read": len(intake.fresh),
+        "inputs_known": len(intake.found) - len(intake.fresh),
+        "bytes_read": intake.read_bytes,
+        "inputs_gone": len(ledger.entries) - len(intake.found),
+        "dropped": ledger.dropped,
+        "kept": _kept_calls(ledger),
+        "days_added": [plain_day(day) for day in partitions.added],
+        "days_replaced": [plain_day(day) for day in partitions.replaced],
+        "days_removed": [plain_day(day) for day in partitions.removed],
+        "late_calls": partitions.late,
+        "notes": intake.notes,
+        "skipped": to_builtins(intake.skipped),
+    }
+
+
+def _kept_calls(ledger: Ledger) -> dict[str, int]:
+    """Return how many calls of each log only the state holds: its new content has them no more."""
+    lines = ((entry.name, line) for entry in ledger.entries.values() for line in entry.facts["lines"])
+    kept = Counter[str]()
+    for name, line in lines:
+        kept[name] += line.get("leftovers", 0)
+    return {name: calls for name, calls in sorted(kept.items()) if calls}
+
+
+def _known_report(
+    ledger: Ledger, options: ReportOptions, state: StateOptions, intake: Intake, clock: RunClock
+) -> SpendReport | None:
+    """Return the report that is published already, nothing is read but it; None where it is not as it was left."""
+    partitions = Partitions(options, ledger)
+    spend = ledger.folder.read(SPEND) or b""
+    document, rejects = (partitions.read(name) for name in ("manifest.json", "rejects.parquet"))
+    if document is None or rejects is None or digest_of_bytes(spend) != ledger.published.get("spend"):
+        return None
+    save_days(ledger)
+    manifest = json.loads(document)
+    manifest["run"] |= {"id": clock.run_id, **_doings(intake, partitions, ledger)}
+    newest = ledger.published.get("newest")
+    code = _exit_code(manifest, state, intake, datetime.fromisoformat(newest) if newest else None, (0, 0))
+    return SpendReport(spend=pl.read_parquet(spend), rejected=rejects, manifest=manifest, exit_code=code)
+
+
+def _exit_code(
+    manifest: dict[str, Any], state: StateOptions, intake: Intake, newest: datetime | None, late: tuple[int, int]
+) -> int:
+    """Return 1, 4, 3 or 0, in this order; the gates that depend on the clock or the last run are in ``run``."""
+    gates = [gate_of_share("--max-late", state.max_late, *late)]
+    if state.fresh_within is not None:
+        age = round((datetime.now(UTC) - newest).total_seconds() / 3600, 2) if newest else None
+        newest_at = newest.isoformat() if newest else None
+        gates.append(gate_of("--fresh-within", state.fresh_within, age) | {"newest_at": newest_at})
+    manifest["run"]["gates"] = [gate for gate in gates if gate is not None]
+    code = verdicts_of(manifest)
+    if code != 1 and {"vanished", "quarantined"} & intake.notes.keys():
+        return 4
+    return 3 if code == 0 and any(gate["crossed"] for gate in manifest["run"]["gates"]) else code

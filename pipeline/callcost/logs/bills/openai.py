@@ -1,0 +1,203 @@
+"""OpenAI: the Usage API (tokens), the Costs API (dollars) and the CSV exports of its dashboard.
+
+Amounts are dollars, written as JSON numbers (1.29e-05 occurs); days are UTC. ``input_audio_tokens`` and its like count
+the uncached part only. A ``line_item`` is a label: ``gpt-4o-2024-08-06, cached input``.
+https://platform.openai.com/docs/api-reference/usage
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from callcost.logs.bills.labels import (
+    CACHE_READ,
+    CACHE_WRITE_5M,
+    INPUT,
+    OUTPUT,
+    PART_OF,
+    TOKEN_CLASSES,
+    TOOLS,
+    class_of_words,
+    read_label,
+)
+from callcost.logs.bills.lines import (
+    CREDIT,
+    UNMAPPED,
+    USAGE,
+    BillDialect,
+    BillLine,
+    currency_of,
+    keys_of,
+    read_amount,
+    read_count,
+    read_moment,
+    text_of,
+)
+
+_MODEL = re.compile(r"(?:ft:)?[a-z0-9][\w.:/-]*")
+_UNITS = {"1000_tokens": Decimal(1000), "1m_tokens": Decimal(1_000_000)}
+# What the sibling endpoints of the Usage API count, under the names of prices/units.py.
+_COUNTED = {
+    "num_sessions": "code_interpreter_sessions",
+    "usage_bytes": "vector_store",
+    "images": "output_images",
+    "characters": "input_characters",
+    "seconds": "input_seconds",
+}
+_MEASURES = frozenset({
+    "input_tokens", "input_cached_tokens", "input_cache_write_tokens", "input_uncached_tokens", "output_tokens",
+    "input_text_tokens", "output_text_tokens", "input_cached_text_tokens", "input_audio_tokens",
+    "input_cached_audio_tokens", "output_audio_tokens", "input_image_tokens", "input_cached_image_tokens",
+    "output_image_tokens", "num_model_requests", "num_requests", *_COUNTED,
+})  # fmt: skip
+
+
+def _base(record: Mapping[str, Any]) -> dict[str, Any]:
+    batch = record.get("batch")
+    return {
+        "provider": "openai",
+        "start_at": read_moment(record.get("start_time"), "start_time"),
+        "end_at": read_moment(record.get("end_time"), "end_time"),
+        "account": text_of(record.get("project_id")),
+        "tier": "batch" if batch is True else text_of(record.get("service_tier")),
+    }
+
+
+def read_usage(record: Mapping[str, Any]) -> Iterator[BillLine]:
+    """Read one result of the Usage API: a line per class of tokens, or of what else was counted."""
+    base, model = _base(record), text_of(record.get("model"))
+    if "input_tokens" in record or "output_tokens" in record:
+        counts = {name: read_count(record.get(name), name) or Decimal(0) for name in _MEASURES if name in record}
+        for token_class, quantity in _classes(counts):
+            if quantity or token_class not in PART_OF:
+                yield BillLine(**base, model=model, token_class=token_class, quantity=quantity)
+        return
+    for name, counted in _COUNTED.items():
+        if name in record:
+            yield BillLine(**base, model=model, token_class=counted, quantity=read_count(record[name], name))
+    if "num_requests" in record:
+        kind = str(record.get("object", ""))
+        tool = "file_search_calls" if "file_search" in kind else "web_search_requests"
+        yield BillLine(**base, token_class=tool, quantity=read_count(record["num_requests"], "num_requests"))
+
+
+def _classes(counts: Mapping[str, Decimal]) -> Iterator[tuple[str, Decimal]]:
+    none = Decimal(0)
+    cached, written = counts.get("input_cached_tokens", none), counts.get("input_cache_write_tokens", none)
+    uncached = counts.get("input_uncached_tokens", counts.get("input_tokens", none) - cached - written)
+    audio, image = counts.get("input_audio_tokens", none), counts.get("input_image_tokens", none)
+    spoken, drawn = counts.get("output_audio_tokens", none), counts.get("output_image_tokens", none)
+    yield INPUT, uncached - audio - image
+    yield "audio_input", audio
+    yield "image_input", image
+    yield CACHE_READ, cached
+    yield CACHE_WRITE_5M, written
+    yield OUTPUT, counts.get("output_tokens", none) - spoken - drawn
+    yield "audio_output", spoken
+    yield "image_output", drawn
+
+
+def read_old_usage(record: Mapping[str, Any]) -> Iterator[BillLine]:
+    """Read one row of the dashboard's older usage export."""
+    base: dict[str, Any] = {
+        "provider": "openai",
+        "start_at": read_moment(record["aggregation_timestamp"], "aggregation_timestamp"),
+        "model": text_of(record.get("snapshot_id")),
+    }
+    cached = read_count(record.get("n_cached_context_tokens_total"), "n_cached_context_tokens_total") or Decimal(0)
+    prompt = read_count(record["n_context_tokens_total"], "n_context_tokens_total") or Decimal(0)
+    output = read_count(record["n_generated_tokens_total"], "n_generated_tokens_total")
+    yield BillLine(**base, token_class=INPUT, quantity=prompt - cached)
+    yield BillLine(**base, token_class=CACHE_READ, quantity=cached)
+    yield BillLine(**base, token_class=OUTPUT, quantity=output)
+
+
+def read_costs(record: Mapping[str, Any]) -> Iterator[BillLine]:
+    """Read one result of the Costs API."""
+    stated = record.get("amount")
+    amount = stated if isinstance(stated, Mapping) else {"value": stated}
+    yield _cost_line(record, read_amount(amount.get("value")), amount.get("currency"))
+
+
+def read_costs_csv(record: Mapping[str, Any]) -> Iterator[BillLine]:
+    """Read one row of the dashboard's cost export."""
+    yield _cost_line(record, read_amount(record["amount_value"], "amount_value"), record.get("amount_currency"))
+
+
+def _cost_line(record: Mapping[str, Any], amount: Decimal | None, currency: Any) -> BillLine:
+    label = text_of(record.get("line_item"))
+    line = BillLine(**_base(record), amount=amount, currency=currency_of(currency), line_item=label)
+    if amount is not None and amount < 0:
+        line.kind = CREDIT
+    elif label:
+        _read_item(line, label)
+    unit = str(record.get("quantity_unit") or "").lower()
+    quantity = read_count(record.get("quantity"), "quantity")
+    counted = line.token_class not in TOKEN_CLASSES or "token" in unit
+    if quantity is not None and line.kind == USAGE and counted:
+        line.quantity = quantity * _UNITS.get(unit, Decimal(1))
+    return line
+
+
+def _read_item(line: BillLine, label: str) -> None:
+    """Say what a line item is about: "model, class", a tool, a bare model, or nothing that is known."""
+    model, comma, words = label.partition(",")
+    tool = next((name for pattern, name in TOOLS if pattern.search(label)), None)
+    if tool:
+        line.token_class = tool
+    elif "|" in label or not _MODEL.fullmatch(model.strip()):
+        line.kind = UNMAPPED
+    elif not comma:
+        line.model = model.strip()
+        line.token_class = INPUT if "embedding" in model or "moderation" in model else None
+    else:
+        read = read_label(words)
+        line.model, line.tier = model.strip(), line.tier or read.tier
+        line.token_class = class_of_words(["cached" if word == "cache" else word for word in words.lower().split()])
+        line.token_class = line.token_class or read.token_class
+        if line.token_class is None or read.model:
+            line.kind, line.model, line.token_class = UNMAPPED, None, None
+
+
+DIALECTS = (
+    BillDialect(
+        name="openai_costs",
+        rank=10,
+        keys=keys_of("amount line_item project_id start_time", "amount start_time end_time object"),
+        read=read_costs,
+        identity=("*",),
+        measures=frozenset({"amount", "quantity"}),
+    ),
+    BillDialect(
+        name="openai_costs_csv",
+        rank=12,
+        keys=keys_of("start_time amount_value line_item"),
+        read=read_costs_csv,
+        identity=("*",),
+        measures=frozenset({"amount_value", "quantity"}),
+    ),
+    BillDialect(
+        name="openai_usage",
+        rank=14,
+        keys=keys_of(
+            *(f"object project_id start_time {name}" for name in ("num_model_requests", "num_requests", *_COUNTED)),
+            "num_model_requests input_tokens start_time",
+        ),
+        read=read_usage,
+        identity=("*",),
+        measures=_MEASURES,
+    ),
+    BillDialect(
+        name="openai_usage_csv",
+        rank=16,
+        keys=keys_of("aggregation_timestamp n_context_tokens_total n_generated_tokens_total"),
+        read=read_old_usage,
+        identity=("*",),
+        measures=frozenset({
+            "n_context_tokens_total", "n_generated_tokens_total", "n_cached_context_tokens_total", "n_requests",
+        }),
+    ),
+)  # fmt: skip

@@ -1,0 +1,230 @@
+"""A bill's file to what it states: JSON pages, lines of JSON and CSV; which dialect, which lines, which rejects.
+
+A file that is no bill, or only a part of one, is an error: half a bill must never look like a small one. A single row
+that cannot be read is a reject. Parquet is opened in stages/ and its rows come in through ``read_rows``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, NoReturn
+
+import msgspec
+
+from callcost.errors import LogError
+from callcost.logs.bills import bill_dialects, dialect_of
+from callcost.logs.bills.lines import DAY, BadLine, BillDialect, BillLine, read_moment
+from callcost.logs.io.compression import Damage
+from callcost.logs.io.inputs import Input, blocks_of
+from callcost.logs.values.json import MAX_DEPTH, depth_of
+from callcost.logs.values.signatures import plain_key
+from callcost.tables import Reject
+
+_BUCKETS = (("start_time", "end_time", "openai"), ("starting_at", "ending_at", "anthropic"))
+
+
+class Stated(msgspec.Struct, kw_only=True):
+    """What one record of a bill states.
+
+    Attributes:
+        key: equal keys state the same thing; None: records of this dialect add.
+        signature: of all that it says.
+        page: number of the page it stands in, counted over the bill.
+        lines: of the record.
+    """
+
+    key: str | None
+    signature: str
+    page: int
+    lines: list[BillLine]
+
+
+class BillFile(msgspec.Struct, kw_only=True):
+    """One file of a bill, read.
+
+    Attributes:
+        name: of the file.
+        stated: its records.
+        rejects: rows that cannot be read.
+        covered: (provider, start, end) of buckets, also of those that hold nothing.
+        dialects: that its records are in.
+        more: its last page says that more follow.
+    """
+
+    name: str
+    stated: list[Stated] = msgspec.field(default_factory=list)
+    rejects: list[Reject] = msgspec.field(default_factory=list)
+    covered: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
+    dialects: set[str] = msgspec.field(default_factory=set)
+    more: bool = False
+
+
+def read_bill(source: Input) -> BillFile:
+    """Read one file of a bill, JSON or CSV, plain or compressed.
+
+    Raises:
+        LogError: it cannot be read whole, or no bill looks like it.
+    """
+    try:
+        data = b"".join(blocks_of(source))
+        text = data.decode("utf-8-sig")
+    except (OSError, Damage, UnicodeDecodeError) as error:
+        _refuse(source, f"cannot be read: {type(error).__name__}", "A bill is UTF-8 text or Parquet; export it again")
+    if depth_of(data) > MAX_DEPTH:
+        _refuse(source, "nests too deeply", "Give the bill as it was exported")
+    if text.lstrip()[:1] in {"{", "["}:
+        return _read_json(source, text)
+    return _read_csv(source, text)
+
+
+def read_rows(source: Input, rows: Iterable[Mapping[str, Any]]) -> BillFile:
+    """Read rows that are already apart, such as those of a Parquet file.
+
+    Raises:
+        LogError: no bill looks like them.
+    """
+    found = BillFile(name=source.name)
+    for row, record in enumerate(rows, 1):
+        _read_record(source, found, _plain_keys(record), row, 0)
+    return found
+
+
+# --- JSON -------------------------------------------------------------------------------------------------------------
+
+
+def _read_json(source: Input, text: str) -> BillFile:
+    found, row = BillFile(name=source.name), 0
+    for page, value in enumerate(_values(source, text)):
+        if isinstance(value, Mapping):
+            found.more = value.get("has_more") is True
+        for record in _records(value, found):
+            row += 1
+            _read_record(source, found, _plain_keys(record), row, page)
+    return found
+
+
+def _values(source: Input, text: str) -> Iterator[Any]:
+    """Yield the JSON values of a text, one after the other; numbers with a point stay exact."""
+    decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
+    position = 0
+    while position < len(text):
+        if text[position].isspace():
+            position += 1
+            continue
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            _refuse(source, f"is cut off or is no JSON from character {position} on", "Fetch the whole page again")
+        yield value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _records(value: Any, found: BillFile) -> Iterator[Mapping[str, Any]]:
+    """Yield the records of a page: the results of its buckets with the bucket's own fields, or plain rows."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _records(item, found)
+    elif isinstance(value, Mapping):
+        inner = value.get("data", value.get("results"))
+        if not isinstance(inner, list):
+            yield value
+        elif "data" in value:
+            yield from _records(inner, found)
+        else:
+            _cover(value, found)
+            own = {name: item for name, item in value.items() if name not in {"results", "object"}}
+            yield from ({**own, **result} for result in inner if isinstance(result, Mapping))
+    else:
+        yield {}
+
+
+def _cover(bucket: Mapping[str, Any], found: BillFile) -> None:
+    for first, last, provider in _BUCKETS:
+        try:
+            start, end = read_moment(bucket.get(first), first), read_moment(bucket.get(last), last)
+        except BadLine:
+            continue
+        if start is not None:
+            found.covered.append((provider, start, end or start + DAY))
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------
+
+
+def _read_csv(source: Input, text: str) -> BillFile:
+    first = text.split("\n", 1)[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first and "," not in first else ",")
+    found = BillFile(name=source.name)
+    try:
+        header = [plain_key(name) for name in next(reader, [])]
+        if dialect_of(header) is None:
+            _refuse_unknown(source)
+        for row, cells in enumerate(reader, 2):
+            if len(cells) == len(header):
+                _read_record(source, found, dict(zip(header, cells, strict=True)), row, 0)
+            elif any(cells):
+                found.rejects.append(_reject(source, row, "bad_row", f"{len(cells)} cells, not {len(header)}"))
+    except csv.Error:
+        _refuse(source, f"is no CSV from line {reader.line_num} on", "Export it again")
+    found.dialects |= {dialect.name for dialect in [dialect_of(header)] if dialect}
+    return found
+
+
+def _plain_keys(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {plain_key(name): value for name, value in record.items()}
+
+
+# --- One record -------------------------------------------------------------------------------------------------------
+
+
+def _read_record(source: Input, found: BillFile, record: Mapping[str, Any], row: int, page: int) -> None:
+    dialect = dialect_of(record)
+    if dialect is None:
+        _refuse_unknown(source)
+    try:
+        lines = [line for line in dialect.read(record) if line.amount is not None or line.quantity is not None]
+    except BadLine as bad:
+        found.rejects.append(_reject(source, row, bad.reason, bad.detail))
+        return
+    found.dialects.add(dialect.name)
+    for line in lines:
+        line.dialect, line.source_file, line.source_row = dialect.name, source.name, row
+        if line.end_at is None and line.start_at is not None:
+            line.end_at = line.start_at + DAY
+    key = _key(dialect, record)
+    found.stated.append(Stated(key=key, signature=_digest(dialect.name, record), page=page, lines=lines))
+
+
+def _key(dialect: BillDialect, record: Mapping[str, Any]) -> str | None:
+    names = dialect.identity
+    if names == ("*",):
+        return _digest(dialect.name, {name: value for name, value in record.items() if name not in dialect.measures})
+    if not names or not record.get(names[0]):
+        return None
+    return _digest(dialect.name, {name: record.get(name) for name in names})
+
+
+def _digest(name: str, record: Mapping[str, Any]) -> str:
+    text = json.dumps([name, sorted(record.items(), key=lambda item: item[0])], default=str, sort_keys=True)
+    return blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def _reject(source: Input, row: int, reason: str, detail: str) -> Reject:
+    return Reject(reason=reason, detail=detail, source_file=source.name, source_row=row)
+
+
+def _refuse_unknown(source: Input) -> NoReturn:
+    known = ", ".join(dialect.name for dialect in bill_dialects())
+    _refuse(source, "looks like no bill: its columns or keys fit none", f"Known are {known}")
+
+
+def _refuse(source: Input, what: str, hint: str) -> NoReturn:
+    raise LogError(f"the bill {source.name} {what}", hint=hint)

@@ -1,0 +1,70 @@
+"""One small module per way of writing logs, and the registry of them, most specific first.
+
+A module of this package is found by being there, and so is a mapping file (mapping_file.py); dialects are asked in the
+order of their rank.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from pathlib import Path
+
+from callcost.arguments import unknown
+from callcost.logs.mapping.mapping_file import load_mapping
+from callcost.logs.record.dialect import Dialect, FieldReader
+from callcost.logs.record.envelopes import Unwrapper
+from callcost.logs.values.signatures import Recogniser
+
+_registered: dict[str, FieldReader] = {}
+
+
+def register_dialect(dialect: Dialect) -> None:
+    """Add a dialect, or replace the one of its name."""
+    _registered[dialect.name] = FieldReader(dialect)
+    field_readers.cache_clear()
+    recogniser.cache_clear()
+    unwrapper.cache_clear()
+
+
+@cache
+def field_readers() -> tuple[FieldReader, ...]:
+    """Return the readers of all dialects in the order in which they are asked."""
+    readers = {reader.dialect.name: reader for reader in _bundled()} | _registered
+    return tuple(sorted(readers.values(), key=lambda reader: (reader.dialect.rank, reader.dialect.name)))
+
+
+@cache
+def recogniser() -> Recogniser[FieldReader]:
+    """Return what finds the dialect of a record."""
+    return Recogniser((reader, reader.dialect.signatures) for reader in field_readers())
+
+
+@cache
+def unwrapper() -> Unwrapper:
+    """Return what takes records out of envelopes."""
+    return Unwrapper(envelope for reader in field_readers() for envelope in reader.dialect.envelopes)
+
+
+def field_reader(name: str) -> FieldReader:
+    """Return the reader of one dialect.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    for reader in field_readers():
+        if reader.dialect.name == name:
+            return reader
+    known = sorted(reader.dialect.name for reader in field_readers() if not reader.dialect.refusal)
+    raise unknown("no dialect is called", name, known)
+
+
+@cache
+def _bundled() -> tuple[FieldReader, ...]:
+    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    tables = (table for folder in __path__ for table in sorted(Path(folder).glob("*.toml")))
+    return (
+        *(FieldReader(dialect) for module in modules for dialect in module.DIALECTS),
+        *(load_mapping(str(table)) for table in tables),
+    )

@@ -1,0 +1,39 @@
+"""Bare response bodies of the providers, one a record: what api calls return, saved as it is.
+
+Their tables are bodies.py's. All share the family "provider": ids are the provider's (chatcmpl-, resp_, msg_), the same
+answer saved twice is one call. There is no request, so that only the answer could be counted where usage is missing.
+"""
+
+from __future__ import annotations
+
+from callcost.logs.record.dialect import Dialect
+from callcost.logs.responses.bodies import APIS, Api
+
+_NAMES = {
+    "chat": "openai_chat",
+    "responses": "openai_responses",
+    "completions": "openai_completions",
+    "embeddings": "openai_embeddings",
+}
+
+
+def _dialect_of(api: Api, rank: int) -> Dialect:
+    return Dialect(
+        name=_NAMES.get(api.endpoint, api.endpoint),
+        family="provider",
+        rank=rank,
+        signatures=api.bare,
+        fields={column: (f"@{column}",) for column in api.facts}
+        | {
+            "duplicate_id": ("@provider_response_id",),
+            "user": ("user", "safety_identifier"),
+            "status": ("status",),
+            "error": ("error",),
+        },
+        usage=("@",),
+        endpoint=api.endpoint,
+        response=("",),
+    )
+
+
+DIALECTS = tuple(_dialect_of(api, 40 + place) for place, api in enumerate(APIS) if api.bare)

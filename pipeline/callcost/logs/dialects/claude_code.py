@@ -1,0 +1,88 @@
+"""Claude Code transcripts (~/.claude/projects/**/*.jsonl), and what ``claude -p --output-format stream-json`` prints.
+
+A call is written as a row per block of its answer, each with the call's usage so far, and once more into the file of
+each session that resumes or forks this one: copies share the id of Anthropic's message, and the largest usage is the
+call's. A request id tells calls of one message id apart; a sidechain's replay of the main chain has one of its own,
+which therefore tells nothing. Rows without an answer are context, and so are those of no model (``<synthetic>``: API
+errors, interruptions). Sources: ccusage's Claude adapter, and the repeats counted over real sessions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
+from callcost.logs.values.json import Refusal
+from callcost.logs.values.json_path import follow
+from callcost.logs.values.signatures import sign
+from callcost.tables import Call
+
+_NO_MODEL = "<synthetic>"
+_NESTED = ("data", "message")  # where the progress of an agent has the row that its own file has too
+_LENT = ("sessionId", "cwd")
+_OF_OTHERS = "model usage tokens messages prompt input output response request traceId"  # never beside a row's message
+
+
+def find_answer(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the row that holds (a part of) what a model answered: the record, or the one inside it.
+
+    Raises:
+        Refusal: there is none.
+    """
+    row = follow(record, _NESTED) if record.get("type") == "progress" else record
+    message = row.get("message") if type(row) is dict and row.get("type", "assistant") == "assistant" else None
+    if type(message) is not dict or message.get("role", "assistant") != "assistant":
+        raise Refusal(CONTEXT)
+    if message.get("model") == _NO_MODEL or row.get("isApiErrorMessage") is True:
+        raise Refusal(CONTEXT)
+    return record if row is record else row | {name: record.get(name) for name in _LENT} | {"isSidechain": True}
+
+
+def settle_claude_code(call: Call, entry: Entry) -> None:
+    """Leave the row's one block of text uncounted; say what a request id tells."""
+    call.request = call.response = None
+    call.text_missing = "truncated"
+    entry.distinct = None if entry.record.get("isSidechain") is True else entry.record.get("requestId")
+
+
+DIALECTS = (
+    Dialect(
+        name="claude_code",
+        family="claude_code",
+        rank=25,
+        signatures=(
+            sign("sessionId message", kinds={"message": "object"}),
+            sign("sessionId", none=_OF_OTHERS, kinds={"type": "text"}),
+            sign("message timestamp", none=_OF_OTHERS, values={"type": "user assistant"}),
+            sign("session_id", none=_OF_OTHERS, values={"type": "assistant user system stream_event"}),
+            sign("session_id subtype tools", values={"type": "system"}),
+            sign("summary leafUuid"),
+            sign("messageId snapshot"),
+            sign("display pastedContents"),  # ~/.claude/history.jsonl
+        ),
+        prepare=find_answer,
+        fields={
+            "duplicate_id": ("message.id", "requestId", "uuid"),
+            "provider_response_id": ("@provider_response_id",),
+            "started_at": ("timestamp",),
+            "model": ("@model",),
+            "session": ("sessionId", "session_id"),
+            "project": ("cwd",),
+            "service_tier": ("@service_tier",),
+            "inference_geo": ("@inference_geo",),
+            "speed": ("@speed",),
+            "logged_cost": ("costUSD",),
+        },
+        usage=("@",),
+        response=("message",),
+        endpoint="anthropic",
+        settle=settle_claude_code,
+    ),
+    Dialect(
+        name="claude_code_result",
+        family="claude_code_result",
+        rank=10,
+        signatures=(sign("session_id subtype", values={"type": "result"}),),
+        refusal=("aggregate", "the sum of a session: give its transcript, or print it with stream-json"),
+    ),
+)

@@ -1,0 +1,67 @@
+"""Gemini CLI sessions (~/.gemini/tmp/*/chats/session-*): the messages of a conversation, some of them answers.
+
+Counts are the API's under other names: the prompt includes what came from the cache, thoughts and the tools' prompts
+stand beside. A message is written again when more is known of it, and is one call by its id.
+Source: gemini-cli, chatRecordingService.ts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from callcost.logs.record.dialect import CONTEXT, Dialect, Notes
+from callcost.logs.record.envelopes import Envelope
+from callcost.logs.values.json import Refusal
+from callcost.logs.values.signatures import sign
+
+
+def carry_gemini_cli(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an answer with its session, which the first line of a file names.
+
+    Raises:
+        Refusal: it is what the user or the program said.
+    """
+    if type(record.get("sessionId")) is str:
+        notes["sessionId"] = record["sessionId"]
+    if record.get("type") != "gemini":
+        raise Refusal(CONTEXT)
+    return notes | dict(record)
+
+
+DIALECTS = (
+    Dialect(
+        name="gemini_cli",
+        family="gemini_cli",
+        rank=24,  # before claude_code, whose rows have a session and a type as well
+        signatures=(
+            sign("id timestamp content", values={"type": "gemini"}),
+            sign("id timestamp content", none="model usage tokens prompt", values={"type": "user info error warning"}),
+            sign("sessionId projectHash", none="messages"),
+            sign(some="$set $rewindTo"),
+        ),
+        envelopes=(
+            Envelope(
+                signatures=(sign("sessionId messages", kinds={"messages": "array"}),),
+                rows=("messages",),
+                lends=("sessionId",),
+            ),
+        ),
+        fields={
+            "duplicate_id": ("id",),
+            "started_at": ("timestamp",),
+            "model": ("model",),
+            "session": ("sessionId",),
+        },
+        usage=("tokens",),
+        endpoint="gemini",
+        carry=carry_gemini_cli,
+    ),
+    Dialect(
+        name="gemini_cli_result",
+        family="gemini_cli_result",
+        rank=10,
+        signatures=(sign("stats", kinds={"stats.models": "object"}),),
+        refusal=("aggregate", "the sum of a session: give its file in ~/.gemini/tmp"),
+    ),
+)

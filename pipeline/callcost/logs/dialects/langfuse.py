@@ -1,0 +1,180 @@
+"""Langfuse: observations of its blob export (snake_case), of its API and UI exports (camelCase), traces that hold them.
+
+Only generations and embeddings are calls. A generation inside a generation repeats it: settled with the duplicates, by
+``span`` and ``parent``. An export has a row for each version of an observation, so that the same id is always the same
+call. Its SDKs take cached, reasoning and audio tokens out of "input" and "output", others leave them in: the stated
+total tells, which Langfuse itself adds up where a writer gives none. Costs are US dollars, by Langfuse's own prices.
+Zero counts are what it puts where none are known. Times without a zone are UTC (ClickHouse).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
+from callcost.logs.record.envelopes import Envelope
+from callcost.logs.tracing.attributes import as_mapping
+from callcost.logs.tracing.conversations import chat_request, chat_response, is_redacted, is_whole, unquote
+from callcost.logs.usage.usage import read_count
+from callcost.logs.values.json import Refusal, canonical
+from callcost.logs.values.json_path import compile_table, read_places
+from callcost.logs.values.signatures import sign
+from callcost.tables import Call
+
+_CALLS = {"GENERATION": "chat", "EMBEDDING": "embeddings"}
+_MEDIA = b"@@@langfuseMedia:"  # in the place of an image or audio
+_OWN = ("input_", "output_")  # names that its SDKs give to what they took out of "input" and "output"
+
+_COUNTS = {
+    "prompt_tokens": ("input", "input_tokens", "prompt_tokens", "promptTokens", "inputTokens"),
+    "completion_tokens": ("output", "output_tokens", "completion_tokens", "completionTokens", "outputTokens"),
+    "total_tokens": ("total", "total_tokens", "totalTokens"),
+    "cache_read_input_tokens": (
+        "input_cached_tokens", "input_cache_read", "cache_read_input_tokens", "input_cache_read_input_tokens",
+        "cached_tokens", "input_cached_content_token_count", "cache_read",
+    ),
+    "cache_creation_input_tokens": (
+        "input_cache_creation", "cache_creation_input_tokens", "input_cache_creation_input_tokens",
+        "input_cache_write_tokens", "cache_creation",
+    ),
+    "cache_write_5m_tokens": ("input_cache_creation_5m",),
+    "cache_write_1h_tokens": ("input_cache_creation_1h",),
+    "audio_input_tokens": ("input_audio_tokens", "input_audio"),
+    "image_input_tokens": ("input_image_tokens", "input_image"),
+    "reasoning_tokens": ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens"),
+    "audio_output_tokens": ("output_audio_tokens", "output_audio"),
+    "accepted": ("output_accepted_prediction_tokens",),
+    "rejected": ("output_rejected_prediction_tokens",),
+}  # fmt: skip
+_PLACES = compile_table(_COUNTS)
+_INSIDE_PROMPT = ("cache_read_input_tokens", "cache_creation_input_tokens", "audio_input_tokens", "image_input_tokens")
+_INSIDE_COMPLETION = ("reasoning_tokens", "audio_output_tokens", "accepted", "rejected")
+_PREDICTIONS = ("accepted", "rejected")
+
+
+def prepare_observation(record: dict[str, Any]) -> dict[str, Any]:
+    """Lay out the maps of an observation: its counts with their parts inside, its total cost."""
+    details = as_mapping(record.get("usage_details", record.get("usageDetails")))
+    older = as_mapping(record.get("usage"))
+    if not details and (older.get("unit") or "TOKENS") == "TOKENS":
+        details = older or {name: record[name] for name in ("promptTokens", "completionTokens") if name in record}
+    cost = as_mapping(record.get("cost_details", record.get("costDetails"))).get("total")
+    return record | {"counts": _counts_of(details), "stated_cost": {"total": cost}}
+
+
+def _counts_of(details: Mapping[str, Any]) -> dict[str, int]:
+    """Return counts with every part inside its side, as the total tells that they are or are not yet."""
+    counts: dict[str, int] = {}
+    for name, value in read_places(details, _PLACES).items():
+        number = read_count(value, name)
+        if number is not None:
+            counts[name] = number
+    written = [counts[name] for name in ("cache_write_5m_tokens", "cache_write_1h_tokens") if name in counts]
+    if written:
+        counts.setdefault("cache_creation_input_tokens", sum(written))
+    sides = [counts.get(name, 0) for name in ("prompt_tokens", "completion_tokens")]
+    beside = [sum(counts.get(name, 0) for name in names) for names in (_INSIDE_PROMPT, _INSIDE_COMPLETION)]
+    added = _added(sides, beside, counts.get("total_tokens"), own=any(name.startswith(_OWN) for name in details))
+    if added is not None:
+        counts.pop("total_tokens", None)
+        for name, more in zip(("prompt_tokens", "completion_tokens"), added, strict=True):
+            if name in counts or more:
+                counts[name] = counts.get(name, 0) + more
+    return {name: count for name, count in counts.items() if name not in _PREDICTIONS}
+
+
+def _added(sides: list[int], beside: list[int], total: int | None, *, own: bool) -> tuple[int, int] | None:
+    """Return what is to be added to prompt and completion; None where the total contradicts every reading.
+
+    Args:
+        sides: prompt and completion as stated.
+        beside: the sums of their parts.
+        total: as stated.
+        own: whether parts are named as Langfuse's SDKs name what they took out.
+    """
+    if not any(beside):
+        return None
+    prompt, completion = beside
+    if total is None:
+        return (prompt if own or prompt > sides[0] else 0, completion if own or completion > sides[1] else 0)
+    readings = ((0, 0), (prompt, completion), (prompt, 0), (0, completion))
+    return next((reading for reading in readings if sum(sides) + sum(reading) == total), None)
+
+
+def settle_observation(call: Call, entry: Entry) -> None:
+    """Set aside what is no generation; give it its key, its place in the trace, its text."""
+    values = entry.values
+    endpoint = _CALLS.get(str(values.get("kind")).upper())
+    if endpoint is None or (not call.model and call.usage is None):
+        raise Refusal(CONTEXT)
+    call.endpoint = endpoint
+    trace, parent = values.get("trace"), values.get("around")
+    if call.own_id and trace:
+        call.duplicate_id = call.span = f"{call.own_id} {trace}"
+        call.parent = f"{parent} {trace}" if parent else None
+    asked, answered = entry.record.get("input"), entry.record.get("output")
+    call.request = chat_request(asked) if endpoint == "chat" else {"input": unquote(asked)} if asked else None
+    call.response = chat_response(answered) if endpoint == "chat" else None
+    entry.distinct = None
+    if is_redacted(asked) or is_redacted(answered):
+        call.text_missing = "redacted"
+    elif not (is_whole(call.request) and is_whole(call.response)) or _MEDIA in canonical([asked, answered]):
+        call.text_missing = "stripped"
+    if call.text_missing:
+        call.request = call.response = None
+
+
+DIALECTS = (
+    Dialect(
+        name="langfuse",
+        family="langfuse",
+        rank=20,
+        envelopes=(
+            Envelope(
+                signatures=(sign("id", kinds={"observations.0": "object"}),),
+                rows=("observations",),
+                lends=("userId", "sessionId", "user_id", "session_id", "tags"),
+            ),
+        ),
+        signatures=(
+            sign("usage_details", some="trace_id provided_model_name"),
+            sign("usageDetails", some="traceId providedModelName"),
+            sign("traceId parentObservationId type"),
+        ),
+        prepare=prepare_observation,
+        json_columns=("input", "output", "metadata", "tags"),
+        fields={
+            "own_id": ("id",),
+            "duplicate_id": ("id",),
+            "kind": ("type",),
+            "trace": ("trace_id", "traceId"),
+            "around": ("parent_observation_id", "parentObservationId"),
+            "started_at": ("start_time", "startTime"),
+            "ended_at": ("end_time", "endTime"),
+            "provider": ("metadata.ls_provider",),
+            "model": ("provided_model_name", "providedModelName", "model"),
+            "user": ("user_id", "userId"),
+            "session": ("session_id", "sessionId"),
+            "project": ("project_id", "projectId"),
+            "tags": ("tags",),
+            "status": ("level",),
+            "logged_cost": (
+                "total_cost", "totalCost", "stated_cost.total", "calculatedTotalCost", "calculated_total_cost",
+            ),
+        },
+        counts={name: (f"counts.{name}",) for name in _COUNTS if name not in _PREDICTIONS},
+        zero_is_missing=True,
+        settle=settle_observation,
+    ),
+    Dialect(
+        name="langfuse_trace",
+        family="langfuse",
+        rank=20,
+        signatures=(
+            sign("id timestamp", some="htmlPath bookmarked", none="traceId trace_id"),
+            sign("id value source", some="dataType data_type stringValue string_value"),
+        ),
+        refusal=(CONTEXT, ""),
+    ),
+)  # fmt: skip

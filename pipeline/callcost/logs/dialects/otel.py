@@ -1,0 +1,275 @@
+"""OpenTelemetry spans of LLM calls: OTLP JSON, exporters' own JSON, rows of Phoenix and ClickHouse, flat attributes.
+
+Names are those of the GenAI conventions (old and new), OpenInference, the Vercel AI SDK, Traceloop and LangWatch. Cache
+reads and writes stand inside the input count, as the GenAI conventions and OpenInference say; Vercel's SDK before its
+version 6 passes Anthropic's counts on, where they stand beside it. A span that says it is an agent, a chain or a tool,
+or Vercel's outer span, is context; calls inside calls are settled with the duplicates, by ``span`` and ``parent``.
+The key is the provider's response id within a trace (one call seen by two instrumentations), else the span's own id.
+Their text is in span_text.py. Sources: open-telemetry/semantic-conventions docs/registry/attributes/gen-ai.md,
+OpenInference spec/semantic_conventions, vercel/ai packages/ai/src/telemetry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
+from callcost.logs.record.envelopes import Envelope
+from callcost.logs.tracing.attributes import as_mapping, read_attributes
+from callcost.logs.tracing.conversations import is_whole, unquote
+from callcost.logs.tracing.span_text import answer_of, request_of
+from callcost.logs.usage.usage import read_count
+from callcost.logs.values.json import Refusal
+from callcost.logs.values.json_path import compile_table, read_places
+from callcost.logs.values.signatures import sign
+from callcost.models import PROVIDERS, provider_of
+from callcost.tables import Call
+
+_CALLS = frozenset(
+    ("chat", "text_completion", "generate_content", "embeddings", "completion", "embedding", "responses")
+)
+_NO_CALLS = frozenset(
+    ("invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "plan", "retrieval", "search_memory")
+)
+# What a span says it is, the most telling first: attribute -> (words of a call, words of none; None: any other).
+_KINDS: tuple[tuple[str, frozenset[str], frozenset[str] | None], ...] = (
+    ("openinference.span.kind", frozenset(("llm", "embedding")), None),
+    ("langfuse.observation.type", frozenset(("generation", "embedding")), None),
+    ("mlflow.spanType", frozenset(("llm", "chat_model", "embedding")), None),
+    ("langsmith.span.kind", frozenset(("llm", "embedding")), None),
+    ("langwatch.span.type", frozenset(("llm",)), frozenset(("agent", "chain", "tool", "rag", "workflow", "component"))),
+    ("traceloop.span.kind", frozenset(), frozenset(("workflow", "task", "agent", "tool"))),
+    ("gen_ai.operation.name", _CALLS, _NO_CALLS),
+    ("llm.request.type", _CALLS, frozenset(("rerank",))),
+)
+_VERCEL = "ai.operationId"
+_AGENT_RUNS = ("final_result", "all_messages_events", "pydantic_ai.all_messages")  # on Pydantic AI's outer spans
+_ATTRIBUTES = ("resource_attributes", "ResourceAttributes", "span_attributes", "SpanAttributes", "attributes")
+_LINEAGE_OBJECTS = ("context", "spanContext", "parentSpanContext", "status")  # JSON as text in a table
+_ERRORS = frozenset(("2", "error", "status_code_error", "statuscode.error"))
+_GOOGLE_VERTEX = "google.vertex"  # Vercel's; its google.generative-ai is plain "google"
+
+
+def _names(*names: str) -> tuple[str, ...]:
+    return tuple(name.replace(".", "\\.") for name in names)
+
+
+_COUNTS = {
+    "prompt_tokens": _names(
+        "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens",
+        "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens",
+    ),
+    "completion_tokens": _names(
+        "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion",
+        "llm.usage.completion_tokens", "ai.usage.outputTokens", "ai.usage.completionTokens",
+    ),
+    "total_tokens": _names(
+        "gen_ai.usage.total_tokens", "llm.token_count.total", "llm.usage.total_tokens", "ai.usage.totalTokens",
+    ),
+    "cache_read_input_tokens": _names(
+        "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
+        "gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.details.cache_read_input_tokens",
+        "gen_ai.usage.details.cached_tokens", "gen_ai.usage.input_tokens.cached",
+        "llm.token_count.prompt_details.cache_read", "llm.usage.cache_read_input_tokens",
+        "ai.usage.inputTokenDetails.cacheReadTokens", "ai.usage.cachedInputTokens",
+        "provider.anthropic.usage.cache_read_input_tokens", "provider.anthropic.cacheReadInputTokens",
+    ),
+    "cache_creation_input_tokens": _names(
+        "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.details.cache_write_tokens",
+        "gen_ai.usage.details.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write",
+        "llm.usage.cache_creation_input_tokens", "ai.usage.inputTokenDetails.cacheWriteTokens",
+        "provider.anthropic.usage.cache_creation_input_tokens", "provider.anthropic.cacheCreationInputTokens",
+    ),
+    "cache_write_5m_tokens": _names("provider.anthropic.usage.cache_creation.ephemeral_5m_input_tokens"),
+    "cache_write_1h_tokens": _names("provider.anthropic.usage.cache_creation.ephemeral_1h_input_tokens"),
+    "reasoning_tokens": _names(
+        "gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens",
+        "gen_ai.usage.details.reasoning_tokens", "gen_ai.usage.output_tokens.reasoning",
+        "llm.token_count.completion_details.reasoning", "llm.usage.reasoning_tokens",
+        "ai.usage.outputTokenDetails.reasoningTokens", "ai.usage.reasoningTokens",
+    ),
+    "audio_input_tokens": _names("llm.token_count.prompt_details.audio", "gen_ai.usage.details.input_audio_tokens"),
+    "audio_output_tokens": _names(
+        "llm.token_count.completion_details.audio", "gen_ai.usage.details.output_audio_tokens"
+    ),
+}  # fmt: skip
+_PLACES = compile_table(_COUNTS)
+_LINEAGE = compile_table({
+    "trace": ("trace_id", "traceId", "TraceId", "spanContext.traceId", "context.trace_id"),
+    "own": ("span_id", "spanId", "SpanId", "spanContext.spanId", "context.span_id"),
+    "parent": ("parent_id", "parentSpanId", "parent_span_id", "ParentSpanId", "parentSpanContext.spanId"),
+    "began": ("startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime", "Timestamp", "timestamp"),
+    "ended": ("endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime"),
+    "status": ("status.code", "status.status_code", "status_code", "StatusCode", "status"),
+})  # fmt: skip
+
+
+def prepare_span(record: dict[str, Any]) -> dict[str, Any]:
+    """Lay a span out flat: its attributes by name, what it is under ``span.``, its counts under ``counts``."""
+    plain = {key.removeprefix("context."): value for key, value in record.items()}
+    plain |= {key: unquote(plain[key]) for key in _LINEAGE_OBJECTS if type(plain.get(key)) is str}
+    flat = read_attributes(as_mapping(record.get("resource")).get("attributes"))
+    for key in _ATTRIBUTES:
+        if record.get(key) is not None:
+            flat |= read_attributes(record[key])
+    flat |= {
+        key.removeprefix("attributes."): value
+        for key, value in record.items()
+        if "." in key and value is not None and not key.startswith("context.")
+    }
+    stated = read_attributes(flat.pop("ai.response.providerMetadata", None))
+    flat |= {f"provider.{name}": value for name, value in stated.items()}
+    lineage = {f"span.{name}": value for name, value in read_places(plain, _LINEAGE).items()}
+    times = {name: _moment(lineage[name]) for name in ("span.began", "span.ended") if name in lineage}
+    host = flat.get("server.address")
+    url = {"url": f"https://{host}"} if type(host) is str and "//" not in host else {}
+    return url | flat | lineage | times | {"span.status": _status_of(lineage, flat), "counts": _counts_of(flat)}
+
+
+def _moment(value: Any) -> Any:
+    """Return a time; JavaScript's is [seconds, nanoseconds]."""
+    if type(value) is list and len(value) == 2 and all(type(part) is int for part in value):
+        return value[0] * 10**9 + value[1]
+    return value
+
+
+def _status_of(lineage: Mapping[str, Any], flat: Mapping[str, Any]) -> str | None:
+    stated = str(lineage.get("span.status", "")).lower()
+    return "error" if stated in _ERRORS or flat.get("error.type") else None
+
+
+def _counts_of(flat: Mapping[str, Any]) -> dict[str, int]:
+    """Return the counts that a span states, cache reads and writes inside the prompt."""
+    counts: dict[str, int] = {}
+    for name, value in read_places(flat, _PLACES).items():
+        number = read_count(value, name)
+        if number is not None:
+            counts[name] = number
+    cached = counts.get("cache_read_input_tokens", 0) + counts.get("cache_creation_input_tokens", 0)
+    if cached and "prompt_tokens" in counts and _is_beside(flat, counts["prompt_tokens"], cached):
+        counts["prompt_tokens"] += cached
+        counts.pop("total_tokens", None)
+    return counts
+
+
+def _is_beside(flat: Mapping[str, Any], prompt: int, cached: int) -> bool:
+    """Tell whether caches stand beside the prompt count, as in Anthropic's own usage."""
+    if "ai.usage.inputTokenDetails.noCacheTokens" in flat:
+        return False
+    own = flat.get("provider.anthropic.usage.input_tokens")
+    if own is not None:
+        return bool(own == prompt)
+    if "ai.usage.promptTokens" in flat and "provider.anthropic.cacheReadInputTokens" in flat:
+        return True
+    return cached > prompt and "claude" in _model_of(flat)
+
+
+def _model_of(flat: Mapping[str, Any]) -> str:
+    names = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "ai.response.model", "ai.model.id")
+    return str(next((flat[name] for name in names if name in flat), "")).lower()
+
+
+def settle_span(call: Call, entry: Entry) -> None:
+    """Set aside what is no call; give it its key, its place among the spans, its text."""
+    flat = entry.record
+    if not _is_call(flat, stated=call.usage is not None) or (not call.model and call.usage is None):
+        raise Refusal(CONTEXT)
+    call.provider = _provider(call.provider, call.model)
+    kinds = (str(flat.get(name, "")).lower() for name in (_VERCEL, *(name for name, _, _ in _KINDS)))
+    call.endpoint = "embeddings" if any("embed" in kind for kind in kinds) else "chat"
+    trace, own, parent = (_id(flat.get(f"span.{name}")) for name in ("trace", "own", "parent"))
+    if trace and own:
+        call.span, call.parent = f"{own} {trace}", f"{parent} {trace}" if parent else None
+    call.own_id = own if trace else None
+    key = call.provider_response_id or own
+    call.duplicate_id = f"{key} {trace}" if key and trace else call.provider_response_id
+    call.request, call.response = request_of(flat, call.endpoint), answer_of(flat)
+    entry.distinct = None if call.provider_response_id else call.request
+    if not (is_whole(call.request) and is_whole(call.response)):
+        call.text_missing, call.request, call.response = "stripped", None, None
+
+
+def _is_call(flat: Mapping[str, Any], *, stated: bool) -> bool:
+    if type(flat.get(_VERCEL)) is str:
+        return ".do" in flat[_VERCEL]  # ai.streamText is around ai.streamText.doStream
+    for name, calls, others in _KINDS:
+        word = str(flat.get(name, "")).lower().strip('"')
+        if word and (word in calls or others is None or word in others):
+            return word in calls
+    return stated and not any(name in flat for name in _AGENT_RUNS)
+
+
+def _provider(stated: str | None, model: str) -> str | None:
+    """Return who was asked; Vercel adds the API to the name ("openai.responses")."""
+    if stated is None or provider_of(stated, model) in PROVIDERS:
+        return stated
+    return "vertex_ai" if stated.startswith(_GOOGLE_VERTEX) else stated.partition(".")[0]
+
+
+def _id(value: Any) -> str | None:
+    """Return an id; all zeros are none."""
+    text = value.removeprefix("0x") if type(value) is str else ""
+    return text if text.strip("0") else None
+
+
+_FLAT = """
+    gen_ai.system gen_ai.provider.name gen_ai.operation.name gen_ai.request.model gen_ai.response.model
+    gen_ai.usage.input_tokens gen_ai.usage.prompt_tokens llm.model_name llm.token_count.prompt llm.request.type
+    openinference.span.kind ai.operationId ai.model.id
+"""
+_BESIDE = """
+    spanContext spanId span_id context SpanId spanName span_name parent_id parentSpanId traceId trace_id TraceId
+"""
+_TRACED = {
+    "session": ("gen_ai.conversation.id", "session.id", "langfuse.session.id", "langwatch.thread.id",
+                "ai.telemetry.metadata.sessionId", "traceloop.association.properties.session_id"),
+    "user": ("user.id", "enduser.id", "langfuse.user.id", "langwatch.user.id", "ai.telemetry.metadata.userId",
+             "traceloop.association.properties.user_id"),
+    "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider"),
+    "model": ("gen_ai.response.model", "ai.response.model", "llm.response.model", "llm.model_name",
+              "embedding.model_name", "gen_ai.request.model", "ai.model.id", "llm.request.model"),
+    "model_requested": ("gen_ai.request.model", "ai.model.id", "llm.request.model", "llm.model_name"),
+    "provider_response_id": ("gen_ai.response.id", "ai.response.id"),
+    "service_tier": ("openai.response.service_tier", "gen_ai.openai.response.service_tier",
+                     "provider.openai.serviceTier", "gen_ai.openai.request.service_tier"),
+    "logged_cost": ("gen_ai.usage.cost", "llm.cost.total", "operation.cost", "provider.openrouter.usage.cost"),
+    "tags": ("tag.tags", "langfuse.trace.tags", "langwatch.labels"),
+    "http_status": ("http.response.status_code",),
+    "started_at": ("span.began", "ai.response.timestamp"),
+    "ended_at": ("span.ended",),
+    "status": ("span.status",),
+}  # fmt: skip
+
+DIALECTS = (
+    Dialect(
+        name="otel",
+        family="otel",
+        rank=25,
+        envelopes=(
+            Envelope(
+                signatures=(sign("resourceSpans", kinds={"resourceSpans": "array"}),),
+                rows=("resourceSpans", "scopeSpans", "spans"),
+                lends=("resource",),
+            ),
+            Envelope(
+                signatures=(sign("scopeSpans", kinds={"scopeSpans": "array"}),),
+                rows=("scopeSpans", "spans"),
+                lends=("resource",),
+            ),
+        ),
+        signatures=(
+            sign("traceId spanId startTimeUnixNano"),
+            sign("attributes", some=_BESIDE, kinds={"attributes": "object array text"}),
+            sign("SpanAttributes", some=_BESIDE),
+            sign(some=_FLAT),
+            sign(some=" ".join(f"attributes.{name}" for name in _FLAT.split())),
+        ),
+        prepare=prepare_span,
+        fields={column: _names(*names) for column, names in _TRACED.items()} | {"url": ("url",)},
+        counts={name: (f"counts.{name}",) for name in _COUNTS},
+        no_counts=frozenset(),
+        settle=settle_span,
+    ),
+)

@@ -1,0 +1,92 @@
+"""Plain rows of one's own making: {model, user, messages, response or output text, usage or counts}.
+
+The last dialect to be asked: it takes any object with text or counts and the usual names beside them. An ``id`` is
+comparable with other plain rows only. Text is put in the shape of a chat, so that it is counted as one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callcost.logs.record.dialect import Dialect, Entry
+from callcost.logs.values.signatures import sign
+from callcost.tables import Call
+
+_PROMPTS = ("messages", "prompt", "input", "query", "question")
+_ANSWERS = ("response", "output", "completion", "text", "answer", "output_text", "response_text")
+_TOOLS = ("tools", "tool_choice", "functions", "response_format", "system")
+
+
+def settle_plain(call: Call, entry: Entry) -> None:
+    """Put the text into the shape of a chat; a provider's own body is left as it is."""
+    prompt = next((entry.record[name] for name in _PROMPTS if entry.record.get(name)), None)
+    if call.endpoint is None:
+        call.endpoint = "chat"
+    if prompt is not None:
+        extra = {name: entry.record[name] for name in _TOOLS if entry.record.get(name)}
+        key = "input" if call.endpoint in {"embeddings", "responses"} else "messages"
+        call.request = {key: _messages(prompt) if key == "messages" else prompt} | extra
+    entry.distinct = call.request
+    if entry.api is None:
+        call.response = _choices(next((entry.record[name] for name in _ANSWERS if entry.record.get(name)), None))
+
+
+def _messages(prompt: Any) -> Any:
+    return [{"role": "user", "content": prompt}] if type(prompt) is str else prompt
+
+
+def _choices(answer: Any) -> Any:
+    """Return texts or messages as the choices of a chat body; None for what is neither."""
+    answers = answer if type(answer) is list else [answer]
+    messages = [{"role": "assistant", "content": one} if type(one) is str else one for one in answers]
+    messages = [one for one in messages if type(one) is dict]
+    return {"choices": [{"index": number, "message": one} for number, one in enumerate(messages)]} if messages else None
+
+
+DIALECTS = (
+    Dialect(
+        name="plain",
+        family="plain",
+        rank=90,
+        signatures=(
+            sign(some="messages prompt query question usage prompt_tokens completion_tokens"),
+            sign(some="input_tokens output_tokens", none="object"),
+            sign("model", some="input response output completion text answer output_text response_text total_tokens"),
+        ),
+        json_columns=("messages", "response", "usage", "tags", "metadata", "tools"),
+        fields={
+            "own_id": ("id", "call_id", "request_id"),
+            "duplicate_id": ("id", "call_id", "request_id", "@provider_response_id"),
+            "provider_response_id": ("response_id", "@provider_response_id"),
+            "provider": ("provider",),
+            "endpoint": ("endpoint",),
+            "model": ("@model", "model", "model_name", "model_id", "request.model"),
+            "model_requested": ("model_requested", "model", "model_name", "model_id"),
+            "user": ("user", "user_id", "username", "user_name", "user_email"),
+            "end_user": ("end_user",),
+            "team": ("team", "team_id"),
+            "api_key": ("api_key_alias", "api_key_id", "api_key_name"),
+            "org": ("org", "organization", "org_id"),
+            "project": ("project", "project_id"),
+            "session": ("session", "session_id", "conversation_id"),
+            "tags": ("tags",),
+            "started_at": (
+                "started_at", "start_time", "timestamp", "time", "created_at", "created", "ts", "date", "datetime",
+                "@started_at",
+            ),
+            "ended_at": ("ended_at", "end_time", "@ended_at"),
+            "service_tier": ("service_tier", "@service_tier"),
+            "region": ("region",),
+            "status": ("status",),
+            "error": ("error",),
+            "http_status": ("status_code",),
+            "cache_hit": ("cache_hit",),
+            "logged_cost": ("cost", "cost_usd", "total_cost", "logged_cost", "usage.cost", "@logged_cost"),
+            "logged_ticks": ("@logged_ticks",),
+        },
+        usage=("usage", "@", ""),
+        response=("response", "output"),
+        no_counts=frozenset(),
+        settle=settle_plain,
+    ),
+)  # fmt: skip

@@ -1,0 +1,150 @@
+"""Recorded HTTP: interactions of VCR cassettes (Python's and Ruby's) and entries of HAR files.
+
+The bodies are the providers' own, whatever the recorder did to them (parsed, base64, still compressed), and ids are
+theirs: a recording and the bare body of the same answer are one call (family "provider"). What went to no model, or is
+only asked about one, is context. A cassette has no time but the response's Date, or what the body says.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from callcost.logs.io.http_bodies import decode_content
+from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
+from callcost.logs.record.envelopes import Envelope
+from callcost.logs.values.api_urls import read_route
+from callcost.logs.values.json import Refusal, decode_text
+from callcost.logs.values.signatures import Signature, sign
+from callcost.tables import Call
+
+_NAMED_BY_URL = "bedrock"  # its bodies have the model's short name, or none
+_HEADERS = {
+    "date": "date", "openai-organization": "org", "anthropic-organization-id": "org", "openai-project": "project",
+    "x-amzn-requestid": "request_id", "request-id": "request_id", "x-request-id": "request_id",
+    "content-encoding": "encoding",
+}  # fmt: skip
+
+
+def prepare_recording(record: dict[str, Any]) -> dict[str, Any]:
+    """Lay out what a table cannot reach: headers by name, bodies decoded, what the URL says."""
+    request, response = _dict(record.get("request")), _dict(record.get("response"))
+    url = request.get("uri", request.get("url"))
+    route = read_route(url)
+    headers = {name: text for name, text in _headers_of(response.get("headers")) if text}
+    status = response.get("status")
+    return {
+        "time": record.get("startedDateTime") or record.get("recorded_at"),
+        "url": url,
+        "provider": route.provider,
+        "endpoint": route.endpoint,
+        "model": route.model,
+        "status_code": status.get("code") if type(status) is dict else status,
+        "request": _body_of(request, {}),
+        "response": _body_of(response, headers),
+    } | {name: headers.get(name) for name in ("date", "org", "project", "request_id")}
+
+
+def _headers_of(headers: Any) -> list[tuple[str, str | None]]:
+    """Return (what a header is to us, its text): VCR has a mapping of lists, HAR a list of names and values."""
+    if type(headers) is dict:
+        pairs = list(headers.items())
+    else:
+        pairs = [(item.get("name"), item.get("value")) for item in _list(headers) if type(item) is dict]
+    found = []
+    for name, value in pairs:
+        kind = _HEADERS.get(name.lower()) if type(name) is str else None
+        text = value[0] if type(value) is list and value else value
+        if kind:
+            found.append((kind, text if type(text) is str else None))
+    return found
+
+
+def _body_of(message: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
+    """Return the body of a request or a response: decoded where it is JSON, else its text."""
+    if message.get("parsed_body") is not None:
+        return message["parsed_body"]
+    body = message.get("body", message.get("content", message.get("postData")))
+    kept = _dict(body)
+    text = kept.get("string", kept.get("text", body))
+    coded = kept.get("base64_string", text if kept.get("encoding") == "base64" else _dict(text).get("base64"))
+    if type(coded) is str:
+        try:
+            text = decode_content(base64.b64decode(coded), headers.get("encoding", ""))
+        except (binascii.Error, ValueError):
+            return None
+    return decode_text(text) if type(text) is str else None
+
+
+def settle_recording(call: Call, entry: Entry) -> None:
+    """Set aside what no model answered; take the model that the URL names where that is the billed one."""
+    if entry.api is None and not entry.values.get("endpoint"):
+        raise Refusal(CONTEXT)
+    if call.model_requested and (not call.model or call.provider == _NAMED_BY_URL):
+        call.model = call.model_requested
+    if call.usage is None and call.response is None and call.status == "success":
+        call.text_missing, call.request = "truncated", None  # a body that was not kept, or in an encoding of no library
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if type(value) is dict else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if type(value) is list else []
+
+
+_FIELDS = {
+    "own_id": ("request_id",),
+    "duplicate_id": ("@provider_response_id", "request_id"),
+    "provider_response_id": ("@provider_response_id",),
+    "provider": ("provider",),
+    "endpoint": ("endpoint",),
+    "model": ("@model",),
+    "model_requested": ("model", "request.model", "request.modelId"),
+    "user": ("request.user", "request.safety_identifier", "request.metadata.user_id"),
+    "org": ("org",),
+    "project": ("project",),
+    "started_at": ("time", "date", "@started_at"),
+    "service_tier": ("@service_tier", "request.service_tier"),
+    "inference_geo": ("@inference_geo",),
+    "speed": ("@speed", "request.speed"),
+    "url": ("url",),
+    "error": ("response.error",),
+    "http_status": ("status_code",),
+    "logged_cost": ("@logged_cost",),
+    "logged_ticks": ("@logged_ticks",),
+}
+
+
+def _recorded(name: str, signature: Signature, *envelopes: Envelope) -> Dialect:
+    return Dialect(
+        name=name,
+        family="provider",
+        rank=15,
+        envelopes=envelopes,
+        signatures=(signature,),
+        prepare=prepare_recording,
+        fields=_FIELDS,
+        usage=("@",),
+        request=("request",),
+        response=("response",),
+        settle=settle_recording,
+    )
+
+
+DIALECTS = (
+    _recorded(
+        "vcr",
+        sign("request response", kinds={"request.uri": "text"}),
+        Envelope(signatures=(sign(kinds={"interactions.0.request": "object"}),), rows=("interactions",)),
+        Envelope(signatures=(sign(kinds={"http_interactions.0.request": "object"}),), rows=("http_interactions",)),
+    ),
+    _recorded(
+        "har",
+        sign("startedDateTime request response", kinds={"request.url": "text"}),
+        Envelope(signatures=(sign(kinds={"log.entries": "array"}),), rows=("log", "entries")),
+    ),
+)

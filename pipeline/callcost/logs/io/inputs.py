@@ -1,0 +1,387 @@
+"""Which files, and their bytes: arguments to inputs, compression by magic bytes, what kind of container each is.
+
+Records are cut out in records.py; Parquet is only recognised here and opened in stages/. A file that is no log of
+calls (an archive, an access log) is refused as a whole: one reject, without a row.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import signal
+import stat
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from glob import glob
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+
+from callcost.errors import LogError
+from callcost.logs.io.compression import BLOCK, Damage, decompress, packing_of
+from callcost.logs.io.csv_rows import read_rows
+from callcost.logs.io.folders import TEMPORARY_SUFFIX
+from callcost.logs.io.object_store import Stored, find_objects, open_input, written_name
+from callcost.logs.io.records import Raw, read_lines, read_values
+from callcost.logs.io.sniff import REFUSALS, SAMPLE, sniff
+from callcost.logs.io.store_access import is_url
+from callcost.logs.io.temporary import folder_of_process
+from callcost.logs.own_output import HIDDEN_MARKS, Own, Read, Skipped, find_own
+from callcost.settings import STOP_SIGNALS
+from callcost.tables import Reject
+
+STDIN = "-"
+
+
+def _read_cassette(blocks: Iterator[bytes], longest: int | None) -> Iterator[Raw | Reject]:
+    from callcost.logs.io.yaml_cassettes import read_cassette  # noqa: PLC0415 - PyYAML takes 30 ms, and few logs are YAML
+
+    return read_cassette(blocks, longest)
+
+
+_WHOLE = {"json": read_values, "csv": read_rows, "yaml": _read_cassette}  # never cut: a line alone says nothing
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """One file to read.
+
+    Attributes:
+        path: where it is.
+        name: how reports call it: the last component of the argument and the path below it, as written_name has them.
+        bytes: its size as stored.
+        stored: what its object store says of it; None: it is a file.
+        disk_name: its name with the bytes that it has on disk, where that is another one.
+    """
+
+    path: str
+    name: str
+    bytes: int
+    stored: Stored | None = None
+    disk_name: str | None = None
+
+
+class Found(NamedTuple):
+    """What the arguments name.
+
+    Attributes:
+        inputs: files, in order, each once.
+        skipped: what callcost itself wrote below the arguments.
+    """
+
+    inputs: list[Input]
+    skipped: tuple[Skipped, ...]
+
+
+def find_inputs(paths: Sequence[str]) -> list[Input]:
+    """Return the files of find_logs."""
+    return find_logs(paths).inputs
+
+
+def find_logs(paths: Sequence[str]) -> Found:
+    """Return the files that the arguments name, without those that callcost wrote below them.
+
+    Args:
+        paths: files, folders (searched recursively, hidden entries left out), globs, URLs of object stores, "-" for
+            stdin.
+
+    Raises:
+        LogError: there is no argument, or one matches nothing, or only what callcost wrote.
+    """
+    if not paths:
+        raise LogError("no logs are named", hint="Give files, folders, globs, URLs of a store or - for stdin")
+    inputs: list[Input] = []
+    skipped: list[Skipped] = []
+    seen: set[str] = set()
+    roots: Counter[str] = Counter()
+    names: Counter[str] = Counter()
+    for argument in paths:
+        found = [*(_stored_roots(argument) if is_url(argument) else _local_roots(argument))]
+        if not any(root.files for root in found):
+            _refuse_own(argument, [own for root in found for own in root.own])
+        for root in found:
+            name = _free_name(root.last, roots)
+            skipped += [Skipped(written_name(f"{name}/{own.folder}".rstrip("/")), own.what) for own in root.own]
+            for path, place, below, size, stored in root.files:
+                if place not in seen:
+                    seen.add(place)
+                    whole = f"{name}/{below}" if below else name
+                    inputs.append(_input_of(path, whole, names, size, stored))
+    return Found(inputs, tuple(skipped))
+
+
+def _refuse_own(argument: str, own: Sequence[Own]) -> None:
+    if own:
+        named = ", ".join(f"{one.folder} ({one.what})" if one.folder else one.what for one in own)
+        raise LogError(f"{argument} holds no logs, only what callcost wrote: {named}", hint=own[0].hint)
+
+
+def _input_of(path: str, name: str, names: Counter[str], size: int, stored: Stored | None) -> Input:
+    """Return an input; its name is no other's, also where only that is what other bytes are written as."""
+    written = written_name(name)
+    disk_name = name if written != name else None
+    return Input(path=path, name=_free_name(written, names), bytes=size, stored=stored, disk_name=disk_name)
+
+
+def is_read_once(argument: str) -> bool:
+    """Say whether what an argument names can be read only once: stdin, a pipe, a terminal."""
+    if argument == STDIN or is_url(argument):
+        return argument == STDIN
+    try:
+        mode = Path(argument).stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def read_again(arguments: Sequence[str], inputs: Sequence[Input]) -> tuple[str, ...]:
+    """Return arguments that any process may read, at any time: for what can be read only once, the copies of it.
+
+    Args:
+        arguments: of the command.
+        inputs: that were found for them.
+    """
+    return tuple(source.path for source in inputs) if any(map(is_read_once, arguments)) else tuple(arguments)
+
+
+def container_of(source: Input) -> str:
+    """Return what kind of container a file is; see sniff()."""
+    sample, packed = b"", False
+    with contextlib.suppress(Damage, OSError), open_input(source.path) as stream:  # reading it reports them
+        packed = packing_of(stream) is not None
+        for block in decompress(stream):
+            sample += block
+            if len(sample) >= SAMPLE:
+                break
+    return sniff(sample, packed=packed)
+
+
+def blocks_of(source: Input) -> Iterator[bytes]:
+    """Yield a file's uncompressed bytes, piece by piece.
+
+    Raises:
+        Damage: the compressed file ends too early or is broken.
+        OSError: the file cannot be read.
+    """
+    with open_input(source.path) as stream:
+        yield from decompress(stream)
+
+
+def read_raw(
+    source: Input, start: int | None = None, end: int | None = None, first_row: int = 1, longest: int | None = None
+) -> Iterator[Raw | Reject]:
+    """Yield the records of a file as bytes, in order; what cannot be read is a reject in its place.
+
+    Args:
+        source: any file but Parquet.
+        start: with ``end``, only lines that begin in this range of bytes; uncompressed JSONL only.
+        end: see ``start``; None: the end of the file.
+        first_row: row of the first line of the range.
+        longest: bytes that a record may have; None: MAX_RECORD of containers.
+    """
+    container = container_of(source) if not start else "jsonl"
+    if container in REFUSALS:
+        refused = REFUSALS[container]
+        yield Reject(reason=refused.reason, detail=refused.detail)
+        return
+    try:
+        if container in _WHOLE:
+            yield from _WHOLE[container](blocks_of(source), longest)
+        elif start or end is not None:
+            with open_input(source.path) as stream:
+                begin = align_to_line(stream, start or 0)
+                yield from read_lines(_range_blocks(stream, begin, end), begin, first_row, longest=longest)
+        else:
+            yield from read_lines(blocks_of(source), sse=container == "sse", longest=longest)
+    except Damage as damage:
+        yield Reject(reason="truncated_file", detail=str(damage), byte_offset=damage.offset)
+    except OSError as error:
+        yield Reject(reason="unreadable_file", detail=type(error).__name__)
+
+
+def align_to_line(stream: BinaryIO, position: int) -> int:
+    """Move to the first line that begins at or after a position, and return where that is."""
+    if position == 0:
+        stream.seek(0)
+        return 0
+    stream.seek(position - 1)
+    while block := stream.read(BLOCK):
+        found = block.find(b"\n")
+        if found >= 0:
+            stream.seek(found + 1 - len(block), io.SEEK_CUR)
+            return stream.tell()
+    return stream.tell()
+
+
+def _range_blocks(stream: BinaryIO, position: int, end: int | None) -> Iterator[bytes]:
+    """Yield the lines that begin before ``end``; the last may reach beyond it."""
+    while (end is None or position < end) and (block := stream.read(BLOCK)):
+        position += len(block)
+        if end is not None and position >= end:
+            newline = block.find(b"\n", max(end - 1 - (position - len(block)), 0))
+            while newline < 0 and (more := stream.read(BLOCK)):
+                yield block
+                block, newline = more, more.find(b"\n")
+            yield block if newline < 0 else block[: newline + 1]
+            return
+        yield block
+
+
+class _Root(NamedTuple):
+    """A file or folder that an argument names.
+
+    Attributes:
+        last: component of its path.
+        files: (path, where it really is, path below, size, what its store says) of each file that is no result of ours.
+        own: folders below that callcost wrote.
+    """
+
+    last: str
+    files: Sequence[tuple[str, str, str, int, Stored | None]]
+    own: Sequence[Own] = ()
+
+
+def _local_roots(argument: str) -> Iterator[_Root]:
+    for root in _expand(argument):
+        paths, marks = _walk(root)
+        files = {path.relative_to(root).as_posix(): path for path in paths}
+        below = [path.relative_to(root).as_posix() for path in marks]
+        own, ours = find_own([*files], below, _reader(str(root))) if _is(root, stat.S_ISDIR) else ([], set())
+        places = [
+            (str(path), str(path.resolve()), "" if name == "." else name, _size_of(path), None)
+            for name, path in files.items()
+            if name not in ours
+        ]
+        yield _Root(STDIN if argument == STDIN else _last_component(root), places, own)
+
+
+def _stored_roots(argument: str) -> Iterator[_Root]:
+    found = list(find_objects(argument, HIDDEN_MARKS))
+    if not found:
+        raise _no_match(argument)
+    for root, objects in found:
+        files = {each.url[len(root) + 1 :]: each for each in objects}
+        marks = [name for name in files if name.rpartition("/")[2] in HIDDEN_MARKS]
+        own, ours = find_own([name for name in files if name not in marks], marks, _reader(root))
+        places = [
+            (each.url, each.url, name, each.bytes, each)
+            for name, each in files.items()
+            if name not in ours and name not in marks
+        ]
+        yield _Root(root.rpartition("/")[2], places, own)
+
+
+def _reader(root: str) -> Read:
+    """Return what reads a part of a file below a root; nothing of one that cannot be read."""
+
+    def read(path: str, start: int, size: int) -> bytes:
+        with contextlib.suppress(OSError), open_input(f"{root}/{path}") as stream:
+            end = stream.seek(0, io.SEEK_END)
+            stream.seek(max(end + start, 0) if start < 0 else start)
+            return stream.read(size)
+        return b""
+
+    return read
+
+
+def _no_match(argument: str) -> LogError:
+    return LogError(f"no file matches {argument}", hint="Give files, folders, globs, URLs of a store or - for stdin")
+
+
+def _expand(argument: str) -> list[Path]:
+    if argument == STDIN:
+        return [_spool(sys.stdin.buffer)]
+    path = Path(argument)
+    try:
+        mode = path.stat().st_mode
+    except PermissionError:
+        return [path]  # reading it reports that
+    except OSError:
+        matches = [Path(match) for match in sorted(glob(argument, recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if not matches:
+            raise _no_match(argument) from None
+        return matches
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        with path.open("rb") as stream:
+            return [_spool(stream)]
+    if stat.S_ISDIR(mode) and not _files_of(path):
+        raise _no_match(argument)
+    return [path]
+
+
+def _spool(stream: BinaryIO) -> Path:
+    """Copy what can be read only once to a temporary file, so that any process can read it, twice."""
+    path = folder_of_process() / "log"
+    with path.open("wb") as spool:
+        if hasattr(signal, "siginterrupt"):  # Polars has reads go on after Ctrl-C, which then nobody hears
+            for number in STOP_SIGNALS:
+                signal.siginterrupt(number, True)
+        shutil.copyfileobj(stream, spool, BLOCK)
+    return path
+
+
+def _files_of(root: Path) -> list[Path]:
+    """Return the regular files at or below a path, sorted; hidden files and folders below it are left out."""
+    return _walk(root)[0]
+
+
+def _walk(root: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files at or below a path, and the hidden ones that tell which of them callcost wrote.
+
+    A folder that cannot be listed stands for what is in it: reading it reports that, as of a file that cannot be read.
+    """
+    if not _is(root, stat.S_ISDIR):
+        return [root], []
+    found: list[Path] = []
+    marks: list[Path] = []
+    visited = set()
+
+    def note(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    for folder, folders, names in os.walk(root, onerror=note, followlinks=True):
+        visited.add(Path(folder).resolve())
+        folders[:] = [
+            name for name in folders if not name.startswith(".") and Path(folder, name).resolve() not in visited
+        ]
+        shown = (name for name in names if not name.startswith(".") and not name.endswith(TEMPORARY_SUFFIX))
+        found.extend(path for path in (Path(folder, name) for name in shown) if _is(path, stat.S_ISREG, denied=True))
+        marks += [Path(folder, name) for name in names if name in HIDDEN_MARKS]
+    return sorted(found, key=lambda path: path.as_posix()), marks
+
+
+def _is(path: Path, kind: Callable[[int], bool], *, denied: bool = False) -> bool:
+    """Tell what kind of thing a path is.
+
+    Args:
+        path: it may be gone.
+        kind: asks the mode of a file.
+        denied: the answer where nobody may look.
+    """
+    try:
+        return kind(path.stat().st_mode)
+    except PermissionError:
+        return denied
+    except OSError:
+        return False
+
+
+def _last_component(root: Path) -> str:
+    return root.name if root.name not in {"", ".."} else root.resolve().name or "root"
+
+
+def _free_name(name: str, roots: Counter[str]) -> str:
+    roots[name] += 1
+    return name if roots[name] == 1 else f"{name}#{roots[name]}"
+
+
+def _size_of(path: Path) -> int:
+    """Return a file's size; 0 where nobody may look, and of a folder that could not be listed."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0
+    return 0 if stat.S_ISDIR(found.st_mode) else found.st_size

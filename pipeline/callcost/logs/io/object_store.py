@@ -1,0 +1,306 @@
+"""Object stores: what lies under a URL, read as if it were a file on disk, and written whole or not at all.
+
+How a store is reached and what its refusals mean is in store_access.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from callcost.logs.io.store_access import Explained, is_url, obstore_module, open_bucket, split_url
+
+BLOCK = 8 << 20  # bytes of one request
+_GLOB = re.compile(r"[*?\[]")
+_RAW_BYTES = re.compile("[\udc80-\udcff]")  # of file names, as Python has them
+
+
+class Stored(NamedTuple):
+    """An object.
+
+    Attributes:
+        url: where it is.
+        bytes: its size.
+        changed_ns: when it was last written, in nanoseconds since 1970.
+        etag: what its store says tells its content; None: it says nothing.
+    """
+
+    url: str
+    bytes: int
+    changed_ns: int
+    etag: str | None
+
+
+def find_objects(url: str, shown: Collection[str] = ()) -> Iterator[tuple[str, list[Stored]]]:
+    """Yield (root, the objects at or below it) of each root that a URL names, in order.
+
+    Args:
+        url: of an object, of a folder, or a glob; hidden entries below a folder are left out.
+        shown: names of hidden objects that are not.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    root, key = split_url(url)
+    with Explained(url):
+        glob = _GLOB.search(key)
+        if glob is None:
+            one = _head(root, key) if key and not key.endswith("/") else None
+            found = [one] if one else [each for each in _list(root, key) if not _is_hidden(each.url[len(url) :], shown)]
+            if found:
+                yield url.rstrip("/"), found
+            return
+        pattern = re.compile(f"({_regex_of(key.rstrip('/'))})(/.*)?", re.DOTALL)
+        folder = key[: glob.start()].rpartition("/")[0]
+        roots: dict[str, list[Stored]] = {}
+        for each in _list(root, folder):
+            match = pattern.fullmatch(each.url[len(root) + 1 :])
+            if match and not _is_hidden(match[0][len(folder) :], shown):
+                roots.setdefault(f"{root}/{match[1]}", []).append(each)
+    yield from roots.items()
+
+
+def stat_object(url: str) -> Stored | None:
+    """Return what is known of an object; None where it is gone.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    with Explained(url):
+        return _head(*split_url(url))
+
+
+def open_input(path: str) -> BinaryIO:
+    """Open a file or an object for reading; it can be sought in.
+
+    Raises:
+        OSError: there is none, or it changes while it is read.
+        LogError: the store refuses or cannot be reached.
+    """
+    return io.BufferedReader(_Object(path), BLOCK) if is_url(path) else Path(path).open("rb")
+
+
+def list_objects(url: str) -> list[Stored]:
+    """Return all objects below the URL of a folder, hidden ones too, in order.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    with Explained(url, writing=True):
+        return _list(*split_url(url))
+
+
+def put_object(url: str, data: bytes) -> Stored:
+    """Write an object; it is there whole or not at all.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    root, key = split_url(url)
+    with Explained(url, writing=True):
+        done = obstore_module().put(open_bucket(root), key, data)
+    return Stored(url, len(data), 0, _plain_etag(done["e_tag"]))
+
+
+def create_object(url: str, data: bytes) -> bool:
+    """Write an object where there is none; False: there is one, and with other bytes.
+
+    A request that was done although its answer was lost is made again, and then finds the bytes of its own.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    root, key = split_url(url)
+    obstore = obstore_module()
+    with Explained(url, writing=True):
+        try:
+            obstore.put(open_bucket(root), key, data, mode="create")
+        except obstore.exceptions.AlreadyExistsError:
+            return read_object(url) == data
+    return True
+
+
+def read_object(url: str) -> bytes | None:
+    """Return the bytes of a small object; None where there is none.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    root, key = split_url(url)
+    with Explained(url):
+        try:
+            return bytes(obstore_module().get(open_bucket(root), key).bytes())
+        except FileNotFoundError:
+            return None
+
+
+def delete_objects(urls: Sequence[str]) -> None:
+    """Remove objects of one bucket; those that are gone already are no matter.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    if urls:
+        keys = [split_url(url)[1] for url in urls]
+        with Explained(urls[0], writing=True), contextlib.suppress(FileNotFoundError):
+            obstore_module().delete(open_bucket(split_url(urls[0])[0]), keys)
+
+
+@contextlib.contextmanager
+def open_output(url: str) -> Iterator[BinaryIO]:
+    """Open an object to write, in parts; it is there whole when the block ends, and not at all if it raises.
+
+    Raises:
+        LogError: the store refuses or cannot be reached.
+    """
+    root, key = split_url(url)
+    with Explained(url, writing=True):
+        writer = obstore_module().open_writer(open_bucket(root), key, buffer_size=BLOCK, max_concurrency=2)
+    try:
+        yield _Upload(url, writer)  # type: ignore[misc]
+    except BaseException:
+        with contextlib.suppress(obstore_module().exceptions.BaseError):
+            writer.__exit__(*sys.exc_info())  # gives up what was sent
+        raise
+    with Explained(url, writing=True):
+        writer.close()
+
+
+def as_source(path: str) -> str | BinaryIO:
+    """Return what libraries that take paths or files read a path from; a path must be UTF-8 for them."""
+    if is_url(path):
+        return open_input(path)
+    return path if written_name(path) == path else io.BufferedReader(_Left(path), BLOCK)
+
+
+def written_name(name: str) -> str:
+    r"""Return a file's name as it is written into tables and documents: bytes that are not UTF-8 as %FF.
+
+    >>> written_name("caf\udce9.jsonl")
+    'caf%E9.jsonl'
+    """
+    return _RAW_BYTES.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", name)
+
+
+class _Left(io.RawIOBase):
+    """A file on a disk for libraries that leave it open: it closes with the last that holds it."""
+
+    def __init__(self, path: str) -> None:
+        self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - see close
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        return self._file.readinto(buffer) or 0
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Object(io.RawIOBase):
+    """An object's bytes, range by range, all of one version of it."""
+
+    def __init__(self, url: str) -> None:
+        found = stat_object(url)
+        if found is None:
+            raise FileNotFoundError(url)
+        self._stored = found
+        self._root, self._key = split_url(url)
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._stored.bytes}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._position + len(buffer), self._stored.bytes)
+        size = end - self._position
+        if size <= 0:
+            return 0
+        options: dict[str, Any] = {"range": (self._position, end)}
+        if self._stored.etag:
+            options["if_match"] = f'"{self._stored.etag}"'
+        with Explained(self._stored.url):
+            data = obstore_module().get(open_bucket(self._root), self._key, options=options).bytes()
+        buffer[:size] = memoryview(data)[:size]
+        self._position = end
+        return size
+
+
+class _Upload(io.RawIOBase):
+    """The writing end of an object; who opened it ends it."""
+
+    def __init__(self, url: str, writer: Any) -> None:
+        self._url, self._writer = url, writer
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        part = bytes(data)
+        with Explained(self._url, writing=True):
+            self._writer.write(part)
+        return len(part)
+
+
+def _head(root: str, key: str) -> Stored | None:
+    obstore = obstore_module()
+    try:
+        return _stored(root, obstore.head(open_bucket(root), key))
+    except FileNotFoundError:
+        return None
+
+
+def _list(root: str, folder: str) -> list[Stored]:
+    batches = obstore_module().list(open_bucket(root), prefix=folder.strip("/") or None)
+    found = [_stored(root, meta) for batch in batches for meta in batch]
+    return sorted(each for each in found if not each.url.endswith("/"))  # "/": a folder's own marker
+
+
+def _stored(root: str, meta: Any) -> Stored:
+    changed = int(meta["last_modified"].timestamp() * 1_000_000) * 1_000
+    return Stored(f"{root}/{meta['path']}", meta["size"], changed, _plain_etag(meta["e_tag"]))
+
+
+def _plain_etag(etag: str | None) -> str | None:
+    """Return an ETag without its quotes, which some listings leave out."""
+    return etag.strip('"') if etag else None
+
+
+def _is_hidden(below: str, shown: Collection[str]) -> bool:
+    *folders, name = below.split("/")
+    return any(part.startswith(".") for part in (folders if name in shown else [*folders, name]))
+
+
+def _regex_of(glob: str) -> str:
+    parts = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return "".join(
+        parts.get(part) or (part if part.startswith("[") else re.escape(part))
+        for part in re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|[^*?\[]+|\[", glob)
+    )

@@ -1,0 +1,169 @@
+"""Buckets of object stores: how they are reached, and what they refuse as an error with a next step.
+
+obstore speaks to the stores. Credentials, regions and endpoints are found where each cloud's own tools look for them
+(environment, instance and web identity; profiles through boto3 where that is installed); what --storage-option says
+goes before. Options travel to worker processes in the environment, so that no secret gets into a task or a manifest.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from callcost.arguments import STORE_SCHEMES
+from callcost.errors import ConfigError, LogError
+
+OPTIONS_VARIABLE = "CALLCOST_STORAGE_OPTIONS"
+_CLIENT = frozenset(("allow_http", "allow_invalid_certificates", "connect_timeout", "timeout", "proxy_url"))
+
+
+def is_url(path: str) -> bool:
+    """Tell whether a path is in an object store."""
+    scheme, separator, _ = path.partition("://")
+    return bool(separator) and scheme.lower() in STORE_SCHEMES
+
+
+def use_storage_options(pairs: Iterable[str]) -> None:
+    """Set the options of all stores, for this process and those it starts.
+
+    Args:
+        pairs: "key=value", as obstore names them: endpoint, region, access_key_id, allow_http ...
+
+    Raises:
+        ConfigError: one is no pair.
+    """
+    options = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"--storage-option {key!r} has no value", hint="Write endpoint=https://store.example")
+        options[key] = value
+    if options:
+        os.environ[OPTIONS_VARIABLE] = json.dumps(options)
+
+
+def storage_options() -> dict[str, str]:
+    """Return what use_storage_options was given, here or in the process that started this one."""
+    found: dict[str, str] = json.loads(os.environ.get(OPTIONS_VARIABLE, "{}"))
+    return found
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Return the URL of the bucket, and the key in it."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, key = rest.partition("/")
+    return f"{scheme}://{bucket}", key
+
+
+def open_bucket(root: str) -> Any:
+    """Return the bucket of a URL, as split_url gives it, for obstore's functions."""
+    return _store(root, os.environ.get(OPTIONS_VARIABLE, "{}"))
+
+
+@lru_cache(maxsize=64)
+def _store(root: str, options: str) -> Any:
+    """Open a bucket; what a store cannot do now (429, 5xx, no answer) is tried again, ever later, for three minutes."""
+    obstore = obstore_module()
+    stated: dict[str, str] = json.loads(options)
+    client: dict[str, Any] = {key: value for key, value in stated.items() if key in _CLIENT}
+    config = {key: value for key, value in stated.items() if key not in _CLIENT}
+    if "allow_http" in client:
+        client["allow_http"] = client["allow_http"].lower() in {"1", "true", "yes"}
+    try:
+        return obstore.store.from_url(
+            root,
+            config=config or None,
+            client_options=client or None,
+            **({"credential_provider": profile} if (profile := _profile(root, config)) else {}),
+        )
+    except (ValueError, obstore.exceptions.BaseError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ConfigError(f"{root} cannot be opened: {reason}", hint=_HINT) from None
+
+
+def _profile(root: str, config: dict[str, str]) -> Any:
+    """Return what finds the keys of an AWS profile, SSO and assumed roles included; None: nobody uses profiles."""
+    places = [("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "~/.aws/config")]
+    files = [Path(os.environ.get(name, usual)).expanduser() for name, usual in places]
+    stated = "AWS_ACCESS_KEY_ID" in os.environ or any(key.endswith("access_key_id") for key in config)
+    if not root.startswith("s3") or stated or not ("AWS_PROFILE" in os.environ or any(map(Path.is_file, files))):
+        return None
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415 - an extra
+
+        botocore: Any = importlib.import_module("botocore.exceptions")
+    except ImportError:
+        raise ConfigError("AWS profiles need an extra", hint="pip install 'callcost[cloud]'") from None
+    try:
+        return Boto3CredentialProvider()
+    except botocore.BotoCoreError as error:
+        raise ConfigError(f"AWS profile: {error}", hint="See aws configure list-profiles") from None
+    except ValueError:
+        return None  # files without keys: the store looks further
+
+
+def obstore_module() -> Any:
+    """Return the library that speaks to the stores.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import obstore.store  # noqa: PLC0415 - an extra, and only where a path is a URL
+    except ImportError:
+        message = "reading object stores needs an extra"
+        raise ConfigError(message, hint="pip install 'callcost[cloud]'") from None
+    return obstore
+
+
+class Explained:
+    """What obstore raises inside, as an error that names the object and the next step.
+
+    Args:
+        url: of the object, or the folder.
+        writing: what cannot be found is the bucket, then.
+    """
+
+    def __init__(self, url: str, *, writing: bool = False) -> None:
+        self._url, self._writing = url, writing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        missing = kind is FileNotFoundError and self._writing
+        if kind is None or not (missing or kind.__module__.startswith("obstore")):
+            return
+        name = kind.__name__.removesuffix("Error")
+        if name in {"NotFound", "Precondition"} and not missing:
+            raise OSError(f"{self._url}: {'gone' if name == 'NotFound' else 'changed while it was read'}") from None
+        code, status = _CODE.search(str(error)), _STATUS.search(str(error))
+        words = [code[1] if code else "", name, status[1] if status else ""]
+        reason = next((_REFUSALS[word] for word in words if word in _REFUSALS), None)
+        raise LogError(f"{self._url}: {reason or str(error).strip().splitlines()[0][:200]}", hint=_HINT) from None
+
+
+_CODE = re.compile(r"<Code>(\w+)</Code>")  # of the answer of S3 and Azure
+_STATUS = re.compile(r"status code: (\d+)")
+_DENIED, _UNKNOWN = "the store denies access (403)", "the store does not accept the credentials (401)"
+_EXPIRED, _NO_BUCKET = "the credentials are expired", "there is no such bucket (404)"
+_REFUSALS = {
+    "ExpiredToken": _EXPIRED,  # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    "TokenRefreshRequired": _EXPIRED,
+    "InvalidAccessKeyId": "the store does not know the access key (403)",
+    "SignatureDoesNotMatch": "the secret key is wrong (403)",
+    "RequestTimeTooSkewed": "this machine's clock is wrong (403)",
+    "PermissionDenied": _DENIED,
+    "403": _DENIED,
+    "Unauthenticated": _UNKNOWN,
+    "401": _UNKNOWN,
+    "NoSuchBucket": _NO_BUCKET,
+    "404": _NO_BUCKET,
+}
+_HINT = "Check the credentials (are they expired?), the region and the endpoint; see --storage-option"

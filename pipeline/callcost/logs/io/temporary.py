@@ -1,0 +1,111 @@
+"""Folders that live no longer than what made them: locked while they are used, else swept by the next run.
+
+The operating system drops a lock with its process, however that ends; so a folder that nobody holds is nobody's.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from callcost.errors import RunError
+from callcost.logs.io.folders import WORK_PREFIX, temporary_place
+
+
+def lock_folder(folder: Path, *, wait: bool = True) -> int:
+    """Hold a folder until the descriptor that is returned is closed, at the latest when the process ends.
+
+    Args:
+        folder: it must exist; nothing is written into it.
+        wait: False gives up at once where another holds it.
+
+    Raises:
+        BlockingIOError: another holds it, and ``wait`` is False.
+        OSError: the folder cannot be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextlib.contextmanager
+def _locked_folder(folder: Path) -> Iterator[None]:
+    """Hold a folder while the block runs, waiting for whoever holds it."""
+    descriptor = lock_folder(folder)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Make a folder for the block that runs, and remove those of runs that were killed, there and among the system's.
+
+    Args:
+        parent: where it is; it must exist. None: the system's folder for temporary files.
+
+    Raises:
+        OSError: it cannot be made.
+        RunError: there is no folder for temporary files.
+    """
+    folder: Path | None = None
+    lock: int | None = None
+    try:
+        parent = parent or Path(temporary_place())
+        _sweep_temporary()
+        with _locked_folder(parent):  # nobody takes a folder for dead that is only being made
+            _remove_dead(parent)
+            folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=parent))
+            lock = lock_folder(folder)
+        yield folder
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _remove_dead(parent: Path) -> None:
+    """Remove the folders that nobody holds any more; another user's are left alone."""
+    for folder in parent.glob(f"{WORK_PREFIX}*"):
+        try:
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            descriptor = lock_folder(folder, wait=False)
+        except OSError:
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _sweep_temporary() -> None:
+    """Remove what killed runs left in the system's folder for temporary files, unless another run is about to."""
+    with contextlib.suppress(OSError, RunError):
+        parent = Path(temporary_place())
+        descriptor = lock_folder(parent, wait=False)
+        try:
+            _remove_dead(parent)
+        finally:
+            os.close(descriptor)
+
+
+def folder_of_process() -> Path:
+    """Make a folder that is removed when the process ends.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(temporary_folder())

@@ -1,0 +1,352 @@
+"""The engine of all dialects: a field table and a record in, a ``Call`` out.
+
+A ``Dialect`` is data: how to recognise a record, where each column stands, where usage, request and response are, and
+what its counts, times and costs mean. What a table cannot say is one small function, ``settle``. Mapping files of the
+user's own become the same ``Dialect``. What JSON is, is in values/json.py; what usage means, in usage.py; what the
+providers' bodies hold, in bodies.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, tzinfo
+from decimal import Context, Decimal
+from typing import Any
+
+import msgspec
+
+from callcost.logs.record.envelopes import Envelope
+from callcost.logs.record.summed_rows import AGGREGATE, refuse_sum, sum_of
+from callcost.logs.responses.bodies import (
+    ANY_USAGE,
+    BODY_COST_KEYS,
+    ENDPOINTS,
+    FACTS,
+    USAGE_PATHS,
+    Api,
+    api_of,
+    endpoint_named,
+    issuer_of,
+    tools_of,
+)
+from callcost.logs.responses.stream_joiners import join_body
+from callcost.logs.usage.usage import (
+    Reading,
+    add_usages,
+    has_tokens,
+    is_zero,
+    read_count,
+    read_usage,
+    settle_counts,
+    states_both_sides,
+)
+from callcost.logs.values.api_urls import read_host
+from callcost.logs.values.json import Refusal, decode_text, digest
+from callcost.logs.values.json_path import Path, compile_table, follow, parse_path, read_places
+from callcost.logs.values.scalars import read_cost, read_tags, read_text
+from callcost.logs.values.signatures import Signature
+from callcost.logs.values.times import read_time
+from callcost.tables import Call, Usage
+
+TEXT_COLUMNS = (
+    "own_id", "provider_response_id", "duplicate_id", "provider", "model", "model_requested", "model_group", "user",
+    "end_user", "team", "api_key", "org", "project", "session", "service_tier", "region", "data_residency",
+    "inference_geo", "speed",
+)  # fmt: skip
+TIME_COLUMNS = ("started_at", "ended_at")
+COST_COLUMN = "logged_cost"
+URL_COLUMN = "url"
+TICKS_COLUMN = "logged_ticks"  # xAI's unit of cost
+USD_PER_TICK = Decimal("1e-10")
+_EXACT = Context(prec=60)  # the default of 28 digits would round a long amount
+STATUS_COLUMNS = ("status", "error", "http_status", "cache_hit", "endpoint", "tags")
+_TEXTS = frozenset(TEXT_COLUMNS)
+COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, COST_COLUMN, TICKS_COLUMN))
+FAILURES = frozenset(["failure", "failed", "fail", "error", "errored", "expired", "cancelled", "canceled"])
+CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t"))
+_ZERO = Usage(prompt_tokens=0)
+# What people and models said: no field below it is about the row.
+_BODIES = frozenset(("request", "response", "messages", "message", "body", "prompt", "input", "completion", "output"))
+CONTEXT = "context"  # the outcome of a recognised record that is no call
+BATCH_INPUT = "the input of a batch: give its output file"  # stages/read/batch_join.py takes it back where it was
+
+
+Notes = dict[str, Any]  # what the records of a file so far leave to those after them
+
+
+class Entry(msgspec.Struct):
+    """A record while it is read.
+
+    Attributes:
+        record: the record, its JSON columns decoded.
+        values: column -> the value as the record has it; also columns that only ``settle`` knows.
+        request: the provider's request body, or what stands in its place.
+        response: the provider's response body, joined if it was a stream.
+        api: whose body the response is, if it is known.
+        distinct: what tells this request from others with the same id; the request, unless settle says otherwise.
+    """
+
+    record: Mapping[str, Any]
+    values: dict[str, Any]
+    request: Any
+    response: Any
+    api: Api | None
+    distinct: Any
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """One way of writing logs, as data.
+
+    Attributes:
+        name: as in source_format.
+        family: duplicates are sought among dialects of one family; say beside it why ids are comparable.
+        signatures: a record that meets one of them is in this dialect.
+        rank: dialects are asked in order of rank, the most specific first.
+        envelopes: what several records of this dialect may be wrapped in.
+        fields: column (COLUMNS, or one that settle reads) -> dotted paths, the first that is something wins.
+        prepare: lays a record out anew where what it says stands in no field that a path could name.
+        json_columns: columns that may hold JSON as text.
+        usage: paths of a provider's usage object; "@" is the place where the response body's API has it.
+        counts: canonical count -> paths, where no usage object states any.
+        prompt: whether ``counts`` has cache "inclusive" or "exclusive" of the prompt.
+        request: paths of the request body.
+        response: paths of the response body; "" is the record itself.
+        endpoint: the API that every record comes from, where the dialect is one API's.
+        provider: who answered every record of it, where that is one.
+        zone: of naive times.
+        cost_scale: US dollars in one unit of logged_cost.
+        zero_is_missing: the writer puts 0 where it knows no counts.
+        no_counts: a record may be the sum of many calls, where a count of them stands beside its tokens. Fields that
+            are no such count although their names say so; None: no record is a sum.
+        refusal: (reason, detail) where records of this kind never become calls; ("context", "") where they are none.
+        carry: what a record takes from those before it in its file: (notes so far, record) -> what is read in its
+            place. Such files are read from their beginning, in their order, and never cut.
+        settle: what the table cannot say.
+    """
+
+    name: str
+    family: str
+    signatures: tuple[Signature, ...] = ()
+    rank: int = 50
+    envelopes: tuple[Envelope, ...] = ()
+    fields: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    json_columns: tuple[str, ...] = ()
+    usage: tuple[str, ...] = ()
+    counts: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    prompt: str = "inclusive"
+    request: tuple[str, ...] = ()
+    response: tuple[str, ...] = ()
+    endpoint: str | None = None
+    provider: str | None = None
+    zone: tzinfo = UTC
+    cost_scale: Decimal = Decimal(1)
+    zero_is_missing: bool = False
+    no_counts: frozenset[str] | None = None
+    refusal: tuple[str, str] | None = None
+    carry: Callable[[Notes, Mapping[str, Any]], dict[str, Any]] | None = None
+    settle: Callable[[Call, Entry], None] | None = None
+
+
+class FieldReader:
+    """A dialect with its paths taken apart, ready to read records."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.api = ENDPOINTS[dialect.endpoint] if dialect.endpoint else None
+        self.is_body = self.api is not None and dialect.response == ("",)
+        self.places = compile_table(_of_body(dialect.fields, self.api) if self.api and self.is_body else dialect.fields)
+        self.counts = compile_table(dialect.counts)
+        self.usage = tuple(parse_path(path) for path in dialect.usage)
+        self.request = tuple(parse_path(path) for path in dialect.request)
+        self.response = tuple(parse_path(path) for path in dialect.response)
+        self.endpoint = tuple(parse_path(path) for path in dialect.fields.get("endpoint", ()))
+        counted = (parse_path(path) for paths in dialect.counts.values() for path in paths)
+        self.usages = frozenset(path[0] for path in (*self.usage, *counted) if path and path[0] != "@")
+        self.bodies = _BODIES.union(path[0] for path in (*self.request, *self.response) if path)
+        costs = [parse_path(path)[-1] for path in dialect.fields.get(COST_COLUMN, ()) if path]
+        self.cost_keys = (*costs, *BODY_COST_KEYS)
+
+    def recognises(self, record: Mapping[str, Any]) -> bool:
+        """Tell whether a record is in this dialect."""
+        return any(signature.matches(record) for signature in self.dialect.signatures)
+
+    def read(self, record: dict[str, Any], data: bytes = b"", notes: Notes | None = None) -> Call:
+        """Read one record.
+
+        Args:
+            record: the record.
+            data: the bytes it was decoded from, for the exact text of its cost; b"": none.
+            notes: of the records before it in its file, where the dialect carries any; changed in place.
+
+        Raises:
+            Refusal: the record cannot become a call, or is none (reason CONTEXT).
+        """
+        if self.dialect.refusal:
+            reason, detail = self.dialect.refusal
+            raise sum_of(record, detail) if reason == AGGREGATE else Refusal(reason, detail)
+        if self.dialect.carry:
+            record = self.dialect.carry({} if notes is None else notes, record)
+        entry = self._open(self.dialect.prepare(record) if self.dialect.prepare else record)
+        call = self._call_of(entry, data)
+        self._read_counts(call, entry)
+        if self.dialect.no_counts is not None:
+            shown = record if self.dialect.prepare else entry.record
+            refuse_sum(shown, _tokens_of(call), self.dialect.no_counts, self.usages, self.bodies)
+        if self.dialect.settle:
+            self.dialect.settle(call, entry)
+        if not call.model:
+            raise Refusal("no_model", "no field of the record names one")
+        _finish(call, entry)
+        return call
+
+    def _open(self, record: dict[str, Any]) -> Entry:
+        texts = {name: record[name] for name in self.dialect.json_columns if type(record.get(name)) is str}
+        if texts:
+            record = record | {name: decode_text(text) for name, text in texts.items()}
+        response = join_body(_first(record, self.response))
+        request = _first(record, self.request)
+        if type(request) is str:
+            request = decode_text(request)
+        named = endpoint_named(read_text(_first(record, self.endpoint))) if self.endpoint else None
+        api = self.api or api_of(response) or (ENDPOINTS[named] if named else None)
+        known = api is not None and type(response) is dict and not self.is_body
+        facts = read_places(response, FACTS[api.endpoint]) if api and known else {}
+        values = read_places(record, self.places, facts)
+        values["endpoint"] = named or (api.endpoint if api else None)
+        return Entry(record, values, request, response, api, request)
+
+    def _call_of(self, entry: Entry, data: bytes) -> Call:
+        values = entry.values
+        columns: dict[str, Any] = {}
+        for name, value in values.items():
+            if name in _TEXTS:
+                text = value if type(value) is str else read_text(value)
+                if text is not None:
+                    columns[name] = text
+            elif name in TIME_COLUMNS:
+                columns[name] = read_time(value, self.dialect.zone)
+        if URL_COLUMN in values:
+            columns = read_host(values[URL_COLUMN]) | columns
+        if self.dialect.provider:
+            columns["provider"] = self.dialect.provider
+        elif entry.api and entry.api.issuers and "provider" not in columns:
+            columns["provider"] = issuer_of(entry.api, values.get("provider_response_id"))
+        call = Call(
+            source_format=self.dialect.name,
+            family=self.dialect.family,
+            endpoint=values["endpoint"],
+            status=_status(values),
+            tags=read_tags(values["tags"]) if "tags" in values else None,
+            request=entry.request,
+            response=entry.response,
+            **columns,
+        )
+        if call.started_at is None and "started_at" in values:
+            call.flags.append("bad_time")
+        try:
+            call.logged_cost = self._read_cost(values, data)
+        except Refusal:  # what the writer says it cost is no part of what it used
+            call.flags.append("bad_logged_cost")
+        return call
+
+    def _read_cost(self, values: Mapping[str, Any], data: bytes) -> Decimal | None:
+        if COST_COLUMN in values:
+            cost = read_cost(values[COST_COLUMN], data, self.cost_keys)
+            scale = self.dialect.cost_scale
+            return cost if cost is None or scale == 1 else _EXACT.multiply(cost, scale)
+        ticks = read_cost(values[TICKS_COLUMN]) if TICKS_COLUMN in values else None
+        return None if ticks is None else _EXACT.multiply(ticks, USD_PER_TICK)
+
+    def _read_counts(self, call: Call, entry: Entry) -> None:
+        reading = self._reading(call, entry)
+        units = tools_of(entry.api, entry.response)
+        if units:
+            usage = reading.usage = reading.usage or Usage()
+            usage.billed_units = units | (usage.billed_units or {})
+        call.usage, call.iterations = reading.usage, reading.iterations
+        call.flags.extend(reading.flags)
+        if call.usage is not None and has_tokens(call.usage):
+            call.usage_source = "reported"
+
+    def _reading(self, call: Call, entry: Entry) -> Reading:
+        """Return the first usage that states something."""
+        model = call.model.lower()
+        for body in self._usage_bodies(entry):
+            reading = read_usage(body, model)
+            if reading.usage is not None and not self._is_blank(call, reading.usage):
+                return reading
+        counts: dict[str, int] = {}
+        for name, value in read_places(entry.record, self.counts).items() if self.dialect.counts else ():
+            number = read_count(value, name)
+            if number is not None:
+                counts[name] = number
+        if not counts:
+            return Reading()
+        usage, flags = settle_counts(counts, prompt=self.dialect.prompt, model=model)
+        return Reading() if self._is_blank(call, usage) else Reading(usage=usage, flags=flags)
+
+    def _usage_bodies(self, entry: Entry) -> Iterator[Any]:
+        for path in self.usage:
+            if path == ("@", ""):
+                if entry.response and type(entry.response) is dict:
+                    named = (entry.values["endpoint"], entry.api.endpoint if entry.api else None, None)
+                    for place in (place for name in dict.fromkeys(named) for place in USAGE_PATHS.get(name, ANY_USAGE)):
+                        yield follow(entry.response, place)
+            else:
+                yield follow(entry.record, path)
+
+    def _is_blank(self, call: Call, usage: Usage) -> bool:
+        return self.dialect.zero_is_missing and call.status != "cache_hit" and is_zero(usage)
+
+
+def _tokens_of(call: Call) -> int | None:
+    """Return the tokens of both sides; of a row that states a cost alone 0, of one with neither None."""
+    usage = call.usage
+    if usage is None or not has_tokens(usage):
+        return None if call.logged_cost is None or call.request or call.response else 0
+    return (usage.prompt_tokens or 0) + (usage.completion_tokens or 0) or usage.total_tokens or 0
+
+
+def _of_body(fields: Mapping[str, tuple[str, ...]], api: Api) -> dict[str, tuple[str, ...]]:
+    """Put the paths of a body's facts in the place of "@", for records that are bodies themselves."""
+    return {
+        column: tuple(
+            place for path in paths for place in (api.facts.get(path[1:], ()) if path.startswith("@") else (path,))
+        )
+        for column, paths in fields.items()
+    }
+
+
+def _first(record: Mapping[str, Any], paths: tuple[Path, ...]) -> Any:
+    for path in paths:
+        value = follow(record, path)
+        if value is not None:
+            return value
+    return None
+
+
+def _status(values: Mapping[str, Any]) -> str:
+    hit = values.get("cache_hit")
+    if isinstance(hit, bool | str) and hit in CACHE_HITS:
+        return "cache_hit"
+    stated, http = values.get("status"), values.get("http_status")
+    if (type(stated) is str and stated.lower() in FAILURES) or values.get("error"):
+        return "failure"
+    if type(http) is str and http.isdecimal():
+        http = int(http[:9])
+    return "failure" if isinstance(http, int) and http >= 400 else "success"
+
+
+def _finish(call: Call, entry: Entry) -> None:
+    """Set what the whole record decides: text that is missing, flags, digests."""
+    if call.text_missing is None and not call.request and not call.response:
+        call.text_missing = "no_text"
+    elif call.text_missing is not None and not states_both_sides(call.usage):
+        call.flags.append(f"text_{call.text_missing}")
+    call.flags = sorted(set(call.flags))
+    if entry.distinct:
+        call.request_digest = digest(entry.distinct)
+    call.record_digest = digest({key: value for key, value in entry.record.items() if value is not None})
+    if call.iterations:
+        call.usage = call.usage or add_usages(call.iterations)

@@ -1,0 +1,123 @@
+"""Envelopes: one JSON value that holds many records, and how to take them out. An envelope itself is no record.
+
+A table of keys: which lists lead to the records, and what an envelope says of all of them. A dialect with an envelope
+of its own names it beside its other tables (``Dialect.envelopes``); what any log may be wrapped in stands here.
+Containers of bytes (lines, arrays) are in records.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from callcost.logs.values.json import decode_text
+from callcost.logs.values.signatures import Recogniser, Signature, sign
+
+Place = tuple[str | int, ...]
+MAX_DEPTH = 8  # of envelopes inside each other
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of envelope.
+
+    Attributes:
+        signatures: a value that meets one of them is such an envelope.
+        rows: keys down to the records, each of a list (of which every item is followed) or of one object, which may
+            be JSON as text.
+        lends: keys of the objects on the way that their records get where they lack them.
+    """
+
+    signatures: tuple[Signature, ...]
+    rows: tuple[str, ...]
+    lends: tuple[str, ...] = ()
+
+
+class Row(NamedTuple):
+    """One record out of an envelope: where it stands, as keys and positions, and what it is."""
+
+    place: Place
+    value: Any
+
+
+def _log_event(key: str, *beside: str) -> Envelope:
+    """Return the envelope of a log service's event, whose message is a record as text."""
+    signature = Signature(keys=frozenset([key]), some=frozenset(beside), kinds=(((key,), (str,)),))
+    return Envelope(signatures=(signature,), rows=(key,))
+
+
+ENVELOPES = (
+    # A page of an API's listing; with a model or usage beside it, {"data": ...} may be a body of embeddings.
+    Envelope(
+        signatures=(
+            sign(
+                "data",
+                some="has_more total_pages total page page_size next_page first_id",
+                kinds={"data": "array"},
+            ),
+            sign("data meta", kinds={"data": "array", "meta": "object"}),
+            sign("data", none="object model usage created", kinds={"data.0": "object"}),
+        ),
+        rows=("data",),
+    ),
+    Envelope(signatures=(sign("Items", kinds={"Items.0": "object"}),), rows=("Items",)),
+    Envelope(signatures=(sign("records", kinds={"records.0": "object"}),), rows=("records",)),  # Azure
+    Envelope(signatures=(sign("jsonPayload", kinds={"jsonPayload": "object"}),), rows=("jsonPayload",)),  # Google
+    Envelope(signatures=(sign("logEvents", kinds={"logEvents.0": "object"}),), rows=("logEvents",)),  # CloudWatch
+    Envelope(signatures=(sign("events", kinds={"events.0.message": "text"}),), rows=("events",)),  # its command line
+    _log_event("@message"),
+    _log_event("message", "@timestamp", "timestamp", "eventId", "ingestionTime", "logStreamName"),
+)
+
+
+class Unwrapper:
+    """Take records out of envelopes, also out of envelopes in envelopes.
+
+    Args:
+        envelopes: of the dialects, asked before those of this file.
+    """
+
+    def __init__(self, envelopes: Iterable[Envelope]) -> None:
+        every = (*envelopes, *ENVELOPES)
+        self._recogniser = Recogniser((envelope, envelope.signatures) for envelope in every)
+
+    def unwrap(self, value: dict[str, Any]) -> list[Row] | None:
+        """Return the records of an envelope, none where it is empty; None where the value is a record itself."""
+        rows = self._open(value)
+        return None if rows is None else [inner for row in rows for inner in self._opened(row, 1)]
+
+    def _open(self, value: Any) -> list[Row] | None:
+        envelope = self._recogniser.find(value) if type(value) is dict else None
+        if envelope is None:
+            return None
+        key = envelope.rows[0]
+        if type(value[key]) is str:
+            value = {key: decode_text(value[key])}
+            if type(value[key]) is str:
+                return None
+        return list(_rows_of(value, envelope.rows, envelope.lends, {}, ()))
+
+    def _opened(self, row: Row, depth: int) -> Iterator[Row]:
+        inner = self._open(row.value) if depth < MAX_DEPTH else None
+        if inner is None:
+            yield row
+            return
+        for below in inner:
+            yield from self._opened(Row(row.place + below.place, below.value), depth + 1)
+
+
+def _rows_of(
+    value: Any, keys: tuple[str, ...], lends: tuple[str, ...], lent: dict[str, Any], at: Place
+) -> Iterator[Row]:
+    """Yield the records below a value, with what the objects on the way lend them."""
+    if type(value) is not dict or not keys:
+        yield Row(at, lent | value if lent and type(value) is dict else value)
+        return
+    lent = lent | {key: value[key] for key in lends if key in value}
+    below = value.get(keys[0])
+    if type(below) is list:
+        for position, item in enumerate(below):
+            yield from _rows_of(item, keys[1:], lends, lent, (*at, keys[0], position))
+    elif below is not None:
+        yield from _rows_of(below, keys[1:], lends, lent, (*at, keys[0]))

@@ -1,0 +1,147 @@
+"""Records to outcomes: decode, unwrap, recognise the dialect, read; bring chunk rows together.
+
+Every record has exactly one outcome: a ``Call``, a ``Reject``, CONTEXT (recognised, but no call) or FRAGMENT (joined
+into a call that is counted elsewhere). No record raises, and no text of a record reaches a reject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from callcost.logs.dialects import field_reader, recogniser, unwrapper
+from callcost.logs.io.records import Raw, split_values
+from callcost.logs.mapping.mapping_file import load_mapping
+from callcost.logs.own_output import DETAIL, OWN_TABLES, REASON
+from callcost.logs.record import dialect as fields
+from callcost.logs.record.dialect import FieldReader, Notes
+from callcost.logs.record.marker import MARK, read_mark
+from callcost.logs.record.summed_rows import Sum
+from callcost.logs.responses.chunk_rows import Gatherer, Joined, is_chunk
+from callcost.logs.values.json import Refusal, decode
+from callcost.settings import ReadOptions
+from callcost.tables import Call, Reject
+
+CONTEXT: Literal["context"] = "context"
+FRAGMENT: Literal["fragment"] = "fragment"
+Outcome = Call | Reject | Literal["context", "fragment"]
+
+UNFORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+class RecordReader:
+    """Read the records of one input, in order.
+
+    Args:
+        options: a forced dialect or a mapping file, if any.
+
+    Raises:
+        ConfigError: the dialect is unknown, or the mapping file is wrong.
+    """
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._forced = field_reader(options.dialect) if options.dialect else None
+        self._mapping = load_mapping(options.mapping) if options.mapping else None
+        self._room = options.max_record << 22  # four times as much as its text
+        self._recogniser = recogniser()
+        self._unwrapper = unwrapper()
+        self._gatherer = Gatherer()
+        self._notes: dict[str, Notes] = {}  # of each dialect whose records lean on earlier ones
+
+    def read(self, raw: Raw | Reject) -> list[Outcome]:
+        """Read one record as bytes; an envelope of many has an outcome for each of them.
+
+        Args:
+            raw: the record, or the reject that stands in its place, which is handed on.
+        """
+        if isinstance(raw, Reject):
+            return [raw]
+        try:
+            value = decode(raw.data, self._room)
+        except Refusal as refusal:
+            parts = split_values(raw) if refusal.reason == "broken_json" else []
+            return [one for part in parts for one in self.read(part)] or [_reject(refusal, raw.row, raw.offset)]
+        return self._read_decoded(value, raw.row, raw.offset, raw.data)
+
+    def read_value(self, record: dict[str, Any], row: int) -> list[Outcome]:
+        """Read one record that is decoded already (a row of Parquet)."""
+        return self._read_decoded(record, row, None, b"")
+
+    def finish(self) -> list[Outcome]:
+        """Return the calls of the streams that had no end yet, and forget them."""
+        return [self._read_joined(joined) for joined in self._gatherer.finish()]
+
+    def _read_decoded(self, value: Any, row: int, offset: int | None, data: bytes) -> list[Outcome]:
+        rows = self._unwrapper.unwrap(value) if type(value) is dict else None
+        if rows is None:
+            return self._read_one(value, row, offset, data)
+        return [one for item in rows for one in self._read_one(item.value, row, offset, data)] or [CONTEXT]
+
+    def _read_one(self, value: Any, row: int, offset: int | None, data: bytes) -> list[Outcome]:
+        if type(value) is not dict:
+            return [_reject(Refusal("not_an_object"), row, offset)]
+        if not self._mapping and self._gatherer.takes(value):
+            return self._add_chunk(value, row, offset)
+        return [self._read_record(value, row, offset, data)]
+
+    def _add_chunk(self, chunk: dict[str, Any], row: int, offset: int | None) -> list[Outcome]:
+        """Take a chunk: the first of a stream stands for the call, which comes when the stream is complete."""
+        first, done = self._gatherer.add(chunk, row, offset)
+        outcomes: list[Outcome] = [] if first else [FRAGMENT]
+        return outcomes + [self._read_joined(joined) for joined in done]
+
+    def _read_joined(self, joined: Joined) -> Outcome:
+        return self._read_record(joined.body, joined.row, joined.offset, b"")
+
+    def _read_record(self, record: dict[str, Any], row: int, offset: int | None, data: bytes) -> Outcome:
+        try:
+            reader = self._reader_of(record)
+            notes = self._notes.setdefault(reader.dialect.name, {}) if reader.dialect.carry else None
+            call = reader.read(record, data, notes)
+        except Refusal as refusal:
+            return CONTEXT if refusal.reason == fields.CONTEXT else _reject(refusal, row, offset)
+        except UNFORESEEN as error:  # a gap in a dialect must not end the run
+            return _reject(Refusal("unreadable_record", type(error).__name__), row, offset)
+        if MARK in record:
+            read_mark(call, record[MARK])
+        call.source_row, call.byte_offset = row, offset
+        return call
+
+    def _reader_of(self, record: dict[str, Any]) -> FieldReader:
+        if (self._mapping or self._forced) and OWN_TABLES.find(record):
+            raise Refusal(REASON, DETAIL)
+        if self._mapping and self._mapping.recognises(record):
+            return self._mapping
+        if self._forced:
+            return self._forced
+        reader = self._recogniser.find(record)
+        if reader is None:
+            raise Refusal("unknown_dialect", "no dialect has these keys")
+        return reader
+
+
+def read_all(raws: Iterable[Raw | Reject], options: ReadOptions) -> list[Outcome]:
+    """Return the outcomes of all records of one input."""
+    reader = RecordReader(options)
+    outcomes = [one for raw in raws for one in reader.read(raw)]
+    return outcomes + reader.finish()
+
+
+def leans_on_others(value: dict[str, Any]) -> bool:
+    """Tell whether a record cannot be read without others of its file: a chunk, or one that carries from earlier."""
+    rows = unwrapper().unwrap(value)
+    return any(_leans(row.value) for row in rows) if rows is not None else _leans(value)
+
+
+def _leans(record: Any) -> bool:
+    if type(record) is not dict or is_chunk(record):
+        return type(record) is dict
+    reader = recogniser().find(record)
+    return reader is not None and reader.dialect.carry is not None
+
+
+def _reject(refusal: Refusal, row: int, offset: int | None) -> Reject:
+    calls, tokens = (refusal.calls, refusal.tokens) if isinstance(refusal, Sum) else (0, 0)
+    return Reject(
+        reason=refusal.reason, detail=refusal.detail, source_row=row, byte_offset=offset, calls=calls, tokens=tokens
+    )

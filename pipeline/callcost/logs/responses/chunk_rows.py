@@ -1,0 +1,133 @@
+"""Chunk rows: streams logged one chunk a line, brought together by id while a file is read.
+
+Which chunk is which, and how chunks make a body, is in stream_joiners.py. A stream that says its end is handed over at
+once; one that does not (OpenAI's chat) at the end of the file, or when too many are open.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from callcost.logs.responses.stream_joiners import ANTHROPIC_EVENTS, JOINERS, Chunk, Joiner, kind_of
+
+MAX_OPEN = 10_000  # streams held at a time; the one that rested longest is closed first
+_ENDS = frozenset(
+    (
+        "message_stop",
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        "response.cancelled",
+        "response.done",
+    )
+)
+_STARTS = frozenset(("message_start", "response.created"))
+_WITH_EVENTS = frozenset(("anthropic", "responses"))  # kinds whose events leave out the id
+_BODY_LIKE = frozenset(("completions", "ollama"))  # kinds whose last chunk looks like a body
+
+
+class Joined(NamedTuple):
+    """A stream that is complete: its body, and the place of its first chunk."""
+
+    body: Chunk
+    row: int
+    offset: int | None
+
+
+class _Open(NamedTuple):
+    joiner: Joiner
+    row: int
+    offset: int | None
+
+
+def is_chunk(record: Chunk) -> bool:
+    """Tell whether a whole record is one chunk of a stream."""
+    event = record.get("type")
+    if type(event) is str and (event in ANTHROPIC_EVENTS or event.startswith("response.")):
+        return kind_of(record) is not None
+    kind = record.get("object")
+    return (
+        kind == "chat.completion.chunk"
+        or (kind == "text_completion" and _is_unfinished(record))
+        or (record.get("done") is False and "model" in record and "created_at" in record)
+    )
+
+
+def _is_unfinished(completion: Chunk) -> bool:
+    """Tell whether a legacy completion, whose chunks look like bodies, is one of several; its id must say of which."""
+    choices = completion.get("choices")
+    return bool(
+        type(choices) is list
+        and choices
+        and all(type(choice) is dict and choice.get("finish_reason") is None for choice in choices)
+        and not completion.get("usage")
+        and _id_of(completion)
+    )
+
+
+class Gatherer:
+    """Hold the open streams of one file."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[tuple[str, str], _Open] = OrderedDict()
+        self._latest: dict[str, tuple[str, str]] = {}  # kind -> the stream that chunks without an id belong to
+
+    def takes(self, record: Chunk) -> bool:
+        """Tell whether a record is a chunk, or looks like a body and ends a stream that is open."""
+        if is_chunk(record):
+            return True
+        kind = kind_of(record) if self._open else None
+        return kind in _BODY_LIKE and self._key_of(kind, record) in self._open
+
+    def add(self, chunk: Chunk, row: int, offset: int | None) -> tuple[bool, list[Joined]]:
+        """Take a chunk.
+
+        Returns:
+            Whether it was the first of its stream, and the streams that are complete now.
+        """
+        kind = kind_of(chunk) or "chat"
+        key = self._key_of(kind, chunk)
+        first = key not in self._open
+        if first:
+            self._open[key] = _Open(JOINERS[kind](), row, offset)
+        self._open[key].joiner.add(chunk)
+        self._open.move_to_end(key)
+        done = []
+        if _event_of(chunk) in _ENDS or chunk.get("done") is True:
+            self._latest.pop(kind, None)
+            done.append(self._close(key))
+        elif len(self._open) > MAX_OPEN:
+            done.append(self._close(next(iter(self._open))))
+        return first, done
+
+    def finish(self) -> Iterator[Joined]:
+        """Hand over every stream that is still open."""
+        while self._open:
+            yield self._close(next(iter(self._open)))
+
+    def _key_of(self, kind: str, chunk: Chunk) -> tuple[str, str]:
+        own = str(chunk.get("model")) if kind == "ollama" else _id_of(chunk)
+        if own is None:
+            return self._latest.setdefault(kind, (kind, ""))
+        if kind in _WITH_EVENTS and (_event_of(chunk) in _STARTS or kind not in self._latest):
+            self._latest[kind] = (kind, own)
+        return kind, own
+
+    def _close(self, key: tuple[str, str]) -> Joined:
+        stream = self._open.pop(key)
+        return Joined(stream.joiner.result(), stream.row, stream.offset)
+
+
+def _event_of(chunk: Chunk) -> str:
+    event = chunk.get("type")
+    return event if type(event) is str else ""
+
+
+def _id_of(chunk: Chunk) -> str | None:
+    for holder in (chunk.get("message"), chunk.get("response"), chunk):
+        own: Any = holder.get("id") if type(holder) is dict else None
+        if type(own) is str and own:
+            return own
+    return None

@@ -1,0 +1,93 @@
+"""Attributes of spans and the like, however they are written: one flat mapping, dotted name -> value.
+
+OTLP's lists of {key, value: {stringValue}}, mappings flat or nested, JSON as text, Parquet's maps (lists of pairs).
+What an attribute means is for the dialects; numbered ones ("llm.input_messages.0.message.role") are lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from callcost.logs.values.json import decode_text
+
+_SCALARS = (
+    "stringValue", "intValue", "doubleValue", "boolValue", "string_value", "int_value", "double_value", "bool_value",
+)  # fmt: skip
+_LISTS = ("arrayValue", "array_value")
+_MAPPINGS = ("kvlistValue", "kvlist_value")
+
+
+def read_attributes(value: Any) -> dict[str, Any]:
+    """Return attributes by dotted name; null is left out.
+
+    >>> read_attributes([{"key": "gen_ai.usage.input_tokens", "value": {"intValue": "5"}}])
+    {'gen_ai.usage.input_tokens': '5'}
+    >>> read_attributes({"gen_ai": {"usage": {"input_tokens": 5}}})
+    {'gen_ai.usage.input_tokens': 5}
+    """
+    return dict(_flat("", as_mapping(value)))
+
+
+def as_mapping(value: Any) -> dict[str, Any]:
+    """Return what is written as a mapping as one; empty where it is none."""
+    if type(value) is str:
+        value = decode_text(value)
+    if type(value) is dict:
+        return value
+    return dict(_pairs(value)) if type(value) is list else {}
+
+
+def numbered(flat: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
+    """Return the mappings that numbered names make a list of, in the order of their numbers.
+
+    >>> numbered({"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Hi"}, "gen_ai.prompt")
+    [{'role': 'user', 'content': 'Hi'}]
+    """
+    before = f"{prefix}."
+    found: dict[int, dict[str, Any]] = {}
+    for name, value in flat.items():
+        if name.startswith(before):
+            number, _, rest = name[len(before) :].partition(".")
+            if number.isdecimal() and len(number) < _LONG:
+                found.setdefault(int(number), {})[rest] = value
+    return [found[number] for number in sorted(found)]
+
+
+_LONG = 7  # digits of a position that is none
+
+
+def _pairs(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    for item in items:
+        if type(item) is dict and "key" in item:
+            yield str(item["key"]), _plain(item.get("value"))
+        elif isinstance(item, list | tuple) and len(item) == 2:
+            yield str(item[0]), item[1]
+
+
+def _plain(value: Any) -> Any:
+    """Return OTLP's AnyValue as what it holds."""
+    if type(value) is not dict:
+        return value
+    for kind in _SCALARS:
+        if kind in value:
+            return value[kind]
+    for kind in _LISTS:
+        if type(value.get(kind)) is dict:
+            return [_plain(item) for item in _list(value[kind].get("values"))]
+    for kind in _MAPPINGS:
+        if type(value.get(kind)) is dict:
+            return dict(_pairs(_list(value[kind].get("values"))))
+    return value
+
+
+def _flat(prefix: str, mapping: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in mapping.items():
+        if type(value) is dict:
+            yield from _flat(f"{prefix}{key}.", value)
+        elif value is not None:
+            yield f"{prefix}{key}", value
+
+
+def _list(value: Any) -> list[Any]:
+    return value if type(value) is list else []

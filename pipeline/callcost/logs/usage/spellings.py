@@ -1,0 +1,330 @@
+"""What the providers call their token counts: one table of spellings a family of APIs, canonical count -> places.
+
+The first place that holds something wins. ``prompt`` says whether cache reads and writes stand inside the prompt
+count or beside it, ``reasoning`` the same for reasoning and the completion. usage.py reads these tables; what it
+makes of them (identities, clamping, flags) is said there. Sources: each provider's API reference, and the identities
+measured over recorded bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from callcost.logs.values.json_path import Places, compile_table, parse_path
+
+Table = Mapping[str, tuple[str, ...]]
+
+
+class Labelled(msgspec.Struct, frozen=True):
+    """A list of {label, number} in a usage object, as Gemini's [{modality, tokenCount}].
+
+    Attributes:
+        path: of the list.
+        label: key of the label.
+        number: key of the count.
+        counts: label -> canonical count; other labels are not kept.
+    """
+
+    path: str
+    label: str
+    number: str
+    counts: Mapping[str, str]
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """One spelling of usage.
+
+    Attributes:
+        name: for messages and tests.
+        marks: the usage object has one of these keys.
+        counts: canonical count -> dotted paths in the usage object.
+        units: billed unit -> dotted paths in the usage object.
+        prompt: "inclusive" (cache inside the prompt count) or "exclusive" (beside it).
+        reasoning: "inside" the completion count unless the total tells otherwise, "beside" it, or "within" it always.
+        lists: counts that stand in lists of labelled numbers.
+        extra_prompt: path of a count that is billed as prompt and stands beside it.
+    """
+
+    name: str
+    marks: tuple[str, ...]
+    counts: Table
+    units: Table = msgspec.field(default_factory=dict)
+    prompt: str = "inclusive"
+    reasoning: str = "inside"
+    lists: tuple[Labelled, ...] = ()
+    extra_prompt: tuple[str, ...] = ()
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """A shape with its paths taken apart."""
+
+    shape: Shape
+    marks: frozenset[str]
+    counts: Places
+    units: Places
+    unit_keys: frozenset[str]  # top-level keys below which units stand
+
+
+_DETAILS = ("prompt_tokens_details", "prompt_token_details", "input_tokens_details", "input_token_details")
+_OUT_DETAILS = (
+    "completion_tokens_details", "completion_token_details", "output_tokens_details", "output_token_details",
+)  # fmt: skip
+
+
+def _under(parents: tuple[str, ...], *names: str) -> tuple[str, ...]:
+    return tuple(f"{parent}.{name}" for name in names for parent in parents)
+
+
+_SEARCHES = {
+    "web_search_requests": (
+        "server_tool_use.web_search_requests",
+        *_under(_DETAILS, "web_search_requests"),
+        "server_tool_use_details.web_search_requests",
+        "server_side_tool_usage_details.web_search_calls",
+        "num_search_queries",
+    ),
+    "web_fetch_requests": ("server_tool_use.web_fetch_requests",),
+    "citation_tokens": ("citation_tokens",),
+}
+
+# OpenAI's two spellings with what DeepSeek, Kimi, Mistral, xAI, OpenRouter and LiteLLM's proxy add to them.
+_OPENAI_PARTS: Table = {
+    "cache_read_input_tokens": (
+        *_under(_DETAILS, "cached_tokens", "cache_read"),  # LangChain's names have no "tokens"
+        "cache_read_input_tokens",
+        "cached_tokens",
+        "num_cached_tokens",
+        "prompt_cache_hit_tokens",
+    ),
+    "cache_creation_input_tokens": (
+        *_under(_DETAILS, "cache_creation_tokens", "cache_write_tokens", "cache_creation"),
+        "cache_creation_input_tokens",
+        "cache_write_tokens",
+    ),
+    "cache_write_5m_tokens": (
+        *_under(_DETAILS, "cache_creation_token_details.ephemeral_5m_input_tokens"),
+        "cache_creation.ephemeral_5m_input_tokens",
+    ),
+    "cache_write_1h_tokens": (
+        *_under(_DETAILS, "cache_creation_token_details.ephemeral_1h_input_tokens"),
+        "cache_creation.ephemeral_1h_input_tokens",
+    ),
+    "text_input_tokens": _under(_DETAILS, "text_tokens"),
+    "audio_input_tokens": _under(_DETAILS, "audio_tokens", "audio"),
+    "image_input_tokens": _under(_DETAILS, "image_tokens"),
+    "video_input_tokens": _under(_DETAILS, "video_tokens"),
+    "cache_read_text_tokens": _under(_DETAILS, "cached_tokens_details.text_tokens"),
+    "cache_read_audio_tokens": _under(_DETAILS, "cached_tokens_details.audio_tokens"),
+    "cache_read_image_tokens": _under(_DETAILS, "cached_tokens_details.image_tokens"),
+    "reasoning_tokens": (*_under(_OUT_DETAILS, "reasoning_tokens", "thinking_tokens", "reasoning"), "reasoning_tokens"),
+    "text_output_tokens": _under(_OUT_DETAILS, "text_tokens"),
+    "audio_output_tokens": _under(_OUT_DETAILS, "audio_tokens", "audio"),
+    "image_output_tokens": _under(_OUT_DETAILS, "image_tokens"),
+    "video_output_tokens": _under(_OUT_DETAILS, "video_tokens"),
+    "total_tokens": ("total_tokens",),
+}
+
+_ANTHROPIC_COUNTS: Table = {
+    "prompt_tokens": ("input_tokens",),
+    "completion_tokens": ("output_tokens",),
+    "cache_read_input_tokens": ("cache_read_input_tokens",),
+    "cache_creation_input_tokens": ("cache_creation_input_tokens",),
+    "cache_write_5m_tokens": ("cache_creation.ephemeral_5m_input_tokens",),
+    "cache_write_1h_tokens": ("cache_creation.ephemeral_1h_input_tokens",),
+    "reasoning_tokens": ("output_tokens_details.thinking_tokens", "output_tokens_details.reasoning_tokens"),
+    "total_tokens": ("total_tokens",),
+}
+
+_MODALITIES = (("TEXT", "text"), ("IMAGE", "image"), ("VIDEO", "video"), ("AUDIO", "audio"))  # protobuf's 1, 2, 3, 4
+
+
+def _by_modality(path: str, prefix: str, suffix: str, value: str = "tokenCount") -> Labelled:
+    names = {label: f"{prefix}{word}{suffix}" for label, word in _MODALITIES}
+    numbers = {str(position): f"{prefix}{word}{suffix}" for position, (_, word) in enumerate(_MODALITIES, 1)}
+    return Labelled(path, "modality", value, names | numbers)
+
+
+_BY_TTL = {"5m": "cache_write_5m_tokens", "1h": "cache_write_1h_tokens"}
+
+# Most specific first: the first shape one of whose marks is a key of the usage object reads it.
+SHAPES = (
+    Shape(
+        name="openai_chat",
+        marks=("prompt_tokens", "completion_tokens"),
+        counts={"prompt_tokens": ("prompt_tokens",), "completion_tokens": ("completion_tokens",), **_OPENAI_PARTS},
+        units=_SEARCHES,
+    ),
+    Shape(
+        name="codex",
+        marks=("cached_input_tokens", "reasoning_output_tokens"),
+        counts={
+            "prompt_tokens": ("input_tokens",),
+            "completion_tokens": ("output_tokens",),
+            "cache_read_input_tokens": ("cached_input_tokens",),
+            "reasoning_tokens": ("reasoning_output_tokens",),
+            "total_tokens": ("total_tokens",),
+        },
+        reasoning="within",
+    ),
+    Shape(
+        name="gemini_cli",
+        marks=("thoughts", "cached"),
+        counts={
+            "prompt_tokens": ("input",),
+            "completion_tokens": ("output",),
+            "reasoning_tokens": ("thoughts",),
+            "cache_read_input_tokens": ("cached",),
+            "total_tokens": ("total",),
+        },
+        reasoning="beside",
+        extra_prompt=("tool",),
+    ),
+    Shape(
+        name="openai_responses",
+        marks=(*_DETAILS, "output_token_details"),
+        counts={"prompt_tokens": ("input_tokens",), "completion_tokens": ("output_tokens",), **_OPENAI_PARTS},
+        units=_SEARCHES,
+    ),
+    Shape(
+        name="anthropic",
+        marks=("input_tokens", "output_tokens"),
+        counts=_ANTHROPIC_COUNTS,
+        units=_SEARCHES,
+        prompt="exclusive",
+    ),
+    Shape(
+        name="gemini",
+        marks=("promptTokenCount", "candidatesTokenCount", "totalTokenCount"),
+        counts={
+            "prompt_tokens": ("promptTokenCount",),
+            "completion_tokens": ("candidatesTokenCount", "responseTokenCount"),
+            "reasoning_tokens": ("thoughtsTokenCount",),
+            "cache_read_input_tokens": ("cachedContentTokenCount",),
+            "total_tokens": ("totalTokenCount",),
+        },
+        reasoning="beside",
+        lists=(
+            _by_modality("promptTokensDetails", "", "_input_tokens"),
+            _by_modality("candidatesTokensDetails", "", "_output_tokens"),
+            _by_modality("cacheTokensDetails", "cache_read_", "_tokens"),
+        ),
+        extra_prompt=("toolUsePromptTokenCount",),
+    ),
+    Shape(
+        name="gemini_snake",
+        marks=("candidates_token_count", "total_token_count"),
+        counts={
+            "prompt_tokens": ("prompt_token_count",),
+            "completion_tokens": ("candidates_token_count", "response_token_count"),
+            "reasoning_tokens": ("thoughts_token_count",),
+            "cache_read_input_tokens": ("cached_content_token_count",),
+            "total_tokens": ("total_token_count",),
+        },
+        reasoning="beside",
+        lists=(
+            _by_modality("prompt_tokens_details", "", "_input_tokens", "token_count"),
+            _by_modality("candidates_tokens_details", "", "_output_tokens", "token_count"),
+            _by_modality("cache_tokens_details", "cache_read_", "_tokens", "token_count"),
+        ),
+        extra_prompt=("tool_use_prompt_token_count",),
+    ),
+    Shape(
+        name="gemini_interactions",
+        marks=("total_input_tokens", "total_output_tokens"),
+        counts={
+            "prompt_tokens": ("total_input_tokens",),
+            "completion_tokens": ("total_output_tokens",),
+            "reasoning_tokens": ("total_thought_tokens", "total_reasoning_tokens"),
+            "cache_read_input_tokens": ("total_cached_tokens",),
+            "total_tokens": ("total_tokens",),
+        },
+        reasoning="beside",
+        extra_prompt=("total_tool_use_tokens",),
+    ),
+    Shape(
+        name="bedrock_converse",
+        marks=("inputTokens", "outputTokens"),
+        counts={
+            "prompt_tokens": ("inputTokens",),
+            "completion_tokens": ("outputTokens",),
+            "cache_read_input_tokens": ("cacheReadInputTokens", "cacheReadInputTokenCount"),
+            "cache_creation_input_tokens": ("cacheWriteInputTokens", "cacheWriteInputTokenCount"),
+            "total_tokens": ("totalTokens",),
+        },
+        prompt="exclusive",
+        lists=(Labelled("cacheDetails", "ttl", "inputTokens", _BY_TTL),),
+    ),
+    Shape(
+        name="bedrock_invoke",
+        marks=("inputTokenCount", "outputTokenCount"),
+        counts={
+            "prompt_tokens": ("inputTokenCount",),
+            "completion_tokens": ("outputTokenCount",),
+            "cache_read_input_tokens": ("cacheReadInputTokenCount",),
+            "cache_creation_input_tokens": ("cacheWriteInputTokenCount",),
+        },
+        prompt="exclusive",
+    ),
+    Shape(
+        name="bedrock_headers",
+        marks=("x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count"),
+        counts={
+            "prompt_tokens": ("x-amzn-bedrock-input-token-count",),
+            "completion_tokens": ("x-amzn-bedrock-output-token-count",),
+            "cache_read_input_tokens": ("x-amzn-bedrock-cache-read-input-token-count",),
+            "cache_creation_input_tokens": ("x-amzn-bedrock-cache-write-input-token-count",),
+        },
+        prompt="exclusive",
+    ),
+    Shape(
+        name="llama_on_bedrock",
+        marks=("generation_token_count",),
+        counts={"prompt_tokens": ("prompt_token_count",), "completion_tokens": ("generation_token_count",)},
+    ),
+    Shape(
+        name="titan_on_bedrock",
+        marks=("inputTextTokenCount",),
+        counts={
+            "prompt_tokens": ("inputTextTokenCount",),
+            "completion_tokens": ("totalOutputTextTokenCount", "results.0.tokenCount"),
+        },
+    ),
+    Shape(
+        name="ollama",
+        marks=("prompt_eval_count", "eval_count"),
+        counts={"prompt_tokens": ("prompt_eval_count",), "completion_tokens": ("eval_count",)},
+    ),
+    Shape(
+        name="cohere",
+        marks=("billed_units", "tokens"),  # what Cohere bills is not what the model was shown
+        counts={
+            "prompt_tokens": ("billed_units.input_tokens", "tokens.input_tokens"),
+            "completion_tokens": ("billed_units.output_tokens", "tokens.output_tokens"),
+        },
+        units={"input_queries": ("billed_units.search_units",)},
+    ),
+    Shape(
+        name="transcription",
+        marks=("seconds", "prompt_audio_seconds"),
+        counts={},
+        units={"input_seconds": ("seconds", "prompt_audio_seconds")},
+    ),
+    Shape(
+        name="total_only",
+        marks=("total_tokens",),
+        counts={"total_tokens": ("total_tokens",)},
+    ),
+)
+
+COMPILED = tuple(
+    Compiled(
+        shape,
+        frozenset(shape.marks),
+        compile_table(shape.counts),
+        compile_table(shape.units),
+        frozenset(parse_path(path)[0] for paths in shape.units.values() for path in paths),
+    )
+    for shape in SHAPES
+)

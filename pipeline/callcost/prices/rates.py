@@ -1,0 +1,366 @@
+"""What one model charges under given terms: a tariff and terms become a rate card.
+
+A rate card holds the effective rate of every unit: the listed rate of the tier, above the thresholds that the prompt
+crossed, in or off peak hours, or the rate that stands in where the entry has none; times all multipliers, rounded
+once. Which entry applies is left to ``book.py``; how much is charged at these rates to ``charges.py`` and
+``stages/pricing/price_facts.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import NamedTuple
+
+from callcost.prices.tariffs import Listed, Rates, Tariff
+from callcost.prices.units import TOKEN_UNITS, UNITS, Placed, unit_of
+from callcost.tables import MONEY_SCALE
+
+EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
+
+Factors = tuple[tuple[str, Decimal], ...]  # (field, multiplier) pairs
+
+# What a call says about its tier -> the suffix of cost fields. Everything else pays the standard rate.
+TIERS = {
+    "batch": "batches",
+    "batches": "batches",
+    "flex": "flex",
+    "on_demand_flex": "flex",
+    "priority": "priority",
+    "fast": "priority",
+    "on_demand_priority": "priority",
+    "balanced": "balanced",
+    "ultrafast": "ultrafast",
+    "decisions": "decisions",
+}
+_DEARER = ("priority", "ultrafast", "decisions")  # than the standard rate
+_BATCH = "batches"
+BATCH_FORMATS = ("_batch",)  # how the dialects of batch results end: what they hold is known to be from a batch
+_HALF = Decimal("0.5")
+# What a provider charges for a unit as a share of what stands in for it.
+_SHARES = {("fireworks_ai", "cache_read"): _HALF}  # https://docs.fireworks.ai/guides/prompt-caching
+
+_TEXT_MODES = frozenset({"chat", "responses", "completion", ""})  # "": an entry of the user's own need not say
+_THINKING_APART = frozenset({"dashscope", "qwen_ai_platform", "qwencloud"})
+
+
+class StandIn(NamedTuple):
+    """Whose rate is taken where the entry has none of the unit's own.
+
+    Attributes:
+        unit: whose.
+        fair_modes: modes in which this is the field's practice and no guess, of models that price nothing of the
+            modality apart; None: all.
+        unfair_providers: whose models price the unit apart, so that it is a guess all the same.
+        follows: that unit's rate of the tier goes before the own standard rate.
+    """
+
+    unit: str
+    fair_modes: frozenset[str] | None = frozenset()
+    unfair_providers: frozenset[str] = frozenset()
+    follows: bool = False
+
+    def is_fair(self, tariff: Tariff, modality: str) -> bool:
+        """Say whether the rate that is missing cannot be expected to be higher."""
+        if self.fair_modes is None:
+            return tariff.provider not in self.unfair_providers
+        return tariff.mode in self.fair_modes and modality not in tariff.modalities
+
+
+# A charge at a stand-in that is not fair keeps its call from being plainly priced.
+STAND_INS = {
+    "cache_read": StandIn("text_input", None),  # a cache read is never dearer than reading afresh
+    "cache_read_audio": StandIn("cache_read"),
+    "cache_read_image": StandIn("cache_read", _TEXT_MODES),
+    "cache_write_5m": StandIn("text_input"),
+    "cache_write_1h": StandIn("cache_write_5m"),
+    "audio_input": StandIn("text_input"),
+    "image_input": StandIn("text_input", _TEXT_MODES),  # models that chat read images at the price of text
+    "video_input": StandIn("text_input", _TEXT_MODES),
+    "text_output": StandIn("image_output", None),  # models that only draw
+    "reasoning": StandIn("text_output", None, _THINKING_APART, follows=True),
+    "audio_output": StandIn("text_output"),
+    "image_output": StandIn("text_output"),
+    "video_output": StandIn("text_output"),
+    "explicit_cache_read_tokens": StandIn("cache_read"),
+    "cache_write_12h_tokens": StandIn("cache_write_1h"),
+    "cache_write_audio_tokens": StandIn("cache_write_5m"),
+}
+# Units with a batch rate of their own even where the map names none: half of their standard rate.
+_HALVED = frozenset({"text_input", "cache_read", "cache_write_5m", "cache_write_1h", "text_output", "image_output"})
+
+# What providers charge for their tools where the map names no fee (litellm_semantics.md 1.11).
+_GOOGLE = frozenset({"gemini", "vertex_ai", "vertex_ai-language-models"})
+_OPENAI = frozenset({"openai", "azure"})
+_FEES = (
+    ("web_search_requests", _GOOGLE, Decimal("0.035")),
+    ("web_search_requests", frozenset({"xai"}), Decimal("0.005")),
+    ("file_search_calls", _OPENAI, Decimal("0.0025")),
+    ("code_interpreter_sessions", _OPENAI, Decimal("0.03")),
+)
+_FETCHED = "web_fetch_requests"  # costs nothing but the tokens it brings
+_TOOLS = frozenset({"web_search_requests", "maps_queries"})  # beside tokens, never instead of them
+
+
+class Terms(NamedTuple):
+    """What a rate depends on beside the model.
+
+    Attributes:
+        tier: service tier as the log has it.
+        batch: known to be from a batch, whatever the tier says.
+        prompt_tokens: size of the whole prompt, for thresholds.
+        region: cloud region or location.
+        data_residency: OpenAI's regional host: "eu" | "us".
+        geo: Anthropic's inference_geo.
+        speed: Anthropic's speed.
+        moment: microseconds since 1970 UTC, for off-peak hours; None: not stated, at peak.
+    """
+
+    tier: str | None = None
+    batch: bool = False
+    prompt_tokens: int = 0
+    region: str | None = None
+    data_residency: str | None = None
+    geo: str | None = None
+    speed: str | None = None
+    moment: int | None = None
+
+
+class Case(NamedTuple):
+    """All that terms settle of a tariff's rates: equal cases have equal rate cards.
+
+    Attributes:
+        tier: suffix of the cost fields, "" for standard.
+        batch: from a batch.
+        crossed: thresholds that the prompt crossed, ascending.
+        band: number of the band of prompt sizes; -1: the tariff has none.
+        off_peak: in off-peak hours.
+        factors: multipliers of the rates.
+    """
+
+    tier: str = ""
+    batch: bool = False
+    crossed: tuple[int, ...] = ()
+    band: int = -1
+    off_peak: bool = False
+    factors: Factors = ()
+
+
+_PLAIN = Case()
+
+
+class Line(NamedTuple):
+    """One unit's line of a rate card.
+
+    Attributes:
+        rate: effective: listed rate x multipliers, rounded once.
+        scaled: the same as a whole number of 10**-18 dollars.
+        listed: the rate before the multipliers.
+        factors: the multipliers.
+        once: charged once a call, however many there were.
+    """
+
+    rate: Decimal
+    scaled: int
+    listed: Listed
+    factors: Factors
+    once: bool
+
+
+class RateCard:
+    """The effective rates of one model in one case; each is worked out when it is first asked for.
+
+    Attributes:
+        empty: the entry lists no rate at all.
+        free: every rate of the entry is an explicit 0.
+    """
+
+    __slots__ = ("_case", "_lines", "_tariff", "empty", "free")
+
+    def __init__(self, tariff: Tariff, case: Case) -> None:
+        self._tariff, self._case = tariff, case
+        self._lines: dict[str, Line | None] = {}
+        self.empty = tariff.empty
+        self.free = tariff.free
+
+    def line(self, unit: str) -> Line | None:
+        """Return the line of any unit, of tokens or of what is billed beside them; None: nothing prices it."""
+        try:
+            return self._lines[unit]
+        except KeyError:
+            self._lines[unit] = self._line(unit)
+            return self._lines[unit]
+
+    def _line(self, unit: str) -> Line | None:
+        listed = listed_rate(self._tariff, unit, self._case)
+        if listed is None:
+            return None
+        found = unit_of(unit)
+        factors = self._case.factors if found and found[0].side != "other" else ()
+        rate = effective_rate(listed.rate, factors)
+        return Line(rate, int(rate.scaleb(MONEY_SCALE)), listed, factors, unit in self._tariff.once)
+
+
+def effective_rate(rate: Decimal, factors: Factors) -> Decimal:
+    """Return a rate times its multipliers, rounded once to 18 places, half to even."""
+    for _, factor in factors:
+        rate = EXACT.multiply(rate, factor)
+    return rate.quantize(LAST_PLACE, context=EXACT)
+
+
+def case_of(tariff: Tariff, terms: Terms, discount: Factors = ()) -> Case:
+    """Return what the terms settle of a tariff's rates."""
+    if terms.tier is None and not (terms.batch or tariff.varies):
+        return Case(factors=discount) if discount else _PLAIN
+    tier = TIERS.get(terms.tier.strip().lower(), "") if terms.tier else ""
+    batch = terms.batch or (tier == _BATCH and any(placed.tier == _BATCH for placed in tariff.rates))
+    size = terms.prompt_tokens
+    return Case(
+        tier="" if tier == _BATCH else tier,
+        batch=batch,
+        crossed=tuple(n for n in tariff.thresholds if size > n or (size == n and tariff.at_threshold)),
+        band=max(0, sum(size > start for start, _ in tariff.bands) - 1) if tariff.bands else -1,
+        off_peak=tariff.hours is not None and terms.moment is not None and tariff.hours.open_at(terms.moment),
+        factors=(*_factors(tariff, terms), *discount) if tariff.factors or discount else (),
+    )
+
+
+def _factors(tariff: Tariff, terms: Terms) -> Iterator[tuple[str, Decimal]]:
+    regional = terms.region and terms.region.lower() != "global" and tariff.provider.startswith("vertex_ai")
+    asked = (
+        f"residency {(terms.data_residency or '').lower()}",
+        "endpoint" if regional else "",
+        f"entry {(terms.geo or '').lower()}",
+        f"entry {(terms.speed or '').lower()}",
+    )
+    return (tariff.factors[name] for name in asked if name in tariff.factors)
+
+
+# --- Which listed rate a unit gets ------------------------------------------------------------------------------------
+
+
+def listed_rate(tariff: Tariff, unit: str, case: Case) -> Listed | None:
+    """Return the rate that a unit gets in a case, its own or what stands in for it; None: nothing prices it."""
+    if case.batch:
+        return _batch_rate(tariff, unit, case)
+    if case.off_peak and unit in tariff.off_peak:
+        return tariff.off_peak[unit]
+    rates, stand_in = _rates(tariff, case), STAND_INS.get(unit)
+    follows = stand_in is not None and stand_in.follows and _tells_apart(rates, stand_in.unit, unit, case)
+    own = None if follows else _own_rate(rates, unit, case.tier, case.crossed)
+    if own is not None and (own.rate or unit != "text_output"):
+        return own
+    return _stood_in(tariff, unit, case) or own or _last_resort(tariff, unit, case)
+
+
+def _rates(tariff: Tariff, case: Case) -> Rates:
+    return tariff.rates if case.band < 0 else tariff.bands[case.band][1]
+
+
+def _tells_apart(rates: Rates, other: str, unit: str, case: Case) -> bool:
+    """Say whether the other unit has a rate of the tier, and this one has not."""
+    return bool(case.tier) and Placed(other, case.tier) in rates and Placed(unit, case.tier) not in rates
+
+
+def _own_rate(rates: Rates, unit: str, tier: str, crossed: tuple[int, ...]) -> Listed | None:
+    """Return the unit's rate in a tier above thresholds, or the nearest that the entry lists of this unit."""
+    standard, tiered = rates.get(Placed(unit)), rates.get(Placed(unit, tier)) if tier else None
+    if standard is None and not tiered:
+        dearer = filter(None, (rates.get(Placed(unit, other)) for other in _DEARER))
+        standard = next((each._replace(note="no standard rate: that of a dearer tier") for each in dearer), None)
+    best = tiered or (standard and _other_tier(standard, tier))
+    for above in crossed:
+        exact, plain = rates.get(Placed(unit, tier, above)), rates.get(Placed(unit, "", above))
+        if exact is not None:
+            best = exact
+        elif plain is not None and tiered and standard and standard.rate:
+            best = _scaled(plain, tiered, standard, tier)
+        elif plain is not None:
+            best = _other_tier(plain, tier)
+        elif best is not None:
+            best = best._replace(note=f"no rate above {above} tokens", weak=True)
+    return best
+
+
+def _other_tier(listed: Listed, tier: str) -> Listed:
+    if not tier or listed.weak:
+        return listed
+    return listed._replace(note=f"no {tier} rate: the standard one", weak=tier in _DEARER)
+
+
+def _scaled(plain: Listed, tiered: Listed, standard: Listed, tier: str) -> Listed:
+    rate = EXACT.divide(EXACT.multiply(plain.rate, tiered.rate), standard.rate)
+    return Listed(rate, plain.field, f"no {tier} rate above the threshold: scaled by {tiered.field}", weak=True)
+
+
+def _stood_in(tariff: Tariff, unit: str, case: Case) -> Listed | None:
+    stand_in = STAND_INS.get(unit)
+    if stand_in is None:
+        return None
+    if unit == "text_output":  # the other way round than all the others: no circle
+        found = _own_rate(_rates(tariff, case), stand_in.unit, case.tier, case.crossed)
+    else:
+        found = listed_rate(tariff, stand_in.unit, case)
+    share = _SHARES.get((tariff.provider, unit))
+    if found and share:
+        found = found._replace(rate=EXACT.multiply(found.rate, share), note=f"{share} of it; {found.note}".rstrip("; "))
+    return found and _in_place_of(found, unit, stand_in.unit, fair=stand_in.is_fair(tariff, UNITS[unit].modality))
+
+
+def _in_place_of(listed: Listed, unit: str, other: str, *, fair: bool) -> Listed:
+    note = "; ".join(filter(None, (f"no {unit} rate: that of {other}", listed.note)))
+    return listed._replace(note=note, weak=listed.weak or not fair)
+
+
+def _last_resort(tariff: Tariff, unit: str, case: Case) -> Listed | None:
+    """Return the rate of a unit that the entry does not name at all."""
+    if unit in TOKEN_UNITS:
+        return _NOT_BY_TOKENS if _charges_otherwise(tariff) else None
+    found = unit_of(unit)
+    if found and found[1]:  # output_seconds for output_seconds_720p
+        listed = _own_rate(_rates(tariff, case), found[0].name, case.tier, case.crossed)
+        return listed and _in_place_of(listed, unit, found[0].name, fair=False)
+    if unit == _FETCHED:
+        return Listed(Decimal(0), "", "costs nothing but its tokens")
+    fees = (fee for name, providers, fee in _FEES if name == unit and tariff.provider in providers)
+    fee = next(fees, None)
+    return None if fee is None else Listed(fee, "", "the map names no fee: the provider's usual one", weak=True)
+
+
+_NOT_BY_TOKENS = Listed(Decimal(0), "", "the model is not charged by tokens", weak=True)
+
+
+def _charges_otherwise(tariff: Tariff) -> bool:
+    units = {unit_of(placed.unit) for placed in tariff.rates if placed.unit not in TOKEN_UNITS}
+    return any(found is not None and found[0].name not in _TOOLS for found in units)
+
+
+def _batch_rate(tariff: Tariff, unit: str, case: Case) -> Listed | None:
+    """Return the batch rate: the unit's own, else its side's, else half of the standard one, as an assumption."""
+    rates, plain = _rates(tariff, case), case._replace(batch=False, tier="", crossed=(), off_peak=False)
+    own = _own_batch_rate(rates, unit, case.crossed)
+    if own is not None or unit not in TOKEN_UNITS:
+        return own or listed_rate(tariff, unit, plain)
+    primary, stand_in = f"text_{TOKEN_UNITS[unit].side}", STAND_INS.get(unit)
+    of_side = _own_batch_rate(rates, primary, case.crossed)
+    if of_side is not None:
+        fair = stand_in is None or stand_in.is_fair(tariff, UNITS[unit].modality)
+        return _in_place_of(of_side, unit, primary, fair=fair)
+    standard = unit if unit in _HALVED else primary
+    if unit.startswith("cache_read"):  # nothing says that a batch pays for what it reads from a cache
+        standard = "cache_read"
+        if Placed(standard) not in rates:
+            return None
+    half = listed_rate(tariff, standard, plain)
+    note = "no batch rate: half of the standard one is assumed"
+    return half and half._replace(rate=EXACT.multiply(half.rate, _HALF), note=note, weak=True)
+
+
+def _own_batch_rate(rates: Rates, unit: str, crossed: tuple[int, ...]) -> Listed | None:
+    """Return the unit's batch rate above the highest threshold that has one, else its plain batch rate."""
+    for above in reversed(crossed):
+        if Placed(unit, _BATCH, above) in rates:
+            return rates[Placed(unit, _BATCH, above)]
+    flat = rates.get(Placed(unit, _BATCH))
+    return flat and flat._replace(note="no batch rate above the threshold" if crossed else "", weak=bool(crossed))

@@ -1,0 +1,169 @@
+"""One way up the name ladder: which entry of which version a log's name means at a moment.
+
+The ladder's names come from ``models.py``; here they are looked up, in the user's own prices, in what the program
+registered and in the versions that apply. What the entry costs is left to ``rates.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from callcost.models import PROVIDERS, Name, accepts, makers_name, names_itself, names_of, provider_of
+from callcost.prices.book.catalog import Catalog, Version
+from callcost.prices.book.cost_map import CostMap, Entry
+from callcost.prices.book.overrides import Overrides
+from callcost.prices.tariffs import read_tariff
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rules:
+    """Which versions price a call.
+
+    Attributes:
+        catalog: all versions.
+        overrides: the user's own prices.
+        pinned: the one map that every call is priced by, as LiteLLM of that day would have; None: see below.
+        fixed: the moment as of which every call is priced, microseconds since 1970 UTC; None: its own.
+        latest: every call is priced by the newest version.
+        registered: models that go before every version; a pinned map has none.
+    """
+
+    catalog: Catalog
+    overrides: Overrides
+    pinned: CostMap | Version | None = None
+    fixed: int | None = None
+    latest: bool = False
+    registered: Mapping[str, Entry] = dataclasses.field(default_factory=dict)
+
+    def version_at(self, moment: int | None) -> Version | None:
+        """Return the version that prices calls of a moment (None: undated); None: all versions are later."""
+        then = moment if self.fixed is None else self.fixed
+        return self.catalog.newest if self.latest or then is None else self.catalog.version_at(then)
+
+    def is_newest(self, moment: int | None) -> bool:
+        """Say whether a call of a moment is priced by the newest version because nothing says by which else."""
+        return self.latest or (moment is None and self.fixed is None)
+
+    def known(self) -> Iterable[str]:
+        """Return every model that can be priced by name."""
+        if isinstance(self.pinned, CostMap):
+            return self.pinned.entries
+        return self.catalog.names(self.pinned) if self.pinned else [*self.registered, *self.catalog.models]
+
+    def spellings(self, name: str) -> Iterable[str]:
+        """Return the known names that are spelled like a name but for upper and lower case."""
+        if not isinstance(self.pinned, CostMap):
+            return self.catalog.spellings(name)
+        return [model for model in self.pinned.entries if model.lower() == name.lower()]
+
+
+class Found(NamedTuple):
+    """What a name means.
+
+    Attributes:
+        key: the model's name in the cost map.
+        entry: its fields there.
+        rung: how it was found.
+        version: which map says so.
+        basis: in_force | retired | first_listed_later | newest.
+    """
+
+    key: str
+    entry: Entry
+    rung: str
+    version: str
+    basis: str
+
+
+_VERY_NAME = frozenset({"exact", "provider_added"})
+
+
+class Search:
+    """A search for one name.
+
+    Attributes:
+        provider: who serves the model, as cost maps spell it; None: nobody knows.
+    """
+
+    def __init__(self, rules: Rules, model: str, provider: str | None, region: str | None) -> None:
+        self._rules, self._model, self._stated = rules, model, provider
+        self.provider = provider_of(provider, model)
+        self._names = names_of(model, self.provider, region)
+
+    def listing(self, moment: int | None) -> Found | None:
+        """Return what the version in force at a moment lists, or the last one that did.
+
+        The very name, under its provider and plain, is one step: what is in force goes before a twin that was dropped,
+        and of several that were dropped the last one that was.
+        """
+        dropped: list[Found] = []
+        for name in self._candidates():
+            if dropped and name.rung not in _VERY_NAME:
+                break
+            found = self._listed(name.model, moment)
+            if found is None or not self._may_price(name, found.entry):
+                continue
+            found = found if found.rung else found._replace(rung=name.rung)
+            if found.basis != "retired" or name.rung not in _VERY_NAME:
+                return found
+            dropped.append(found)
+        return max(dropped, key=lambda found: self._rules.catalog.find(found.version).index, default=None)
+
+    def later_listing(self, moment: int | None) -> Found | None:
+        """Return the earliest listing after a moment that has a rate."""
+        version = self._rules.version_at(moment)
+        for name in () if self._rules.pinned else self._candidates():
+            for listing, entry in self._rules.catalog.history(name.model):
+                later = version is None or listing.index > version.index
+                if later and entry is not None and self._may_price(name, entry) and not read_tariff(entry).empty:
+                    return Found(name.model, entry, name.rung, listing.name, "first_listed_later")
+        return None
+
+    def changes(self) -> Iterator[int]:
+        """Yield every moment at which a version says something new of one of the names."""
+        for name in self._candidates():
+            yield from (version.effective_from for version, _ in self._rules.catalog.history(name.model))
+
+    def _candidates(self) -> Iterator[Name]:
+        """Yield the ladder's names as they are, then however they are spelled, then the maker's own."""
+        yield from self._names
+        for name in self._names:
+            spellings = self._rules.spellings(name.model)
+            yield from (Name("case", spelled) for spelled in spellings if spelled != name.model)
+        maker = None if self._rules.pinned or self.provider in PROVIDERS else makers_name(self._model)
+        if maker:
+            yield maker
+
+    def _may_price(self, name: Name, entry: Entry) -> bool:
+        listed, pinned = entry.get("litellm_provider"), bool(self._rules.pinned)
+        if name.rung == "maker" or (name.model == self._model and not (self._stated or pinned)):
+            return True  # the very name of the map, and nobody says that another serves it
+        if pinned and not self._stated and not names_itself(name.model, listed):
+            return False
+        return accepts(self.provider, listed, pinned=pinned)
+
+    def _listed(self, model: str, moment: int | None) -> Found | None:
+        """Return what is said of one name, the user's own rates laid over it."""
+        found = self._said(model, moment)
+        own = self._rules.overrides.rates(model, moment)
+        if own is None:
+            return found
+        entry = own.over(found.entry if found else None)
+        return Found(model, entry, "override", own.place, found.basis if found else "in_force")
+
+    def _said(self, model: str, moment: int | None) -> Found | None:
+        pinned, catalog = self._rules.pinned, self._rules.catalog
+        if pinned:
+            entry = pinned.entries.get(model) if isinstance(pinned, CostMap) else catalog.entry(model, pinned)
+            return None if entry is None else Found(model, entry, "", pinned.name, "in_force")
+        if model in self._rules.registered:
+            return Found(model, self._rules.registered[model], "", "registered", "in_force")
+        version = self._rules.version_at(moment)
+        last = catalog.last_entry(model, version)
+        if last is None:
+            return None
+        entry, listing = last
+        now = "newest" if self._rules.is_newest(moment) else "in_force"
+        return Found(model, entry, "", listing.name, now if listing is version else "retired")

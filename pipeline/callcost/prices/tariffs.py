@@ -1,0 +1,201 @@
+"""One entry of a cost map, read: which unit costs what, from which tier, threshold, band and hour on.
+
+Every field goes through the grammar of ``units.py``; the fields that hold several rates (``tiered_pricing``,
+``off_peak_pricing``, ``search_context_cost_per_query`` ...) are taken apart here. Which of the rates a call gets is
+left to ``rates.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeGuard
+
+from callcost.prices.peak_hours import Hours, read_hours
+from callcost.prices.units import Placed, place_field, unit_of
+
+TOO_MUCH = Decimal(10**6)  # no unit costs a million dollars; below this no sum of charges can pass 38 digits
+_THRESHOLD_AT = frozenset({"xai"})  # re-prices a prompt of exactly N tokens too; all others above N only
+_PER_PROMPT = frozenset({"gemini", "vertex_ai", "vertex_ai-language-models"})
+_BAND_UNITS = frozenset({"text_input", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning"})
+
+
+class Listed(NamedTuple):
+    """A rate, and where it is from.
+
+    Attributes:
+        rate: US dollars for one unit.
+        field: of the cost map.
+        note: what it stands in for, and why; "" where the entry lists this very rate.
+        weak: the rate that is missing may be higher than this one.
+    """
+
+    rate: Decimal
+    field: str
+    note: str = ""
+    weak: bool = False
+
+
+Rates = Mapping[Placed, Listed]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tariff:
+    """Everything that one entry charges.
+
+    Attributes:
+        provider: the entry's litellm_provider, "" if it names none.
+        mode: the entry's mode, "" if it names none.
+        rates: by unit, tier and threshold.
+        thresholds: prompt sizes above which other rates hold, ascending.
+        at_threshold: they hold at that size too.
+        bands: (prompts of more than so many tokens, rates) pairs, ascending; the rates replace ``rates``.
+        hours: when the off-peak rates hold; None: never.
+        off_peak: these rates, by unit.
+        factors: multipliers by what asks for them: "residency eu", "endpoint", "entry us", "entry fast".
+        once: units that are charged once a call, however many there were.
+    """
+
+    provider: str
+    mode: str
+    rates: Rates
+    thresholds: tuple[int, ...]
+    at_threshold: bool
+    bands: tuple[tuple[int, Rates], ...]
+    hours: Hours | None
+    off_peak: Mapping[str, Listed]
+    factors: Mapping[str, tuple[str, Decimal]]
+    once: frozenset[str]
+
+    @functools.cached_property
+    def empty(self) -> bool:
+        """Whether the entry lists no rate at all."""
+        return not (self.rates or self.bands)
+
+    @functools.cached_property
+    def free(self) -> bool:
+        """Whether every rate of the entry is an explicit 0."""
+        return not (self.empty or any(self.every_rate()))
+
+    @functools.cached_property
+    def modalities(self) -> frozenset[str]:
+        """Which modalities the entry prices apart from text."""
+        units = (unit_of(placed.unit) for placed in self.rates)
+        return frozenset(found[0].modality for found in units if found) - {""}
+
+    @functools.cached_property
+    def varies(self) -> bool:
+        """Whether anything but the tier changes the rates."""
+        return bool(self.thresholds or self.bands or self.hours or self.factors)
+
+    @functools.cached_property
+    def edges(self) -> tuple[int, ...]:
+        """Prompt sizes at which the rates change: each holds from there on."""
+        steps = {size + (not self.at_threshold) for size in self.thresholds} | {size + 1 for size, _ in self.bands}
+        return tuple(sorted(steps))
+
+    def every_rate(self) -> Iterator[Decimal]:
+        """Yield every rate that the entry lists, bands and off-peak hours included."""
+        for rates in (self.rates, *(rates for _, rates in self.bands)):
+            yield from (listed.rate for listed in rates.values())
+        yield from (listed.rate for listed in self.off_peak.values())
+
+
+def read_tariff(entry: Mapping[str, Any]) -> Tariff:
+    """Read an entry, with exact decimals as ``cost_map.py`` gives it."""
+    provider = str(entry.get("litellm_provider") or "")
+    rates = dict(_plain_rates(entry)) | dict(_tool_rates(entry))
+    off_peak = entry.get("off_peak_pricing")
+    off_peak = off_peak if isinstance(off_peak, Mapping) else {}
+    bands = tuple(sorted(_bands(entry, rates), key=lambda band: band[0]))
+    return Tariff(
+        provider=provider,
+        mode=str(entry.get("mode") or ""),
+        rates=MappingProxyType(rates),
+        thresholds=tuple(sorted({placed.above for placed in rates if placed.above})),
+        at_threshold=provider in _THRESHOLD_AT,
+        bands=bands,
+        hours=read_hours(off_peak) if off_peak else None,
+        off_peak={
+            placed.unit: listed._replace(field=f"off_peak_pricing.{listed.field}")
+            for placed, listed in _plain_rates(off_peak)
+        },
+        factors=dict(_factors(entry)),
+        once=frozenset(_once(entry, provider)),
+    )
+
+
+def _plain_rates(fields: Mapping[str, Any]) -> Iterator[tuple[Placed, Listed]]:
+    """Yield the fields that are one rate; a field's older spelling never wins over its newer one."""
+    found: dict[Placed, Listed] = {}
+    for field, value in fields.items():
+        placed = place_field(field)
+        if placed and _is_rate(value) and (placed not in found or len(field) < len(found[placed].field)):
+            found[placed] = Listed(value, field)
+    yield from found.items()
+
+
+def _is_rate(value: Any) -> TypeGuard[Decimal]:
+    return isinstance(value, Decimal) and 0 <= value < TOO_MUCH
+
+
+def _tool_rates(entry: Mapping[str, Any]) -> Iterator[tuple[Placed, Listed]]:
+    """Yield the rates that are written as a table inside a field."""
+    searches = entry.get("search_context_cost_per_query")
+    sizes = searches if isinstance(searches, Mapping) else {}
+    for size in ("medium", "low", "high"):
+        value = sizes.get(f"search_context_size_{size}")
+        if _is_rate(value):
+            listed = Listed(value, f"search_context_cost_per_query.search_context_size_{size}")
+            yield Placed(f"web_search_requests_{size}"), listed
+            if size == "medium":
+                yield Placed("web_search_requests"), listed
+    policies = entry.get("guardrail_cost_per_unit")
+    for policy, value in (policies if isinstance(policies, Mapping) else {}).items():
+        if _is_rate(value):
+            yield Placed(f"guardrail_units_{policy}"), Listed(value, f"guardrail_cost_per_unit.{policy}")
+    for row in _rows(entry):
+        value = row.get("input_cost_per_query")
+        if "max_results_range" in row and _is_rate(value):
+            note = "dearer for more results, and a log does not say how many were asked for"
+            yield Placed("input_queries"), Listed(value, "tiered_pricing.input_cost_per_query", note, weak=True)
+            return
+
+
+def _bands(entry: Mapping[str, Any], flat: Rates) -> Iterator[tuple[int, Rates]]:
+    """Yield the rates of each range of prompt sizes: the row's own, then the flat ones of what no row can price."""
+    for row in _rows(entry):
+        limits = row.get("range")
+        if not isinstance(limits, list) or not limits:
+            continue
+        rates = {
+            placed: listed._replace(field=f"tiered_pricing.{listed.field}") for placed, listed in _plain_rates(row)
+        }
+        kept = {placed: listed for placed, listed in flat.items() if placed.unit not in _BAND_UNITS}
+        yield int(limits[0]), MappingProxyType(kept | rates)
+
+
+def _rows(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    rows = entry.get("tiered_pricing")
+    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+
+
+def _factors(entry: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, Decimal]]]:
+    for place in ("eu", "us"):
+        field = f"regional_processing_uplift_multiplier_{place}"
+        if _is_rate(entry.get(field)):
+            yield f"residency {place}", (field, entry[field])
+    if _is_rate(entry.get("regional_endpoint_uplift_multiplier")):
+        yield "endpoint", ("regional_endpoint_uplift_multiplier", entry["regional_endpoint_uplift_multiplier"])
+    own = entry.get("provider_specific_entry")
+    for name, value in (own if isinstance(own, Mapping) else {}).items():
+        if _is_rate(value):
+            yield f"entry {name}", (f"provider_specific_entry.{name}", value)
+
+
+def _once(entry: Mapping[str, Any], provider: str) -> Iterator[str]:
+    if provider in _PER_PROMPT and entry.get("web_search_billing_unit") != "per_query":
+        yield from (f"web_search_requests{size}" for size in ("", "_low", "_medium", "_high"))

@@ -1,0 +1,86 @@
+"""Locks that a dead owner cannot keep, of a file that names its owner: one run at a time.
+
+The operating system holds a lock and drops it with its process, however that ends; the file only says whose it is.
+Locks of folders in object stores, where nobody notices the end of a process, are in leases.py, those of folders that
+live no longer than their process in logs/io/temporary.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from callcost.errors import RunError
+from callcost.logs.io.folders import Folder
+from callcost.runners.leases import LOCK, hold_lease, owner_line, owner_words
+
+
+@contextlib.contextmanager
+def hold_lock(folder: Folder, run_id: str) -> Iterator[Callable[[], None]]:
+    """Hold a folder while the block runs, for one run at a time.
+
+    Args:
+        folder: made if it is missing.
+        run_id: of the run that takes it.
+
+    Yields:
+        What raises a RunError if the lock is lost, to be called before something is written.
+
+    Raises:
+        RunError: another run has it, or the folder cannot be written.
+        LogError: its store refuses or cannot be reached.
+    """
+    if folder.path is None:
+        with hold_lease(folder.place, run_id) as assure:
+            yield assure
+        return
+    path = folder.path / LOCK
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = _take(path)
+        _sign(stream, run_id)
+    except OSError as error:
+        message = f"cannot lock {path.parent}: {error.strerror or error}"
+        raise RunError(message, hint="Check the folder's permissions and free space") from error
+    try:
+        yield lambda: None
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        stream.close()
+
+
+def _take(path: Path) -> IO[str]:
+    """Open and lock the file; one that its last owner removed meanwhile is opened anew."""
+    while True:
+        stream = path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = _owner_of(stream)
+            stream.close()
+            message = f"another run works in {path.parent}: {owner}"
+            raise RunError(message, hint="Wait until it ends, then run again") from None
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(stream.fileno()).st_ino:
+                return stream
+        stream.close()
+
+
+def _sign(stream: IO[str], run_id: str) -> None:
+    stream.truncate(0)
+    stream.write(json.dumps(owner_words(run_id)))
+    stream.flush()
+
+
+def _owner_of(stream: IO[str]) -> str:
+    stream.seek(0)
+    try:
+        return owner_line(json.loads(stream.read()))
+    except ValueError:
+        return owner_line(None)

@@ -1,0 +1,351 @@
+"""Plain chats of the lane whose usage is missing: their texts out of JSON, and their counts as columns of facts.
+
+What a plain chat is, and what it comes to, is known by tokens/framing/plain_chat.py; this file reads and counts them by
+columns, without an object per chat. A chat that is not plain, or whose text settles what the call is, is for the record
+reader.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, compress, repeat
+from operator import attrgetter
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+import polars as pl
+
+from callcost.logs.dialects.litellm import STRIPPED
+from callcost.logs.tracing.conversations import REDACTED
+from callcost.stages.columnar.schema import UNDECODABLE, Choices
+from callcost.stages.count.missing_usage import join_counts
+from callcost.stages.tables.dictionary import Numbered, cross, number_spans
+from callcost.stages.tables.facts import FACT_SCHEMA
+from callcost.tokens.engines.text_counter import Counts, TextCounter
+from callcost.tokens.engines.vocabularies import installed
+from callcost.tokens.frame import round_units
+from callcost.tokens.framing.plain_chat import BORDERS, Skeleton, learn, read_answer
+from callcost.tokens.model_families import choose
+from callcost.tokens.vocabulary_corrections import weigh_marks
+
+_CHUNK = 256  # rows that are decoded together, and one by one where one of them is odd
+_LONGEST = 1 << 18  # bytes of messages or of an answer; larger ones may be items that have a deadline
+
+
+class _Said(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    role: str
+    content: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Answer(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """The ordinary message of an answer; any other is looked at by ``read_answer``."""
+
+    role: Literal["assistant"]
+    content: Annotated[str, msgspec.Meta(min_length=1)]
+    refusal: None = None
+    annotations: Annotated[list[Any], msgspec.Meta(max_length=0)] | None = None
+    audio: None = None
+    function_call: None = None
+    tool_calls: None = None
+    provider_specific_fields: None = None
+
+
+class _Ending(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    message: _Answer
+    finish_reason: Literal["stop"] | None = None
+    index: int = 0
+    logprobs: None = None
+
+
+_text = msgspec.json.Decoder(str)
+_any = msgspec.json.Decoder()
+_messages = msgspec.json.Decoder(Annotated[list[_Said], msgspec.Meta(min_length=1)])
+_choices = msgspec.json.Decoder(Choices)
+_endings = msgspec.json.Decoder(Annotated[list[_Ending], msgspec.Meta(min_length=1, max_length=1)])
+_role, _content = attrgetter("role"), attrgetter("content")
+
+Roles = tuple[str, ...]
+
+
+@dataclasses.dataclass(slots=True)
+class Talks:
+    """The plain chats of some rows, as columns.
+
+    Attributes:
+        roles: of each row, the roles of its messages; (): it holds no plain chat.
+        texts: of the messages of all rows, one after the other.
+        answers: of each row, the text; "": it holds no plain chat.
+    """
+
+    roles: list[Roles] = dataclasses.field(default_factory=list)
+    texts: list[str] = dataclasses.field(default_factory=list)
+    answers: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, other: Talks) -> None:
+        """Put the rows of another after these."""
+        self.roles += other.roles
+        self.texts += other.texts
+        self.answers += other.answers
+
+    def pick(self, wanted: Sequence[bool]) -> Talks:
+        """Return some of the rows."""
+        if all(wanted):
+            return self
+        said = compress(self.texts, chain.from_iterable(map(repeat, wanted, map(len, self.roles))))
+        return Talks(list(compress(self.roles, wanted)), list(said), list(compress(self.answers, wanted)))
+
+
+class Learned(NamedTuple):
+    """Plain chats, and what decides what each comes to.
+
+    Attributes:
+        talks: the chats.
+        kinds: of the rows; its values are what a prompt and an answer come to beside their texts.
+    """
+
+    talks: Talks
+    kinds: Numbered
+
+
+class Asker(NamedTuple):
+    """What decides how a chat is counted, beside its texts."""
+
+    model: str
+    provider: str | None
+    endpoint: str | None
+
+
+def read_talks(asked: Sequence[msgspec.Raw], answers: Sequence[str]) -> Talks:
+    """Return the plain chats of some rows.
+
+    Args:
+        asked: of each row, the JSON of its messages.
+        answers: of each row, the text of its plain answer; "": it has none.
+    """
+    found = Talks(answers=list(answers))
+    for first in range(0, len(asked), _CHUNK):
+        for messages, answer in zip(_said(asked[first : first + _CHUNK]), answers[first : first + _CHUNK], strict=True):
+            if messages and answer:
+                found.roles.append(tuple(map(_role, messages)))
+                found.texts += map(_content, messages)
+            else:
+                found.answers[len(found.roles)] = ""
+                found.roles.append(())
+    return found
+
+
+def _said(values: Sequence[msgspec.Raw]) -> list[list[_Said]]:
+    """Return the messages of each row; none where they are not plain, or say of themselves that text is missing."""
+    datas = list(map(bytes, values))
+    if max(map(len, datas)) <= _LONGEST:
+        try:
+            found: list[list[_Said]] = _messages.decode_lines(b"\n".join(datas))
+        except UNDECODABLE:
+            found = []
+        if len(found) == len(datas):
+            texts = map(_content, chain.from_iterable(found))
+            if not any(text == REDACTED or STRIPPED in text for text in texts):
+                return found
+    return [_said_once(data) for data in datas]
+
+
+def _said_once(data: bytes) -> list[_Said]:
+    try:
+        if len(data) > _LONGEST:
+            return []
+        messages: list[_Said] = _messages.decode(_text.decode(data) if data.startswith(b'"') else data)
+    except UNDECODABLE:
+        return []
+    stripped = any(STRIPPED in message.content for message in messages)
+    return [] if stripped or messages[0].content == REDACTED else messages
+
+
+def read_answers(values: Sequence[msgspec.Raw | msgspec.UnsetType]) -> tuple[list[str], list[int]]:
+    """Return the texts of plain answers, "" for others, and which rows have choices that the lane may not have."""
+    found: list[str] = []
+    odd: list[int] = []
+    for first in range(0, len(values), _CHUNK):
+        chunk = values[first : first + _CHUNK]
+        texts = _plain_answers(chunk)
+        if texts is None:
+            pairs = [("", True) if value is msgspec.UNSET else _answer_of(bytes(value)) for value in chunk]
+            odd += [first + row for row, (_, fine) in enumerate(pairs) if not fine]
+            texts = [text for text, _ in pairs]
+        found += texts
+    return found, odd
+
+
+def _plain_answers(values: Sequence[msgspec.Raw | msgspec.UnsetType]) -> list[str] | None:
+    """Return the texts of answers where all of them are as ordinary as can be."""
+    datas = [bytes(value) for value in values if value is not msgspec.UNSET]
+    try:
+        found: list[list[_Ending]] = _endings.decode_lines(b"\n".join(datas))
+    except UNDECODABLE:
+        return None
+    texts = [choices[0].message.content for choices in found]
+    if len(texts) != len(values) or max(map(len, datas)) > _LONGEST or REDACTED in texts:
+        return None
+    return texts
+
+
+def _answer_of(data: bytes) -> tuple[str, bool]:
+    """Return the text of a plain answer, and whether the choices are such as the lane may have."""
+    if len(data) <= _LONGEST:
+        try:
+            text = read_answer({"choices": _any.decode(data)})
+        except UNDECODABLE:
+            return "", False
+        if text is not None and text != REDACTED:
+            return text, True
+    try:
+        _choices.decode(data)
+    except UNDECODABLE:
+        return "", False
+    return "", True
+
+
+def learn_talks(
+    talks: Talks, classes: pl.Series, asker_of: Callable[[int], Asker], times: pl.Series | None
+) -> tuple[Learned, pl.Series]:
+    """Tell how chats are counted.
+
+    Args:
+        talks: the chats, one in each row.
+        classes: of the rows.
+        asker_of: class -> whom its chats were asked of.
+        times: when, in microseconds since 1970 UTC; None: unknown.
+
+    Returns:
+        How those chats are counted into whose texts the rules do not look, and which they are.
+    """
+    numbers: dict[Roles, int] = {}
+    roles = pl.Series([numbers.setdefault(one, len(numbers)) for one in talks.roles], dtype=pl.UInt32)
+    eras = Numbered(None, [-1]) if times is None else number_spans(times, BORDERS)
+    some = range(1 + int(classes.max()))  # type: ignore[arg-type]  # no row is of no class
+    kinds = cross(Numbered(roles, list(numbers)), Numbered(classes.cast(pl.UInt32), some), eras)
+    available = installed()
+    skeletons: list[tuple[Skeleton, Skeleton] | None] = []
+    for own_roles, number, era in kinds.values:
+        asker = asker_of(number)
+        choice = choose(asker.model, asker.provider, asker.endpoint, available)
+        skeletons.append(learn(choice, asker.endpoint, own_roles, era))
+    fine = kinds.deal(pl.Series([one is not None for one in skeletons], dtype=pl.Boolean), len(classes))
+    rows = kinds.numbers if kinds.numbers is None else kinds.numbers.filter(fine)
+    return Learned(talks.pick(fine.to_list()), Numbered(rows, skeletons)), fine
+
+
+def count_facts(
+    tables: Sequence[pl.DataFrame], talks: Sequence[Learned | None], counter: TextCounter
+) -> list[pl.DataFrame]:
+    """Count what is missing in facts of the lane, each distinct text once.
+
+    Args:
+        tables: of facts.
+        talks: of each table, the chats of its last rows.
+        counter: of this worker.
+    """
+    groups = [list(_groups(learned)) if learned else [] for learned in talks]
+    wanted: dict[str, dict[str, None]] = {}
+    for group in chain.from_iterable(groups):
+        texts = wanted.setdefault(group.vocabulary, {})
+        texts.update(dict.fromkeys(group.talks.texts))
+        texts.update(dict.fromkeys(group.talks.answers))
+    for prompt, answer in (pair for learned in talks if learned for pair in learned.kinds.values if pair):
+        for frame in (prompt.frame, answer.frame):
+            wanted.setdefault(frame.vocabulary, {}).update(dict.fromkeys(frame.texts))
+    counts = {vocabulary: counter.count(vocabulary, texts) for vocabulary, texts in wanted.items()}
+    return [
+        _fill(facts, learned.kinds, _add_up(learned, of_table, counts)) if learned and of_table else facts
+        for facts, learned, of_table in zip(tables, talks, groups, strict=True)
+    ]
+
+
+class _Group(NamedTuple):
+    """Chats of a table that are counted with one vocabulary.
+
+    Attributes:
+        vocabulary: its name.
+        marks: what it gets wrong; a key of vocabulary_corrections.py's table.
+        talks: the chats.
+        rows: which they are; None: all.
+    """
+
+    vocabulary: str
+    marks: str
+    talks: Talks
+    rows: pl.Series | None
+
+
+def _groups(learned: Learned) -> Iterator[_Group]:
+    talks, kinds = learned
+    keys = [(pair[0].frame.vocabulary, pair[0].marks) if pair else None for pair in kinds.values]
+    known = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    dealt = kinds.deal(pl.Series([known[key] for key in keys], dtype=pl.UInt32), len(talks.roles))
+    for key, number in known.items():
+        own = dealt == number
+        if key is not None and own.any():
+            yield _Group(*key, talks.pick(own.to_list()), None if own.all() else own.arg_true())
+
+
+def _add_up(learned: Learned, groups: Sequence[_Group], counts: dict[str, Counts]) -> list[pl.Series]:
+    """Return the tokens of prompts and of answers."""
+    height = len(learned.talks.roles)
+    sides = []
+    for side in (0, 1):
+        tokens = extras = pl.zeros(height, dtype=pl.Int64, eager=True)
+        for group in groups:
+            counted = counts[group.vocabulary]
+            tokens = _put(tokens, group.rows, _sums(group.talks, side, counted))
+            if group.marks:
+                texts = group.talks.answers if side else group.talks.texts
+                weighed = {text: weigh_marks(group.marks, text) for text in dict.fromkeys(texts)}
+                extras = _put(extras, group.rows, _sums(group.talks, side, weighed))
+        skeletons = [pair[side] if pair else None for pair in learned.kinds.values]
+        fixed = [(one.thousandths(counts[one.frame.vocabulary]), one.frame.weights[-1], one.frame.share)
+                 if one else (0, 0, 1) for one in skeletons]  # fmt: skip
+        constant, weight, share = (
+            learned.kinds.deal(pl.Series(values, dtype=pl.Int64), height) for values in zip(*fixed, strict=True)
+        )
+        sides.append(round_units(constant + weight * tokens + extras, share).clip(0))  # as frames.settle
+    return sides
+
+
+def _sums(talks: Talks, side: int, values: dict[str, int] | Counts) -> pl.Series:
+    """Return per chat what its messages, or its answer, have of something."""
+    each = pl.Series(list(map(values.__getitem__, talks.answers if side else talks.texts)), dtype=pl.Int64)
+    if side:
+        return each
+    ends = pl.Series(list(map(len, talks.roles)), dtype=pl.UInt32).cum_sum()
+    so_far = each.cum_sum()[ends - 1]
+    return so_far - so_far.shift(1, fill_value=0)
+
+
+def _put(column: pl.Series, rows: pl.Series | None, values: pl.Series) -> pl.Series:
+    return values if rows is None else column.clone().scatter(rows, values)
+
+
+def _fill(facts: pl.DataFrame, kinds: Numbered, sides: Sequence[pl.Series]) -> pl.DataFrame:
+    """Write counts into the last rows of facts."""
+    prompts, answers = sides
+    height = len(prompts)
+    before = facts.height - height
+    frames = [(pair[0].frame, pair[1].frame) if pair else () for pair in kinds.values]
+    joined = [join_counts([(one.method, one.error) for one in pair]) if pair else (None, None) for pair in frames]
+    methods, errors = zip(*joined, strict=True)
+    columns: dict[str, pl.Series] = {
+        "prompt_tokens": prompts,
+        "completion_tokens": answers,
+        "total_tokens": prompts + answers,
+        "count_method": kinds.deal(pl.Series(methods, dtype=FACT_SCHEMA["count_method"]), height),
+        "count_error": kinds.deal(pl.Series(errors, dtype=FACT_SCHEMA["count_error"]), height),
+        "usage_source": pl.Series(["counted"], dtype=FACT_SCHEMA["usage_source"]).new_from_index(0, height),
+    }
+    columns |= {f"line_{name}": columns[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+    found = []
+    for name, values in columns.items():
+        none = pl.Series([None], dtype=FACT_SCHEMA[name]).new_from_index(0, before)
+        found.append(pl.concat([none, values.cast(FACT_SCHEMA[name])]).alias(name))
+    return facts.with_columns(
+        pl.coalesce(facts[column.name], column) if column.name in facts.columns else column for column in found
+    )

@@ -1,0 +1,125 @@
+"""Settle duplicates over files of facts: a verdict for each record that has a copy, or a call in or around it.
+
+Keys are compared over all facts, a range of buckets at a time; only of records whose key repeats is more looked at.
+The verdicts go to files, too; facts are read file by file afterwards, each with the verdicts on its records, so that no
+step holds more than one file of them. The rules are those of rules.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from callcost.settings import ReadOptions
+from callcost.stages.dedup.late_digests import settle_digests
+from callcost.stages.dedup.rules import NESTED, VERDICT_SCHEMA, apply_verdicts, judge_copies, judge_nested
+from callcost.stages.read.splits import Piece
+from callcost.stages.tables.facts import UID, read_facts, read_passed, scan_facts, scan_passed
+
+MOST_HEADS = 500_000  # records that are compared at a time
+_COPIES = (
+    *UID, "input", "line", "source_file", "byte_offset", "key", "key_kind", "request_digest", "record_digest",
+    "started_at", "total_tokens", "completion_tokens",
+)  # fmt: skip
+_NESTED = (*UID, "span", "parent", "usage_source")
+_FAMILY = pl.col("span", "parent")
+_HEAD = pl.col("line") == 0
+Tick = Callable[[int, int], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SettleTask:
+    """Buckets whose keys are compared.
+
+    Attributes:
+        number: of the task.
+        first: first bucket, inclusive.
+        last: last bucket, inclusive.
+        facts: files of facts of the run.
+        spans: files of verdicts on the calls that lie in each other.
+        folder: where verdicts go.
+        read: how the logs were read.
+        pieces: that the facts were read from, where the lane read some: their digests are made when they are asked for.
+    """
+
+    number: int
+    first: int
+    last: int
+    facts: tuple[str, ...]
+    folder: str
+    read: ReadOptions
+    spans: tuple[str, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+
+
+def settle_spans(task: SettleTask, tick: Tick) -> dict[str, Any]:
+    """Judge the calls that lie in each other, of all buckets.
+
+    Returns:
+        A manifest line: ``duplicates`` (why -> calls that went), ``files`` (of verdicts).
+    """
+    facts = scan_facts(task.facts).filter(_HEAD)
+    inner = facts.select(pl.col("parent").count()).collect().item()
+    parts = -(-inner // MOST_HEADS)
+    verdicts = [pl.DataFrame(schema=VERDICT_SCHEMA)]
+    inside = pl.when(pl.col("parent").ne_missing(pl.col("span"))).then("parent").alias("parent")
+    facts = facts.select(_NESTED).with_columns(inside)
+    for part in range(parts):  # a family is who is around, and all that is right in it
+        own = [pl.when(pl.col(name).hash() % parts == part).then(name).alias(name) for name in ("span", "parent")]
+        found = judge_nested(facts.with_columns(own).filter(pl.any_horizontal(_FAMILY.is_not_null())).collect())
+        verdicts.append(found.table)
+    gone = pl.concat(verdicts).unique(UID)  # a call that is around one and in another is judged in two parts
+    tick(0, 0)
+    return {"duplicates": {NESTED: gone.height} if gone.height else {}, "files": _write(gone, task, "spans")}
+
+
+def settle_keys(task: SettleTask, tick: Tick) -> dict[str, Any]:
+    """Find the records of some buckets that are the same call, and judge them; spans were settled before.
+
+    Returns:
+        A manifest line: ``duplicates`` (why -> calls that went), ``files`` (of verdicts).
+    """
+    facts = scan_facts(task.facts).filter(_HEAD)
+    verdicts, causes = [pl.DataFrame(schema=VERDICT_SCHEMA)], Counter[str]()
+    for keys in _repeated(facts.filter(pl.col("bucket").is_between(task.first, task.last))):
+        heads = facts.filter(pl.col("key").is_in(keys.implode())).select(_COPIES).collect()
+        if task.spans:
+            heads = heads.join(read_passed(task.spans), on=UID, how="anti", maintain_order="left")
+        found = judge_copies(settle_digests(heads, task.pieces, task.read))
+        verdicts.append(found.table)
+        causes += found.causes
+    tick(0, 0)
+    return {"duplicates": dict(causes), "files": _write(pl.concat(verdicts), task, f"{task.number:06}")}
+
+
+def _write(verdicts: pl.DataFrame, task: SettleTask, name: str) -> list[str]:
+    if verdicts.is_empty():
+        return []
+    path = Path(task.folder) / f"verdicts-{name}.parquet"
+    verdicts.write_parquet(path, compression="lz4")
+    return [str(path)]
+
+
+def _repeated(heads: pl.LazyFrame) -> Iterator[pl.Series]:
+    """Yield the keys that stand more than once, as many at a time as MOST_HEADS records have."""
+    code = pl.col("key").hash()  # equal codes only make keys worth a look
+    codes = heads.select(code).collect().to_series().sort()
+    twice = codes.filter(codes == codes.shift(1)).rle().struct.unnest()
+    shares = twice.with_columns(share=(pl.col("len") + 1).cum_sum() // MOST_HEADS)
+    for share in shares.partition_by("share", maintain_order=True) if shares.height else ():
+        keys = heads.filter(code.is_in(share["value"].implode())).select("key").collect().to_series()
+        yield keys.value_counts().filter(pl.col("count") > 1)["key"]
+
+
+def settled_facts(path: str | Path, verdicts: Sequence[str]) -> pl.DataFrame:
+    """Read a file of facts as the verdicts in these files leave it."""
+    facts = read_facts(path, without=("key", "bucket"))
+    if not verdicts:
+        return apply_verdicts(facts, pl.DataFrame(schema=VERDICT_SCHEMA))
+    own = pl.col("piece").is_in(facts["piece"].unique().implode())
+    return apply_verdicts(facts, scan_passed(verdicts).filter(own).collect())

@@ -1,0 +1,190 @@
+"""Settle duplicates: one call of those that are the same call (design.md section 5), and why the others are none.
+
+Two rules. Copies share a key: one stays. A call that was made inside another (a wrapper's span around the provider's,
+a generation inside a generation) repeats its usage: the inner one stays, unless only the outer states any. Equal ids
+with different requests are no copies; they stay apart, flagged. Equal rows that have neither an id nor a time below the
+second may be one call or many: each of a file stays, flagged, and the n-th of one file is the n-th of another, so that
+a copy of a file adds nothing. Every step looks at keys and spans alone, so the order of records shows in no result, and
+how they are spread over files only where such rows are equal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import polars as pl
+
+from callcost.stages.tables.facts import FACT_SCHEMA, UID
+
+SAME_ID, ELSEWHERE, SAME_BYTES, NESTED = "same_id", "same_id_elsewhere", "same_bytes", "nested"
+SAME_ROW = "same_row_elsewhere"
+CONFLICT, REPEATED = "id_conflict", "repeated_row"
+VERDICT_SCHEMA = {
+    **{name: FACT_SCHEMA[name] for name in UID},
+    "first_at": FACT_SCHEMA["started_at"],
+    "conflict": pl.Boolean(),
+    "repeated": pl.Boolean(),
+    "occurrence": pl.Int64(),
+}
+_STATED = ("reported", "estimated_upstream", "partial")
+
+
+class Sifted(NamedTuple):
+    """Facts without duplicates.
+
+    Attributes:
+        facts: of the calls that stay.
+        causes: why -> calls that went.
+    """
+
+    facts: pl.DataFrame
+    causes: Counter[str]
+
+
+class Verdicts(NamedTuple):
+    """What is decided about some records.
+
+    Attributes:
+        table: columns of VERDICT_SCHEMA, a row a record; ``occurrence`` is null for one that does not stay.
+        causes: why -> calls that went.
+    """
+
+    table: pl.DataFrame
+    causes: Counter[str]
+
+
+def settle_duplicates(facts: pl.DataFrame) -> Sifted:
+    """Keep one call of those that are the same call.
+
+    Args:
+        facts: all facts of some keys, and of the calls around and inside theirs.
+
+    Returns:
+        The facts of the calls that stay, with the earliest time of their copies, ``id_conflict`` flagged where equal
+        ids came with different requests, ``repeated_row`` where rows are equal that nothing tells apart, and
+        ``call_id`` filled for every call.
+    """
+    heads = facts.filter(pl.col("line") == 0)
+    nested = judge_nested(heads)  # before copies: of those that share an id, each has its own span
+    copies = judge_copies(heads.join(nested.table, on=UID, how="anti", maintain_order="left"))
+    return Sifted(apply_verdicts(facts, pl.concat([nested.table, copies.table])), nested.causes + copies.causes)
+
+
+def facts_beside(scan: pl.LazyFrame, wanted: pl.Expr) -> pl.DataFrame:
+    """Return the facts of the calls that meet a condition, and of all that decide whether these stay.
+
+    Args:
+        scan: all facts.
+        wanted: the condition.
+    """
+    found = scan.filter(wanted).select("key", "span", "parent").collect()
+    keys, spans, parents = (found[name].drop_nulls().unique().implode() for name in found.columns)
+    family = pl.col("parent").is_in(spans) | pl.col("parent").is_in(parents) | pl.col("span").is_in(parents)
+    return scan.filter(pl.col("key").is_in(keys) | family).collect()
+
+
+def apply_verdicts(facts: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Return facts as verdicts on some of their records leave them; see settle_duplicates."""
+    if verdicts.is_empty():
+        return facts.with_columns(_call_id(pl.lit(1))) if facts["call_id"].null_count() else facts
+    judged = verdicts.with_columns(judged=pl.lit(value=True))
+    return (
+        facts.join(judged, on=UID, how="left", maintain_order="left")
+        .filter(pl.col("judged").is_null() | pl.col("occurrence").is_not_null())
+        .with_columns(
+            _call_id(pl.col("occurrence").fill_null(1)),
+            pl.when(pl.col("judged")).then("first_at").otherwise("started_at").alias("started_at"),
+            pl.when("conflict").then(_flagged(CONFLICT)).when("repeated").then(_flagged(REPEATED)).otherwise("flags"),
+        )
+        .drop("first_at", "conflict", "repeated", "occurrence", "judged")
+    )
+
+
+def _flagged(flag: str) -> pl.Expr:
+    return pl.concat_list("flags", pl.lit(flag)).list.sort()
+
+
+def _call_id(occurrence: pl.Expr) -> pl.Expr:
+    made = pl.concat_str(pl.lit("x-"), "record_digest", pl.lit("-"), occurrence)
+    return pl.coalesce("call_id", made).alias("call_id")
+
+
+def judge_copies(heads: pl.DataFrame) -> Verdicts:
+    """Judge the records whose keys stand more than once.
+
+    Args:
+        heads: facts of line 0 of all records of some keys, with digests where a key stands more than once.
+    """
+    causes: Counter[str] = Counter()
+    repeated = heads.filter(pl.col("key").is_duplicated())
+    if repeated.is_empty():
+        return Verdicts(pl.DataFrame(schema=VERDICT_SCHEMA), causes)
+    kept = _keep_one_of_each(repeated, causes)
+    return Verdicts(repeated.select(UID).join(kept, on=UID, how="left").select(VERDICT_SCHEMA.keys()), causes)
+
+
+def _keep_one_of_each(heads: pl.DataFrame, causes: Counter[str]) -> pl.DataFrame:
+    """Return UID, first_at, conflict, repeated and occurrence of the heads that stay, of those whose keys repeat."""
+    heads = heads.select(
+        *UID, "input", "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at",
+        "total_tokens", "completion_tokens",
+    ).sort(UID)  # fmt: skip
+    heads = heads.with_columns(
+        # Equal rows that nothing tells apart: the n-th of an input, whatever pieces it was read in.
+        pl.when(pl.col("key_kind") == "none").then(pl.int_range(pl.len()).over("key", "input")).alias("nth"),
+        # A copy without its request joins the one that has one; of several, always the same one.
+        pl.coalesce("request_digest", pl.col("request_digest").min().over("key")).alias("group"),
+    )
+    same = ["key", "nth", "group"]
+    ranked = heads.sort(
+        "total_tokens", "completion_tokens", "record_digest", "source_file", *UID,
+        descending=[True, True, False, False, False, False], nulls_last=True, maintain_order=True,
+    ).with_columns(
+        pl.col("started_at").min().over(same).alias("first_at"),
+        ((pl.col("group").n_unique().over("key") > 1) & (pl.col("key_kind") == "id")).alias("conflict"),
+        pl.col("nth").is_not_null().alias("repeated"),
+        pl.int_range(pl.len()).over(same).alias("rank"),
+        (pl.col("source_file") == pl.col("source_file").first().over(same)).alias("together"),
+    )  # fmt: skip
+    kept, gone = ranked.filter(pl.col("rank") == 0), ranked.filter(pl.col("rank") > 0)
+    causes.update(gone.select(_cause()).to_series().to_list())
+    numbered = kept.sort("source_file", *UID).with_columns(
+        pl.int_range(1, pl.len() + 1).over("key").alias("occurrence")
+    )
+    return numbered.select(*UID, "first_at", "conflict", "repeated", "occurrence")
+
+
+def _cause() -> pl.Expr:
+    """Return why a record went that is a copy of one that stays."""
+    elsewhere = pl.when("together").then(pl.lit(SAME_ID)).otherwise(pl.lit(ELSEWHERE))
+    rows = pl.when("repeated").then(pl.lit(SAME_ROW)).otherwise(pl.lit(SAME_BYTES))
+    return pl.when(pl.col("key_kind") == "id").then(elsewhere).otherwise(rows)
+
+
+def judge_nested(heads: pl.DataFrame) -> Verdicts:
+    """Judge calls around others, and those in a call that alone states usage: they do not stay.
+
+    Args:
+        heads: facts of line 0 of all records that are in or around one another.
+    """
+    nothing = Verdicts(pl.DataFrame(schema=VERDICT_SCHEMA), Counter())
+    if heads["parent"].null_count() == heads.height:
+        return nothing
+    heads = heads.select(
+        *UID, "span", "parent", pl.col("usage_source").is_in(_STATED).fill_null(value=False).alias("stated")
+    )
+    spans = heads.filter(pl.col("span").is_not_null()).group_by("span").agg(pl.col("stated").any())
+    pairs = heads.filter(pl.col("parent").ne_missing(pl.col("span"))).join(
+        spans, left_on="parent", right_on="span", suffix="_around"
+    )
+    if pairs.is_empty():
+        return nothing
+    pairs = pairs.with_columns(pl.col("stated").any().over("parent").alias("inside"))
+    outer_stays = pl.col("stated_around") & ~pl.col("inside")
+    around = pairs.filter(~outer_stays).select(pl.col("parent").alias("span")).unique()
+    gone = pl.concat(
+        [heads.join(around, on="span", how="semi").select(UID), pairs.filter(outer_stays).select(UID)]
+    ).unique()
+    none = [pl.lit(None, dtype=kind).alias(name) for name, kind in VERDICT_SCHEMA.items() if name not in UID]
+    return Verdicts(gone.with_columns(none), Counter({NESTED: gone.height}))

@@ -1,0 +1,203 @@
+"""Which rate card each row of a table is charged by: settled once per distinct model, moment and terms.
+
+Rows that agree in everything a rate can depend on share a card: what the model is called and who serves it, the span
+between two price versions, the columns of ``_TERMS``, the band of prompt sizes between two thresholds of any tariff at
+hand, and whether off-peak hours are open. For each such class the ``Book`` is asked once, with a prompt and a moment
+that stand for all of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from callcost.prices.book.book import Book, Resolution, open_book
+from callcost.prices.charges import UnitPlan, plan_units
+from callcost.prices.peak_hours import steps_of
+from callcost.prices.rates import BATCH_FORMATS, RateCard, Terms
+from callcost.settings import PriceOptions
+from callcost.stages.tables.dictionary import Numbered, cross, number_sizes, number_spans, number_text
+from callcost.stages.tables.masks import Flag
+
+_NAMES = ("provider", "region")
+_TERMS = ("service_tier", "source_format", "region", "data_residency", "inference_geo", "speed")
+_MINUTE = 60_000_000  # microseconds
+
+Dealt = tuple[RateCard, UnitPlan] | None  # a card, and what units beside tokens change; None: the model is unknown
+
+
+class UnitPrices(NamedTuple):
+    """What the cards say of one token unit, by number of the card.
+
+    Attributes:
+        rates: in units of 10**-18 dollars; 0 where there is none.
+        missing: whether there is none, though tokens of this unit would be charged.
+        weak: whether the rate may be too low.
+    """
+
+    rates: list[int]
+    missing: list[bool]
+    weak: list[bool]
+
+    @property
+    def has_zero(self) -> bool:
+        """Whether any of the rates is an explicit 0."""
+        return any(not rate and not missing for rate, missing in zip(self.rates, self.missing, strict=True))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Deal:
+    """The cards of a table, and which row has which.
+
+    Attributes:
+        height: number of rows.
+        cards: which card each row has.
+        places: what each row's model resolved to, at its moment.
+    """
+
+    height: int
+    cards: Numbered  # of Dealt
+    places: Numbered  # of Resolution
+
+    def prices(self, unit: str) -> UnitPrices:
+        """Return what each card says of a token unit."""
+        lines = [
+            (pair[0].line(unit), unit not in pair[1].replaced) if pair else (None, False) for pair in self.cards.values
+        ]
+        return UnitPrices(
+            [line.scaled if line and charged else 0 for line, charged in lines],
+            [charged and line is None for line, charged in lines],
+            [charged and line is not None and line.listed.weak for line, charged in lines],
+        )
+
+    def flags(self, say: Callable[[RateCard], bool]) -> Flag:
+        """Return the rows whose card something is true of."""
+        return self.flag([pair is not None and say(pair[0]) for pair in self.cards.values])
+
+    def flag(self, of_cards: Sequence[bool]) -> Flag:
+        """Return the rows whose card has a flag."""
+        return self.cards.deal(pl.Series(of_cards, dtype=pl.Boolean), self.height) if any(of_cards) else None
+
+    def say(self, word: Callable[[Resolution], str | None]) -> pl.Series:
+        """Return per row a word on what its model resolved to."""
+        return self.places.deal(pl.Series([word(found) for found in self.places.values], dtype=pl.String), self.height)
+
+    def unpriced(self, reason: str) -> Flag:
+        """Return the rows whose model nothing prices for a reason."""
+        found = [resolution.reason == reason for resolution in self.places.values]
+        return self.places.deal(pl.Series(found, dtype=pl.Boolean), self.height) if any(found) else None
+
+
+def deal_cards(facts: pl.DataFrame, stated_units: pl.Series | None, book: Book) -> Deal:
+    """Settle each row's card.
+
+    Args:
+        facts: columns of FACT_COLUMNS.
+        stated_units: per row the names of what it states beside tokens, sorted, one a line; None: no row any.
+        book: who knows the rates.
+    """
+    places = _resolve(facts, book)
+    offers = _offers(places)
+    terms = cross(*(number_text(facts[name]) for name in _TERMS), *_units(facts, stated_units))
+    tariffs = {id(each.tariff): each.tariff for each in offers.values if each.tariff is not None}
+    edges = sorted({edge for tariff in tariffs.values() for edge in tariff.edges})
+    bands = number_sizes(facts["line_prompt_tokens"], edges)
+    peaks = _off_peak(offers, facts["started_at"].to_physical())
+    rows = cross(offers, terms, bands, peaks)
+    cards = [
+        _card(book, offer, asked, edges[band - 1] if band else 0, moment) for offer, asked, band, moment in rows.values
+    ]
+    return Deal(facts.height, Numbered(rows.numbers, cards), places)
+
+
+def _resolve(facts: pl.DataFrame, book: Book) -> Numbered:
+    """Resolve each row's model at its moment, once per distinct name and span between versions."""
+    requested = facts["model_requested"]
+    if requested.null_count() < facts.height:  # it stands for the call's own model, not for that of an iteration
+        requested = facts.select(pl.when(pl.col("line_model") == pl.col("model")).then(requested)).to_series()
+    models = facts["line_model"].fill_null("") if facts["line_model"].null_count() else facts["line_model"]
+    names = cross(*(number_text(column) for column in (models, *(facts[name] for name in _NAMES), requested)))
+    if book.era(-(2**62)) == book.era(2**62):
+        eras = Numbered(None, [book.era(0)])
+    else:
+        eras = number_spans(facts["started_at"].to_physical(), book.moments)
+    spots = cross(names, eras)
+    return Numbered(spots.numbers, [book.resolve_in(name, era) for name, era in spots.values])
+
+
+def _units(facts: pl.DataFrame, stated_units: pl.Series | None) -> list[Numbered]:
+    """Return what of the units and tokens that a row states decides which units are charged."""
+    if stated_units is None:
+        return [Numbered(None, [None])] * 3
+    states = facts.select(
+        pl.when(pl.lit(stated_units).is_not_null() & (pl.col(side).fill_null(0) > 0)).then(pl.lit("yes")).alias(side)
+        for side in ("line_prompt_tokens", "line_completion_tokens")
+    )
+    return [number_text(column) for column in (stated_units, *states.get_columns())]
+
+
+def _offers(places: Numbered) -> Numbered:
+    """Number the rows by tariff and discount: where versions say the same, what they say comes together."""
+    numbers: dict[tuple[int, Any], int] = {}
+    offered: list[Resolution] = []
+    for each in places.values:
+        key = (id(each.tariff), each.discount)
+        if key not in numbers:
+            numbers[key] = len(offered)
+            offered.append(each)
+    if places.numbers is None or len(offered) == 1:
+        return Numbered(None, offered)
+    if len(offered) == len(places.values):
+        return Numbered(places.numbers, offered)
+    of_places = pl.Series([numbers[id(each.tariff), each.discount] for each in places.values], dtype=pl.UInt32)
+    return Numbered(of_places[places.numbers], offered)
+
+
+def _off_peak(offers: Numbered, moments: pl.Series) -> Numbered:
+    """Number the rows by a moment at which the same off-peak hours are open; None: no matter."""
+    hours = {n: each.tariff.hours for n, each in enumerate(offers.values) if each.tariff and each.tariff.hours}
+    if not hours:
+        return Numbered(None, [None])
+    step = steps_of(hours.values()) * _MINUTE
+    numbers = offers.deal(pl.int_range(len(offers.values), dtype=pl.UInt32, eager=True), len(moments))
+    rows = pl.DataFrame([numbers.alias("offer"), (moments // step * step).alias("slot")])
+    slots = rows.filter(pl.col("offer").is_in(list(hours)), pl.col("slot").is_not_null()).unique()
+    states = pl.Series("open", [hours[offer].open_at(slot) for offer, slot in slots.iter_rows()], dtype=pl.Boolean)
+    stand_ins = slots.with_columns(states).with_columns(moment=pl.col("slot").min().over("offer", "open"))
+    joined = rows.join(stand_ins, on=["offer", "slot"], how="left", maintain_order="left")["moment"]
+    found = number_text(joined.cast(pl.String))
+    return Numbered(found.numbers, [None if moment is None else int(moment) for moment in found.values])
+
+
+def _card(book: Book, found: Resolution, asked: tuple[Any, ...], prompt: int, moment: int | None) -> Dealt:
+    tier, source_format, region, residency, geo, speed, names, prompt_stated, completion_stated = asked
+    terms = Terms(
+        tier=tier,
+        batch=(source_format or "").endswith(BATCH_FORMATS),
+        prompt_tokens=prompt,
+        region=region,
+        data_residency=residency,
+        geo=geo,
+        speed=speed,
+        moment=moment,
+    )
+    card = book.rates(found, terms)
+    if card is None:
+        return None
+    if not names:
+        return card, _NO_UNITS
+    stated = {"prompt": bool(prompt_stated), "completion": bool(completion_stated)}
+    return card, plan_units(names.split("\n"), card, **stated)
+
+
+_NO_UNITS = UnitPlan()
+
+
+@lru_cache(maxsize=4)
+def book_of(options: PriceOptions) -> Book:
+    """Return the process's one price book for these options."""
+    return open_book(options)

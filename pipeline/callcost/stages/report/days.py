@@ -1,0 +1,109 @@
+"""Calls by day: the partitions of a report that remembers, the facts of a closed day, and what would change it.
+
+A day is a date in the report's time zone; calls without a time are the null day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from callcost.settings import ReportOptions
+from callcost.stages.dedup.rules import facts_beside, settle_duplicates
+from callcost.stages.pricing.price_facts import price_facts
+from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.report.spend import CALL_ORDER, charge_by_source, gather_calls, group_column
+from callcost.stages.tables.facts import FACT_SCHEMA, MONEY, number_rows, scan_facts, scan_passed
+
+LATE, MISSING, REPRICED, RECOUNTED = "late records", "missing records", "price correction", "recount"
+ADJUSTMENT_SCHEMA = {
+    "day": pl.Date(), "reason": pl.String(), "calls": pl.Int64(), "old_cost": MONEY, "new_cost": MONEY,
+    "difference": MONEY,
+}  # fmt: skip
+_BATCH_ROWS = 100_000  # a day that has more is held by itself
+_TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | None, pl.DataFrame]]:
+    """Yield (day, its calls in their published order), the days in order, the undated ones first.
+
+    Args:
+        paths: tables of calls, the columns of summary.GATHERED.
+        timezone: IANA name.
+    """
+    if not paths:
+        return
+    day = group_column("day", timezone)
+    scans = [scan_passed([path]).with_columns(day) for path in paths]
+    sizes = pl.collect_all([scan.group_by("day").agg(pl.len()) for scan in scans])
+    held = pl.concat(table.with_columns(file=pl.lit(number)) for number, table in enumerate(sizes))
+    days = held.group_by("day").agg(pl.col("len").sum(), pl.col("file")).sort("day", nulls_last=False)
+    for batch in days.with_columns(batch=pl.col("len").cum_sum() // _BATCH_ROWS).partition_by("batch"):
+        files = batch["file"].explode().unique().sort()
+        wanted = pl.col("day").is_in(batch["day"].implode(), nulls_equal=True)
+        rows = pl.concat([scans[number].filter(wanted) for number in files]).collect()
+        rows = rows.sort("day", *CALL_ORDER, nulls_last=[False, *[True] * len(CALL_ORDER)])
+        for part in rows.partition_by("day", maintain_order=True) if batch.height > 1 else [rows]:
+            yield part["day"][0], part.drop("day")
+
+
+def facts_of_day(
+    paths: Sequence[Path], rows_before: tuple[tuple[int, int], ...], day: date, options: ReportOptions
+) -> pl.DataFrame:
+    """Return the settled and priced facts of one day.
+
+    Args:
+        paths: tables of facts.
+        rows_before: see kernel.ReduceTask.
+        day: in the report's time zone.
+        options: of the report.
+    """
+    if not paths:
+        return pl.DataFrame(schema=FACT_SCHEMA)
+    on_day = group_column("day", options.timezone) == day
+    facts, _ = settle_duplicates(number_rows(facts_beside(scan_facts(paths), on_day), rows_before))
+    return charge_by_source(price_facts(facts.filter(on_day), book_of(options.prices)), options.cost_source)
+
+
+def adjustments_of(day: date, frozen: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
+    """Return what would change a closed day: a row per reason, whose differences add up to the whole.
+
+    Args:
+        day: that was closed.
+        frozen: its facts when it was closed.
+        calls: of this day as they are now.
+    """
+    old, new = (_numbered(table) for table in (gather_calls(frozen), calls))
+    both = old.join(new, on=["call_id", "copy"], how="full", coalesce=True, suffix="_now")
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_now")) for name in _TOKENS)
+    reason = (
+        pl.when(pl.col("here").is_null()).then(pl.lit(LATE))
+        .when(pl.col("here_now").is_null()).then(pl.lit(MISSING))
+        .when(~same).then(pl.lit(RECOUNTED))
+        .when(~pl.col("total_cost").eq_missing(pl.col("total_cost_now"))).then(pl.lit(REPRICED))
+    )  # fmt: skip
+    changed = both.with_columns(reason.alias("reason")).filter(pl.col("reason").is_not_null())
+    sums = changed.group_by("reason").agg(
+        pl.len().cast(pl.Int64).alias("calls"),
+        pl.col("total_cost").sum().alias("old_cost"),
+        pl.col("total_cost_now").sum().alias("new_cost"),
+    )
+    difference = pl.col("new_cost") - pl.col("old_cost")
+    rows = sums.with_columns(pl.lit(day).alias("day"), difference.alias("difference")).sort("reason")
+    return rows.select(ADJUSTMENT_SCHEMA.keys()).cast(ADJUSTMENT_SCHEMA)  # type: ignore[arg-type]
+
+
+def _numbered(calls: pl.DataFrame) -> pl.DataFrame:
+    """Number calls that share an id, so that each has a name."""
+    ordered = calls.sort("call_id", *_TOKENS, *CALL_ORDER, nulls_last=True)
+    copy = pl.int_range(pl.len()).over("call_id").alias("copy")
+    return ordered.select("call_id", copy, *_TOKENS, "total_cost", pl.lit(value=True).alias("here"))
+
+
+def plain_day(day: Any) -> str:
+    """Return a day as partitions spell it; Hive's word for null where it is unknown."""
+    return "__HIVE_DEFAULT_PARTITION__" if day is None else str(day)

@@ -1,0 +1,113 @@
+"""Publish tables: the one place that writes a report's files, whole or not at all, with the same bytes each time.
+
+Parquet is sorted and rechunked by its caller's order, with fixed row groups, compression and statistics; CSV has
+plain decimals without exponent and guards text that a spreadsheet would run. How a file gets to its folder whole is
+for logs/io/folders.py.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import polars as pl
+
+from callcost.errors import ReportError
+from callcost.logs.io.folders import Folder, Mark, folder_at
+from callcost.logs.io.object_store import written_name
+from callcost.logs.own_output import UNFINISHED
+
+MANIFEST = "manifest.json"
+ROW_GROUP_ROWS = 131_072
+_RISKY = r"^[=+\-@\t\r]"  # what spreadsheets take for a formula
+
+
+def publish_files(out: str, files: Mapping[str, bytes]) -> None:
+    """Write the files of a report, each whole or not at all, in order.
+
+    What they are is written down before the first of them, so that those of a run that is killed are no logs to anyone.
+
+    Args:
+        out: a folder, or the URL of one in an object store.
+        files: name -> content; the manifest is the last.
+
+    Raises:
+        ReportError: the folder is read-only, full or gone.
+        LogError: the store refuses or cannot be reached.
+    """
+    folder = folder_at(out)
+    publish_file(folder, UNFINISHED, files[MANIFEST])
+    for name, data in files.items():
+        publish_file(folder, name, data)
+    folder.remove([UNFINISHED])
+
+
+def publish_file(folder: Folder, name: str, data: bytes) -> Mark:
+    """Write a file, whole or not at all, and return its mark.
+
+    Raises:
+        ReportError: the folder is read-only, full or gone; nothing is left under either name.
+        LogError: the store refuses or cannot be reached.
+    """
+    try:
+        return folder.write(name, data)
+    except OSError as error:
+        message = f"cannot write {folder.place}/{name}: {error.strerror or error}"
+        raise ReportError(message, hint="Check the folder's permissions and free space, then run again") from error
+
+
+def parquet_bytes(table: pl.DataFrame) -> bytes:
+    """Return a table as Parquet; the same rows in the same order give the same bytes (per Polars version)."""
+    sink = io.BytesIO()
+    table.rechunk().write_parquet(
+        sink, compression="zstd", compression_level=3, statistics=True, row_group_size=ROW_GROUP_ROWS
+    )
+    return sink.getvalue()
+
+
+def plain_decimals(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with money as plain decimal text: no exponent, no trailing zeros."""
+    money = [name for name, kind in table.schema.items() if isinstance(kind, pl.Decimal)]
+    texts = [pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".") for name in money]
+    return table.with_columns(texts)
+
+
+def csv_bytes(table: pl.DataFrame) -> bytes:
+    """Return a table as CSV (UTF-8, LF): null is empty, money is plain decimal text."""
+    text = [name for name, kind in table.schema.items() if kind == pl.String()]
+    guarded = [
+        pl.when(pl.col(name).str.contains(_RISKY)).then(pl.concat_str(pl.lit("'"), name)).otherwise(name).alias(name)
+        for name in text
+    ]
+    sink = io.BytesIO()
+    plain_decimals(table.clear()).write_csv(sink)  # the header
+    for part in _parts_of(table):
+        plain_decimals(part.with_columns(guarded)).write_csv(sink, include_header=False)
+    return sink.getvalue()
+
+
+def json_bytes(table: pl.DataFrame) -> bytes:
+    """Return a table as JSON Lines: money is decimal text, so that no reader makes it a float."""
+    sink = io.BytesIO()
+    for part in _parts_of(table):
+        plain_decimals(part).write_ndjson(sink)
+    return sink.getvalue()
+
+
+def _parts_of(table: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield a table's rows some at a time: as text they take several times their memory."""
+    return table.iter_slices(ROW_GROUP_ROWS)
+
+
+def document_bytes(document: Mapping[str, Any]) -> bytes:
+    """Return a JSON document for people and scripts: sorted keys, two spaces, a final newline.
+
+    Names of files in it are written as written_name has them.
+    """
+    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
+    return f"{written_name(text)}\n".encode()
+
+
+WRITERS = {"parquet": parquet_bytes, "csv": csv_bytes, "json": json_bytes}

@@ -1,0 +1,233 @@
+"""Filter and sum: from settled facts to one row per call, and a partial spend.
+
+Partial spends add: merging is associative and commutative, so neither the cut into files nor their order shows in a
+result.
+Null means that nobody stated the figure; a sum over nothing stated stays null.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import polars as pl
+
+from callcost.settings import ReportOptions
+from callcost.stages.tables.facts import CALL_SCHEMA, FACT_SCHEMA, UID
+from callcost.tables import SPEND_MEASURES, USAGE_COUNTS
+
+CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")  # of calls as they are published
+GATHERED = {**{name: FACT_SCHEMA[name] for name in UID}, **CALL_SCHEMA}
+_LINE_COUNTS = [name for name in USAGE_COUNTS if name in {column.name for column in SPEND_MEASURES}]
+_COSTS = ("input_cost", "output_cost", "other_cost", "total_cost")
+UNPRICED = ("model", "price_status", "price_reason")  # what tells calls without a full price apart
+_CALL_MEASURES = [column.name for column in SPEND_MEASURES if column.name.endswith("calls")]
+_SUMMED = [column.name for column in SPEND_MEASURES if column.name not in _CALL_MEASURES]
+
+
+def filter_calls(facts: pl.DataFrame, options: ReportOptions) -> pl.DataFrame:
+    """Keep the calls inside the asked interval and filters; an undated call is outside every interval."""
+    keep = [passes for _, passes in _filters_of(options)]
+    return facts.filter(keep) if keep else facts
+
+
+def tally_filtered(facts: pl.DataFrame, options: ReportOptions) -> dict[str, int]:
+    """Count the calls that filter_calls leaves out, each by the first filter that does.
+
+    Args:
+        facts: before they are filtered; of the lines of a call the first one counts.
+        options: of the run.
+
+    Returns:
+        "undated" (with an interval), "since", "until" or "where COLUMN=GLOB" -> calls.
+    """
+    left = facts.filter(pl.col("line") == 0) if options.since or options.until or options.where else facts.clear()
+    tally = {}
+    for name, passes in _filters_of(options):
+        kept = left.filter(passes)
+        tally[name] = left.height - kept.height
+        left = kept
+    return {name: count for name, count in tally.items() if count}
+
+
+def span_of(facts: pl.DataFrame) -> list[list[int]]:
+    """Return the times of the first and the last call, in microseconds since 1970 UTC; nothing where none has one."""
+    times = facts["started_at"].to_physical()
+    first, last = times.min(), times.max()
+    return [[first, last]] if isinstance(first, int) and isinstance(last, int) else []
+
+
+def _filters_of(options: ReportOptions) -> list[tuple[str, pl.Expr]]:
+    """Return what each filter of a run is called, and the calls that pass it."""
+    started = pl.col("started_at")
+    filters = [("undated", started.is_not_null())] if options.since or options.until else []
+    if options.since is not None:
+        filters.append(("since", started.ge(_moment(options.since))))
+    if options.until is not None:
+        filters.append(("until", started.lt(_moment(options.until))))
+    for column, glob in options.where:
+        value = group_column(column, options.timezone).cast(pl.String).fill_null("")
+        filters.append((f"where {column}={glob}", value.str.contains(_regex_of(glob))))
+    return filters
+
+
+def _moment(moment: datetime) -> pl.Expr:
+    return pl.lit(moment).dt.cast_time_unit("us")
+
+
+def _regex_of(glob: str) -> str:
+    parts = (".*" if sign == "*" else "." if sign == "?" else re.escape(sign) for sign in glob)
+    return f"(?s)^{''.join(parts)}$"
+
+
+def group_column(name: str, timezone: str) -> pl.Expr:
+    """Return the expression of a column of ``--by`` over facts, named as in the report."""
+    local = pl.col("started_at").dt.convert_time_zone(timezone)
+    periods = {
+        "hour": local.dt.strftime("%Y-%m-%dT%H:00%z"),
+        "day": local.dt.date(),
+        "week": local.dt.date().dt.truncate("1w"),
+        "month": local.dt.strftime("%Y-%m"),
+    }
+    if name in periods:
+        return periods[name].alias(name)
+    if name.startswith("tag:"):
+        wanted = pl.element().struct.field("key") == name.removeprefix("tag:")
+        return pl.col("tags").list.filter(wanted).list.first().struct.field("value").alias(name)
+    return pl.col(name).alias(name)
+
+
+def charge_by_source(facts: pl.DataFrame, cost_source: str) -> pl.DataFrame:
+    """Put the logged cost in the place of the computed one where the user asked for it.
+
+    Args:
+        facts: priced facts.
+        cost_source: "computed", "logged" or "auto" (logged where there is one).
+
+    Returns:
+        Facts whose costs and price_status follow the source; a logged cost is one sum, so its parts are null.
+    """
+    if cost_source == "computed":
+        return facts
+    logged = pl.col("logged_cost").is_not_null() | pl.lit(cost_source == "logged")
+    amount = pl.when(pl.col("line") == 0).then("logged_cost")
+    status = pl.when(pl.col("logged_cost").is_null()).then(pl.lit("unpriced")).otherwise(pl.lit("priced"))
+    reason = pl.when(pl.col("logged_cost").is_null()).then(pl.lit("no_logged_cost"))
+    parts = [pl.when(~logged).then(name).alias(name) for name in _COSTS[:-1]]
+    return facts.with_columns(
+        *parts,
+        pl.when(logged).then(amount).otherwise("total_cost").alias("total_cost"),
+        pl.when(logged).then(status).otherwise("price_status").alias("price_status"),
+        pl.when(logged).then(reason).otherwise("price_reason").alias("price_reason"),
+    )
+
+
+def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
+    """Bring the charge lines of each call together: one row per call, the columns of CALL_COLUMNS after UID.
+
+    A call is as priced as its lines are: all unpriced or all free stay so, a mixture is partly priced.
+    """
+    if facts["lines"].max() == 1:
+        return pl.DataFrame([facts[name] for name in GATHERED])
+    single = facts.filter(pl.col("lines") == 1).select(GATHERED.keys())
+    many = facts.filter(pl.col("lines") > 1)
+    if many.is_empty():
+        return single
+    statuses = pl.col("price_status")
+    status = (
+        pl.when((statuses == "unpriced").all()).then(pl.lit("unpriced"))
+        .when((statuses == "free").all()).then(pl.lit("free"))
+        .when(statuses.is_in(["unpriced", "partly_priced"]).any()).then(pl.lit("partly_priced"))
+        .otherwise(pl.lit("priced"))
+    )  # fmt: skip
+    lines = pl.struct(
+        pl.col("line_model").alias("model"),
+        pl.col("line_prompt_tokens").alias("prompt_tokens"),
+        pl.col("line_completion_tokens").alias("completion_tokens"),
+        "price_status",
+        "total_cost",
+    )
+    gathered = (
+        many.sort(*UID, "line")
+        .group_by(UID, maintain_order=True)
+        .agg(
+            *[
+                pl.col(name).first()
+                for name in CALL_SCHEMA
+                if name not in {"price_status", "price_reason", "iterations", *_COSTS}
+            ],
+            status.alias("price_status"),
+            pl.col("price_reason").drop_nulls().first(),
+            lines.alias("iterations"),
+            *[_sum_stated(name) for name in _COSTS],
+        )
+    )
+    return pl.concat([single, gathered.select(GATHERED.keys()).cast(GATHERED)])  # type: ignore[arg-type]
+
+
+def _sum_stated(name: str) -> pl.Expr:
+    """Sum what is stated; null, not 0, where nothing is."""
+    return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
+
+
+def sum_spend(facts: pl.DataFrame, calls: pl.DataFrame, options: ReportOptions) -> pl.DataFrame:
+    """Sum priced facts per group of ``options.by``: a partial spend.
+
+    Money and tokens go to the model of their charge line, the call itself is counted under its main model.
+    """
+    by = [group_column(name, options.timezone) for name in options.by]
+    several = facts["line"].max() not in (0, None)
+    heads = facts.filter(pl.col("line") == 0) if several else facts
+    if several:  # what a call of several lines is, only all of them together say
+        heads = heads.drop("price_status").join(calls.select(*UID, "price_status"), on=UID)
+    status = pl.col("price_status")
+    flags = {
+        "calls": pl.lit(value=True),
+        "failed_calls": pl.col("status") == "failure",
+        "counted_calls": pl.col("usage_source").is_in(["counted", "partial", "timed_out"]),
+        "unpriced_calls": status == "unpriced",
+        "partly_priced_calls": status == "partly_priced",
+        "free_calls": status == "free",
+        "logged_calls": pl.col("logged_cost").is_not_null(),
+    }
+    counted = [flag.fill_null(value=False).cast(pl.UInt32).alias(name) for name, flag in flags.items()]
+    per_call = [*counted, pl.col("logged_cost")]
+    per_line = [*[pl.col(f"line_{name}").alias(name) for name in _LINE_COUNTS], *map(pl.col, _COSTS)]
+    calls_summed = [*[pl.col(name).sum().cast(pl.Int64) for name in flags], _sum_stated("logged_cost")]
+    lines_summed = [_sum_stated(name) for name in (*_LINE_COUNTS, *_COSTS)]
+    if heads["model"].eq_missing(facts["line_model"]).all() if not several else False:
+        partials = [heads.select(*by, *per_call, *per_line).group_by(options.by).agg(*calls_summed, *lines_summed)]
+    else:
+        lines = facts.with_columns(pl.col("line_model").alias("model"))
+        partials = [
+            heads.select(*by, *per_call).group_by(options.by).agg(calls_summed),
+            lines.select(*by, *per_line).group_by(options.by).agg(lines_summed),
+        ]
+    return merge_spend(partials, options.by)
+
+
+def merge_spend(partials: list[pl.DataFrame], by: tuple[str, ...]) -> pl.DataFrame:
+    """Add partial spends into one; the order of the partials does not matter."""
+    rows = pl.concat(partials, how="diagonal_relaxed")
+    return (
+        rows.group_by(by)
+        .agg(*[pl.col(name).sum() for name in _CALL_MEASURES], *[_sum_stated(name) for name in _SUMMED])
+        .select(*by, *[column.name for column in SPEND_MEASURES])
+    )
+
+
+def sort_spend(spend: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
+    """Order a report: dearest first, what has no price last, then by group."""
+    return spend.sort("total_cost", *by, descending=[True, *[False] * len(by)], nulls_last=True)
+
+
+def unpriced_groups(calls: pl.DataFrame) -> pl.DataFrame:
+    """Count the calls without a full price per model, status and reason; ``first`` is the place of one of them."""
+    unpriced = calls.filter(pl.col("price_status").is_in(["unpriced", "partly_priced"]))
+    place = pl.concat_str("source_file", pl.lit(":"), "source_row")
+    return unpriced.group_by(UNPRICED).agg(calls=pl.len().cast(pl.Int64), first=place.min())
+
+
+def merge_unpriced(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Add what unpriced_groups gave of several tables into one."""
+    return pl.concat(parts).group_by(UNPRICED).agg(pl.col("calls").sum(), pl.col("first").min())

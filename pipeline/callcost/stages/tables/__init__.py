@@ -1,0 +1,5 @@
+"""The facts table: its columns, codes and masks, and its files between tasks.
+
+In: calls and rejects. Out: one row per charge line, as a table or a file.
+Open facts.py first.
+"""

@@ -1,0 +1,313 @@
+"""Calls laid out as facts: one row per charge line, every column of FACT_COLUMNS, no text of any message.
+
+This file knows the Polars type of each kind of column and how a call's identity becomes a key. Reading, counting and
+pricing are its neighbours' work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+
+from callcost.logs.io.store_access import is_url, storage_options
+from callcost.logs.own_output import FACTS_MARK
+from callcost.stages.tables.dictionary import says_one_word
+from callcost.tables import (
+    CALL_COLUMNS,
+    FACT_COLUMNS,
+    MONEY_SCALE,
+    REJECT_COLUMNS,
+    USAGE_COUNTS,
+    Call,
+    Column,
+    Reject,
+    Usage,
+)
+
+MONEY = pl.Decimal(38, MONEY_SCALE)
+TYPES: dict[str, pl.DataType] = {
+    "text": pl.String(),
+    "int": pl.Int64(),
+    "number": pl.Float64(),
+    "money": MONEY,
+    "time": pl.Datetime("us", "UTC"),
+    "flags": pl.List(pl.String()),
+    "tags": pl.List(pl.Struct({"key": pl.String(), "value": pl.String()})),
+    "units": pl.List(pl.Struct({"unit": pl.String(), "quantity": MONEY})),
+    "iterations": pl.List(
+        pl.Struct(
+            {
+                "model": pl.String(),
+                "prompt_tokens": pl.Int64(),
+                "completion_tokens": pl.Int64(),
+                "price_status": pl.String(),
+                "total_cost": MONEY,
+            }
+        )
+    ),
+}
+_TEXT, MONEY_TYPE = pa.string(), pa.decimal128(38, MONEY_SCALE)
+_ARROW_TYPES: dict[str, pa.DataType] = {  # Polars takes 20 us a cell for nested Python values, pyarrow under 1
+    "money": MONEY_TYPE,
+    "flags": pa.list_(_TEXT),
+    "tags": pa.list_(pa.struct([("key", _TEXT), ("value", _TEXT)])),
+    "units": pa.list_(pa.struct([("unit", _TEXT), ("quantity", MONEY_TYPE)])),
+}
+_NOTHING = Usage()
+_LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
+KEY_RULES = 2  # to be raised when a key, a digest or a bucket is made otherwise: facts are kept between runs
+_GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads numbers over the high bits
+ROW_GROUP = 100_000
+_SECOND = 1_000_000  # microseconds
+# In the metadata of a file of facts: column -> what it says of every row, column -> the one that says the same.
+_WORDS, _ECHOES = FACTS_MARK, "callcost.echoes"
+_OWN = ("key", "record")  # columns that are always written
+BUCKETS = 64  # = 2**6; every fact names its bucket; a small run compares the keys of all in one step
+
+
+def schema_of(columns: Iterable[Column]) -> dict[str, pl.DataType]:
+    """Return name -> Polars type of a table's columns, in order."""
+    return {column.name: TYPES[column.kind] for column in columns}
+
+
+CALL_SCHEMA = schema_of(CALL_COLUMNS)
+FACT_SCHEMA = schema_of(FACT_COLUMNS)
+REJECT_SCHEMA = schema_of(REJECT_COLUMNS)
+
+UID = ("piece", "record")  # names one record, so one call
+
+_CALL_FIELDS = tuple(
+    name for name in FACT_SCHEMA if name in Call.__struct_fields__ and name not in {"tags", "iterations", "flags"}
+)
+_USAGE_FIELDS = tuple(name for name in USAGE_COUNTS if name in FACT_SCHEMA)
+
+
+def layout_of_facts() -> str:
+    """Return a name for the columns of facts and the rules of their keys; only facts of one layout go together."""
+    columns = [f"{column.name} {column.kind}" for column in FACT_COLUMNS]
+    return digest_of(f"{KEY_RULES} {BUCKETS}".encode(), *map(str.encode, columns))
+
+
+def digest_of(*parts: bytes) -> str:
+    """Return the blake2b-128 of the parts as hex; a length before each keeps ("ab", "c") apart from ("a", "bc")."""
+    framed = b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+    return blake2b(framed, digest_size=16).hexdigest()
+
+
+def key_of(call: Call) -> tuple[str, str]:
+    """Return (key, key_kind): which equal keys are duplicates, depends on their kind (design.md section 5)."""
+    if call.duplicate_id:
+        return f"{_id_prefix(call.family)}{call.duplicate_id}", "id"
+    times = (call.started_at, call.ended_at)
+    below_second = any(moment is not None and moment % _SECOND for moment in times)
+    return f"by bytes {call.family} {call.record_digest.hex()}", "bytes" if below_second else "none"
+
+
+def key_columns(family: str, ids: pl.Expr) -> dict[str, pl.Expr]:
+    """Return the key and the bucket of calls that have an id."""
+    keys = pl.lit(_id_prefix(family)) + ids
+    return {"key": keys, "bucket": bucket_of(keys)}
+
+
+def bucket_of(key: pl.Expr) -> pl.Expr:
+    """Return which reduce step settles a key: a hash of its last eight bytes, the same on every machine."""
+    end = key.cast(pl.Binary).bin.tail(8).bin.reinterpret(dtype=pl.UInt64, endianness="little")
+    return ((end * pl.lit(_GOLDEN, pl.UInt64)) // pl.lit(2**58, pl.UInt64)).cast(pl.Int64)
+
+
+def _id_prefix(family: str) -> str:
+    return f"by id {family} "
+
+
+def facts_of(calls: Sequence[Call], input_number: int, piece: int = 0) -> pl.DataFrame:
+    """Lay out calls of one piece of input as facts.
+
+    Args:
+        calls: counted calls; their requests and responses are not looked at.
+        input_number: number of the input among the run's inputs.
+        piece: number of the piece.
+
+    Returns:
+        One row per charge line, columns of FACT_COLUMNS; prices are null.
+    """
+    pairs = [(call, n, line) for call in calls for n, line in enumerate(_lines(call))]
+    owners = [call for call, _, _ in pairs]
+    lines = [line for _, _, line in pairs]
+    calls_by_field = _transposed(Call, owners)
+    usages_by_field = _transposed(Usage, [call.usage or _NOTHING for call in owners])
+    lines_by_field = _transposed(Usage, lines) if any(call.iterations for call in calls) else usages_by_field
+    columns: dict[str, Sequence[Any]] = {name: calls_by_field[name] for name in _CALL_FIELDS}
+    columns |= {name: usages_by_field[name] for name in _USAGE_FIELDS}
+    columns |= {f"line_{name}": lines_by_field[name] for name in USAGE_COUNTS}
+    keys = [key_of(call) for call in owners]
+    columns["key"] = [key for key, _ in keys]
+    columns["key_kind"] = [kind for _, kind in keys]
+    columns["call_id"] = [call.own_id or call.provider_response_id for call in owners]
+    columns["logged_cost"] = [round_money(call.logged_cost) for call in owners]
+    columns["request_digest"] = [call.request_digest.hex() if call.request_digest else None for call in owners]
+    columns["record_digest"] = [call.record_digest.hex() for call in owners]
+    columns["flags"] = [sorted(set(call.flags)) if call.flags else () for call in owners]
+    columns["tags"] = [_pairs_of(call.tags, "key", "value") for call in owners]
+    columns["billed_units"] = [_units_of(call.usage) for call in owners]
+    columns["line_units"] = [_units_of(line) for line in lines]
+    columns["line"] = [n for _, n, _ in pairs]
+    columns["lines"] = [max(1, len(call.iterations)) for call in owners]
+    columns["line_model"] = [line.model or call.model for call, _, line in pairs]
+    columns |= {"input": [input_number] * len(pairs), "piece": [piece] * len(pairs)}
+    frame = pl.DataFrame([_series(column, columns.get(column.name), len(pairs)) for column in FACT_COLUMNS])
+    return frame.with_columns(bucket=bucket_of(pl.col("key")))
+
+
+def widen_facts(narrow: pl.DataFrame) -> pl.DataFrame:
+    """Return facts with every column of FACT_COLUMNS; what is not there is null."""
+    height = narrow.height
+    return pl.DataFrame(
+        [
+            narrow[name].cast(kind)
+            if name in narrow.columns
+            else pl.Series(name, [None], kind).new_from_index(0, height)
+            for name, kind in FACT_SCHEMA.items()
+        ]
+    )
+
+
+def write_facts(facts: pl.DataFrame, path: Path) -> None:
+    """Write facts to a file of a run: what says the same of every row, or what another column says, only once."""
+    stated = [name for name in FACT_SCHEMA if name in facts.columns and facts[name].null_count() < facts.height]
+    words = {name: facts[name][0] for name in stated if name not in _OWN and _is_one_word(facts[name])}
+    pairs = [(name, name.removeprefix("line_")) for name in stated if name.startswith("line_") and name not in words]
+    echoes = {name: call for name, call in pairs if call in stated and facts[name].equals(facts[call])}
+    columns = [facts[name].cast(FACT_SCHEMA[name]) for name in stated if name not in words and name not in echoes]
+    metadata = {name: msgspec.json.encode(table).decode() for name, table in ((_WORDS, words), (_ECHOES, echoes))}
+    # not compressed: words that repeat are numbered anyway, and ids would take long for little
+    pl.DataFrame(columns).write_parquet(
+        path, compression="uncompressed", statistics=False, row_group_size=ROW_GROUP, metadata=metadata
+    )
+
+
+def _is_one_word(column: pl.Series) -> bool:
+    return column.dtype in (pl.String, pl.Int64) and says_one_word(column)
+
+
+def read_facts(path: str | Path, *, without: Sequence[str] = ()) -> pl.DataFrame:
+    """Read a file of facts.
+
+    Args:
+        path: of the file.
+        without: columns that nobody will look at; they are null.
+    """
+    place = str(path)
+    columns = [name for name in columns_of_passed(place) if name not in without]
+    return widen_facts(read_passed([place], columns).with_columns(_said_once(place)))
+
+
+def scan_facts(paths: Sequence[str | Path]) -> pl.LazyFrame:
+    """Read files of facts as one table, lazily."""
+    if not paths:
+        return pl.LazyFrame(schema=FACT_SCHEMA)
+    places = list(map(str, paths))
+    scans = (scan_passed([place], schema=FACT_SCHEMA, missing_columns="insert") for place in places)
+    return pl.concat(scan.with_columns(_said_once(place)) for scan, place in zip(scans, places, strict=True))
+
+
+def _said_once(path: str) -> list[pl.Expr]:
+    """Return the columns of a file of facts that only its metadata tells of."""
+    metadata = metadata_of_passed(path)
+    words, echoes = (msgspec.json.decode(metadata.get(name, "{}"), type=dict[str, Any]) for name in (_WORDS, _ECHOES))
+    stated = [pl.lit(word, dtype=FACT_SCHEMA[name]).alias(name) for name, word in words.items()]
+    return [*stated, *(pl.col(call).alias(name) for name, call in echoes.items())]
+
+
+def round_money(amount: Decimal | None) -> Decimal | None:
+    """Return an amount with as many digits as a table holds."""
+    return None if amount is None else amount.quantize(_LAST_PLACE, ROUND_HALF_EVEN)
+
+
+class _Exported:
+    """An Arrow array as any library hands one over: pyarrow's own makes Polars import pyarrow.compute, 0.1 s long."""
+
+    def __init__(self, array: pa.Array[Any]) -> None:
+        self.__arrow_c_array__ = array.__arrow_c_array__
+
+
+def series_of(values: Sequence[Any], kind: pa.DataType) -> pl.Series:
+    """Return Python values as a column, by way of Arrow: exact decimals and nested values are quicker so."""
+    return pl.Series(_Exported(pa.array(values, kind)))
+
+
+def _lines(call: Call) -> list[Usage]:
+    return call.iterations or [call.usage or _NOTHING]
+
+
+def _transposed(kind: type[msgspec.Struct], structs: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    names = kind.__struct_fields__
+    values = zip(*map(msgspec.structs.astuple, structs), strict=True) if structs else [()] * len(names)
+    return dict(zip(names, values, strict=True))
+
+
+def _pairs_of(mapping: dict[str, Any] | None, key: str, value: str) -> list[dict[str, Any]] | None:
+    if not mapping:
+        return None
+    return [{key: name, value: mapping[name]} for name in sorted(mapping)]
+
+
+def _units_of(usage: Usage | None) -> list[dict[str, Any]] | None:
+    return _pairs_of(usage.billed_units, "unit", "quantity") if usage is not None else None
+
+
+def _series(column: Column, values: Sequence[Any] | None, height: int) -> pl.Series:
+    kind = TYPES[column.kind]
+    if values is None or values.count(None) == height:
+        return pl.Series(column.name, [None], dtype=kind).new_from_index(0, height)
+    if column.kind == "time":
+        moments = pl.Series(column.name, values, dtype=pl.Int64)
+        return moments.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    if column.kind in _ARROW_TYPES:
+        return series_of(values, _ARROW_TYPES[column.kind]).cast(kind).alias(column.name)
+    return pl.Series(column.name, values, dtype=kind)
+
+
+def rejects_of(rejects: Sequence[Reject], piece: int) -> pl.DataFrame:
+    """Lay out rejects as a table with the columns of REJECT_COLUMNS, and the number of their piece."""
+    rows = {name: [getattr(reject, name) for reject in rejects] for name in REJECT_SCHEMA}
+    return pl.DataFrame(rows, schema=REJECT_SCHEMA).with_columns(pl.lit(piece, pl.Int64).alias("piece"))
+
+
+def number_rows(table: pl.DataFrame, rows_before: tuple[tuple[int, int], ...]) -> pl.DataFrame:
+    """Give rows their number in the file where they have that in their piece."""
+    if not rows_before:
+        return table
+    before = pl.col("piece").replace_strict(dict(rows_before), default=0, return_dtype=pl.Int64)
+    return table.with_columns(pl.col("source_row") + before)
+
+
+def scan_passed(paths: Sequence[str], **how: Any) -> pl.LazyFrame:
+    """Read tables as one, lazily; there is at least one."""
+    return pl.scan_parquet(list(paths), storage_options=_options(paths[0]), **how)
+
+
+def read_passed(paths: Sequence[str], columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read tables as one; there is at least one."""
+    wanted = None if columns is None else list(columns)
+    return pl.read_parquet(list(paths), columns=wanted, storage_options=_options(paths[0]))
+
+
+def columns_of_passed(path: str) -> list[str]:
+    """Return the names of a table's columns."""
+    return scan_passed([path]).collect_schema().names() if is_url(path) else list(pl.read_parquet_schema(path))
+
+
+def metadata_of_passed(path: str) -> dict[str, str]:
+    """Return what a table's writer noted beside its schema."""
+    return pl.read_parquet_metadata(path, storage_options=_options(path))
+
+
+def _options(path: str) -> dict[str, Any] | None:
+    return storage_options() if is_url(path) else None

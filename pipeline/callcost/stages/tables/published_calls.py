@@ -1,0 +1,46 @@
+"""Published calls as facts: what is left of a log that is gone, where nobody can read the facts that it gave any more.
+
+They keep the prices that they were published with. Their keys are made of their ids, so that a copy that comes later
+is still known; charge lines are one a call.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from callcost.logs.dialects import field_readers
+from callcost.stages.tables.facts import CALL_SCHEMA, bucket_of, widen_facts
+from callcost.tables import USAGE_COUNTS
+
+_MADE = r"^x-(.+)-\d+$"  # a call_id of a call without its own: the digest of its record
+
+
+def facts_of_published(calls: pl.DataFrame, number: int, piece: int) -> pl.DataFrame:
+    """Lay out published calls as facts that come priced.
+
+    Args:
+        calls: columns of CALL_COLUMNS, as far as there were any when they were published.
+        number: of the input that they are of from now on.
+        piece: number of the piece that they are of from now on.
+    """
+    known = calls.select(pl.col(name).cast(kind) for name, kind in CALL_SCHEMA.items() if name in calls.columns)
+    families = {reader.dialect.name: reader.dialect.family for reader in field_readers()}
+    family = pl.col("source_format").replace(families)
+    digest = pl.col("call_id").str.extract(_MADE)
+    fine = pl.any_horizontal((pl.col("started_at", "ended_at").dt.microsecond() != 0).fill_null(value=False))
+    by_id = pl.concat_str(pl.lit("by id "), family, pl.lit(" "), "call_id")
+    by_bytes = pl.concat_str(pl.lit("by bytes "), family, pl.lit(" "), digest)
+    counts = [pl.col(name).alias(f"line_{name}") for name in USAGE_COUNTS if name in known.columns]
+    laid = known.with_columns(
+        *counts,
+        pl.when(digest.is_null()).then(by_id).otherwise(by_bytes).alias("key"),
+        pl.when(digest.is_null()).then(pl.lit("id")).when(fine).then(pl.lit("bytes")).otherwise(pl.lit("none"))
+        .alias("key_kind"),
+        pl.coalesce(digest, pl.concat_str(pl.lit("published "), "call_id")).alias("record_digest"),
+        pl.col("model").alias("line_model"),
+        pl.col("billed_units").alias("line_units"),
+        pl.lit(0).alias("line"), pl.lit(1).alias("lines"),
+        pl.lit(number).alias("input"), pl.lit(piece).alias("piece"),
+        pl.int_range(1, pl.len() + 1).alias("record") * 2**20,
+    )  # fmt: skip
+    return widen_facts(laid.with_columns(bucket_of(pl.col("key")).alias("bucket")))

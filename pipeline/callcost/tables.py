@@ -1,0 +1,315 @@
+"""The shape of every table: a comment per column, and the two structs that travel before a table exists.
+
+Kinds are plain words (``text int money number time flags tags units iterations``); stages turn them into Polars
+types. Nothing stated is null, a stated zero is 0. Suffixes carry units: ``_tokens`` counts, ``_cost`` US dollars
+(exact decimals), ``_at`` UTC (microseconds since 1970 before a table exists). Everything else leaves this file to
+its readers: logs/ fills ``Call`` and ``Usage``, stages/ lays them out as columns.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+MAX_COUNT = 10**12  # a count above this is a reject (count_out_of_range), so no sum can overflow
+MONEY_SCALE = 18  # digits after the point of every rate, charge and sum
+
+
+class Usage(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Token counts of one sampling run, in LiteLLM's and OpenAI's meaning; None is "not stated".
+
+    ``prompt_tokens`` includes cache reads and writes, ``completion_tokens`` includes reasoning. The modality counts
+    (text, audio, image, video) are a second axis over the same prompt and overlap the cache counts.
+    """
+
+    model: str | None = None  # the model of this run, where it is not the call's own (an iteration)
+    prompt_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_write_5m_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None  # all writes; what exceeds 5m + 1h is priced as 5m
+    text_input_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    image_input_tokens: int | None = None
+    video_input_tokens: int | None = None
+    cache_read_text_tokens: int | None = None
+    cache_read_audio_tokens: int | None = None
+    cache_read_image_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    text_output_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_output_tokens: int | None = None
+    video_output_tokens: int | None = None
+    total_tokens: int | None = None
+    billed_units: dict[str, Decimal] | None = None  # what is not a token: unit name (prices/units.py) -> quantity
+
+
+USAGE_COUNTS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
+
+
+class Call(msgspec.Struct, kw_only=True):
+    """One canonical LLM request as a dialect read it, still with the text that counting needs."""
+
+    source_format: str  # the dialect's name
+    family: str  # duplicates are sought among dialects of one family
+    own_id: str | None = None  # the record's own id (pair.id, request_id, StandardLoggingPayload.id, custom_id)
+    provider_response_id: str | None = None
+    duplicate_id: str | None = None  # what a copy of this call shares with it; None: the record has no id
+    span: str | None = None  # trace and own id, where calls may be logged inside each other
+    parent: str | None = None  # the span that this one was made in
+    started_at: int | None = None  # microseconds since 1970 UTC
+    ended_at: int | None = None
+    provider: str | None = None
+    model: str = ""  # the model that served, else the one asked for
+    model_requested: str | None = None
+    model_group: str | None = None
+    user: str | None = None
+    end_user: str | None = None
+    team: str | None = None
+    api_key: str | None = None  # a hash, a name or an id, as logged; never a key in clear
+    org: str | None = None
+    project: str | None = None
+    session: str | None = None
+    tags: dict[str, str] | None = None
+    endpoint: str | None = None  # chat responses completions embeddings anthropic gemini bedrock_converse ...
+    service_tier: str | None = None  # as served, else as asked for; "batch" for a batch
+    region: str | None = None  # cloud region or location, where it can change the rate
+    data_residency: str | None = None  # OpenAI's regional hosts: "eu" | "us"
+    inference_geo: str | None = None  # Anthropic's usage.inference_geo
+    speed: str | None = None  # Anthropic's usage.speed
+    status: str = "success"  # success | failure | cache_hit
+    flags: list[str] = msgspec.field(default_factory=list)
+    usage: Usage | None = None  # what the record states about the whole call
+    iterations: list[Usage] = msgspec.field(default_factory=list)  # priced instead of usage, one charge line each
+    usage_source: str | None = None  # as stated; stages/count/missing_usage.py settles the rest
+    count_method: str | None = None
+    count_error: float | None = None
+    logged_cost: Decimal | None = None
+    stated_rates: str | None = None  # what the log says each unit cost: fields of a cost map's entry, as JSON
+    request: Any = None  # the provider's own request body (messages, tools ...), never written anywhere
+    response: Any = None  # the provider's own response body, usage aside
+    text_missing: str | None = None  # why there is no text to count: no_text | redacted | truncated | stripped | moved
+    request_digest: bytes | None = None  # blake2b-128 of the canonical request; None: the record has no request
+    record_digest: bytes = b""  # blake2b-128 of the record's canonical bytes
+    source_file: str = ""
+    source_row: int = 0  # 1-based in its container
+    record: int = 0  # names the record in its piece: row << 20 and a number; rows of one page share a source_row
+    byte_offset: int | None = None  # in uncompressed bytes; None for Parquet
+
+
+class Reject(msgspec.Struct, kw_only=True, frozen=True):
+    """A record that could not become a call; carries no content."""
+
+    reason: str  # a slug of REJECT_REASONS
+    detail: str = ""  # names a field or a position, never a value that could be message text
+    source_file: str = ""
+    source_row: int | None = None  # None: the file as a whole was refused
+    byte_offset: int | None = None
+    calls: int = 0  # that an aggregate says it sums; 0: it does not say
+    tokens: int = 0  # of an aggregate, prompt and completion
+
+
+REJECT_REASONS = {
+    "broken_json": "the line or element is not valid JSON",
+    "broken_yaml": "the recorded interaction is not valid YAML",
+    "not_an_object": "the JSON value is no object",
+    "no_model": "neither the record nor its response names a model",
+    "bad_count": "a token count is negative or not a whole number",
+    "count_out_of_range": f"a token count is above {MAX_COUNT}",
+    "invalid_utf8": "the bytes are not UTF-8",
+    "nul_bytes": "the line holds NUL bytes",
+    "line_too_long": "the line is longer than --max-record",
+    "too_large": "the record or the file would take more memory than --max-record or --max-rows allow",
+    "too_deep": "the value is nested too deeply to read",
+    "truncated_file": "the compressed file ends too early or is damaged",
+    "unreadable_file": "the file cannot be opened or read",
+    "unknown_dialect": "no dialect recognises the record",
+    "no_usage_possible": "a log of this kind holds neither token counts nor text",
+    "aggregate": "the record sums many calls; give the log of single calls",
+    "own_output": "callcost wrote it: a table or a record of a run, no log",
+    "unreadable_record": "the record broke its reader; a report of its shape is welcome",
+    "bad_amount": "an amount or a quantity of a bill is not a number",
+    "bad_period": "a line of a bill has no readable date",
+    "bad_row": "a row has more or fewer cells than its header",
+    "worker_died": "reading the record ended its worker process twice",
+}
+
+
+class Column(NamedTuple):
+    """One column: its name, its kind and what it means."""
+
+    name: str
+    kind: str
+    doc: str
+
+
+def _columns(text: str) -> tuple[Column, ...]:
+    rows = (line.split(None, 2) for line in text.strip().splitlines())
+    return tuple(Column(row[0], row[1], row[2] if len(row) > 2 else "") for row in rows)
+
+
+CALL_COLUMNS = _columns("""
+call_id text the record's own id, else the provider's, else x- and a digest with its occurrence number
+provider_response_id text the provider's id of the response
+source_file text last component of the LOGS argument and the path below it
+source_row int 1-based in its container
+source_format text the dialect that read the record
+started_at time when the call was made (UTC); null: undated
+ended_at time when its answer was complete (UTC)
+provider text who was asked
+model text who answered; what is priced
+model_requested text who was asked for
+user text whose call it was
+end_user text on whose behalf
+team text who pays
+api_key text a hash, name or id of the key
+org text organisation
+project text project or workspace
+session text conversation
+tags tags key and value, sorted by key
+service_tier text as served, else as asked for
+region text cloud region or location
+status text success | failure | cache_hit
+flags flags bad_time bad_logged_cost id_conflict inconsistent_usage repeated_row text_redacted|truncated|stripped|moved
+usage_source text reported | estimated_upstream | counted | partial | timed_out | absent
+count_method text exact | calibrated | estimated | timed_out; null if nothing was counted
+count_error number expected relative error of what was counted
+prompt_tokens int including cache reads and writes
+cache_read_input_tokens int part of the prompt that came from a provider's cache
+cache_write_5m_tokens int part of the prompt written to a five-minute cache
+cache_write_1h_tokens int part of the prompt written to a one-hour cache
+cache_creation_input_tokens int all cache writes
+audio_input_tokens int second axis: overlaps the cache counts
+image_input_tokens int second axis: overlaps the cache counts
+completion_tokens int including reasoning
+reasoning_tokens int part of the completion that is not shown
+audio_output_tokens int part of the completion
+image_output_tokens int part of the completion
+total_tokens int prompt + completion
+iterations iterations each sampling run, where the record states more than one
+billed_units units what was billed beside tokens
+price_status text priced | free | unpriced | partly_priced
+price_reason text why it is not priced, or why it is free
+price_basis text in_force | retired | first_listed_later | newest
+price_rung text the step of the name ladder that found the model
+price_version text name of the cost map that priced it
+input_cost money prompt and caches, US dollars
+output_cost money completion, US dollars
+other_cost money server tools, requests, sessions: neither input nor output, US dollars
+total_cost money the sum of the three, US dollars
+logged_cost money found in the log, never replaced, US dollars
+""")
+
+# What a fact holds beside a call's columns: lineage and keys for the reduce step, and what pricing reads.
+# One fact per charge line: a call has one, a call with iterations one for each; line 0 carries the call.
+FACT_COLUMNS = CALL_COLUMNS + _columns("""
+line int 0 for the call itself, then one per further iteration
+lines int charge lines of this call
+key text what a duplicate shares: family and id, else a digest of the record's canonical bytes
+key_kind text id | bytes (no id, but a time below the second) | none (neither: of other files alone)
+span text trace and own id, where calls may be logged inside each other
+parent text the span that this one was made in
+request_digest text blake2b-128 (hex) of the canonical request; null: none
+record_digest text blake2b-128 (hex) of the record's canonical bytes; null: both digests are not known yet
+bucket int which reduce step settles it: a function of the key alone
+byte_offset int in uncompressed bytes; null for Parquet
+input int number of the input among the run's inputs
+piece int number of the piece of input that was read in one go
+record int names the record in its piece: row << 20 and a number, as rows of one page share a row
+model_group text the router's name for a group of deployments
+endpoint text which API the call went to
+data_residency text OpenAI regional host
+inference_geo text Anthropic's inference_geo
+speed text Anthropic's speed
+stated_rates text what the log says each unit cost: fields of a cost map's entry, as JSON
+line_model text the model of this charge line
+line_prompt_tokens int this line's share, as every line_ column
+line_cache_read_input_tokens int
+line_cache_write_5m_tokens int
+line_cache_write_1h_tokens int
+line_cache_creation_input_tokens int
+line_text_input_tokens int
+line_audio_input_tokens int
+line_image_input_tokens int
+line_video_input_tokens int
+line_cache_read_text_tokens int
+line_cache_read_audio_tokens int
+line_cache_read_image_tokens int
+line_completion_tokens int
+line_reasoning_tokens int
+line_text_output_tokens int
+line_audio_output_tokens int
+line_image_output_tokens int
+line_video_output_tokens int
+line_total_tokens int
+line_units units
+""")
+
+SPEND_MEASURES = _columns("""
+calls int calls of the group
+failed_calls int calls whose status is failure
+counted_calls int calls with usage_source counted, partial or timed_out
+unpriced_calls int calls without a price
+partly_priced_calls int calls of which a part has no price
+free_calls int calls that cost nothing, and say so
+logged_calls int calls that carry a logged cost
+prompt_tokens int null: no call of the group states it
+cache_read_input_tokens int part of prompt_tokens
+cache_creation_input_tokens int part of prompt_tokens
+completion_tokens int including reasoning
+reasoning_tokens int part of completion_tokens
+total_tokens int prompt + completion
+input_cost money sum over what could be priced, US dollars
+output_cost money sum over what could be priced, US dollars
+other_cost money sum over what could be priced, US dollars
+total_cost money sum over what could be priced, US dollars
+logged_cost money sum of the costs found in the log, US dollars
+""")
+
+REJECT_COLUMNS = _columns("""
+source_file text the input
+source_row int 1-based in its container; null: the whole file
+byte_offset int in uncompressed bytes; null for Parquet or a whole file
+reason text a slug of REJECT_REASONS
+detail text a field or a position, never content
+""")
+
+# What lies between our costs and a bill (``against`` bill) or the costs in the log (``against`` log). Null in a column
+# of the place means all of them together: the bill says no more. Amounts are in ``currency``.
+RECONCILIATION_COLUMNS = _columns("""
+against text bill | log
+day date UTC day, or the first day of the bill's period; null: undated
+provider text who is paid
+model text as the bill names it
+token_class text input | output | cache_read | cache_write_5m | ... | a server tool | credit | fee | unmapped
+line_item text the bill's own label, where the row is a line of its own
+status text final | open: the bill of that day may still change
+currency text of all amounts of the row
+computed_tokens money how much the logs have
+billed_tokens money how much the bill has; null: it does not say
+token_difference money billed - computed
+computed_cost money what our calls cost; null: unpriced
+billed_cost money what the bill asks; null: it does not say
+logged_cost money what the log states
+difference money billed or logged - computed
+explained money of the difference, what has a cause
+unexplained money of the difference, what has none
+""")
+
+CAUSE_COLUMNS = _columns("""
+against text bill | log
+day date as in the reconciliation, as every column of the place
+provider text
+model text
+token_class text
+line_item text
+status text
+currency text
+cause text one of the causes, by name
+tokens money how many tokens it moves; 0: it is about money
+amount money how much of the difference; null: the bill states no amounts
+evidence text what tells so
+""")

@@ -1,0 +1,139 @@
+"""What is counted: texts with weights, a constant, and how far the sum can be trusted.
+
+A ``Frame`` is the bridge between the rules (messages.py and its neighbours), which know how a provider lays a prompt
+out, and the counting engine, which knows only texts. Integers in thousandths throughout, so that a sum never depends
+on the order of its parts and texts can be counted once per window. Counting the texts is left to the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import mul
+from typing import Any, NamedTuple
+
+import msgspec
+
+from callcost.tokens.vocabulary_corrections import weigh_marks
+
+UNIT = 1000  # weights and constants are thousandths of a token
+
+EXACT = "exact"
+CALIBRATED = "calibrated"
+ESTIMATED = "estimated"
+
+
+class Part(NamedTuple):
+    """One text and how many thousandths of a token each of its tokens counts."""
+
+    text: str
+    weight: int = UNIT
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """What one side of a call comes to, before its texts are counted.
+
+    Attributes:
+        vocabulary: name of the vocabulary that counts every text.
+        texts: what is counted; an empty text counts nothing.
+        weights: thousandths of a token that each token of the text in that place counts.
+        constant: thousandths of a token that no text accounts for.
+        method: "exact", "calibrated" or "estimated".
+        error: expected relative error; nine of ten counts of this kind are closer.
+        share: the sum is divided by this, rounded down (a provider's own arithmetic for some answers).
+    """
+
+    vocabulary: str
+    texts: tuple[str, ...] = ()
+    weights: tuple[int, ...] = ()
+    constant: int = 0
+    method: str = ESTIMATED
+    error: float = 1.0
+    share: int = 1
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The texts, each with its weight."""
+        return tuple(map(Part, self.texts, self.weights))
+
+
+class Sheet:
+    """Gathers the parts of a frame.
+
+    Attributes:
+        parts: the texts so far.
+        constant: thousandths of a token that no text accounts for.
+        weight: thousandths that each token of a text counts.
+        marks: what a stand-in vocabulary gets wrong; a key of vocabulary_corrections.py's table.
+        share: what the sum is divided by.
+    """
+
+    def __init__(self, weight: int = UNIT, marks: str = "") -> None:
+        self.parts: list[Part] = []
+        self.constant = 0
+        self.weight = weight
+        self.marks = marks
+        self.share = 1
+
+    def text(self, text: str, factor: int = UNIT) -> None:
+        """Add a text; an empty one leaves no trace.
+
+        Args:
+            text: the text.
+            factor: thousandths, on top of the sheet's own weight.
+        """
+        if text:
+            self.parts.append(Part(text, self.weight * factor // UNIT))
+            self.constant += weigh_marks(self.marks, text) * factor // UNIT if self.marks else 0
+
+    def tokens(self, count: int) -> None:
+        """Add whole tokens that no text accounts for."""
+        self.constant += count * UNIT
+
+    def milli(self, count: int) -> None:
+        """Add thousandths of a token that no text accounts for."""
+        self.constant += count
+
+    def frame(self, vocabulary: str, method: str, error: float) -> Frame:
+        """Return what was gathered."""
+        return Frame(
+            vocabulary=vocabulary,
+            texts=tuple([part.text for part in self.parts]),
+            weights=tuple([part.weight for part in self.parts]),
+            constant=self.constant,
+            method=method,
+            error=error,
+            share=self.share,
+        )
+
+
+def total(frame: Frame, counts: Sequence[int]) -> int:
+    """Return the tokens of a frame whose texts have the given counts.
+
+    Args:
+        frame: the frame.
+        counts: tokens of each text, in the order of ``frame.texts``.
+
+    Returns:
+        Tokens, rounded half up, never negative.
+
+    Raises:
+        ValueError: there are not as many counts as texts.
+
+    >>> total(Frame(vocabulary="o200k_base", texts=("hi",), weights=(1000,), constant=3000), [1])
+    4
+    """
+    if len(counts) != len(frame.texts):
+        raise ValueError("every text needs its count")
+    weighted: int = sum(map(mul, frame.weights, counts))
+    return settle(frame.constant + weighted, frame.share)
+
+
+def settle(thousandths: int, share: int) -> int:
+    """Return whole tokens, rounded half up, never negative; a part of them, rounded down, where they are shared."""
+    whole: int = round_units(thousandths, share)
+    return max(0, whole)
+
+
+def round_units(thousandths: Any, share: Any) -> Any:
+    """Do the same, but for what is negative, with numbers or with columns of them."""
+    return (thousandths + UNIT // 2) // UNIT // share

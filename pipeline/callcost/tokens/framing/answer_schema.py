@@ -1,0 +1,36 @@
+"""The form of an answer as OpenAI writes it into the prompt: a heading, a comment, the schema minified.
+
+``required``, ``additionalProperties`` and ``$schema`` leave no trace, every other key stays where the request has it
+(read off recorded prompt counts). What framing the block costs is openai.py's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callcost.tokens.framing.tool_schemas import comment
+from callcost.tokens.requests.types import Form, compact
+
+UNSAID = frozenset({"required", "additionalProperties", "$schema"})
+NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties"})  # keys below are names, not words
+
+
+def write_form(form: Form) -> str:
+    """Return the block that stands for a JSON schema."""
+    schema = compact(said(form.schema))
+    return "\n".join([f"# Response Formats\n\n## {form.name}\n", *comment(form.description), schema])
+
+
+def said(schema: Any, *, names: bool = False) -> Any:
+    """Return a schema without the keys that the prompt does not repeat.
+
+    Args:
+        schema: any JSON value.
+        names: the value's keys are names of properties, so none of them is a word of the schema language.
+    """
+    if isinstance(schema, dict):
+        kept = {key: value for key, value in schema.items() if names or key not in UNSAID}
+        return {key: said(value, names=key in NAMED and not names) for key, value in kept.items()}
+    if isinstance(schema, list):
+        return [said(value) for value in schema]
+    return schema

@@ -1,0 +1,99 @@
+"""The two questions that everything else here serves: what does a request come to, and what does its answer?
+
+Bodies are read by bodies.py, laid out by the family's rules (openai.py, answers.py), and the count is as sure as
+recorded calls of that shape have shown (error_estimates.py). Which vocabulary counts is model_families.py's affair;
+counting the texts is the caller's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callcost.tokens.error_estimates import judge, shape_of_answer, shape_of_prompt
+from callcost.tokens.frame import Frame, Sheet
+from callcost.tokens.framing.answers import ending_of, lay_out_answer
+from callcost.tokens.framing.gemini import lay_out_gemini, lay_out_gemini_answer, manner_of
+from callcost.tokens.framing.openai import lay_out, layout_of
+from callcost.tokens.framing.turns import TURNS, TurnWriter
+from callcost.tokens.model_families import Choice
+from callcost.tokens.requests.bodies import read_answer, read_offer, read_prompt
+from callcost.tokens.requests.media import media_tokens
+from callcost.tokens.requests.types import CALL
+
+
+def frame_prompt(
+    choice: Choice, endpoint: str | None, request: Any, response: Any = None, at: int | None = None
+) -> Frame | None:
+    """Return what a request comes to, or None where it holds nothing to count.
+
+    Args:
+        choice: how the model's text is counted.
+        endpoint: which API the call went to; None: told by the body's fields.
+        request: the provider's body, a list of messages, or a text.
+        response: the answer, where there is one: a few prompts are billed by the shape of their answer.
+        at: when the call was made (microseconds since 1970 UTC), for rules that held for a while.
+    """
+    prompt = read_prompt(endpoint, request)
+    sheet = Sheet(choice.factor, choice.marks)
+    api = api_of(endpoint, request)
+    if prompt.texts or prompt.tokens:
+        for text in prompt.texts:
+            sheet.text(text)
+        sheet.tokens(prompt.tokens)
+    elif choice.framing.startswith("gemini"):
+        lay_out_gemini(prompt, manner_of(choice.framing, choice.provider), sheet)
+    elif not prompt.messages:
+        return None
+    elif choice.framing in TURNS:
+        TurnWriter(TURNS[choice.framing], sheet).prompt(prompt)
+    else:
+        layout = layout_of(choice.framing, api, at)
+        lay_out(prompt, layout, sheet)
+        if layout.shared:
+            sheet.share = max(1, _calls(response))
+    for media in (block.media for message in prompt.messages for block in message.blocks):
+        if media is not None:
+            sheet.tokens(media_tokens(choice.model, media))
+    if not sheet.parts and not sheet.constant:
+        return None
+    return sheet.frame(choice.vocabulary, *judge(choice, api, shape_of_prompt(prompt)))
+
+
+def frame_completion(
+    choice: Choice, endpoint: str | None, response: Any, request: Any = None, at: int | None = None
+) -> Frame | None:
+    """Return what an answer's visible output comes to, or None where it holds nothing to count.
+
+    Args:
+        choice: how the model's text is counted.
+        endpoint: which API the call went to; None: told by the body's fields.
+        response: the provider's body, or the output text.
+        request: what was asked, for the tools and the form that it names.
+        at: when the call was made (microseconds since 1970 UTC), for rules that held for a while.
+    """
+    answer = read_answer(response)
+    prompt = read_offer(request)
+    api = api_of(endpoint, request if request is not None else response)
+    sheet = Sheet(choice.factor, choice.marks)
+    if choice.framing.startswith("gemini"):
+        lay_out_gemini_answer(answer, manner_of(choice.framing, choice.provider), sheet)
+    elif choice.framing in TURNS:
+        TurnWriter(TURNS[choice.framing], sheet).answer(answer, prompt)
+    else:
+        lay_out_answer(answer, prompt, ending_of(choice.framing, api, choice.provider, at), sheet)
+    if not sheet.parts:
+        return None
+    return sheet.frame(choice.vocabulary, *judge(choice, api, shape_of_answer(answer)))
+
+
+def api_of(endpoint: str | None, body: Any) -> str:
+    """Return which of OpenAI's two layouts a body has."""
+    if endpoint in {"chat", "responses"}:
+        return endpoint
+    responses = isinstance(body, dict) and "messages" not in body and ("input" in body or "output" in body)
+    return "responses" if responses else "chat"
+
+
+def _calls(response: Any) -> int:
+    alternatives = read_answer(response).alternatives
+    return max((sum(block.kind == CALL for block in blocks) for blocks in alternatives), default=0)

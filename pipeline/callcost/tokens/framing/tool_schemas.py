@@ -1,0 +1,169 @@
+"""Tool definitions as OpenAI writes them into the prompt: one TypeScript namespace.
+
+The layout was read off recorded prompt counts. No indentation at any depth; ``required`` is a question mark,
+``additionalProperties`` and ``strict`` leave no trace. Where the block stands and what framing it costs is openai.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from callcost.tokens.requests.json_refs import MAX_REFERENCES, MAX_WRITTEN, MIN_WRITTEN, follow
+from callcost.tokens.requests.types import Tool, compact, dict_of, list_of, text_of
+
+HEAD = "# Tools\n\n## functions\n\nnamespace functions {\n\n"
+TAIL = "\n\n} // namespace functions"
+# What a comment line names of a property, in this order.
+LIMITS = ("minLength", "maxLength", "minimum", "maximum", "format", "pattern")
+
+
+def write_tools(tools: Sequence[Tool], *, plain: bool = False) -> str:
+    """Return the block that stands for the tools on offer.
+
+    Args:
+        tools: the tools, in order.
+        plain: in the layout of 2023, which knows descriptions of the first level only.
+    """
+    writer = write_plain_tool if plain else write_tool
+    return HEAD + "\n\n".join(writer(tool) for tool in tools) + TAIL
+
+
+def write_tool(tool: Tool) -> str:
+    """Return one function's type: its description as comment lines, then its parameters."""
+    lines = comment(tool.description)
+    schema = dict_of(tool.parameters)
+    writer = _Writer(schema)
+    if not dict_of(schema.get("properties")):
+        return "\n".join([*lines, f"type {tool.name} = () => any;"])
+    head = writer.notes(schema)
+    body = writer.object(schema)
+    opening = "\n".join([f"type {tool.name} = (_: {head[0]}", *head[1:], ""]) if head else f"type {tool.name} = (_: "
+    return "\n".join([*lines, f"{opening}{body}) => any;"])
+
+
+def comment(text: str) -> list[str]:
+    """Return a text as comment lines, each stripped; an empty line is a bare ``//``."""
+    text = text.strip()
+    return [f"// {line.strip()}".rstrip() for line in text.split("\n")] if text else []
+
+
+def write_plain_tool(tool: Tool) -> str:
+    """Return one function's type as the models of June 2023 saw it."""
+    schema = dict_of(tool.parameters)
+    lines = comment(tool.description)
+    if not dict_of(schema.get("properties")):
+        return "\n".join([*lines, f"type {tool.name} = () => any;"])
+    body = _plain_object(schema, 0)
+    return "\n".join([*lines, f"type {tool.name} = (_: {{", body, "}) => any;"])
+
+
+def _plain_object(schema: dict[str, Any], indent: int) -> str:
+    required = list_of(schema.get("required"))
+    lines: list[str] = []
+    for name, given in dict_of(schema.get("properties")).items():
+        inner = dict_of(given)
+        if indent < 2:
+            lines += comment(text_of(inner.get("description")))
+        lines.append(f"{name}{'' if name in required else '?'}: {_plain_type(inner, indent)},")
+    return "\n".join(" " * indent + line for line in lines)
+
+
+def _plain_type(schema: dict[str, Any], indent: int) -> str:
+    kind = text_of(schema.get("type"))
+    if isinstance(schema.get("enum"), list):
+        return " | ".join(compact(value) for value in schema["enum"])
+    if kind == "array":
+        items = schema.get("items")
+        return f"{_plain_type(dict_of(items), indent)}[]" if items else "any[]"
+    if kind == "object":
+        return "{\n" + _plain_object(schema, indent + 2) + "\n}"
+    return {"integer": "number", "": "any"}.get(kind, kind)
+
+
+class _Writer:
+    """Writes one function's parameters; holds the schema that references point into, counts what it wrote."""
+
+    def __init__(self, root: dict[str, Any]) -> None:
+        self.root = root
+        self.written = 0
+
+    def resolve(self, schema: Any) -> dict[str, Any]:
+        """Return a schema with its reference replaced by what it refers to."""
+        return follow(schema, self.root)
+
+    def notes(self, schema: dict[str, Any]) -> list[str]:
+        """Return the comment lines above a property: title, description, limits."""
+        lines = comment(text_of(schema.get("title"))) + comment(text_of(schema.get("description")))
+        limits = [f"{key}: {_plain(schema[key])}" for key in LIMITS if schema.get(key) is not None]
+        lines += [f"// {', '.join(limits)}"] if limits else []
+        self.written += sum(map(len, lines)) + MIN_WRITTEN
+        return lines
+
+    def object(self, schema: dict[str, Any], depth: int = 0) -> str:
+        """Return an object type, on one line where no property has a comment, a default or a longer type."""
+        required = list_of(schema.get("required"))
+        rows, plain = [], True
+        for name, given in dict_of(schema.get("properties")).items():
+            inner = self.resolve(given)
+            lines = self.notes(inner)
+            kind = self.type(inner, depth + 1)
+            default = f" // default: {compact(inner['default'])}" if "default" in inner else ""
+            plain = plain and not lines and not default and "\n" not in kind
+            rows.append((lines, f"{name}{'' if name in required else '?'}: {kind}", default))
+        if not rows:
+            return "object"
+        if plain:
+            return "{ " + ", ".join(text for _, text, _ in rows) + " }"
+        return "\n".join(["{", *("\n".join([*lines, f"{text},{default}"]) for lines, text, default in rows), "}"])
+
+    def type(self, schema: dict[str, Any], depth: int = 0) -> str:
+        """Return the type of one value."""
+        kind = schema.get("type")
+        branches = schema.get("anyOf") or schema.get("oneOf")
+        if depth > 4 * MAX_REFERENCES or self.written > MAX_WRITTEN:
+            found = "any"
+        elif isinstance(schema.get("enum"), list):
+            found = " | ".join(compact(value) for value in schema["enum"])
+        elif "const" in schema:
+            found = compact(schema["const"])
+        elif isinstance(branches, list):
+            inner = [self.resolve(branch) for branch in branches]
+            found = _union([[*self.notes(branch), self.type(branch, depth + 1)] for branch in inner])
+        elif isinstance(kind, list):
+            found = self.types(schema, kind, depth)
+        elif kind == "array":
+            found = self.array(schema, depth)
+        elif kind == "object":
+            found = self.object(schema, depth)
+        else:
+            found = {"integer": "number"}.get(text_of(kind), text_of(kind) or "any")
+        self.written += len(found) if "enum" in schema else MIN_WRITTEN
+        return found
+
+    def types(self, schema: dict[str, Any], kinds: list[Any], depth: int) -> str:
+        """Return a union of plain types; each repeats the description on a line of its own."""
+        lines = self.notes({key: schema[key] for key in schema if key != "title"})
+        found = [self.type({**schema, "type": kind, "enum": None, "anyOf": None}, depth + 1) for kind in kinds]
+        return _union([[*lines, kind] for kind in found])
+
+    def array(self, schema: dict[str, Any], depth: int) -> str:
+        """Return an array type; items with comments or over several lines stand between angle brackets."""
+        items = self.resolve(schema.get("items"))
+        kind = self.type(items, depth + 1)
+        lines = self.notes(items)
+        if lines or "\n" in kind:
+            return "\n".join(["Array<", *lines, kind, ">"])
+        return f"Array<{kind}>" if " | " in kind else f"{kind}[]"
+
+
+def _union(branches: list[list[str]]) -> str:
+    """Return alternatives; once one of them takes several lines, each stands on lines of its own."""
+    texts = ["\n".join(lines) for lines in branches]
+    if not any("\n" in text for text in texts):
+        return " | ".join(texts)
+    return "\n" + " |\n".join(text + "\n" * ("\n" in text) for text in texts) + "\n"
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else compact(value)

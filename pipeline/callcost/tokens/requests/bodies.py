@@ -1,0 +1,263 @@
+"""A provider's request or response body to a ``Prompt`` or an ``Answer``, told apart by the fields it has.
+
+Bodies are foreign: every field may be missing or of another kind, and a field that is not understood counts nothing.
+One conversation reader serves OpenAI chat, Anthropic, Bedrock Converse and Ollama, whose bodies differ in the shape of
+tools and pieces only; Gemini and OpenAI Responses have their own. Pieces of content are read in content_blocks.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from callcost.tokens.requests.content_blocks import read_blocks, read_call, read_piece, read_result
+from callcost.tokens.requests.tools_and_format import read_form, read_tool_choice, read_tools
+from callcost.tokens.requests.types import (
+    CALL,
+    RESULT,
+    TEXT,
+    THOUGHT,
+    Answer,
+    Block,
+    Message,
+    Prompt,
+    dict_of,
+    list_of,
+    shallow,
+    text_of,
+)
+
+Body = dict[str, Any]
+
+
+def read_prompt(endpoint: str | None, request: Any) -> Prompt:
+    """Return what a request body shows the model; an empty prompt where it is no such body.
+
+    Args:
+        endpoint: which API the body went to, if known; only embeddings cannot be told by their fields.
+        request: the body; a list of messages or a bare text will do.
+    """
+    body = shallow(request)
+    if isinstance(body, list):
+        body = {"messages": body}
+    elif isinstance(body, str):
+        body = {"prompt": body}
+    elif not isinstance(body, dict):
+        return Prompt()
+    prompt = _texts(body) if endpoint == "embeddings" else _reader_of(body)(body)
+    _name_results(prompt.messages)
+    return prompt
+
+
+def read_offer(request: Any) -> Prompt:
+    """Return what a request offers an answer (tools, the choice among them, its form), without the messages."""
+    if not isinstance(request, dict):
+        return Prompt()
+    return _prompt(shallow({key: value for key, value in request.items() if key not in CONVERSATION}), [])
+
+
+def _reader_of(body: Body) -> Callable[[Body], Prompt]:
+    return next((reader for key, reader in PROMPT_READERS if key in body), _texts)
+
+
+def _name_results(messages: list[Message]) -> None:
+    """Give each result the name of the call it answers; most providers repeat the call's id only."""
+    names: dict[str, str] = {}
+    for message in messages:
+        for place, block in enumerate(message.blocks):
+            if block.kind == CALL and block.id:
+                names[block.id] = block.name
+            elif block.kind == RESULT and not block.name and block.id in names:
+                message.blocks[place] = msgspec.structs.replace(block, name=names[block.id])
+
+
+def _conversation(body: Body) -> Prompt:
+    messages = [read_message(item) for item in list_of(body.get("messages")) if isinstance(item, dict)]
+    system = read_blocks(body.get("system"))
+    if system:
+        messages.insert(0, Message("system", system))
+    return _prompt(body, messages)
+
+
+def _prompt(body: Body, messages: list[Message]) -> Prompt:
+    choice, named = read_tool_choice(body)
+    more = dict_of(body.get("additionalModelRequestFields"))
+    thinking = dict_of(body.get("thinking") or more.get("thinking")).get("type") == "enabled"
+    single = dict_of(body.get("tool_choice")).get("disable_parallel_tool_use") is True
+    return Prompt(messages, read_tools(body), choice, named, single, read_form(body), thinking=thinking)
+
+
+def read_message(item: Body) -> Message:
+    """Return one message of a chat, Anthropic, Converse or Ollama conversation."""
+    role, name = text_of(item.get("role")), text_of(item.get("name"))
+    content = item.get("content")
+    if role in {"tool", "function"}:
+        return Message(role, [read_result(item.get("tool_call_id"), content, name)], name)
+    blocks = read_blocks(content)
+    reasoning = text_of(item.get("reasoning_content") or item.get("reasoning") or item.get("thinking"))
+    if reasoning:
+        blocks.insert(0, Block(THOUGHT, reasoning))
+    if isinstance(item.get("refusal"), str):
+        blocks.append(Block(TEXT, item["refusal"]))
+    return Message(role, blocks + _calls(item), name)
+
+
+def _calls(item: Body) -> list[Block]:
+    found = [item["function_call"]] if isinstance(item.get("function_call"), dict) else []
+    blocks = [read_call(call.get("name"), call.get("arguments")) for call in found]
+    for call in list_of(item.get("tool_calls")):
+        inner = dict_of(dict_of(call).get("function") or dict_of(call).get("custom"))
+        arguments = inner.get("input") if "input" in inner else inner.get("arguments")
+        if inner:
+            blocks.append(read_call(inner.get("name"), arguments, call.get("id")))
+    return blocks
+
+
+def _responses(body: Body) -> Prompt:
+    """Read OpenAI Responses: items stand where messages stand elsewhere, instructions are the first system text."""
+    messages: list[Message] = []
+    if isinstance(body.get("instructions"), str):
+        messages.append(Message("system", read_blocks(body["instructions"])))
+    given = body.get("input")
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else list_of(given)
+    for item in items:
+        message = _item(item) if isinstance(item, dict) else None
+        if message and messages and _calls_only(message) and _calls_only(messages[-1]):
+            messages[-1].blocks.extend(message.blocks)  # calls of one answer are items of their own
+        elif message:
+            messages.append(message)
+    return _prompt(body, messages)
+
+
+def _calls_only(message: Message) -> bool:
+    return bool(message.blocks) and all(block.kind == CALL for block in message.blocks)
+
+
+def _item(item: Body) -> Message:
+    if "role" in item or item.get("type") == "message":
+        return read_message(item)
+    blocks = read_piece(item)
+    role = "tool" if blocks and blocks[0].kind == RESULT else "assistant"
+    return Message(role, blocks)
+
+
+def _gemini(body: Body) -> Prompt:
+    messages = []
+    system = body.get("systemInstruction") or body.get("system_instruction")
+    if system:
+        # Gemini counts a system text that names its role as a message, one that does not as bare text.
+        role = text_of(dict_of(system).get("role"))
+        messages.append(Message("system", read_blocks(dict_of(system).get("parts", system)), role))
+    contents = body.get("contents")
+    for item in [contents] if isinstance(contents, (dict, str)) else list_of(contents):
+        if isinstance(item, str):
+            messages.append(Message("user", read_blocks(item)))
+        elif isinstance(item, dict):
+            messages.append(Message(text_of(item.get("role")) or "user", read_blocks(item.get("parts"))))
+    return _prompt(body, messages)
+
+
+def _texts(body: Body) -> Prompt:
+    """Read a body without messages: completions, embeddings, Cohere's and Bedrock's older models."""
+    given = next((body[key] for key in TEXT_KEYS if body.get(key)), None)
+    items = [given] if isinstance(given, (str, dict)) else list_of(given)
+    if items and all(isinstance(item, int) for item in items):
+        items = [items]  # one input as token ids
+    prompt = Prompt(texts=[item for item in items if isinstance(item, str)])
+    prompt.tokens = sum(len(item) for item in items if isinstance(item, list))
+    for item in items:
+        if isinstance(item, dict):
+            prompt.texts += [block.text for block in read_blocks(item.get("content", item)) if block.kind == TEXT]
+    return prompt
+
+
+CONVERSATION = frozenset({"messages", "contents", "input", "prompt", "system"})
+TEXT_KEYS = ("prompt", "input", "inputText", "inputs", "texts", "message", "query", "text", "content")
+PROMPT_READERS: tuple[tuple[str, Callable[[Body], Prompt]], ...] = (
+    ("contents", _gemini),
+    ("messages", _conversation),
+    ("input", _responses),
+)
+
+
+def read_answer(response: Any) -> Answer:
+    """Return what a response body shows; an answer without alternatives where it is no such body.
+
+    Args:
+        response: the body, or the bare output text.
+    """
+    body = shallow(response)
+    if isinstance(body, str):
+        return Answer([read_blocks(body)])
+    if isinstance(body, list):
+        return Answer([read_blocks(body)])
+    if not isinstance(body, dict):
+        return Answer([])
+    found = next((reader(body[key]) for key, reader in ANSWER_READERS if key in body), [])
+    return Answer(found, _cut_off(body))
+
+
+def _cut_off(body: Body) -> bool:
+    items = list_of(body.get("choices")) + list_of(body.get("candidates")) or [body]
+    keys = ("finish_reason", "stop_reason", "stopReason", "finishReason", "done_reason", "status")
+    ends = [text_of(dict_of(item).get(key)).lower() for item in items for key in keys]
+    return any(end in {"length", "max_tokens", "incomplete", "max_output_tokens"} for end in ends)
+
+
+def _choices(value: Any) -> list[list[Block]]:
+    found = []
+    for choice in list_of(value):
+        inner = dict_of(choice)
+        message = inner.get("message") or inner.get("delta")
+        if isinstance(message, dict):
+            found.append(read_message(message).blocks)
+        else:
+            found.append(read_blocks(inner.get("text")))
+    return found
+
+
+def _output(value: Any) -> list[list[Block]]:
+    """Read the items of a Responses body, or Bedrock's one message."""
+    if isinstance(value, dict):
+        return [read_message(dict_of(value.get("message") or value)).blocks]
+    if isinstance(value, str):
+        return [read_blocks(value)]
+    return [[block for item in list_of(value) if isinstance(item, dict) for block in _item(item).blocks]]
+
+
+def _candidates(value: Any) -> list[list[Block]]:
+    return [read_blocks(dict_of(dict_of(item).get("content")).get("parts")) for item in list_of(value)]
+
+
+def _message(value: Any) -> list[list[Block]]:
+    return [read_message(value).blocks] if isinstance(value, dict) else [read_blocks(value)]
+
+
+def _content(value: Any) -> list[list[Block]]:
+    return [read_blocks(value)]
+
+
+def _outputs(value: Any) -> list[list[Block]]:
+    """Read the alternatives of Bedrock's and Cohere's older models."""
+    items = [dict_of(item) for item in list_of(value)]
+    texts = [item.get("outputText") or item.get("text") or dict_of(item.get("data")).get("text") for item in items]
+    return [read_blocks(text) for text in texts]
+
+
+ANSWER_READERS: tuple[tuple[str, Callable[[Any], list[list[Block]]]], ...] = (
+    ("choices", _choices),
+    ("candidates", _candidates),
+    ("output", _output),
+    ("message", _message),
+    ("content", _content),
+    ("generations", _outputs),
+    ("completions", _outputs),
+    ("results", _outputs),
+    ("outputs", _outputs),
+    ("generation", _content),
+    ("completion", _content),
+    ("response", _content),
+    ("text", _content),
+)

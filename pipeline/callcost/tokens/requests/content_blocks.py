@@ -1,0 +1,235 @@
+"""One piece of a message's content, of whatever provider, to a ``Block``: a table keyed by what marks the piece.
+
+OpenAI and Anthropic mark a piece by its ``type``, Gemini and Bedrock by the one key that it has. Messages and whole
+bodies are read in bodies.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from callcost.tokens.requests.media import read_media, read_text
+from callcost.tokens.requests.types import (
+    AUDIO,
+    CALL,
+    DOCUMENT,
+    IMAGE,
+    RESULT,
+    TEXT,
+    THOUGHT,
+    Block,
+    compact,
+    dict_of,
+    list_of,
+    parsed,
+    text_of,
+)
+
+Piece = dict[str, Any]
+
+
+def read_blocks(content: Any) -> list[Block]:
+    """Return the blocks of a message's content: a string, one piece or a list of pieces."""
+    if isinstance(content, str):
+        return [Block(TEXT, content)] if content else []
+    pieces = [content] if isinstance(content, dict) else list_of(content)
+    return [block for piece in pieces for block in read_piece(piece)]
+
+
+def read_piece(piece: Any) -> list[Block]:
+    """Return what one piece of content holds; a piece of unknown kind holds nothing."""
+    if isinstance(piece, str):
+        return [Block(TEXT, piece)]
+    if not isinstance(piece, dict):
+        return []
+    mark = piece.get("type")
+    reader = READERS.get(mark) if isinstance(mark, str) else None
+    if reader is None:
+        reader = next((READERS[key] for key in KEYED if key in piece), None)
+    return reader(piece) if reader else []
+
+
+def read_call(name: Any, arguments: Any, call: Any = "", **more: Any) -> Block:
+    """Return a tool call.
+
+    Args:
+        name: the tool's name.
+        arguments: JSON text, kept as it is, or a value, kept as minified JSON.
+        call: the call's id.
+        more: further fields of the block.
+    """
+    value = parsed(arguments) if isinstance(arguments, str) else arguments
+    text = arguments if isinstance(arguments, str) else "" if arguments is None else compact(arguments)
+    return Block(CALL, text, text_of(name), value, id=text_of(call), **more)
+
+
+def read_result(call: Any, content: Any, name: Any = "") -> Block:
+    """Return what a tool returned.
+
+    Args:
+        call: the id of the call that it answers.
+        content: text, pieces of content, or a JSON value.
+        name: the tool's name, where the result repeats it.
+    """
+    media = None
+    if isinstance(content, str):
+        text, value = content, None
+    else:
+        blocks = read_blocks(content) if isinstance(content, list) else []
+        media = next((block.media for block in blocks if block.media), None)
+        text, value = "".join(block.text for block in blocks), content
+        if not blocks and content not in (None, []):
+            text = compact(content)
+    return Block(RESULT, text, text_of(name), value, media, text_of(call))
+
+
+def _text(piece: Piece) -> list[Block]:
+    text = text_of(piece.get("text") or piece.get("refusal"))
+    if piece.get("thought") is True:
+        return [Block(THOUGHT, text)]
+    sealed = len(text_of(piece.get("thoughtSignature") or piece.get("thought_signature")))
+    return [Block(TEXT, text, sealed=sealed)]
+
+
+def _image_url(piece: Piece) -> list[Block]:
+    link = piece.get("image_url") or piece.get("imageUrl")
+    source = dict_of(link).get("url", link)
+    detail = text_of(dict_of(link).get("detail")) or text_of(piece.get("detail"))
+    return [Block(IMAGE, media=read_media(IMAGE, text_of(source), detail))]
+
+
+def _audio(piece: Piece) -> list[Block]:
+    return [Block(AUDIO, media=read_media(AUDIO, text_of(dict_of(piece.get("input_audio")).get("data"))))]
+
+
+def _file(piece: Piece) -> list[Block]:
+    inner = dict_of(piece.get("file")) or piece
+    return [_by_mime("application/pdf", text_of(inner.get("file_data")))]
+
+
+def _source(piece: Piece) -> list[Block]:
+    """Read Anthropic's image and document, and Bedrock Converse's, which wraps them once more."""
+    kind = IMAGE if piece.get("type") == "image" or "image" in piece else DOCUMENT
+    inner = dict_of(piece.get(kind)) or piece
+    source = dict_of(inner.get("source"))
+    if source.get("type") == "text" or isinstance(source.get("text"), str):
+        return [Block(TEXT, text_of(source.get("data") or source.get("text")))]
+    if isinstance(source.get("content"), (str, list)):
+        return read_blocks(source["content"])
+    return [Block(kind, media=read_media(kind, text_of(source.get("data") or source.get("bytes"))))]
+
+
+def _inline(piece: Piece) -> list[Block]:
+    inner = dict_of(
+        piece.get("inlineData") or piece.get("inline_data") or piece.get("fileData") or piece.get("file_data")
+    )
+    mime = text_of(inner.get("mimeType") or inner.get("mime_type"))
+    data = text_of(inner.get("data"))
+    return [_by_mime(mime, data)]
+
+
+def _by_mime(mime: str, data: str) -> Block:
+    if data.startswith("data:"):
+        mime = data[5:].partition(";")[0]
+    main = mime.partition("/")[0]
+    if main == "text" or mime == "application/json":
+        return Block(TEXT, read_text(data))
+    kind = {"image": IMAGE, "audio": AUDIO, "video": AUDIO}.get(main, DOCUMENT)
+    return Block(kind, media=read_media(kind, data))
+
+
+def _function_call(piece: Piece) -> list[Block]:
+    """Read the call of a Gemini part, or an OpenAI Responses item."""
+    inner = piece.get("functionCall") or piece.get("function_call")
+    if isinstance(inner, dict):
+        sealed = len(text_of(piece.get("thoughtSignature") or piece.get("thought_signature")))
+        return [read_call(inner.get("name"), dict_of(inner.get("args")), inner.get("id"), sealed=sealed)]
+    marked = bool(piece.get("id"))
+    return [read_call(piece.get("name"), piece.get("arguments"), piece.get("call_id"), marked=marked)]
+
+
+def _function_response(piece: Piece) -> list[Block]:
+    inner = dict_of(piece.get("functionResponse") or piece.get("function_response"))
+    return [read_result(inner.get("id"), inner.get("response"), inner.get("name"))]
+
+
+def _tool_use(piece: Piece) -> list[Block]:
+    inner = dict_of(piece.get("toolUse")) or piece
+    arguments = inner.get("input")
+    if arguments in (None, {}, "") and isinstance(inner.get("input_json"), str):
+        arguments = inner["input_json"]
+    return [read_call(inner.get("name"), arguments, inner.get("toolUseId") or inner.get("id"))]
+
+
+def _tool_result(piece: Piece) -> list[Block]:
+    inner = dict_of(piece.get("toolResult")) or piece
+    return [read_result(inner.get("toolUseId") or inner.get("tool_use_id"), inner.get("content"))]
+
+
+def _json(piece: Piece) -> list[Block]:
+    return [Block(TEXT, compact(piece.get("json")), value=piece.get("json"))]
+
+
+def _thinking(piece: Piece) -> list[Block]:
+    inner = dict_of(dict_of(piece.get("reasoningContent")).get("reasoningText")) or piece
+    found = inner.get("thinking") or inner.get("text") or inner.get("data")
+    text = "".join(block.text for block in read_blocks(found))
+    return [Block(THOUGHT, text, sealed=len(text_of(inner.get("signature"))))]
+
+
+def _reasoning(piece: Piece) -> list[Block]:
+    pieces = list_of(piece.get("content")) or list_of(piece.get("summary"))
+    text = "".join(text_of(dict_of(part).get("text")) for part in pieces)
+    return [Block(THOUGHT, text, sealed=len(text_of(piece.get("encrypted_content"))))]
+
+
+def _call_output(piece: Piece) -> list[Block]:
+    return [read_result(piece.get("call_id"), piece.get("output"))]
+
+
+def _custom_call(piece: Piece) -> list[Block]:
+    name, call = text_of(piece.get("name")), text_of(piece.get("call_id"))
+    return [Block(CALL, text_of(piece.get("input")), name, id=call, marked=bool(piece.get("id")))]
+
+
+def _search_result(piece: Piece) -> list[Block]:
+    found = [text_of(piece.get("source")), text_of(piece.get("title"))]
+    texts = [block.text for block in read_blocks(piece.get("content"))]
+    return [Block(TEXT, "\n".join([text for text in found if text] + texts))]
+
+
+READERS: dict[str, Callable[[Piece], list[Block]]] = {
+    "text": _text,
+    "input_text": _text,
+    "output_text": _text,
+    "refusal": _text,
+    "image_url": _image_url,
+    "input_image": _image_url,
+    "input_audio": _audio,
+    "file": _file,
+    "input_file": _file,
+    "image": _source,
+    "document": _source,
+    "inlineData": _inline,
+    "inline_data": _inline,
+    "fileData": _inline,
+    "file_data": _inline,
+    "function_call": _function_call,
+    "functionCall": _function_call,
+    "functionResponse": _function_response,
+    "function_response": _function_response,
+    "function_call_output": _call_output,
+    "custom_tool_call": _custom_call,
+    "custom_tool_call_output": _call_output,
+    "tool_use": _tool_use,
+    "toolUse": _tool_use,
+    "tool_result": _tool_result,
+    "toolResult": _tool_result,
+    "json": _json,
+    "thinking": _thinking,
+    "reasoningContent": _thinking,
+    "reasoning": _reasoning,
+    "search_result": _search_result,
+}
+KEYED = tuple(key for key in READERS if key not in {"refusal", "file", "reasoning", "input_text", "output_text"})

@@ -1,0 +1,104 @@
+"""The tools on offer, which of them is asked for, and the form the answer must have, from any provider's body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callcost.tokens.requests.types import Form, Tool, dict_of, list_of, text_of
+
+Body = dict[str, Any]
+
+
+def read_tools(body: Body) -> list[Tool]:
+    """Return the tools that a request body offers, in order.
+
+    Args:
+        body: a body of any provider (OpenAI's ``functions`` and Bedrock's ``toolConfig`` too).
+    """
+    config = dict_of(body.get("toolConfig"))
+    given = body.get("tools") or body.get("functions") or config.get("tools")
+    items = [given] if isinstance(given, dict) else list_of(given)
+    return [tool for item in items if isinstance(item, dict) for tool in _tools_of(item)]
+
+
+def _tools_of(item: Body) -> list[Tool]:
+    declared = item.get("functionDeclarations") or item.get("function_declarations")
+    if declared is not None:
+        return [_tool(dict_of(one), "function") for one in list_of(declared)]
+    inner = next((item[key] for key in ("function", "custom", "toolSpec") if isinstance(item.get(key), dict)), item)
+    kind = text_of(item.get("type")) or "function"
+    if "name" not in inner and kind == "function":
+        kind = next(iter(item), "function")  # Gemini: {"googleSearch": {}}
+    return [_tool(inner, "function" if _schema_of(inner) is not None else kind)]
+
+
+def _tool(item: Body, kind: str) -> Tool:
+    if "parametersJsonSchema" in item or "parameters_json_schema" in item:
+        kind = "json_schema"
+    return Tool(text_of(item.get("name")), text_of(item.get("description")), _schema_of(item), kind)
+
+
+def _schema_of(item: Body) -> Any:
+    schema = next((item[key] for key in SCHEMA_KEYS if item.get(key) is not None), None)
+    return schema["json"] if isinstance(schema, dict) and set(schema) == {"json"} else schema
+
+
+SCHEMA_KEYS = (
+    "parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema",
+)  # fmt: skip
+
+
+def read_tool_choice(body: Body) -> tuple[str, str]:
+    """Return which tool the model must call: (auto | none | required | named | "", the tool's name).
+
+    Args:
+        body: a body of any provider.
+    """
+    config = dict_of(body.get("toolConfig") or body.get("tool_config"))
+    calling = dict_of(config.get("functionCallingConfig") or config.get("function_calling_config"))
+    if calling:
+        return CHOICES.get(text_of(calling.get("mode")).lower(), ""), ""
+    given = body.get("tool_choice") or body.get("function_call") or config.get("toolChoice")
+    if isinstance(given, str):
+        return CHOICES.get(given, ""), ""
+    choice = dict_of(given)
+    name = _named(choice)
+    if name:
+        return "named", name
+    kind = text_of(choice.get("type")) or next(iter(choice), "")
+    return CHOICES.get(text_of(choice.get("mode")) or kind, ""), ""
+
+
+def _named(choice: Body) -> str:
+    inner = next((choice[key] for key in ("function", "custom", "tool") if isinstance(choice.get(key), dict)), choice)
+    return text_of(inner.get("name"))
+
+
+CHOICES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
+
+
+def read_form(body: Body) -> Form | None:
+    """Return the form that the answer must have, or None where any text will do.
+
+    Args:
+        body: a body of any provider.
+    """
+    config = dict_of(body.get("generationConfig") or body.get("generation_config"))
+    for key in ("responseSchema", "response_schema", "responseJsonSchema", "response_json_schema"):
+        if isinstance(config.get(key), dict):
+            return Form(schema=config[key])
+    given = (
+        body.get("response_format")
+        or dict_of(body.get("text")).get("format")
+        or body.get("output_format")
+        or dict_of(body.get("output_config")).get("format")
+        or body.get("format")
+    )
+    if given == "json":
+        return Form()
+    form = dict_of(given)
+    inner = dict_of(form.get("json_schema")) or form
+    schema = inner.get("schema") if "type" in form else form or None
+    if isinstance(schema, dict):
+        return Form(text_of(inner.get("name")), text_of(inner.get("description")), schema)
+    return Form() if form.get("type") == "json_object" else None

@@ -1,1 +1,0 @@
-"""The LiteLLM-shaped functions; nothing of their own. No Polars, even indirectly."""

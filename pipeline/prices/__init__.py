@@ -1,1 +1,0 @@
-"""What things cost and since when: units, dated cost maps, names, charges. No Polars here."""

@@ -1,1 +1,0 @@
-"""Where work runs: shards, processes, retries. Knows nothing about LLMs."""

@@ -1,1 +1,0 @@
-"""The pipeline itself: each stage takes a table and gives a table."""
