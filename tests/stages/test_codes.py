@@ -71,6 +71,6 @@ def test_more_combinations_than_a_number_holds_are_taken_one_after_another() -> 
 def test_what_is_said_of_values_is_dealt_to_rows() -> None:
     numbered = number_text(pl.Series(["b", "a", "b"]))
 
-    assert numbered.deal(pl.Series([1, 2]), 3).to_list() == [1, 2, 1]
-    assert numbered.deal(pl.Series([7, 7]), 3).to_list() == [7, 7, 7]
-    assert Numbered(None, ["all"]).deal(pl.Series([5]), 3).to_list() == [5, 5, 5]
+    assert numbered.to_rows(pl.Series([1, 2]), 3).to_list() == [1, 2, 1]
+    assert numbered.to_rows(pl.Series([7, 7]), 3).to_list() == [7, 7, 7]
+    assert Numbered(None, ["all"]).to_rows(pl.Series([5]), 3).to_list() == [5, 5, 5]

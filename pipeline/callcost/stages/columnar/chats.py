@@ -230,7 +230,7 @@ def learn_talks(
         asker = asker_of(number)
         choice = choose(asker.model, asker.provider, asker.endpoint, available)
         skeletons.append(learn(choice, asker.endpoint, own_roles, era))
-    fine = kinds.deal(pl.Series([one is not None for one in skeletons], dtype=pl.Boolean), len(classes))
+    fine = kinds.to_rows(pl.Series([one is not None for one in skeletons], dtype=pl.Boolean), len(classes))
     rows = kinds.numbers if kinds.numbers is None else kinds.numbers.filter(fine)
     return Learned(talks.pick(fine.to_list()), Numbered(rows, skeletons)), fine
 
@@ -281,7 +281,7 @@ def _groups(learned: Learned) -> Iterator[_Group]:
     talks, kinds = learned
     keys = [(pair[0].frame.vocabulary, pair[0].marks) if pair else None for pair in kinds.values]
     known = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    dealt = kinds.deal(pl.Series([known[key] for key in keys], dtype=pl.UInt32), len(talks.roles))
+    dealt = kinds.to_rows(pl.Series([known[key] for key in keys], dtype=pl.UInt32), len(talks.roles))
     for key, number in known.items():
         own = dealt == number
         if key is not None and own.any():
@@ -305,7 +305,7 @@ def _add_up(learned: Learned, groups: Sequence[_Group], counts: dict[str, Counts
         fixed = [(one.thousandths(counts[one.frame.vocabulary]), one.frame.weights[-1], one.frame.share)
                  if one else (0, 0, 1) for one in skeletons]  # fmt: skip
         constant, weight, share = (
-            learned.kinds.deal(pl.Series(values, dtype=pl.Int64), height) for values in zip(*fixed, strict=True)
+            learned.kinds.to_rows(pl.Series(values, dtype=pl.Int64), height) for values in zip(*fixed, strict=True)
         )
         sides.append(round_units(constant + weight * tokens + extras, share).clip(0))  # as frames.settle
     return sides
@@ -337,8 +337,8 @@ def _fill(facts: pl.DataFrame, kinds: Numbered, sides: Sequence[pl.Series]) -> p
         "prompt_tokens": prompts,
         "completion_tokens": answers,
         "total_tokens": prompts + answers,
-        "count_method": kinds.deal(pl.Series(methods, dtype=FACT_SCHEMA["count_method"]), height),
-        "count_error": kinds.deal(pl.Series(errors, dtype=FACT_SCHEMA["count_error"]), height),
+        "count_method": kinds.to_rows(pl.Series(methods, dtype=FACT_SCHEMA["count_method"]), height),
+        "count_error": kinds.to_rows(pl.Series(errors, dtype=FACT_SCHEMA["count_error"]), height),
         "usage_source": pl.Series(["counted"], dtype=FACT_SCHEMA["usage_source"]).new_from_index(0, height),
     }
     columns |= {f"line_{name}": columns[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}

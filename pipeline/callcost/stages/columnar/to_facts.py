@@ -115,12 +115,12 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
     """
     numbered = cross(*_numbered(rows, judge))
     found = pl.Series([judge.judge(values) for values in numbered.values], dtype=pl.Int64)
-    classes = numbered.deal(found, rows.height)
+    classes = numbered.to_rows(found, rows.height)
     tables, left = [], pl.Series([True]).new_from_index(0, rows.height)
     for place in sorted({judge.places[number] for number in found if number is not None}):
         own = pl.Series([judge.places[number] == place if number is not None else False for number in found])
         facts, fit = _facts(rows, judge, classes, place)
-        fit = fit & ~rows.odd & numbered.deal(own, rows.height)
+        fit = fit & ~rows.odd & numbered.to_rows(own, rows.height)
         tables.append(facts if fit.all() else facts.filter(fit))
         left = left & ~fit
     talks: Learned | None = None
@@ -136,7 +136,7 @@ def _blank_facts(
 ) -> tuple[pl.DataFrame, Learned | None, pl.Series]:
     """Return the facts of plain chats whose usage is missing, these chats, and which rows they are."""
     numbers = pl.Series([judge.judge(values, blank=True) for values in numbered.values], dtype=pl.Int64)
-    classes = numbered.deal(numbers, rows.height)
+    classes = numbered.to_rows(numbers, rows.height)
     fit = left & ~rows.odd & classes.is_not_null() & pl.Series(list(map(bool, rows.talks.roles)), dtype=pl.Boolean)
     facts, plain = _facts(rows, judge, classes, BLANK) if fit.any() else (pl.DataFrame(), fit)
     fit = fit & plain

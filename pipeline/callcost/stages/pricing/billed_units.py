@@ -69,7 +69,7 @@ def add_extras(charged: Charged, extras: pl.DataFrame, deal: Deal, height: int) 
 def _charged(extras: pl.DataFrame, deal: Deal) -> pl.DataFrame:
     """Return per row and side: cost, priced, missing, uncertain."""
     every = pl.int_range(len(deal.cards.values), dtype=pl.UInt32, eager=True)
-    asked = extras.with_columns(deal.cards.deal(every, deal.height).gather(extras[_ROW]).alias("card"))
+    asked = extras.with_columns(deal.cards.to_rows(every, deal.height).gather(extras[_ROW]).alias("card"))
     amounts = asked.select(_KEY).unique()
     lines = [_line(deal, card, name) for card, name, _ in amounts.iter_rows()]
     costs = [_cost(quantity, line) for quantity, (_, line) in zip(amounts[_QUANTITY], lines, strict=True)]

@@ -86,7 +86,7 @@ class _Cards(NamedTuple):
 def _deal(facts: pl.DataFrame, extras: pl.DataFrame, book: Book) -> _Cards:
     deal = deal_cards(facts, names_per_row(extras, facts.height), book)
     numbers = pl.int_range(len(deal.cards.values), dtype=pl.UInt32, eager=True)
-    return _Cards(deal.cards.deal(numbers, facts.height), deal.cards.values)
+    return _Cards(deal.cards.to_rows(numbers, facts.height), deal.cards.values)
 
 
 def _paid(rows: pl.DataFrame, book: Book) -> pl.Series:

@@ -80,16 +80,17 @@ class Deal:
 
     def flag(self, of_cards: Sequence[bool]) -> Flag:
         """Return the rows whose card has a flag."""
-        return self.cards.deal(pl.Series(of_cards, dtype=pl.Boolean), self.height) if any(of_cards) else None
+        return self.cards.to_rows(pl.Series(of_cards, dtype=pl.Boolean), self.height) if any(of_cards) else None
 
     def say(self, word: Callable[[Resolution], str | None]) -> pl.Series:
         """Return per row a word on what its model resolved to."""
-        return self.places.deal(pl.Series([word(found) for found in self.places.values], dtype=pl.String), self.height)
+        words = pl.Series([word(found) for found in self.places.values], dtype=pl.String)
+        return self.places.to_rows(words, self.height)
 
     def unpriced(self, reason: str) -> Flag:
         """Return the rows whose model nothing prices for a reason."""
         found = [resolution.reason == reason for resolution in self.places.values]
-        return self.places.deal(pl.Series(found, dtype=pl.Boolean), self.height) if any(found) else None
+        return self.places.to_rows(pl.Series(found, dtype=pl.Boolean), self.height) if any(found) else None
 
 
 def deal_cards(facts: pl.DataFrame, stated_units: pl.Series | None, book: Book) -> Deal:
@@ -163,7 +164,7 @@ def _off_peak(offers: Numbered, moments: pl.Series) -> Numbered:
     if not hours:
         return Numbered(None, [None])
     step = steps_of(hours.values()) * _MINUTE
-    numbers = offers.deal(pl.int_range(len(offers.values), dtype=pl.UInt32, eager=True), len(moments))
+    numbers = offers.to_rows(pl.int_range(len(offers.values), dtype=pl.UInt32, eager=True), len(moments))
     rows = pl.DataFrame([numbers.alias("offer"), (moments // step * step).alias("slot")])
     slots = rows.filter(pl.col("offer").is_in(list(hours)), pl.col("slot").is_not_null()).unique()
     states = pl.Series("open", [hours[offer].open_at(slot) for offer, slot in slots.iter_rows()], dtype=pl.Boolean)

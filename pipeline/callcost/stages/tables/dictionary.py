@@ -32,8 +32,13 @@ class Numbered(NamedTuple):
     numbers: pl.Series | None
     values: Sequence[Any]
 
-    def deal(self, of_values: pl.Series, height: int) -> pl.Series:
-        """Return per row what is said of its value."""
+    def to_rows(self, of_values: pl.Series, height: int) -> pl.Series:
+        """Give each row what belongs to its number.
+
+        Args:
+            of_values: one item per number.
+            height: count of rows.
+        """
         if self.numbers is None:
             return of_values.new_from_index(0, height)
         if len(of_values) > 1 and of_values.null_count() == 0 and (of_values == of_values[0]).all():
