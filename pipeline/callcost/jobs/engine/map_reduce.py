@@ -172,7 +172,7 @@ def map_logs(
     pieces = cut_inputs(inputs)
 
     def plan(asked: ReportOptions) -> list[MapTask]:
-        asked = dataclasses.replace(told(asked), logs=read_again(asked.logs, inputs))
+        asked = dataclasses.replace(options_for_workers(asked), logs=read_again(asked.logs, inputs))
         return [
             MapTask(number=n, pieces=packed, folder=str(folder), options=asked, counted=counted, lanes=lanes)
             for n, packed in enumerate(pack_pieces(pieces, workers, size))
@@ -216,7 +216,7 @@ def _found_anywhere(logs: Sequence[str]) -> Found:
     return Found(inputs, found.skipped)
 
 
-def told(options: ReportOptions) -> ReportOptions:
+def options_for_workers(options: ReportOptions) -> ReportOptions:
     """Return the options as tasks get them: with absolute paths, without where they run and where results go."""
     work = WorkOptions(threads=options.work.threads, fast=options.work.fast)
     paths = (options.prices.override, options.read.mapping)
@@ -306,7 +306,7 @@ def reduce_folder(
     rows = sum(line["facts"] for line in mapped)
     facts_worth = _FACTS_WORTH_KEPT if has_workers() else _FACTS_WORTH
     comparing, summing = (workers if rows >= worth else 1 for worth in (_KEYS_WORTH, facts_worth))
-    asked, where = told(options), str(folder)
+    asked, where = options_for_workers(options), str(folder)
     compared = [
         SettleTask(number=n, first=first, last=last, facts=files, folder=where, read=asked.read, pieces=pieces)
         for n, (first, last) in enumerate(settle_steps(rows) if files else [])

@@ -17,7 +17,7 @@ import polars as pl
 
 from callcost.errors import ConfigError, RunError, reason_of
 from callcost.jobs.engine.fingerprint import digest_of_words, identity_of
-from callcost.jobs.engine.map_reduce import told, working_folder
+from callcost.jobs.engine.map_reduce import options_for_workers, working_folder
 from callcost.logs.io.folders import refused_place
 from callcost.logs.io.inputs import STDIN, Input, find_inputs
 from callcost.logs.io.store_access import is_url
@@ -74,14 +74,15 @@ def open_workplace(options: ReportOptions) -> Iterator[Workplace]:
             spark = stack.enter_context(open_session(work.spark_remote)) if work.executor == "spark" else None
             check_place(place)
             inputs = find_inputs(options.logs)
-            said = {"identity": identity_of(options), "options": _said(options), "inputs": [*map(_stamp, inputs)]}
-            kept = f"{place}/{RUN_PREFIX}{digest_of_words(said)[:32]}"
-            create_file(f"{kept}/run.json", document_bytes(said))
+            stamps = [_stamp(source) for source in inputs]
+            document = {"identity": identity_of(options), "options": _result_options(options), "inputs": stamps}
+            kept = f"{place}/{RUN_PREFIX}{digest_of_words(document)[:32]}"
+            create_file(f"{kept}/run.json", document_bytes(document))
             create_file(f"{kept}/drivers/{driver}.json", b"{}")  # a sign of life
             if spark is None:
                 yield Workplace(folder=kept, runner=Once(runner=run_tasks, folder=kept), is_kept=True)
                 return
-            plain = told(options)
+            plain = options_for_workers(options)
             files = [str(Path(source.path).absolute()) for source in inputs[:1] if not is_url(source.path)]
             files += [path for path in (plain.prices.override, plain.read.mapping) if path]
             seen = (f"{kept}/run.json", *files)
@@ -113,7 +114,7 @@ def check_work(options: ReportOptions) -> None:
         raise ConfigError("- cannot go with --work-dir: what came from there cannot be read again")
 
 
-def _said(options: ReportOptions) -> dict[str, object]:
+def _result_options(options: ReportOptions) -> dict[str, object]:
     kept = ("out", "work")
     return {name: value for name, value in dataclasses.asdict(options).items() if name not in kept}
 
