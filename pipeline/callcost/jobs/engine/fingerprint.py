@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+import callcost
 from callcost import __version__
 from callcost.settings import ReadOptions, ReportOptions
 from callcost.stages.pricing.rate_cards import book_of
@@ -50,10 +51,10 @@ def identity_of(options: ReportOptions) -> dict[str, str]:
     }
 
 
-@lru_cache(maxsize=1)
+@cache
 def _code() -> str:
-    """Return the digest of the package's own modules."""
-    package = Path(__file__).resolve().parents[1]
+    """Return the digest of every module of the package, 16 hexadecimal digits."""
+    package = Path(callcost.__file__).resolve().parent
     parts = [[path.relative_to(package).as_posix(), path.read_text("utf-8")] for path in sorted(package.rglob("*.py"))]
     return digest_of_words(parts)[:16]
 
