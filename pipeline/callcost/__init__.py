@@ -1,6 +1,9 @@
 """What LLM calls cost: read logs, count tokens, price them with the rates of that day, report.
 
 The public door. Names load on first use, so that importing the package does no work.
+
+In: logs, messages, names of models. Out: reports, token counts, costs.
+Open jobs/report.py first.
 """
 
 from __future__ import annotations

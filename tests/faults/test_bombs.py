@@ -20,7 +20,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from callcost.settings import ReadOptions
-from callcost.stages.tables import rejects as rejects_module
+from callcost.stages.report import rejects as rejects_module
 from callcost.stages.tables.parquet_pages import measure_group, refuse_group
 from callcost.stages.tables.parquet_rows import read_rows
 from tests.bench.measure import take

@@ -17,7 +17,7 @@ from callcost.settings import PriceOptions, ReportOptions
 from callcost.stages.dedup.rules import settle_duplicates
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
-from callcost.stages.report.explain import account_lines
+from callcost.stages.report.line_accounts import account_lines
 from callcost.stages.tables.facts import scan_facts
 
 ROOT = Path(__file__).resolve().parents[2]

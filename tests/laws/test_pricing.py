@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from callcost.prices.book.book import Book, open_book
 from callcost.prices.book.catalog import Catalog, load_catalog
 from callcost.prices.book.cost_map import Entry
+from callcost.prices.book.name_ladder import Rules
 from callcost.prices.book.overrides import Overrides
 from callcost.prices.charges import Bill, price_usage
 from callcost.prices.rates import RateCard, Terms, case_of
-from callcost.prices.search.name_ladder import Rules
 from callcost.prices.tariffs import read_tariff
 from callcost.prices.units import TOKEN_UNITS, place_field
 from callcost.settings import PriceOptions

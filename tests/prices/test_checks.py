@@ -9,8 +9,9 @@ import pytest
 
 from callcost.prices.book.catalog import load_catalog
 from callcost.prices.book.cost_map import entry_of
+from callcost.prices.book.faults import faults_in, first_fault
 from callcost.prices.units import UNITS, is_cost_field, place_field, unit_of
-from callcost.prices.upstream.checks import check_map, faults_in, first_fault
+from callcost.prices.upstream.checks import check_map
 
 NO_PRICES = (float("nan"), float("inf"), float("-inf"), -1, -1e-9, "abc", "", True, False, 1e30, 1e300, 10**5000,
              Decimal("NaN"), Decimal("sNaN"), b"1", object(), 1j)  # fmt: skip

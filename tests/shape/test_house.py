@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import sysconfig
@@ -10,12 +11,40 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click import Context
 
+from callcost.cli.root import callcost
 from tests.command import ROOT
 
-MODULES = sorted((ROOT / "pipeline" / "callcost").rglob("*.py"))
+PACKAGE = ROOT / "pipeline" / "callcost"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+FOLDERS = sorted({path.parent for path in MODULES})
+MAY_GROW = {"dialects", "bills"}  # one small module per way that others write
+KINDS = (  # folders whose modules may share a name, since it means the same in each
+    r"logs/(dialects|bills)",
+    r"cli/commands|jobs|jobs/state",  # a verb
+    r"stages/\w+",  # a step
+    r"logs/responses|tokens/requests",  # the two sides of a call
+)
+TOP_LEVEL = {
+    *("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
+    *("pipeline", "tests", "data", "sample_logs", "docs", ".ci", ".github", ".gitignore"),
+}
 VAGUE = {"utils", "util", "helper", "common", "misc", "manager", "handler", "base", "core"}
 NAMES = [path.relative_to(ROOT).as_posix() for path in MODULES]
+
+
+def _name_of(folder: Path) -> str:
+    return folder.relative_to(PACKAGE.parent).as_posix()
+
+
+def _tracked_files() -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [name for name in listed.stdout.split("\0") if name]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
@@ -53,6 +82,45 @@ def test_nothing_is_left_to_do(path: Path) -> None:
         assert word not in text
 
 
+def test_the_top_level_holds_what_the_plan_names() -> None:
+    tracked = _tracked_files()
+    assert {name.split("/")[0] for name in tracked} <= TOP_LEVEL
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=_name_of)
+def test_a_folder_holds_at_most_12_modules(folder: Path) -> None:
+    modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+    assert len(modules) <= 12 or folder.name in MAY_GROW, sorted(path.name for path in modules)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=_name_of)
+def test_a_folder_says_what_comes_in_what_goes_out_and_what_to_open(folder: Path) -> None:
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    assert text.splitlines()[0].endswith("."), text
+    assert re.search(r"^In: .+\. Out: .+\.$", text, flags=re.MULTILINE | re.DOTALL), text
+    (first,) = re.findall(r"^Open (\S+) first\.", text, flags=re.MULTILINE)
+    assert (folder / first).is_file()
+
+
+def test_modules_of_one_name_lie_in_folders_of_one_kind() -> None:
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        if not path.name.startswith("__"):
+            places.setdefault(path.stem, []).append(path.parent.relative_to(PACKAGE).as_posix())
+    mixed = {
+        stem: folders
+        for stem, folders in places.items()
+        if len(folders) > 1 and not any(all(re.fullmatch(kind, folder) for folder in folders) for kind in KINDS)
+    }
+    assert mixed == {}
+
+
+def test_there_are_at_most_15_commands() -> None:
+    assert 0 < len(callcost.list_commands(Context(callcost))) <= 15
+    for path in (PACKAGE / "cli/commands").glob("[!_]*.py"):
+        assert path.stem in callcost.list_commands(Context(callcost))
+
+
 def test_functions_are_small() -> None:
     lengths = sorted(
         (function.end_lineno or 0) - function.lineno + 1 for path in MODULES for function in _functions(path)
@@ -67,12 +135,7 @@ def test_rooms_lean_only_downwards() -> None:
 
 
 def test_no_file_names_a_place_outside_the_project() -> None:
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    if tracked.returncode:
-        pytest.skip("not a git checkout")
-    for name in filter(None, tracked.stdout.split("\0")):
+    for name in _tracked_files():
         path = ROOT / name
         if path.suffix in {".py", ".md", ".toml", ".yml", ".jsonl", ".json", ""} and path.is_file():
             text = path.read_text(encoding="utf-8", errors="replace")

@@ -8,10 +8,10 @@ from decimal import Decimal
 import polars as pl
 
 from callcost.settings import ReportOptions
+from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.report.spend import (
     charge_by_source,
     filter_calls,
-    gather_calls,
     group_column,
     merge_spend,
     sort_spend,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.tokens.framing.gemini import MANNERS
-from callcost.tokens.framing.openai import LAYOUTS
+from callcost.tokens.framing.openai_layouts import LAYOUTS
 from callcost.tokens.framing.turns import TURNS
 from callcost.tokens.model_families import BUNDLED, BY_ENDPOINT, FAMILIES, OTHER, Family, choose
 from callcost.tokens.vocabulary_corrections import MARKS

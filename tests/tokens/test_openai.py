@@ -9,7 +9,7 @@ import pytest
 from callcost.tokens.engines.encoders import load_encoder
 from callcost.tokens.frame import Frame
 from callcost.tokens.framing.messages import frame_prompt
-from callcost.tokens.framing.openai import ERAS, LAYOUTS, Layout, layout_of
+from callcost.tokens.framing.openai_layouts import ERAS, LAYOUTS, Layout, layout_of
 from callcost.tokens.model_families import choose
 from tests.tokens.counted import count_prompt, texts_of, write_user
 

@@ -12,8 +12,8 @@ from callcost.errors import ArgumentError, PriceError
 from callcost.helpers.parameters import mapping
 from callcost.prices.book.book import Book, open_book, pin_book
 from callcost.prices.book.cost_map import Entry, entry_of
+from callcost.prices.book.faults import DEAR_HINT, first_fault
 from callcost.prices.book.registered import with_registered
-from callcost.prices.upstream.checks import DEAR_HINT, first_fault
 from callcost.settings import PriceOptions
 
 # A version's name, a date or "latest"; a mapping in LiteLLM's map format; None: in force at the time of the call.

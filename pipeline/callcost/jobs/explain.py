@@ -18,7 +18,7 @@ from callcost.stages.dedup.late_digests import settle_digests
 from callcost.stages.dedup.rules import facts_beside, settle_duplicates
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
-from callcost.stages.report.explain import LineAccount, account_lines
+from callcost.stages.report.line_accounts import LineAccount, account_lines
 from callcost.stages.tables.facts import number_rows, scan_facts
 from callcost.tables import Reject
 

@@ -15,11 +15,12 @@ from callcost.jobs.engine.map_reduce import Progress, Settled, merged_spend, set
 from callcost.jobs.engine.work_dir import open_workplace
 from callcost.prices.book.registered import with_registered
 from callcost.settings import ReportOptions
+from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.days import split_days
 from callcost.stages.report.delta_table import DeltaDays, deltalake_module
 from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, publish_files
-from callcost.stages.report.spend import CALL_ORDER, GATHERED
+from callcost.stages.report.spend import CALL_ORDER
 from callcost.stages.tables.facts import CALL_SCHEMA
 
 

@@ -20,14 +20,15 @@ from callcost.stages.count.missing_usage import TIMED_OUT, count_missing, open_c
 from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.dedup.rules import REPEATED
 from callcost.stages.pricing.price_facts import price_facts
+from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.read.batch_join import Batches
 from callcost.stages.read.splits import Piece, survey
 from callcost.stages.read.windows import read_windows
+from callcost.stages.report.rejects import RejectFiles
 from callcost.stages.report.spend import (
     charge_by_source,
     filter_calls,
-    gather_calls,
     merge_spend,
     merge_unpriced,
     span_of,
@@ -36,7 +37,6 @@ from callcost.stages.report.spend import (
     unpriced_groups,
 )
 from callcost.stages.tables.facts import facts_of, number_rows, scan_facts, write_facts
-from callcost.stages.tables.rejects import RejectFiles
 
 FLUSH_ROWS = 100_000  # facts held before they go to a file
 FLUSH_BYTES = 256 << 20  # of them: names may be long

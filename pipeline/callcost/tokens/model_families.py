@@ -2,7 +2,7 @@
 
 A row names a family by a pattern on the model's name, the vocabulary that is really the family's, and what stands in
 for it where that vocabulary is not installed: a bundled one with a calibrated factor. How messages are framed stands
-under the framing's name in openai.py, gemini.py and turns.py. What a model costs, and how its name is spelled
+under the framing's name in openai_layouts.py, gemini.py and turns.py. What a model costs, and how its name is spelled
 elsewhere, is left to prices/ and models.py.
 """
 
@@ -36,7 +36,7 @@ class Family(NamedTuple):
     Attributes:
         name: the family's name.
         pattern: found in the model's name, in lower case.
-        framing: name of its rows in openai.py, gemini.py or turns.py.
+        framing: name of its rows in openai_layouts.py, gemini.py or turns.py.
         vocabulary: the family's own; one that nobody publishes is never installed.
         stand_in: counts where the own one is not installed.
     """

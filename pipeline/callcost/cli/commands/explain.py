@@ -15,7 +15,7 @@ from callcost.cli.terminal.output import show, show_document
 
 if TYPE_CHECKING:
     from callcost.jobs.explain import Explanation
-    from callcost.stages.report.explain import LineAccount, LineCharge
+    from callcost.stages.report.line_accounts import LineAccount, LineCharge
 
 
 @click.command(cls=Verb)

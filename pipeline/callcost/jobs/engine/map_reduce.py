@@ -28,10 +28,11 @@ from callcost.runners.packing import TASKS_PER_WORKER, cluster_task_bytes, pack_
 from callcost.runners.protocol import Runner
 from callcost.settings import ReportOptions, WorkOptions
 from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans
+from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.read.splits import Piece, SurveyTask, cut_inputs, survey_input
-from callcost.stages.report.spend import GATHERED, merge_spend, sort_spend, sum_spend
+from callcost.stages.report.rejects import RejectTable, rejects_in
+from callcost.stages.report.spend import merge_spend, sort_spend, sum_spend
 from callcost.stages.tables.facts import BUCKETS, FACT_SCHEMA, read_passed, scan_passed
-from callcost.stages.tables.rejects import RejectTable, rejects_in
 from callcost.stages.tasks import MOST_GROUPS, MapTask, ReduceTask, map_inputs, reduce_files
 
 SETTLE_ROWS = 8_000_000  # keys compared at a time: 16 bytes each

@@ -20,9 +20,10 @@ from callcost.logs.io.folders import Folder
 from callcost.runners.entries import digest_of_bytes
 from callcost.runners.ledger import Ledger
 from callcost.settings import ReportOptions
+from callcost.stages.pricing.priced_calls import GATHERED, gather_calls
 from callcost.stages.report.days import facts_of_day, split_days
 from callcost.stages.report.publish import parquet_bytes
-from callcost.stages.report.spend import GATHERED, gather_calls, merge_spend, sum_spend
+from callcost.stages.report.spend import merge_spend, sum_spend
 from callcost.stages.tables.facts import FACT_SCHEMA
 
 FOLDER = "closed"

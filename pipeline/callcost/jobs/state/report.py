@@ -42,12 +42,13 @@ from callcost.runners.ledger import Ledger
 from callcost.runners.locks import hold_lock
 from callcost.runners.packing import worker_count
 from callcost.settings import ReportOptions, StateOptions
+from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.report.days import ADJUSTMENT_SCHEMA, adjustments_of, plain_day
 from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, plain_decimals
-from callcost.stages.report.spend import CALL_ORDER, gather_calls, sort_spend
+from callcost.stages.report.rejects import count_rows
+from callcost.stages.report.spend import CALL_ORDER, sort_spend
 from callcost.stages.tables.facts import CALL_SCHEMA, layout_of_facts
 from callcost.stages.tables.layouts import describe_layout
-from callcost.stages.tables.rejects import count_rows
 
 SPEND = "spend.parquet"
 _HOW = ("logs", "out", "work")

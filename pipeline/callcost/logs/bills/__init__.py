@@ -1,5 +1,8 @@
 """How providers write their bills: one small module per way, and the registry of them, most specific first.
 
+In: the rows of a bill and their keys. Out: bill lines, and the name of the dialect that they are written in.
+Open reader.py first.
+
 A bill's dialect is known by the keys of its JSON records or by its columns, never by its file's name. A module of this
 package is found by being there; its ``DIALECTS`` are asked in the order of their rank, which is also the order of trust
 where two bills state the same day.

@@ -1,5 +1,8 @@
 """One small module per way of writing logs, and the registry of them, most specific first.
 
+In: the keys of a record. Out: the dialect that reads it, as a table of paths and key sets.
+Open plain.py first.
+
 A module of this package is found by being there, and so is a mapping file (mapping_file.py); dialects are asked in the
 order of their rank.
 """

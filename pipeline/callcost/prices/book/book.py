@@ -1,7 +1,7 @@
 """The price book: what prices a call of any moment, and at which rates.
 
 Keeps what was found once (names, tariffs, rate cards), as a log asks the same a million times. How a name is looked up
-is said in ``search/name_ladder.py``, how rates follow from terms in ``rates.py``; how much is charged at them is left
+is said in ``name_ladder.py``, how rates follow from terms in ``rates.py``; how much is charged at them is left
 to the readers, ``charges.py`` and ``stages/pricing/price_facts.py``.
 """
 
@@ -16,10 +16,10 @@ from callcost.models import nearest
 from callcost.prices.book.archive import RESERVED, microseconds
 from callcost.prices.book.catalog import Catalog, load_catalog
 from callcost.prices.book.cost_map import CostMap, Entry
+from callcost.prices.book.name_ladder import Found, Rules, Search
 from callcost.prices.book.overrides import Overrides, load_overrides
 from callcost.prices.book.registered import entries_of
 from callcost.prices.rates import Case, Factors, RateCard, Terms, case_of
-from callcost.prices.search.name_ladder import Found, Rules, Search
 from callcost.prices.tariffs import Tariff, read_tariff
 from callcost.settings import PriceOptions
 

@@ -33,8 +33,8 @@ from typing import Any, NamedTuple, TypeVar
 from callcost.errors import ConfigError
 from callcost.prices.book.archive import microseconds
 from callcost.prices.book.cost_map import Entry, entry_of, is_number, rate
+from callcost.prices.book.faults import DEAR_HINT, first_fault
 from callcost.prices.units import STRUCTURED, is_cost_field, place_field
-from callcost.prices.upstream.checks import DEAR_HINT, first_fault
 
 _ALWAYS = -(2**63)  # before every call
 Item = TypeVar("Item")

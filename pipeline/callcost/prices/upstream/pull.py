@@ -25,7 +25,8 @@ from callcost.errors import PriceError
 from callcost.prices.book.archive import write_file
 from callcost.prices.book.catalog import Catalog, add_map, load_catalog, user_prices
 from callcost.prices.book.cost_map import map_digest, parse_entry, split_map
-from callcost.prices.upstream.checks import Findings, check_map, first_fault
+from callcost.prices.book.faults import first_fault
+from callcost.prices.upstream.checks import Findings, check_map
 
 # Where LiteLLM publishes its map (the address that its own documentation gives).
 LITELLM_MAP = "https://raw.githubusercontent.com/BerriAI/litellm/main/model_prices_and_context_window.json"

@@ -30,9 +30,9 @@ from callcost.logs.values.json import Refusal
 from callcost.settings import ReadOptions, ReportOptions
 from callcost.stages.count.missing_usage import count_missing
 from callcost.stages.pricing.price_facts import price_facts
+from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.read.batch_join import Batches
-from callcost.stages.report.spend import gather_calls
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import MONEY_SCALE, Call, Reject
 from callcost.tokens.engines.text_counter import TextCounter

@@ -15,8 +15,9 @@ import polars as pl
 from callcost.settings import ReportOptions
 from callcost.stages.dedup.rules import facts_beside, settle_duplicates
 from callcost.stages.pricing.price_facts import price_facts
+from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
-from callcost.stages.report.spend import CALL_ORDER, charge_by_source, gather_calls, group_column
+from callcost.stages.report.spend import CALL_ORDER, charge_by_source, group_column
 from callcost.stages.tables.facts import FACT_SCHEMA, MONEY, number_rows, scan_facts, scan_passed
 
 LATE, MISSING, REPRICED, RECOUNTED = "late records", "missing records", "price correction", "recount"

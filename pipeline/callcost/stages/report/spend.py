@@ -13,13 +13,12 @@ from datetime import datetime
 import polars as pl
 
 from callcost.settings import ReportOptions
-from callcost.stages.tables.facts import CALL_SCHEMA, FACT_SCHEMA, UID
+from callcost.stages.pricing.priced_calls import COSTS, sum_stated
+from callcost.stages.tables.facts import UID
 from callcost.tables import SPEND_MEASURES, USAGE_COUNTS
 
 CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")  # of calls as they are published
-GATHERED = {**{name: FACT_SCHEMA[name] for name in UID}, **CALL_SCHEMA}
 _LINE_COUNTS = [name for name in USAGE_COUNTS if name in {column.name for column in SPEND_MEASURES}]
-_COSTS = ("input_cost", "output_cost", "other_cost", "total_cost")
 UNPRICED = ("model", "price_status", "price_reason")  # what tells calls without a full price apart
 _CALL_MEASURES = [column.name for column in SPEND_MEASURES if column.name.endswith("calls")]
 _SUMMED = [column.name for column in SPEND_MEASURES if column.name not in _CALL_MEASURES]
@@ -113,61 +112,13 @@ def charge_by_source(facts: pl.DataFrame, cost_source: str) -> pl.DataFrame:
     amount = pl.when(pl.col("line") == 0).then("logged_cost")
     status = pl.when(pl.col("logged_cost").is_null()).then(pl.lit("unpriced")).otherwise(pl.lit("priced"))
     reason = pl.when(pl.col("logged_cost").is_null()).then(pl.lit("no_logged_cost"))
-    parts = [pl.when(~logged).then(name).alias(name) for name in _COSTS[:-1]]
+    parts = [pl.when(~logged).then(name).alias(name) for name in COSTS[:-1]]
     return facts.with_columns(
         *parts,
         pl.when(logged).then(amount).otherwise("total_cost").alias("total_cost"),
         pl.when(logged).then(status).otherwise("price_status").alias("price_status"),
         pl.when(logged).then(reason).otherwise("price_reason").alias("price_reason"),
     )
-
-
-def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
-    """Bring the charge lines of each call together: one row per call, the columns of CALL_COLUMNS after UID.
-
-    A call is as priced as its lines are: all unpriced or all free stay so, a mixture is partly priced.
-    """
-    if facts["lines"].max() == 1:
-        return pl.DataFrame([facts[name] for name in GATHERED])
-    single = facts.filter(pl.col("lines") == 1).select(GATHERED.keys())
-    many = facts.filter(pl.col("lines") > 1)
-    if many.is_empty():
-        return single
-    statuses = pl.col("price_status")
-    status = (
-        pl.when((statuses == "unpriced").all()).then(pl.lit("unpriced"))
-        .when((statuses == "free").all()).then(pl.lit("free"))
-        .when(statuses.is_in(["unpriced", "partly_priced"]).any()).then(pl.lit("partly_priced"))
-        .otherwise(pl.lit("priced"))
-    )  # fmt: skip
-    lines = pl.struct(
-        pl.col("line_model").alias("model"),
-        pl.col("line_prompt_tokens").alias("prompt_tokens"),
-        pl.col("line_completion_tokens").alias("completion_tokens"),
-        "price_status",
-        "total_cost",
-    )
-    gathered = (
-        many.sort(*UID, "line")
-        .group_by(UID, maintain_order=True)
-        .agg(
-            *[
-                pl.col(name).first()
-                for name in CALL_SCHEMA
-                if name not in {"price_status", "price_reason", "iterations", *_COSTS}
-            ],
-            status.alias("price_status"),
-            pl.col("price_reason").drop_nulls().first(),
-            lines.alias("iterations"),
-            *[_sum_stated(name) for name in _COSTS],
-        )
-    )
-    return pl.concat([single, gathered.select(GATHERED.keys()).cast(GATHERED)])  # type: ignore[arg-type]
-
-
-def _sum_stated(name: str) -> pl.Expr:
-    """Sum what is stated; null, not 0, where nothing is."""
-    return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
 
 
 def sum_spend(facts: pl.DataFrame, calls: pl.DataFrame, options: ReportOptions) -> pl.DataFrame:
@@ -192,9 +143,9 @@ def sum_spend(facts: pl.DataFrame, calls: pl.DataFrame, options: ReportOptions) 
     }
     counted = [flag.fill_null(value=False).cast(pl.UInt32).alias(name) for name, flag in flags.items()]
     per_call = [*counted, pl.col("logged_cost")]
-    per_line = [*[pl.col(f"line_{name}").alias(name) for name in _LINE_COUNTS], *map(pl.col, _COSTS)]
-    calls_summed = [*[pl.col(name).sum().cast(pl.Int64) for name in flags], _sum_stated("logged_cost")]
-    lines_summed = [_sum_stated(name) for name in (*_LINE_COUNTS, *_COSTS)]
+    per_line = [*[pl.col(f"line_{name}").alias(name) for name in _LINE_COUNTS], *map(pl.col, COSTS)]
+    calls_summed = [*[pl.col(name).sum().cast(pl.Int64) for name in flags], sum_stated("logged_cost")]
+    lines_summed = [sum_stated(name) for name in (*_LINE_COUNTS, *COSTS)]
     if heads["model"].eq_missing(facts["line_model"]).all() if not several else False:
         partials = [heads.select(*by, *per_call, *per_line).group_by(options.by).agg(*calls_summed, *lines_summed)]
     else:
@@ -211,7 +162,7 @@ def merge_spend(partials: list[pl.DataFrame], by: tuple[str, ...]) -> pl.DataFra
     rows = pl.concat(partials, how="diagonal_relaxed")
     return (
         rows.group_by(by)
-        .agg(*[pl.col(name).sum() for name in _CALL_MEASURES], *[_sum_stated(name) for name in _SUMMED])
+        .agg(*[pl.col(name).sum() for name in _CALL_MEASURES], *[sum_stated(name) for name in _SUMMED])
         .select(*by, *[column.name for column in SPEND_MEASURES])
     )
 

@@ -1,7 +1,7 @@
 """The form of an answer as OpenAI writes it into the prompt: a heading, a comment, the schema minified.
 
 ``required``, ``additionalProperties`` and ``$schema`` leave no trace, every other key stays where the request has it
-(read off recorded prompt counts). What framing the block costs is openai.py's.
+(read off recorded prompt counts). What framing the block costs is openai_layouts.py's.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from callcost.tokens.frame import Sheet
-from callcost.tokens.framing.openai import day
+from callcost.tokens.framing.openai_layouts import day
 from callcost.tokens.requests.types import CALL, TEXT, Answer, Block, Prompt, compact, spaced
 
 

@@ -1,7 +1,7 @@
 """The two questions that everything else here serves: what does a request come to, and what does its answer?
 
-Bodies are read by bodies.py, laid out by the family's rules (openai.py, answers.py), and the count is as sure as
-recorded calls of that shape have shown (error_estimates.py). Which vocabulary counts is model_families.py's affair;
+Bodies are read by bodies.py and laid out by the family's rules (openai_layouts.py, answers.py). The count is as sure
+as recorded calls of that shape have shown (error_estimates.py). Which vocabulary counts is model_families.py's affair;
 counting the texts is the caller's.
 """
 
@@ -13,7 +13,7 @@ from callcost.tokens.error_estimates import judge, shape_of_answer, shape_of_pro
 from callcost.tokens.frame import Frame, Sheet
 from callcost.tokens.framing.answers import ending_of, lay_out_answer
 from callcost.tokens.framing.gemini import lay_out_gemini, lay_out_gemini_answer, manner_of
-from callcost.tokens.framing.openai import lay_out, layout_of
+from callcost.tokens.framing.openai_layouts import lay_out, layout_of
 from callcost.tokens.framing.turns import TURNS, TurnWriter
 from callcost.tokens.model_families import Choice
 from callcost.tokens.requests.bodies import read_answer, read_offer, read_prompt

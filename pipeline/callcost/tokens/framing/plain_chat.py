@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from callcost.tokens.frame import Frame
 from callcost.tokens.framing.answers import END_SINCE, END_UNTIL
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
-from callcost.tokens.framing.openai import ERAS
+from callcost.tokens.framing.openai_layouts import ERAS
 from callcost.tokens.model_families import Choice
 from callcost.tokens.vocabulary_corrections import weigh_marks
 

@@ -1,7 +1,8 @@
 """Tool definitions as OpenAI writes them into the prompt: one TypeScript namespace.
 
 The layout was read off recorded prompt counts. No indentation at any depth; ``required`` is a question mark,
-``additionalProperties`` and ``strict`` leave no trace. Where the block stands and what framing it costs is openai.py's.
+``additionalProperties`` and ``strict`` leave no trace. Where the block stands and what framing it costs is
+openai_layouts.py's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Bare response bodies of the providers, one a record: what api calls return, saved as it is.
 
-Their tables are bodies.py's. All share the family "provider": ids are the provider's (chatcmpl-, resp_, msg_), the same
-answer saved twice is one call. There is no request, so that only the answer could be counted where usage is missing.
+Their tables are in ``responses/bodies.py``. All share the family "provider": ids are the provider's (chatcmpl-, resp_,
+msg_), the same answer saved twice is one call. There is no request, so that only the answer could be counted where
+usage is missing.
 """
 
 from __future__ import annotations
