@@ -17,11 +17,11 @@ from callcost.tokens.engines import text_counter as counters
 from callcost.tokens.engines import verified_fast as fast
 from callcost.tokens.engines.encoders import load_encoder
 from callcost.tokens.engines.text_counter import TextCounter
-from callcost.tokens.engines.verified_fast import awkward_strings, checked
+from callcost.tokens.engines.verified_fast import awkward_strings, sample_of
 from tests.command import Finished, callcost, report, write_lines
 
 AWKWARD = frozenset(awkward_strings())
-SAMPLED = checked([f"a checked text {number}" for number in range(100_000)])[0]
+SAMPLED = sample_of([f"a checked text {number}" for number in range(100_000)])[0]
 
 
 class WrongEngine:

@@ -15,7 +15,7 @@ from callcost.tokens.model_families import Choice
 from callcost.tokens.requests.types import CALL, RESULT, THOUGHT, Answer, Prompt
 
 
-class Measured(NamedTuple):
+class Measurement(NamedTuple):
     """One row: recorded calls of a kind, the share of them counted exactly, and the error that nine of ten kept."""
 
     calls: int
@@ -39,11 +39,11 @@ GROUPS = {
 def shape_of_prompt(prompt: Prompt) -> str:
     """Return the shape that decides how well a prompt can be counted; the hardest part names it."""
     kinds = {block.kind for message in prompt.messages for block in message.blocks}
-    sealed = any(block.sealed for message in prompt.messages for block in message.blocks)
+    encrypted = any(block.encrypted for message in prompt.messages for block in message.blocks)
     media = any(block.media for message in prompt.messages for block in message.blocks)
     signs = (
         ("text", bool(prompt.texts or prompt.tokens)),
-        ("sealed", sealed or THOUGHT in kinds),
+        ("encrypted", encrypted or THOUGHT in kinds),
         ("media", media),
         ("history", CALL in kinds or RESULT in kinds),
         ("form", prompt.form is not None and prompt.form.schema is not None),
@@ -58,7 +58,7 @@ def shape_of_answer(answer: Answer) -> str:
     return "answer.calls" if calls else "answer.text"
 
 
-def judge(choice: Choice, api: str, shape: str) -> tuple[str, float]:
+def estimate_error(choice: Choice, api: str, shape: str) -> tuple[str, float]:
     """Return how a count was made and its expected relative error.
 
     Args:
@@ -68,22 +68,22 @@ def judge(choice: Choice, api: str, shape: str) -> tuple[str, float]:
     """
     sign = "" if choice.native else "~"
     names = [sign + choice.framing, sign + GROUPS.get(choice.framing, choice.framing)]
-    found = (MEASURED.get(key) for name in names for key in (f"{name}.{api}.{shape}", f"{name}.{shape}"))
+    found = (MEASUREMENTS.get(key) for name in names for key in (f"{name}.{api}.{shape}", f"{name}.{shape}"))
     row = next((row for row in found if row and row.calls >= MIN_CALLS), None)
     if row is None:
-        return ESTIMATED, max(UNKNOWN, MEASURED[names[1]].error if names[1] in MEASURED else 0.0)
+        return ESTIMATED, max(UNKNOWN, MEASUREMENTS[names[1]].error if names[1] in MEASUREMENTS else 0.0)
     if row.exact >= MIN_EXACT and choice.native:
         return EXACT, row.error
     return (CALIBRATED if row.error <= MAX_CALIBRATED else ESTIMATED), row.error
 
 
-def _measured(text: str) -> dict[str, Measured]:
+def _read_rows(text: str) -> dict[str, Measurement]:
     rows = (line.split() for line in text.strip().splitlines())
-    return {kind: Measured(int(calls), float(exact), float(error)) for kind, calls, exact, error in rows}
+    return {kind: Measurement(int(calls), float(exact), float(error)) for kind, calls, exact, error in rows}
 
 
 # kind, recorded calls, share counted exactly, error; "~" is a family counted with a stand-in vocabulary.
-MEASURED = _measured("""
+MEASUREMENTS = _read_rows("""
 claude-2 5 0.00 1.0
 deepseek 59 0.36 0.4
 deepseek.chat.answer.text 16 0.81 0.4
@@ -95,7 +95,7 @@ gemini-2.5.chat.form 21 1.00 0.01
 gemini-2.5.chat.history 27 0.96 0.01
 gemini-2.5.chat.media 11 0.73 1.0
 gemini-2.5.chat.plain 61 1.00 0.01
-gemini-2.5.chat.sealed 45 0.60 1.5
+gemini-2.5.chat.encrypted 45 0.60 1.5
 gemini-2.5.chat.tools 51 1.00 0.01
 gemini-2.chat.answer.calls 37 0.97 0.01
 gemini-2.chat.answer.text 63 0.86 0.005
@@ -106,7 +106,7 @@ gemini-2.chat.tools 30 0.77 0.12
 gemini-3 66 0.68 0.15
 gemini-3.chat.form 13 1.00 0.01
 gemini-3.chat.plain 11 1.00 0.01
-gemini-3.chat.sealed 19 0.05 0.2
+gemini-3.chat.encrypted 19 0.05 0.2
 gemini-3.chat.tools 17 1.00 0.01
 gpt-0613.chat.answer.text 21 1.00 0.01
 gpt-0613.chat.plain 19 1.00 0.01
@@ -158,7 +158,7 @@ gpt-5.responses.form 83 1.00 0.01
 gpt-5.responses.history 138 1.00 0.01
 gpt-5.responses.media 23 0.09 1.0
 gpt-5.responses.plain 93 0.99 0.01
-gpt-5.responses.sealed 28 0.54 1.0
+gpt-5.responses.encrypted 28 0.54 1.0
 gpt-5.responses.tools 100 0.99 0.01
 gpt-oss 9 0.00 0.4
 llama 44 0.68 1.5
@@ -193,7 +193,7 @@ qwen 6 0.50 0.7
 ~claude.chat.history 231 0.16 0.02
 ~claude.chat.media 51 0.14 0.02
 ~claude.chat.plain 251 0.42 0.1
-~claude.chat.sealed 18 0.00 0.1
+~claude.chat.encrypted 18 0.00 0.1
 ~claude.chat.tools 128 0.22 0.03
 ~cohere 15 0.27 1.5
 ~deepseek 59 0.34 0.5
@@ -206,7 +206,7 @@ qwen 6 0.50 0.7
 ~gemini-2.5.chat.history 27 0.00 0.2
 ~gemini-2.5.chat.media 11 0.45 1.0
 ~gemini-2.5.chat.plain 61 0.61 0.08
-~gemini-2.5.chat.sealed 45 0.02 1.5
+~gemini-2.5.chat.encrypted 45 0.02 1.5
 ~gemini-2.5.chat.tools 51 0.02 0.15
 ~gemini-2.chat.answer.calls 37 0.05 0.7
 ~gemini-2.chat.answer.text 63 0.35 0.12
@@ -217,7 +217,7 @@ qwen 6 0.50 0.7
 ~gemini-3 66 0.29 0.2
 ~gemini-3.chat.form 13 0.46 0.2
 ~gemini-3.chat.plain 11 0.64 0.1
-~gemini-3.chat.sealed 19 0.05 0.25
+~gemini-3.chat.encrypted 19 0.05 0.25
 ~gemini-3.chat.tools 17 0.12 0.15
 ~jamba 6 0.33 0.5
 ~kimi 12 0.17 0.25

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from callcost.tokens.vocabulary_corrections import weigh_marks
+from callcost.tokens.vocabulary_corrections import correction_of
 
 UNIT = 1000  # weights and constants are thousandths of a token
 
@@ -56,22 +56,22 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(map(Part, self.texts, self.weights))
 
 
-class Sheet:
+class FrameBuilder:
     """Gathers the parts of a frame.
 
     Attributes:
         parts: the texts so far.
         constant: thousandths of a token that no text accounts for.
         weight: thousandths that each token of a text counts.
-        marks: what a stand-in vocabulary gets wrong; a key of vocabulary_corrections.py's table.
+        corrections: what a stand-in vocabulary gets wrong; a key of vocabulary_corrections.py's table.
         share: what the sum is divided by.
     """
 
-    def __init__(self, weight: int = UNIT, marks: str = "") -> None:
+    def __init__(self, weight: int = UNIT, corrections: str = "") -> None:
         self.parts: list[Part] = []
         self.constant = 0
         self.weight = weight
-        self.marks = marks
+        self.corrections = corrections
         self.share = 1
 
     def text(self, text: str, factor: int = UNIT) -> None:
@@ -79,17 +79,17 @@ class Sheet:
 
         Args:
             text: the text.
-            factor: thousandths, on top of the sheet's own weight.
+            factor: thousandths, on top of the builder's own weight.
         """
         if text:
             self.parts.append(Part(text, self.weight * factor // UNIT))
-            self.constant += weigh_marks(self.marks, text) * factor // UNIT if self.marks else 0
+            self.constant += correction_of(self.corrections, text) * factor // UNIT if self.corrections else 0
 
     def tokens(self, count: int) -> None:
         """Add whole tokens that no text accounts for."""
         self.constant += count * UNIT
 
-    def milli(self, count: int) -> None:
+    def thousandths(self, count: int) -> None:
         """Add thousandths of a token that no text accounts for."""
         self.constant += count
 
@@ -125,10 +125,10 @@ def total(frame: Frame, counts: Sequence[int]) -> int:
     if len(counts) != len(frame.texts):
         raise ValueError("every text needs its count")
     weighted: int = sum(map(mul, frame.weights, counts))
-    return settle(frame.constant + weighted, frame.share)
+    return whole_tokens(frame.constant + weighted, frame.share)
 
 
-def settle(thousandths: int, share: int) -> int:
+def whole_tokens(thousandths: int, share: int) -> int:
     """Return whole tokens, rounded half up, never negative; a part of them, rounded down, where they are shared."""
     whole: int = round_units(thousandths, share)
     return max(0, whole)

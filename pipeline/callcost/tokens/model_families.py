@@ -22,12 +22,12 @@ class StandIn(NamedTuple):
     Attributes:
         vocabulary: the bundled one.
         factor: thousandths of a token per token of it.
-        marks: what else it gets wrong; a key of vocabulary_corrections.py's table.
+        corrections: what else it gets wrong; a key of vocabulary_corrections.py's table.
     """
 
     vocabulary: str
     factor: int = 1000
-    marks: str = ""
+    corrections: str = ""
 
 
 class Family(NamedTuple):
@@ -50,13 +50,13 @@ class Family(NamedTuple):
 
 CLAUDE_3 = StandIn("claude2", 1022, "claude")
 CLAUDE_5 = StandIn("claude2", 1370)
-GEMMA = StandIn("cl100k_base", marks="gemma")
-LLAMA = StandIn("cl100k_base", marks="llama")
-QWEN = StandIn("cl100k_base", marks="qwen")
-QWEN_3_5 = StandIn("cl100k_base", marks="qwen-3.5")
+GEMMA = StandIn("cl100k_base", corrections="gemma")
+LLAMA = StandIn("cl100k_base", corrections="llama")
+QWEN = StandIn("cl100k_base", corrections="qwen")
+QWEN_3_5 = StandIn("cl100k_base", corrections="qwen-3.5")
 TEKKEN = StandIn("cl100k_base", 1020, "tekken")
 DEEPSEEK = StandIn("cl100k_base", 1010, "deepseek")
-GLM = StandIn("cl100k_base", marks="glm")
+GLM = StandIn("cl100k_base", corrections="glm")
 SENTENCEPIECE_32K = StandIn("cl100k_base", 1180)  # Llama 2's and Mistral's first vocabularies
 
 # First match wins: dated and special models stand above the family they come from.
@@ -119,7 +119,7 @@ class Choice:
         vocabulary: what counts: the family's own where installed, else the stand-in.
         wanted: the family's own vocabulary.
         factor: thousandths of a token per token of ``vocabulary``.
-        marks: what else a stand-in gets wrong; a key of vocabulary_corrections.py's table.
+        corrections: what else a stand-in gets wrong; a key of vocabulary_corrections.py's table.
         model: the model's name in lower case.
         provider: who was asked, in lower case, or "".
     """
@@ -129,7 +129,7 @@ class Choice:
     vocabulary: str
     wanted: str
     factor: int
-    marks: str
+    corrections: str
     model: str
     provider: str
 
@@ -164,7 +164,7 @@ def choose(
         vocabulary=counted.vocabulary,
         wanted=family.vocabulary,
         factor=counted.factor,
-        marks=counted.marks,
+        corrections=counted.corrections,
         model=name,
         provider=(provider or "").lower(),
     )

@@ -25,9 +25,9 @@ from callcost.stages.tables.facts import FACT_SCHEMA
 from callcost.tokens.engines.text_counter import Counts, TextCounter
 from callcost.tokens.engines.vocabularies import installed
 from callcost.tokens.frame import round_units
-from callcost.tokens.framing.plain_chat import BORDERS, Skeleton, learn, read_answer
+from callcost.tokens.framing.plain_chat import RULE_CHANGES, FrameTemplate, read_plain_answer, templates_of
 from callcost.tokens.model_families import choose
-from callcost.tokens.vocabulary_corrections import weigh_marks
+from callcost.tokens.vocabulary_corrections import correction_of
 
 _CHUNK = 256  # rows that are decoded together, and one by one where one of them is odd
 _LONGEST = 1 << 18  # bytes of messages or of an answer; larger ones may be items that have a deadline
@@ -39,7 +39,7 @@ class _Said(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 class _Answer(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """The ordinary message of an answer; any other is looked at by ``read_answer``."""
+    """The ordinary message of an answer; any other is looked at by ``read_plain_answer``."""
 
     role: Literal["assistant"]
     content: Annotated[str, msgspec.Meta(min_length=1)]
@@ -193,7 +193,7 @@ def _answer_of(data: bytes) -> tuple[str, bool]:
     """Return the text of a plain answer, and whether the choices are such as the lane may have."""
     if len(data) <= _LONGEST:
         try:
-            text = read_answer({"choices": _any.decode(data)})
+            text = read_plain_answer({"choices": _any.decode(data)})
         except UNDECODABLE:
             return "", False
         if text is not None and text != REDACTED:
@@ -221,18 +221,18 @@ def learn_talks(
     """
     numbers: dict[Roles, int] = {}
     roles = pl.Series([numbers.setdefault(one, len(numbers)) for one in talks.roles], dtype=pl.UInt32)
-    eras = Numbered(None, [-1]) if times is None else number_spans(times, BORDERS)
+    eras = Numbered(None, [-1]) if times is None else number_spans(times, RULE_CHANGES)
     some = range(1 + int(classes.max()))  # type: ignore[arg-type]  # no row is of no class
     kinds = cross(Numbered(roles, list(numbers)), Numbered(classes.cast(pl.UInt32), some), eras)
     available = installed()
-    skeletons: list[tuple[Skeleton, Skeleton] | None] = []
+    templates: list[tuple[FrameTemplate, FrameTemplate] | None] = []
     for own_roles, number, era in kinds.values:
         asker = asker_of(number)
         choice = choose(asker.model, asker.provider, asker.endpoint, available)
-        skeletons.append(learn(choice, asker.endpoint, own_roles, era))
-    fine = kinds.to_rows(pl.Series([one is not None for one in skeletons], dtype=pl.Boolean), len(classes))
+        templates.append(templates_of(choice, asker.endpoint, own_roles, era))
+    fine = kinds.to_rows(pl.Series([one is not None for one in templates], dtype=pl.Boolean), len(classes))
     rows = kinds.numbers if kinds.numbers is None else kinds.numbers.filter(fine)
-    return Learned(talks.pick(fine.to_list()), Numbered(rows, skeletons)), fine
+    return Learned(talks.pick(fine.to_list()), Numbered(rows, templates)), fine
 
 
 def count_facts(
@@ -266,20 +266,20 @@ class _Group(NamedTuple):
 
     Attributes:
         vocabulary: its name.
-        marks: what it gets wrong; a key of vocabulary_corrections.py's table.
+        corrections: what it gets wrong; a key of vocabulary_corrections.py's table.
         talks: the chats.
         rows: which they are; None: all.
     """
 
     vocabulary: str
-    marks: str
+    corrections: str
     talks: Talks
     rows: pl.Series | None
 
 
 def _groups(learned: Learned) -> Iterator[_Group]:
     talks, kinds = learned
-    keys = [(pair[0].frame.vocabulary, pair[0].marks) if pair else None for pair in kinds.values]
+    keys = [(pair[0].frame.vocabulary, pair[0].corrections) if pair else None for pair in kinds.values]
     known = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     dealt = kinds.to_rows(pl.Series([known[key] for key in keys], dtype=pl.UInt32), len(talks.roles))
     for key, number in known.items():
@@ -297,17 +297,17 @@ def _add_up(learned: Learned, groups: Sequence[_Group], counts: dict[str, Counts
         for group in groups:
             counted = counts[group.vocabulary]
             tokens = _put(tokens, group.rows, _sums(group.talks, side, counted))
-            if group.marks:
+            if group.corrections:
                 texts = group.talks.answers if side else group.talks.texts
-                weighed = {text: weigh_marks(group.marks, text) for text in dict.fromkeys(texts)}
+                weighed = {text: correction_of(group.corrections, text) for text in dict.fromkeys(texts)}
                 extras = _put(extras, group.rows, _sums(group.talks, side, weighed))
-        skeletons = [pair[side] if pair else None for pair in learned.kinds.values]
+        templates = [pair[side] if pair else None for pair in learned.kinds.values]
         fixed = [(one.thousandths(counts[one.frame.vocabulary]), one.frame.weights[-1], one.frame.share)
-                 if one else (0, 0, 1) for one in skeletons]  # fmt: skip
+                 if one else (0, 0, 1) for one in templates]  # fmt: skip
         constant, weight, share = (
             learned.kinds.to_rows(pl.Series(values, dtype=pl.Int64), height) for values in zip(*fixed, strict=True)
         )
-        sides.append(round_units(constant + weight * tokens + extras, share).clip(0))  # as frames.settle
+        sides.append(round_units(constant + weight * tokens + extras, share).clip(0))  # as frame.whole_tokens
     return sides
 
 

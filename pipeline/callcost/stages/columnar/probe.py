@@ -39,7 +39,7 @@ from callcost.stages.columnar.schema import (
 )
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import Call, Usage
-from callcost.tokens.framing.plain_chat import ENDPOINTS, read_answer
+from callcost.tokens.framing.plain_chat import ENDPOINTS, read_plain_answer
 
 _MARK = "\x02{}\x03"  # around the number of a leaf: no name or id of a log is like that
 _UNREAD = frozenset(("request", "response", "text_missing", "request_digest", "record_digest"))  # of no fact here
@@ -252,7 +252,7 @@ def _is_expected(call: Call, usage: Usage | None, columns: Mapping[str, Any]) ->
 def _is_plain(call: Call) -> bool:
     """Tell whether a call's text is that of the record, and nothing else."""
     asked = call.request.get("messages") if type(call.request) is dict else None
-    said = asked == _ASKED and call.text_missing is None and read_answer(call.response) == _SAID
+    said = asked == _ASKED and call.text_missing is None and read_plain_answer(call.response) == _SAID
     return said and call.endpoint in ENDPOINTS
 
 

@@ -22,7 +22,7 @@ from callcost.stages.tables.facts import key_of
 from callcost.tables import Call
 from callcost.tokens.engines.text_counter import TextCounter
 
-MEASURED = {"model": pl.String, "side": pl.String, "key": pl.String, "stated": pl.Int64, "counted": pl.Int64}
+MEASUREMENTS = {"model": pl.String, "side": pl.String, "key": pl.String, "stated": pl.Int64, "counted": pl.Int64}
 EVERY_MODEL = "all"
 
 Row = tuple[str, str, str | None, int, int]
@@ -59,7 +59,7 @@ def measure_pieces(task: MeasureTask, tick: Callable[[int, int], None]) -> dict[
                 tick(window.seen_bytes, window.found)
         counting = counter.stats()
     path = Path(task.folder) / f"measured-{task.number:06}.parquet"
-    pl.DataFrame(rows, schema=MEASURED, orient="row").write_parquet(path)
+    pl.DataFrame(rows, schema=MEASUREMENTS, orient="row").write_parquet(path)
     return {"task": task.number, "counting": counting, "files": [str(path)]}
 
 
@@ -98,7 +98,7 @@ def errors_of(paths: Iterable[str]) -> list[dict[str, Any]]:
         Rows of model ("all" first, then those with the most calls), side, calls, exact (share of them), median and p90
         (relative errors), sum (signed relative error of the sum).
     """
-    measured = pl.concat([pl.DataFrame(schema=MEASURED), *map(pl.read_parquet, paths)])
+    measured = pl.concat([pl.DataFrame(schema=MEASUREMENTS), *map(pl.read_parquet, paths)])
     known = measured.filter(pl.col("key").is_not_null()).unique(maintain_order=True)
     measured = pl.concat([known, measured.filter(pl.col("key").is_null())])
     whole = measured.with_columns(model=pl.lit(EVERY_MODEL))

@@ -28,7 +28,7 @@ AMPLE_BYTES = 32 << 20  # of a task; so much holds more text than is worth spari
 _NOTHING = Usage()
 
 
-class Counted(NamedTuple):
+class SideCount(NamedTuple):
     """What counting one side of a call came to."""
 
     tokens: int
@@ -61,7 +61,7 @@ def count_missing(calls: Sequence[Call], counter: TextCounter) -> None:
         settle_usage(call, counted)
 
 
-def count_frames(frames: Sequence[Mapping[str, Frame]], counter: TextCounter) -> list[dict[str, Counted]]:
+def count_frames(frames: Sequence[Mapping[str, Frame]], counter: TextCounter) -> list[dict[str, SideCount]]:
     """Count the sides of a window's calls, each distinct text once.
 
     Args:
@@ -128,11 +128,11 @@ def _derive_sides(usage: Usage, endpoint: str | None) -> None:
         usage.completion_tokens = whole - prompt
 
 
-def _add_up(frame: Frame, counts: Counts) -> Counted:
+def _add_up(frame: Frame, counts: Counts) -> SideCount:
     tokens = list(map(counts.__getitem__, frame.texts))
     if None in tokens:
-        return Counted(total(frame, [count or 0 for count in tokens]), TIMED_OUT, 1.0)
-    return Counted(total(frame, tokens), frame.method, frame.error)  # type: ignore[arg-type]  # None is not in it
+        return SideCount(total(frame, [count or 0 for count in tokens]), TIMED_OUT, 1.0)
+    return SideCount(total(frame, tokens), frame.method, frame.error)  # type: ignore[arg-type]  # None is not in it
 
 
 def settle_usage(call: Call, counted: Mapping[str, tuple[int, str, float]]) -> None:

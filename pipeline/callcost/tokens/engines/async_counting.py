@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from callcost.tokens.engines.encoders import Encoder, ForeignEncoder
-from callcost.tokens.engines.oversize_worker import OversizeLane, is_oversize
+from callcost.tokens.engines.oversize_worker import OversizeWorker, is_oversize
 
 SLICE_CHARS = 50_000  # some five milliseconds of counting between two looks at the clock
 _NICENESS = 10  # how far these threads stand behind the one that runs the event loop
@@ -44,8 +44,8 @@ class CountingThreads:
         self.size = size
         self._busy = 0
         self._counting = threading.Lock()
-        self._threads = ThreadPoolExecutor(size, "callcost-count", _stand_back)
-        self._lane = OversizeLane()
+        self._threads = ThreadPoolExecutor(size, "callcost-count", _lower_priority)
+        self._worker = OversizeWorker()
 
     def start(self, load: Callable[[], Encoder], texts: Sequence[str], seconds: float) -> Job | None:
         """Begin to count texts in a free thread.
@@ -94,7 +94,7 @@ class CountingThreads:
             if not job.waited or left < 0:
                 raise TimeoutError
             if left and is_oversize(piece) and not isinstance(encoder, ForeignEncoder):
-                count = self._lane.count(encoder.vocabulary.name, piece, left)
+                count = self._worker.count(encoder.vocabulary.name, piece, left)
                 if count is None:
                     raise TimeoutError
                 tokens += count
@@ -103,7 +103,7 @@ class CountingThreads:
         return tokens
 
 
-def _stand_back() -> None:
+def _lower_priority() -> None:
     """Let the event loop's thread go first where cores are scarce."""
     if sys.platform == "linux":  # elsewhere a priority is the whole process's
         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """Where counting runs: in this thread, in a few threads, or, for an oversize item, in a process with a deadline.
 
 Time is bounded by size: the worst of megabyte texts takes well under a second in every engine, so items up to the limit
-run without a clock. A larger one goes to the oversize lane: a helper process, started afresh (spawned, never
+run without a clock. A larger one goes to the oversize worker: a helper process, started afresh (spawned, never
 forked: Polars hangs in a fork), that counts one item at a time. Over its deadline, or over its memory, the helper is
 killed and the item has no count. The helper ends with its parent however that ends: it watches its standard input.
 What a missing count means for a call is left to the caller.
@@ -63,7 +63,7 @@ def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
             start, held = end, 0
 
 
-class OversizeLane:
+class OversizeWorker:
     """One helper process that counts large items one at a time, each within a deadline.
 
     The helper starts with the first item and stays for the next; ``close`` (or leaving the ``with``) ends it. May be
@@ -73,9 +73,9 @@ class OversizeLane:
     def __init__(self) -> None:
         self._turn = threading.Lock()
         self._helper: subprocess.Popen[bytes] | None = None
-        self._end: weakref.finalize[..., OversizeLane] | None = None
+        self._end: weakref.finalize[..., OversizeWorker] | None = None
 
-    def __enter__(self) -> OversizeLane:
+    def __enter__(self) -> OversizeWorker:
         return self
 
     def __exit__(self, *_: object) -> None:

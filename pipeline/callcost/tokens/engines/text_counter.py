@@ -1,7 +1,7 @@
 """Counts the texts of one worker: each distinct text once, in the place that its size asks for, with a memory.
 
 Texts up to the size limit are counted here by the fastest engine that is trusted, in batches; larger ones by the
-helper of the oversize lane, each within a deadline. Counts of texts that come again and again are kept from window to
+helper of the oversize worker, each within a deadline. Counts of texts that come again and again are kept from window to
 window and from task to task. A count is the same wherever and whenever it was made; only whether a large text is
 over its time depends on the machine, and one that was over it is not tried again. What the texts are of is left to
 stages/count/missing_usage.py.
@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any
 
 from callcost.tokens.engines.encoders import Encoder, load_encoder
-from callcost.tokens.engines.oversize_worker import ITEM_LIMIT_BYTES, OversizeLane, count_in_threads, is_oversize
+from callcost.tokens.engines.oversize_worker import ITEM_LIMIT_BYTES, OversizeWorker, count_in_threads, is_oversize
 from callcost.tokens.engines.verified_fast import TrustedEncoder, load_counter
 from callcost.tokens.engines.vocabularies import find_vocabulary, installed
 
@@ -67,7 +67,7 @@ def frequent_texts(engine: str, vocabulary: str, limit: int) -> FrequentTexts:
     return FrequentTexts(limit)
 
 
-def _doubts(encoder: Encoder) -> int:
+def _mismatches_of(encoder: Encoder) -> int:
     return encoder.mismatches if isinstance(encoder, TrustedEncoder) else 0
 
 
@@ -96,7 +96,7 @@ class TextCounter:
         self._ample = ample
         self._item_timeout = item_timeout
         self._threads = ThreadPoolExecutor(threads, "count") if threads > 1 else None
-        self._lane = OversizeLane()
+        self._worker = OversizeWorker()
         self._cache_chars = cache_chars
         self._large: dict[tuple[str, bytes], int | None] = {}  # by digest: the texts would fill the memory
         self._encoders: dict[str, Encoder] = {}
@@ -111,7 +111,7 @@ class TextCounter:
 
     def close(self) -> None:
         """End the helper process and the threads."""
-        self._lane.close()
+        self._worker.close()
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
 
@@ -133,12 +133,12 @@ class TextCounter:
             [text for text in fresh if len(text) > _SURELY_SMALL and is_oversize(text)] if self._item_timeout else []
         )
         small = [text for text in fresh if text not in set(large)] if large else fresh
-        doubts = _doubts(encoder)
+        doubts = _mismatches_of(encoder)
         found = dict(zip(small, self._count_small(encoder, small), strict=True))
         counts.update(found)
         counts.update((text, self._count_large(vocabulary, text)) for text in large)
         self._texts += len(fresh)
-        if _doubts(encoder) == doubts:  # else some may be of an engine that is wrong
+        if _mismatches_of(encoder) == doubts:  # else some may be of an engine that is wrong
             self._memory(encoder).keep(found)
         return counts
 
@@ -185,5 +185,5 @@ class TextCounter:
     def _count_large(self, vocabulary: str, text: str) -> int | None:
         key = vocabulary, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if key not in self._large:
-            self._large[key] = self._lane.count(vocabulary, text, self._item_timeout)
+            self._large[key] = self._worker.count(vocabulary, text, self._item_timeout)
         return self._large[key]

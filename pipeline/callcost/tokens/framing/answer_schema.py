@@ -9,19 +9,19 @@ from __future__ import annotations
 from typing import Any
 
 from callcost.tokens.framing.tool_schemas import comment
-from callcost.tokens.requests.types import Form, compact
+from callcost.tokens.requests.types import Form, compact_json
 
-UNSAID = frozenset({"required", "additionalProperties", "$schema"})
-NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties"})  # keys below are names, not words
+HIDDEN_KEYS = frozenset({"required", "additionalProperties", "$schema"})
+KEYS_OF_NAMES = frozenset({"properties", "$defs", "definitions", "patternProperties"})  # their keys are names
 
 
 def write_form(form: Form) -> str:
     """Return the block that stands for a JSON schema."""
-    schema = compact(said(form.schema))
+    schema = compact_json(prune_schema(form.schema))
     return "\n".join([f"# Response Formats\n\n## {form.name}\n", *comment(form.description), schema])
 
 
-def said(schema: Any, *, names: bool = False) -> Any:
+def prune_schema(schema: Any, *, names: bool = False) -> Any:
     """Return a schema without the keys that the prompt does not repeat.
 
     Args:
@@ -29,8 +29,8 @@ def said(schema: Any, *, names: bool = False) -> Any:
         names: the value's keys are names of properties, so none of them is a word of the schema language.
     """
     if isinstance(schema, dict):
-        kept = {key: value for key, value in schema.items() if names or key not in UNSAID}
-        return {key: said(value, names=key in NAMED and not names) for key, value in kept.items()}
+        kept = {key: value for key, value in schema.items() if names or key not in HIDDEN_KEYS}
+        return {key: prune_schema(value, names=key in KEYS_OF_NAMES and not names) for key, value in kept.items()}
     if isinstance(schema, list):
-        return [said(value) for value in schema]
+        return [prune_schema(value) for value in schema]
     return schema

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from callcost.tokens.frame import Sheet
+from callcost.tokens.frame import FrameBuilder
 from callcost.tokens.framing.openai_layouts import day
-from callcost.tokens.requests.types import CALL, TEXT, Answer, Block, Prompt, compact, spaced
+from callcost.tokens.requests.types import CALL, TEXT, Answer, Block, Prompt, compact_json, spaced_json
 
 
-class Ending(NamedTuple):
+class AnswerLayout(NamedTuple):
     """One row: what framing an answer costs, in tokens.
 
     Attributes:
@@ -34,17 +34,17 @@ class Ending(NamedTuple):
     dot: bool = False
 
 
-CHAT = Ending(offered=1, form="beside", call=7, named=0, bundle=10, dot=True)
+CHAT = AnswerLayout(offered=1, form="beside", call=7, named=0, bundle=10, dot=True)
 WITH_END: dict[str, Any] = {"text": 1, "call": 8, "named": 1, "bundle": 11}  # the token that ends the answer is billed
 RESPONSES = CHAT._replace(**WITH_END)
-ENDINGS = {
+ANSWER_LAYOUTS = {
     ("gpt-4", "chat"): CHAT,
     ("gpt-0613", "chat"): CHAT._replace(call=2),
     ("gpt-4", "responses"): RESPONSES,
-    ("gpt-5", "chat"): Ending(text=3, form="always", call=10, bundle=13, dot=True),
-    ("gpt-5", "responses"): Ending(text=4, form="always", call=11, bundle=14, dot=True),
+    ("gpt-5", "chat"): AnswerLayout(text=3, form="always", call=10, bundle=13, dot=True),
+    ("gpt-5", "responses"): AnswerLayout(text=4, form="always", call=11, bundle=14, dot=True),
 }
-SAME = {"gpt-3.5": "gpt-4", "gpt-0301": "gpt-4", "gpt-5.2": "gpt-5"}
+ALIASES = {"gpt-3.5": "gpt-4", "gpt-0301": "gpt-4", "gpt-5.2": "gpt-5"}
 HOSTS: dict[tuple[str, str], dict[str, Any]] = {
     ("azure", "chat"): WITH_END,
     ("github", "chat"): WITH_END,
@@ -53,7 +53,7 @@ HOSTS: dict[tuple[str, str], dict[str, Any]] = {
 END_SINCE, END_UNTIL = day("2025-03-18"), day("2025-05-15")  # OpenAI billed it then
 
 
-def ending_of(framing: str, api: str, provider: str = "", at: int | None = None) -> Ending:
+def answer_layout_of(framing: str, api: str, provider: str = "", at: int | None = None) -> AnswerLayout:
     """Return the row of a family and API; bare text where there is none.
 
     Args:
@@ -62,57 +62,57 @@ def ending_of(framing: str, api: str, provider: str = "", at: int | None = None)
         provider: who was asked.
         at: when the call was made, in microseconds since 1970 UTC.
     """
-    ending = ENDINGS.get((SAME.get(framing, framing), api)) or Ending()
-    if SAME.get(framing, framing) != "gpt-4":
-        return ending
-    if ending is CHAT and at is not None and END_SINCE <= at < END_UNTIL:
-        return ending._replace(**WITH_END)
-    return ending._replace(**HOSTS.get((provider, api), {}))
+    layout = ANSWER_LAYOUTS.get((ALIASES.get(framing, framing), api)) or AnswerLayout()
+    if ALIASES.get(framing, framing) != "gpt-4":
+        return layout
+    if layout is CHAT and at is not None and END_SINCE <= at < END_UNTIL:
+        return layout._replace(**WITH_END)
+    return layout._replace(**HOSTS.get((provider, api), {}))
 
 
-def lay_out_answer(answer: Answer, prompt: Prompt, ending: Ending, sheet: Sheet) -> None:
-    """Add an answer to a sheet.
+def lay_out_answer(answer: Answer, prompt: Prompt, layout: AnswerLayout, builder: FrameBuilder) -> None:
+    """Add an answer to a builder.
 
     Args:
         answer: the answer, all its alternatives.
         prompt: what was asked, for the tools and the form that it names.
-        ending: the row of its family and API.
-        sheet: gathers the texts and constants.
+        layout: the row of its family and API.
+        builder: gathers the texts and constants.
     """
     for blocks in answer.alternatives:
         texts = [block for block in blocks if block.kind == TEXT and block.text]
         calls = [block for block in blocks if block.kind == CALL]
         for block in texts:
-            sheet.text(block.text)
+            builder.text(block.text)
         if texts and not answer.cut:
-            sheet.tokens(ending.text + (ending.offered if prompt.tools else 0))
-            _write_form(prompt, ending, sheet)
-        _write_calls(calls, prompt, ending, sheet)
+            builder.tokens(layout.text + (layout.offered if prompt.tools else 0))
+            _write_form(prompt, layout, builder)
+        _write_calls(calls, prompt, layout, builder)
 
 
-def _write_form(prompt: Prompt, ending: Ending, sheet: Sheet) -> None:
+def _write_form(prompt: Prompt, layout: AnswerLayout, builder: FrameBuilder) -> None:
     form = prompt.form
     beside = bool(prompt.tools) and prompt.tool_choice != "none"
-    if form and form.schema is not None and (ending.form == "always" or (ending.form == "beside" and beside)):
-        sheet.tokens(2)
-        sheet.text(form.name)
+    if form and form.schema is not None and (layout.form == "always" or (layout.form == "beside" and beside)):
+        builder.tokens(2)
+        builder.text(form.name)
 
 
-def _written_anew(block: Block) -> bool:
+def _is_rewritten(block: Block) -> bool:
     """Return whether a call's arguments are what Python's json writes: a bundle's are, a single call's are not."""
-    return block.text != compact(block.value) and block.text == spaced(block.value)
+    return block.text != compact_json(block.value) and block.text == spaced_json(block.value)
 
 
-def _write_calls(calls: list[Block], prompt: Prompt, ending: Ending, sheet: Sheet) -> None:
-    if ending.bundle is not None and (len(calls) > 1 or any(_written_anew(block) for block in calls)):
+def _write_calls(calls: list[Block], prompt: Prompt, layout: AnswerLayout, builder: FrameBuilder) -> None:
+    if layout.bundle is not None and (len(calls) > 1 or any(_is_rewritten(block) for block in calls)):
         uses = [{"recipient_name": f"functions.{block.name}", "parameters": block.value} for block in calls]
-        sheet.tokens(ending.bundle)
-        sheet.text(compact({"tool_uses": uses}))
+        builder.tokens(layout.bundle)
+        builder.text(compact_json({"tool_uses": uses}))
         return
     for block in calls:
-        if prompt.tool_choice == "named" and ending.named is not None:
-            sheet.tokens(ending.named)
+        if prompt.tool_choice == "named" and layout.named is not None:
+            builder.tokens(layout.named)
         else:
-            sheet.tokens(ending.call)
-            sheet.text(f".{block.name}" if ending.dot else block.name)
-        sheet.text(block.text)
+            builder.tokens(layout.call)
+            builder.text(f".{block.name}" if layout.dot else block.name)
+        builder.text(block.text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from callcost.tokens.frame import Sheet
+from callcost.tokens.frame import FrameBuilder
 from callcost.tokens.requests.json_refs import resolve
 from callcost.tokens.requests.types import (
     CALL,
@@ -25,7 +25,7 @@ from callcost.tokens.requests.types import (
     Tool,
     dict_of,
     list_of,
-    spaced,
+    spaced_json,
     text_of,
 )
 
@@ -35,7 +35,7 @@ INDENT = "    "
 IMAGE_OUT = 1290  # tokens of an image in an answer, whatever its size
 
 
-class Manner(NamedTuple):
+class GeminiLayout(NamedTuple):
     """One row: how one generation is shown what is not text.
 
     Attributes:
@@ -44,10 +44,10 @@ class Manner(NamedTuple):
         tool: writes a tool.
         call: writes a call.
         result: writes a result.
-        marks: tokens around each tool, call and result.
+        delimiters: tokens around each tool, call and result.
         form: the form of the answer is billed by its leaves.
-        sealed: thousandths of a token per character of a thought's signature.
-        sealed_less: tokens fewer for each signature.
+        encrypted: thousandths of a token per character of a thought's signature.
+        encrypted_less: tokens fewer for each signature.
     """
 
     message: int
@@ -55,70 +55,70 @@ class Manner(NamedTuple):
     tool: Callable[[Tool], Iterable[str]]
     call: Callable[[Block], Iterable[str]]
     result: Callable[[Block], Iterable[str]]
-    marks: int = 0
+    delimiters: int = 0
     form: bool = False
-    sealed: int = 0
-    sealed_less: int = 0
+    encrypted: int = 0
+    encrypted_less: int = 0
 
 
-def lay_out_gemini(prompt: Prompt, manner: Manner, sheet: Sheet) -> None:
-    """Add a conversation to a sheet.
+def lay_out_gemini(prompt: Prompt, layout: GeminiLayout, builder: FrameBuilder) -> None:
+    """Add a conversation to a builder.
 
     Args:
         prompt: the conversation.
-        manner: the row of its generation.
-        sheet: gathers the texts and constants.
+        layout: the row of its generation.
+        builder: gathers the texts and constants.
     """
     for tool in prompt.tools:
         if tool.name:  # Google's own tools leave no trace in the prompt
-            _add(manner.tool(tool), manner.marks, sheet)
-    if manner.form and prompt.form:
-        _add(leaves_of_schema(resolve(prompt.form.schema), titles=True), 0, sheet)
+            _add(layout.tool(tool), layout.delimiters, builder)
+    if layout.form and prompt.form:
+        _add(texts_of_schema(resolve(prompt.form.schema), titles=True), 0, builder)
     for message in prompt.messages:
-        _lay_out_message(message, manner, sheet)
+        _lay_out_message(message, layout, builder)
 
 
-def _lay_out_message(message: Message, manner: Manner, sheet: Sheet) -> None:
+def _lay_out_message(message: Message, layout: GeminiLayout, builder: FrameBuilder) -> None:
     if message.role == "system":
-        sheet.tokens(manner.system if message.name else 0)
+        builder.tokens(layout.system if message.name else 0)
     else:
-        sheet.tokens(manner.message)
+        builder.tokens(layout.message)
     for block in message.blocks:
         if block.kind in {TEXT, THOUGHT}:
-            sheet.text(block.text)
+            builder.text(block.text)
         elif block.kind == CALL:
-            _add(manner.call(block), manner.marks, sheet)
+            _add(layout.call(block), layout.delimiters, builder)
         elif block.kind == RESULT:
-            _add(manner.result(block), manner.marks, sheet)
-        if block.sealed:
-            sheet.milli(max(0, block.sealed * manner.sealed - manner.sealed_less * 1000))
+            _add(layout.result(block), layout.delimiters, builder)
+        if block.encrypted:
+            builder.thousandths(max(0, block.encrypted * layout.encrypted - layout.encrypted_less * 1000))
 
 
-def lay_out_gemini_answer(answer: Answer, manner: Manner, sheet: Sheet) -> None:
-    """Add an answer to a sheet: its texts, its calls as its generation writes them, its images.
+def lay_out_gemini_answer(answer: Answer, layout: GeminiLayout, builder: FrameBuilder) -> None:
+    """Add an answer to a builder: its texts, its calls as its generation writes them, its images.
 
     Args:
         answer: the answer, all its alternatives; thoughts are billed apart.
-        manner: the row of its generation.
-        sheet: gathers the texts and constants.
+        layout: the row of its generation.
+        builder: gathers the texts and constants.
     """
     for block in (block for blocks in answer.alternatives for block in blocks):
         if block.kind == TEXT:
-            sheet.text(block.text)
+            builder.text(block.text)
         elif block.kind == CALL:
-            _add(manner.call(block), manner.marks, sheet)
+            _add(layout.call(block), layout.delimiters, builder)
         elif block.kind == IMAGE:
-            sheet.tokens(IMAGE_OUT)
+            builder.tokens(IMAGE_OUT)
 
 
-def _add(texts: Iterable[str], marks: int, sheet: Sheet) -> None:
+def _add(texts: Iterable[str], delimiters: int, builder: FrameBuilder) -> None:
     """Add texts; one that holds escape tokens is cut there, and each escape is a token."""
-    sheet.tokens(marks)
+    builder.tokens(delimiters)
     for text in texts:
         pieces = text.split(ESCAPE)
-        sheet.tokens(len(pieces) - 1)
+        builder.tokens(len(pieces) - 1)
         for piece in pieces:
-            sheet.text(piece)
+            builder.text(piece)
 
 
 def write_stub(tool: Tool) -> list[str]:
@@ -192,57 +192,57 @@ def _camel(name: str) -> str:
 def write_stub_call(block: Block) -> list[str]:
     """Return a call as the Python expression that makes it."""
     given = dict_of(block.value)
-    arguments = ", ".join(f"{key} = {spaced(value)}" for key, value in given.items())
+    arguments = ", ".join(f"{key} = {spaced_json(value)}" for key, value in given.items())
     return [f"print(default_api.{block.name}({arguments}))"]
 
 
 def write_stub_result(block: Block) -> list[str]:
     """Return what a call gave, under the name that Gemini 2.5 knows it by."""
-    return [spaced({f"{block.name}_response": block.value})]
+    return [spaced_json({f"{block.name}_response": block.value})]
 
 
 def write_declaration(tool: Tool) -> list[str]:
     """Return a tool as Gemini 3 is shown it; empty descriptions and lists leave no trace."""
     schema = resolve(tool.parameters)
     whole = {"description": tool.description, "parameters": schema or None}
-    return [f"declaration:{tool.name}{_escaped(_pruned(whole))}"]
+    return [f"declaration:{tool.name}{_escape(_prune(whole))}"]
 
 
-def _pruned(value: Any) -> Any:
+def _prune(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = {key: _pruned(child) for key, child in value.items() if key not in UNSAID}
+        kept = {key: _prune(child) for key, child in value.items() if key not in HIDDEN_KEYS}
         return {key: child for key, child in kept.items() if child not in ("", {}, [], None)}
-    return [_pruned(child) for child in value] if isinstance(value, list) else value
+    return [_prune(child) for child in value] if isinstance(value, list) else value
 
 
-UNSAID = frozenset({"additionalProperties", "$defs", "$schema", "definitions"})
+HIDDEN_KEYS = frozenset({"additionalProperties", "$defs", "$schema", "definitions"})
 
 
-def _escaped(value: Any) -> str:
+def _escape(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_escaped(child)}" for key, child in value.items()) + "}"
+        return "{" + ",".join(f"{key}:{_escape(child)}" for key, child in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(_escaped(child) for child in value) + "]"
-    return f"{ESCAPE}{value}{ESCAPE}" if isinstance(value, str) else spaced(value)
+        return "[" + ",".join(_escape(child) for child in value) + "]"
+    return f"{ESCAPE}{value}{ESCAPE}" if isinstance(value, str) else spaced_json(value)
 
 
-def write_declared_call(block: Block) -> list[str]:
+def write_declaration_call(block: Block) -> list[str]:
     """Return a call as Gemini 3 writes it."""
-    return [f"call:{block.name}{_escaped(dict_of(block.value))}"]
+    return [f"call:{block.name}{_escape(dict_of(block.value))}"]
 
 
-def write_declared_result(block: Block) -> list[str]:
+def write_declaration_result(block: Block) -> list[str]:
     """Return a result as Gemini 3 is shown it."""
-    return [f"response:{block.name}{_escaped(dict_of(block.value))}"]
+    return [f"response:{block.name}{_escape(dict_of(block.value))}"]
 
 
-def write_leaves(tool: Tool) -> list[str]:
+def write_tool_texts(tool: Tool) -> list[str]:
     """Return the texts of a tool that Gemini 2.0 and Vertex bill: names, texts and types, without any sign."""
     schema = None if tool.kind == "json_schema" else resolve(tool.parameters)
-    return [tool.name, tool.description, *leaves_of_schema(schema)]
+    return [tool.name, tool.description, *texts_of_schema(schema)]
 
 
-def leaves_of_schema(schema: Any, *, titles: bool = False) -> list[str]:
+def texts_of_schema(schema: Any, *, titles: bool = False) -> list[str]:
     """Return what is billed of a schema: types, names, descriptions, required names, values of enums, defaults.
 
     Args:
@@ -258,14 +258,14 @@ def leaves_of_schema(schema: Any, *, titles: bool = False) -> list[str]:
         found += [text_of(node.get("type")), text_of(node.get("description")), text_of(node.get("format"))]
         found.append(text_of(node.get("title")) if titles else "")
         found += [text_of(name) for name in list_of(node.get("required")) + list_of(node.get("enum"))]
-        found.append(_leaf(node["default"]) if node.get("default") is not None else "")
+        found.append(_text_of_scalar(node["default"]) if node.get("default") is not None else "")
         properties = dict_of(node.get("properties"))
         found += list(properties)
         pending += [*properties.values(), node.get("items"), *list_of(node.get("anyOf"))]
     return [text for text in found if text]
 
 
-def leaves_of_value(value: Any) -> list[str]:
+def texts_of_value(value: Any) -> list[str]:
     """Return the keys and leaves of a JSON value as texts."""
     found: list[str] = []
     pending = [value]
@@ -277,36 +277,37 @@ def leaves_of_value(value: Any) -> list[str]:
         elif isinstance(node, list):
             pending += node
         elif node is not None:
-            found.append(_leaf(node))
+            found.append(_text_of_scalar(node))
     return found
 
 
-def _leaf(value: Any) -> str:
+def _text_of_scalar(value: Any) -> str:
     """Return a leaf as the text it is billed by; a number is one token, however long."""
     if isinstance(value, str):
         return value
-    return spaced(value) if isinstance(value, (bool, list, dict)) else "0"
+    return spaced_json(value) if isinstance(value, (bool, list, dict)) else "0"
 
 
-def write_leaves_call(block: Block) -> list[str]:
+def write_call_texts(block: Block) -> list[str]:
     """Return the texts of a call or a result that Gemini 2.0 and Vertex bill."""
-    return [block.name, *leaves_of_value(block.value)]
+    return [block.name, *texts_of_value(block.value)]
 
 
-LEAVES = Manner(0, 0, write_leaves, write_leaves_call, write_leaves_call, form=True)
-STUBS = Manner(1, 1, write_stub, write_stub_call, write_stub_result)
-DECLARED = Manner(
-    1, 1, write_declaration, write_declared_call, write_declared_result, marks=2, sealed=190, sealed_less=25
-)
-MANNERS = {"gemini-2": LEAVES, "gemini-2.5": STUBS, "gemini-3": DECLARED}
+BARE_TEXTS = GeminiLayout(0, 0, write_tool_texts, write_call_texts, write_call_texts, form=True)
+STUBS = GeminiLayout(1, 1, write_stub, write_stub_call, write_stub_result)
+DECLARATIONS = GeminiLayout(
+    1, 1, write_declaration, write_declaration_call, write_declaration_result,
+    delimiters=2, encrypted=190, encrypted_less=25,
+)  # fmt: skip
+GEMINI_LAYOUTS = {"gemini-2": BARE_TEXTS, "gemini-2.5": STUBS, "gemini-3": DECLARATIONS}
 
 
-def manner_of(framing: str, provider: str) -> Manner:
+def gemini_layout_of(framing: str, provider: str) -> GeminiLayout:
     """Return the row of a generation; Vertex bills every generation by its leaves.
 
     Args:
         framing: the family's framing.
         provider: who was asked, in lower case.
     """
-    manner = MANNERS.get(framing, LEAVES)
-    return LEAVES._replace(form=manner.form) if "vertex" in provider else manner
+    layout = GEMINI_LAYOUTS.get(framing, BARE_TEXTS)
+    return BARE_TEXTS._replace(form=layout.form) if "vertex" in provider else layout

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from callcost.tokens.error_estimates import judge, shape_of_answer, shape_of_prompt
-from callcost.tokens.frame import Frame, Sheet
-from callcost.tokens.framing.answers import ending_of, lay_out_answer
-from callcost.tokens.framing.gemini import lay_out_gemini, lay_out_gemini_answer, manner_of
+from callcost.tokens.error_estimates import estimate_error, shape_of_answer, shape_of_prompt
+from callcost.tokens.frame import Frame, FrameBuilder
+from callcost.tokens.framing.answers import answer_layout_of, lay_out_answer
+from callcost.tokens.framing.gemini import gemini_layout_of, lay_out_gemini, lay_out_gemini_answer
 from callcost.tokens.framing.openai_layouts import lay_out, layout_of
-from callcost.tokens.framing.turns import TURNS, TurnWriter
+from callcost.tokens.framing.turns import TURN_LAYOUTS, TurnWriter
 from callcost.tokens.model_families import Choice
 from callcost.tokens.requests.bodies import read_answer, read_offer, read_prompt
 from callcost.tokens.requests.media import media_tokens
@@ -34,29 +34,29 @@ def frame_prompt(
         at: when the call was made (microseconds since 1970 UTC), for rules that held for a while.
     """
     prompt = read_prompt(endpoint, request)
-    sheet = Sheet(choice.factor, choice.marks)
+    builder = FrameBuilder(choice.factor, choice.corrections)
     api = api_of(endpoint, request)
     if prompt.texts or prompt.tokens:
         for text in prompt.texts:
-            sheet.text(text)
-        sheet.tokens(prompt.tokens)
+            builder.text(text)
+        builder.tokens(prompt.tokens)
     elif choice.framing.startswith("gemini"):
-        lay_out_gemini(prompt, manner_of(choice.framing, choice.provider), sheet)
+        lay_out_gemini(prompt, gemini_layout_of(choice.framing, choice.provider), builder)
     elif not prompt.messages:
         return None
-    elif choice.framing in TURNS:
-        TurnWriter(TURNS[choice.framing], sheet).prompt(prompt)
+    elif choice.framing in TURN_LAYOUTS:
+        TurnWriter(TURN_LAYOUTS[choice.framing], builder).prompt(prompt)
     else:
         layout = layout_of(choice.framing, api, at)
-        lay_out(prompt, layout, sheet)
+        lay_out(prompt, layout, builder)
         if layout.shared:
-            sheet.share = max(1, _calls(response))
+            builder.share = max(1, _calls(response))
     for media in (block.media for message in prompt.messages for block in message.blocks):
         if media is not None:
-            sheet.tokens(media_tokens(choice.model, media))
-    if not sheet.parts and not sheet.constant:
+            builder.tokens(media_tokens(choice.model, media))
+    if not builder.parts and not builder.constant:
         return None
-    return sheet.frame(choice.vocabulary, *judge(choice, api, shape_of_prompt(prompt)))
+    return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_prompt(prompt)))
 
 
 def frame_completion(
@@ -74,16 +74,16 @@ def frame_completion(
     answer = read_answer(response)
     prompt = read_offer(request)
     api = api_of(endpoint, request if request is not None else response)
-    sheet = Sheet(choice.factor, choice.marks)
+    builder = FrameBuilder(choice.factor, choice.corrections)
     if choice.framing.startswith("gemini"):
-        lay_out_gemini_answer(answer, manner_of(choice.framing, choice.provider), sheet)
-    elif choice.framing in TURNS:
-        TurnWriter(TURNS[choice.framing], sheet).answer(answer, prompt)
+        lay_out_gemini_answer(answer, gemini_layout_of(choice.framing, choice.provider), builder)
+    elif choice.framing in TURN_LAYOUTS:
+        TurnWriter(TURN_LAYOUTS[choice.framing], builder).answer(answer, prompt)
     else:
-        lay_out_answer(answer, prompt, ending_of(choice.framing, api, choice.provider, at), sheet)
-    if not sheet.parts:
+        lay_out_answer(answer, prompt, answer_layout_of(choice.framing, api, choice.provider, at), builder)
+    if not builder.parts:
         return None
-    return sheet.frame(choice.vocabulary, *judge(choice, api, shape_of_answer(answer)))
+    return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_answer(answer)))
 
 
 def api_of(endpoint: str | None, body: Any) -> str:

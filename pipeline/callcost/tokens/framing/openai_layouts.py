@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from callcost.tokens.frame import UNIT, Sheet
+from callcost.tokens.frame import UNIT, FrameBuilder
 from callcost.tokens.framing.answer_schema import write_form
 from callcost.tokens.framing.tool_schemas import write_tools
 from callcost.tokens.requests.types import (
@@ -21,9 +21,9 @@ from callcost.tokens.requests.types import (
     Block,
     Message,
     Prompt,
-    compact,
-    parsed,
-    spaced,
+    compact_json,
+    parse_json,
+    spaced_json,
 )
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
@@ -56,8 +56,8 @@ class Layout(NamedTuple):
         dotted: a result's header names the tool with a dot before it.
         rewritten: arguments are written anew, minified, else as they were sent.
         plain_tools: tools in the layout of 2023, with the descriptions of the first level only.
-        sealed: thousandths of a token per character of encrypted reasoning after the last user message.
-        sealed_less: tokens fewer for each item of it.
+        encrypted: thousandths of a token per character of encrypted reasoning after the last user message.
+        encrypted_less: tokens fewer for each item of it.
         shared: the prompt is divided by the number of calls in the answer, where there are several.
     """
 
@@ -84,8 +84,8 @@ class Layout(NamedTuple):
     dotted: bool = False
     rewritten: bool = True
     plain_tools: bool = False
-    sealed: int = 0
-    sealed_less: int = 0
+    encrypted: int = 0
+    encrypted_less: int = 0
     shared: bool = False
 
 
@@ -100,7 +100,7 @@ RESPONSES = Layout(
 )  # fmt: skip
 RESPONSES_5 = RESPONSES._replace(
     start=2, assistant=2, tools=3, form=0, form_beside=0, none=0, named=None, call=9, result=8, parallel=0,
-    parallel_call=17, kept=0, sealed=178, sealed_less=168,
+    parallel_call=17, kept=0, encrypted=178, encrypted_less=168,
 )  # fmt: skip
 O_SERIES = CHAT._replace(start=2, alone=1, tools=3, none=0, named=None, call=11, result=9, dotted=True)
 GPT_OSS = CHAT_5._replace(start=62, tools=10, form=0)
@@ -157,15 +157,15 @@ def layout_of(framing: str, api: str, at: int | None) -> Layout:
     return layout
 
 
-def lay_out(prompt: Prompt, layout: Layout, sheet: Sheet) -> None:
-    """Add a conversation to a sheet.
+def lay_out(prompt: Prompt, layout: Layout, builder: FrameBuilder) -> None:
+    """Add a conversation to a builder.
 
     Args:
         prompt: the conversation.
         layout: the row of its family and API.
-        sheet: gathers the texts and constants.
+        builder: gathers the texts and constants.
     """
-    writer = _Writer(prompt, layout, sheet)
+    writer = _Writer(prompt, layout, builder)
     writer.start()
     last = max((n for n, message in enumerate(prompt.messages) if message.role == "user"), default=-1)
     for place, message in enumerate(prompt.messages):
@@ -178,10 +178,10 @@ def lay_out(prompt: Prompt, layout: Layout, sheet: Sheet) -> None:
 class _Writer:
     """Writes messages in order; holds the block not yet joined and the results of a parallel call."""
 
-    def __init__(self, prompt: Prompt, layout: Layout, sheet: Sheet) -> None:
+    def __init__(self, prompt: Prompt, layout: Layout, builder: FrameBuilder) -> None:
         self.prompt = prompt
         self.layout = layout
-        self.sheet = sheet
+        self.builder = builder
         self.pending: str = ""  # blocks that wait for the first system text
         self.results: list[object] | None = None  # of a bundled call
         self.calls = 0  # in the message before
@@ -192,7 +192,7 @@ class _Writer:
 
     def start(self) -> None:
         """Write the header of the answer to come, and tools and form or keep them for a system text."""
-        self.sheet.tokens(self.layout.start)
+        self.builder.tokens(self.layout.start)
         if self.layout.form_first:
             self.header()
         found = self.blocks()
@@ -201,32 +201,32 @@ class _Writer:
         if self.layout.joined and any(message.role in SYSTEM_ROLES for message in self.prompt.messages):
             self.pending = "\n\n" + "\n\n".join(found)
             return
-        self.sheet.tokens(self.layout.alone)
+        self.builder.tokens(self.layout.alone)
         for text in found if self.layout.apart else ["\n\n".join(found)]:
-            self.sheet.text(text)
+            self.builder.text(text)
 
     def blocks(self) -> list[str]:
         """Return the texts of tools and form, and add what framing them costs."""
-        layout, prompt, sheet = self.layout, self.prompt, self.sheet
+        layout, prompt, builder = self.layout, self.prompt, self.builder
         found = []
         if prompt.tools:
             found.append(write_tools(prompt.tools, plain=layout.plain_tools))
-            sheet.tokens(layout.tools)
+            builder.tokens(layout.tools)
             if prompt.tool_choice == "none":
-                sheet.tokens(layout.none)
+                builder.tokens(layout.none)
             elif prompt.tool_choice == "named" and layout.named is not None:
-                sheet.tokens(layout.named)
-                sheet.text(f".{prompt.tool_named}")
+                builder.tokens(layout.named)
+                builder.text(f".{prompt.tool_named}")
         if self.form:
             found.append(write_form(self.form))
-            sheet.tokens(layout.form_beside if prompt.tools else layout.form)
+            builder.tokens(layout.form_beside if prompt.tools else layout.form)
         return found
 
     def header(self) -> None:
         """Write what an assistant's header holds beside the role: the form its text must have."""
         if self.constrained:
-            self.sheet.tokens(self.layout.form_named or 0)
-            self.sheet.text(self.constrained.name)
+            self.builder.tokens(self.layout.form_named or 0)
+            self.builder.text(self.constrained.name)
 
     def message(self, message: Message) -> None:
         """Write one message: its text, then its calls or results."""
@@ -241,23 +241,23 @@ class _Writer:
             self.parallel(calls)
         elif calls:
             self.call(calls[0], self.layout.call + (self.layout.kept if calls[0].marked else 0))
-            self.sheet.text(f":{message.name}" if message.name else "")
+            self.builder.text(f":{message.name}" if message.name else "")
         for block in results:
             self.result(block)
 
     def reasoning(self, message: Message) -> None:
         """Write reasoning that is put back into the prompt: a guess from the length of its ciphertext."""
         for block in message.blocks:
-            if block.kind == THOUGHT and block.sealed:
-                guess = block.sealed * self.layout.sealed - self.layout.sealed_less * UNIT
-                self.sheet.milli(max(0, guess))
+            if block.kind == THOUGHT and block.encrypted:
+                guess = block.encrypted * self.layout.encrypted - self.layout.encrypted_less * UNIT
+                self.builder.thousandths(max(0, guess))
 
     def text(self, message: Message, texts: list[Block]) -> None:
         """Write a message's text; the first system text carries the blocks."""
-        self.sheet.tokens(self.layout.message)
-        self.sheet.text(f"{message.role}:{message.name}" if message.name else message.role)
+        self.builder.tokens(self.layout.message)
+        self.builder.text(f"{message.role}:{message.name}" if message.name else message.role)
         if message.role == "assistant":
-            self.sheet.tokens(self.layout.assistant)
+            self.builder.tokens(self.layout.assistant)
             self.header()
         pieces = [block.text for block in texts]
         if self.pending and message.role in SYSTEM_ROLES:
@@ -266,21 +266,21 @@ class _Writer:
             pieces = [whole + self.pending]
             self.pending = ""
         for piece in pieces:
-            self.sheet.text(piece)
+            self.builder.text(piece)
 
     def call(self, block: Block, header: int) -> None:
         """Write one call: the tool's name and the arguments."""
-        self.sheet.tokens(header)
-        self.sheet.text(f".{block.name}")
+        self.builder.tokens(header)
+        self.builder.text(f".{block.name}")
         again = self.layout.rewritten and isinstance(block.value, (dict, list))
-        self.sheet.text(compact(block.value) if again else block.text)
+        self.builder.text(compact_json(block.value) if again else block.text)
 
     def parallel(self, calls: list[Block]) -> None:
         """Write several calls at once: bundled as the one call that they are to the model, or one by one."""
-        self.sheet.tokens(self.layout.parallel)
+        self.builder.tokens(self.layout.parallel)
         if self.layout.bundled:
             uses = [{"recipient_name": f"functions.{block.name}", "parameters": block.value} for block in calls]
-            self.sheet.text(compact({"tool_uses": uses}))
+            self.builder.text(compact_json({"tool_uses": uses}))
             self.results = []
             return
         for block in calls:
@@ -289,15 +289,15 @@ class _Writer:
     def result(self, block: Block) -> None:
         """Write one result, or keep it for the one message that answers a bundled call."""
         if self.results is not None:
-            value = parsed(block.text)
+            value = parse_json(block.text)
             self.results.append(block.text if value is None else value)
             return
-        self.sheet.tokens(self.layout.result)
-        self.sheet.text(f".{block.name}" if self.layout.dotted else block.name)
-        self.sheet.text(block.text)
+        self.builder.tokens(self.layout.result)
+        self.builder.text(f".{block.name}" if self.layout.dotted else block.name)
+        self.builder.text(block.text)
 
     def flush(self) -> None:
         """Write the results of a bundled call: one JSON array, as Python's json writes it."""
         if self.results:
-            self.sheet.text(spaced(self.results, ascii_only=True))
+            self.builder.text(spaced_json(self.results, ascii_only=True))
         self.results = None

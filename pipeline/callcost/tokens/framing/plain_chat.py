@@ -1,8 +1,8 @@
 """The short way for ordinary chats: messages that are a role and a text, answered by a text.
 
 What such a conversation comes to depends on the roles alone, not on the texts: the rules of messages.py are asked once
-per sequence of roles, with a mark in the place of each text, and their answer is kept as a skeleton that other texts
-fit into. Anything else, and everything whose texts the rules look into, goes the long way.
+per sequence of roles, with a placeholder for each text, and their answer is kept as a template that other texts fit
+into. Anything else, and everything whose texts the rules look into, goes the long way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from callcost.tokens.framing.answers import END_SINCE, END_UNTIL
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.framing.openai_layouts import ERAS
 from callcost.tokens.model_families import Choice
-from callcost.tokens.vocabulary_corrections import weigh_marks
+from callcost.tokens.vocabulary_corrections import correction_of
 
 ROLES = frozenset({"system", "developer", "user", "assistant"})
 ENDPOINTS = frozenset({"chat", None})
@@ -33,21 +33,21 @@ READ_FIELDS = frozenset({
 MORE_ANSWER = frozenset({"status", "candidates", "output"})
 _MORE_ENDINGS = frozenset({"stop_reason", "stopReason", "finishReason", "done_reason", "status"})
 _ENDINGS = (None, "stop")
-BORDERS = sorted({END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))})
-_MARK = " \n\u2400{}\u2400 \n"  # blanks around it: rules that trim a text are found out
-_KEPT = 4_096  # skeletons
+RULE_CHANGES = sorted({END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))})
+_PLACEHOLDER = " \n\u2400{}\u2400 \n"  # blanks around it: rules that trim a text are found out
+_CACHE_SIZE = 4_096  # templates
 
 
-class Skeleton(NamedTuple):
+class FrameTemplate(NamedTuple):
     """A frame without its texts.
 
     Attributes:
         frame: with the texts that stand in every such conversation, and the weights of those and of its own texts.
-        marks: what a stand-in vocabulary gets wrong; a key of vocabulary_corrections.py's table.
+        corrections: what a stand-in vocabulary gets wrong; a key of vocabulary_corrections.py's table.
     """
 
     frame: Frame
-    marks: str
+    corrections: str
 
     def thousandths(self, counts: Mapping[str, int | None]) -> int:
         """Return what a conversation comes to beside its own texts, in thousandths of a token.
@@ -63,12 +63,12 @@ class Skeleton(NamedTuple):
     def fill(self, texts: list[str]) -> Frame:
         """Return the frame of these texts."""
         kept = self.frame
-        marks = sum([weigh_marks(self.marks, text) for text in texts]) if self.marks else 0
+        corrections = sum([correction_of(self.corrections, text) for text in texts]) if self.corrections else 0
         return Frame(
             vocabulary=kept.vocabulary,
             texts=(*kept.texts, *texts),
             weights=kept.weights,
-            constant=kept.constant + marks,
+            constant=kept.constant + corrections,
             method=kept.method,
             error=kept.error,
             share=kept.share,
@@ -89,22 +89,22 @@ def frame_plain(
     """
     if endpoint not in ENDPOINTS:
         return None
-    asked, answer = _plain_prompt(request), read_answer(response)
+    asked, answer = _plain_prompt(request), read_plain_answer(response)
     if asked is None or answer is None:
         return None
     roles, texts = asked
-    skeletons = learn(choice, endpoint, tuple(roles), era_of(at), bare=isinstance(response, str))
-    return skeletons and (skeletons[0].fill(texts), skeletons[1].fill([answer]))
+    templates = templates_of(choice, endpoint, tuple(roles), era_of(at), bare=isinstance(response, str))
+    return templates and (templates[0].fill(texts), templates[1].fill([answer]))
 
 
 def era_of(at: int | None) -> int:
     """Return the number of the time in which the rules are those of a moment; -1: no moment is known."""
-    return -1 if at is None else bisect.bisect_right(BORDERS, at)
+    return -1 if at is None else bisect.bisect_right(RULE_CHANGES, at)
 
 
 def _plain_prompt(request: Any) -> tuple[list[str], list[str]] | None:
     """Return the roles and texts of a request that holds nothing else."""
-    if type(request) is not dict or _filled(request, READ_FIELDS) or "contents" in request:
+    if type(request) is not dict or _has_any(request, READ_FIELDS) or "contents" in request:
         return None
     messages = request.get("messages")
     if type(messages) is not list or not messages:
@@ -119,12 +119,12 @@ def _plain_prompt(request: Any) -> tuple[list[str], list[str]] | None:
     return (roles, texts) if fit else None
 
 
-def _filled(body: Mapping[str, Any], fields: frozenset[str]) -> bool:
+def _has_any(body: Mapping[str, Any], fields: frozenset[str]) -> bool:
     """Say whether any of the fields is there and holds something."""
     return not fields.isdisjoint(body) and any(body[field] for field in fields & body.keys())
 
 
-def read_answer(response: Any) -> str | None:
+def read_plain_answer(response: Any) -> str | None:
     """Return the text of an answer that holds nothing else: a body, or the text itself."""
     if type(response) is str:
         return response or None
@@ -132,7 +132,8 @@ def read_answer(response: Any) -> str | None:
     if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
         return None
     choice = choices[0]
-    if choice.get("finish_reason") not in _ENDINGS or _filled(choice, _MORE_ENDINGS) or _filled(response, MORE_ANSWER):
+    ended = choice.get("finish_reason") in _ENDINGS and not _has_any(choice, _MORE_ENDINGS)
+    if not ended or _has_any(response, MORE_ANSWER):
         return None
     message = choice.get("message")
     return _only_text(message) if type(message) is dict else None
@@ -148,10 +149,10 @@ def _only_text(message: Mapping[str, Any]) -> str | None:
     return text
 
 
-@lru_cache(maxsize=_KEPT)
-def learn(
+@lru_cache(maxsize=_CACHE_SIZE)
+def templates_of(
     choice: Choice, endpoint: str | None, roles: tuple[str, ...], era: int, *, bare: bool = False
-) -> tuple[Skeleton, Skeleton] | None:
+) -> tuple[FrameTemplate, FrameTemplate] | None:
     """Ask the rules once what a prompt of such roles and its answer come to; None where they do something with a text.
 
     Args:
@@ -163,39 +164,40 @@ def learn(
     """
     if not ROLES.issuperset(roles):
         return None
-    at = None if era < 0 else BORDERS[era - 1] if era else BORDERS[0] - 1
-    marks = [_MARK.format(number) for number in range(len(roles))]
-    request = {"messages": [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]}
-    answer = _MARK.format("answer")
+    at = None if era < 0 else RULE_CHANGES[era - 1] if era else RULE_CHANGES[0] - 1
+    placeholders = [_PLACEHOLDER.format(number) for number in range(len(roles))]
+    pairs = zip(roles, placeholders, strict=True)
+    request = {"messages": [{"role": role, "content": text} for role, text in pairs]}
+    answer = _PLACEHOLDER.format("answer")
     message = {"role": "assistant", "content": answer}
     response = answer if bare else {"choices": [{"finish_reason": "stop", "message": message}]}
-    prompt = _skeleton(choice, frame_prompt(choice, endpoint, request, response, at), marks)
-    completion = _skeleton(choice, frame_completion(choice, endpoint, response, request, at), [answer])
+    prompt = _template_of(choice, frame_prompt(choice, endpoint, request, response, at), placeholders)
+    completion = _template_of(choice, frame_completion(choice, endpoint, response, request, at), [answer])
     return (prompt, completion) if prompt and completion else None
 
 
-def _skeleton(choice: Choice, frame: Frame | None, marks: Sequence[str]) -> Skeleton | None:
-    """Take the marks out of a frame; None where one is not there once, as it is, or not at the weight of a text."""
+def _template_of(choice: Choice, frame: Frame | None, placeholders: Sequence[str]) -> FrameTemplate | None:
+    """Take the placeholders out of a frame; None where one is not there once, unchanged, at the weight of a text."""
     if frame is None:
         return None
     fixed: Counter[str] = Counter()  # equal texts, such as roles, are one with the sum of their weights
     own = []
     for text, weight in frame.parts:
-        if text in marks:
+        if text in placeholders:
             own.append((text, weight))
         else:
             fixed[text] += weight
-    alike = sorted(own) == sorted((mark, choice.factor) for mark in marks)
+    alike = sorted(own) == sorted((placeholder, choice.factor) for placeholder in placeholders)
     if not alike or any("\u2400" in text for text in fixed):
         return None
-    weighed = sum(weigh_marks(choice.marks, mark) for mark in marks)
+    weighed = sum(correction_of(choice.corrections, placeholder) for placeholder in placeholders)
     kept = Frame(
         vocabulary=frame.vocabulary,
         texts=tuple(fixed),
-        weights=(*fixed.values(), *[choice.factor] * len(marks)),
+        weights=(*fixed.values(), *[choice.factor] * len(placeholders)),
         constant=frame.constant - weighed,
         method=frame.method,
         error=frame.error,
         share=frame.share,
     )
-    return Skeleton(kept, choice.marks)
+    return FrameTemplate(kept, choice.corrections)

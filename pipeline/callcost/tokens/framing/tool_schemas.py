@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from callcost.tokens.requests.json_refs import MAX_REFERENCES, MAX_WRITTEN, MIN_WRITTEN, follow
-from callcost.tokens.requests.types import Tool, compact, dict_of, list_of, text_of
+from callcost.tokens.requests.types import Tool, compact_json, dict_of, list_of, text_of
 
 HEAD = "# Tools\n\n## functions\n\nnamespace functions {\n\n"
 TAIL = "\n\n} // namespace functions"
@@ -73,7 +73,7 @@ def _plain_object(schema: dict[str, Any], indent: int) -> str:
 def _plain_type(schema: dict[str, Any], indent: int) -> str:
     kind = text_of(schema.get("type"))
     if isinstance(schema.get("enum"), list):
-        return " | ".join(compact(value) for value in schema["enum"])
+        return " | ".join(compact_json(value) for value in schema["enum"])
     if kind == "array":
         items = schema.get("items")
         return f"{_plain_type(dict_of(items), indent)}[]" if items else "any[]"
@@ -109,7 +109,7 @@ class _Writer:
             inner = self.resolve(given)
             lines = self.notes(inner)
             kind = self.type(inner, depth + 1)
-            default = f" // default: {compact(inner['default'])}" if "default" in inner else ""
+            default = f" // default: {compact_json(inner['default'])}" if "default" in inner else ""
             plain = plain and not lines and not default and "\n" not in kind
             rows.append((lines, f"{name}{'' if name in required else '?'}: {kind}", default))
         if not rows:
@@ -125,9 +125,9 @@ class _Writer:
         if depth > 4 * MAX_REFERENCES or self.written > MAX_WRITTEN:
             found = "any"
         elif isinstance(schema.get("enum"), list):
-            found = " | ".join(compact(value) for value in schema["enum"])
+            found = " | ".join(compact_json(value) for value in schema["enum"])
         elif "const" in schema:
-            found = compact(schema["const"])
+            found = compact_json(schema["const"])
         elif isinstance(branches, list):
             inner = [self.resolve(branch) for branch in branches]
             found = _union([[*self.notes(branch), self.type(branch, depth + 1)] for branch in inner])
@@ -167,4 +167,4 @@ def _union(branches: list[list[str]]) -> str:
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else compact(value)
+    return value if isinstance(value, str) else compact_json(value)

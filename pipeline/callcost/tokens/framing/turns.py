@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from callcost.tokens.frame import UNIT, Sheet
+from callcost.tokens.frame import UNIT, FrameBuilder
 from callcost.tokens.requests.types import (
     CALL,
     RESULT,
@@ -19,13 +19,13 @@ from callcost.tokens.requests.types import (
     Message,
     Prompt,
     Tool,
-    compact,
+    compact_json,
     dict_of,
-    spaced,
+    spaced_json,
 )
 
 
-class Turns(NamedTuple):
+class TurnLayout(NamedTuple):
     """One row: what framing costs, in tokens; factors are thousandths.
 
     Attributes:
@@ -80,15 +80,15 @@ class Turns(NamedTuple):
     answer_key: int = 0
 
 
-CLAUDE = Turns(
+CLAUDE = TurnLayout(
     start=4, user=3, assistant=3, system=1, prefill=-3, thinking=29, thoughts=True,
     tools=315, tool=5, required=3, named=15, named_single=-27,
     call=25, key=14, more=30, result=15, form=92, form_factor=1500,
     answer=3, answer_beside=1, answer_call=33, answer_more=17, answer_named=17, answer_key=15,
 )  # fmt: skip
-LLAMA = Turns(start=5, user=5, assistant=5, system=5, tools=80, tool_factor=1150, answer=1)
-TURNS = {
-    "claude-2": Turns(start=4, user=3, assistant=3, system=0),
+LLAMA = TurnLayout(start=5, user=5, assistant=5, system=5, tools=80, tool_factor=1150, answer=1)
+TURN_LAYOUTS = {
+    "claude-2": TurnLayout(start=4, user=3, assistant=3, system=0),
     "claude-3-haiku": CLAUDE._replace(tools=264, tool=6, required=84, named=84, named_single=84),
     "claude-3-sonnet": CLAUDE._replace(tools=160, tool=5, required=0, named=0, named_single=0),
     "claude-3-opus": CLAUDE._replace(tools=525, tool=5, required=0, named=0, named_single=0),
@@ -100,34 +100,26 @@ TURNS = {
     "llama-3": LLAMA,
     "llama-3.1": LLAMA._replace(start=30, system=0),
     "llama-4": LLAMA._replace(start=6),
-    "llama-2": Turns(start=4, user=3, assistant=3, system=4),
-    "mistral": Turns(
-        start=1,
-        user=2,
-        assistant=1,
-        system=2,
-        tools=3,
-        tool=1,
-        call=12,
-        result=15,
-        answer=1,
-        answer_call=5,
-        answer_more=5,
-        answer_named=5,
+    "llama-2": TurnLayout(start=4, user=3, assistant=3, system=4),
+    "mistral": TurnLayout(
+        start=1, user=2, assistant=1, system=2, tools=3, tool=1, call=12, result=15,
+        answer=1, answer_call=5, answer_more=5, answer_named=5,
     ),
-    "mistral-old": Turns(start=5, user=4, assistant=1, system=2, tools=3, tool=1, answer=1),
-    "deepseek": Turns(start=2, user=2, assistant=2, system=0, tools=225, call=25, result=15, answer_call=25),
-    "qwen": Turns(start=3, user=5, assistant=5, system=5, tools=202, answer=1, answer_call=17, answer_more=17),
-    "qwen-3.5": Turns(start=5, user=5, assistant=5, system=5, tools=202, answer=1, answer_call=17, answer_more=17),
-    "glm": Turns(start=3, user=2, assistant=2, system=2, tools=150, answer=2, answer_call=15, answer_more=15),
-    "kimi": Turns(start=4, user=4, assistant=4, system=4, tools=3, call=20, result=12, answer=1, answer_call=11),
-    "nova": Turns(start=0, user=0, assistant=0, system=0, tools=325, tool_factor=1120, call=20, result=20, answer=1),
-    "cohere": Turns(start=0, user=0, assistant=0, system=0, tools=200),
-    "grok": Turns(start=140, user=8, assistant=4, system=4, tools=100),
-    "jamba": Turns(start=6, user=4, assistant=4, system=4),
-    "titan": Turns(start=0, user=0, assistant=0, system=0),
-    "other": Turns(),
-}
+    "mistral-old": TurnLayout(start=5, user=4, assistant=1, system=2, tools=3, tool=1, answer=1),
+    "deepseek": TurnLayout(start=2, user=2, assistant=2, system=0, tools=225, call=25, result=15, answer_call=25),
+    "qwen": TurnLayout(start=3, user=5, assistant=5, system=5, tools=202, answer=1, answer_call=17, answer_more=17),
+    "qwen-3.5": TurnLayout(start=5, user=5, assistant=5, system=5, tools=202, answer=1, answer_call=17, answer_more=17),
+    "glm": TurnLayout(start=3, user=2, assistant=2, system=2, tools=150, answer=2, answer_call=15, answer_more=15),
+    "kimi": TurnLayout(start=4, user=4, assistant=4, system=4, tools=3, call=20, result=12, answer=1, answer_call=11),
+    "nova": TurnLayout(
+        start=0, user=0, assistant=0, system=0, tools=325, tool_factor=1120, call=20, result=20, answer=1
+    ),
+    "cohere": TurnLayout(start=0, user=0, assistant=0, system=0, tools=200),
+    "grok": TurnLayout(start=140, user=8, assistant=4, system=4, tools=100),
+    "jamba": TurnLayout(start=6, user=4, assistant=4, system=4),
+    "titan": TurnLayout(start=0, user=0, assistant=0, system=0),
+    "other": TurnLayout(),
+}  # fmt: skip
 
 
 class TurnWriter:
@@ -135,83 +127,83 @@ class TurnWriter:
 
     Args:
         turns: the family's row.
-        sheet: gathers the texts and constants.
+        builder: gathers the texts and constants.
     """
 
-    def __init__(self, turns: Turns, sheet: Sheet) -> None:
+    def __init__(self, turns: TurnLayout, builder: FrameBuilder) -> None:
         self.turns = turns
-        self.sheet = sheet
+        self.builder = builder
 
     def prompt(self, prompt: Prompt) -> None:
         """Add a conversation."""
-        turns, sheet = self.turns, self.sheet
-        sheet.tokens(turns.start + (turns.thinking if prompt.thinking else 0))
+        turns, builder = self.turns, self.builder
+        builder.tokens(turns.start + (turns.thinking if prompt.thinking else 0))
         if prompt.tools:
             self.tools(prompt)
         if prompt.form and prompt.form.schema is not None and turns.form_factor:
-            sheet.tokens(turns.form)
-            self.sheet.text(spaced(prompt.form.schema), turns.form_factor)
+            builder.tokens(turns.form)
+            self.builder.text(spaced_json(prompt.form.schema), turns.form_factor)
         last = _last_question(prompt) if turns.thoughts else len(prompt.messages)
         for place, message in enumerate(prompt.messages):
             self.message(message)
             if place > last:
                 for block in message.blocks:
-                    sheet.text(block.text if block.kind == THOUGHT else "")
+                    builder.text(block.text if block.kind == THOUGHT else "")
         if prompt.messages and prompt.messages[-1].role in {"assistant", "model"}:
-            sheet.tokens(turns.prefill)
+            builder.tokens(turns.prefill)
 
     def tools(self, prompt: Prompt) -> None:
         """Add the tools and what choosing among them costs."""
         turns = self.turns
         named = turns.named_single if prompt.single else turns.named
         choice = {"required": turns.required, "named": named}.get(prompt.tool_choice, 0)
-        self.sheet.tokens(turns.tools + choice + turns.tool * len(prompt.tools))
+        self.builder.tokens(turns.tools + choice + turns.tool * len(prompt.tools))
         for tool in prompt.tools:
-            self.sheet.text(_tool_json(tool), turns.tool_factor)
+            self.builder.text(_tool_json(tool), turns.tool_factor)
 
     def message(self, message: Message) -> None:
         """Add one message."""
-        turns, sheet = self.turns, self.sheet
+        turns, builder = self.turns, self.builder
         system = message.role in {"system", "developer"}
         spoken = turns.assistant if message.role in {"assistant", "model"} else turns.user
-        sheet.tokens(turns.system if system else spoken)
+        builder.tokens(turns.system if system else spoken)
         calls = [block for block in message.blocks if block.kind == CALL]
-        sheet.tokens(turns.more * max(0, len(calls) - 1))
+        builder.tokens(turns.more * max(0, len(calls) - 1))
         for block in message.blocks:
             if block.kind == TEXT:
-                self.sheet.text(block.text)
+                self.builder.text(block.text)
             elif block.kind == CALL:
-                sheet.tokens(turns.call)
+                builder.tokens(turns.call)
                 self.call(block, turns.key)
             elif block.kind == RESULT:
-                sheet.tokens(turns.result)
-                self.sheet.text(block.text)
+                builder.tokens(turns.result)
+                self.builder.text(block.text)
 
     def call(self, block: Block, each: int) -> None:
         """Add a call's name and arguments, key by key where each key has its price."""
-        self.sheet.text(block.name)
+        self.builder.text(block.name)
         if not each:
-            self.sheet.text(block.text)
+            self.builder.text(block.text)
             return
         for key, value in dict_of(block.value).items():
-            self.sheet.tokens(each)
-            self.sheet.text(key)
-            self.sheet.text(value if isinstance(value, str) else compact(value))
+            self.builder.tokens(each)
+            self.builder.text(key)
+            self.builder.text(value if isinstance(value, str) else compact_json(value))
 
     def answer(self, answer: Answer, prompt: Prompt) -> None:
         """Add an answer; thoughts are billed apart."""
-        turns, sheet = self.turns, self.sheet
+        turns, builder = self.turns, self.builder
         named = prompt.tool_choice in {"named", "required"}
         for blocks in answer.alternatives:
             texts = [block.text for block in blocks if block.kind == TEXT and block.text]
             calls = [block for block in blocks if block.kind == CALL]
             text = turns.answer_beside if calls else turns.answer
-            sheet.tokens(text if texts and not answer.cut else 0)
+            builder.tokens(text if texts and not answer.cut else 0)
             for piece in texts:
-                sheet.text(piece)
+                builder.text(piece)
             for number, block in enumerate(calls):
                 first = turns.answer_named if named else turns.answer_call
-                sheet.tokens(turns.answer_more if number else first)
+                builder.tokens(turns.answer_more if number else first)
                 self.call(block, turns.answer_key)
 
 
@@ -226,4 +218,4 @@ def _last_question(prompt: Prompt) -> int:
 
 
 def _tool_json(tool: Tool) -> str:
-    return spaced({"description": tool.description, "name": tool.name, "parameters": tool.parameters})
+    return spaced_json({"description": tool.description, "name": tool.name, "parameters": tool.parameters})

@@ -24,8 +24,8 @@ from callcost.tokens.requests.types import (
     Message,
     Prompt,
     dict_of,
+    limit_depth,
     list_of,
-    shallow,
     text_of,
 )
 
@@ -39,7 +39,7 @@ def read_prompt(endpoint: str | None, request: Any) -> Prompt:
         endpoint: which API the body went to, if known; only embeddings cannot be told by their fields.
         request: the body; a list of messages or a bare text will do.
     """
-    body = shallow(request)
+    body = limit_depth(request)
     if isinstance(body, list):
         body = {"messages": body}
     elif isinstance(body, str):
@@ -55,7 +55,7 @@ def read_offer(request: Any) -> Prompt:
     """Return what a request offers an answer (tools, the choice among them, its form), without the messages."""
     if not isinstance(request, dict):
         return Prompt()
-    return _prompt(shallow({key: value for key, value in request.items() if key not in CONVERSATION}), [])
+    return _prompt(limit_depth({key: value for key, value in request.items() if key not in CONVERSATION}), [])
 
 
 def _reader_of(body: Body) -> Callable[[Body], Prompt]:
@@ -188,7 +188,7 @@ def read_answer(response: Any) -> Answer:
     Args:
         response: the body, or the bare output text.
     """
-    body = shallow(response)
+    body = limit_depth(response)
     if isinstance(body, str):
         return Answer([read_blocks(body)])
     if isinstance(body, list):

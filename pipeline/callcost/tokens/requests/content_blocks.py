@@ -19,10 +19,10 @@ from callcost.tokens.requests.types import (
     TEXT,
     THOUGHT,
     Block,
-    compact,
+    compact_json,
     dict_of,
     list_of,
-    parsed,
+    parse_json,
     text_of,
 )
 
@@ -59,8 +59,8 @@ def read_call(name: Any, arguments: Any, call: Any = "", **more: Any) -> Block:
         call: the call's id.
         more: further fields of the block.
     """
-    value = parsed(arguments) if isinstance(arguments, str) else arguments
-    text = arguments if isinstance(arguments, str) else "" if arguments is None else compact(arguments)
+    value = parse_json(arguments) if isinstance(arguments, str) else arguments
+    text = arguments if isinstance(arguments, str) else "" if arguments is None else compact_json(arguments)
     return Block(CALL, text, text_of(name), value, id=text_of(call), **more)
 
 
@@ -80,7 +80,7 @@ def read_result(call: Any, content: Any, name: Any = "") -> Block:
         media = next((block.media for block in blocks if block.media), None)
         text, value = "".join(block.text for block in blocks), content
         if not blocks and content not in (None, []):
-            text = compact(content)
+            text = compact_json(content)
     return Block(RESULT, text, text_of(name), value, media, text_of(call))
 
 
@@ -88,8 +88,8 @@ def _text(piece: Piece) -> list[Block]:
     text = text_of(piece.get("text") or piece.get("refusal"))
     if piece.get("thought") is True:
         return [Block(THOUGHT, text)]
-    sealed = len(text_of(piece.get("thoughtSignature") or piece.get("thought_signature")))
-    return [Block(TEXT, text, sealed=sealed)]
+    encrypted = len(text_of(piece.get("thoughtSignature") or piece.get("thought_signature")))
+    return [Block(TEXT, text, encrypted=encrypted)]
 
 
 def _image_url(piece: Piece) -> list[Block]:
@@ -143,8 +143,8 @@ def _function_call(piece: Piece) -> list[Block]:
     """Read the call of a Gemini part, or an OpenAI Responses item."""
     inner = piece.get("functionCall") or piece.get("function_call")
     if isinstance(inner, dict):
-        sealed = len(text_of(piece.get("thoughtSignature") or piece.get("thought_signature")))
-        return [read_call(inner.get("name"), dict_of(inner.get("args")), inner.get("id"), sealed=sealed)]
+        encrypted = len(text_of(piece.get("thoughtSignature") or piece.get("thought_signature")))
+        return [read_call(inner.get("name"), dict_of(inner.get("args")), inner.get("id"), encrypted=encrypted)]
     marked = bool(piece.get("id"))
     return [read_call(piece.get("name"), piece.get("arguments"), piece.get("call_id"), marked=marked)]
 
@@ -168,20 +168,20 @@ def _tool_result(piece: Piece) -> list[Block]:
 
 
 def _json(piece: Piece) -> list[Block]:
-    return [Block(TEXT, compact(piece.get("json")), value=piece.get("json"))]
+    return [Block(TEXT, compact_json(piece.get("json")), value=piece.get("json"))]
 
 
 def _thinking(piece: Piece) -> list[Block]:
     inner = dict_of(dict_of(piece.get("reasoningContent")).get("reasoningText")) or piece
     found = inner.get("thinking") or inner.get("text") or inner.get("data")
     text = "".join(block.text for block in read_blocks(found))
-    return [Block(THOUGHT, text, sealed=len(text_of(inner.get("signature"))))]
+    return [Block(THOUGHT, text, encrypted=len(text_of(inner.get("signature"))))]
 
 
 def _reasoning(piece: Piece) -> list[Block]:
     pieces = list_of(piece.get("content")) or list_of(piece.get("summary"))
     text = "".join(text_of(dict_of(part).get("text")) for part in pieces)
-    return [Block(THOUGHT, text, sealed=len(text_of(piece.get("encrypted_content"))))]
+    return [Block(THOUGHT, text, encrypted=len(text_of(piece.get("encrypted_content"))))]
 
 
 def _call_output(piece: Piece) -> list[Block]:

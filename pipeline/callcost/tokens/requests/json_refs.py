@@ -37,7 +37,7 @@ def resolve(schema: Any) -> Any:
         schema: the schema of a tool's parameters, or None.
     """
     root = dict_of(schema)
-    return _Resolver(root).written_out(root, 0, 0) if root else schema
+    return _Resolver(root).expand(root, 0, 0) if root else schema
 
 
 class _Resolver:
@@ -47,7 +47,7 @@ class _Resolver:
         self.root = root
         self.written = 0
 
-    def written_out(self, value: Any, depth: int, references: int) -> Any:
+    def expand(self, value: Any, depth: int, references: int) -> Any:
         """Return a value with its references replaced."""
         self.written += len(value) if isinstance(value, str) else MIN_WRITTEN
         if depth > MAX_DEPTH:
@@ -57,7 +57,7 @@ class _Resolver:
             if refers and (references >= MAX_REFERENCES or self.written > MAX_WRITTEN):
                 return {}
             found = follow(value, self.root) if refers else value
-            return {key: self.written_out(child, depth + 1, references + refers) for key, child in found.items()}
+            return {key: self.expand(child, depth + 1, references + refers) for key, child in found.items()}
         if isinstance(value, list):
-            return [self.written_out(child, depth + 1, references) for child in value]
+            return [self.expand(child, depth + 1, references) for child in value]
         return value

@@ -38,7 +38,7 @@ class Block(msgspec.Struct, frozen=True):
         value: of a call its arguments, of a result its return, as JSON values where they are such.
         media: of an image, a recording or a document.
         id: of a call, what its result refers to; of a result, the call it answers.
-        sealed: characters of encrypted reasoning or of a thought's signature.
+        encrypted: characters of encrypted reasoning or of a thought's signature.
         marked: the item was sent back with the id that the provider gave it.
     """
 
@@ -48,7 +48,7 @@ class Block(msgspec.Struct, frozen=True):
     value: Any = None
     media: Media | None = None
     id: str = ""
-    sealed: int = 0
+    encrypted: int = 0
     marked: bool = False
 
 
@@ -132,12 +132,12 @@ def list_of(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def compact(value: Any) -> str:
+def compact_json(value: Any) -> str:
     """Return a JSON value minified, as most providers write it into a prompt."""
     return _written(value, (",", ":"), ascii_only=False)
 
 
-def spaced(value: Any, *, ascii_only: bool = False) -> str:
+def spaced_json(value: Any, *, ascii_only: bool = False) -> str:
     """Return a JSON value as Python's json writes it, with blanks after commas and colons.
 
     Args:
@@ -154,7 +154,7 @@ def _written(value: Any, separators: tuple[str, str], *, ascii_only: bool) -> st
         return ""
 
 
-def shallow(value: Any) -> Any:
+def limit_depth(value: Any) -> Any:
     """Return the value itself if it is no deeper than ``MAX_DEPTH``, else a copy cut off there."""
     level = [value]
     for _ in range(MAX_DEPTH):
@@ -178,9 +178,9 @@ def _cut(value: Any, depth: int) -> Any:
     return value
 
 
-def parsed(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """Return the JSON value that a text holds, no deeper than ``MAX_DEPTH``, or None."""
     try:
-        return shallow(json.loads(text))
+        return limit_depth(json.loads(text))
     except (ValueError, RecursionError):
         return None

@@ -1,4 +1,4 @@
-"""The oversize lane counts what is in time, gives up what is not, and leaves no process behind."""
+"""The oversize worker counts what is in time, gives up what is not, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from callcost.errors import TokenizerError
-from callcost.tokens.engines import oversize_worker as pool
+from callcost.tokens.engines import oversize_worker
 from callcost.tokens.engines.encoders import load_encoder
-from callcost.tokens.engines.oversize_worker import OversizeLane, count_in_threads, is_oversize
+from callcost.tokens.engines.oversize_worker import OversizeWorker, count_in_threads, is_oversize
 
 PROSE = "It is a truth universally acknowledged. " * 30_000
 ONE_WORD = "a" * 20_000_000  # a single pre-token: some fifteen seconds of merging
@@ -44,9 +44,9 @@ def ends_within(process_id: int, seconds: float) -> bool:
 
 
 @pytest.fixture
-def lane() -> Iterator[OversizeLane]:
-    """A lane, closed afterwards."""
-    with OversizeLane() as made:
+def worker() -> Iterator[OversizeWorker]:
+    """A worker, closed afterwards."""
+    with OversizeWorker() as made:
         yield made
 
 
@@ -58,73 +58,74 @@ def test_the_limit_is_in_bytes_of_utf8(text: str, limit: int, over: bool) -> Non
     assert is_oversize(text, limit) is over
 
 
-def test_an_item_in_time_has_the_count_of_the_encoder(lane: OversizeLane) -> None:
-    assert lane.count("cl100k_base", PROSE, 60) == load_encoder("cl100k_base").count([PROSE])[0]
-    assert lane.count("claude2", "a\ud800 b", 60) == load_encoder("claude2").count(["a\ufffd b"])[0]
+def test_an_item_in_time_has_the_count_of_the_encoder(worker: OversizeWorker) -> None:
+    assert worker.count("cl100k_base", PROSE, 60) == load_encoder("cl100k_base").count([PROSE])[0]
+    assert worker.count("claude2", "a\ud800 b", 60) == load_encoder("claude2").count(["a\ufffd b"])[0]
 
 
-def test_one_helper_serves_item_after_item(lane: OversizeLane) -> None:
-    lane.count("r50k_base", "one", 60)
-    first = lane.helper_id
-    lane.count("r50k_base", "two", 60)
+def test_one_helper_serves_item_after_item(worker: OversizeWorker) -> None:
+    worker.count("r50k_base", "one", 60)
+    first = worker.helper_id
+    worker.count("r50k_base", "two", 60)
 
     assert first is not None
-    assert lane.helper_id == first
+    assert worker.helper_id == first
 
 
-def test_an_item_over_its_time_has_no_count_and_its_helper_is_replaced(lane: OversizeLane) -> None:
-    lane.count("cl100k_base", "warm", 60)
-    first = lane.helper_id
+def test_an_item_over_its_time_has_no_count_and_its_helper_is_replaced(worker: OversizeWorker) -> None:
+    worker.count("cl100k_base", "warm", 60)
+    first = worker.helper_id
     assert first is not None
     started = time.monotonic()
 
-    assert lane.count("cl100k_base", ONE_WORD, 0.3) is None
+    assert worker.count("cl100k_base", ONE_WORD, 0.3) is None
 
     assert time.monotonic() - started < 5
     assert not is_alive(first)
-    assert lane.count("cl100k_base", "hello world", 60) == 2
+    assert worker.count("cl100k_base", "hello world", 60) == 2
 
 
-def test_an_item_over_the_helpers_memory_has_no_count(lane: OversizeLane, monkeypatch: pytest.MonkeyPatch) -> None:
-    cap = "from callcost.tokens import pool; pool.HELPER_MEMORY_BYTES = 400 * 2**20; "
-    monkeypatch.setattr(pool, "_START", pool._START.replace("from callcost", cap + "from callcost"))
+def test_an_item_over_the_helpers_memory_has_no_count(worker: OversizeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    cap = "from callcost.tokens.engines import oversize_worker; oversize_worker.HELPER_MEMORY_BYTES = 400 * 2**20; "
+    start = oversize_worker._START
+    monkeypatch.setattr(oversize_worker, "_START", start.replace("from callcost", cap + "from callcost"))
 
-    assert lane.count("cl100k_base", ONE_WORD, 0) is None
-    assert lane.count("cl100k_base", "hello world", 60) == 2
+    assert worker.count("cl100k_base", ONE_WORD, 0) is None
+    assert worker.count("cl100k_base", "hello world", 60) == 2
 
 
-def test_a_helper_that_was_killed_between_two_items_is_replaced(lane: OversizeLane) -> None:
-    lane.count("cl100k_base", "warm", 60)
-    assert lane.helper_id is not None
-    first = lane.helper_id
+def test_a_helper_that_was_killed_between_two_items_is_replaced(worker: OversizeWorker) -> None:
+    worker.count("cl100k_base", "warm", 60)
+    assert worker.helper_id is not None
+    first = worker.helper_id
     os.kill(first, signal.SIGKILL)
     assert ends_within(first, 5)
 
-    assert lane.count("cl100k_base", "hello world", 60) == 2
+    assert worker.count("cl100k_base", "hello world", 60) == 2
 
 
-def test_a_vocabulary_that_is_nowhere_is_a_named_error(lane: OversizeLane) -> None:
+def test_a_vocabulary_that_is_nowhere_is_a_named_error(worker: OversizeWorker) -> None:
     with pytest.raises(TokenizerError, match="gemma99"):
-        lane.count("gemma99", "text", 60)
+        worker.count("gemma99", "text", 60)
 
 
-def test_a_helper_that_cannot_start_is_a_named_error(lane: OversizeLane, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_START", "raise SystemExit")
+def test_a_helper_that_cannot_start_is_a_named_error(worker: OversizeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oversize_worker, "_START", "raise SystemExit")
 
     with pytest.raises(TokenizerError, match="helper"):
-        lane.count("cl100k_base", PROSE, 60)
+        worker.count("cl100k_base", PROSE, 60)
 
 
 def test_closing_ends_the_helper_even_while_it_counts() -> None:
-    lane = OversizeLane()
-    lane.count("cl100k_base", "warm", 60)
-    helper = lane.helper_id
+    worker = OversizeWorker()
+    worker.count("cl100k_base", "warm", 60)
+    helper = worker.helper_id
     assert helper is not None
-    waiting = threading.Thread(target=lane.count, args=("cl100k_base", ONE_WORD, 60))
+    waiting = threading.Thread(target=worker.count, args=("cl100k_base", ONE_WORD, 60))
     waiting.start()
     time.sleep(0.3)
 
-    lane.close()
+    worker.close()
     waiting.join(5)
 
     assert not waiting.is_alive()
@@ -133,12 +134,12 @@ def test_closing_ends_the_helper_even_while_it_counts() -> None:
 
 _PARENT = """
 import sys, threading, time
-from callcost.tokens.engines.oversize_worker import OversizeLane
-lane = OversizeLane()
-lane.count("r50k_base", "warm", 60)
-print(lane.helper_id, flush=True)
+from callcost.tokens.engines.oversize_worker import OversizeWorker
+worker = OversizeWorker()
+worker.count("r50k_base", "warm", 60)
+print(worker.helper_id, flush=True)
 if "busy" in sys.argv:
-    lane.count("r50k_base", "a" * 20_000_000, 60)
+    worker.count("r50k_base", "a" * 20_000_000, 60)
 """
 
 

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from callcost.tokens.engines.encoders import load_encoder
-from callcost.tokens.framing.answers import END_SINCE, END_UNTIL, ENDINGS, SAME, Ending, ending_of
+from callcost.tokens.framing.answers import (
+    ALIASES,
+    ANSWER_LAYOUTS,
+    END_SINCE,
+    END_UNTIL,
+    AnswerLayout,
+    answer_layout_of,
+)
 from callcost.tokens.framing.messages import frame_completion
 from callcost.tokens.model_families import choose
 from tests.tokens.counted import count_answer, texts_of
@@ -27,9 +34,9 @@ def tokens(*texts: str) -> int:
 
 
 def test_a_familys_row_is_found() -> None:
-    for framing, same in SAME.items():
-        assert ending_of(framing, "chat") == ENDINGS[same, "chat"]
-    assert ending_of("nobody", "chat") == Ending()
+    for framing, same in ALIASES.items():
+        assert answer_layout_of(framing, "chat") == ANSWER_LAYOUTS[same, "chat"]
+    assert answer_layout_of("nobody", "chat") == AnswerLayout()
 
 
 def test_an_end_that_is_billed_costs_a_token() -> None:
@@ -38,8 +45,8 @@ def test_an_end_that_is_billed_costs_a_token() -> None:
     assert plain == tokens("It is sunny.")
     assert count_answer("gpt-4o", SUNNY, "chat", at=END_SINCE) == plain + 1
     assert count_answer("gpt-4o", SUNNY, "chat", at=END_UNTIL) == plain
-    assert ending_of("gpt-4", "chat", "azure").text == 1
-    assert ending_of("gpt-5", "chat", "azure") == ENDINGS["gpt-5", "chat"]
+    assert answer_layout_of("gpt-4", "chat", "azure").text == 1
+    assert answer_layout_of("gpt-5", "chat", "azure") == ANSWER_LAYOUTS["gpt-5", "chat"]
 
 
 def test_text_that_was_cut_off_has_no_end() -> None:

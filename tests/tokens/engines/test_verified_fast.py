@@ -17,9 +17,9 @@ from callcost.tokens.engines.verified_fast import (
     ToktokCounter,
     TrustedEncoder,
     awkward_strings,
-    checked,
     is_fit,
     load_counter,
+    sample_of,
 )
 from callcost.tokens.engines.vocabularies import find_vocabulary
 
@@ -71,7 +71,7 @@ def test_an_engine_that_fails_an_awkward_string_never_counts(caplog: pytest.LogC
 
 
 def test_a_difference_in_the_sample_ends_its_use_and_the_batch_is_counted_again() -> None:
-    sampled = checked(list(map(str, range(10**6))))[0]
+    sampled = sample_of(list(map(str, range(10**6))))[0]
     encoder = TrustedEncoder(REFERENCE, lambda: Engine(wrong=lambda text: text in {"12345", sampled}))
     assert encoder.mismatches == 0
 
@@ -98,10 +98,10 @@ def test_ordinary_text_of_any_script_is_fit() -> None:
 
 def test_one_text_in_a_thousand_is_checked_the_same_in_every_run() -> None:
     texts = list(map(str, range(100_000)))
-    sample = checked(texts)
+    sample = sample_of(texts)
 
     assert 50 < len(sample) < 150
-    assert sample == [text for text in texts if checked([text])]
+    assert sample == [text for text in texts if sample_of([text])]
 
 
 def test_little_text_is_left_to_the_reference() -> None:

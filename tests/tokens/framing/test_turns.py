@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
-from callcost.tokens.framing.turns import TURNS
+from callcost.tokens.framing.turns import TURN_LAYOUTS
 from callcost.tokens.model_families import choose
 from tests.tokens.counted import texts_of, write_user
 
 CLAUDE = "claude-sonnet-4-5"
-ROW = TURNS["claude-4.5"]
+ROW = TURN_LAYOUTS["claude-4.5"]
 ASK = write_user("Hi.")
 TOOL = {"name": "look", "description": "Look.", "input_schema": {"type": "object", "properties": {}}}
 
@@ -24,9 +24,9 @@ def constant(request: dict[str, Any], model: str = CLAUDE) -> int:
     return frame.constant // 1000
 
 
-@pytest.mark.parametrize("framing", TURNS)
+@pytest.mark.parametrize("framing", TURN_LAYOUTS)
 def test_a_longer_conversation_never_costs_less(framing: str) -> None:
-    row = TURNS[framing]
+    row = TURN_LAYOUTS[framing]
 
     assert min(row.start, row.user, row.assistant, row.system, row.tools, row.tool, row.call, row.result) >= 0
     assert row.tool_factor >= 1000

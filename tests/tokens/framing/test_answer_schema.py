@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callcost.tokens.framing.answer_schema import said, write_form
+from callcost.tokens.framing.answer_schema import prune_schema, write_form
 from callcost.tokens.requests.types import Form
 
 
@@ -29,8 +29,8 @@ def test_a_form_is_a_heading_a_comment_and_the_schema() -> None:
 def test_a_property_may_be_called_as_a_word_of_the_schema_language() -> None:
     schema = {"properties": {"required": {"type": "string", "required": []}, "properties": {"additionalProperties": 1}}}
 
-    assert said(schema) == {"properties": {"required": {"type": "string"}, "properties": {}}}
+    assert prune_schema(schema) == {"properties": {"required": {"type": "string"}, "properties": {}}}
 
 
 def test_lists_are_read_through() -> None:
-    assert said([{"required": ["a"], "const": 1}, [{"$schema": 2}]]) == [{"const": 1}, [{}]]
+    assert prune_schema([{"required": ["a"], "const": 1}, [{"$schema": 2}]]) == [{"const": 1}, [{}]]

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcost.tokens.framing.gemini import MANNERS
+from callcost.tokens.framing.gemini import GEMINI_LAYOUTS
 from callcost.tokens.framing.openai_layouts import LAYOUTS
-from callcost.tokens.framing.turns import TURNS
+from callcost.tokens.framing.turns import TURN_LAYOUTS
 from callcost.tokens.model_families import BUNDLED, BY_ENDPOINT, FAMILIES, OTHER, Family, choose
-from callcost.tokens.vocabulary_corrections import MARKS
+from callcost.tokens.vocabulary_corrections import CORRECTIONS
 
 ROWS = pytest.mark.parametrize("row", [*FAMILIES, OTHER], ids=lambda row: row.name)
 
@@ -80,7 +80,7 @@ def test_a_name_leads_to_its_family(model: str) -> None:
 
 @ROWS
 def test_every_family_has_its_framing(row: Family) -> None:
-    framings = {framing for framing, _ in LAYOUTS} | set(MANNERS) | set(TURNS)
+    framings = {framing for framing, _ in LAYOUTS} | set(GEMINI_LAYOUTS) | set(TURN_LAYOUTS)
 
     assert row.framing in framings
 
@@ -88,7 +88,7 @@ def test_every_family_has_its_framing(row: Family) -> None:
 @ROWS
 def test_every_family_can_be_counted_with_what_is_bundled(row: Family) -> None:
     assert row.vocabulary in BUNDLED or row.stand_in.vocabulary in BUNDLED
-    assert row.stand_in.marks in MARKS
+    assert row.stand_in.corrections in CORRECTIONS
     assert 500 <= row.stand_in.factor <= 2000
     re.compile(row.pattern)
 
@@ -103,7 +103,7 @@ def test_families_have_names_of_their_own() -> None:
 def test_an_installed_vocabulary_counts_without_a_factor() -> None:
     choice = choose("qwen3-32b", available=frozenset({"qwen3"}))
 
-    assert (choice.vocabulary, choice.factor, choice.marks, choice.native) == ("qwen3", 1000, "", True)
+    assert (choice.vocabulary, choice.factor, choice.corrections, choice.native) == ("qwen3", 1000, "", True)
     assert not choose("qwen3-32b").native
     assert not choose("qwen3-32b", available=frozenset({"gemma3"})).native
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from callcost.tokens.frame import CALIBRATED, ESTIMATED, EXACT, Frame
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.model_families import FAMILIES, choose
-from callcost.tokens.requests.types import MAX_DEPTH, parsed, shallow
+from callcost.tokens.requests.types import MAX_DEPTH, limit_depth, parse_json
 from tests.tokens.counted import count, write_user
 
 CASES = {
     path.stem: json.loads(path.read_text("utf-8"))
-    for path in sorted((Path(__file__).parents[1] / "cases" / "messages").glob("*.json"))
+    for path in sorted((Path(__file__).parents[2] / "cases" / "messages").glob("*.json"))
 }
 
 
@@ -161,12 +161,12 @@ def test_nesting_of_any_depth_ends(endpoint: str | None, mapping: bool) -> None:
 
 
 def test_what_is_nested_too_deep_is_cut_and_the_rest_kept() -> None:
-    assert shallow({"a": {"b": 1}}) == {"a": {"b": 1}}
-    cut = shallow([deep(500, mapping=False), "kept"])
+    assert limit_depth({"a": {"b": 1}}) == {"a": {"b": 1}}
+    cut = limit_depth([deep(500, mapping=False), "kept"])
     assert cut[1] == "kept"
     assert json.dumps(cut).count("[") == MAX_DEPTH + 1
-    assert parsed("[" * 100_000) is None
-    assert parsed("9" * 10_000) is None
+    assert parse_json("[" * 100_000) is None
+    assert parse_json("9" * 10_000) is None
 
 
 @pytest.mark.parametrize("request_body", [None, 3, True, "", [], {}, {"messages": []}, {"messages": 7}, {"input": []}])

@@ -148,9 +148,9 @@ def test_a_form_stands_in_the_header_of_every_answer() -> None:
 
 
 def test_reasoning_sent_back_counts_after_the_last_question_only() -> None:
-    sealed = {"type": "reasoning", "encrypted_content": "x" * 4000}
-    after = count_prompt("gpt-5", {"input": [*ASK, sealed]}, "responses")
-    before = count_prompt("gpt-5", {"input": [sealed, *ASK]}, "responses")
+    encrypted = {"type": "reasoning", "encrypted_content": "x" * 4000}
+    after = count_prompt("gpt-5", {"input": [*ASK, encrypted]}, "responses")
+    before = count_prompt("gpt-5", {"input": [encrypted, *ASK]}, "responses")
 
     assert after is not None
     assert before is not None

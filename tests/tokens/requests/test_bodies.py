@@ -233,7 +233,7 @@ def test_text_files_are_text() -> None:
     ],
 )
 def test_reasoning_is_a_thought_with_its_seal(piece: Any) -> None:
-    assert read_piece(piece) == [Block(THOUGHT, "Hm.", sealed=4)]
+    assert read_piece(piece) == [Block(THOUGHT, "Hm.", encrypted=4)]
     assert read_piece({"text": "Hm.", "thought": True}) == [Block(THOUGHT, "Hm.")]
 
 

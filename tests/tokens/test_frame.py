@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcost.tokens.frame import UNIT, Frame, Part, Sheet, total
+from callcost.tokens.frame import UNIT, Frame, FrameBuilder, Part, total
 
 WEIGHTS = st.integers(-3000, 3000)
 COUNTED = st.lists(st.tuples(WEIGHTS, st.integers(0, 1 << 40)))
@@ -52,25 +52,25 @@ def test_half_a_token_is_one() -> None:
 
 
 def test_a_sheet_leaves_empty_texts_out() -> None:
-    sheet = Sheet()
-    sheet.text("")
-    sheet.text("a")
-    sheet.tokens(2)
-    sheet.milli(5)
+    builder = FrameBuilder()
+    builder.text("")
+    builder.text("a")
+    builder.tokens(2)
+    builder.thousandths(5)
 
-    frame = sheet.frame("cl100k_base", "exact", 0.0)
+    frame = builder.frame("cl100k_base", "exact", 0.0)
 
     assert frame.parts == (Part("a", 1000),)
     assert frame.constant == 2005
 
 
-def test_a_stand_in_weighs_each_text_and_its_marks() -> None:
-    sheet = Sheet(1022, "claude")
-    sheet.text("in 2024")
-    sheet.text("in 2024", 1500)
+def test_a_stand_in_weighs_and_corrects_each_text() -> None:
+    builder = FrameBuilder(1022, "claude")
+    builder.text("in 2024")
+    builder.text("in 2024", 1500)
 
-    assert [part.weight for part in sheet.parts] == [1022, 1533]
-    assert sheet.constant == 1240 + 1860
+    assert [part.weight for part in builder.parts] == [1022, 1533]
+    assert builder.constant == 1240 + 1860
 
 
 def test_frames_travel_to_workers_and_never_change() -> None:

@@ -8,17 +8,17 @@ import pytest
 
 from callcost.tokens.framing.gemini import (
     ESCAPE,
+    GEMINI_LAYOUTS,
     IMAGE_OUT,
-    MANNERS,
-    leaves_of_schema,
-    leaves_of_value,
-    manner_of,
+    gemini_layout_of,
+    texts_of_schema,
+    texts_of_value,
     write_declaration,
-    write_declared_call,
-    write_leaves,
+    write_declaration_call,
     write_stub,
     write_stub_call,
     write_stub_result,
+    write_tool_texts,
 )
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.model_families import choose
@@ -90,27 +90,28 @@ def test_gemini_3_is_shown_declarations_between_escapes() -> None:
     assert [text.replace(ESCAPE, "|") for text in write_declaration(Tool("f", "Look.", schema))] == [
         "declaration:f{description:|Look.|,parameters:{type:|object|,properties:{city:{type:|string|}}}}"
     ]
-    assert [text.replace(ESCAPE, "|") for text in write_declared_call(CALLED)] == ["call:look_up{city:|Oslo|,days:3}"]
+    (call,) = write_declaration_call(CALLED)
+    assert call.replace(ESCAPE, "|") == "call:look_up{city:|Oslo|,days:3}"
 
 
 def test_gemini_2_is_billed_by_names_texts_and_types() -> None:
-    assert write_leaves(Tool("f", "Look.", {"type": "object", "properties": {"n": {"type": "integer"}}})) == [
+    assert write_tool_texts(Tool("f", "Look.", {"type": "object", "properties": {"n": {"type": "integer"}}})) == [
         "f", "Look.", "object", "n", "integer",
     ]  # fmt: skip
-    assert write_leaves(Tool("f", "Look.", SCHEMA, "json_schema")) == ["f", "Look."]
-    assert leaves_of_schema({"title": "T", "type": "string"}) == ["string"]
-    assert leaves_of_schema({"title": "T", "type": "string"}, titles=True) == ["string", "T"]
+    assert write_tool_texts(Tool("f", "Look.", SCHEMA, "json_schema")) == ["f", "Look."]
+    assert texts_of_schema({"title": "T", "type": "string"}) == ["string"]
+    assert texts_of_schema({"title": "T", "type": "string"}, titles=True) == ["string", "T"]
 
 
 def test_the_leaves_of_a_value_are_its_keys_and_texts_and_a_token_for_a_number() -> None:
-    assert sorted(leaves_of_value({"a": [1234567, "b"], "c": None, "d": True})) == ["0", "a", "b", "c", "d", "true"]
+    assert sorted(texts_of_value({"a": [1234567, "b"], "c": None, "d": True})) == ["0", "a", "b", "c", "d", "true"]
 
 
 def test_vertex_bills_every_generation_by_its_leaves() -> None:
-    for framing in MANNERS:
-        assert manner_of(framing, "vertex").tool is MANNERS["gemini-2"].tool
-        assert manner_of(framing, "google").tool is MANNERS[framing].tool
-    assert manner_of("gemini-1", "") == MANNERS["gemini-2"]
+    for framing in GEMINI_LAYOUTS:
+        assert gemini_layout_of(framing, "vertex").tool is GEMINI_LAYOUTS["gemini-2"].tool
+        assert gemini_layout_of(framing, "google").tool is GEMINI_LAYOUTS[framing].tool
+    assert gemini_layout_of("gemini-1", "") == GEMINI_LAYOUTS["gemini-2"]
 
 
 @pytest.mark.parametrize(("role", "more"), [({"role": "user"}, 1), ({}, 0)])

@@ -16,7 +16,7 @@ from callcost.stages.count import missing_usage as count
 from callcost.stages.count.missing_usage import count_missing
 from callcost.tables import Call, Usage
 from callcost.tokens.engines.encoders import load_encoder
-from callcost.tokens.engines.oversize_worker import OversizeLane
+from callcost.tokens.engines.oversize_worker import OversizeWorker
 from callcost.tokens.engines.text_counter import (
     CACHE_CHARS,
     CACHED_TEXT_SHARE,
@@ -279,11 +279,11 @@ def test_an_item_over_its_time_counts_nothing() -> None:
 def test_what_was_over_its_time_is_not_tried_again_in_the_next_window(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 
-    def give_up(_lane: OversizeLane, vocabulary: str, _text: str, _seconds: float) -> int | None:
+    def give_up(_worker: OversizeWorker, vocabulary: str, _text: str, _seconds: float) -> int | None:
         tried.append(vocabulary)
         return None
 
-    monkeypatch.setattr(OversizeLane, "count", give_up)
+    monkeypatch.setattr(OversizeWorker, "count", give_up)
     with TextCounter() as counter:
         for _ in range(3):
             assert settle(counter, request=["a" * 1_000_001])[3] == "timed_out"
@@ -300,7 +300,7 @@ def test_a_large_item_in_time_counts_as_a_small_one_would(counter: TextCounter) 
 def test_without_a_limit_large_items_are_counted_here() -> None:
     with TextCounter(item_timeout=0) as counter:
         assert settle(counter, request=["to be " * 200_000])[0] == 3 + 400_000 + 1
-        assert counter._lane.helper_id is None
+        assert counter._worker.helper_id is None
 
 
 words = st.lists(st.sampled_from(["hello world", "yes", "no", "中文", "", "a\ud800"]), max_size=3)
