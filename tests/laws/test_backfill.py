@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callcost.logs.record.marker import MARK
+from callcost.logs.record.origin import ORIGIN
 from tests.command import SAMPLES, Finished, callcost, report, write_lines
 
 LOGS = sorted(path.relative_to(SAMPLES) for path in SAMPLES.rglob("*") if path.is_file())
@@ -94,8 +94,8 @@ def test_a_filled_log_reports_the_totals_of_its_original(filled: Path, tmp_path:
 def test_calls_without_usage_have_it_now(filled: Path) -> None:
     rows = [row for row in _values(filled / "no-usage-2025-05.jsonl") if isinstance(row, dict) and row["messages"]]
     assert all(row["usage"]["prompt_tokens"] for row in rows)
-    assert {row[MARK]["usage_source"] for row in rows if "usage_source" in row[MARK]} == {"counted"}
-    assert {row["model"] for row in rows if "total_cost" not in row[MARK]} == {"acme-llm-9"}
+    assert {row[ORIGIN]["usage_source"] for row in rows if "usage_source" in row[ORIGIN]} == {"counted"}
+    assert {row["model"] for row in rows if "total_cost" not in row[ORIGIN]} == {"acme-llm-9"}
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callcost.logs.io.inputs import Input
-from callcost.logs.record.marker import MARK
+from callcost.logs.record.origin import ORIGIN
 from callcost.stages.read import splits as pieces
 from tests.command import callcost, report, write_lines
 from tests.conftest import LONG
@@ -176,7 +176,7 @@ def test_a_packed_log_is_filled_and_explained_as_its_plain_one(kind: str, tmp_pa
     assert filled[:2] == {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5"}[kind]  # packed as it was
     assert callcost("backfill", tmp_path / "plain.jsonl", "--out", tmp_path / "other").code == 0
     assert _unpacked(filled, kind) == (tmp_path / "other" / "plain.jsonl").read_bytes()
-    assert MARK.encode() in _unpacked(filled, kind)
+    assert ORIGIN.encode() in _unpacked(filled, kind)
     shown = [callcost("explain", tmp_path / name, "--call", "r-7").stdout for name in ("plain.jsonl", "log")]
     assert shown[0].replace("plain.jsonl", "log") == shown[1]
 

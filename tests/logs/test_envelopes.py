@@ -51,7 +51,7 @@ def test_each_record_of_an_envelope_is_read_as_if_it_stood_alone(value: Any) -> 
 def test_a_place_leads_to_its_record(value: Any) -> None:
     rows = unwrapper().unwrap(value)
     assert rows is not None
-    assert [follow(value, tuple(map(str, row.place))) for row in rows] == [row.value for row in rows] == [PLAIN] * 2
+    assert [follow(value, tuple(map(str, row.location))) for row in rows] == [row.value for row in rows] == [PLAIN] * 2
 
 
 def test_an_empty_envelope_is_context() -> None:
@@ -75,8 +75,8 @@ def test_what_stands_in_an_envelope_and_is_no_object_is_a_reject() -> None:
     assert reasons_of(_read({"data": [PLAIN, 5, None, "a"], "total": 4})) == ["call", *["not_an_object"] * 3]
 
 
-def test_records_get_what_their_envelope_lends_where_they_lack_it() -> None:
-    tide = Envelope(signatures=(sign("tides"),), rows=("tides", "heights"), lends=("port", "day"))
+def test_records_get_what_their_envelope_shares_where_they_lack_it() -> None:
+    tide = Envelope(signatures=(sign("tides"),), rows=("tides", "heights"), inherits=("port", "day"))
     value = {"port": "Lerwick", "tides": [{"day": 1, "heights": [{"h": 3}, {"h": 1, "day": 9}]}, {"heights": {"h": 2}}]}
     rows = Unwrapper([tide]).unwrap(value)
     assert rows is not None
@@ -85,14 +85,14 @@ def test_records_get_what_their_envelope_lends_where_they_lack_it() -> None:
         {"port": "Lerwick", "day": 9, "h": 1},
         {"port": "Lerwick", "h": 2},
     ]
-    assert [row.place for row in rows] == [
+    assert [row.location for row in rows] == [
         ("tides", 0, "heights", 0), ("tides", 0, "heights", 1), ("tides", 1, "heights"),
     ]  # fmt: skip
 
 
 def test_a_dialect_brings_its_own_envelope(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dialects, "_registered", {})
-    buoys = Envelope(signatures=(sign("buoys"),), rows=("buoys",), lends=("keeper",))
+    buoys = Envelope(signatures=(sign("buoys"),), rows=("buoys",), inherits=("keeper",))
     fields = {"model": ("engine",), "user": ("keeper",)}
     counts = {"prompt_tokens": ("heard",), "completion_tokens": ("said",)}
     signatures = (sign("engine heard"),)
@@ -112,7 +112,7 @@ def test_envelopes_in_envelopes_have_an_end() -> None:
         value = {"data": [value], "total": 1}
     rows = unwrapper().unwrap(value)
     assert rows is not None
-    assert [len(row.place) for row in rows] == [2 * MAX_DEPTH]
+    assert [len(row.location) for row in rows] == [2 * MAX_DEPTH]
 
 
 def test_costs_are_exact_in_large_pages_too() -> None:

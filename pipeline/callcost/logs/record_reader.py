@@ -15,7 +15,7 @@ from callcost.logs.mapping.mapping_file import load_mapping
 from callcost.logs.own_output import DETAIL, OWN_TABLES, REASON
 from callcost.logs.record import dialect as fields
 from callcost.logs.record.dialect import FieldReader, Notes
-from callcost.logs.record.marker import MARK, read_mark
+from callcost.logs.record.origin import ORIGIN, read_origin
 from callcost.logs.record.summed_rows import Sum
 from callcost.logs.responses.chunk_rows import Gatherer, Joined, is_chunk
 from callcost.logs.values.json import Refusal, decode
@@ -102,8 +102,8 @@ class RecordReader:
             return CONTEXT if refusal.reason == fields.CONTEXT else _reject(refusal, row, offset)
         except UNFORESEEN as error:  # a gap in a dialect must not end the run
             return _reject(Refusal("unreadable_record", type(error).__name__), row, offset)
-        if MARK in record:
-            read_mark(call, record[MARK])
+        if ORIGIN in record:
+            read_origin(call, record[ORIGIN])
         call.source_row, call.byte_offset = row, offset
         return call
 
@@ -127,13 +127,13 @@ def read_all(raws: Iterable[Raw | Reject], options: ReadOptions) -> list[Outcome
     return outcomes + reader.finish()
 
 
-def leans_on_others(value: dict[str, Any]) -> bool:
+def needs_other_records(value: dict[str, Any]) -> bool:
     """Tell whether a record cannot be read without others of its file: a chunk, or one that carries from earlier."""
     rows = unwrapper().unwrap(value)
-    return any(_leans(row.value) for row in rows) if rows is not None else _leans(value)
+    return any(_needs_others(row.value) for row in rows) if rows is not None else _needs_others(value)
 
 
-def _leans(record: Any) -> bool:
+def _needs_others(record: Any) -> bool:
     if type(record) is not dict or is_chunk(record):
         return type(record) is dict
     reader = recogniser().find(record)

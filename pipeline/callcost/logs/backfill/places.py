@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from callcost.logs.dialects import field_readers, unwrapper
 from callcost.logs.io.records import Raw, split_values
 from callcost.logs.record.dialect import FieldReader
-from callcost.logs.record.envelopes import Place, Row
-from callcost.logs.record.marker import MARK, SIDES, USAGE
+from callcost.logs.record.envelopes import Location, Row
+from callcost.logs.record.origin import ORIGIN, SIDES, USAGE
 from callcost.logs.record_reader import RecordReader
 from callcost.logs.responses.bodies import ANY_USAGE, USAGE_PATHS
 from callcost.logs.responses.chunk_rows import is_chunk
@@ -30,22 +30,22 @@ _SPELLINGS = {
     "bedrock_invoke": "bedrock_invoke", "ollama": "ollama",
 }  # fmt: skip
 _RESPONSE = "@"
-_MAX_PLACES = 4  # tried before the mark takes the counts
+_MAX_PLACES = 4  # tried before the callcost object takes the counts
 
 
 class Target(NamedTuple):
-    """A record that is a call and carries no mark yet.
+    """A record that is a call and has no callcost object yet.
 
     Attributes:
         raw: the bytes it stands in.
-        place: () where it is the whole of them; where they are an envelope, the keys and positions that lead to it.
+        location: () where it is the whole of them; where they are an envelope, the keys and positions that lead to it.
         number: of the record in its envelope, from 0.
         record: decoded.
         call: as read.
     """
 
     raw: Raw
-    place: Place
+    location: Location
     number: int
     record: Mapping[str, Any]
     call: Call
@@ -65,14 +65,14 @@ def targets_of(raw: Raw, reader: RecordReader) -> list[Target | Call]:
     if len(outcomes) != len(rows) or any(is_chunk(row.value) for row in rows):
         return [outcome for outcome in outcomes if isinstance(outcome, Call)]
     return [
-        Target(raw, row.place, number, row.value, outcome)
+        Target(raw, row.location, number, row.value, outcome)
         for number, (row, outcome) in enumerate(zip(rows, outcomes, strict=True))
-        if isinstance(outcome, Call) and MARK not in row.value
+        if isinstance(outcome, Call) and ORIGIN not in row.value
     ]
 
 
 def usage_places(record: Mapping[str, Any], call: Call, counted: Mapping[str, int]) -> list[dict[str | int, Any]]:
-    """Return additions that hold counts, the best place first, the mark last.
+    """Return additions that hold counts, the best place first, the callcost object last.
 
     Args:
         record: decoded.
@@ -85,17 +85,17 @@ def usage_places(record: Mapping[str, Any], call: Call, counted: Mapping[str, in
     }
     flat: dict[str | int, Any] = {name: count for name, count in names.items() if record.get(name, 0) is None}
     places = [flat | nested(path, _spelled(shape, counted)) for path, shape in _own_places(record, call)]
-    return [*places[:_MAX_PLACES], {MARK: {USAGE: dict(counted)}}]
+    return [*places[:_MAX_PLACES], {ORIGIN: {USAGE: dict(counted)}}]
 
 
 def flat_places(record: Mapping[str, Any], call: Call, counted: Mapping[str, int]) -> list[dict[str | int, Any]]:
-    """Return additions for a row of a table: columns of its own for the counts, else the mark."""
+    """Return additions for a row of a table: columns of its own for the counts, else the callcost object."""
     reader = _reader_of(call)
     fields = reader.dialect.counts if reader is not None else {}
     names = {name: fields.get(name, (name,))[0] for name in counted}
     own: dict[str | int, Any] = {names[name]: count for name, count in counted.items()}
     fits = all(name in record and record[str(name)] is None for name in own)
-    return [*([own] if fits else []), {MARK: {USAGE: dict(counted)}}]
+    return [*([own] if fits else []), {ORIGIN: {USAGE: dict(counted)}}]
 
 
 def nested(path: tuple[str | int, ...], value: dict[str | int, Any]) -> dict[str | int, Any]:

@@ -108,7 +108,7 @@ DIALECTS = (
             Envelope(
                 signatures=(sign(kinds={"response.inlinedResponses.inlinedResponses": "array"}),),
                 rows=("response", "inlinedResponses", "inlinedResponses"),
-                lends=("name", "metadata"),
+                inherits=("name", "metadata"),
             ),
         ),
         fields=_ANSWERS

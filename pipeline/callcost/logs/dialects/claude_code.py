@@ -19,7 +19,7 @@ from callcost.tables import Call
 
 _NO_MODEL = "<synthetic>"
 _NESTED = ("data", "message")  # where the progress of an agent has the row that its own file has too
-_LENT = ("sessionId", "cwd")
+_INHERITED = ("sessionId", "cwd")
 _OF_OTHERS = "model usage tokens messages prompt input output response request traceId"  # never beside a row's message
 
 
@@ -35,7 +35,7 @@ def find_answer(record: dict[str, Any]) -> dict[str, Any]:
         raise Refusal(CONTEXT)
     if message.get("model") == _NO_MODEL or row.get("isApiErrorMessage") is True:
         raise Refusal(CONTEXT)
-    return record if row is record else row | {name: record.get(name) for name in _LENT} | {"isSidechain": True}
+    return record if row is record else row | {name: record.get(name) for name in _INHERITED} | {"isSidechain": True}
 
 
 def settle_claude_code(call: Call, entry: Entry) -> None:

@@ -44,7 +44,7 @@ DIALECTS = (
             Envelope(
                 signatures=(sign("sessionId messages", kinds={"messages": "array"}),),
                 rows=("messages",),
-                lends=("sessionId",),
+                inherits=("sessionId",),
             ),
         ),
         fields={

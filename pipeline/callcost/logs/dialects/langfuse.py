@@ -134,7 +134,7 @@ DIALECTS = (
             Envelope(
                 signatures=(sign("id", kinds={"observations.0": "object"}),),
                 rows=("observations",),
-                lends=("userId", "sessionId", "user_id", "session_id", "tags"),
+                inherits=("userId", "sessionId", "user_id", "session_id", "tags"),
             ),
         ),
         signatures=(

@@ -251,12 +251,12 @@ DIALECTS = (
             Envelope(
                 signatures=(sign("resourceSpans", kinds={"resourceSpans": "array"}),),
                 rows=("resourceSpans", "scopeSpans", "spans"),
-                lends=("resource",),
+                inherits=("resource",),
             ),
             Envelope(
                 signatures=(sign("scopeSpans", kinds={"scopeSpans": "array"}),),
                 rows=("scopeSpans", "spans"),
-                lends=("resource",),
+                inherits=("resource",),
             ),
         ),
         signatures=(

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 import msgspec
 
-from callcost.logs.mapping.profile import Place, Profile
+from callcost.logs.mapping.profile import FieldProfile, Profile
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _TOKENS = r"(?:tokens?|token_count|tokens_count|tok|toks)"
@@ -137,9 +137,9 @@ def draft_mapping(profile: Profile, name: str) -> Draft:
     return Draft("\n".join([*head, "", "[columns]", *columns, *_tag_lines(profile, found)]) + "\n", complete)
 
 
-def _choose(profile: Profile) -> dict[str, list[Place]]:
+def _choose(profile: Profile) -> dict[str, list[FieldProfile]]:
     """Return each column's places, the likeliest first; a place belongs to one column."""
-    found: dict[str, list[Place]] = {}
+    found: dict[str, list[FieldProfile]] = {}
     taken: list[tuple[str, ...]] = []
     for wanted in WANTED:
         fitting = []
@@ -156,7 +156,7 @@ def _choose(profile: Profile) -> dict[str, list[Place]]:
     return found
 
 
-def _holds(wanted: Wanted, place: Place) -> bool:
+def _holds(wanted: Wanted, place: FieldProfile) -> bool:
     if not place.is_mostly(*wanted.kinds):
         return False
     if wanted.distinct:
@@ -164,7 +164,7 @@ def _holds(wanted: Wanted, place: Place) -> bool:
     return True
 
 
-def _rank(wanted: Wanted, place: Place) -> int | None:
+def _rank(wanted: Wanted, place: FieldProfile) -> int | None:
     """Return how certain the name is: the number of the pattern that it fits, alone or with the name above it."""
     names = [_plain(place.path[-1]), _plain("_".join(place.path[-2:]))]
     ranks = (rank for rank, pattern in enumerate(wanted.names) for name in names if re.fullmatch(pattern, name))
@@ -175,7 +175,7 @@ def _plain(name: str) -> str:
     return "_".join(word.lower() for word in _WORDS.findall(name))
 
 
-def _meaning(profile: Profile, found: dict[str, list[Place]]) -> Iterator[str]:
+def _meaning(profile: Profile, found: dict[str, list[FieldProfile]]) -> Iterator[str]:
     """Yield what the values mean: zone, cache inside or beside the prompt, unit of cost, columns of JSON."""
     if any(place.kinds["naive"] for column in ("started_at", "ended_at") for place in found.get(column, [])[:1]):
         yield '# zone = "Europe/Berlin"  # the times name no zone, and are read as UTC'
@@ -195,7 +195,7 @@ def _meaning(profile: Profile, found: dict[str, list[Place]]) -> Iterator[str]:
         yield f"json = {_listed(columns)}"
 
 
-def _is_exclusive(profile: Profile, found: dict[str, list[Place]]) -> bool:
+def _is_exclusive(profile: Profile, found: dict[str, list[FieldProfile]]) -> bool:
     """Tell by the sums whether cached tokens stand beside the prompt; inside, where the records do not say."""
     inside = beside = 0
     for numbers in profile.numbers:
@@ -213,7 +213,7 @@ def _is_exclusive(profile: Profile, found: dict[str, list[Place]]) -> bool:
     return beside > inside
 
 
-def _tag_lines(profile: Profile, found: dict[str, list[Place]]) -> list[str]:
+def _tag_lines(profile: Profile, found: dict[str, list[FieldProfile]]) -> list[str]:
     """Return what else could be grouped by, for the reader to choose from."""
     used = {places[0].path for places in found.values()}
     lines = [
@@ -225,11 +225,11 @@ def _tag_lines(profile: Profile, found: dict[str, list[Place]]) -> list[str]:
     return ["", "# [tags]  # what else may be worth grouping by", *lines] if lines else []
 
 
-def _path_text(place: Place) -> str:
+def _path_text(place: FieldProfile) -> str:
     return _quoted(_path_of(place))
 
 
-def _path_of(place: Place) -> str:
+def _path_of(place: FieldProfile) -> str:
     return ".".join(key.replace(".", "\\.") for key in place.path)
 
 

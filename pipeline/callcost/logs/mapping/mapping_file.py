@@ -41,14 +41,14 @@ import msgspec
 
 from callcost.errors import ConfigError
 from callcost.logs.record.dialect import COLUMNS, CONTEXT, Dialect, Entry, FieldReader
+from callcost.logs.values import json_path
 from callcost.logs.values.json import Refusal
-from callcost.logs.values.json_path import Path as Place
 from callcost.logs.values.json_path import follow, parse_path
 from callcost.logs.values.scalars import read_tags, read_text
 from callcost.logs.values.signatures import Signature
 from callcost.tables import USAGE_COUNTS, Call
 
-Paths = tuple[Place, ...]
+Paths = tuple[json_path.Path, ...]
 COST_UNITS = {"usd": Decimal(1), "cents": Decimal("0.01"), "millicents": Decimal("0.00001"), "micros": Decimal("1e-6")}
 _PLACES = ("usage", "request", "response", "messages", "output_text")
 _DEEPEST = 100  # parts of a path; records of logs are a dozen deep
@@ -125,7 +125,7 @@ class _Settler(msgspec.Struct, frozen=True, kw_only=True):
     tags: Mapping[str, Paths]
     messages: Paths
     answer: Paths
-    only: Mapping[Place, tuple[str, ...]]
+    only: Mapping[json_path.Path, tuple[str, ...]]
     provider: str | None
 
     def __call__(self, call: Call, entry: Entry) -> None:

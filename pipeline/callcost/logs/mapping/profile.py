@@ -29,7 +29,7 @@ _WHOLE = re.compile(r"\d{1,15}(?:\.0+)?")
 _ZONED = re.compile(r"(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$")
 
 
-class Place(msgspec.Struct):
+class FieldProfile(msgspec.Struct):
     """What was seen at one path.
 
     Attributes:
@@ -61,7 +61,7 @@ class Profile(msgspec.Struct):
     """
 
     records: int = 0
-    places: dict[tuple[str, ...], Place] = msgspec.field(default_factory=dict)
+    places: dict[tuple[str, ...], FieldProfile] = msgspec.field(default_factory=dict)
     json_columns: set[str] = msgspec.field(default_factory=set)
     numbers: list[dict[tuple[str, ...], Decimal]] = msgspec.field(default_factory=list)
 
@@ -77,7 +77,7 @@ def profile_of(records: Iterable[Mapping[str, Any]]) -> Profile:
             if place is None:
                 if len(profile.places) >= MAX_PATHS:
                     continue
-                place = profile.places[path] = Place(path)
+                place = profile.places[path] = FieldProfile(path)
             place.seen += 1
             place.kinds.update(_kinds_of(value))
             if type(value) is str and len(value) <= _SHORT:

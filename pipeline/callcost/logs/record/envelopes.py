@@ -15,7 +15,7 @@ import msgspec
 from callcost.logs.values.json import decode_text
 from callcost.logs.values.signatures import Recogniser, Signature, sign
 
-Place = tuple[str | int, ...]
+Location = tuple[str | int, ...]
 MAX_DEPTH = 8  # of envelopes inside each other
 
 
@@ -26,18 +26,18 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         signatures: a value that meets one of them is such an envelope.
         rows: keys down to the records, each of a list (of which every item is followed) or of one object, which may
             be JSON as text.
-        lends: keys of the objects on the way that their records get where they lack them.
+        inherits: keys of the objects on the way that their records get where they lack them.
     """
 
     signatures: tuple[Signature, ...]
     rows: tuple[str, ...]
-    lends: tuple[str, ...] = ()
+    inherits: tuple[str, ...] = ()
 
 
 class Row(NamedTuple):
     """One record out of an envelope: where it stands, as keys and positions, and what it is."""
 
-    place: Place
+    location: Location
     value: Any
 
 
@@ -96,7 +96,7 @@ class Unwrapper:
             value = {key: decode_text(value[key])}
             if type(value[key]) is str:
                 return None
-        return list(_rows_of(value, envelope.rows, envelope.lends, {}, ()))
+        return list(_rows_of(value, envelope.rows, envelope.inherits, {}, ()))
 
     def _opened(self, row: Row, depth: int) -> Iterator[Row]:
         inner = self._open(row.value) if depth < MAX_DEPTH else None
@@ -104,20 +104,20 @@ class Unwrapper:
             yield row
             return
         for below in inner:
-            yield from self._opened(Row(row.place + below.place, below.value), depth + 1)
+            yield from self._opened(Row(row.location + below.location, below.value), depth + 1)
 
 
 def _rows_of(
-    value: Any, keys: tuple[str, ...], lends: tuple[str, ...], lent: dict[str, Any], at: Place
+    value: Any, keys: tuple[str, ...], inherits: tuple[str, ...], inherited: dict[str, Any], at: Location
 ) -> Iterator[Row]:
     """Yield the records below a value, with what the objects on the way lend them."""
     if type(value) is not dict or not keys:
-        yield Row(at, lent | value if lent and type(value) is dict else value)
+        yield Row(at, inherited | value if inherited and type(value) is dict else value)
         return
-    lent = lent | {key: value[key] for key in lends if key in value}
+    inherited = inherited | {key: value[key] for key in inherits if key in value}
     below = value.get(keys[0])
     if type(below) is list:
         for position, item in enumerate(below):
-            yield from _rows_of(item, keys[1:], lends, lent, (*at, keys[0], position))
+            yield from _rows_of(item, keys[1:], inherits, inherited, (*at, keys[0], position))
     elif below is not None:
-        yield from _rows_of(below, keys[1:], lends, lent, (*at, keys[0]))
+        yield from _rows_of(below, keys[1:], inherits, inherited, (*at, keys[0]))

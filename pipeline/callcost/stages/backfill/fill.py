@@ -23,7 +23,7 @@ from callcost.logs.backfill.places import COST_FIELDS, Target, flat_places, nest
 from callcost.logs.io.inputs import Input, read_raw
 from callcost.logs.io.object_store import as_source
 from callcost.logs.io.records import Raw
-from callcost.logs.record.marker import COST_IN, COUNT_ERROR, COUNT_METHOD, FILLED, MARK, RECORD, SIDES, USAGE_SOURCE
+from callcost.logs.record.origin import COST_IN, COUNT_ERROR, COUNT_METHOD, FILLED, ORIGIN, RECORD, SIDES, USAGE_SOURCE
 from callcost.logs.record_reader import RecordReader
 from callcost.logs.responses.chunk_rows import is_chunk
 from callcost.logs.values.json import Refusal
@@ -41,7 +41,7 @@ Columns = Mapping[str, pa.DataType]  # of a table; None stands for a text log
 WINDOW_BYTES = 16 << 20
 _COUNTS = (*SIDES, "total_tokens")
 _MAY_DIFFER = frozenset(["request", "response", "record"])  # their usage; who counts them
-_MARK_TYPE = pa.struct(
+_ORIGIN_TYPE = pa.struct(
     [
         (USAGE_SOURCE, pa.string()),
         (COUNT_METHOD, pa.string()),
@@ -80,7 +80,7 @@ class _Gap:
 
     target: Target
     counted: dict[str, int]  # what was counted, by canonical name
-    beside: dict[str | int, Any]  # cost and mark
+    beside: dict[str | int, Any]  # cost, and the callcost object
     cost: Decimal
 
     def places(self, columns: Columns | None) -> list[dict[str | int, Any]]:
@@ -106,10 +106,10 @@ def fill_text(source: Input, options: ReportOptions, counter: TextCounter) -> It
                 left += _lacks_usage(found)
         size += len(raw.data)
         if size >= WINDOW_BYTES:
-            batches.lend((target.call for target in held), source)
+            batches.attach_requests((target.call for target in held), source)
             yield _fill(held, options, counter, None)
             held, size = [], 0
-    batches.lend((target.call for target in held), source)
+    batches.attach_requests((target.call for target in held), source)
     last = _fill(held, options, counter, None)
     last.tally["left"] += left + sum(_lacks_usage(one) for one in reader.finish() if isinstance(one, Call))
     yield last
@@ -127,7 +127,7 @@ def fill_table(
     targets = []
     for number, row in enumerate(records):
         record = {name: value for name, value in row.items() if value is not None}
-        outcomes = reader.read_value(record, number) if MARK not in record and not is_chunk(record) else []
+        outcomes = reader.read_value(record, number) if ORIGIN not in record and not is_chunk(record) else []
         if len(outcomes) == 1 and isinstance(outcomes[0], Call):
             targets.append(Target(Raw(number, 0, b""), (), 0, row, outcomes[0]))
     return _fill(targets, options, counter, columns)
@@ -164,7 +164,7 @@ def _edits_of(accepted: list[tuple[Target, Additions]]) -> list[Edit]:
     stretches: dict[int, tuple[Raw, dict[str | int, Any]]] = {}
     for target, additions in accepted:
         raw, known = stretches.get(target.raw.offset, (target.raw, {}))
-        stretches[raw.offset] = raw, _merged(known, nested(target.place, dict(additions)))
+        stretches[raw.offset] = raw, _merged(known, nested(target.location, dict(additions)))
     return [Edit(raw.offset, raw.offset + len(raw.data), splice(raw.data, more)) for raw, more in stretches.values()]
 
 
@@ -182,13 +182,13 @@ def _gaps_of(
     gaps = []
     for number, (target, before) in enumerate(zip(targets, stated, strict=True)):
         counted = _counted(target.call, before)
-        fields, mark, cost = _cost_of(target, by_call[number], columns)
-        if target.call.usage_source == "timed_out" or not (counted or fields or mark):
+        fields, origin, cost = _cost_of(target, by_call[number], columns)
+        if target.call.usage_source == "timed_out" or not (counted or fields or origin):
             continue
         if counted:
-            mark = {name: getattr(target.call, name) for name in (USAGE_SOURCE, COUNT_METHOD, COUNT_ERROR)} | mark
-        mark[RECORD] = target.call.record_digest.hex()
-        gaps.append(_Gap(target, counted, {**fields, MARK: mark}, cost))
+            origin = {name: getattr(target.call, name) for name in (USAGE_SOURCE, COUNT_METHOD, COUNT_ERROR)} | origin
+        origin[RECORD] = target.call.record_digest.hex()
+        gaps.append(_Gap(target, counted, {**fields, ORIGIN: origin}, cost))
     return gaps
 
 
@@ -205,17 +205,17 @@ def _counted(call: Call, before: Mapping[str, int | None]) -> dict[str, int]:
 def _cost_of(
     target: Target, priced: Mapping[str, Any], columns: Columns | None
 ) -> tuple[dict[str | int, Any], dict[str, Any], Decimal]:
-    """Return what goes into the record's own field, what into the mark, and the dollars that are new."""
+    """Return what goes into the record's own field, what into the callcost object, and the dollars that are new."""
     cost, status, version = priced["total_cost"], priced["price_status"], priced["price_version"]
     logged = target.call.logged_cost
     if cost is None or version is None or (logged is not None and (logged != 0 or cost == 0)):
         return {}, {}, Decimal(0)
     field = COST_FIELDS.get(target.call.source_format)
-    mark = {"price_version": version} | ({"price_status": status} if status == "partly_priced" else {})
+    origin = {"price_version": version} | ({"price_status": status} if status == "partly_priced" else {})
     free = field and logged is None and target.record.get(field) is None and _fits({field: cost}, columns)
     if field and free and status != "partly_priced":
-        return {field: cost}, {COST_IN: field} | mark, cost
-    return {}, {"total_cost": cost} | mark, cost
+        return {field: cost}, {COST_IN: field} | origin, cost
+    return {}, {"total_cost": cost} | origin, cost
 
 
 def _with(target: Target, additions: Additions, options: ReadOptions) -> Call | None:
@@ -224,7 +224,7 @@ def _with(target: Target, additions: Additions, options: ReadOptions) -> Call | 
     raw = target.raw
     try:
         if raw.data:
-            data = splice(raw.data, nested(target.place, dict(additions)))
+            data = splice(raw.data, nested(target.location, dict(additions)))
             outcomes = reader.read(Raw(raw.row, raw.offset, data))
         else:
             record = _merged({name: value for name, value in target.record.items() if value is not None}, additions)
@@ -252,7 +252,7 @@ def _merged(one: Mapping[str | int, Any], other: Mapping[str | int, Any]) -> dic
 
 
 def copy_table(source: str, copy: BinaryIO, options: ReportOptions, counter: TextCounter) -> Iterator[Filled]:
-    """Write a Parquet file with what its rows lack: the same schema and row groups, and the column of the mark.
+    """Write a Parquet file with what its rows lack: the same schema and row groups, and the callcost column.
 
     Args:
         source: path or URL of the file.
@@ -265,14 +265,14 @@ def copy_table(source: str, copy: BinaryIO, options: ReportOptions, counter: Tex
 
     Raises:
         OSError: a file cannot be read or written.
-        pa.ArrowException: the file is no readable Parquet, or its column of the mark is somebody else's.
+        pa.ArrowException: the file is no readable Parquet, or its callcost column is somebody else's.
     """
     with pq.ParquetFile(as_source(source)) as table:
         schema = table.schema_arrow
-        own = schema.field(MARK).type if MARK in schema.names else None
-        if own not in {None, _MARK_TYPE}:
-            raise pa.ArrowInvalid(MARK)
-        wider = schema if own is not None else schema.append(pa.field(MARK, _MARK_TYPE))
+        own = schema.field(ORIGIN).type if ORIGIN in schema.names else None
+        if own not in {None, _ORIGIN_TYPE}:
+            raise pa.ArrowInvalid(ORIGIN)
+        wider = schema if own is not None else schema.append(pa.field(ORIGIN, _ORIGIN_TYPE))
         columns = dict(zip(schema.names, schema.types, strict=True))
         with pq.ParquetWriter(copy, wider, compression=_codec_of(table.metadata)) as writer:
             for number in range(table.num_row_groups):
@@ -290,28 +290,28 @@ def _codec_of(metadata: pq.FileMetaData) -> Any:
 
 
 def _filled_rows(rows: pa.Table, additions: Mapping[int, Additions], schema: pa.Schema) -> pa.Table:
-    names = {str(name) for below in additions.values() for name in below} - {MARK}
+    names = {str(name) for below in additions.values() for name in below} - {ORIGIN}
     for name in sorted(names):
         kind = schema.field(name).type
         column = rows.column(name).to_pylist()
         for row, below in additions.items():
             column[row] = _held_by(kind, below[name]) if name in below else column[row]
         rows = rows.set_column(rows.schema.get_field_index(name), schema.field(name), pa.array(column, kind))
-    known = MARK in rows.schema.names
-    marks: list[Any] = rows.column(MARK).to_pylist() if known else [None] * rows.num_rows
+    known = ORIGIN in rows.schema.names
+    stated: list[Any] = rows.column(ORIGIN).to_pylist() if known else [None] * rows.num_rows
     for row, below in additions.items():
-        marks[row] = below.get(MARK, marks[row])
-    filled: Any = pa.array(marks, _MARK_TYPE)
+        stated[row] = below.get(ORIGIN, stated[row])
+    filled: Any = pa.array(stated, _ORIGIN_TYPE)
     if known:
-        return rows.set_column(rows.schema.get_field_index(MARK), schema.field(MARK), filled)
-    return rows.append_column(schema.field(MARK), filled)
+        return rows.set_column(rows.schema.get_field_index(ORIGIN), schema.field(ORIGIN), filled)
+    return rows.append_column(schema.field(ORIGIN), filled)
 
 
 def _fits(additions: Additions, columns: Columns | None) -> bool:
     """Say whether a table's own columns can hold what would go into them; text can hold anything."""
     try:
         for name, value in additions.items() if columns is not None else ():
-            if columns is not None and name != MARK:
+            if columns is not None and name != ORIGIN:
                 pa.array([_held_by(columns[str(name)], value)], columns[str(name)])
     except (pa.ArrowException, TypeError, ValueError, KeyError):
         return False

@@ -18,7 +18,7 @@ import msgspec
 
 from callcost.logs.dialects import field_reader, field_readers
 from callcost.logs.record.dialect import COST_COLUMN, TIME_COLUMNS, Dialect, FieldReader
-from callcost.logs.record.marker import MARK
+from callcost.logs.record.origin import ORIGIN
 from callcost.logs.responses.bodies import APIS, ENDPOINTS, USAGE_PATHS
 from callcost.logs.usage.spellings import SHAPES
 from callcost.logs.values.json_path import FACTS, Path, parse_path
@@ -38,7 +38,7 @@ CARRIED = frozenset(
 # Read by the dialect's ``settle`` only for calls that are never in a class (hits of a cache).
 _UNREAD = frozenset(("litellm_call_id",))
 LANES = ("litellm_spend", "litellm_standard")  # whose settle looks at no more than what is declared here
-_CHUNK_OR_PAGE = ("type", "object", "done", "data", MARK)  # what the record reader asks before it asks for the dialect
+_CHUNK_OR_PAGE = ("type", "object", "done", "data", ORIGIN)  # what the record reader asks before the dialect
 _DERIVED = frozenset(("cache_write_5m_tokens", "cache_write_1h_tokens"))  # others are added up from them
 _BODY, _CHOICES = "response", "choices"
 _MESSAGES, _SETTINGS = "messages", "model_parameters"  # the request of the dialects of LANES

@@ -58,7 +58,7 @@ class Batches:
         self._logs = [path for path in logs if path != STDIN]
         self._joined: dict[str, frozenset[int]] = {}  # path -> where requests begin that are answered
 
-    def lend(self, calls: Iterable[Call], source: Input) -> None:
+    def attach_requests(self, calls: Iterable[Call], source: Input) -> None:
         """Give the answers among calls the requests that counting them lacks.
 
         Args:
@@ -71,13 +71,13 @@ class Batches:
             call.request = requests.get(str(call.own_id))
 
     def join(self, window: Window, source: Input) -> None:
-        """Lend the answers of a window their requests, and count the requests that were answered as context.
+        """Attach requests to the answers of a window, and count the requests that were answered as context.
 
         Args:
             window: what was read; changed in place.
             source: where it was read from.
         """
-        self.lend(window.calls, source)
+        self.attach_requests(window.calls, source)
         if any(reject.detail == BATCH_INPUT for reject in window.rejects):
             if source.path not in self._joined:
                 self._joined[source.path] = self._answered_rows(source)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from callcost.logs.io.compression import packing_of
 from callcost.logs.io.inputs import Input, align_to_line, container_of, read_raw
 from callcost.logs.io.object_store import as_source, open_input
-from callcost.logs.record_reader import leans_on_others
+from callcost.logs.record_reader import needs_other_records
 from callcost.logs.values.json import Refusal, decode
 from callcost.stages.tables.parquet_rows import first_rows
 from callcost.tables import Reject
@@ -140,7 +140,7 @@ def _row_groups(source: Input) -> list[_Span]:
     """Return runs of row groups of about PIECE_BYTES of uncompressed data; [] where there is no cutting the file."""
     try:
         metadata = pq.read_metadata(as_source(source.path))
-        if any(isinstance(row, dict) and leans_on_others(row) for row in first_rows(source.path, _SAMPLED_RECORDS)):
+        if any(isinstance(row, dict) and needs_other_records(row) for row in first_rows(source.path, _SAMPLED_RECORDS)):
             return []
     except (OSError, ValueError, pa.ArrowException):  # reading it reports them
         return []
@@ -161,7 +161,7 @@ def _is_cuttable(source: Input, edges: Sequence[int]) -> bool:
     with open_input(source.path) as stream:
         if packing_of(stream) is not None:
             return False
-    return not any(leans_on_others(record) for edge in edges for record in _sample(source, edge))
+    return not any(needs_other_records(record) for edge in edges for record in _sample(source, edge))
 
 
 def _sample(source: Input, start: int) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""What `backfill` leaves in a record beside what it fills in, and how the reader takes it: the ``callcost`` object.
+"""The ``callcost`` object, in which `backfill` writes down where the counts and the cost of a filled record come from.
 
-A filled count is no reported one and a filled cost no logged one: with the mark a record reads as it did before it was
-filled, so that its log reports the same totals. A mark that is none of ours is not looked at.
+A filled count is no reported one and a filled cost no logged one: with this object a record reads as it did before it
+was filled, so that its log reports the same totals. An object of that name that is none of ours is not looked at.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from callcost.logs.usage.usage import read_count
 from callcost.logs.values.json import Refusal
 from callcost.tables import Call, Usage
 
-MARK = "callcost"
+ORIGIN = "callcost"
 USAGE, USAGE_SOURCE, COUNT_METHOD, COUNT_ERROR = "usage", "usage_source", "count_method", "count_error"
 COST_IN = "cost_in"  # the record's own field that holds our cost
 RECORD = "record"  # digest of the record before: a filled copy beside its original is one call
@@ -23,24 +23,24 @@ FILLED = frozenset(["counted", "partial"])
 SIDES = ("prompt_tokens", "completion_tokens")
 
 
-def read_mark(call: Call, mark: Any) -> None:
+def read_origin(call: Call, origin: Any) -> None:
     """Take back what was filled in: whose counts they are, and that the cost is not the writer's.
 
     Args:
         call: as read from the record; changed in place.
-        mark: the record's ``callcost``.
+        origin: the record's ``callcost``.
     """
-    if type(mark) is not dict:
+    if type(origin) is not dict:
         return
-    source, method, error = mark.get(USAGE_SOURCE), mark.get(COUNT_METHOD), mark.get(COUNT_ERROR)
+    source, method, error = origin.get(USAGE_SOURCE), origin.get(COUNT_METHOD), origin.get(COUNT_ERROR)
     if source in FILLED and type(method) is str:
-        _lay_over(call, mark.get(USAGE))
+        _lay_over(call, origin.get(USAGE))
         call.usage_source, call.count_method = source, method
         call.count_error = float(error) if isinstance(error, int | float) else None
-    if mark.get(COST_IN):
+    if origin.get(COST_IN):
         call.logged_cost = None
     with contextlib.suppress(TypeError, ValueError):
-        digest = bytes.fromhex(mark[RECORD]) if RECORD in mark else b""
+        digest = bytes.fromhex(origin[RECORD]) if RECORD in origin else b""
         call.record_digest = digest if len(digest) == _DIGEST_BYTES else call.record_digest
 
 
