@@ -9,9 +9,10 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcost.prices.book.book import Book, open_book
+from callcost.prices.book.book import Book, Resolution, open_book
 from callcost.prices.book.catalog import load_catalog
-from callcost.prices.calls import PricedLine, price_call
+from callcost.prices.calls import price_line
+from callcost.prices.charges import Bill
 from callcost.prices.units import BILLED_UNITS
 from callcost.settings import PriceOptions
 from callcost.stages.pricing.price_facts import price_facts
@@ -74,8 +75,7 @@ def calls(draw: st.DrawFn) -> Call:
     )
 
 
-def words_of(line: PricedLine) -> tuple[object, ...]:
-    bill, found = line.bill, line.resolution
+def words_of(found: Resolution, bill: Bill) -> tuple[object, ...]:
     priced = bill.status in {"priced", "partly_priced"} or bill.reason == "free_model"
     return (
         bill.status,
@@ -98,7 +98,8 @@ COLUMNS = (
 
 @given(st.lists(calls(), min_size=1, max_size=12), st.sampled_from(BOOKS))
 def test_the_scalar_and_the_batch_reader_agree(made: list[Call], prices: str) -> None:
-    expected = [words_of(line) for call in made for line in price_call(book(prices), call)]
+    lines = [(call, line) for call in made for line in call.iterations or [call.usage or Usage()]]
+    expected = [words_of(*price_line(book(prices), call, line)) for call, line in lines]
 
     priced = price_facts(facts_of(made, 0), book(prices))
 

@@ -48,7 +48,7 @@ def test_stated_zeros_cost_nothing_and_are_priced() -> None:
 
 
 def test_a_count_that_took_too_long_makes_the_price_a_part() -> None:
-    bill = price_usage(Usage(prompt_tokens=9, completion_tokens=9), CHAT, timed_out=True)
+    bill = price_usage(Usage(prompt_tokens=9, completion_tokens=9), CHAT, usage_source="timed_out")
 
     assert bill[:2] == ("partly_priced", "timed_out")
 

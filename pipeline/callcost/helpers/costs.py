@@ -262,8 +262,8 @@ def _bill(
         card = book.rates(book.resolve(name, provider, terms.moment, region=region), terms)
         if own is not None:
             return _own_bill(own, card, usage)
-        bill = price_usage(usage, card) if card else None
-        if bill is not None and bill.status != "unpriced":
+        bill = price_usage(usage, card)
+        if bill.status != "unpriced":
             return bill
     if own is not None:
         return _own_bill(own, None, usage)

@@ -1,34 +1,96 @@
-"""The scalar reader of prices: one usage and one rate card become charges.
+"""The scalar reader of prices: one usage and one rate card become charges; and the rules that judge a price.
 
-Charges are whole numbers of 10**-18 dollars until someone asks for decimals, so that sums are exact. The rules of what
-makes a call priced, partly priced, free or unpriced stand here; ``stages/pricing/price_facts.py`` applies the same ones
-to tables.
+Charges are whole numbers of 10**-18 dollars until someone asks for decimals, so that sums are exact. What makes a call
+priced, partly priced, free or unpriced is the table ``VERDICTS``; ``stages/pricing/price_facts.py`` reads the same one
+for whole tables of calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
 from callcost.prices.rates import EXACT, LAST_PLACE, Line, RateCard
-from callcost.prices.units import INSTEAD_OF, TOKEN_UNITS, TOKENS_FIRST, quantities, unit_of
+from callcost.prices.units import INSTEAD_OF, TOKENS_FIRST, quantities, unit_of
 from callcost.tables import MONEY_SCALE, Usage
 
 SIDES = ("input", "output", "other")
+Scaled = tuple[int | None, int | None, int | None, int | None]  # input, output, other, total in 10**-18 dollars
 
-# Why a call is not plainly priced.
-UNKNOWN_MODEL = "unknown_model"  # no version that applies lists the model
-NO_RATE = "no_rate"  # the model is listed, but nothing prices what the call used
-MISSING_RATE = "missing_rate"  # a part of what the call used has no rate
-RATE_FALLBACK = "rate_fallback"  # a part is charged at a rate that may be lower than its own
-NO_USAGE = "no_usage"
-HALF_USAGE = "usage_incomplete"  # one side's tokens are not stated, and they are not free
-TIMED_OUT = "timed_out"
-# Why it costs nothing.
-CACHE_HIT = "cache_hit"
-FAILED_CALL = "failed_call"
-FREE_MODEL = "free_model"
+
+class Verdict(NamedTuple):
+    """What a price is called, and when.
+
+    Attributes:
+        status: "priced", "free", "unpriced" or "partly_priced".
+        reason: why it is not plainly priced; None: it is.
+        costs: what the cost columns hold: the "charged" sums, "zero", or "none" (null).
+        when: conditions that all must hold.
+        unless: conditions of which none may hold.
+    """
+
+    status: str
+    reason: str | None
+    costs: str
+    when: tuple[str, ...]
+    unless: tuple[str, ...]
+
+
+def _verdicts(text: str) -> tuple[Verdict, ...]:
+    found = []
+    for line in text.strip().splitlines():
+        status, reason, costs, *conditions = line.partition("#")[0].split()
+        when = tuple(name for name in conditions if not name.startswith("!"))
+        unless = tuple(name[1:] for name in conditions if name.startswith("!"))
+        found.append(Verdict(status, None if reason == "-" else reason, costs, when, unless))
+    return tuple(found)
+
+
+# The first row whose conditions hold decides ("!": must not hold). Beside the conditions of CALL_CONDITIONS and
+# CARD_CONDITIONS: no_input, no_output: these tokens are not stated; units: the usage states some beside tokens;
+# missing: a part of what was used has no rate; rated: a part has one; weak: a part is charged at a rate that may be
+# lower than its own; zero_charge: a part has a rate and costs 0; cost: the sum is not 0. What costs "zero" stands
+# first, then what costs "none".
+VERDICTS = _verdicts("""
+    free           cache_hit         zero     cache_hit
+    free           failed_call       zero     failed no_input no_output !units
+    unpriced       no_usage          none     no_input no_output !units
+    unpriced       no_usage          none     absent
+    unpriced       unknown_model     none     unknown
+    unpriced       no_rate           none     lists_no_rate
+    unpriced       no_rate           none     missing !rated
+    partly_priced  missing_rate      charged  missing
+    partly_priced  timed_out         charged  timed_out
+    partly_priced  usage_incomplete  charged  no_input input_costs !units           # the other side is stated
+    partly_priced  usage_incomplete  charged  no_output output_costs !units
+    partly_priced  rate_fallback     charged  weak
+    free           free_model        charged  zero_charge !cost
+    free           free_model        charged  lists_zeros !cost
+    priced         -                 charged
+""")
+# Conditions on a call: the column and the word that it holds.
+CALL_CONDITIONS = {
+    "cache_hit": ("status", "cache_hit"),
+    "failed": ("status", "failure"),
+    "absent": ("usage_source", "absent"),
+    "timed_out": ("usage_source", "timed_out"),
+}
+# Conditions on a rate card; None: no version that applies lists the model.
+CARD_CONDITIONS: Mapping[str, Callable[[RateCard | None], bool]] = {
+    "unknown": lambda card: card is None,
+    "lists_no_rate": lambda card: card is not None and card.empty,
+    "lists_zeros": lambda card: card is not None and card.free,
+    "input_costs": lambda card: _has_cost(card, "text_input"),
+    "output_costs": lambda card: _has_cost(card, "text_output"),
+}
+
+
+def _has_cost(card: RateCard | None, unit: str) -> bool:
+    """Say whether the model lists a rate above 0 for a unit; one that stands in for it does not count."""
+    line = card.line(unit) if card else None
+    return line is not None and not line.listed.note and line.scaled > 0
 
 
 class Charge(NamedTuple):
@@ -62,13 +124,13 @@ class Bill(NamedTuple):
         reason: why, where it is not "priced".
         charges: of every unit of which there is any.
         scaled: input, output, other and total cost in units of 10**-18 dollars; None: not stated, or nothing of it
-            could be priced.
+            has a rate.
     """
 
     status: str
     reason: str | None
     charges: tuple[Charge, ...] = ()
-    scaled: tuple[int | None, int | None, int | None, int | None] = (None, None, None, None)
+    scaled: Scaled = (None, None, None, None)
 
     @property
     def input_cost(self) -> Decimal | None:
@@ -121,64 +183,72 @@ def charge_for(quantity: int | Decimal, line: Line) -> int:
     return int(EXACT.multiply(quantity, line.rate).quantize(LAST_PLACE, context=EXACT).scaleb(MONEY_SCALE, EXACT))
 
 
-def plan_units(names: Iterable[str], card: RateCard, *, prompt: bool, completion: bool) -> UnitPlan:
+def plan_units(names: Iterable[str], card: RateCard | None, *, prompt: bool, completion: bool) -> UnitPlan:
     """Settle which units are charged where a usage states some beside its tokens.
 
     Args:
         names: of the units that the usage states more than 0 of.
-        card: the rates.
+        card: the rates; None: the model is unknown.
         prompt: whether it states prompt tokens.
         completion: whether it states completion tokens.
     """
-    priced_tokens = {
-        "input": prompt and card.line("text_input") is not None,
-        "output": completion and card.line("text_output") is not None,
-    }
-    priced_tokens["other"] = priced_tokens["input"] or priced_tokens["output"]
-    charged, replaced = [], set()
+
+    def has_rate(unit: str) -> bool:
+        return card is not None and card.line(unit) is not None
+
+    tokens = {"input": prompt and has_rate("text_input"), "output": completion and has_rate("text_output")}
+    tokens["other"] = tokens["input"] or tokens["output"]
+    charged = []
     for name in names:
         found = unit_of(name)
-        if found and found[0].name in TOKENS_FIRST and priced_tokens[found[0].side]:
-            continue
-        charged.append(name)
-        if name in INSTEAD_OF and card.line(name) is not None:
-            replaced.add(INSTEAD_OF[name])
+        if not (found and found[0].name in TOKENS_FIRST and tokens[found[0].side]):
+            charged.append(name)
+    replaced = (INSTEAD_OF[name] for name in charged if name in INSTEAD_OF and has_rate(name))
     return UnitPlan(tuple(charged), frozenset(replaced))
 
 
-def price_usage(usage: Usage, card: RateCard, *, timed_out: bool = False) -> Bill:
-    """Charge a usage at the rates of a card.
+def price_usage(
+    usage: Usage, card: RateCard | None, *, status: str = "success", usage_source: str | None = None
+) -> Bill:
+    """Charge a usage at the rates of a card, and judge the price.
 
     Args:
         usage: canonical; what is not stated is None.
-        card: as ``Book.rates`` gives it, for this usage's prompt.
-        timed_out: whether counting a part of it took too long.
+        card: as ``Book.rates`` gives it, for this usage's prompt; None: the model is unknown.
+        status: of the call.
+        usage_source: of the call.
     """
     units = {name: amount for name, amount in usage.billed_units.items() if amount > 0} if usage.billed_units else {}
-    if usage.prompt_tokens is None and usage.completion_tokens is None and not units:
-        return Bill("unpriced", NO_USAGE)
-    charges = _token_charges(usage, card)
+    charges = tuple(_charges(usage, units, card)) if card else ()
+    costs, conditions = _sum_charges(usage, charges)
+    call = {"status": status, "usage_source": usage_source}
+    conditions.update(name for name, (column, word) in CALL_CONDITIONS.items() if call[column] == word)
     if units:
-        charges = _with_units(charges, usage, units, card)
-    return _settled(usage, card, tuple(charges), half=not units and _lacks_a_side(usage, card), timed_out=timed_out)
+        conditions.add("units")
+    verdict = _judge(_conditions_of(card) | conditions)
+    if verdict.costs == "zero":
+        return Bill(verdict.status, verdict.reason, scaled=(0, 0, None, 0))
+    return Bill(verdict.status, verdict.reason, charges, costs if verdict.costs == "charged" else (None,) * 4)
 
 
-def _token_charges(usage: Usage, card: RateCard) -> list[Charge]:
-    charges = []
-    for unit, count in quantities(usage):
-        line = card.line(unit)
-        charges.append(Charge(unit, TOKEN_UNITS[unit].side, count, line, count * line.scaled if line else 0))
-    return charges
+@functools.lru_cache(maxsize=1024)
+def _conditions_of(card: RateCard | None) -> frozenset[str]:
+    return frozenset(name for name, holds in CARD_CONDITIONS.items() if holds(card))
 
 
-def _with_units(charges: list[Charge], usage: Usage, units: dict[str, Decimal], card: RateCard) -> list[Charge]:
+@functools.lru_cache(maxsize=1024)
+def _judge(conditions: frozenset[str]) -> Verdict:
+    return next(each for each in VERDICTS if conditions.issuperset(each.when) and conditions.isdisjoint(each.unless))
+
+
+def _charges(usage: Usage, units: Mapping[str, Decimal], card: RateCard) -> Iterator[Charge]:
     prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
-    plan = plan_units(sorted(units), card, prompt=prompt > 0, completion=completion > 0)
-    kept = [charge for charge in charges if charge.unit not in plan.replaced]
-    for unit in plan.charged:
+    plan = plan_units(sorted(units), card, prompt=prompt > 0, completion=completion > 0) if units else UnitPlan()
+    held: list[tuple[str, int | Decimal]] = [pair for pair in quantities(usage) if pair[0] not in plan.replaced]
+    held += [(unit, units[unit]) for unit in plan.charged]
+    for unit, quantity in held:
         line = card.line(unit)
-        kept.append(Charge(unit, side_of(unit), units[unit], line, charge_for(units[unit], line) if line else 0))
-    return kept
+        yield Charge(unit, side_of(unit), quantity, line, charge_for(quantity, line) if line else 0)
 
 
 def side_of(unit: str) -> str:
@@ -187,45 +257,27 @@ def side_of(unit: str) -> str:
     return found[0].side if found else "other"
 
 
-def _settled(usage: Usage, card: RateCard, charges: tuple[Charge, ...], *, half: bool, timed_out: bool) -> Bill:
-    costs: dict[str, int | None] = {
-        "input": None if usage.prompt_tokens is None else 0,
-        "output": None if usage.completion_tokens is None else 0,
-        "other": None,
-    }
-    total, weak = 0, False
-    missing = [charge for charge in charges if charge.line is None]
-    for charge in missing:
-        costs[charge.side] = None
-    for charge in charges:
-        if charge.line is not None:
-            total += charge.scaled
-            costs[charge.side] = (costs[charge.side] or 0) + charge.scaled
-            weak = weak or charge.line.listed.weak
-    if card.empty or (missing and len(missing) == len(charges)):
-        return Bill("unpriced", NO_RATE, charges)
-    status, reason = "priced", None
-    if missing:
-        status, reason = "partly_priced", MISSING_RATE
-    elif timed_out:
-        status, reason = "partly_priced", TIMED_OUT
-    elif half:
-        status, reason = "partly_priced", HALF_USAGE
-    elif weak:
-        status, reason = "partly_priced", RATE_FALLBACK
-    elif total == 0 and (charges or card.free):
-        status, reason = "free", FREE_MODEL
-    return Bill(status, reason, charges, (costs["input"], costs["output"], costs["other"], total))
-
-
-def _lacks_a_side(usage: Usage, card: RateCard) -> bool:
-    """Say whether only one side's tokens are stated, while the other side's cost something."""
-    if (usage.prompt_tokens is None) == (usage.completion_tokens is None):
-        return False
-    return bool(lacking_rate(card, "input" if usage.prompt_tokens is None else "output"))
-
-
-def lacking_rate(card: RateCard, side: str) -> int:
-    """Return what a token of a side that is not stated would cost, in units of 10**-18 dollars."""
-    line = card.line(f"text_{side}")
-    return line.scaled if line and not line.listed.note else 0
+def _sum_charges(usage: Usage, charges: Iterable[Charge]) -> tuple[Scaled, set[str]]:
+    """Return input, output, other and total cost, and the conditions that hold of the charges and the tokens."""
+    sides: dict[str, int | None] = {}
+    conditions: set[str] = set()
+    for _, side, _, line, scaled in charges:
+        if line is None:
+            conditions.add("missing")
+            sides.setdefault(side, None)
+            continue
+        sides[side] = (sides.get(side) or 0) + scaled
+        conditions.add("rated")
+        if line.listed.weak:
+            conditions.add("weak")
+        if not scaled:
+            conditions.add("zero_charge")
+    total = sum(filter(None, sides.values()))
+    if total:
+        conditions.add("cost")
+    for side, tokens in (("input", usage.prompt_tokens), ("output", usage.completion_tokens)):
+        if tokens is None:
+            conditions.add(f"no_{side}")
+        else:
+            sides.setdefault(side, 0)
+    return (sides.get("input"), sides.get("output"), sides.get("other"), total), conditions

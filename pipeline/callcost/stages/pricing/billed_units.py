@@ -1,19 +1,17 @@
 """What rows state beside tokens, charged: seconds, images, searches.
 
-Few rows have any, of few kinds, so that each distinct (card, unit, quantity) is charged once by the scalar reader's own
-function and dealt to the rows.
+Few rows have any, of few kinds, so that each distinct (card, unit, quantity) is charged once, by the scalar reader's
+own function.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from decimal import Decimal
 
 import polars as pl
 
 from callcost.prices.charges import SIDES, charge_for, side_of
-from callcost.prices.rates import Line
-from callcost.stages.pricing.rate_cards import Deal
+from callcost.stages.pricing.rate_cards import RowCards
 from callcost.stages.tables.masks import Flag, any_of, flag
 from callcost.tables import MONEY_SCALE
 
@@ -40,66 +38,64 @@ def names_per_row(extras: pl.DataFrame, height: int) -> pl.Series | None:
     return _every_row(names, height)["names"]
 
 
-def add_extras(charged: Charged, extras: pl.DataFrame, deal: Deal, height: int) -> None:
+def charge_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
+    """Charge what rows state beside tokens.
+
+    Args:
+        extras: as ``extras_of`` gives them.
+        cards: of the rows.
+
+    Returns:
+        The extras but those that are not charged, as their tokens are, with ``side``, ``cost`` (units of 10**-18
+        dollars; 0: no rate), ``priced`` (there is a rate) and ``weak`` (it may be too low).
+    """
+    asked = extras.with_columns(card=cards.numbers.gather(extras[_ROW]))
+    distinct = asked.select(_KEY).unique(maintain_order=True)
+    charges = [(cards.cards.values[number], unit, quantity) for number, unit, quantity in distinct.iter_rows()]
+    lines = [card.line(unit) for card, unit, _ in charges]
+    costs = [charge_for(n, line) if line else 0 for (*_, n), line in zip(charges, lines, strict=True)]
+    known = distinct.with_columns(
+        pl.Series("side", [side_of(unit) for _, unit, _ in charges], dtype=pl.String),
+        pl.Series("cost", costs, dtype=pl.Int128),
+        pl.Series("priced", [line is not None for line in lines], dtype=pl.Boolean),
+        pl.Series("weak", [line is not None and line.listed.weak for line in lines], dtype=pl.Boolean),
+    ).filter(pl.Series([unit in card.units.charged for card, unit, _ in charges], dtype=pl.Boolean))
+    return asked.join(known, on=_KEY, maintain_order="left")
+
+
+def add_extras(costs: Costs, extras: pl.DataFrame, cards: RowCards) -> None:
     """Add what rows state beside tokens to what their tokens cost.
 
     Args:
-        charged: what the tokens cost; changed in place.
+        costs: of the tokens; changed in place.
         extras: as ``extras_of`` gives them.
-        deal: the rows' cards.
-        height: number of rows.
+        cards: of the rows.
     """
     if extras.is_empty():
         return
-    found = _charged(extras, deal)
-    for name, side in charged.sides.items():
-        rows = _every_row(found.filter(pl.col("side") == name), height)
-        cost = rows["cost"].fill_null(0)
-        side.cost = cost if side.cost is None else side.cost + cost
-        charged.total = cost if charged.total is None else charged.total + cost
-        side.held = any_of(side.held, flag(rows["cost"].is_not_null()))
-        side.missing = any_of(side.missing, flag(rows["missing"]))
-        side.priced = any_of(side.priced, flag(rows["priced"]))
-        charged.weak = any_of(charged.weak, flag(rows["uncertain"]))
-    every = pl.int_range(height, dtype=pl.UInt32, eager=True)
-    charged.zeros = True
-    charged.extras = flag(every.is_in(extras[_ROW].implode()))
-
-
-def _charged(extras: pl.DataFrame, deal: Deal) -> pl.DataFrame:
-    """Return per row and side: cost, priced, missing, uncertain."""
-    every = pl.int_range(len(deal.cards.values), dtype=pl.UInt32, eager=True)
-    asked = extras.with_columns(deal.cards.to_rows(every, deal.height).gather(extras[_ROW]).alias("card"))
-    amounts = asked.select(_KEY).unique()
-    lines = [_line(deal, card, name) for card, name, _ in amounts.iter_rows()]
-    costs = [_cost(quantity, line) for quantity, (_, line) in zip(amounts[_QUANTITY], lines, strict=True)]
-    known = amounts.with_columns(
-        pl.Series("charged", [is_charged for is_charged, _ in lines], dtype=pl.Boolean),
-        pl.Series("side", [side_of(name) for name in amounts[_UNIT]], dtype=pl.String),
-        pl.Series("cost", costs, dtype=pl.Int128),
-        pl.Series("priced", [line is not None for _, line in lines], dtype=pl.Boolean),
-        pl.Series("uncertain", [line is not None and line.listed.weak for _, line in lines], dtype=pl.Boolean),
-    ).filter("charged")
-    return (
-        asked.join(known, on=_KEY, how="inner")
+    priced, missing = pl.col("priced"), ~pl.col("priced")
+    sums = (
+        charge_extras(extras, cards)
         .group_by(_ROW, "side")
         .agg(
             pl.col("cost").sum(),
-            missing=(~pl.col("priced")).any(),
-            priced=pl.col("priced").any(),
-            uncertain=pl.col("uncertain").any(),
+            missing=missing.any(),
+            priced=priced.any(),
+            weak=pl.col("weak").any(),
+            zero=(priced & (pl.col("cost") == 0)).any(),
         )
     )
-
-
-def _line(deal: Deal, card: int, name: str) -> tuple[bool, Line | None]:
-    """Return whether a card charges a unit at all, and the line at which it does."""
-    pair = deal.cards.values[card]
-    return (pair is not None and name in pair[1].charged, pair[0].line(name) if pair else None)
-
-
-def _cost(quantity: Decimal, line: Line | None) -> int:
-    return charge_for(quantity, line) if line else 0
+    for name, side in costs.sides.items():
+        rows = _every_row(sums.filter(pl.col("side") == name), cards.height)
+        cost = rows["cost"].fill_null(0)
+        side.cost = cost if side.cost is None else side.cost + cost
+        costs.total = cost if costs.total is None else costs.total + cost
+        side.missing = any_of(side.missing, flag(rows["missing"]))
+        side.priced = any_of(side.priced, flag(rows["priced"]))
+        costs.weak = any_of(costs.weak, flag(rows["weak"]))
+        costs.zero = any_of(costs.zero, flag(rows["zero"]))
+    every = pl.int_range(cards.height, dtype=pl.UInt32, eager=True)
+    costs.units = flag(every.is_in(extras[_ROW].implode()))
 
 
 def _every_row(some: pl.DataFrame, height: int) -> pl.DataFrame:
@@ -112,37 +108,34 @@ COUNTS = {"input": "line_prompt_tokens", "output": "line_completion_tokens"}  # 
 
 
 @dataclasses.dataclass(slots=True)
-class Side:
-    """Charges of one cost column.
+class SideCosts:
+    """What rows cost in one cost column.
 
     Attributes:
         cost: in units of 10**-18 dollars, as 128-bit numbers; None: 0 in every row.
-        held: whether the row states any unit of the side.
-        missing: whether any of them has no rate.
-        priced: whether any of them has one.
+        missing: rows that are charged for a unit that has no rate.
+        priced: rows that are charged for a unit that has one.
     """
 
     cost: pl.Series | None = None
-    held: Flag = None
     missing: Flag = None
     priced: Flag = None
 
 
 @dataclasses.dataclass(slots=True)
-class Charged:
-    """Charges of all rows.
+class Costs:
+    """What rows cost.
 
     Attributes:
         sides: by name: input, output, other.
-        weak: whether any rate that was charged may be too low.
-        extras: whether the row states anything beside tokens.
         total: sum of the sides' costs; None: 0 in every row.
-        zeros: whether any rate that was charged is an explicit 0.
+        weak: rows that are charged at a rate that may be too low.
+        zero: rows with a charge that has a rate and costs 0.
+        units: rows that state anything beside tokens.
     """
 
-    sides: dict[str, Side] = dataclasses.field(default_factory=lambda: {side: Side() for side in SIDES})
-    weak: Flag = None
-    extras: Flag = None
-
+    sides: dict[str, SideCosts] = dataclasses.field(default_factory=lambda: {side: SideCosts() for side in SIDES})
     total: pl.Series | None = None
-    zeros: bool = False
+    weak: Flag = None
+    zero: Flag = None
+    units: Flag = None

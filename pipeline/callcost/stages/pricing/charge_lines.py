@@ -7,20 +7,15 @@ for logs and bills.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
-from typing import Any, NamedTuple
-
 import polars as pl
 
 from callcost.logs.bills.names import paid_provider
 from callcost.models import PROVIDERS, provider_of
 from callcost.prices.book.book import Book
-from callcost.prices.charges import charge_for, money
 from callcost.prices.rates import BATCH_FORMATS
 from callcost.prices.units import unit_of
-from callcost.stages.pricing.billed_units import extras_of, names_per_row
-from callcost.stages.pricing.rate_cards import Dealt, deal_cards
+from callcost.stages.pricing.billed_units import charge_extras, extras_of, names_per_row
+from callcost.stages.pricing.rate_cards import RowCards, find_cards
 from callcost.stages.pricing.token_quantities import quantities
 from callcost.stages.tables.facts import MONEY, UID
 
@@ -54,7 +49,7 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     """
     facts = facts.filter(pl.col("status") != "cache_hit")
     extras = extras_of(facts)
-    cards = _deal(facts, extras, book)
+    cards = find_cards(facts, names_per_row(extras, facts.height), book)
     of_call = pl.col("line_model") == pl.col("model")
     rows = facts.select(
         *_CARRIED,
@@ -67,26 +62,8 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
         unpriced=pl.col("total_cost").is_null(),
     )
     rows = rows.hstack([_paid(rows, book)])
-    charged = [*_token_charges(facts, rows, cards), _extra_charges(rows, extras, cards)]
-    return pl.concat(charged).drop("unpriced")
-
-
-class _Cards(NamedTuple):
-    """Which card each row has.
-
-    Attributes:
-        of_rows: its number.
-        dealt: the cards by number; None: the model is unknown.
-    """
-
-    of_rows: pl.Series
-    dealt: Sequence[Dealt]
-
-
-def _deal(facts: pl.DataFrame, extras: pl.DataFrame, book: Book) -> _Cards:
-    deal = deal_cards(facts, names_per_row(extras, facts.height), book)
-    numbers = pl.int_range(len(deal.cards.values), dtype=pl.UInt32, eager=True)
-    return _Cards(deal.cards.to_rows(numbers, facts.height), deal.cards.values)
+    charges = [_charges_of(rows, unit, held, cards) for unit, held in quantities(facts).items()]
+    return pl.concat([*charges, _extra_charges(rows, extras, cards)]).drop("unpriced")
 
 
 def _paid(rows: pl.DataFrame, book: Book) -> pl.Series:
@@ -107,17 +84,10 @@ def _who(book: Book, provider: str | None, model: str) -> str:
     return paid_provider(tariff.provider if tariff and tariff.provider else stated) or "unknown"
 
 
-def _token_charges(facts: pl.DataFrame, rows: pl.DataFrame, cards: _Cards) -> list[pl.DataFrame]:
-    return [_of_unit(rows, unit, held, cards) for unit, held in quantities(facts).items()]
-
-
-def _of_unit(rows: pl.DataFrame, unit: str, held: pl.Series, cards: _Cards) -> pl.DataFrame:
-    lines = [pair[0].line(unit) if pair else None for pair in cards.dealt]
-    spared = [pair is not None and unit in pair[1].replaced for pair in cards.dealt]
-    scaled = [line.scaled if line and not free else 0 for line, free in zip(lines, spared, strict=True)]
-    lacking = [line is None and not free for line, free in zip(lines, spared, strict=True)]
-    rates = pl.Series("unit rate", scaled, dtype=pl.Int128).gather(cards.of_rows)
-    missing = pl.Series("missing", lacking, dtype=pl.Boolean).gather(cards.of_rows)
+def _charges_of(rows: pl.DataFrame, unit: str, held: pl.Series, cards: RowCards) -> pl.DataFrame:
+    prices = cards.prices(unit)
+    rates = pl.Series("unit rate", prices.rates, dtype=pl.Int128).gather(cards.numbers)
+    missing = pl.Series("missing", prices.missing, dtype=pl.Boolean).gather(cards.numbers)
     priced = ~pl.col("missing") & ~pl.col("unpriced")
     cost = (pl.col("held").cast(pl.Int128) * pl.col("unit rate")).reinterpret(dtype=MONEY)
     return (
@@ -134,30 +104,14 @@ def _of_unit(rows: pl.DataFrame, unit: str, held: pl.Series, cards: _Cards) -> p
     )
 
 
-def _extra_charges(rows: pl.DataFrame, extras: pl.DataFrame, cards: _Cards) -> pl.DataFrame:
-    """Charge what rows state beside tokens, each distinct (card, unit, quantity) once."""
-    table = extras.with_columns(card=cards.of_rows.gather(extras["row"]))
-    distinct = table.select("card", "unit", "quantity").unique(maintain_order=True)
-    charged = [_charged(cards, *row) for row in distinct.iter_rows()]
-    known = distinct.with_columns(
-        pl.Series("cost", [cost for _, cost in charged], dtype=MONEY),
-        pl.Series("kept", [kept for kept, _ in charged], dtype=pl.Boolean),
-        pl.Series("token_class", [class_of_unit(name) for name in distinct["unit"]], dtype=pl.String),
-    )
-    table = table.join(known, on=["card", "unit", "quantity"], maintain_order="left").filter("kept")
-    carried = rows[table["row"]]
-    return carried.hstack(table.select("unit", "token_class", "quantity", "cost")).select(
-        *rows.columns, "unit", "token_class", "quantity", pl.lit(None, dtype=MONEY).alias("rate"),
-        pl.when(~pl.col("unpriced")).then("cost").alias("cost"),
+def _extra_charges(rows: pl.DataFrame, extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
+    charges = charge_extras(extras, cards)
+    classes = {unit: class_of_unit(unit) for unit in charges["unit"].unique()}
+    return rows[charges["row"]].hstack(charges.select("unit", "quantity", "cost", "priced")).select(
+        *rows.columns, "unit", pl.col("unit").replace_strict(classes, return_dtype=pl.String).alias("token_class"),
+        "quantity", pl.lit(None, dtype=MONEY).alias("rate"),
+        pl.when(pl.col("priced") & ~pl.col("unpriced")).then(pl.col("cost").reinterpret(dtype=MONEY)),
     )  # fmt: skip
-
-
-def _charged(cards: _Cards, card: int, unit: str, quantity: Decimal) -> tuple[bool, Any]:
-    pair = cards.dealt[card]
-    if pair is None:
-        return True, None
-    line = pair[0].line(unit)
-    return unit in pair[1].charged, money(charge_for(quantity, line)) if line else None
 
 
 def class_of_unit(unit: str) -> str:

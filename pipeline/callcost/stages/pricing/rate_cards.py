@@ -9,7 +9,7 @@ that stand for all of it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ import polars as pl
 from callcost.prices.book.book import Book, Resolution, open_book
 from callcost.prices.charges import UnitPlan, plan_units
 from callcost.prices.peak_hours import steps_of
-from callcost.prices.rates import BATCH_FORMATS, RateCard, Terms
+from callcost.prices.rates import BATCH_FORMATS, Line, RateCard, Terms
 from callcost.settings import PriceOptions
 from callcost.stages.tables.dictionary import Numbered, cross, number_sizes, number_spans, number_text
 from callcost.stages.tables.masks import Flag
@@ -27,7 +27,21 @@ _NAMES = ("provider", "region")
 _TERMS = ("service_tier", "source_format", "region", "data_residency", "inference_geo", "speed")
 _MINUTE = 60_000_000  # microseconds
 
-Dealt = tuple[RateCard, UnitPlan] | None  # a card, and what units beside tokens change; None: the model is unknown
+
+class PlannedCard(NamedTuple):
+    """Rates, and what is charged at them.
+
+    Attributes:
+        rates: by unit; None: the model is unknown.
+        units: what units beside tokens change.
+    """
+
+    rates: RateCard | None
+    units: UnitPlan
+
+    def line(self, unit: str) -> Line | None:
+        """Return the rate of a unit; None: there is none."""
+        return self.rates.line(unit) if self.rates else None
 
 
 class UnitPrices(NamedTuple):
@@ -37,72 +51,66 @@ class UnitPrices(NamedTuple):
         rates: in units of 10**-18 dollars; 0 where there is none.
         missing: whether there is none, though tokens of this unit would be charged.
         weak: whether the rate may be too low.
+        zero: whether the rate is an explicit 0.
     """
 
     rates: list[int]
     missing: list[bool]
     weak: list[bool]
-
-    @property
-    def has_zero(self) -> bool:
-        """Whether any of the rates is an explicit 0."""
-        return any(not rate and not missing for rate, missing in zip(self.rates, self.missing, strict=True))
+    zero: list[bool]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Deal:
-    """The cards of a table, and which row has which.
+class RowCards:
+    """The cards of a table's rows.
 
     Attributes:
-        height: number of rows.
-        cards: which card each row has.
-        places: what each row's model resolved to, at its moment.
+        height: count of rows.
+        cards: which PlannedCard each row has.
+        resolutions: which Resolution each row's model has, at its moment.
     """
 
     height: int
-    cards: Numbered  # of Dealt
-    places: Numbered  # of Resolution
+    cards: Numbered
+    resolutions: Numbered
+
+    @property
+    def numbers(self) -> pl.Series:
+        """The number of each row's card."""
+        return self.cards.to_rows(pl.int_range(len(self.cards.values), dtype=pl.UInt32, eager=True), self.height)
 
     def prices(self, unit: str) -> UnitPrices:
         """Return what each card says of a token unit."""
-        lines = [
-            (pair[0].line(unit), unit not in pair[1].replaced) if pair else (None, False) for pair in self.cards.values
-        ]
+        charged = [unit not in card.units.replaced for card in self.cards.values]
+        lines = [card.line(unit) if own else None for card, own in zip(self.cards.values, charged, strict=True)]
         return UnitPrices(
-            [line.scaled if line and charged else 0 for line, charged in lines],
-            [charged and line is None for line, charged in lines],
-            [charged and line is not None and line.listed.weak for line, charged in lines],
+            [line.scaled if line else 0 for line in lines],
+            [own and line is None for own, line in zip(charged, lines, strict=True)],
+            [line is not None and line.listed.weak for line in lines],
+            [line is not None and line.scaled == 0 for line in lines],
         )
 
-    def flags(self, say: Callable[[RateCard], bool]) -> Flag:
-        """Return the rows whose card something is true of."""
-        return self.flag([pair is not None and say(pair[0]) for pair in self.cards.values])
-
-    def flag(self, of_cards: Sequence[bool]) -> Flag:
+    def flag(self, of_cards: Iterable[bool]) -> Flag:
         """Return the rows whose card has a flag."""
-        return self.cards.to_rows(pl.Series(of_cards, dtype=pl.Boolean), self.height) if any(of_cards) else None
+        flags = pl.Series(of_cards, dtype=pl.Boolean)
+        return self.cards.to_rows(flags, self.height) if flags.any() else None
 
-    def say(self, word: Callable[[Resolution], str | None]) -> pl.Series:
+    def words(self, word: Callable[[Resolution], str | None]) -> pl.Series:
         """Return per row a word on what its model resolved to."""
-        words = pl.Series([word(found) for found in self.places.values], dtype=pl.String)
-        return self.places.to_rows(words, self.height)
-
-    def unpriced(self, reason: str) -> Flag:
-        """Return the rows whose model nothing prices for a reason."""
-        found = [resolution.reason == reason for resolution in self.places.values]
-        return self.places.to_rows(pl.Series(found, dtype=pl.Boolean), self.height) if any(found) else None
+        found = pl.Series([word(each) for each in self.resolutions.values], dtype=pl.String)
+        return self.resolutions.to_rows(found, self.height)
 
 
-def deal_cards(facts: pl.DataFrame, stated_units: pl.Series | None, book: Book) -> Deal:
-    """Settle each row's card.
+def find_cards(facts: pl.DataFrame, stated_units: pl.Series | None, book: Book) -> RowCards:
+    """Find each row's card.
 
     Args:
         facts: columns of FACT_COLUMNS.
         stated_units: per row the names of what it states beside tokens, sorted, one a line; None: no row any.
         book: who knows the rates.
     """
-    places = _resolve(facts, book)
-    offers = _offers(places)
+    resolutions = _resolve(facts, book)
+    offers = _offers(resolutions)
     terms = cross(*(number_text(facts[name]) for name in _TERMS), *_units(facts, stated_units))
     tariffs = {id(each.tariff): each.tariff for each in offers.values if each.tariff is not None}
     edges = sorted({edge for tariff in tariffs.values() for edge in tariff.edges})
@@ -112,7 +120,7 @@ def deal_cards(facts: pl.DataFrame, stated_units: pl.Series | None, book: Book) 
     cards = [
         _card(book, offer, asked, edges[band - 1] if band else 0, moment) for offer, asked, band, moment in rows.values
     ]
-    return Deal(facts.height, Numbered(rows.numbers, cards), places)
+    return RowCards(facts.height, Numbered(rows.numbers, cards), resolutions)
 
 
 def _resolve(facts: pl.DataFrame, book: Book) -> Numbered:
@@ -141,21 +149,21 @@ def _units(facts: pl.DataFrame, stated_units: pl.Series | None) -> list[Numbered
     return [number_text(column) for column in (stated_units, *states.get_columns())]
 
 
-def _offers(places: Numbered) -> Numbered:
+def _offers(resolutions: Numbered) -> Numbered:
     """Number the rows by tariff and discount: where versions say the same, what they say comes together."""
     numbers: dict[tuple[int, Any], int] = {}
     offered: list[Resolution] = []
-    for each in places.values:
+    for each in resolutions.values:
         key = (id(each.tariff), each.discount)
         if key not in numbers:
             numbers[key] = len(offered)
             offered.append(each)
-    if places.numbers is None or len(offered) == 1:
+    if resolutions.numbers is None or len(offered) == 1:
         return Numbered(None, offered)
-    if len(offered) == len(places.values):
-        return Numbered(places.numbers, offered)
-    of_places = pl.Series([numbers[id(each.tariff), each.discount] for each in places.values], dtype=pl.UInt32)
-    return Numbered(of_places[places.numbers], offered)
+    if len(offered) == len(resolutions.values):
+        return Numbered(resolutions.numbers, offered)
+    of_values = pl.Series([numbers[id(each.tariff), each.discount] for each in resolutions.values], dtype=pl.UInt32)
+    return Numbered(of_values[resolutions.numbers], offered)
 
 
 def _off_peak(offers: Numbered, moments: pl.Series) -> Numbered:
@@ -174,28 +182,12 @@ def _off_peak(offers: Numbered, moments: pl.Series) -> Numbered:
     return Numbered(found.numbers, [None if moment is None else int(moment) for moment in found.values])
 
 
-def _card(book: Book, found: Resolution, asked: tuple[Any, ...], prompt: int, moment: int | None) -> Dealt:
+def _card(book: Book, found: Resolution, asked: tuple[Any, ...], prompt: int, moment: int | None) -> PlannedCard:
     tier, source_format, region, residency, geo, speed, names, prompt_stated, completion_stated = asked
-    terms = Terms(
-        tier=tier,
-        batch=(source_format or "").endswith(BATCH_FORMATS),
-        prompt_tokens=prompt,
-        region=region,
-        data_residency=residency,
-        geo=geo,
-        speed=speed,
-        moment=moment,
-    )
-    card = book.rates(found, terms)
-    if card is None:
-        return None
-    if not names:
-        return card, _NO_UNITS
-    stated = {"prompt": bool(prompt_stated), "completion": bool(completion_stated)}
-    return card, plan_units(names.split("\n"), card, **stated)
-
-
-_NO_UNITS = UnitPlan()
+    batch = (source_format or "").endswith(BATCH_FORMATS)
+    rates = book.rates(found, Terms(tier, batch, prompt, region, residency, geo, speed, moment))
+    listed = names.split("\n") if names else ()
+    return PlannedCard(rates, plan_units(listed, rates, prompt=bool(prompt_stated), completion=bool(completion_stated)))
 
 
 @lru_cache(maxsize=4)

@@ -96,7 +96,7 @@ def _account(row: dict[str, Any], book: Book) -> LineAccount:
     units = {unit["unit"]: unit["quantity"] for unit in row["line_units"] or ()}
     call = Call(family="", **{name: row[name] for name in _TERMS})
     call.started_at = None if row["started_at"] is None else (row["started_at"] - _EPOCH) // _MICROSECOND
-    found, _, _, bill = price_line(book, call, Usage(model=row["line_model"], **counts, billed_units=units or None))
+    found, bill = price_line(book, call, Usage(model=row["line_model"], **counts, billed_units=units or None))
     versions = {version.name: version.effective_text for version in book.catalog.versions}
     return LineAccount(
         model=row["line_model"],

@@ -28,6 +28,6 @@ def both(one: Flag, other: Flag) -> Flag:
     return None if one is None or other is None else flag(one & other)
 
 
-def but_not(one: Flag, other: Flag) -> Flag:
+def without(one: Flag, other: Flag) -> Flag:
     """Return what holds where the first does and the second does not."""
     return one if one is None or other is None else flag(one & ~other)
