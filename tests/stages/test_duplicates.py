@@ -29,6 +29,51 @@ def test_equal_ids_with_equal_requests_are_one_call_the_one_with_the_most_usage(
     assert [row["source_row"] for row in kept] == [2]
 
 
+def usage(total: int | None, completion: int | None) -> Usage:
+    return Usage(prompt_tokens=1, completion_tokens=completion, total_tokens=total)
+
+
+FIRST, SECOND = b"1" * 16, b"2" * 16
+PREFERRED = {  # of copies: what the first is chosen for, in the order of the rules
+    "the largest total": ({"usage": usage(9, 1)}, {"usage": usage(8, 7)}),
+    "a total at all": ({"usage": usage(1, None)}, {"usage": usage(None, 7)}),
+    "then the largest completion": ({"usage": usage(9, 8)}, {"usage": usage(9, 2), "record_digest": FIRST}),
+    "a completion at all": ({"usage": usage(9, 0)}, {"usage": usage(9, None), "record_digest": FIRST}),
+    "then the smallest bytes": (
+        {"record_digest": FIRST, "source_file": "b.jsonl"}, {"record_digest": SECOND, "source_file": "a.jsonl"},
+    ),
+    "then the first file": (
+        {"record_digest": FIRST, "source_file": "a.jsonl", "record": 8}, {"record_digest": FIRST, "record": 7,
+                                                                         "source_file": "b.jsonl"},
+    ),
+    "then the first record": ({"record_digest": FIRST, "record": 7}, {"record_digest": FIRST, "record": 8}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("preferred", PREFERRED.values(), ids=PREFERRED)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_of_copies_the_one_with_the_most_usage_stays_then_the_smallest(
+    preferred: tuple[dict[str, object], dict[str, object]], *, swapped: bool
+) -> None:
+    calls = [make_call(row, **{"duplicate_id": "x", "record_digest": SECOND, **fields})
+             for row, fields in enumerate(preferred)]  # fmt: skip
+    assert [row["source_row"] for row in settle(*(calls[::-1] if swapped else calls))] == [0]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_of_equal_rows_in_two_files_the_first_of_the_first_file_stays_and_is_number_one(*, swapped: bool) -> None:
+    same = {"record_digest": b"a" * 16, "started_at": None}
+    tables = [
+        facts_of([make_call(row, source_file="z.jsonl", **same) for row in (1, 2)], 0, 0),
+        facts_of([make_call(1, source_file="a.jsonl", **same)], 1, 1),
+    ]
+    facts = pl.concat(tables)
+    kept = settle_duplicates(facts.reverse() if swapped else facts).facts.sort("call_id")
+    name = f"x-{(b'a' * 16).hex()}"
+    places = kept.select("source_file", "source_row", "call_id").rows()
+    assert places == [("a.jsonl", 1, f"{name}-1"), ("z.jsonl", 2, f"{name}-2")]
+
+
 def test_the_earliest_time_of_the_copies_is_kept() -> None:
     kept = settle(
         make_call(1, duplicate_id="x", started_at=5 * DAY, total=9),
@@ -48,7 +93,26 @@ def test_equal_ids_with_different_requests_stay_apart_and_are_flagged() -> None:
 
 def test_a_copy_without_its_request_joins_the_one_that_has_it() -> None:
     kept = settle(make_call(1, duplicate_id="x", request_digest=b"r" * 16), make_call(2, duplicate_id="x"))
-    assert len(kept) == 1
+    assert [row["flags"] for row in kept] == [[]]
+
+
+def test_of_two_requests_a_copy_without_one_joins_the_smaller() -> None:
+    kept = settle(
+        make_call(1, duplicate_id="x", request_digest=b"s" * 16),
+        make_call(2, duplicate_id="x", request_digest=b"r" * 16, total=5),
+        make_call(3, duplicate_id="x", total=6),
+    )
+    assert [row["source_row"] for row in kept] == [1, 3]
+
+
+def test_equal_bytes_whose_requests_were_logged_elsewhere_and_differ_are_no_conflict_of_ids() -> None:
+    same = {"record_digest": b"a" * 16, "started_at": 5}
+    kept = settle(make_call(1, request_digest=b"r" * 16, **same), make_call(2, request_digest=b"s" * 16, **same))
+    assert [row["flags"] for row in kept] == [[], []]
+
+
+def test_copies_of_a_key_that_differ_in_nothing_but_their_family_are_two_calls() -> None:
+    assert len(settle(make_call(1, duplicate_id="x"), make_call(2, duplicate_id="x", family="pair"))) == 2
 
 
 @pytest.mark.parametrize("times", [{"started_at": 5}, {"started_at": DAY, "ended_at": 2 * DAY + 500_000}])

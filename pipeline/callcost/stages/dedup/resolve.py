@@ -17,15 +17,11 @@ import polars as pl
 
 from callcost.settings import ReadOptions
 from callcost.stages.dedup.late_digests import settle_digests
-from callcost.stages.dedup.rules import NESTED, VERDICT_SCHEMA, apply_verdicts, judge_copies, judge_nested
+from callcost.stages.dedup.rules import COPY_COLUMNS, NESTED, VERDICT_SCHEMA, apply_verdicts, judge_copies, judge_nested
 from callcost.stages.read.splits import Piece
 from callcost.stages.tables.facts import UID, read_facts, read_passed, scan_facts, scan_passed
 
 MOST_HEADS = 500_000  # records that are compared at a time
-_COPIES = (
-    *UID, "input", "line", "source_file", "byte_offset", "key", "key_kind", "request_digest", "record_digest",
-    "started_at", "total_tokens", "completion_tokens",
-)  # fmt: skip
 _NESTED = (*UID, "span", "parent", "usage_source")
 _FAMILY = pl.col("span", "parent")
 _HEAD = pl.col("line") == 0
@@ -87,9 +83,9 @@ def settle_keys(task: SettleTask, tick: Tick) -> dict[str, Any]:
     facts = scan_facts(task.facts).filter(_HEAD)
     verdicts, causes = [pl.DataFrame(schema=VERDICT_SCHEMA)], Counter[str]()
     for keys in _repeated(facts.filter(pl.col("bucket").is_between(task.first, task.last))):
-        heads = facts.filter(pl.col("key").is_in(keys.implode())).select(_COPIES).collect()
+        heads = facts.filter(pl.col("key").is_in(keys.implode())).select(*COPY_COLUMNS, "line", "byte_offset").collect()
         if task.spans:
-            heads = heads.join(read_passed(task.spans), on=UID, how="anti", maintain_order="left")
+            heads = heads.join(read_passed(task.spans), on=UID, how="anti")
         found = judge_copies(settle_digests(heads, task.pieces, task.read))
         verdicts.append(found.table)
         causes += found.causes
@@ -112,8 +108,7 @@ def _repeated(heads: pl.LazyFrame) -> Iterator[pl.Series]:
     twice = codes.filter(codes == codes.shift(1)).rle().struct.unnest()
     shares = twice.with_columns(share=(pl.col("len") + 1).cum_sum() // MOST_HEADS)
     for share in shares.partition_by("share", maintain_order=True) if shares.height else ():
-        keys = heads.filter(code.is_in(share["value"].implode())).select("key").collect().to_series()
-        yield keys.value_counts().filter(pl.col("count") > 1)["key"]
+        yield heads.filter(code.is_in(share["value"].implode())).select("key").collect().to_series().unique()
 
 
 def settled_facts(path: str | Path, verdicts: Sequence[str]) -> pl.DataFrame:

@@ -27,6 +27,10 @@ VERDICT_SCHEMA = {
     "repeated": pl.Boolean(),
     "occurrence": pl.Int64(),
 }
+COPY_COLUMNS = (  # of facts: all that the rules of copies look at
+    *UID, "input", "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at", "total_tokens",
+    "completion_tokens",
+)  # fmt: skip
 _STATED = ("reported", "estimated_upstream", "partial")
 
 
@@ -67,7 +71,7 @@ def settle_duplicates(facts: pl.DataFrame) -> Sifted:
     """
     heads = facts.filter(pl.col("line") == 0)
     nested = judge_nested(heads)  # before copies: of those that share an id, each has its own span
-    copies = judge_copies(heads.join(nested.table, on=UID, how="anti", maintain_order="left"))
+    copies = judge_copies(heads.join(nested.table, on=UID, how="anti"))
     return Sifted(apply_verdicts(facts, pl.concat([nested.table, copies.table])), nested.causes + copies.causes)
 
 
@@ -94,7 +98,7 @@ def apply_verdicts(facts: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("judged").is_null() | pl.col("occurrence").is_not_null())
         .with_columns(
             _call_id(pl.col("occurrence").fill_null(1)),
-            pl.when(pl.col("judged")).then("first_at").otherwise("started_at").alias("started_at"),
+            pl.coalesce("first_at", "started_at").alias("started_at"),
             pl.when("conflict").then(_flagged(CONFLICT)).when("repeated").then(_flagged(REPEATED)).otherwise("flags"),
         )
         .drop("first_at", "conflict", "repeated", "occurrence", "judged")
@@ -116,20 +120,7 @@ def judge_copies(heads: pl.DataFrame) -> Verdicts:
     Args:
         heads: facts of line 0 of all records of some keys, with digests where a key stands more than once.
     """
-    causes: Counter[str] = Counter()
-    repeated = heads.filter(pl.col("key").is_duplicated())
-    if repeated.is_empty():
-        return Verdicts(pl.DataFrame(schema=VERDICT_SCHEMA), causes)
-    kept = _keep_one_of_each(repeated, causes)
-    return Verdicts(repeated.select(UID).join(kept, on=UID, how="left").select(VERDICT_SCHEMA.keys()), causes)
-
-
-def _keep_one_of_each(heads: pl.DataFrame, causes: Counter[str]) -> pl.DataFrame:
-    """Return UID, first_at, conflict, repeated and occurrence of the heads that stay, of those whose keys repeat."""
-    heads = heads.select(
-        *UID, "input", "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at",
-        "total_tokens", "completion_tokens",
-    ).sort(UID)  # fmt: skip
+    heads = heads.select(COPY_COLUMNS).filter(pl.col("key").is_duplicated()).sort(UID)
     heads = heads.with_columns(
         # Equal rows that nothing tells apart: the n-th of an input, whatever pieces it was read in.
         pl.when(pl.col("key_kind") == "none").then(pl.int_range(pl.len()).over("key", "input")).alias("nth"),
@@ -139,7 +130,7 @@ def _keep_one_of_each(heads: pl.DataFrame, causes: Counter[str]) -> pl.DataFrame
     same = ["key", "nth", "group"]
     ranked = heads.sort(
         "total_tokens", "completion_tokens", "record_digest", "source_file", *UID,
-        descending=[True, True, False, False, False, False], nulls_last=True, maintain_order=True,
+        descending=[True, True, False, False, False, False], nulls_last=True,
     ).with_columns(
         pl.col("started_at").min().over(same).alias("first_at"),
         ((pl.col("group").n_unique().over("key") > 1) & (pl.col("key_kind") == "id")).alias("conflict"),
@@ -148,11 +139,10 @@ def _keep_one_of_each(heads: pl.DataFrame, causes: Counter[str]) -> pl.DataFrame
         (pl.col("source_file") == pl.col("source_file").first().over(same)).alias("together"),
     )  # fmt: skip
     kept, gone = ranked.filter(pl.col("rank") == 0), ranked.filter(pl.col("rank") > 0)
-    causes.update(gone.select(_cause()).to_series().to_list())
-    numbered = kept.sort("source_file", *UID).with_columns(
-        pl.int_range(1, pl.len() + 1).over("key").alias("occurrence")
-    )
-    return numbered.select(*UID, "first_at", "conflict", "repeated", "occurrence")
+    occurrence = pl.int_range(1, pl.len() + 1).over("key").alias("occurrence")
+    numbered = kept.sort("source_file", *UID).with_columns(occurrence).select(VERDICT_SCHEMA.keys())
+    causes = Counter(gone.select(_cause()).to_series().to_list())
+    return Verdicts(heads.select(UID).join(numbered, on=UID, how="left"), causes)
 
 
 def _cause() -> pl.Expr:
@@ -168,23 +158,20 @@ def judge_nested(heads: pl.DataFrame) -> Verdicts:
     Args:
         heads: facts of line 0 of all records that are in or around one another.
     """
-    nothing = Verdicts(pl.DataFrame(schema=VERDICT_SCHEMA), Counter())
-    if heads["parent"].null_count() == heads.height:
-        return nothing
-    heads = heads.select(
-        *UID, "span", "parent", pl.col("usage_source").is_in(_STATED).fill_null(value=False).alias("stated")
-    )
-    spans = heads.filter(pl.col("span").is_not_null()).group_by("span").agg(pl.col("stated").any())
+    heads = heads.select(*UID, "span", "parent", pl.col("usage_source").is_in(_STATED).alias("stated"))
+    spans = heads.group_by("span").agg(pl.col("stated").any())
     pairs = heads.filter(pl.col("parent").ne_missing(pl.col("span"))).join(
         spans, left_on="parent", right_on="span", suffix="_around"
     )
-    if pairs.is_empty():
-        return nothing
-    pairs = pairs.with_columns(pl.col("stated").any().over("parent").alias("inside"))
-    outer_stays = pl.col("stated_around") & ~pl.col("inside")
-    around = pairs.filter(~outer_stays).select(pl.col("parent").alias("span")).unique()
+    inside = pl.col("stated").any().over("parent")
+    outer_stays = pl.col("stated_around") & ~inside
+    pairs = pairs.with_columns(outer_stays.alias("outer_stays"))
+    around = pairs.filter(~pl.col("outer_stays"))
     gone = pl.concat(
-        [heads.join(around, on="span", how="semi").select(UID), pairs.filter(outer_stays).select(UID)]
+        [
+            heads.join(around, left_on="span", right_on="parent", how="semi").select(UID),
+            pairs.filter("outer_stays").select(UID),
+        ]
     ).unique()
     none = [pl.lit(None, dtype=kind).alias(name) for name, kind in VERDICT_SCHEMA.items() if name not in UID]
-    return Verdicts(gone.with_columns(none), Counter({NESTED: gone.height}))
+    return Verdicts(gone.with_columns(none), Counter({NESTED: gone.height} if gone.height else {}))
