@@ -16,7 +16,7 @@ import pytest
 
 from callcost.errors import RunError, reason_of
 from callcost.jobs.engine.map_reduce import working_folder
-from callcost.logs.io.folders import refused_place, temporary_place
+from callcost.logs.io.temporary import refused_place, temporary_place
 from tests.command import callcost, write_lines
 
 CALL = {"model": "gpt-4o", "prompt_tokens": 9, "completion_tokens": 1, "timestamp": "2026-10-31T22:30:00Z"}

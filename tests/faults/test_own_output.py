@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from callcost.logs.io.folders import Folder, Mark
+from callcost.logs.io.folders import FileVersion, Folder
 from callcost.logs.io.inputs import find_logs
 from callcost.stages.report.publish import publish_file
 from tests.command import Finished, callcost, report, write_lines
@@ -245,7 +245,7 @@ def test_what_a_run_left_that_was_killed_while_it_published_is_no_log(
     first = report([tree], tmp_path / "first", *REPORT)
     state: list[str | Path] = [flags[0], tree / flags[1]] if flags else []
 
-    def publish(folder: Folder, name: str, data: bytes) -> Mark:
+    def publish(folder: Folder, name: str, data: bytes) -> FileVersion:
         if name == "rejects.parquet":
             raise Killed
         return publish_file(folder, name, data)

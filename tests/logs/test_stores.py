@@ -16,9 +16,9 @@ import zstandard
 
 from callcost.errors import ConfigError, LogError
 from callcost.logs.io import object_store as stores
-from callcost.logs.io.folders import open_whole
+from callcost.logs.io.folders import folder_at, open_whole
 from callcost.logs.io.inputs import find_inputs
-from callcost.logs.io.object_store import find_objects, list_objects, open_input, stat_object
+from callcost.logs.io.object_store import find_objects, open_input, stat_object
 from callcost.logs.io.store_access import OPTIONS_VARIABLE, is_url, use_storage_options
 from tests.command import SAMPLES, callcost, report
 from tests.prices.server import sends, serving
@@ -206,7 +206,7 @@ def test_what_a_store_cannot_do_now_is_tried_again(monkeypatch: pytest.MonkeyPat
     page = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
     with serving(sends(b"", status=503), sends(b"", status=429), sends(b"", status=500), sends(page)) as server:
         Bucket(server.address, "bucket").use(monkeypatch)
-        assert list_objects("s3://bucket/logs/") == []
+        assert folder_at("s3://bucket/logs/").names("") == []
     assert len(server.asked) == 4
 
 

@@ -12,11 +12,10 @@ import pytest
 
 from callcost.errors import RunError
 from callcost.jobs.gc import collect_garbage
-from callcost.runners import shared_files as places
-from callcost.runners.exactly_once import Attempts, Once, mark_published
+from callcost.logs.io.folders import Folder, folder_at
+from callcost.runners.exactly_once import Attempts, Once, check_place, mark_published
 from callcost.runners.local import run_tasks
 from callcost.runners.protocol import Tick, silent
-from callcost.runners.shared_files import check_place, create_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,11 +150,11 @@ def test_a_place_where_two_can_create_the_same_file_is_refused(
     check_place(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
-    def careless(path: str, data: bytes) -> bool:
-        Path(path).write_bytes(data)
+    def careless(folder: Folder, name: str, data: bytes) -> bool:
+        folder.write(name, data)
         return True
 
-    monkeypatch.setattr(places, "create_file", careless)
+    monkeypatch.setattr(Folder, "create", careless)
     with pytest.raises(RunError, match="lets two writers create the same file"):
         check_place(str(tmp_path))
 
@@ -167,8 +166,8 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_created_is_there_whole_and_once(tmp_path: Path) -> None:
-    path = str(tmp_path / "a" / "b")
-    assert create_file(path, b"one") is True
-    assert create_file(path, b"two") is False
-    assert Path(path).read_bytes() == b"one"
-    assert [found.name for found in Path(path).parent.iterdir()] == ["b"]
+    folder = folder_at(str(tmp_path / "a"))
+    assert folder.create("b", b"one") is True
+    assert folder.create("b", b"two") is False
+    assert folder.read("b") == b"one"
+    assert [found.name for found in (tmp_path / "a").iterdir()] == ["b"]

@@ -103,12 +103,12 @@ def test_an_entry_that_is_not_as_it_was_is_lost_and_what_it_was_is_known(
     assert (again.lost[1].file, again.lost[1].stamp) == (f"inputs/00000001/{file}", entry.stamp)
 
 
-def test_results_that_are_not_as_they_were_are_not_lent(tmp_path: Path) -> None:
+def test_results_that_are_not_as_they_were_are_refused(tmp_path: Path) -> None:
     ledger = _ledger(tmp_path)
     entry = _keep(ledger, 1, "/a", "x")
     (tmp_path / "inputs/00000001/facts-1.parquet").write_text("y", encoding="utf-8")
     with pytest.raises(RunError, match=r"inputs/00000001/facts-1.parquet is damaged"):
-        ledger.lend([entry], tmp_path)
+        ledger.local_files([entry], tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"schema_version": 1}', "cut", "edited", "version", None])
@@ -142,7 +142,7 @@ def test_sweeping_removes_what_a_killed_run_left_and_nothing_else(tmp_path: Path
     (tmp_path / "day").mkdir()
     for name in (".callcost-run-x/below/facts", "day/calls.parquet.callcost-tmp", "day/calls.parquet"):
         (tmp_path / name).touch()
-    folder_at(str(tmp_path)).sweep()
+    folder_at(str(tmp_path)).prepare()
     assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
         "day",
         "day/calls.parquet",

@@ -67,14 +67,14 @@ def test_what_is_said_of_a_file_never_hides_an_exact_cost(tmp_path: Path) -> Non
 
 def test_the_mark_of_a_day_changes_when_the_day_does(tmp_path: Path) -> None:
     table = DeltaDays(str(tmp_path))
-    assert table.marks() == {}
+    assert table.versions() == {}
     table.add(FIRST, calls("a"))
     table.add(SECOND, calls("b"))
     table.flush()
-    before = table.marks()
+    before = table.versions()
     assert sorted(before) == ["calls.delta/day=2025-11-01", "calls.delta/day=2025-11-02"]
     table.replace({FIRST: calls("a")})
-    after = table.marks()
+    after = table.versions()
     assert [after[name] == before[name] for name in sorted(before)] == [False, True]
 
 

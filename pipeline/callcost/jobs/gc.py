@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from pathlib import Path
 
 from callcost.errors import RunError
-from callcost.logs.io.store_access import is_url
-from callcost.runners.exactly_once import RUN_PREFIX, sweep_place
-from callcost.runners.shared_files import remove_files
+from callcost.logs.io.folders import Folder, folder_at
+from callcost.runners.exactly_once import RUN_PREFIX, find_garbage
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,21 +31,21 @@ def collect_garbage(place: str, *, older_hours: float, unfinished: bool = False,
         RunError: the place is not there, or something cannot be removed.
         LogError: the store refuses or cannot be reached.
     """
-    place = place.rstrip("/") if is_url(place) else str(Path(place).resolve())
-    if not is_url(place) and not Path(place).is_dir():
-        raise RunError(f"there is no folder {place}")
-    found = sweep_place(place, older=older_hours * 3600, unfinished=unfinished)
+    folder = folder_at(place)
+    if folder.path is not None and not folder.path.is_dir():
+        raise RunError(f"there is no folder {folder.place}")
+    found = find_garbage(folder, older=older_hours * 3600, unfinished=unfinished)
     try:
         if not dry_run:
-            remove_files([file.url for file in found], within=place)
-            _remove_empty_runs(place)
+            folder.remove(found)
+            _remove_empty_runs(folder)
     except OSError as error:
         raise RunError(f"cannot remove {error.filename}: {error.strerror}", hint="Check its permissions") from error
-    return Garbage(tuple(file.url for file in found), sum(file.bytes for file in found))
+    return Garbage(tuple(f"{folder.place}/{name}" for name in found), sum(file.bytes for file in found.values()))
 
 
-def _remove_empty_runs(place: str) -> None:
+def _remove_empty_runs(folder: Folder) -> None:
     """Remove runs of which only folders are left."""
-    for run in () if is_url(place) else Path(place).glob(f"{RUN_PREFIX}*"):
+    for run in folder.path.glob(f"{RUN_PREFIX}*") if folder.path else ():
         if all(path.is_dir() for path in run.rglob("*")):
             shutil.rmtree(run, ignore_errors=True)

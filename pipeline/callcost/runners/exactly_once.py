@@ -3,7 +3,7 @@
 Every attempt writes into a folder of its own. The one that is whole first creates the task's marker, which holds its
 manifest line; only the files that a marker names are read on. A task that has a marker is not run again, so a run that
 was killed goes on where it was, and two drivers of one run share the work. What the others left is garbage that
-``sweep_place`` removes. A task is known by its function and all that it says, but for where its files go.
+``find_garbage`` finds. A task is known by its function and all that it says, but for where its files go.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from callcost.errors import CallcostError, RunError, reason_of
+from callcost.logs.io.folders import Folder, folder_at
 from callcost.logs.io.object_store import Stored
 from callcost.runners.protocol import Result, Runner, Tick, silent
-from callcost.runners.shared_files import create_file, keep_file, list_files, open_folder, read_file, remove_files
 
 RUN_PREFIX = "run-"
 _DONE, _TRIED, _BEGUN, _PUBLISHED = "done", "tried", "begun", "published.json"
@@ -31,7 +33,7 @@ class Attempts:
 
     Attributes:
         function: of (task, tick); the task is a dataclass with a ``number`` and a ``folder``.
-        folder: of the run.
+        folder: path or URL of the run's folder.
         aside: stands for a task that was begun too often; None: nothing does.
         driver: whose attempts are counted; "": nobody's.
         most: attempts.
@@ -46,7 +48,7 @@ class Attempts:
     def __call__(self, task: Any, tick: Tick) -> Result:
         """Return the line of the attempt that counts, which may be an earlier one."""
         key = key_of(self.function, task)
-        known = read_file(self._marker(key))
+        known = folder_at(self.folder).read(_marker(key))
         if known is None:
             if self.driver and self._begin(key) >= self.most and self.aside is not None:
                 return self.stand_in(self.aside, task)
@@ -67,37 +69,35 @@ class Attempts:
             ticked[1] += calls
             tick(read_bytes, calls)
 
-        own = f"{self.folder}/{_TRIED}/{key}-{uuid.uuid4().hex[:12]}"
-        with open_folder(own) as here:
-            line = function(dataclasses.replace(task, folder=here), counted)
-            files = [keep_file(path, own) for path in line["files"]]
+        folder, own = folder_at(self.folder), f"{_TRIED}/{key}-{uuid.uuid4().hex[:12]}"
+        with folder.open_local(own) as here:
+            line = function(dataclasses.replace(task, folder=str(here)), counted)
+            files = [folder.keep(Path(path), own) for path in line["files"]]
         data = json.dumps({**line, "ticked": ticked, "files": files}).encode()
-        if not create_file(self._marker(key), data):
-            remove_files(files, within=self.folder)
-            data = read_file(self._marker(key)) or data
+        if not folder.create(_marker(key), data):
+            folder.remove(f"{own}/{Path(path).name}" for path in files)
+            data = folder.read(_marker(key)) or data
         return dict(json.loads(data))
-
-    def _marker(self, key: str) -> str:
-        return f"{self.folder}/{_DONE}/{key}.json"
 
     def _begin(self, key: str) -> int:
         """Write down that an attempt begins; return how many did before it."""
-        begun = f"{self.folder}/{_BEGUN}/{self.driver}/{key}"
-        before = len(list_files(begun))
-        create_file(f"{begun}/{uuid.uuid4().hex}", b"-")
+        folder, begun = folder_at(self.folder), f"{_BEGUN}/{self.driver}/{key}"
+        before = len(folder.names(begun))
+        folder.create(f"{begun}/{uuid.uuid4().hex}", b"-")
         return before
+
+
+def _marker(key: str) -> str:
+    return f"{_DONE}/{key}.json"
 
 
 def key_of(function: Callable[..., Any], task: Any) -> str:
     """Return a name for a task: what is done, its number, and a digest of all that it says."""
-    said = {name: value for name, value in _plain(task).items() if name != "folder"}
+    fields = {field.name: repr(getattr(task, field.name)) for field in dataclasses.fields(task)}
+    fields.pop("folder", None)
     step = getattr(function, "__name__", type(function).__name__)
-    digest = hashlib.sha256(json.dumps([step, said], sort_keys=True, default=str).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([step, fields], sort_keys=True, default=str).encode()).hexdigest()
     return f"{step}-{task.number:06}-{digest[:20]}"
-
-
-def _plain(task: Any) -> dict[str, Any]:
-    return {field.name: repr(getattr(task, field.name)) for field in dataclasses.fields(task)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,39 +130,60 @@ class Once:
 
 def mark_published(folder: str) -> None:
     """Say that a run's results are published: nobody needs its files any more."""
-    create_file(f"{folder}/{_PUBLISHED}", b"{}")
+    folder_at(folder).create(_PUBLISHED, b"{}")
 
 
-def sweep_place(place: str, *, older: float, unfinished: bool = False) -> list[Stored]:
-    """Return the files below a place of runs that no one needs, to be removed.
+def check_place(place: str) -> None:
+    """Find out whether of two who create the same file in a folder, one does.
 
     Args:
-        place: with the folders of runs.
+        place: path or URL of the folder.
+
+    Raises:
+        RunError: it cannot be written, or both do.
+    """
+    folder, probe = folder_at(place), f"probe-{uuid.uuid4().hex}"
+    try:
+        first, second = folder.create(probe, b"first"), folder.create(probe, b"second")
+        held = folder.read(probe)
+        folder.remove([probe])
+    except (OSError, CallcostError) as error:
+        raise RunError(f"cannot work in {place}: {reason_of(error)}", hint="Name another --work-dir") from error
+    if (first, second, held) != (True, False, b"first"):
+        message = f"{place} lets two writers create the same file, so no run there could be counted once"
+        raise RunError(message, hint="Name a --work-dir on another file system or in another store")
+
+
+def find_garbage(folder: Folder, *, older: float, unfinished: bool = False) -> dict[str, Stored]:
+    """Return the files of runs that no one needs, to be removed: name -> what is known of it.
+
+    Args:
+        folder: with the folders of runs.
         older: seconds that a file, and the last sign of its run's life, has to be old.
         unfinished: also take the runs that could be resumed.
     """
     limit = time.time_ns() - int(older * 1e9)
-    runs: dict[str, list[Stored]] = {}
-    for file in list_files(place.rstrip("/")):
-        name, _, below = file.url[len(place.rstrip("/")) + 1 :].partition("/")
-        if name.startswith(RUN_PREFIX) and below:
-            runs.setdefault(name, []).append(file)
-    gone: list[Stored] = []
-    for name, files in runs.items():
-        root = f"{place.rstrip('/')}/{name}"
-        whole = unfinished or any(file.url == f"{root}/{_PUBLISHED}" for file in files)
-        if whole and max(file.changed_ns for file in files) < limit:
-            gone += files
+    runs: dict[str, dict[str, Stored]] = {}
+    for name, file in folder.files().items():
+        run, _, below = name.partition("/")
+        if run.startswith(RUN_PREFIX) and below:
+            runs.setdefault(run, {})[name] = file
+    garbage: dict[str, Stored] = {}
+    for run, files in runs.items():
+        is_over = unfinished or f"{run}/{_PUBLISHED}" in files
+        if is_over and max(file.changed_ns for file in files.values()) < limit:
+            garbage |= files
         else:
-            gone += [file for file in _garbage(root, files) if file.changed_ns < limit]
-    return gone
+            unused = _unused_files(folder, run, files)
+            garbage |= {name: files[name] for name in unused if files[name].changed_ns < limit}
+    return garbage
 
 
-def _garbage(root: str, files: Sequence[Stored]) -> list[Stored]:
+def _unused_files(folder: Folder, run: str, names: Iterable[str]) -> list[str]:
     """Return what attempts that do not count have left in a run."""
     needed: set[str] = set()
-    for file in files:
-        if file.url.startswith(f"{root}/{_DONE}/") and (data := read_file(file.url)) is not None:
+    for marker in names:
+        if marker.startswith(f"{run}/{_DONE}/") and (data := folder.read(marker)) is not None:
             needed |= {"/".join(path.rsplit("/", 2)[-2:]) for path in json.loads(data)["files"]}
-    tried = [file for file in files if file.url.startswith(f"{root}/{_TRIED}/")]
-    return [file for file in tried if "/".join(file.url.rsplit("/", 2)[-2:]) not in needed]
+    tried = f"{run}/{_TRIED}/"
+    return [name for name in names if name.startswith(tried) and name.removeprefix(tried) not in needed]

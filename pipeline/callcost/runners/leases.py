@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from callcost.errors import CallcostError, RunError
-from callcost.logs.io.object_store import create_object, delete_objects, list_objects, read_object
+from callcost.logs.io.folders import Folder
 
 LOCK = ".lock"
 SECONDS = 60.0  # after which a run that has not renewed its lease is dead
@@ -46,12 +46,12 @@ def owner_line(words: Any) -> str:
 
 
 @contextlib.contextmanager
-def hold_lease(place: str, run_id: str) -> Iterator[Callable[[], None]]:
+def hold_lease(folder: Folder, run_id: str) -> Iterator[Callable[[], None]]:
     """Hold a folder while the block runs.
 
     Args:
-        place: the URL of the folder.
-        run_id: of the run that takes it.
+        folder: in a store.
+        run_id: id of the run that takes it.
 
     Yields:
         What raises a RunError if another run has it now.
@@ -60,7 +60,7 @@ def hold_lease(place: str, run_id: str) -> Iterator[Callable[[], None]]:
         RunError: another run has it, or the store ignores that there is a lease.
         LogError: the store refuses or cannot be reached.
     """
-    lease = _Lease(place, run_id)
+    lease = _Lease(folder, run_id)
     lease.take()
     thread = threading.Thread(target=lease.renew_until_released, name="lease", daemon=True)
     thread.start()
@@ -77,12 +77,12 @@ class _Lease:
     """The leases of one run.
 
     Args:
-        place: the URL of the folder.
-        run_id: of the run.
+        folder: in a store.
+        run_id: id of the run.
     """
 
-    def __init__(self, place: str, run_id: str) -> None:
-        self._place = place
+    def __init__(self, folder: Folder, run_id: str) -> None:
+        self._folder = folder
         self._seconds = float(os.environ.get(SECONDS_VARIABLE, SECONDS))
         # "of": tells this run's leases from those of another one that was given the same name
         self._words = {**owner_words(run_id), "seconds": self._seconds, "of": uuid.uuid4().hex}
@@ -104,9 +104,9 @@ class _Lease:
                 self._await_end(last)
             if self._make(last + 1):
                 break
-        if create_object(self._url(self._number), b"{}"):
-            delete_objects([self._url(self._number)])
-            message = f"the store of {self._place} replaces objects where it was told to make new ones"
+        if self._folder.create(_lease_name(self._number), b"{}"):
+            self._folder.remove([_lease_name(self._number)])
+            message = f"the store of {self._folder.place} replaces objects where it was told to make new ones"
             raise RunError(message, hint="Two runs could not be kept apart there: keep the state somewhere else")
 
     def assure(self) -> None:
@@ -115,7 +115,7 @@ class _Lease:
             if not self._lost and time.monotonic() - self._made_at > self._seconds / 2:
                 self._lost = not self._make(self._number + 1)
         if self._lost:
-            message = f"another run took {self._place}: this one did not answer for {self._seconds:g} seconds"
+            message = f"another run took {self._folder.place}: this one did not answer for {self._seconds:g} seconds"
             raise RunError(message, hint="Run the same again")
 
     def renew_until_released(self) -> None:
@@ -132,14 +132,15 @@ class _Lease:
     def _make(self, number: int, **more: Any) -> bool:
         """Make a lease and remove the one before; False: another run has made this one, or a higher one."""
         started = time.monotonic()
-        if not create_object(self._url(number), json.dumps({**self._words, **more}, sort_keys=True).encode()):
+        words = json.dumps({**self._words, **more}, sort_keys=True)
+        if not self._folder.create(_lease_name(number), words.encode()):
             return False
         leases = self._numbers()
         if max(leases) != number:
-            delete_objects([self._url(number)])
+            self._folder.remove([_lease_name(number)])
             return False
         self._number, self._made_at = number, started
-        delete_objects([self._url(old) for old in leases if old < number])
+        self._folder.remove([_lease_name(old) for old in leases if old < number])
         return True
 
     def _await_end(self, number: int) -> None:
@@ -156,13 +157,13 @@ class _Lease:
                 now = self._read(highest)
                 if now.get("released"):
                     return
-                message = f"another run works in {self._place}: {owner_line(now)}"
+                message = f"another run works in {self._folder.place}: {owner_line(now)}"
                 raise RunError(message, hint="Wait until it ends, then run again")
 
     def _read(self, number: int) -> dict[str, Any]:
         """Return what a lease says; nothing where it is gone meanwhile."""
         try:
-            words = json.loads(read_object(self._url(number)) or b"{}")
+            words = json.loads(self._folder.read(_lease_name(number)) or b"{}")
         except ValueError:
             return {}
         return words if isinstance(words, dict) else {}
@@ -171,8 +172,9 @@ class _Lease:
         return max(self._numbers(), default=0)
 
     def _numbers(self) -> list[int]:
-        ends = [each.url.rpartition("/")[2] for each in list_objects(f"{self._place}/{LOCK}")]
+        ends = [name.rpartition("/")[2] for name in self._folder.names(LOCK)]
         return [int(end) for end in ends if end.isdecimal()]
 
-    def _url(self, number: int) -> str:
-        return f"{self._place}/{LOCK}/{number:010}"
+
+def _lease_name(number: int) -> str:
+    return f"{LOCK}/{number:010}"

@@ -106,7 +106,7 @@ class Ledger:
         self.lost: dict[int, Lost] = {}
         self._stale: dict[int, Entry | None] = {}
         self._digests: dict[int, str | None] = {}
-        self._lent: dict[str, Path] = {}
+        self._local: dict[str, Path] = {}
         self._adopt(document)
 
     # --- Open -----------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ class Ledger:
         data = entry_bytes(entry)
         (made / ENTRY).write_bytes(data)
         try:
-            self.folder.take(made, entry.place, last=ENTRY)
+            self.folder.add_folder(made, entry.place, last=ENTRY)
         except FileExistsError as error:
             message = f"another run writes to {self.folder.place}: {error} is there already"
             raise RunError(message, hint="Wait until it ends, then run again") from error
@@ -281,21 +281,21 @@ class Ledger:
     # --- Read -----------------------------------------------------------------------------------------------------
 
     def check(self, work: Path, entries: Iterable[Entry] | None = None) -> None:
-        """Lend the results of entries and check them; an entry of which a file is not as it was made is lost.
+        """Check the results of entries, and make them readable; an entry of which a file is not as it was made is lost.
 
         Args:
-            work: see lend.
+            work: see local_files.
             entries: None: all.
         """
-        for entry, file in self._lend(list(self.entries.values() if entries is None else entries), work):
+        for entry, file in self._make_local(list(self.entries.values() if entries is None else entries), work):
             self.lost[entry.number] = Lost(
                 number=entry.number, file=file, stamp=entry.stamp, name=entry.name, sha256=entry.sha256,
                 extent=entry.extent, about=entry.about, holds_more=entry.holds_more,
             )  # fmt: skip
             self._stale[entry.number] = self.entries.pop(entry.number, None)
 
-    def lend(self, entries: Iterable[Entry], work: Path, *kinds: str) -> list[Path]:
-        """Put the results of entries into a folder on the disk, as KIND-NUMBER-REST.parquet; what is there stays.
+    def local_files(self, entries: Iterable[Entry], work: Path, *kinds: str) -> list[Path]:
+        """Make results of entries readable in a folder on the disk, as KIND-NUMBER-REST.parquet.
 
         Args:
             entries: of this ledger.
@@ -309,16 +309,16 @@ class Ledger:
             RunError: a file is not as it was made.
         """
         wanted = list(entries)
-        for entry, file in self._lend(wanted, work, *kinds):
+        for entry, file in self._make_local(wanted, work, *kinds):
             message = f"{self.folder.place}/{file} is damaged or gone: it holds what {entry.name} gave"
             raise RunError(message, hint="Run the report again: it says what can be done")
         places = {entry.place for entry in wanted}
-        found = ((name, path) for name, path in self._lent.items() if _place_in(name) in places)
+        found = ((name, path) for name, path in self._local.items() if _place_in(name) in places)
         return sorted(path for name, path in found if not kinds or _kind_of(name) in kinds)
 
-    def _lend(self, entries: list[Entry], work: Path, *kinds: str) -> list[tuple[Entry, str]]:
-        """Lend files that are not lent yet; return those that are not as they were made, each with its entry."""
-        self._lent = {name: path for name, path in self._lent.items() if path.parent == work}
+    def _make_local(self, entries: list[Entry], work: Path, *kinds: str) -> list[tuple[Entry, str]]:
+        """Make files local that are not yet; return those that are not as they were made, each with its entry."""
+        self._local = {name: path for name, path in self._local.items() if path.parent == work}
         wanted = {
             f"{entry.place}/{file}": (entry, digest)
             for entry in map(self._sealed, entries)
@@ -328,14 +328,14 @@ class Ledger:
         paths = {
             name: work / f"{_kind_of(name)}-{entry.number:08}-{name.rpartition('/')[2].partition('-')[2]}"
             for name, (entry, _) in wanted.items()
-            if name not in self._lent
+            if name not in self._local
         }
         there = set(self.folder.names(RESULTS)) if paths else set()
-        self.folder.lend({name: path for name, path in paths.items() if name in there})
+        self.folder.make_local({name: path for name, path in paths.items() if name in there})
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             digests = dict(zip(paths, pool.map(digest_of_file, paths.values()), strict=True))
         bad = [name for name, digest in digests.items() if digest != wanted[name][1]]
-        self._lent |= {name: path for name, path in paths.items() if name not in bad}
+        self._local |= {name: path for name, path in paths.items() if name not in bad}
         return [(wanted[name][0], name) for name in bad]
 
     def _sealed(self, entry: Entry) -> Entry:

@@ -36,7 +36,7 @@ def hold_lock(folder: Folder, run_id: str) -> Iterator[Callable[[], None]]:
         LogError: its store refuses or cannot be reached.
     """
     if folder.path is None:
-        with hold_lease(folder.place, run_id) as assure:
+        with hold_lease(folder, run_id) as assure:
             yield assure
         return
     path = folder.path / LOCK

@@ -14,13 +14,14 @@ import importlib
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from callcost import __version__
 from callcost.errors import ConfigError, RunError
-from callcost.logs.io.store_access import OPTIONS_VARIABLE
+from callcost.logs.io.object_store import stat_object
+from callcost.logs.io.store_access import OPTIONS_VARIABLE, is_url
 from callcost.runners.protocol import Done, Result, Tick, silent, unheard
-from callcost.runners.shared_files import is_there
 
 T = TypeVar("T")
 ROUNDS = 10  # jobs that may fail before the run does; where Spark retries tasks itself, as on a cluster, one is much
@@ -158,7 +159,7 @@ class Worker:
             RunError: this worker has another callcost, other prices, or no access to the files of the run.
         """
         for path in self.seen:
-            if not is_there(path):
+            if not (stat_object(path) if is_url(path) else Path(path).exists()):
                 hint = "Logs, options' files and --work-dir must be where every machine reaches them, under one path"
                 raise RunError(f"a worker does not see {path}", hint=hint)
         found = self.identity()

@@ -24,7 +24,7 @@ from callcost.stages.dedup.rules import SAME_ROW
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.publish import plain_decimals
 from callcost.stages.report.spend import UNPRICED, merge_unpriced
-from callcost.stages.tables.facts import number_rows, read_passed
+from callcost.stages.tables.facts import number_rows, read_tables
 from callcost.tables import MONEY_SCALE, SPEND_MEASURES
 
 SCHEMA_VERSION = 1
@@ -161,7 +161,7 @@ def _unpriced(settled: Settled) -> dict[str, Any]:
         ``unpriced``: the groups, sorted; of more than MOST_LISTED those with most calls.
         ``unpriced_not_listed``: price_status -> how many other groups there are, and their calls; {}: there are none.
     """
-    parts = [read_passed([path]) for path in settled.tables("unpriced")]
+    parts = [read_tables([path]) for path in settled.tables("unpriced")]
     if not parts:
         return {"unpriced": [], "unpriced_not_listed": {}}
     groups = merge_unpriced(parts).sort("calls", *UNPRICED, descending=[True, *[False] * len(UNPRICED)])
@@ -208,7 +208,7 @@ def reject_reasons(settled: Mapped) -> list[dict[str, Any]]:
     firsts: dict[str, tuple[str, int]] = {}
     rows = pl.col("source_row").fill_null(0)  # none: the file as a whole
     for path in settled.tables("rejects"):  # one at a time: there may be very many
-        table = number_rows(read_passed([path]), settled.rows_before)
+        table = number_rows(read_tables([path]), settled.rows_before)
         groups = table.group_by("reason", "source_file").agg(pl.len(), rows.min())
         for reason, file, count, row in groups.iter_rows():
             counts[reason] += count

@@ -18,10 +18,9 @@ import polars as pl
 from callcost.errors import ReportError, reason_of
 from callcost.jobs.engine.isolate_crash import set_aside
 from callcost.jobs.engine.recount import run_counting
-from callcost.logs.io.folders import refused_place, temporary_place
 from callcost.logs.io.inputs import Found, Input, find_logs, read_again
 from callcost.logs.io.store_access import is_url
-from callcost.logs.io.temporary import temporary_folder
+from callcost.logs.io.temporary import refused_place, temporary_folder, temporary_place
 from callcost.logs.own_output import Skipped
 from callcost.runners.local import end_workers, has_workers, keep_workers, run_tasks
 from callcost.runners.packing import TASKS_PER_WORKER, cluster_task_bytes, pack_pieces, worker_count
@@ -32,7 +31,7 @@ from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.read.splits import Piece, SurveyTask, cut_inputs, survey_input
 from callcost.stages.report.rejects import RejectTable, rejects_in
 from callcost.stages.report.spend import merge_spend, sort_spend, sum_spend
-from callcost.stages.tables.facts import BUCKETS, FACT_SCHEMA, read_passed, scan_passed
+from callcost.stages.tables.facts import BUCKETS, FACT_SCHEMA, read_tables, scan_tables
 from callcost.stages.tasks import MOST_GROUPS, MapTask, ReduceTask, map_inputs, reduce_files
 
 SETTLE_ROWS = 8_000_000  # keys compared at a time: 16 bytes each
@@ -83,7 +82,7 @@ class Mapped:
     def table(self, kind: str, empty: dict[str, Any]) -> pl.DataFrame:
         """Read the files of a kind as one table; ``empty`` is its schema where there are none."""
         paths = self.tables(kind)
-        return pl.concat([read_passed([path]) for path in paths]) if paths else pl.DataFrame(schema=empty)
+        return pl.concat([read_tables([path]) for path in paths]) if paths else pl.DataFrame(schema=empty)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,11 +341,11 @@ def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
     if not paths:
         nothing = pl.DataFrame(schema=FACT_SCHEMA)
         return sort_spend(sum_spend(nothing, nothing.select(GATHERED.keys()), options), options.by)
-    rows = scan_passed(paths).select(pl.len()).collect().item()
+    rows = scan_tables(paths).select(pl.len()).collect().item()
     shares = max(1, -(-rows // MOST_GROUPS))
     share = pl.struct(options.by).hash() % shares
     merged = [
-        merge_spend([read_passed([path]).filter(share == number) for path in paths], options.by)
+        merge_spend([read_tables([path]).filter(share == number) for path in paths], options.by)
         for number in range(shares)
     ]
     return sort_spend(pl.concat(merged), options.by)

@@ -18,14 +18,14 @@ import polars as pl
 from callcost.errors import ConfigError, RunError, reason_of
 from callcost.jobs.engine.fingerprint import digest_of_words, identity_of
 from callcost.jobs.engine.map_reduce import options_for_workers, working_folder
-from callcost.logs.io.folders import refused_place
+from callcost.logs.io.folders import folder_at
 from callcost.logs.io.inputs import STDIN, Input, find_inputs
 from callcost.logs.io.store_access import is_url
+from callcost.logs.io.temporary import refused_place
 from callcost.runners.entries import stamp_of
-from callcost.runners.exactly_once import RUN_PREFIX, Once, mark_published
+from callcost.runners.exactly_once import RUN_PREFIX, Once, check_place, mark_published
 from callcost.runners.local import run_tasks
 from callcost.runners.protocol import Runner
-from callcost.runners.shared_files import check_place, create_file
 from callcost.runners.spark import Cluster, open_session
 from callcost.settings import EXECUTORS, ReportOptions
 from callcost.stages.report.publish import document_bytes
@@ -64,10 +64,11 @@ def open_workplace(options: ReportOptions) -> Iterator[Workplace]:
     work = options.work
     check_work(options)
     if work.work_dir is None:
-        with working_folder(options.out) as folder:
-            yield Workplace(folder=str(folder), runner=run_tasks)
+        with working_folder(options.out) as temporary:
+            yield Workplace(folder=str(temporary), runner=run_tasks)
         return
-    place = work.work_dir.rstrip("/") if is_url(work.work_dir) else str(Path(work.work_dir).resolve())
+    folder = folder_at(work.work_dir)
+    place = folder.place
     driver = uuid.uuid4().hex
     try:
         with contextlib.ExitStack() as stack:
@@ -76,9 +77,10 @@ def open_workplace(options: ReportOptions) -> Iterator[Workplace]:
             inputs = find_inputs(options.logs)
             stamps = [_stamp(source) for source in inputs]
             document = {"identity": identity_of(options), "options": _result_options(options), "inputs": stamps}
-            kept = f"{place}/{RUN_PREFIX}{digest_of_words(document)[:32]}"
-            create_file(f"{kept}/run.json", document_bytes(document))
-            create_file(f"{kept}/drivers/{driver}.json", b"{}")  # a sign of life
+            run = f"{RUN_PREFIX}{digest_of_words(document)[:32]}"
+            folder.create(f"{run}/run.json", document_bytes(document))
+            folder.create(f"{run}/drivers/{driver}.json", b"{}")  # a sign of life
+            kept = f"{place}/{run}"
             if spark is None:
                 yield Workplace(folder=kept, runner=Once(runner=run_tasks, folder=kept), is_kept=True)
                 return

@@ -68,7 +68,7 @@ def _next_folder(ledger: Ledger, work: Path) -> tuple[int, Path]:
 def _renew(ledger: Ledger, entry: Entry, rules: int, work: Path) -> None:
     """Keep an entry anew, its facts in today's layout."""
     number, folder = _next_folder(ledger, work)
-    for path in ledger.lend([entry], work):
+    for path in ledger.local_files([entry], work):
         kind, _, rest = path.name.split("-", 2)
         if kind == "facts":
             renew_facts(path, rules, number, folder / f"facts-{rest}")

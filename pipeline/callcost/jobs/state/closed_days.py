@@ -140,7 +140,7 @@ def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) 
     """
     entries = [entry for _, entry in sorted(ledger.entries.items())]
     rows_before = tuple((int(piece), int(rows)) for e in entries for piece, rows in e.facts["rows_before"])
-    facts = facts_of_day(ledger.lend(entries, work, "facts"), rows_before, day, options)
+    facts = facts_of_day(ledger.local_files(entries, work, "facts"), rows_before, day, options)
     if facts.is_empty():
         raise ConfigError(f"no call of {day} was read", hint="Run the report first")
     data = parquet_bytes(facts)

@@ -121,7 +121,7 @@ def take_leftovers(ledger: Ledger, old: Entry, source: Input, number: int, folde
     if old.number not in ledger.entries or old.layout != layout_of_facts():
         return Leftovers(is_replaced=False)
     new = sorted(folder.glob("facts-[0-9]*.parquet"))
-    left = leftover_facts(ledger.lend([old], folder.parent, "facts"), new)
+    left = leftover_facts(ledger.local_files([old], folder.parent, "facts"), new)
     calls = left.filter(pl.col("line") == 0).height
     if not calls:
         return Leftovers()

@@ -12,7 +12,7 @@ import polars as pl
 from callcost import __version__
 from callcost.errors import ConfigError, ReportError
 from callcost.jobs.engine.manifest import SCHEMA_VERSION
-from callcost.logs.io.folders import Mark, folder_at
+from callcost.logs.io.folders import FileVersion, folder_at
 from callcost.logs.own_output import UNFINISHED
 from callcost.runners.entries import digest_of_bytes
 from callcost.runners.ledger import Ledger
@@ -59,13 +59,13 @@ class Partitions:
     def are_untouched(self) -> bool:
         """Say whether every published file is as it was left."""
         known = {name: file["mark"] for name, file in self._before.items()}
-        return bool(known) and self._marks == known
+        return bool(known) and self._versions == known
 
     @cached_property
-    def _marks(self) -> dict[str, Mark]:
+    def _versions(self) -> dict[str, FileVersion]:
         """What is there now of the files that were published before."""
-        delta = self._delta.marks() if self._delta else {}
-        return self.out.marks(self._before) | {name: mark for name, mark in delta.items() if name in self._before}
+        days = self._delta.versions() if self._delta else {}
+        return self.out.versions(self._before) | {name: days[name] for name in days.keys() & self._before.keys()}
 
     def publish(self, day: date | None, calls: pl.DataFrame) -> None:
         """Write a day's partition, if it changed."""
@@ -81,7 +81,7 @@ class Partitions:
     def _name_of(self, day: date | None) -> str:
         return name_of(day) if self._delta else f"day={plain_day(day)}/calls.parquet"
 
-    def _put(self, day: date | None, calls: pl.DataFrame, data: bytes) -> Mark:
+    def _put(self, day: date | None, calls: pl.DataFrame, data: bytes) -> FileVersion:
         if self._delta is None:
             return publish_file(self.out, self._name_of(day), data)
         self._delta.add(day, calls)
@@ -93,9 +93,9 @@ class Partitions:
             self._ledger.assure()
             self._delta.flush()
             self._delta.remove(gone)
-            for name, mark in self._delta.marks().items():
+            for name, version in self._delta.versions().items():
                 if name in self._made:
-                    self._files[name]["mark"] = mark
+                    self._files[name]["mark"] = version
 
     def end_days(self) -> None:
         """Find the days of the asked interval that were published before and now are not; finish removes them."""
@@ -136,11 +136,11 @@ class Partitions:
             self.out.remove([UNFINISHED])
         return written
 
-    def _write(self, name: str, data: bytes, put: Callable[[bytes], Mark]) -> bool:
+    def _write(self, name: str, data: bytes, put: Callable[[bytes], FileVersion]) -> bool:
         self._made.add(name)
         digest = digest_of_bytes(data)
         known = self._before.get(name)
-        if known is None or known["sha256"] != digest or self._marks.get(name) != known["mark"]:
+        if known is None or known["sha256"] != digest or self._versions.get(name) != known["mark"]:
             self._ledger.assure()
             if not self._files and name != MANIFEST:
                 self._begin()
@@ -174,7 +174,7 @@ class Partitions:
             ReportError: the folder cannot be written.
         """
         try:
-            self.out.sweep()
+            self.out.prepare()
             if rebuild and not self._ledger.published:
                 labels = [name.partition("/")[0].removeprefix("day=") for name in self.out.names("")]
                 known = {"out": self.out.place, "table": self._options.table, "files": {}}

@@ -48,7 +48,7 @@ def plan_report(options: ReportOptions, state: StateOptions) -> Plan:
         latest = latest_of(ledger)
         changed = [latest[stamp.path] for _, stamp in intake.fresh if stamp.path in latest]
         with work_folder(ledger) as work:
-            facts = scan_facts(ledger.lend(changed, work, "facts"))
+            facts = scan_facts(ledger.local_files(changed, work, "facts"))
             days = facts.select(pl.col("started_at").dt.convert_time_zone(options.timezone)).collect()
         return Plan(
             read=[(source.name, stamp.bytes) for source, stamp in intake.fresh],

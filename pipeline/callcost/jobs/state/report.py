@@ -34,9 +34,9 @@ from callcost.jobs.state.closed_days import (
 )
 from callcost.jobs.state.intake import Event, Intake, plan_intake, read_fresh, settle_lost
 from callcost.jobs.state.partitions import Partitions
-from callcost.logs.io.folders import folder_at, refused_place
+from callcost.logs.io.folders import folder_at
 from callcost.logs.io.inputs import Input
-from callcost.logs.io.temporary import temporary_folder
+from callcost.logs.io.temporary import refused_place, temporary_folder
 from callcost.runners.entries import Entry, digest_of_bytes
 from callcost.runners.ledger import Ledger
 from callcost.runners.locks import hold_lock
@@ -70,7 +70,7 @@ def open_state(state: StateOptions, clock: RunClock) -> Iterator[Ledger]:
     folder = folder_at(state.folder)
     with hold_lock(folder, clock.run_id) as assure:
         try:
-            folder.sweep()
+            folder.prepare()
             ledger = Ledger(folder, assure, rebuild=state.rebuild)
             take_up_days(ledger, rebuild=state.rebuild)
             yield ledger
@@ -307,7 +307,7 @@ def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settle
     """
     entries = sorted(ledger.entries.values(), key=lambda entry: entry.name)
     mapped = [{**line, "files": []} for entry in entries for line in entry.facts["lines"]]
-    mapped[0]["files"] = [str(path) for path in ledger.lend(entries, work)]
+    mapped[0]["files"] = [str(path) for path in ledger.local_files(entries, work)]
     rows_before = tuple((int(piece), int(rows)) for e in entries for piece, rows in e.facts["rows_before"])
     by_day = options.by if "day" in options.by else (*options.by, "day")
     workers = worker_count(options.work.workers, sum(line["facts"] for line in mapped) * _FACT_BYTES)

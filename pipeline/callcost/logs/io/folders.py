@@ -1,151 +1,34 @@
-"""Folders that files are kept in, on a disk or in an object store: one face, so that nobody asks which it is.
+"""Folders that files are kept in, on a disk or in an object store, with the same methods for both.
 
-Files of a folder are named by their path below it. What is written is there whole or not at all; on a disk under a
-temporary name first. What the files are is for others to say. A disk's refusals are OSErrors, a store's LogErrors.
+Files of a folder are named by their path below it. A file is there whole or not at all, and of many who create one
+file one does: disks have hard links for that, stores a conditional put. What the files are is for others to say. A
+disk's refusals are OSErrors, a store's LogErrors.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
-import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO
 
-from callcost.errors import RunError
-from callcost.logs.io.object_store import (
-    BLOCK,
-    Stored,
-    create_object,
-    delete_objects,
-    list_objects,
-    open_input,
-    open_output,
-    put_object,
-    read_object,
-)
-from callcost.logs.io.store_access import is_url
+from callcost.logs.io.object_store import BLOCK, Stored, list_objects, open_input, open_output, plain_etag
+from callcost.logs.io.store_access import Explained, is_url, obstore_module, open_bucket, split_url
+from callcost.logs.io.temporary import WORK_PREFIX, temporary_folder
 
-WORK_PREFIX = ".callcost-run-"  # of the folders that a run works in
 TEMPORARY_SUFFIX = ".callcost-tmp"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _AT_ONCE = 16  # requests of one folder
 
-Mark = list[int | str]  # what tells a changed file from an unchanged one: its size, and its time or its ETag
-
-
-class Folder(Protocol):
-    """A folder with files.
-
-    Attributes:
-        place: its absolute path, or its URL.
-        path: of a folder on a disk; None: it is in a store.
-    """
-
-    place: str
-    path: Path | None
-
-    def names(self, below: str) -> list[str]:
-        """Return the names of all files in a folder below, in order."""
-        ...
-
-    def read(self, name: str) -> bytes | None:
-        """Return a file's bytes; None where there is none."""
-        ...
-
-    def read_all(self, names: Sequence[str]) -> list[bytes | None]:
-        """Return the bytes of many files."""
-        ...
-
-    def write(self, name: str, data: bytes) -> Mark:
-        """Write a file, whole or not at all, in the place of what is there; return its mark."""
-        ...
-
-    def marks(self, names: Iterable[str]) -> dict[str, Mark]:
-        """Return the marks of those files that are there."""
-        ...
-
-    def take(self, made: Path, name: str, last: str) -> None:
-        """Make a folder of files on the disk one below this; ``last`` is the file that is there only if all are.
-
-        Raises:
-            FileExistsError: there is one of this name.
-        """
-        ...
-
-    def lend(self, names: dict[str, Path]) -> None:
-        """Make files readable under these paths on the disk."""
-        ...
-
-    def remove(self, names: Sequence[str]) -> None:
-        """Remove files that are there or not, and the folders that are empty without them."""
-        ...
-
-    def sweep(self) -> None:
-        """Make the folder, and remove what a killed run left there under temporary names."""
-        ...
-
-
-def temporary_place() -> str:
-    """Return the folder for temporary files.
-
-    Raises:
-        RunError: there is none that can be written.
-    """
-    try:
-        return tempfile.gettempdir()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunError(f"no folder for temporary files: {reason}", hint="Set TMPDIR to one with room") from error
-
-
-def refused_place(error: BaseException, places: Sequence[str | Path]) -> str:
-    """Return which of the folders that were written to an error is about.
-
-    Args:
-        error: of a disk.
-        places: the folders, on disks or not, beside the one for temporary files; the first where nothing tells.
-
-    Returns:
-        The folder that holds what the error names, or that file; or the folder that is full, which no error names.
-    """
-    local = [str(place) for place in places if not is_url(str(place))]
-    with contextlib.suppress(RunError):
-        local.append(temporary_place())
-    named = getattr(error, "filename", None)
-    if isinstance(named, str):
-        whole = Path(named).absolute()
-        holding = [place for place in local if Path(place).absolute() in [whole, *whole.parents]]
-        return max(holding, key=len, default=named)
-    if not _is_full(error):
-        return str(places[0])
-    room = {place: _room_of(place) for place in local}
-    return min(room, key=lambda place: room[place], default=str(places[0]))
-
-
-def _is_full(error: BaseException) -> bool:
-    """Tell whether a disk has no room left; Polars says so in words only."""
-    if getattr(error, "errno", None) in _FULL:
-        return True
-    return any(f"(os error {number})" in str(error) for number in _FULL)
-
-
-def _room_of(place: str) -> int:
-    """Return the bytes that can be written at a place."""
-    try:
-        return shutil.disk_usage(place).free
-    except OSError:
-        return sys.maxsize
+FileVersion = list[int | str]  # what tells a changed file from an unchanged one: its size, and its time or its ETag
 
 
 def folder_at(place: str) -> Folder:
     """Return the folder of a path or a URL; nothing is made."""
-    return _StoredFolder(place) if is_url(place) else _DiskFolder(Path(place))
+    return _StoredFolder(place) if is_url(place) else Folder(place)
 
 
 @contextlib.contextmanager
@@ -154,7 +37,7 @@ def open_whole(place: str) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: the disk refuses.
-        LogError: the store refuses.
+        LogError: the store refuses or cannot be reached.
     """
     if is_url(place):
         with open_output(place) as stream:
@@ -174,57 +57,113 @@ def open_whole(place: str) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
-class _DiskFolder:
-    """A folder on a disk.
+class Folder:
+    """A folder on a disk, made as soon as something is written.
 
     Args:
-        path: made as soon as something is written.
+        place: its path.
+
+    Attributes:
+        place: absolute path of the folder; the URL of one in a store.
+        path: path of the folder; None: it is in a store.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path: Path | None = path
-        self._path = path
-        self.place = str(path.resolve())
+    def __init__(self, place: str) -> None:
+        self._path = Path(place)
+        self.path: Path | None = self._path
+        self.place = str(self._path.resolve())
+
+    def files(self, below: str = "") -> dict[str, Stored]:
+        """Return name -> what is known of all files in a folder below, in order; what goes meanwhile is left out."""
+        found = {}
+        for path in (self._path / below).rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file():
+                    found[path.relative_to(self._path).as_posix()] = _stored(path)
+        return dict(sorted(found.items()))
 
     def names(self, below: str) -> list[str]:
-        found = [path for path in (self._path / below).rglob("*") if path.is_file()]
-        return sorted(path.relative_to(self._path).as_posix() for path in found)
+        """Return the names of all files in a folder below, in order."""
+        return list(self.files(below))
+
+    def versions(self, names: Iterable[str]) -> dict[str, FileVersion]:
+        """Return name -> version of those files that are there."""
+        found = {}
+        for name in names:
+            with contextlib.suppress(OSError):
+                found[name] = _version_of(_stored(self._path / name))
+        return found
 
     def read(self, name: str) -> bytes | None:
+        """Return a file's bytes; None where there is none."""
         try:
             return (self._path / name).read_bytes()
         except FileNotFoundError:
             return None
 
     def read_all(self, names: Sequence[str]) -> list[bytes | None]:
-        return [self.read(name) for name in names]
+        """Return the bytes of many files, None for each that is not there."""
+        return list(map(self.read, names))
 
-    def write(self, name: str, data: bytes) -> Mark:
+    def write(self, name: str, data: bytes) -> FileVersion:
+        """Write a file, whole or not at all, in the place of what is there; return its version."""
         with open_whole(str(self._path / name)) as stream:
             stream.write(data)
-        return self.marks([name])[name]
+        return self.versions([name])[name]
 
-    def marks(self, names: Iterable[str]) -> dict[str, Mark]:
-        found: dict[str, Mark] = {}
-        for name in names:
-            with contextlib.suppress(OSError):
-                stat = (self._path / name).stat()
-                found[name] = [stat.st_size, stat.st_mtime_ns]
-        return found
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a file where there is none; False: there is one already, in a store one with other bytes.
 
-    def take(self, made: Path, name: str, last: str) -> None:
+        A request to a store that was done although its answer was lost is made again, and finds the bytes of its own.
+        """
+        path = self._path / name
+        own = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
+        own.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            own.write_bytes(data)
+            _sync(own)
+            os.link(own, path)
+        except FileExistsError:
+            return False
+        finally:
+            own.unlink(missing_ok=True)
+        _sync(own.parent)
+        return True
+
+    @contextlib.contextmanager
+    def open_local(self, name: str) -> Iterator[Path]:
+        """Make a folder on this machine's disk for files that belong into one below; ``keep`` brings each there."""
+        path = self._path / name
+        path.mkdir(parents=True, exist_ok=True)
+        yield path
+        with contextlib.suppress(OSError):
+            path.rmdir()  # nothing was written
+
+    def keep(self, path: Path, name: str) -> str:
+        """Bring a file from the folder that open_local made to the one below; return its path or URL there."""
+        _sync(path)
+        return str(path)
+
+    def add_folder(self, made: Path, name: str, last: str) -> None:
+        """Make a folder of files on this machine's disk one below; ``last`` is the file that is there only if all are.
+
+        Raises:
+            FileExistsError: there is one of this name.
+        """
         for path in made.iterdir():
-            sync(path)
+            _sync(path)
         target = self._path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         made.rename(target)
-        sync(target.parent)
+        _sync(target.parent)
 
-    def lend(self, names: dict[str, Path]) -> None:
-        for name, path in names.items():
+    def make_local(self, paths: Mapping[str, Path]) -> None:
+        """Make files readable on this machine's disk: name -> the path where."""
+        for name, path in paths.items():
             path.symlink_to((self._path / name).resolve())
 
-    def remove(self, names: Sequence[str]) -> None:
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files that are there or not, and the folders that are empty without them."""
         for name in names:
             path = self._path / name
             path.unlink(missing_ok=True)
@@ -232,7 +171,8 @@ class _DiskFolder:
                 with contextlib.suppress(OSError):  # it is gone, or it is not empty
                     parent.rmdir()
 
-    def sweep(self) -> None:
+    def prepare(self) -> None:
+        """Make the folder, and remove what a killed run left there under temporary names."""
         self._path.mkdir(parents=True, exist_ok=True)
         for path in [*self._path.glob(f"{WORK_PREFIX}*"), *self._path.rglob(f"*{TEMPORARY_SUFFIX}")]:
             if path.is_dir():
@@ -241,65 +181,101 @@ class _DiskFolder:
                 path.unlink(missing_ok=True)
 
 
-class _StoredFolder:
+class _StoredFolder(Folder):
     """A folder in an object store.
 
     Args:
-        url: of the folder.
+        url: its URL.
     """
 
     def __init__(self, url: str) -> None:
-        self.path: Path | None = None
-        self.place = url.rstrip("/")
+        self.path, self.place = None, url.rstrip("/")
 
-    def names(self, below: str) -> list[str]:
-        return [each.url[len(self.place) + 1 :] for each in list_objects(self._url(below))]
+    def files(self, below: str = "") -> dict[str, Stored]:
+        return {each.url[len(self.place) + 1 :]: each for each in list_objects(f"{self.place}/{below}")}
+
+    def versions(self, names: Iterable[str]) -> dict[str, FileVersion]:
+        wanted = set(names)
+        files = self.files() if wanted else {}
+        return {name: _version_of(file) for name, file in files.items() if name in wanted}
 
     def read(self, name: str) -> bytes | None:
-        return read_object(self._url(name))
+        url, bucket, key = self._object(name)
+        with Explained(url):
+            try:
+                return bytes(obstore_module().get(bucket, key).bytes())
+            except FileNotFoundError:
+                return None
 
     def read_all(self, names: Sequence[str]) -> list[bytes | None]:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(self.read, names))
 
-    def write(self, name: str, data: bytes) -> Mark:
-        return _mark_of(put_object(self._url(name), data))
+    def write(self, name: str, data: bytes) -> FileVersion:
+        url, bucket, key = self._object(name)
+        with Explained(url, writing=True):
+            done = obstore_module().put(bucket, key, data)
+        return [len(data), plain_etag(done["e_tag"]) or 0]
 
-    def marks(self, names: Iterable[str]) -> dict[str, Mark]:
-        wanted = set(names)
-        found = {each.url[len(self.place) + 1 :]: _mark_of(each) for each in list_objects(self.place)} if wanted else {}
-        return {name: mark for name, mark in found.items() if name in wanted}
+    def create(self, name: str, data: bytes) -> bool:
+        url, bucket, key = self._object(name)
+        obstore = obstore_module()
+        with Explained(url, writing=True):
+            try:
+                obstore.put(bucket, key, data, mode="create")
+            except obstore.exceptions.AlreadyExistsError:
+                return self.read(name) == data
+        return True
 
-    def take(self, made: Path, name: str, last: str) -> None:
-        files = sorted(made.iterdir(), key=lambda path: path.name == last)
-        for path in files:
-            url = self._url(f"{name}/{path.name}")
-            if not create_object(url, path.read_bytes()):
-                raise FileExistsError(url)
+    @contextlib.contextmanager
+    def open_local(self, name: str) -> Iterator[Path]:
+        with temporary_folder() as path:
+            yield path
 
-    def lend(self, names: dict[str, Path]) -> None:
+    def keep(self, path: Path, name: str) -> str:
+        self.write(f"{name}/{path.name}", path.read_bytes())
+        return f"{self.place}/{name}/{path.name}"
+
+    def add_folder(self, made: Path, name: str, last: str) -> None:
+        for path in sorted(made.iterdir(), key=lambda path: path.name == last):
+            if not self.create(f"{name}/{path.name}", path.read_bytes()):
+                raise FileExistsError(f"{self.place}/{name}/{path.name}")
+
+    def make_local(self, paths: Mapping[str, Path]) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(self._fetch, names, names.values()))
+            list(pool.map(self._fetch, paths, paths.values()))
 
     def _fetch(self, name: str, path: Path) -> None:
-        with open_input(self._url(name)) as source, path.open("wb") as target:
+        with open_input(f"{self.place}/{name}") as source, path.open("wb") as target:
             shutil.copyfileobj(source, target, BLOCK)
 
-    def remove(self, names: Sequence[str]) -> None:
-        delete_objects([self._url(name) for name in names])
+    def remove(self, names: Iterable[str]) -> None:
+        objects = [self._object(name) for name in names]
+        if objects:
+            url, bucket, _ = objects[0]
+            with Explained(url, writing=True), contextlib.suppress(FileNotFoundError):
+                obstore_module().delete(bucket, [key for _, _, key in objects])
 
-    def sweep(self) -> None:
+    def prepare(self) -> None:
         """Do nothing: what a killed run did not end was never there."""
 
-    def _url(self, name: str) -> str:
-        return f"{self.place}/{name}"
+    def _object(self, name: str) -> tuple[str, Any, str]:
+        """Return the URL of a file, its bucket, and the key there."""
+        url = f"{self.place}/{name}"
+        root, key = split_url(url)
+        return url, open_bucket(root), key
 
 
-def _mark_of(stored: Stored) -> Mark:
-    return [stored.bytes, stored.etag or stored.changed_ns]
+def _stored(path: Path) -> Stored:
+    found = path.stat()
+    return Stored(str(path), found.st_size, found.st_mtime_ns, None)
 
 
-def sync(path: Path) -> None:
+def _version_of(file: Stored) -> FileVersion:
+    return [file.bytes, file.etag or file.changed_ns]
+
+
+def _sync(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

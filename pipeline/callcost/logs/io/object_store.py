@@ -9,7 +9,7 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -95,62 +95,6 @@ def list_objects(url: str) -> list[Stored]:
         return _list(*split_url(url))
 
 
-def put_object(url: str, data: bytes) -> Stored:
-    """Write an object; it is there whole or not at all.
-
-    Raises:
-        LogError: the store refuses or cannot be reached.
-    """
-    root, key = split_url(url)
-    with Explained(url, writing=True):
-        done = obstore_module().put(open_bucket(root), key, data)
-    return Stored(url, len(data), 0, _plain_etag(done["e_tag"]))
-
-
-def create_object(url: str, data: bytes) -> bool:
-    """Write an object where there is none; False: there is one, and with other bytes.
-
-    A request that was done although its answer was lost is made again, and then finds the bytes of its own.
-
-    Raises:
-        LogError: the store refuses or cannot be reached.
-    """
-    root, key = split_url(url)
-    obstore = obstore_module()
-    with Explained(url, writing=True):
-        try:
-            obstore.put(open_bucket(root), key, data, mode="create")
-        except obstore.exceptions.AlreadyExistsError:
-            return read_object(url) == data
-    return True
-
-
-def read_object(url: str) -> bytes | None:
-    """Return the bytes of a small object; None where there is none.
-
-    Raises:
-        LogError: the store refuses or cannot be reached.
-    """
-    root, key = split_url(url)
-    with Explained(url):
-        try:
-            return bytes(obstore_module().get(open_bucket(root), key).bytes())
-        except FileNotFoundError:
-            return None
-
-
-def delete_objects(urls: Sequence[str]) -> None:
-    """Remove objects of one bucket; those that are gone already are no matter.
-
-    Raises:
-        LogError: the store refuses or cannot be reached.
-    """
-    if urls:
-        keys = [split_url(url)[1] for url in urls]
-        with Explained(urls[0], writing=True), contextlib.suppress(FileNotFoundError):
-            obstore_module().delete(open_bucket(split_url(urls[0])[0]), keys)
-
-
 @contextlib.contextmanager
 def open_output(url: str) -> Iterator[BinaryIO]:
     """Open an object to write, in parts; it is there whole when the block ends, and not at all if it raises.
@@ -175,7 +119,7 @@ def as_source(path: str) -> str | BinaryIO:
     """Return what libraries that take paths or files read a path from; a path must be UTF-8 for them."""
     if is_url(path):
         return open_input(path)
-    return path if written_name(path) == path else io.BufferedReader(_Left(path), BLOCK)
+    return path if written_name(path) == path else io.BufferedReader(_FileLeftOpen(path), BLOCK)
 
 
 def written_name(name: str) -> str:
@@ -187,17 +131,21 @@ def written_name(name: str) -> str:
     return _RAW_BYTES.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", name)
 
 
-class _Left(io.RawIOBase):
-    """A file on a disk for libraries that leave it open: it closes with the last that holds it."""
-
-    def __init__(self, path: str) -> None:
-        self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - see close
+class _Seekable(io.RawIOBase):
+    """A file that is read, and sought in."""
 
     def readable(self) -> bool:
         return True
 
     def seekable(self) -> bool:
         return True
+
+
+class _FileLeftOpen(_Seekable):
+    """A file on a disk for libraries that leave it open: it closes with the last that holds it."""
+
+    def __init__(self, path: str) -> None:
+        self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - see close
 
     def tell(self) -> int:
         return self._file.tell()
@@ -213,7 +161,7 @@ class _Left(io.RawIOBase):
         super().close()
 
 
-class _Object(io.RawIOBase):
+class _Object(_Seekable):
     """An object's bytes, range by range, all of one version of it."""
 
     def __init__(self, url: str) -> None:
@@ -223,12 +171,6 @@ class _Object(io.RawIOBase):
         self._stored = found
         self._root, self._key = split_url(url)
         self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def tell(self) -> int:
         return self._position
@@ -285,10 +227,10 @@ def _list(root: str, folder: str) -> list[Stored]:
 
 def _stored(root: str, meta: Any) -> Stored:
     changed = int(meta["last_modified"].timestamp() * 1_000_000) * 1_000
-    return Stored(f"{root}/{meta['path']}", meta["size"], changed, _plain_etag(meta["e_tag"]))
+    return Stored(f"{root}/{meta['path']}", meta["size"], changed, plain_etag(meta["e_tag"]))
 
 
-def _plain_etag(etag: str | None) -> str | None:
+def plain_etag(etag: str | None) -> str | None:
     """Return an ETag without its quotes, which some listings leave out."""
     return etag.strip('"') if etag else None
 

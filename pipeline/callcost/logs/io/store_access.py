@@ -48,10 +48,9 @@ def use_storage_options(pairs: Iterable[str]) -> None:
         os.environ[OPTIONS_VARIABLE] = json.dumps(options)
 
 
-def storage_options() -> dict[str, str]:
-    """Return what use_storage_options was given, here or in the process that started this one."""
-    found: dict[str, str] = json.loads(os.environ.get(OPTIONS_VARIABLE, "{}"))
-    return found
+def storage_options(path: str) -> dict[str, str] | None:
+    """Return the options of use_storage_options, here or in the process that started this one; None: of no store."""
+    return json.loads(os.environ.get(OPTIONS_VARIABLE, "{}")) if is_url(path) else None
 
 
 def split_url(url: str) -> tuple[str, str]:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from callcost.errors import RunError
-from callcost.logs.io.folders import WORK_PREFIX, temporary_place
+from callcost.logs.io.store_access import is_url
+
+WORK_PREFIX = ".callcost-run-"  # of the names of folders that a run works in
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def lock_folder(folder: Path, *, wait: bool = True) -> int:
@@ -109,3 +114,47 @@ def folder_of_process() -> Path:
     stack = contextlib.ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(temporary_folder())
+
+
+def temporary_place() -> str:
+    """Return the folder for temporary files.
+
+    Raises:
+        RunError: there is none that can be written.
+    """
+    try:
+        return tempfile.gettempdir()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunError(f"no folder for temporary files: {reason}", hint="Set TMPDIR to one with room") from error
+
+
+def refused_place(error: BaseException, places: Sequence[str | Path]) -> str:
+    """Return which of the folders that were written to an error is about.
+
+    Args:
+        error: of a disk.
+        places: the folders, on disks or not, beside the one for temporary files; the first where nothing tells.
+
+    Returns:
+        The folder that holds what the error names, or that file; or the folder that is full, which no error names.
+    """
+    local = [str(place) for place in places if not is_url(str(place))]
+    with contextlib.suppress(RunError):
+        local.append(temporary_place())
+    named = getattr(error, "filename", None)
+    if isinstance(named, str):
+        whole = Path(named).absolute()
+        holding = [place for place in local if Path(place).absolute() in [whole, *whole.parents]]
+        return max(holding, key=len, default=named)
+    # Polars says in words only that a disk has no room left
+    is_full = getattr(error, "errno", None) in _FULL or any(f"(os error {number})" in str(error) for number in _FULL)
+    return min(local, key=_room_of, default=str(places[0])) if is_full else str(places[0])
+
+
+def _room_of(place: str) -> int:
+    """Return the bytes that can be written at a place."""
+    try:
+        return shutil.disk_usage(place).free
+    except OSError:
+        return sys.maxsize

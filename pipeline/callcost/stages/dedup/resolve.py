@@ -19,7 +19,7 @@ from callcost.settings import ReadOptions
 from callcost.stages.dedup.late_digests import settle_digests
 from callcost.stages.dedup.rules import COPY_COLUMNS, NESTED, VERDICT_SCHEMA, apply_verdicts, judge_copies, judge_nested
 from callcost.stages.read.splits import Piece
-from callcost.stages.tables.facts import UID, read_facts, read_passed, scan_facts, scan_passed
+from callcost.stages.tables.facts import UID, read_facts, read_tables, scan_facts, scan_tables
 
 MOST_HEADS = 500_000  # records that are compared at a time
 _NESTED = (*UID, "span", "parent", "usage_source")
@@ -85,7 +85,7 @@ def settle_keys(task: SettleTask, tick: Tick) -> dict[str, Any]:
     for keys in _repeated(facts.filter(pl.col("bucket").is_between(task.first, task.last))):
         heads = facts.filter(pl.col("key").is_in(keys.implode())).select(*COPY_COLUMNS, "line", "byte_offset").collect()
         if task.spans:
-            heads = heads.join(read_passed(task.spans), on=UID, how="anti")
+            heads = heads.join(read_tables(task.spans), on=UID, how="anti")
         found = judge_copies(settle_digests(heads, task.pieces, task.read))
         verdicts.append(found.table)
         causes += found.causes
@@ -117,4 +117,4 @@ def settled_facts(path: str | Path, verdicts: Sequence[str]) -> pl.DataFrame:
     if not verdicts:
         return apply_verdicts(facts, pl.DataFrame(schema=VERDICT_SCHEMA))
     own = pl.col("piece").is_in(facts["piece"].unique().implode())
-    return apply_verdicts(facts, scan_passed(verdicts).filter(own).collect())
+    return apply_verdicts(facts, scan_tables(verdicts).filter(own).collect())

@@ -18,7 +18,7 @@ from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.spend import CALL_ORDER, charge_by_source, group_column
-from callcost.stages.tables.facts import FACT_SCHEMA, MONEY, number_rows, scan_facts, scan_passed
+from callcost.stages.tables.facts import FACT_SCHEMA, MONEY, number_rows, scan_facts, scan_tables
 
 LATE, MISSING, REPRICED, RECOUNTED = "late records", "missing records", "price correction", "recount"
 ADJUSTMENT_SCHEMA = {
@@ -39,7 +39,7 @@ def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | Non
     if not paths:
         return
     day = group_column("day", timezone)
-    scans = [scan_passed([path]).with_columns(day) for path in paths]
+    scans = [scan_tables([path]).with_columns(day) for path in paths]
     sizes = pl.collect_all([scan.group_by("day").agg(pl.len()) for scan in scans])
     held = pl.concat(table.with_columns(file=pl.lit(number)) for number, table in enumerate(sizes))
     days = held.group_by("day").agg(pl.col("len").sum(), pl.col("file")).sort("day", nulls_last=False)

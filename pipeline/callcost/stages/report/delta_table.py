@@ -17,8 +17,8 @@ from typing import Any
 import polars as pl
 
 from callcost.errors import ConfigError, ReportError
-from callcost.logs.io.folders import Mark, folder_at
-from callcost.logs.io.store_access import is_url, storage_options
+from callcost.logs.io.folders import FileVersion, folder_at
+from callcost.logs.io.store_access import storage_options
 from callcost.stages.report.days import plain_day
 from callcost.stages.tables.facts import CALL_SCHEMA
 
@@ -43,7 +43,7 @@ class DeltaDays:
     def __init__(self, out: str) -> None:
         self._library = deltalake_module()
         self._place = f"{folder_at(out).place}/{TABLE}"
-        self._options = storage_options() if is_url(out) else None
+        self._options = storage_options(out)
         self._held: Any = None  # the table as it was seen last
         self._waiting: dict[date | None, pl.DataFrame] = {}
 
@@ -90,10 +90,10 @@ class DeltaDays:
         if days:
             self._commit(lambda: self._table.delete(_where(days)))
 
-    def marks(self) -> dict[str, Mark]:
-        """Return the mark of every day: its files, which no two commits give the same name."""
+    def versions(self) -> dict[str, FileVersion]:
+        """Return name of a day -> its version: the paths of its files, which no two commits give the same name."""
         table = self._table
-        found: dict[str, Mark] = {}
+        found: dict[str, FileVersion] = {}
         for row in pl.DataFrame(table.get_add_actions(flatten=True)).iter_rows(named=True) if table else ():
             found.setdefault(name_of(row["partition.day"]), []).append(row["path"])
         return {name: sorted(files, key=str) for name, files in found.items()}

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from callcost.errors import ReportError
-from callcost.logs.io.folders import Folder, Mark, folder_at
+from callcost.logs.io.folders import FileVersion, Folder, folder_at
 from callcost.logs.io.object_store import written_name
 from callcost.logs.own_output import UNFINISHED
 
@@ -44,8 +44,8 @@ def publish_files(out: str, files: Mapping[str, bytes]) -> None:
     folder.remove([UNFINISHED])
 
 
-def publish_file(folder: Folder, name: str, data: bytes) -> Mark:
-    """Write a file, whole or not at all, and return its mark.
+def publish_file(folder: Folder, name: str, data: bytes) -> FileVersion:
+    """Write a file, whole or not at all, and return its version.
 
     Raises:
         ReportError: the folder is read-only, full or gone; nothing is left under either name.

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from callcost.stages.report.publish import ROW_GROUP_ROWS, parquet_bytes
-from callcost.stages.tables.facts import REJECT_SCHEMA, number_rows, read_passed, rejects_of
+from callcost.stages.tables.facts import REJECT_SCHEMA, number_rows, read_tables, rejects_of
 from callcost.tables import Reject
 
 FILE_ROWS = 200_000  # of a file between tasks
@@ -90,7 +90,7 @@ class RejectTable:
         return sink.getvalue()
 
     def _read(self, path: str) -> pl.DataFrame:
-        return number_rows(read_passed([path]), self._rows_before)
+        return number_rows(read_tables([path]), self._rows_before)
 
     def _stretches(self) -> Iterator[pl.DataFrame]:
         """Yield all rejects in order, in tables of about one file.

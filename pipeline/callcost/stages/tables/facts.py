@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from callcost.logs.io.store_access import is_url, storage_options
+from callcost.logs.io.store_access import storage_options
 from callcost.logs.own_output import FACTS_MARK
 from callcost.stages.tables.dictionary import says_one_word
 from callcost.tables import (
@@ -204,8 +204,8 @@ def read_facts(path: str | Path, *, without: Sequence[str] = ()) -> pl.DataFrame
         without: columns that nobody will look at; they are null.
     """
     place = str(path)
-    columns = [name for name in columns_of_passed(place) if name not in without]
-    return widen_facts(read_passed([place], columns).with_columns(_said_once(place)))
+    columns = [name for name in scan_tables([place]).collect_schema() if name not in without]
+    return widen_facts(read_tables([place], columns).with_columns(_stated_once(place)))
 
 
 def scan_facts(paths: Sequence[str | Path]) -> pl.LazyFrame:
@@ -213,13 +213,13 @@ def scan_facts(paths: Sequence[str | Path]) -> pl.LazyFrame:
     if not paths:
         return pl.LazyFrame(schema=FACT_SCHEMA)
     places = list(map(str, paths))
-    scans = (scan_passed([place], schema=FACT_SCHEMA, missing_columns="insert") for place in places)
-    return pl.concat(scan.with_columns(_said_once(place)) for scan, place in zip(scans, places, strict=True))
+    scans = (scan_tables([place], schema=FACT_SCHEMA, missing_columns="insert") for place in places)
+    return pl.concat(scan.with_columns(_stated_once(place)) for scan, place in zip(scans, places, strict=True))
 
 
-def _said_once(path: str) -> list[pl.Expr]:
+def _stated_once(path: str) -> list[pl.Expr]:
     """Return the columns of a file of facts that only its metadata tells of."""
-    metadata = metadata_of_passed(path)
+    metadata = pl.read_parquet_metadata(path, storage_options=storage_options(path))
     words, echoes = (msgspec.json.decode(metadata.get(name, "{}"), type=dict[str, Any]) for name in (_WORDS, _ECHOES))
     stated = [pl.lit(word, dtype=FACT_SCHEMA[name]).alias(name) for name, word in words.items()]
     return [*stated, *(pl.col(call).alias(name) for name, call in echoes.items())]
@@ -288,26 +288,12 @@ def number_rows(table: pl.DataFrame, rows_before: tuple[tuple[int, int], ...]) -
     return table.with_columns(pl.col("source_row") + before)
 
 
-def scan_passed(paths: Sequence[str], **how: Any) -> pl.LazyFrame:
+def scan_tables(paths: Sequence[str], **how: Any) -> pl.LazyFrame:
     """Read tables as one, lazily; there is at least one."""
-    return pl.scan_parquet(list(paths), storage_options=_options(paths[0]), **how)
+    return pl.scan_parquet(list(paths), storage_options=storage_options(paths[0]), **how)
 
 
-def read_passed(paths: Sequence[str], columns: Sequence[str] | None = None) -> pl.DataFrame:
+def read_tables(paths: Sequence[str], columns: Sequence[str] | None = None) -> pl.DataFrame:
     """Read tables as one; there is at least one."""
     wanted = None if columns is None else list(columns)
-    return pl.read_parquet(list(paths), columns=wanted, storage_options=_options(paths[0]))
-
-
-def columns_of_passed(path: str) -> list[str]:
-    """Return the names of a table's columns."""
-    return scan_passed([path]).collect_schema().names() if is_url(path) else list(pl.read_parquet_schema(path))
-
-
-def metadata_of_passed(path: str) -> dict[str, str]:
-    """Return what a table's writer noted beside its schema."""
-    return pl.read_parquet_metadata(path, storage_options=_options(path))
-
-
-def _options(path: str) -> dict[str, Any] | None:
-    return storage_options() if is_url(path) else None
+    return pl.read_parquet(list(paths), columns=wanted, storage_options=storage_options(paths[0]))
