@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from callcost.jobs.reconcile import Reconciliation, reconcile_costs
 from callcost.settings import ReconcileOptions
 from callcost.stages.reconcile import per_call as pairs
-from callcost.stages.reconcile.per_call import agrees, without_noise
+from callcost.stages.reconcile.per_call import costs_agree, without_noise
 
 IN, OUT = Decimal("0.000002"), Decimal("0.000008")  # gpt-4.1, US dollars a token
 MONEY = pl.Decimal(38, 18)
@@ -93,6 +93,6 @@ def test_the_limit_is_a_billionth_exactly(ours: Decimal, drawn: tuple[str, Any])
     same = abs(stated - ours) * 10**9 <= ours
     settled, calls, amount = without_noise(table)
 
-    assert table.select(agrees()).item() == same
+    assert table.select(costs_agree()).item() == same
     assert settled["stated"][0] == (ours if same else stated)
     assert (calls, amount) == ((1, stated - ours) if same and stated != ours else (0, 0))

@@ -1,4 +1,4 @@
-"""Charges class by class are the charges of the report; cells fold to the grain of the bill; rules are a table."""
+"""Charges class by class are the charges of the report; cells have the grain of the bill; rules are a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from callcost.stages.pricing.charge_lines import charge_classes
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.reconcile.bill_tables import half_places
-from callcost.stages.reconcile.cells import Cell, Fold, Part, Place, build_cells
+from callcost.stages.reconcile.cells import BillGrain, Cell, CellKey, Part, build_cells
 from callcost.stages.reconcile.rules import CAUSES, RULES
 from callcost.stages.tables.facts import scan_facts
 from tests.command import SAMPLES
@@ -42,6 +42,10 @@ def _line(**more: object) -> BillLine:
     return BillLine(dialect="openai_costs", provider="openai", start_at=0, end_at=DAY, **more)  # type: ignore[arg-type]
 
 
+def _slack(*lines: BillLine) -> dict[str, Decimal]:
+    return half_places((line.dialect, line.amount) for line in lines)
+
+
 def _part(model: str = "gpt-4o", token_class: str = "input", quantity: int = 10, cost: str | None = "0.1") -> Part:
     return Part(
         day=0, paid="openai", model=model, unit="text_input", token_class=token_class, quantity=Decimal(quantity),
@@ -61,33 +65,33 @@ def test_our_charges_are_folded_to_the_grain_of_the_bill(
     line: dict[str, str], place: tuple[str | None, str | None]
 ) -> None:
     bill = _line(**line, amount=Decimal("0.1"))
-    fold = Fold([bill], [("openai", "gpt-4o")])
-    cells = build_cells([_part()], [bill], fold, half_places([bill]))
-    assert list(cells) == [Place(0, "openai", *place)]
-    assert cells[Place(0, "openai", *place)].rest == 0
+    grain = BillGrain([bill], [("openai", "gpt-4o")])
+    cells = build_cells([_part()], [bill], grain, _slack(bill))
+    assert list(cells) == [CellKey(0, "openai", *place)]
+    assert cells[CellKey(0, "openai", *place)].rest == 0
 
 
 def test_a_class_that_the_bill_has_not_is_part_of_the_one_that_it_has() -> None:
     bill = _line(model="gpt-4o", token_class="input", amount=Decimal("0.2"))
-    fold = Fold([bill], [("openai", "gpt-4o")])
-    cells = build_cells([_part(), _part(token_class="audio_input")], [bill], fold, half_places([bill]))
+    grain = BillGrain([bill], [("openai", "gpt-4o")])
+    cells = build_cells([_part(), _part(token_class="audio_input")], [bill], grain, _slack(bill))
     assert [cell.rest for cell in cells.values()] == [0]
 
 
 def test_a_name_without_a_snapshot_stands_for_any_of_them() -> None:
     names = ("gpt-4o-2024-05-13", "gpt-4o-2024-08-06")
     dated = [_line(model=name, token_class="input", amount=Decimal(1)) for name in names]
-    apart = Fold(dated, [("openai", "gpt-4o-2024-08-06")])
-    together = Fold(dated, [("openai", "gpt-4o")])
-    places = [apart.place(0, "openai", line.model, "input").model for line in dated]
+    apart = BillGrain(dated, [("openai", "gpt-4o-2024-08-06")])
+    together = BillGrain(dated, [("openai", "gpt-4o")])
+    places = [apart.key(0, "openai", line.model, "input").model for line in dated]
     assert len(set(places)) == 2
-    assert len({together.place(0, "openai", line.model, "input").model for line in dated}) == 1
+    assert len({together.key(0, "openai", line.model, "input").model for line in dated}) == 1
 
 
 def test_what_a_cell_finds_is_exactly_what_it_gives_away() -> None:
-    cell = Cell(Place(0, "openai", "gpt-4o", "input"), ours=Decimal(3), cost=Decimal(1))
+    cell = Cell(CellKey(0, "openai", "gpt-4o", "input"), ours=Decimal(3), cost=Decimal(1))
     cell.billed, cell.amount = Decimal(5), Decimal(2)
-    cell.open()
+    cell.start()
     cell.settle("billed_not_logged", Decimal(2), cell.value(Decimal(2)), "")
     assert (cell.gap, cell.rest) == (Decimal(0), Decimal("0.333333333333333333"))
     assert sum(found.amount or 0 for found in cell.findings) + (cell.rest or 0) == Decimal(1)
@@ -95,8 +99,8 @@ def test_what_a_cell_finds_is_exactly_what_it_gives_away() -> None:
 
 def test_rounding_hides_half_a_place_and_no_more_than_a_cent() -> None:
     lines = [_line(amount=Decimal(text)) for text in ("1.500000", "0.25")]
-    assert half_places(lines) == {"openai_costs": Decimal("0.005")}
-    assert half_places([*lines, _line(amount=Decimal("1.29e-05"))]) == {"openai_costs": Decimal("0.00000005")}
+    assert _slack(*lines) == {"openai_costs": Decimal("0.005")}
+    assert _slack(*lines, _line(amount=Decimal("1.29e-05"))) == {"openai_costs": Decimal("0.00000005")}
 
 
 def test_every_cause_has_a_rule_and_a_name() -> None:

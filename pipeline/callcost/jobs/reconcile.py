@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -17,13 +18,15 @@ from callcost.errors import ConfigError
 from callcost.jobs.engine.manifest import SCHEMA_VERSION, RunClock, inputs_of, limits_of, reject_reasons
 from callcost.jobs.engine.map_reduce import Progress, Settled, settle_logs, working_folder
 from callcost.jobs.report import settle_options
+from callcost.logs.bills.lines import FEE, UNMAPPED, BillLine
+from callcost.prices.book.book import Book
 from callcost.settings import ReconcileOptions, ReportOptions
 from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.pricing.charge_lines import charge_classes
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
-from callcost.stages.reconcile.bill_tables import DOLLARS, Billed, cut_bill, open_bills, read_fx
-from callcost.stages.reconcile.compare import BILL, LOG, OPEN, Comparison, Ours, compare_bill, compare_logged
+from callcost.stages.reconcile.bill_tables import Bills, cut_bill, open_bills, read_fx
+from callcost.stages.reconcile.compare import BILL, OPEN, Comparison, Ours, compare_bill, compare_logged, tables_of
 from callcost.stages.report.publish import csv_bytes, document_bytes, parquet_bytes, publish_files
 from callcost.stages.report.spend import filter_calls
 
@@ -74,59 +77,39 @@ def reconcile_costs(
         >>> reconcile_costs(ReconcileOptions(logs=("sample_logs",))).rows["against"].unique().to_list()
         ['log']
     """
-    options = dataclasses.replace(options, prices=settle_options(_report_options(options)).prices)
+    report = settle_options(_report_options(options))
     clock, tolerance = RunClock(), read_tolerance(options.tolerance)
     as_of = options.as_of or clock.started_at.replace(minute=0, second=0, microsecond=0)
-    billed = open_bills(options.bills) if options.bills else Billed()
-    cut_bill(billed, _micros(options.since), _micros(options.until))
-    fx = read_fx(options.fx, billed.currency)
+    bills = open_bills(options.bills) if options.bills else Bills()
+    cut_bill(bills, options.since, options.until)
+    fx, book = read_fx(options.fx, bills.currency), book_of(report.prices)
     with working_folder(options.out) as folder:
-        settled = settle_logs(_report_options(options), folder, progress=progress, planned=planned)
-        charges = _take_apart(options, settled)
-        calls = [Path(path) for path in settled.tables("calls")]
-        ours = Ours(calls=calls, charges=charges, book=book_of(options.prices), fx=fx)
-        compared = _compare(options, billed, ours, as_of)
-        rows, causes = compared.table(), compared.cause_table()
-        manifest = _manifest(options, settled, billed, compared, as_of, clock)
+        settled = settle_logs(report, folder, progress=progress, planned=planned)
+        charges = _charge_by_class(report, settled, book)
+        ours = Ours(calls=[Path(path) for path in settled.tables("calls")], charges=charges, book=book, fx=fx)
+        comparisons = [compare_logged(ours), *([compare_bill(bills, ours, as_of)] if options.bills else [])]
+        rows, causes = tables_of(comparisons)
+        manifest = _manifest(options, report, settled, bills, comparisons, as_of, clock)
         manifest["gates"] = _gates(tolerance, manifest)
         if options.out is not None:
             publish_files(options.out, _files(rows, causes, manifest))
-    return Reconciliation(rows=rows, causes=causes, manifest=manifest, exit_code=_verdict(manifest))
-
-
-def _compare(options: ReconcileOptions, billed: Billed, ours: Ours, as_of: datetime) -> Comparison:
-    """Compare with what the log says, and with the bills where there are any."""
-    compared = compare_logged(ours)
-    if options.bills:
-        against_bill = compare_bill(billed, ours, as_of)
-        compared.rows += against_bill.rows
-        compared.causes += against_bill.causes
-        compared.outside = against_bill.outside
-    return compared
-
-
-def _micros(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp()) * 1_000_000
+    return Reconciliation(rows=rows, causes=causes, manifest=manifest, exit_code=_exit_code(manifest))
 
 
 def _report_options(options: ReconcileOptions) -> ReportOptions:
-    return ReportOptions(
-        logs=options.logs, by=("model",), since=options.since, until=options.until, where=options.where,
-        prices=options.prices, read=options.read, count=options.count, work=options.work,
-    )  # fmt: skip
+    shared = ("logs", "since", "until", "where", "prices", "read", "count", "work")
+    return ReportOptions(by=("model",), **{name: getattr(options, name) for name in shared})
 
 
-def _take_apart(options: ReconcileOptions, settled: Settled) -> list[Path]:
-    """Price the settled facts of the run once more, class by class, a file at a time."""
-    book, found = book_of(options.prices), list[Path]()
-    verdicts = settled.tables("verdicts")
+def _charge_by_class(report: ReportOptions, settled: Settled, book: Book) -> list[Path]:
+    """Price the settled facts of the run once more, class by class, a file at a time; return the files."""
+    found, verdicts = list[Path](), settled.tables("verdicts")
     for number, facts in enumerate(settled.tables("facts")):
-        rows = filter_calls(settled_facts(facts, verdicts), _report_options(options))
-        if rows.is_empty():
-            continue
-        path = Path(settled.folder, f"charges-{number:06}.parquet")
-        charge_classes(price_facts(rows, book), book).write_parquet(path, compression="lz4")
-        found.append(path)
+        rows = filter_calls(settled_facts(facts, verdicts), report)
+        if not rows.is_empty():
+            path = Path(settled.folder, f"charges-{number:06}.parquet")
+            charge_classes(price_facts(rows, book), book).write_parquet(path, compression="lz4")
+            found.append(path)
     return found
 
 
@@ -134,15 +117,17 @@ def _take_apart(options: ReconcileOptions, settled: Settled) -> list[Path]:
 
 
 def _manifest(
-    options: ReconcileOptions, settled: Settled, billed: Billed, compared: Comparison, as_of: datetime, clock: RunClock
-) -> dict[str, Any]:
-    inputs = inputs_of(settled)
+    options: ReconcileOptions, report: ReportOptions, settled: Settled, bills: Bills,
+    comparisons: Sequence[Comparison], as_of: datetime, clock: RunClock,
+) -> dict[str, Any]:  # fmt: skip
+    inputs, logged = inputs_of(settled), comparisons[0]
+    bill = comparisons[-1] if options.bills else Comparison(against=BILL)
     return {
         "schema_version": SCHEMA_VERSION,
         "callcost": {"version": __version__},
         "options": {
             "as_of": as_of.astimezone(UTC).isoformat(),
-            "prices": dataclasses.asdict(options.prices),
+            "prices": dataclasses.asdict(report.prices),
             "since": options.since and options.since.isoformat(),
             "until": options.until and options.until.isoformat(),
             "where": [list(pair) for pair in options.where],
@@ -151,26 +136,26 @@ def _manifest(
         "inputs": inputs,
         **limits_of(settled),
         "reject_reasons": reject_reasons(settled),
-        "bills": billed.inputs,
+        "bills": bills.inputs,
         "bill_rejects": [
             {"path": reject.source_file, "row": reject.source_row, "reason": reject.reason, "detail": reject.detail}
-            for reject in billed.rejects
+            for reject in bills.rejects
         ],
         "calls": sum(row["calls"] for row in inputs),
         "price_status": dict(sorted(settled.total("price_status").items())),
-        "bill": _totals(compared, BILL, billed.currency) if options.bills else None,
-        "log": _totals(compared, LOG, DOLLARS) if any(row["against"] == LOG for row in compared.rows) else None,
-        "float_noise": {"calls": compared.noise[0], "amount": _text(compared.noise[1])},
+        "bill": _totals(bill) if options.bills else None,
+        "log": _totals(logged) if logged.rows else None,
+        "float_noise": {"calls": logged.noise[0], "amount": _text(logged.noise[1])},
         "not_compared": {
-            "calls_outside_the_bill": {name: _text(cost) for name, cost in sorted(compared.outside.items())},
+            "calls_outside_the_bill": {name: _text(cost) for name, cost in sorted(bill.outside.items())},
             "second_bills": [
                 {"dialect": dialect, "provider": provider, "amount": _text(amount)}
-                for (dialect, provider), amount in sorted(billed.listed.items())
+                for (dialect, provider), amount in sorted(bills.second_bills.items())
             ],
-            "other_services": {"amount": _text(billed.other[0]), "lines": billed.other[1]},
+            "other_services": {"amount": _text(bills.other_services[0]), "lines": bills.other_services[1]},
         },
-        "invoices": _invoices(billed, compared),
-        "notes": billed.notes + _overlap(compared) + [_FILTERED] * bool(options.where and options.bills),
+        "invoices": [_invoice(line, bill) for line in bills.invoices],
+        "notes": bills.notes + _overlap(bill) + [_FILTERED] * bool(options.where and options.bills),
         "run": {
             "id": clock.run_id, "started_at": clock.started_at.isoformat(), "logs": list(options.logs),
             "skipped": to_builtins(settled.skipped),
@@ -179,26 +164,25 @@ def _manifest(
     }  # fmt: skip
 
 
-def _totals(compared: Comparison, against: str, currency: str) -> dict[str, Any]:
+def _totals(compared: Comparison) -> dict[str, Any]:
     """Return sums over all rows and over days that may still change; amounts as plain text."""
-    rows = [row for row in compared.rows if row["against"] == against]
-    stated = "billed_cost" if against == BILL else "logged_cost"
-    causes: dict[str, Decimal] = {}
+    stated = f"{'billed' if compared.against == BILL else 'logged'}_cost"
+    causes: dict[str, Decimal] = defaultdict(Decimal)
     for row in compared.causes:
-        if row["against"] == against and row["amount"] is not None:
-            causes[row["cause"]] = causes.get(row["cause"], _NOTHING) + row["amount"]
-    measured = [row for row in rows if row[stated] is not None]
+        if row["amount"] is not None:
+            causes[row["cause"]] += row["amount"]
+    rows = [row for row in compared.rows if row[stated] is not None]
     figures = {
-        "stated": _sum(measured, stated),
-        "computed": _sum(measured, "computed_cost"),
-        "difference": _sum(measured, "difference"),
-        "open_difference": _sum((row for row in measured if row["status"] == OPEN), "difference"),
-        "unexplained": sum((abs(row["unexplained"]) for row in measured), _NOTHING),
+        "stated": _sum(rows, stated),
+        "computed": _sum(rows, "computed_cost"),
+        "difference": _sum(rows, "difference"),
+        "open_difference": _sum((row for row in rows if row["status"] == OPEN), "difference"),
+        "unexplained": sum((abs(row["unexplained"]) for row in rows), _NOTHING),
     }
     whole = figures["stated"]
     return {
-        "currency": currency,
-        "states_amounts": bool(measured),
+        "currency": compared.currency,
+        "states_amounts": bool(rows),
         **{name: _text(amount) for name, amount in figures.items()},
         "explained_percent": _text(100 - 100 * figures["unexplained"] / abs(whole), 2) if whole else None,
         "causes": [
@@ -206,14 +190,14 @@ def _totals(compared: Comparison, against: str, currency: str) -> dict[str, Any]
             for name, amount in sorted(causes.items(), key=lambda one: (-abs(one[1]), one[0]))
         ],
         "unmapped": [
-            {"provider": row["provider"], "line_item": row["line_item"], "amount": _text(row["billed_cost"])}
-            for row in sorted(measured, key=lambda row: (row["provider"], row["line_item"] or ""))
-            if row["token_class"] in {"unmapped", "fee"} and against == BILL
+            {"provider": row["provider"], "line_item": row["line_item"], "amount": _text(row[stated])}
+            for row in sorted(rows, key=lambda row: (row["provider"], row["line_item"] or ""))
+            if row["token_class"] in {UNMAPPED, FEE}
         ],
     }  # fmt: skip
 
 
-def _sum(rows: Any, name: str) -> Decimal:
+def _sum(rows: Iterable[dict[str, Any]], name: str) -> Decimal:
     return sum((row[name] for row in rows if row[name] is not None), _NOTHING)
 
 
@@ -221,30 +205,23 @@ def _text(amount: Decimal, places: int = 18) -> str:
     return f"{round(amount, places).normalize() + 0:f}"
 
 
-def _invoices(billed: Billed, compared: Comparison) -> list[dict[str, str]]:
-    """Return each invoice's sum beside what the detailed bill of its period comes to."""
-    found = []
-    for line in billed.controls:
-        first, last = ((moment or 0) // 1_000_000 for moment in (line.start_at, line.end_at))
-        inside = [
-            row for row in compared.rows
-            if row["against"] == BILL and row["provider"] == line.provider and row["day"] is not None
-            and first <= datetime(row["day"].year, row["day"].month, row["day"].day, tzinfo=UTC).timestamp() < last
-        ]  # fmt: skip
-        total, amount = _sum(inside, "billed_cost"), line.amount or _NOTHING
-        found.append({
-            "provider": line.provider, "from": datetime.fromtimestamp(first, UTC).date().isoformat(),
-            "invoice": _text(amount), "bill": _text(total), "difference": _text(amount - total),
-        })  # fmt: skip
-    return found
+def _invoice(line: BillLine, bill: Comparison) -> dict[str, str]:
+    """Return an invoice's sum beside what the detailed bill of its period comes to."""
+    first, last = (datetime.fromtimestamp((moment or 0) // 1_000_000, UTC).date()
+                   for moment in (line.start_at, line.end_at))  # fmt: skip
+    rows = [row for row in bill.rows if row["provider"] == line.provider and row["day"] is not None]
+    total, amount = _sum((row for row in rows if first <= row["day"] < last), "billed_cost"), line.amount or _NOTHING
+    return {
+        "provider": line.provider, "from": first.isoformat(),
+        "invoice": _text(amount), "bill": _text(total), "difference": _text(amount - total),
+    }  # fmt: skip
 
 
-def _overlap(compared: Comparison) -> list[str]:
+def _overlap(bill: Comparison) -> list[str]:
     """Say so where the logs and the bill have no day in common: it is the bill of other days."""
-    rows = [row for row in compared.rows if row["against"] == BILL and row["day"] is not None]
-    if not rows or any(row["computed_tokens"] for row in rows):
+    days = sorted(row["day"] for row in bill.rows if row["day"] is not None)
+    if not days or any(row["computed_tokens"] for row in bill.rows if row["day"] is not None):
         return []
-    days = sorted(row["day"] for row in rows)
     return [f"no call of the logs falls in the days of the bill, {days[0]} to {days[-1]}"]
 
 
@@ -290,7 +267,7 @@ def _gates(tolerance: tuple[Decimal, bool] | None, manifest: dict[str, Any]) -> 
     ]  # fmt: skip
 
 
-def _verdict(manifest: dict[str, Any]) -> int:
+def _exit_code(manifest: dict[str, Any]) -> int:
     if not manifest["calls"]:
         return 1
     return 3 if any(gate["crossed"] for gate in manifest["gates"]) else 0

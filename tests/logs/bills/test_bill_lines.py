@@ -171,7 +171,7 @@ def test_a_row_that_cannot_be_read_is_listed_and_the_others_are_read(tmp_path: P
         (3, "bad_amount"), (4, "bad_period"), (5, "bad_row"),
     ]  # fmt: skip
     assert "a lot" not in repr(found.rejects)
-    assert [line.amount for stated in found.stated for line in stated.lines] == [Decimal("1.5")]
+    assert [line.amount for record in found.records for line in record.lines] == [Decimal("1.5")]
 
 
 # --- What holds in the end --------------------------------------------------------------------------------------------

@@ -51,6 +51,11 @@ class BillLine(msgspec.Struct, kw_only=True):
     tool_amount: Decimal | None = None  # of ``amount``, what server tools cost
     key: str | None = None  # equal keys state the same thing, the later in place of the earlier; None: lines add
 
+    @property
+    def day(self) -> int | None:
+        """The beginning of its UTC day in microseconds since 1970; None: undated."""
+        return None if self.start_at is None else day_of(self.start_at)
+
 
 class BillDialect(msgspec.Struct, frozen=True, kw_only=True):
     """One way of writing bills, as data and one small function.

@@ -28,14 +28,14 @@ from callcost.tables import Reject
 _BUCKETS = (("start_time", "end_time", "openai"), ("starting_at", "ending_at", "anthropic"))
 
 
-class Stated(msgspec.Struct, kw_only=True):
+class BillRecord(msgspec.Struct, kw_only=True):
     """What one record of a bill states.
 
     Attributes:
-        key: equal keys state the same thing; None: records of this dialect add.
-        signature: of all that it says.
-        page: number of the page it stands in, counted over the bill.
-        lines: of the record.
+        key: digest of what it is about: equal keys state the same thing; None: records of this dialect add.
+        signature: digest of all that it says.
+        page: number of its page in the file, from 0.
+        lines: amounts and quantities that it states.
     """
 
     key: str | None
@@ -48,18 +48,18 @@ class BillFile(msgspec.Struct, kw_only=True):
     """One file of a bill, read.
 
     Attributes:
-        name: of the file.
-        stated: its records.
+        name: name of the file.
+        records: what its records state.
         rejects: rows that cannot be read.
-        covered: (provider, start, end) of buckets, also of those that hold nothing.
-        dialects: that its records are in.
-        more: its last page says that more follow.
+        periods: (provider, start, end) of buckets, also of those that hold nothing, in microseconds since 1970.
+        dialects: names of the dialects of its records.
+        more: whether its last page says that more follow.
     """
 
     name: str
-    stated: list[Stated] = msgspec.field(default_factory=list)
+    records: list[BillRecord] = msgspec.field(default_factory=list)
     rejects: list[Reject] = msgspec.field(default_factory=list)
-    covered: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
+    periods: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
     dialects: set[str] = msgspec.field(default_factory=set)
     more: bool = False
 
@@ -139,21 +139,21 @@ def _records(value: Any, found: BillFile) -> Iterator[Mapping[str, Any]]:
         elif "data" in value:
             yield from _records(inner, found)
         else:
-            _cover(value, found)
+            _add_period(value, found)
             own = {name: item for name, item in value.items() if name not in {"results", "object"}}
             yield from ({**own, **result} for result in inner if isinstance(result, Mapping))
     else:
         yield {}
 
 
-def _cover(bucket: Mapping[str, Any], found: BillFile) -> None:
+def _add_period(bucket: Mapping[str, Any], found: BillFile) -> None:
     for first, last, provider in _BUCKETS:
         try:
             start, end = read_moment(bucket.get(first), first), read_moment(bucket.get(last), last)
         except BadLine:
             continue
         if start is not None:
-            found.covered.append((provider, start, end or start + DAY))
+            found.periods.append((provider, start, end or start + DAY))
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------
@@ -165,8 +165,10 @@ def _read_csv(source: Input, text: str) -> BillFile:
     found = BillFile(name=source.name)
     try:
         header = [plain_key(name) for name in next(reader, [])]
-        if dialect_of(header) is None:
+        dialect = dialect_of(header)
+        if dialect is None:
             _refuse_unknown(source)
+        found.dialects.add(dialect.name)
         for row, cells in enumerate(reader, 2):
             if len(cells) == len(header):
                 _read_record(source, found, dict(zip(header, cells, strict=True)), row, 0)
@@ -174,7 +176,6 @@ def _read_csv(source: Input, text: str) -> BillFile:
                 found.rejects.append(_reject(source, row, "bad_row", f"{len(cells)} cells, not {len(header)}"))
     except csv.Error:
         _refuse(source, f"is no CSV from line {reader.line_num} on", "Export it again")
-    found.dialects |= {dialect.name for dialect in [dialect_of(header)] if dialect}
     return found
 
 
@@ -200,16 +201,14 @@ def _read_record(source: Input, found: BillFile, record: Mapping[str, Any], row:
         if line.end_at is None and line.start_at is not None:
             line.end_at = line.start_at + DAY
     key = _key(dialect, record)
-    found.stated.append(Stated(key=key, signature=_digest(dialect.name, record), page=page, lines=lines))
+    found.records.append(BillRecord(key=key, signature=_digest(dialect.name, record), page=page, lines=lines))
 
 
 def _key(dialect: BillDialect, record: Mapping[str, Any]) -> str | None:
     names = dialect.identity
-    if names == ("*",):
+    if dialect.measures:
         return _digest(dialect.name, {name: value for name, value in record.items() if name not in dialect.measures})
-    if not names or not record.get(names[0]):
-        return None
-    return _digest(dialect.name, {name: record.get(name) for name in names})
+    return _digest(dialect.name, {name: record.get(name) for name in names}) if names and record.get(names[0]) else None
 
 
 def _digest(name: str, record: Mapping[str, Any]) -> str:

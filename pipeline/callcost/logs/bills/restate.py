@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from callcost.logs.bills.lines import BillLine
-from callcost.logs.bills.reader import BillFile, Stated
+from callcost.logs.bills.reader import BillFile, BillRecord
 
 _DIGITS = re.compile(r"(\d+)")
 
@@ -25,32 +25,32 @@ def natural(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def settle_bill(files: Sequence[BillFile]) -> tuple[list[BillLine], Counter[str]]:
-    """Return the lines that hold in the end, and how many records were repeated or replaced.
+    """Return the lines that hold in the end, and the numbers of records "repeated" and "replaced".
 
     Args:
-        files: of the bill; later files restate earlier ones.
+        files: files of the bill; later ones restate earlier ones.
     """
-    kept: list[Stated] = []
-    fates: Counter[str] = Counter()
-    versions: dict[str, dict[str, tuple[tuple[int, int], Stated]]] = {}
-    seen: set[str] = set()
+    kept: list[BillRecord] = []
+    changes: Counter[str] = Counter()
+    versions: dict[str, dict[str, tuple[tuple[int, int], BillRecord]]] = {}
+    files_without_keys: set[str] = set()
     for number, file in enumerate(files):
-        loose = [stated for stated in file.stated if stated.key is None]
-        whole = _signature(stated.signature for stated in loose)
-        if whole in seen:
-            fates["repeated"] += len(loose)
+        loose = [record for record in file.records if record.key is None]
+        whole = _signature(record.signature for record in loose)
+        if whole in files_without_keys:
+            changes["repeated"] += len(loose)
         else:
-            seen.add(whole)
+            files_without_keys.add(whole)
             kept += loose
-        for stated in file.stated:
-            if stated.key is not None:
-                known = versions.setdefault(stated.key, {})
-                fates["repeated"] += stated.signature in known
-                known.setdefault(stated.signature, ((number, stated.page), stated))
+        for record in file.records:
+            if record.key is not None:
+                known = versions.setdefault(record.key, {})
+                changes["repeated"] += record.signature in known
+                known.setdefault(record.signature, ((number, record.page), record))
     for known in versions.values():
         kept.append(max(known.values(), key=lambda found: (found[0], found[1].signature))[1])
-        fates["replaced"] += len(known) - 1
-    return [line for stated in kept for line in stated.lines], fates
+        changes["replaced"] += len(known) - 1
+    return [line for record in kept for line in record.lines], changes
 
 
 def _signature(signatures: Iterable[str]) -> str:

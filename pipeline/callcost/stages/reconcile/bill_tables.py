@@ -10,58 +10,62 @@ import csv
 import dataclasses
 import io
 from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from callcost.errors import ConfigError, LogError
 from callcost.logs.bills import bill_dialects
-from callcost.logs.bills.lines import CONTROL, OTHER, USAGE, BillLine, day_of
+from callcost.logs.bills.lines import CONTROL, OTHER, USAGE, BillLine
 from callcost.logs.bills.reader import BillFile, read_bill, read_rows
 from callcost.logs.bills.restate import natural, settle_bill
 from callcost.logs.io.inputs import Input, container_of, find_inputs
 from callcost.logs.io.object_store import as_source
 from callcost.logs.values.times import read_time
 from callcost.stages.read.splits import survey
+from callcost.stages.reconcile.cells import converted
 from callcost.tables import Reject
 
 DOLLARS = "USD"
 _CENTS = 2
+_K = TypeVar("_K")
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class Billed:
+class Bills:
     """What the bills say in the end.
 
     Attributes:
-        lines: that are compared: of one source per provider and day.
-        controls: sums of invoices beside a bill that says more.
-        listed: (dialect, provider) -> amount of bills for days that a better one states.
-        other: amount and lines of services that are no business of ours.
-        covered: provider -> [start, end) in microseconds.
-        currency: of every amount.
-        inputs: path, bytes and sha256 of each file, and what came of its records.
+        lines: lines to compare: of one source per provider and day.
+        invoices: sums of invoices beside a bill that says more.
+        second_bills: (dialect, provider) -> amount of bills for days that a better one states.
+        other_services: amount and number of lines of services that are no business of ours.
+        periods: provider -> [start, end) in microseconds since 1970.
+        currency: code of every amount.
+        inputs: path, bytes, sha256, dialects, number of records and rejects of each file.
         rejects: rows that cannot be read.
-        notes: what a reader should know.
+        notes: what a reader of the report should know.
     """
 
     lines: list[BillLine] = dataclasses.field(default_factory=list)
-    controls: list[BillLine] = dataclasses.field(default_factory=list)
-    listed: dict[tuple[str, str], Decimal] = dataclasses.field(default_factory=dict)
-    other: tuple[Decimal, int] = (Decimal(0), 0)
-    covered: dict[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    invoices: list[BillLine] = dataclasses.field(default_factory=list)
+    second_bills: dict[tuple[str, str], Decimal] = dataclasses.field(default_factory=dict)
+    other_services: tuple[Decimal, int] = (Decimal(0), 0)
+    periods: dict[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
     currency: str = DOLLARS
     inputs: list[dict[str, object]] = dataclasses.field(default_factory=list)
     rejects: list[Reject] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
 
 
-def open_bills(paths: Sequence[str]) -> Billed:
+def open_bills(paths: Sequence[str]) -> Bills:
     """Read the bills that the arguments name; later arguments restate earlier ones, files of a folder in their order.
 
     Raises:
@@ -70,16 +74,16 @@ def open_bills(paths: Sequence[str]) -> Billed:
     """
     sources = [source for path in paths for source in sorted(find_inputs([path]), key=lambda one: natural(one.name))]
     files = [_open(source) for source in sources]
-    lines, fates = settle_bill(files)
-    billed = _choose(lines)
-    billed.currency = _one_currency(lines)
+    lines, changes = settle_bill(files)
+    bills = _choose(lines)
+    bills.currency = _one_currency(lines)
     for file in files:
-        for provider, start, end in file.covered:
-            _cover(billed, provider, start, end)
-    billed.rejects = [reject for file in files for reject in file.rejects]
-    billed.inputs = [_entry(source, file) for source, file in zip(sources, files, strict=True)]
-    billed.notes += _notes(files, fates)
-    return billed
+        for period in file.periods:
+            _add_period(bills, *period)
+    bills.rejects = [reject for file in files for reject in file.rejects]
+    bills.inputs = [_entry(source, file) for source, file in zip(sources, files, strict=True)]
+    bills.notes = _notes(files, changes)
+    return bills
 
 
 def _open(source: Input) -> BillFile:
@@ -100,59 +104,59 @@ def _entry(source: Input, file: BillFile) -> dict[str, object]:
         "bytes": source.bytes,
         "sha256": survey(source.path).sha256,
         "dialects": sorted(file.dialects),
-        "records": len(file.stated) + len(file.rejects),
+        "records": len(file.records) + len(file.rejects),
         "rejects": len(file.rejects),
     }
 
 
-def _notes(files: Sequence[BillFile], fates: Counter[str]) -> list[str]:
-    notes = []
-    paged = [file for file in files if file.dialects and any(stated.key for stated in file.stated)]
-    for dialect in sorted({name for file in paged for name in file.dialects}):
-        pages = [file for file in paged if dialect in file.dialects]
-        if all(file.more for file in pages):
-            notes.append(f"{dialect}: every page says that more follow: the bill may not be whole")
-    if fates["repeated"]:
-        notes.append(f"{fates['repeated']:,} records given more than once count once")
-    if fates["replaced"]:
-        notes.append(f"{fates['replaced']:,} records restated: the later version holds")
+def _notes(files: Sequence[BillFile], changes: Counter[str]) -> list[str]:
+    whole, paged = set[str](), set[str]()
+    for file in files:
+        if any(record.key for record in file.records):
+            (paged if file.more else whole).update(file.dialects)
+    notes = [
+        f"{dialect}: every page says that more follow: the bill may not be whole" for dialect in sorted(paged - whole)
+    ]
+    if changes["repeated"]:
+        notes.append(f"{changes['repeated']:,} records given more than once count once")
+    if changes["replaced"]:
+        notes.append(f"{changes['replaced']:,} records restated: the later version holds")
     return notes
 
 
 # --- Which bill is believed -------------------------------------------------------------------------------------------
 
 
-def _choose(lines: Sequence[BillLine]) -> Billed:
+def _choose(lines: Sequence[BillLine]) -> Bills:
     """Keep one source of amounts and one of quantities per provider and day."""
-    billed, ranks = Billed(), {dialect.name: dialect.rank for dialect in bill_dialects()}
-    spared = [line.amount for line in lines if line.kind == OTHER and line.amount is not None]
-    billed.other = (sum(spared, Decimal(0)), len(spared))
-    ordered = sorted((line for line in lines if line.kind != OTHER), key=_place)
-    for _, group in groupby(ordered, key=_place):
+    bills, ranks = Bills(), {dialect.name: dialect.rank for dialect in bill_dialects()}
+    others = [line.amount for line in lines if line.kind == OTHER and line.amount is not None]
+    bills.other_services = (sum(others, Decimal(0)), len(others))
+    ordered = sorted((line for line in lines if line.kind != OTHER), key=_provider_and_day)
+    for _, group in groupby(ordered, key=_provider_and_day):
         of_day = list(group)
         details = [line for line in of_day if line.kind != CONTROL]
-        billed.controls += [line for line in of_day if line.kind == CONTROL]
+        bills.invoices += [line for line in of_day if line.kind == CONTROL]
         money = _best(ranks, (line for line in details if line.amount is not None))
-        counts = _best(ranks, (line for line in details if line.quantity is not None))
-        asked = [line for line in details if line.dialect == money and line.kind == USAGE and line.amount]
-        if asked and all(line.quantity is not None for line in asked):
+        charged = [line for line in details if line.dialect == money and line.kind == USAGE and line.amount]
+        counted = [line for line in details if line.quantity is not None]
+        if charged and all(line.quantity is not None for line in charged):
             counts = money
-        elif counts == money:  # counts of some lines only tell nothing of a day
-            others = (line for line in details if line.quantity is not None and line.dialect != money)
-            counts = _best(ranks, others) or money
+        else:  # counts of some lines only say nothing of a day, unless there are no others
+            counts = _best(ranks, [line for line in counted if line.dialect != money] or counted)
         for line in details:
-            _keep(billed, line, money, counts)
-    alone = {line.provider for line in billed.lines}
-    billed.lines += [line for line in billed.controls if line.provider not in alone]
-    billed.controls = [line for line in billed.controls if line.provider in alone]
-    for line in billed.lines:
+            _keep(bills, line, money, counts)
+    detailed = {line.provider for line in bills.lines}
+    bills.lines += [line for line in bills.invoices if line.provider not in detailed]
+    bills.invoices = [line for line in bills.invoices if line.provider in detailed]
+    for line in bills.lines:
         if line.start_at is not None and line.end_at is not None:
-            _cover(billed, line.provider, line.start_at, line.end_at)
-    return billed
+            _add_period(bills, line.provider, line.start_at, line.end_at)
+    return bills
 
 
-def _place(line: BillLine) -> tuple[str, int]:
-    return line.provider, -1 if line.start_at is None else day_of(line.start_at)
+def _provider_and_day(line: BillLine) -> tuple[str, int]:
+    return line.provider, -1 if line.day is None else line.day
 
 
 def _best(ranks: dict[str, int], lines: Iterable[BillLine]) -> str | None:
@@ -160,50 +164,57 @@ def _best(ranks: dict[str, int], lines: Iterable[BillLine]) -> str | None:
     return min(names, key=lambda name: (ranks[name], name), default=None)
 
 
-def _keep(billed: Billed, line: BillLine, money: str | None, counts: str | None) -> None:
+def _keep(bills: Bills, line: BillLine, money: str | None, counts: str | None) -> None:
     """Take from a line what its dialect is believed for."""
     if line.amount is not None and line.dialect != money:
         key = (line.dialect, line.provider)
-        billed.listed[key] = billed.listed.get(key, Decimal(0)) + line.amount
+        bills.second_bills[key] = bills.second_bills.get(key, Decimal(0)) + line.amount
         line.amount = None
     if line.dialect != counts:
         line.quantity = None
     if line.amount is not None or line.quantity is not None:
-        billed.lines.append(line)
+        bills.lines.append(line)
 
 
-def _cover(billed: Billed, provider: str, start: int, end: int) -> None:
-    known = billed.covered.get(provider, (start, end))
-    billed.covered[provider] = (min(known[0], start), max(known[1], end))
+def _add_period(bills: Bills, provider: str, start: int, end: int) -> None:
+    first, last = bills.periods.get(provider, (start, end))
+    bills.periods[provider] = (min(first, start), max(last, end))
 
 
-def cut_bill(billed: Billed, since: int | None, until: int | None) -> None:
-    """Leave out what lies outside an interval, in microseconds; a bucket that reaches over an end cannot be cut."""
-    begin, end = -(2**62) if since is None else since, 2**62 if until is None else until
+def cut_bill(bills: Bills, since: datetime | None, until: datetime | None) -> None:
+    """Leave out what lies outside an interval (None: open); a bucket that reaches over an end cannot be cut."""
     if since is None and until is None:
         return
+    begin, end = (
+        edge if moment is None else int(moment.timestamp()) * 1_000_000
+        for moment, edge in ((since, -(2**62)), (until, 2**62))
+    )
     kept = [
-        line for line in billed.lines
+        line for line in bills.lines
         if line.start_at is not None and begin <= line.start_at and (line.end_at or line.start_at) <= end
     ]  # fmt: skip
-    if len(kept) < len(billed.lines):
-        billed.notes.append(f"{len(billed.lines) - len(kept):,} lines of the bill lie outside the interval")
-    billed.lines = kept
-    spans = {provider: (max(first, begin), min(last, end)) for provider, (first, last) in billed.covered.items()}
-    billed.covered = {provider: span for provider, span in spans.items() if span[0] < span[1]}
+    if len(kept) < len(bills.lines):
+        bills.notes.append(f"{len(bills.lines) - len(kept):,} lines of the bill lie outside the interval")
+    bills.lines = kept
+    spans = {provider: (max(first, begin), min(last, end)) for provider, (first, last) in bills.periods.items()}
+    bills.periods = {provider: span for provider, span in spans.items() if span[0] < span[1]}
 
 
-def half_places(lines: Sequence[BillLine]) -> dict[str, Decimal]:
-    """Return half a unit of the last place that each dialect's amounts use: what rounding can hide in a line.
+def half_places(amounts: Iterable[tuple[_K, Decimal | None]], *, least: int = _CENTS) -> dict[_K, Decimal]:
+    """Return half a unit of the last place that the amounts of each source use: what rounding can hide in one.
 
-    Zeros at the end say nothing (Anthropic always writes six places); nobody rounds to more than a cent.
+    Zeros at the end say nothing (Anthropic always writes six places).
+
+    Args:
+        amounts: (source, amount) pairs.
+        least: places that every source has; nobody rounds a bill to more than a cent.
     """
-    places: dict[str, int] = defaultdict(lambda: _CENTS)
-    for line in lines:
-        if line.amount is not None:
-            exponent = line.amount.normalize().as_tuple().exponent
-            places[line.dialect] = max(places[line.dialect], -exponent if isinstance(exponent, int) else 0)
-    return {dialect: Decimal(5).scaleb(-count - 1) for dialect, count in places.items()}
+    places: dict[_K, int] = {}
+    for source, amount in amounts:
+        if amount is not None:
+            exponent = amount.normalize().as_tuple().exponent
+            places[source] = max(places.get(source, least), -exponent if isinstance(exponent, int) else 0)
+    return {source: Decimal(5).scaleb(-count - 1) for source, count in places.items()}
 
 
 # --- Currencies -------------------------------------------------------------------------------------------------------
@@ -222,12 +233,10 @@ class Rates:
     """What a US dollar buys of one currency, by date; a rate holds until the next.
 
     Attributes:
-        currency: its code.
-        since: beginnings, microseconds since 1970 UTC, ascending.
-        rates: of each beginning.
+        since: moments from which each rate holds, in microseconds since 1970 UTC, ascending.
+        rates: units of the currency that a US dollar buys, one per moment.
     """
 
-    currency: str = DOLLARS
     since: tuple[int, ...] = ()
     rates: tuple[Decimal, ...] = (Decimal(1),)
 
@@ -237,13 +246,17 @@ class Rates:
             return self.rates[0]
         return self.rates[max(0, bisect_right(self.since, self.since[-1] if moment is None else moment) - 1)]
 
+    def convert(self, cost: Decimal, moment: int | None) -> Decimal:
+        """Return US dollars in the currency, at the rate of a moment."""
+        return converted(cost, self.at(moment))
+
 
 def read_fx(path: str | None, currency: str) -> Rates:
     """Read the rates that a bill's currency needs.
 
     Args:
-        path: of a CSV with the columns date, currency, rate (what one US dollar buys); None: not given.
-        currency: of the bill.
+        path: path of a CSV with the columns date, currency, rate (what one US dollar buys); None: there is none.
+        currency: code of the bill's currency.
 
     Raises:
         ConfigError: the bill is not in dollars and there is no file, or the file lacks its currency.
@@ -264,7 +277,7 @@ def read_fx(path: str | None, currency: str) -> Rates:
     if not found:
         message = f"{path} has no rate of {currency}"
         raise ConfigError(message, hint="Add rows: date, currency, what one US dollar buys of it")
-    return Rates(currency, tuple(sorted(found)), tuple(found[moment] for moment in sorted(found)))
+    return Rates(tuple(sorted(found)), tuple(found[moment] for moment in sorted(found)))
 
 
 def _moment(text: str) -> int:

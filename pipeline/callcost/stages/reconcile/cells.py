@@ -1,7 +1,7 @@
 """The comparison's building blocks: a cell of our charges beside the bill's, and how our names become the bill's.
 
 A cell is one day, provider, model and class of tokens. Where a bill is coarser than the logs (no model, no class, whole
-months), our charges are folded to its grain; nothing of the bill is ever spread over finer cells. What a cell's
+months), our charges are added up to its grain; nothing of the bill is ever spread over finer cells. What a cell's
 difference is made of is for ``rules.py``.
 """
 
@@ -11,36 +11,40 @@ import dataclasses
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
 from callcost.logs.bills.labels import PART_OF, TOKEN_CLASSES
-from callcost.logs.bills.lines import CONTROL, DAY, USAGE, BillLine, day_of
+from callcost.logs.bills.lines import CONTROL, DAY, USAGE, BillLine
 from callcost.logs.bills.names import ModelKey, model_key
-from callcost.prices.rates import LAST_PLACE, Terms
+from callcost.prices.rates import EXACT, LAST_PLACE, Terms
 
-EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 NOTHING = Decimal(0)
-_LONG = DAY + DAY // 12  # a longer period is no day
+_LONGEST_DAY = DAY + DAY // 12  # a day with some hours too many; a longer period is no day
 _FLOAT_NOISE = Decimal("1e-12")  # relative: amounts that a provider summed as floats
+# What units of server tools end in (prices/units.py): requests to the web, sessions, queries, searches of files.
+_TOOL_ENDINGS = ("requests", "sessions", "queries", "calls")
+
+Vector = dict[str | None, tuple[Decimal, Decimal]]  # token class -> quantity, cost
 
 
 class Part(NamedTuple):
     """Our charges of one unit under one set of terms.
 
     Attributes:
-        day: beginning of the UTC day, microseconds since 1970; None: undated.
-        paid: provider.
-        model: as the log has it.
-        unit: of prices/units.py.
-        token_class: as bills have it.
-        quantity: how much.
-        cost: in the bill's currency; None: unpriced.
-        fx: what a dollar bought.
-        provider: as the log has it, for the price book.
-        requested: the model that was asked for.
-        terms: that set the rates.
-        stated_rates: those that the log says it was charged at.
+        day: beginning of the UTC day in microseconds since 1970; None: undated.
+        paid: provider who is paid, as bills spell it.
+        model: name in the log.
+        unit: name in prices/units.py.
+        token_class: class as bills have it, or the unit of what is charged beside tokens.
+        quantity: number of units.
+        cost: money in the bill's currency; None: unpriced.
+        fx: what a US dollar bought of the bill's currency.
+        provider: name in the log, for the price book; None: the log states none.
+        requested: model that was asked for; None: the log states none.
+        terms: what decides between the rates of a tariff.
+        stated_rates: JSON of the rates at which the log says that it was charged; None: it does not say.
+        line: number of the charge line (sampling run) in its call, from 0.
     """
 
     day: int | None
@@ -55,10 +59,18 @@ class Part(NamedTuple):
     requested: str | None
     terms: Terms
     stated_rates: str | None = None
+    line: int = 0
 
 
 class Finding(NamedTuple):
-    """A part of a difference, and why it is there."""
+    """A part of a difference, and why it is there.
+
+    Attributes:
+        cause: name in ``rules.CAUSES``.
+        tokens: quantity on the bill above ours; negative: below.
+        amount: money on the bill above ours; None: the bill states none.
+        evidence: words that say what was measured.
+    """
 
     cause: str
     tokens: Decimal
@@ -66,8 +78,15 @@ class Finding(NamedTuple):
     evidence: str
 
 
-class Place(NamedTuple):
-    """Where a cell stands; None: all of them together."""
+class CellKey(NamedTuple):
+    """What a cell is about.
+
+    Attributes:
+        day: beginning of the UTC day, or of the bill's period, in microseconds since 1970; None: undated.
+        provider: who is paid.
+        model: the bill's name of it; None: all models together.
+        token_class: class of tokens, or what is charged beside them; None: all classes together.
+    """
 
     day: int | None
     provider: str
@@ -77,30 +96,32 @@ class Place(NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class Cell:
-    """Our figures and the bill's of one place.
+    """Our figures and the bill's under one key.
 
     Attributes:
-        place: of the cell.
+        key: what the cell is about.
         ours: quantity in the logs.
-        cost: of it; None: nothing of it is priced.
-        unpriced: of ``ours``, what has no price.
+        cost: money that we compute for ``ours``; None: nothing of it is priced.
+        unpriced: part of ``ours`` that has no price.
         billed: quantity on the bill; None: the bill states none.
-        amount: on the bill; None: the bill states none.
-        slack: what rounding can hide.
-        tiers: of ``billed``, how much the bill says was in which tier.
-        parts: of our charges.
+        amount: money on the bill; None: the bill states none.
+        tool_amount: part of ``amount`` that the bill states for server tools; None: it states none.
+        slack: money that rounding can hide.
+        tiers: tier -> quantity that the bill states for it; None: the standard tier.
+        parts: our charges.
         gap: quantity that is still to be explained; None: not known.
         rest: money that is still to be explained; None: the bill states none.
-        implied: ``gap`` is read from the amount.
-        findings: what was explained.
+        implied: whether ``gap`` is read from the amount.
+        findings: what is explained.
     """
 
-    place: Place
+    key: CellKey
     ours: Decimal = NOTHING
     cost: Decimal | None = None
     unpriced: Decimal = NOTHING
     billed: Decimal | None = None
     amount: Decimal | None = None
+    tool_amount: Decimal | None = None
     slack: Decimal = NOTHING
     tiers: dict[str | None, Decimal] = dataclasses.field(default_factory=dict)
     parts: list[Part] = dataclasses.field(default_factory=list)
@@ -109,8 +130,25 @@ class Cell:
     implied: bool = False
     findings: list[Finding] = dataclasses.field(default_factory=list)
 
-    def open(self) -> None:
-        """Begin to explain."""
+    def add_line(self, line: BillLine) -> None:
+        """Add what a line of the bill states."""
+        if line.quantity is not None:
+            self.billed = (self.billed or NOTHING) + line.quantity
+            self.tiers[line.tier] = self.tiers.get(line.tier, NOTHING) + line.quantity
+        if line.amount is not None:
+            self.amount = (self.amount or NOTHING) + line.amount
+
+    def add_part(self, part: Part) -> None:
+        """Add a charge of ours."""
+        self.parts.append(part)
+        self.ours += part.quantity
+        if part.cost is None:
+            self.unpriced += part.quantity
+        else:
+            self.cost = (self.cost or NOTHING) + part.cost
+
+    def start(self) -> None:
+        """Set ``gap``, ``rest`` and ``slack`` once both sides are in."""
         self.gap = None if self.billed is None else self.billed - self.ours
         self.rest = None if self.amount is None else self.amount - (self.cost or NOTHING)
         if self.amount is not None:
@@ -119,11 +157,11 @@ class Cell:
     @property
     def is_token(self) -> bool:
         """Whether it holds tokens, and not what is charged beside them."""
-        return self.place.token_class is None or self.place.token_class in TOKEN_CLASSES
+        return is_token(self.key.token_class)
 
     @property
     def expected(self) -> Decimal:
-        """What the bill should say after all that was found."""
+        """What the bill should say after all that is explained."""
         return NOTHING if self.amount is None or self.rest is None else self.amount - self.rest
 
     @property
@@ -131,8 +169,24 @@ class Cell:
         """Whether more than rounding is unexplained."""
         return self.rest is not None and abs(self.rest) > self.slack
 
+    @property
+    def fees(self) -> Decimal:
+        """What we charge for server tools."""
+        return sum_costs(part for part in self.parts if part.token_class.endswith(_TOOL_ENDINGS))
+
+    def is_off_by(self, amount: Decimal) -> bool:
+        """Tell whether an amount is all that is unexplained, up to rounding."""
+        return self.rest is not None and abs(self.rest - amount) <= self.slack
+
     def settle(self, cause: str, tokens: Decimal, amount: Decimal | None, evidence: str) -> None:
-        """Name a part of the difference."""
+        """Name a part of the difference.
+
+        Args:
+            cause: name in ``rules.CAUSES``.
+            tokens: quantity to take from ``gap``.
+            amount: money to take from ``rest``; None: not known.
+            evidence: words that say what was measured.
+        """
         if self.gap is not None:
             self.gap -= tokens
         if self.rest is None:
@@ -144,14 +198,22 @@ class Cell:
             self.findings.append(Finding(cause, tokens, amount, evidence))
 
     def value(self, tokens: Decimal) -> Decimal | None:
-        """Return what tokens are worth: at our rate of this cell, else at the bill's."""
+        """Return what tokens are worth: at our rate of this cell, else at the bill's; None: the bill has no amount."""
         priced = self.ours - self.unpriced
         if self.cost is not None and priced > 0:
             whole = abs(tokens) == priced
-            return self.cost.copy_sign(tokens) if whole else quantized(_share(self.cost, tokens, priced))
+            return self.cost.copy_sign(tokens) if whole else quantized(share(self.cost, tokens, priced))
         if self.amount is not None and self.billed:
-            return self.rest if tokens == self.gap else quantized(_share(self.amount, tokens, self.billed))
+            return self.rest if tokens == self.gap else quantized(share(self.amount, tokens, self.billed))
         return self.rest
+
+
+def settle_vector(cells: Iterable[Cell], cause: str, vector: Vector, sign: int, evidence: str) -> None:
+    """Name what a vector holds of each cell as a part of its difference: more on the bill (1) or less (-1)."""
+    for cell in cells:
+        quantity, cost = vector.get(cell.key.token_class, (NOTHING, NOTHING))
+        if quantity:
+            cell.settle(cause, quantity * sign, cost * sign, evidence)
 
 
 def quantized(amount: Decimal) -> Decimal:
@@ -159,18 +221,34 @@ def quantized(amount: Decimal) -> Decimal:
     return amount.quantize(LAST_PLACE, context=EXACT)
 
 
-def _share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+def converted(cost: Decimal, fx: Decimal) -> Decimal:
+    """Return US dollars in another currency, as money is kept."""
+    return cost if fx == 1 else quantized(EXACT.multiply(cost, fx))
+
+
+def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    """Return what a part of a whole has of an amount, to 60 digits."""
     return EXACT.divide(EXACT.multiply(amount, part), whole)
+
+
+def sum_costs(parts: Iterable[Part]) -> Decimal:
+    """Return what charges cost together; those without a price cost nothing."""
+    return sum((part.cost or NOTHING for part in parts), NOTHING)
+
+
+def is_token(token_class: str | None) -> bool:
+    """Tell whether a class is one of tokens; None, all classes together, is."""
+    return token_class is None or token_class in TOKEN_CLASSES
 
 
 # --- How our names become the bill's ----------------------------------------------------------------------------------
 
 
-class Fold:
-    """Where a charge of ours stands on the bill: built from all that the bill names.
+class BillGrain:
+    """What a bill tells apart, and so the key of the cell that a charge belongs to.
 
     Args:
-        lines: of the bill.
+        lines: all lines of the bill.
         ours: (provider, model) pairs of the logs.
     """
 
@@ -179,30 +257,30 @@ class Fold:
         self._labels = _unite_names([(line.provider, line.model) for line in used if line.model], ours)
         self._classes: dict[tuple[str, str | None], set[str | None]] = defaultdict(set)
         self._provider_classes: dict[str, set[str | None]] = defaultdict(set)
-        self._coarse = {line.provider for line in used if line.model is None and _is_token(line.token_class)}
+        self._coarse = {line.provider for line in used if line.model is None and is_token(line.token_class)}
         for line in used:
-            _, model = self._named(line.provider, line.model, line.token_class)
-            self._classes[line.provider, model].add(line.token_class)
+            label = self._label(line.provider, line.model, line.token_class)
+            self._classes[line.provider, label].add(line.token_class)
             self._provider_classes[line.provider].add(line.token_class)
         self._periods = _periods(used)
 
-    def place(self, day: int | None, provider: str, model: str | None, token_class: str | None) -> Place:
-        """Return the cell of a charge, ours or the bill's."""
-        provider, label = self._named(provider, model, token_class)
+    def key(self, day: int | None, provider: str, model: str | None, token_class: str | None) -> CellKey:
+        """Return the key of the cell of a charge, ours or the bill's."""
+        label = self._label(provider, model, token_class)
         known = self._classes.get((provider, label), set())
         billed = self._provider_classes.get(provider, set())
-        if None in known and (_is_token(token_class) or token_class not in billed):
+        if None in known and (is_token(token_class) or token_class not in billed):
             token_class = None
         elif None in self._classes.get((provider, None), set()) and token_class not in billed:
             label, token_class = None, None
-        while token_class in PART_OF and token_class not in known and PART_OF[token_class] in known:
+        if token_class in PART_OF and token_class not in known and PART_OF[token_class] in known:
             token_class = PART_OF[token_class]
-        return Place(self._period(provider, day), provider, label, token_class)
+        return CellKey(self._period(provider, day), provider, label, token_class)
 
-    def _named(self, provider: str, model: str | None, token_class: str | None) -> tuple[str, str | None]:
-        if model is None or provider in self._coarse or not _is_token(token_class):
-            return provider, None
-        return provider, self._labels.get((provider, model), model)
+    def _label(self, provider: str, model: str | None, token_class: str | None) -> str | None:
+        if model is None or provider in self._coarse or not is_token(token_class):
+            return None
+        return self._labels.get((provider, model), model)
 
     def _period(self, provider: str, day: int | None) -> int | None:
         periods = self._periods.get(provider, [])
@@ -212,15 +290,11 @@ class Fold:
         return periods[found][0] if found >= 0 and day < periods[found][1] else day
 
 
-def _is_token(token_class: str | None) -> bool:
-    return token_class is None or token_class in TOKEN_CLASSES
-
-
 def _periods(lines: Iterable[BillLine]) -> dict[str, list[tuple[int, int]]]:
     found: dict[str, set[tuple[int, int]]] = defaultdict(set)
     for line in lines:
-        if line.start_at is not None and line.end_at is not None and line.end_at - line.start_at > _LONG:
-            found[line.provider].add((day_of(line.start_at), line.end_at))
+        if line.day is not None and line.end_at is not None and line.end_at - (line.start_at or 0) > _LONGEST_DAY:
+            found[line.provider].add((line.day, line.end_at))
     return {provider: sorted(periods) for provider, periods in found.items()}
 
 
@@ -239,58 +313,63 @@ def _unite_names(
     labels: dict[tuple[str, str], str] = {}
     for (provider, _), members in families.items():
         dated = all(model_key(name).date for _, name in members)
-        kinds: dict[str, list[tuple[bool, str]]] = defaultdict(list)
-        for member in sorted(members):
-            kinds[model_key(member[1]).date if dated else ""].append(member)
-        for same in kinds.values():
-            labels |= {(provider, name): same[0][1] for _, name in same}
+        by_date: dict[str, str] = {}
+        for _, name in sorted(members):
+            date = model_key(name).date if dated else ""
+            labels[provider, name] = by_date.setdefault(date, name)
     return labels
 
 
 def build_cells(
     parts: Iterable[Part],
     lines: Iterable[BillLine],
-    fold: Fold,
+    grain: BillGrain,
     slack: Mapping[str, Decimal],
-    asked: Iterable[str] = (),
-) -> dict[Place, Cell]:
+    per_call: Iterable[str] = (),
+) -> dict[CellKey, Cell]:
     """Lay our charges and the bill's lines side by side.
 
     Args:
         parts: our charges on the days that the bill covers.
-        lines: of the bill, usage and invoice sums only.
-        fold: of the two.
+        lines: lines of the bill, usage and sums of invoices only.
+        grain: what the bill tells apart.
         slack: dialect -> half a unit of the last place of its amounts.
-        asked: providers whose bill has a row per call: what joined none of them is asked nothing.
+        per_call: providers whose bill has a row per call: what joins none of them is billed 0.
+
+    Returns:
+        One cell per key, started.
     """
-    cells: dict[Place, Cell] = {}
+    cells: dict[CellKey, Cell] = {}
     counted: set[tuple[str, bool]] = set()
-    paid = set(asked)
+    priced = set(per_call)
     for line in lines:
-        place = fold.place(None if line.start_at is None else day_of(line.start_at), line.provider, line.model,
-                           line.token_class)  # fmt: skip
-        cell = cells.setdefault(place, Cell(place))
+        key = grain.key(line.day, line.provider, line.model, line.token_class)
+        cell = cells.setdefault(key, Cell(key))
+        cell.add_line(line)
         if line.quantity is not None:
-            cell.billed = (cell.billed or NOTHING) + line.quantity
-            cell.tiers[line.tier] = cell.tiers.get(line.tier, NOTHING) + line.quantity
-            counted.add((line.provider, _is_token(line.token_class)))
+            counted.add((line.provider, is_token(line.token_class)))
         if line.amount is not None:
-            cell.amount = (cell.amount or NOTHING) + line.amount
             cell.slack += slack[line.dialect]
-            paid.add(line.provider)
+            priced.add(line.provider)
     for part in parts:
-        place = fold.place(part.day, part.paid, part.model, part.token_class)
-        cell = cells.setdefault(place, Cell(place))
-        cell.parts.append(part)
-        cell.ours += part.quantity
-        if part.cost is None:
-            cell.unpriced += part.quantity
-        else:
-            cell.cost = (cell.cost or NOTHING) + part.cost
-    for place, cell in cells.items():  # what a bill that counts does not name, it counts as none
-        if cell.billed is None and cell.amount is None and (place.provider, cell.is_token) in counted:
+        key = grain.key(part.day, part.paid, part.model, part.token_class)
+        cells.setdefault(key, Cell(key)).add_part(part)
+    for key, cell in cells.items():  # what a bill that counts does not name, it counts as none
+        if cell.billed is None and cell.amount is None and (key.provider, cell.is_token) in counted:
             cell.billed = NOTHING
-        if cell.amount is None and place.provider in paid:
+        if cell.amount is None and key.provider in priced:
             cell.amount = NOTHING
-        cell.open()
+        cell.start()
     return cells
+
+
+def group_cells(cells: Mapping[CellKey, Cell]) -> list[tuple[CellKey, list[Cell]]]:
+    """Bring the cells of each day, provider and model together, in order; the key of a group has no class."""
+    groups: dict[CellKey, list[Cell]] = defaultdict(list)
+    for key, cell in sorted(cells.items(), key=lambda item: _order(item[0])):
+        groups[key._replace(token_class=None)].append(cell)
+    return list(groups.items())
+
+
+def _order(key: CellKey) -> tuple[int, str, str, str]:
+    return (-1 if key.day is None else key.day), key.provider, key.model or "", key.token_class or ""

@@ -8,107 +8,85 @@ has over or the other day lacks.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from callcost.logs.bills.lines import DAY
-from callcost.stages.reconcile.call_evidence import Evidence, Vector, first_prefix, fits_in
-from callcost.stages.reconcile.cells import NOTHING, Cell, Fold, Place
+from callcost.stages.reconcile.call_evidence import first_prefix, fits_in
+from callcost.stages.reconcile.case import Case
+from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Vector, settle_vector
 
 _CAUSE = "day_shift"
 _HOUR = DAY // 24
-Groups = dict[Place, list[Cell]]
 
 
-def settle_shifts(groups: Groups, evidence: Evidence, fold: Fold) -> None:
+def settle_shifts(case: Case) -> None:
     """Name the tokens that stand on another day of the bill."""
+    dated = {key: cells for key, cells in case.token_cells() if key.day is not None}
     providers: dict[str, list[Cell]] = defaultdict(list)
-    for place, cells in groups.items():
-        if place.day is not None:
-            providers[place.provider] += [cell for cell in cells if cell.is_token and cell.gap is not None]
-    for provider, cells in sorted(providers.items()):
-        if _goes_both_ways(cells):
-            _settle_zone(provider, cells, evidence, fold)
-    for place in sorted((place for place in groups if place.day is not None), key=_order):
-        _settle_neighbours(place, groups, evidence, fold)
+    for key, cells in dated.items():
+        providers[key.provider] += [cell for cell in cells if cell.gap is not None]
+    for provider, cells in providers.items():
+        _settle_zone(provider, cells, case)
+    for key in dated:
+        _settle_neighbours(key, key._replace(day=(key.day or 0) + DAY), dated, case)
 
 
-def _order(place: Place) -> tuple[str, str, int]:
-    return place.provider, place.model or "", place.day or 0
-
-
-def _goes_both_ways(cells: Sequence[Cell]) -> bool:
-    gaps = [cell.gap or NOTHING for cell in cells]
-    return any(gap > 0 for gap in gaps) and any(gap < 0 for gap in gaps)
-
-
-def _settle_zone(provider: str, cells: Sequence[Cell], evidence: Evidence, fold: Fold) -> None:
+def _settle_zone(provider: str, cells: Sequence[Cell], case: Case) -> None:
     """Find the zone in which our days are the bill's: it explains more than half of all gaps, in most cells exactly."""
-    now = sum((abs(cell.gap or NOTHING) for cell in cells), NOTHING)
-    open_cells = [cell for cell in cells if cell.gap]
-    best: tuple[Decimal, int] | None = None
-    shifted = evidence.shifted(fold, provider)
+    gaps = [cell.gap or NOTHING for cell in cells]
+    if not min(gaps, default=NOTHING) < 0 < max(gaps, default=NOTHING):
+        return
+    best: int | None = None
+    limit = sum(map(abs, gaps), NOTHING) / 2
+    shifted = case.evidence.by_time_zone(case.grain, provider)
     for shift, figures in sorted(shifted.items(), key=lambda item: (abs(item[0]), item[0])):
-        left = [(cell.gap or NOTHING) - _moved(cell, figures)[0] for cell in cells]
+        left = [gap - _moved(cell, figures)[0] for cell, gap in zip(cells, gaps, strict=True)]
         total = sum(map(abs, left), NOTHING)
-        exact = sum(1 for cell, gap in zip(cells, left, strict=True) if cell.gap and not gap)
-        if total * 2 < now and exact * 2 > len(open_cells) and (best is None or total < best[0]):
-            best = (total, shift)
+        exact = sum(1 for gap, remaining in zip(gaps, left, strict=True) if gap and not remaining)
+        if total < limit and exact * 2 > sum(map(bool, gaps)):
+            best, limit = shift, total
     if best is None:
         return
-    hours = Decimal(best[1]) / _HOUR
+    hours = (Decimal(best) / _HOUR).normalize()
     for cell in cells:
-        tokens, cost = _moved(cell, shifted[best[1]])
-        cell.settle(_CAUSE, tokens, cost, f"the bill's days are those of UTC{hours.normalize():+f} h")
+        cell.settle(_CAUSE, *_moved(cell, shifted[best]), f"the bill's days are those of UTC{hours:+f} h")
 
 
-def _moved(cell: Cell, figures: dict[Place, tuple[Decimal, Decimal]]) -> tuple[Decimal, Decimal]:
-    quantity, cost = figures.get(cell.place, (NOTHING, NOTHING))
+def _moved(cell: Cell, figures: Mapping[CellKey, Vector]) -> tuple[Decimal, Decimal]:
+    """Return how much more a cell has, and what that costs, with days cut elsewhere."""
+    vector = figures.get(cell.key._replace(token_class=None), {})
+    quantity, cost = vector.get(cell.key.token_class, (NOTHING, NOTHING))
     return quantity - cell.ours, cost - (cell.cost or NOTHING)
 
 
-def _settle_neighbours(place: Place, groups: Groups, evidence: Evidence, fold: Fold) -> None:
+def _settle_neighbours(day: CellKey, after: CellKey, dated: Mapping[CellKey, Sequence[Cell]], case: Case) -> None:
     """Move calls between a day and the next where they are exactly what one of them has over or lacks."""
-    day = place.day or 0
-    after = place._replace(day=day + DAY)
-    if after not in groups:
+    here, there = _gaps(dated[day]), _gaps(dated.get(after, ()))
+    if not any(here.values()) or not any(there.values()):
         return
-    here, there = _gaps(groups[place]), _gaps(groups[after])
-    if not here or not there:
-        return
-    for over, lacks, whose, sign in ((_negative(here), there, place, -1), (here, _negative(there), after, 1)):
-        if not all(gap >= 0 for gap in over.values()) or not any(gap > 0 for gap in over.values()):
+    for over, lacks, whose, sign in ((_negative(here), there, day, -1), (here, _negative(there), after, 1)):
+        both = any(lacks.get(name, NOTHING) > 0 for name, gap in over.items() if gap)
+        if min(over.values()) < 0 or not both:
             continue
-        if not any(lacks.get(name, NOTHING) > 0 for name, gap in over.items() if gap):
-            continue
-        calls = evidence.near(fold, whose, whose.day or 0, late=whose is place)
-        found = first_prefix(calls, lambda total, over=over, lacks=lacks: _exact(total, over, lacks))  # type: ignore[misc]
+        calls = case.evidence.calls_by_time(case.grain, whose, whose.day or 0, late=whose is day)
+        found = first_prefix(calls, lambda total, over=over, lacks=lacks: _is_exact(total, over, lacks))  # type: ignore[misc]
         if found:
-            _move(groups[place], found, sign)
-            _move(groups[after], found, -sign)
+            settle_vector(dated[day], _CAUSE, found, sign, "calls near midnight")
+            settle_vector(dated[after], _CAUSE, found, -sign, "calls near midnight")
             return
 
 
-def _exact(total: Vector, over: dict[str | None, Decimal], lacks: dict[str | None, Decimal]) -> bool:
-    """Say whether calls are all that one day has over, or all that the other lacks and no more than the one has."""
-    held = {name: quantity for name, (quantity, _) in total.items() if quantity}
-    wanted = {name: gap for name, gap in over.items() if gap}
-    missed = {name: gap for name, gap in lacks.items() if gap}
-    return held == wanted or (held == missed and fits_in(total, over))
+def _is_exact(total: Vector, over: dict[str | None, Decimal], lacks: dict[str | None, Decimal]) -> bool:
+    """Tell whether calls are all that one day has over, or all that the other lacks and no more than the one has."""
+    moved = {name: quantity for name, (quantity, _) in total.items() if quantity}
+    extra, missing = ({name: gap for name, gap in gaps.items() if gap} for gaps in (over, lacks))
+    return moved == extra or (moved == missing and fits_in(total, over))
 
 
 def _gaps(cells: Sequence[Cell]) -> dict[str | None, Decimal]:
-    tokens = [cell for cell in cells if cell.is_token]
-    known = {cell.place.token_class: cell.gap for cell in tokens if cell.gap is not None}
-    return {name: gap for name, gap in known.items() if gap is not None} if any(known.values()) else {}
+    return {cell.key.token_class: cell.gap for cell in cells if cell.gap is not None}
 
 
 def _negative(gaps: dict[str | None, Decimal]) -> dict[str | None, Decimal]:
     return {name: -gap for name, gap in gaps.items()}
-
-
-def _move(cells: Sequence[Cell], calls: Vector, sign: int) -> None:
-    for cell in cells:
-        quantity, cost = calls.get(cell.place.token_class, (NOTHING, NOTHING))
-        if quantity:
-            cell.settle(_CAUSE, quantity * sign, cost * sign, "calls near midnight")
