@@ -191,7 +191,7 @@ def test_an_input_that_cannot_be_sliced_holds_no_thread_past_its_deadline(monkey
     started = time.monotonic()
     counting_threads()._threads.shutdown(wait=True)
     assert time.monotonic() - started < 5
-    assert counting_threads()._worker.helper_id is None
+    assert counting_threads()._worker.helper is None
 
 
 def test_a_cancelled_caller_drops_its_count(gate: Gate) -> None:
@@ -266,7 +266,7 @@ def test_nothing_is_left_at_exit() -> None:
         "from callcost.helpers.counting import async_token_counter, counting_threads;"
         "callcost.async_tokenizer_threshold_bytes = 1000; callcost.tokenizer_timeout_seconds = 20.0;"
         "print(asyncio.run(async_token_counter(model='gpt-4', text='a' * 1_100_000)));"
-        "print(counting_threads()._worker.helper_id)"
+        "print(counting_threads()._worker.helper.pid)"
     )
     started = time.monotonic()
 

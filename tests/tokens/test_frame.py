@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcost.tokens.frame import UNIT, Frame, FrameBuilder, Part, total
+from callcost.tokens.frame import UNIT, Frame, FrameBuilder, total
 
 WEIGHTS = st.integers(-3000, 3000)
 COUNTED = st.lists(st.tuples(WEIGHTS, st.integers(0, 1 << 40)))
@@ -51,17 +51,19 @@ def test_half_a_token_is_one() -> None:
     assert total(frame_of([500], 0), [3]) == 2
 
 
-def test_a_sheet_leaves_empty_texts_out() -> None:
+def test_a_builder_leaves_empty_texts_out() -> None:
     builder = FrameBuilder()
     builder.text("")
     builder.text("a")
     builder.tokens(2)
-    builder.thousandths(5)
+    builder.ciphertext(10, 3, 0)
+    builder.ciphertext(2400, 1, 2)
+    builder.ciphertext(10, 3, 1)
 
     frame = builder.frame("cl100k_base", "exact", 0.0)
 
-    assert frame.parts == (Part("a", 1000),)
-    assert frame.constant == 2005
+    assert (frame.texts, frame.weights) == (("a",), (1000,))
+    assert frame.constant == 2000 + 30 + 400 + 0
 
 
 def test_a_stand_in_weighs_and_corrects_each_text() -> None:
@@ -69,7 +71,7 @@ def test_a_stand_in_weighs_and_corrects_each_text() -> None:
     builder.text("in 2024")
     builder.text("in 2024", 1500)
 
-    assert [part.weight for part in builder.parts] == [1022, 1533]
+    assert builder.weights == [1022, 1533]
     assert builder.constant == 1240 + 1860
 
 

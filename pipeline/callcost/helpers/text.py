@@ -12,7 +12,7 @@ from typing import Any
 
 from callcost.errors import TokenizerError
 from callcost.helpers import parameters
-from callcost.tokens.engines.encoders import Encoder, ForeignEncoder, load_encoder
+from callcost.tokens.engines.encoders import Encoder, ForeignEncoder, load_encoder, take_as_text
 from callcost.tokens.engines.vocabularies import installed
 from callcost.tokens.model_families import choose
 
@@ -65,9 +65,7 @@ def decode(
     'hello world'
     """
     encoder, ids = encoder_of(model, custom_tokenizer), parameters.items("tokens", tokens)
-    if isinstance(encoder, ForeignEncoder):
-        return encoder.decode(ids, skip_special_tokens=bool(skip_special_tokens))
-    return encoder.decode(ids)
+    return encoder.decode(ids, skip_special_tokens=isinstance(encoder, ForeignEncoder) and bool(skip_special_tokens))
 
 
 def create_tokenizer(json: str) -> dict[str, Any]:
@@ -88,7 +86,7 @@ def create_tokenizer(json: str) -> dict[str, Any]:
         made = tokenizers.Tokenizer.from_str(json)
     except Exception as error:
         raise TokenizerError("the text is no tokenizer.json that tokenizers can read") from error
-    return _as_text(made)
+    return {"type": KIND, "tokenizer": take_as_text(made)}
 
 
 def create_pretrained_tokenizer(
@@ -115,14 +113,7 @@ def create_pretrained_tokenizer(
         message = f"no tokenizer can be had from {identifier!r} on the Hugging Face hub ({type(error).__name__})"
         hint = "Check the name and the network, or read a tokenizer.json with create_tokenizer"
         raise TokenizerError(message, hint=hint) from error
-    return _as_text(made)
-
-
-def _as_text(tokenizer: Any) -> dict[str, Any]:
-    tokenizer.encode_special_tokens = True  # a special token written in a text is text
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return {"type": KIND, "tokenizer": tokenizer}
+    return {"type": KIND, "tokenizer": take_as_text(made)}
 
 
 def encoder_of(model: str, custom_tokenizer: Mapping[str, Any] | None = None) -> Encoder:

@@ -38,13 +38,12 @@ GROUPS = {
 
 def shape_of_prompt(prompt: Prompt) -> str:
     """Return the shape that decides how well a prompt can be counted; the hardest part names it."""
-    kinds = {block.kind for message in prompt.messages for block in message.blocks}
-    encrypted = any(block.encrypted for message in prompt.messages for block in message.blocks)
-    media = any(block.media for message in prompt.messages for block in message.blocks)
+    blocks = [block for message in prompt.messages for block in message.blocks]
+    kinds = {block.kind for block in blocks}
     signs = (
         ("text", bool(prompt.texts or prompt.tokens)),
-        ("encrypted", encrypted or THOUGHT in kinds),
-        ("media", media),
+        ("encrypted", THOUGHT in kinds or any(block.encrypted for block in blocks)),
+        ("media", any(block.media for block in blocks)),
         ("history", CALL in kinds or RESULT in kinds),
         ("form", prompt.form is not None and prompt.form.schema is not None),
         ("tools", bool(prompt.tools)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import mul
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -22,14 +22,7 @@ CALIBRATED = "calibrated"
 ESTIMATED = "estimated"
 
 
-class Part(NamedTuple):
-    """One text and how many thousandths of a token each of its tokens counts."""
-
-    text: str
-    weight: int = UNIT
-
-
-class Frame(msgspec.Struct, frozen=True, kw_only=True):
+class Frame(msgspec.Struct, frozen=True):
     """What one side of a call comes to, before its texts are counted.
 
     Attributes:
@@ -50,60 +43,56 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     error: float = 1.0
     share: int = 1
 
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The texts, each with its weight."""
-        return tuple(map(Part, self.texts, self.weights))
 
-
-class FrameBuilder:
-    """Gathers the parts of a frame.
+class FrameBuilder(msgspec.Struct):
+    """Gathers the texts and constants of a frame.
 
     Attributes:
-        parts: the texts so far.
-        constant: thousandths of a token that no text accounts for.
-        weight: thousandths that each token of a text counts.
+        weight: thousandths of a token that each token of a text counts.
         corrections: what a stand-in vocabulary gets wrong; a key of vocabulary_corrections.py's table.
+        texts: the texts so far.
+        weights: of each text, thousandths of a token that each of its tokens counts.
+        constant: thousandths of a token that no text accounts for.
         share: what the sum is divided by.
     """
 
-    def __init__(self, weight: int = UNIT, corrections: str = "") -> None:
-        self.parts: list[Part] = []
-        self.constant = 0
-        self.weight = weight
-        self.corrections = corrections
-        self.share = 1
+    weight: int = UNIT
+    corrections: str = ""
+    texts: list[str] = []
+    weights: list[int] = []
+    constant: int = 0
+    share: int = 1
 
     def text(self, text: str, factor: int = UNIT) -> None:
-        """Add a text; an empty one leaves no trace.
+        """Add a text; an empty one adds nothing.
 
         Args:
-            text: the text.
+            text: what is counted.
             factor: thousandths, on top of the builder's own weight.
         """
         if text:
-            self.parts.append(Part(text, self.weight * factor // UNIT))
+            self.texts.append(text)
+            self.weights.append(self.weight * factor // UNIT)
             self.constant += correction_of(self.corrections, text) * factor // UNIT if self.corrections else 0
 
     def tokens(self, count: int) -> None:
         """Add whole tokens that no text accounts for."""
         self.constant += count * UNIT
 
-    def thousandths(self, count: int) -> None:
-        """Add thousandths of a token that no text accounts for."""
-        self.constant += count
+    def ciphertext(self, length: int, each: int, less: int) -> None:
+        """Add a guess of the tokens behind an encrypted text, never fewer than 0.
+
+        Args:
+            length: characters of the encrypted text.
+            each: thousandths of a token for each character.
+            less: tokens fewer for the whole.
+        """
+        self.constant += max(0, length * each - less * UNIT)
 
     def frame(self, vocabulary: str, method: str, error: float) -> Frame:
         """Return what was gathered."""
-        return Frame(
-            vocabulary=vocabulary,
-            texts=tuple([part.text for part in self.parts]),
-            weights=tuple([part.weight for part in self.parts]),
-            constant=self.constant,
-            method=method,
-            error=error,
-            share=self.share,
-        )
+        texts, weights = tuple(self.texts), tuple(self.weights)
+        return Frame(vocabulary, texts, weights, self.constant, method, error, self.share)
 
 
 def total(frame: Frame, counts: Sequence[int]) -> int:

@@ -300,7 +300,7 @@ def test_a_large_item_in_time_counts_as_a_small_one_would(counter: TextCounter) 
 def test_without_a_limit_large_items_are_counted_here() -> None:
     with TextCounter(item_timeout=0) as counter:
         assert settle(counter, request=["to be " * 200_000])[0] == 3 + 400_000 + 1
-        assert counter._worker.helper_id is None
+        assert counter._worker.helper is None
 
 
 words = st.lists(st.sampled_from(["hello world", "yes", "no", "中文", "", "a\ud800"]), max_size=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -46,8 +47,14 @@ def ends_within(process_id: int, seconds: float) -> bool:
 @pytest.fixture
 def worker() -> Iterator[OversizeWorker]:
     """A worker, closed afterwards."""
-    with OversizeWorker() as made:
+    with contextlib.closing(OversizeWorker()) as made:
         yield made
+
+
+def helper_of(worker: OversizeWorker) -> int:
+    """Return the process id of a worker's helper."""
+    assert worker.helper is not None
+    return worker.helper.pid
 
 
 @pytest.mark.parametrize(
@@ -65,17 +72,15 @@ def test_an_item_in_time_has_the_count_of_the_encoder(worker: OversizeWorker) ->
 
 def test_one_helper_serves_item_after_item(worker: OversizeWorker) -> None:
     worker.count("r50k_base", "one", 60)
-    first = worker.helper_id
+    first = helper_of(worker)
     worker.count("r50k_base", "two", 60)
 
-    assert first is not None
-    assert worker.helper_id == first
+    assert helper_of(worker) == first
 
 
 def test_an_item_over_its_time_has_no_count_and_its_helper_is_replaced(worker: OversizeWorker) -> None:
     worker.count("cl100k_base", "warm", 60)
-    first = worker.helper_id
-    assert first is not None
+    first = helper_of(worker)
     started = time.monotonic()
 
     assert worker.count("cl100k_base", ONE_WORD, 0.3) is None
@@ -96,8 +101,7 @@ def test_an_item_over_the_helpers_memory_has_no_count(worker: OversizeWorker, mo
 
 def test_a_helper_that_was_killed_between_two_items_is_replaced(worker: OversizeWorker) -> None:
     worker.count("cl100k_base", "warm", 60)
-    assert worker.helper_id is not None
-    first = worker.helper_id
+    first = helper_of(worker)
     os.kill(first, signal.SIGKILL)
     assert ends_within(first, 5)
 
@@ -119,8 +123,7 @@ def test_a_helper_that_cannot_start_is_a_named_error(worker: OversizeWorker, mon
 def test_closing_ends_the_helper_even_while_it_counts() -> None:
     worker = OversizeWorker()
     worker.count("cl100k_base", "warm", 60)
-    helper = worker.helper_id
-    assert helper is not None
+    helper = helper_of(worker)
     waiting = threading.Thread(target=worker.count, args=("cl100k_base", ONE_WORD, 60))
     waiting.start()
     time.sleep(0.3)
@@ -137,7 +140,7 @@ import sys, threading, time
 from callcost.tokens.engines.oversize_worker import OversizeWorker
 worker = OversizeWorker()
 worker.count("r50k_base", "warm", 60)
-print(worker.helper_id, flush=True)
+print(worker.helper.pid, flush=True)
 if "busy" in sys.argv:
     worker.count("r50k_base", "a" * 20_000_000, 60)
 """

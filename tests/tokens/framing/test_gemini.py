@@ -1,4 +1,4 @@
-"""Gemini's tools: stubs, declarations, or only their leaves."""
+"""Gemini's tools: stubs, declarations, or bare texts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from callcost.tokens.framing.gemini import (
     texts_of_schema,
     texts_of_value,
     write_declaration,
-    write_declaration_call,
+    write_declaration_block,
     write_stub,
-    write_stub_call,
-    write_stub_result,
+    write_stub_block,
     write_tool_texts,
 )
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
@@ -78,8 +77,8 @@ def test_gemini_2_5_is_shown_python_functions() -> None:
 
 
 def test_gemini_2_5_calls_and_answers_in_python() -> None:
-    assert write_stub_call(CALLED) == ['print(default_api.look_up(city = "Oslo", days = 3))']
-    assert write_stub_result(Block(RESULT, name="look_up", value={"sky": "clear"})) == [
+    assert write_stub_block(CALLED) == ['print(default_api.look_up(city = "Oslo", days = 3))']
+    assert write_stub_block(Block(RESULT, name="look_up", value={"sky": "clear"})) == [
         '{"look_up_response": {"sky": "clear"}}'
     ]
 
@@ -90,7 +89,7 @@ def test_gemini_3_is_shown_declarations_between_escapes() -> None:
     assert [text.replace(ESCAPE, "|") for text in write_declaration(Tool("f", "Look.", schema))] == [
         "declaration:f{description:|Look.|,parameters:{type:|object|,properties:{city:{type:|string|}}}}"
     ]
-    (call,) = write_declaration_call(CALLED)
+    (call,) = write_declaration_block(CALLED)
     assert call.replace(ESCAPE, "|") == "call:look_up{city:|Oslo|,days:3}"
 
 
@@ -103,11 +102,11 @@ def test_gemini_2_is_billed_by_names_texts_and_types() -> None:
     assert texts_of_schema({"title": "T", "type": "string"}, titles=True) == ["string", "T"]
 
 
-def test_the_leaves_of_a_value_are_its_keys_and_texts_and_a_token_for_a_number() -> None:
+def test_the_texts_of_a_value_are_its_keys_and_texts_and_a_token_for_a_number() -> None:
     assert sorted(texts_of_value({"a": [1234567, "b"], "c": None, "d": True})) == ["0", "a", "b", "c", "d", "true"]
 
 
-def test_vertex_bills_every_generation_by_its_leaves() -> None:
+def test_vertex_bills_every_generation_by_bare_texts() -> None:
     for framing in GEMINI_LAYOUTS:
         assert gemini_layout_of(framing, "vertex").tool is GEMINI_LAYOUTS["gemini-2"].tool
         assert gemini_layout_of(framing, "google").tool is GEMINI_LAYOUTS[framing].tool

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from callcost.tokens.frame import CALIBRATED, ESTIMATED, EXACT, Frame
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.model_families import FAMILIES, choose
-from callcost.tokens.requests.types import MAX_DEPTH, limit_depth, parse_json
+from callcost.tokens.requests.json_values import MAX_DEPTH, limit_depth, parse_json
 from tests.tokens.counted import count, write_user
 
 CASES = {
@@ -96,7 +96,8 @@ def check(frame: Frame | None) -> None:
     """A frame is whole integers and texts, and can be sent to a worker."""
     if frame is None:
         return
-    assert all(isinstance(part.text, str) and part.text and isinstance(part.weight, int) for part in frame.parts)
+    assert all(isinstance(text, str) and text for text in frame.texts)
+    assert list(map(type, frame.weights)) == [int] * len(frame.texts)
     assert isinstance(frame.constant, int)
     assert frame.method in {EXACT, CALIBRATED, ESTIMATED}
     assert 0 < frame.error <= 2

@@ -35,8 +35,8 @@ moments = st.one_of(st.none(), st.integers(1_500_000_000_000_000, 1_900_000_000_
 def meaning(frame: Frame | None) -> tuple[Any, ...]:
     assert frame is not None
     weights: Counter[str] = Counter()
-    for part in frame.parts:
-        weights[part.text] += part.weight
+    for text, weight in zip(frame.texts, frame.weights, strict=True):
+        weights[text] += weight
     return frame.vocabulary, weights, frame.constant, frame.method, frame.error, frame.share
 
 

@@ -20,7 +20,6 @@ from callcost.tokens.engines.vocabularies import ALIASES, Vocabulary, find_vocab
 
 if TYPE_CHECKING:
     import tiktoken
-    import tokenizers
 
 
 class Encoder(abc.ABC):
@@ -33,6 +32,7 @@ class Encoder(abc.ABC):
 
     vocabulary: Vocabulary
     engine: str
+    _tokenizer: Any  # the library's own object
 
     @property
     def counting_engine(self) -> str:
@@ -40,24 +40,40 @@ class Encoder(abc.ABC):
         return self.engine
 
     @abc.abstractmethod
+    def _encode_slice(self, text: str) -> Any:
+        """Return the ids of a slice of text: a list, or what holds one as ``ids`` and has its length."""
+
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, as a whole string.
 
         Raises:
             TokenizerError: the engine refuses a text; tiktoken and tokenizers refuse none.
         """
+        return [sum(len(self._encode_slice(piece)) for piece in self.slices(text)) for text in texts]
 
-    @abc.abstractmethod
     def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's tokens."""
+        """Return the ids of a text's tokens, without those that frame a text for the model."""
+        slices_of_ids = map(self._encode_slice, self.slices(text))
+        return [token for ids in slices_of_ids for token in getattr(ids, "ids", ids)]
 
-    @abc.abstractmethod
-    def decode(self, ids: Sequence[int]) -> str:
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
         """Return the text of token ids; bytes that are no character become the replacement character.
+
+        Args:
+            ids: the ids.
+            skip_special_tokens: leave special tokens out, where the library is tokenizers.
 
         Raises:
             TokenizerError: an id is not in the vocabulary.
         """
+        library = type(self._tokenizer).__module__.partition(".")[0]
+        settings = {"skip_special_tokens": skip_special_tokens} if library == "tokenizers" else {}
+        try:
+            return str(self._tokenizer.decode(list(ids), **settings))
+        except (KeyError, OverflowError, TypeError) as error:
+            name = f"vocabulary {self.vocabulary.name!r}"
+            place = "the vocabulary of the custom tokenizer" if self.vocabulary is _FOREIGN else name
+            raise TokenizerError(f"an id is not in {place}") from error
 
     def slices(self, text: str, size: int = SLICE_CHARS) -> Iterator[str]:
         """Cut a text into slices whose counts add up to the count of the whole, where the vocabulary allows it."""
@@ -73,7 +89,7 @@ class RanksEncoder(Encoder):
         self.vocabulary = vocabulary
         self.engine = f"tiktoken {tiktoken.__version__}"
         self._ranks = read_ranks(vocabulary)
-        self._encoding = tiktoken.Encoding(
+        self._tokenizer = tiktoken.Encoding(
             vocabulary.name,
             pat_str=vocabulary.pattern,
             mergeable_ranks=self._ranks,
@@ -83,39 +99,20 @@ class RanksEncoder(Encoder):
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text."""
-        encode = self._encoding.encode_ordinary
-        return [
-            len(encode(text)) if len(text) <= SLICE_CHARS else sum(map(self._count_slice, self.slices(text)))
-            for text in texts
-        ]
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's tokens."""
-        ids: list[int] = []
-        for piece in self.slices(text):
-            ids += self._encode_slice(piece)
-        return ids
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of token ids."""
-        try:
-            return self._encoding.decode(list(ids))
-        except (KeyError, OverflowError, TypeError) as error:
-            message = f"an id is not in vocabulary {self.vocabulary.name!r}"
-            raise TokenizerError(message) from error
-
-    def _count_slice(self, text: str) -> int:
-        return len(self._encode_slice(text))
+        encode = self._tokenizer.encode_ordinary
+        whole = super().count
+        return [len(encode(text)) if len(text) <= SLICE_CHARS else whole([text])[0] for text in texts]
 
     def _encode_slice(self, text: str) -> list[int]:
         """Encode a slice that may hold a run of blanks too long for the expression engine."""
         ids: list[int] = []
         start = 0
         for first, last in blank_runs(text, self.vocabulary.pattern):
-            ids += self._encoding.encode(text[start:first], disallowed_special=())
+            ids += self._tokenizer.encode(text[start:first], disallowed_special=())
             ids += self._one_pre_token().encode(text[first:last], disallowed_special=())
             start = last
-        return ids + self._encoding.encode(text[start:] if start else text, disallowed_special=())
+        ids += self._tokenizer.encode(text[start:] if start else text, disallowed_special=())
+        return ids
 
     def _one_pre_token(self) -> tiktoken.Encoding:
         """Return an encoding that takes any text as one pre-token; made on first use."""
@@ -135,32 +132,21 @@ class JsonEncoder(Encoder):
 
         self.vocabulary = vocabulary
         self.engine = f"tokenizers {tokenizers.__version__}"
-        self._tokenizer: tokenizers.Tokenizer = tokenizers.Tokenizer.from_str(read_file(vocabulary).decode())
-        self._tokenizer.encode_special_tokens = True  # written in a text they are text
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        self._tokenizer = take_as_text(tokenizers.Tokenizer.from_str(read_file(vocabulary).decode()))
 
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """Return the number of tokens of each text."""
-        return [sum(len(self._encode_slice(piece)) for piece in self.slices(text)) for text in texts]
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's tokens."""
-        return [token for piece in self.slices(text) for token in self._encode_slice(piece).ids]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of token ids."""
-        try:
-            return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
-        except (OverflowError, TypeError) as error:
-            message = f"an id is not in vocabulary {self.vocabulary.name!r}"
-            raise TokenizerError(message) from error
-
-    def _encode_slice(self, text: str) -> tokenizers.Encoding:
+    def _encode_slice(self, text: str) -> Any:
         try:
             return self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0]
         except TypeError:  # a lone surrogate
             return self._tokenizer.encode_batch_fast([repair(text)], add_special_tokens=False)[0]
+
+
+def take_as_text(tokenizer: Any) -> Any:
+    """Let a tokenizer of tokenizers take any text whole, special tokens in it as the text that they are."""
+    tokenizer.encode_special_tokens = True
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 class ForeignEncoder(Encoder):
@@ -172,25 +158,12 @@ class ForeignEncoder(Encoder):
         self._tokenizer = tokenizer
         self._settings = _ENCODE_SETTINGS.get(self.engine, {})
 
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """Return the number of tokens of each text."""
-        return [len(self.encode(text)) for text in texts]
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's tokens, without those that frame a text for the model."""
+    def _encode_slice(self, text: str) -> Any:
         try:
             found = self._tokenizer.encode(text, **self._settings)
         except (TypeError, UnicodeEncodeError):  # a lone surrogate
             found = self._tokenizer.encode(repair(text), **self._settings)
         return list(getattr(found, "ids", found))
-
-    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
-        """Return the text of token ids."""
-        more = {"skip_special_tokens": skip_special_tokens} if self.engine == "tokenizers" else {}
-        try:
-            return str(self._tokenizer.decode(list(ids), **more))
-        except (KeyError, OverflowError, TypeError) as error:
-            raise TokenizerError("an id is not in the vocabulary of the custom tokenizer") from error
 
 
 _FOREIGN = Vocabulary(

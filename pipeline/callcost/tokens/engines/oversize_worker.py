@@ -66,25 +66,17 @@ def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 class OversizeWorker:
     """One helper process that counts large items one at a time, each within a deadline.
 
-    The helper starts with the first item and stays for the next; ``close`` (or leaving the ``with``) ends it. May be
-    used from several threads: they wait for each other.
+    The helper starts with the first item and stays for the next; ``close`` ends it. May be used from several threads:
+    they wait for each other.
+
+    Attributes:
+        helper: the process, while there is one.
     """
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._helper: subprocess.Popen[bytes] | None = None
+        self.helper: subprocess.Popen[bytes] | None = None
         self._end: weakref.finalize[..., OversizeWorker] | None = None
-
-    def __enter__(self) -> OversizeWorker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def helper_id(self) -> int | None:
-        """The helper's process id, while there is one."""
-        return self._helper.pid if self._helper else None
 
     def count(self, vocabulary: str, text: str, seconds: float) -> int | None:
         """Count one text.
@@ -118,44 +110,42 @@ class OversizeWorker:
 
     def close(self) -> None:
         """End the helper, whatever it is doing."""
-        helper = self._helper
-        if helper is not None:
+        if helper := self.helper:
             helper.kill()  # frees a thread that waits for it, and with it the turn
         with self._turn:
             self._kill()
 
     def _living_helper(self) -> subprocess.Popen[bytes]:
         """Return the helper; a fresh one if there is none, or if something ended it between two items."""
-        if self._helper is not None and self._helper.poll() is None:
-            return self._helper
+        if self.helper is not None and self.helper.poll() is None:
+            return self.helper
         self._kill()
         command = [sys.executable, "-c", _START, *sys.path]
-        self._helper = subprocess.Popen(  # noqa: S603 - our own interpreter and our own words
+        self.helper = subprocess.Popen(  # noqa: S603 - our own interpreter and our own words
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
-        self._end = weakref.finalize(self, _reap, self._helper)  # runs at exit too
-        if _read_reply(_pipe(self._helper.stdout))[0] != _STARTED:
+        self._end = weakref.finalize(self, _reap, self.helper)  # runs at exit too
+        if _read_reply(_pipe(self.helper.stdout))[0] != _STARTED:
             raise TokenizerError("the helper that counts large texts does not start")
-        return self._helper
+        return self.helper
 
     def _kill(self) -> None:
         if self._end is not None:
             self._end()
-        self._helper = self._end = None
+        self.helper = self._end = None
 
 
 def _ask(helper: subprocess.Popen[bytes], vocabulary: str, text: str, seconds: float) -> tuple[bytes, int]:
     """Send one item; return how that went and its count."""
     requests, replies = _pipe(helper.stdin), _pipe(helper.stdout)
-    name, data = vocabulary.encode(), _utf8(text)
+    name, data = vocabulary.encode(), repair(text).encode()
     try:
         requests.write(_REQUEST.pack(seconds, len(name), len(data)) + name)
         requests.write(data)
         requests.flush()
+        reply = _read_reply(replies)
     except BrokenPipeError:
-        helper.wait()
-        return _LOST, 0
-    reply = _read_reply(replies)
+        reply = _ENDED, 0
     if reply[0] == _ENDED:
         helper.wait()
         return _LOST, 0
@@ -192,13 +182,6 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     if stream is None:
         raise TokenizerError("the helper that counts large texts has no pipe")
     return stream
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return repair(text).encode()
 
 
 def _read_reply(stream: IO[bytes]) -> tuple[bytes, int]:

@@ -52,13 +52,13 @@ class FrequentTexts:
         known.update(new)
         self._held += sum(map(len, new))
         oldest = []
-        for text in self._counts:
+        for text in known:
             if self._held <= self._limit:
                 break
             oldest.append(text)
             self._held -= len(text)
         for text in oldest:
-            del self._counts[text]
+            del known[text]
 
 
 @lru_cache(maxsize=64)
@@ -129,10 +129,9 @@ class TextCounter:
         counts: Counts = {**self._memory(encoder).find(texts)}
         self._hits += len(counts)
         fresh = [text for text in texts if text not in counts] if counts else list(texts)
-        large = (
-            [text for text in fresh if len(text) > _SURELY_SMALL and is_oversize(text)] if self._item_timeout else []
-        )
-        small = [text for text in fresh if text not in set(large)] if large else fresh
+        long = [text for text in fresh if len(text) > _SURELY_SMALL] if self._item_timeout else []
+        large = dict.fromkeys(filter(is_oversize, long))
+        small = [text for text in fresh if text not in large] if large else fresh
         doubts = _mismatches_of(encoder)
         found = dict(zip(small, self._count_small(encoder, small), strict=True))
         counts.update(found)

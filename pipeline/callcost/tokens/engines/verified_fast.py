@@ -123,6 +123,7 @@ class TrustedEncoder(Encoder):
         self.reference = reference
         self.vocabulary = reference.vocabulary
         self.engine = reference.engine
+        self._tokenizer = reference._tokenizer
         self.rechecked = 0
         self.mismatches = 0
         self.refuted = False
@@ -157,13 +158,8 @@ class TrustedEncoder(Encoder):
         with self._making:
             self._left = min(self._left, AMPLE_CHARS)
 
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's tokens."""
-        return self.reference.encode(text)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of token ids."""
-        return self.reference.decode(ids)
+    def _encode_slice(self, text: str) -> Any:
+        return self.reference._encode_slice(text)
 
     def _engine_if_due(self, texts: Sequence[str]) -> FastCounter | None:
         """Make and try the engine as soon as it is worth it; None before."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from callcost.tokens.framing.tool_schemas import comment
-from callcost.tokens.requests.types import Form, compact_json
+from callcost.tokens.requests.json_values import compact_json
+from callcost.tokens.requests.types import Form
 
 HIDDEN_KEYS = frozenset({"required", "additionalProperties", "$schema"})
 KEYS_OF_NAMES = frozenset({"properties", "$defs", "definitions", "patternProperties"})  # their keys are names

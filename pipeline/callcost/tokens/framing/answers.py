@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from callcost.tokens.frame import FrameBuilder
-from callcost.tokens.framing.openai_layouts import day
-from callcost.tokens.requests.types import CALL, TEXT, Answer, Block, Prompt, compact_json, spaced_json
+from callcost.tokens.framing.openai_layouts import day, write_bundle
+from callcost.tokens.requests.json_values import compact_json, spaced_json
+from callcost.tokens.requests.types import CALL, TEXT, Answer, Block, Prompt
 
 
 class AnswerLayout(NamedTuple):
@@ -105,9 +106,8 @@ def _is_rewritten(block: Block) -> bool:
 
 def _write_calls(calls: list[Block], prompt: Prompt, layout: AnswerLayout, builder: FrameBuilder) -> None:
     if layout.bundle is not None and (len(calls) > 1 or any(_is_rewritten(block) for block in calls)):
-        uses = [{"recipient_name": f"functions.{block.name}", "parameters": block.value} for block in calls]
         builder.tokens(layout.bundle)
-        builder.text(compact_json({"tool_uses": uses}))
+        builder.text(write_bundle(calls))
         return
     for block in calls:
         if prompt.tool_choice == "named" and layout.named is not None:

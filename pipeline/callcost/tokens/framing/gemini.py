@@ -12,22 +12,8 @@ from typing import Any, NamedTuple
 
 from callcost.tokens.frame import FrameBuilder
 from callcost.tokens.requests.json_refs import resolve
-from callcost.tokens.requests.types import (
-    CALL,
-    IMAGE,
-    RESULT,
-    TEXT,
-    THOUGHT,
-    Answer,
-    Block,
-    Message,
-    Prompt,
-    Tool,
-    dict_of,
-    list_of,
-    spaced_json,
-    text_of,
-)
+from callcost.tokens.requests.json_values import dict_of, list_of, spaced_json, text_of
+from callcost.tokens.requests.types import CALL, IMAGE, RESULT, TEXT, THOUGHT, Answer, Block, Message, Prompt, Tool
 
 ESCAPE = "\0"  # stands for Gemini 3's escape token until a text is cut there; no JSON text holds it
 PYTHON_TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
@@ -42,10 +28,9 @@ class GeminiLayout(NamedTuple):
         message: tokens for each message.
         system: tokens for a system text that names its role.
         tool: writes a tool.
-        call: writes a call.
-        result: writes a result.
+        block: writes a call or a result.
         delimiters: tokens around each tool, call and result.
-        form: the form of the answer is billed by its leaves.
+        form: the form of the answer is billed by bare texts.
         encrypted: thousandths of a token per character of a thought's signature.
         encrypted_less: tokens fewer for each signature.
     """
@@ -53,8 +38,7 @@ class GeminiLayout(NamedTuple):
     message: int
     system: int
     tool: Callable[[Tool], Iterable[str]]
-    call: Callable[[Block], Iterable[str]]
-    result: Callable[[Block], Iterable[str]]
+    block: Callable[[Block], Iterable[str]]
     delimiters: int = 0
     form: bool = False
     encrypted: int = 0
@@ -86,12 +70,10 @@ def _lay_out_message(message: Message, layout: GeminiLayout, builder: FrameBuild
     for block in message.blocks:
         if block.kind in {TEXT, THOUGHT}:
             builder.text(block.text)
-        elif block.kind == CALL:
-            _add(layout.call(block), layout.delimiters, builder)
-        elif block.kind == RESULT:
-            _add(layout.result(block), layout.delimiters, builder)
+        elif block.kind in {CALL, RESULT}:
+            _add(layout.block(block), layout.delimiters, builder)
         if block.encrypted:
-            builder.thousandths(max(0, block.encrypted * layout.encrypted - layout.encrypted_less * 1000))
+            builder.ciphertext(block.encrypted, layout.encrypted, layout.encrypted_less)
 
 
 def lay_out_gemini_answer(answer: Answer, layout: GeminiLayout, builder: FrameBuilder) -> None:
@@ -106,7 +88,7 @@ def lay_out_gemini_answer(answer: Answer, layout: GeminiLayout, builder: FrameBu
         if block.kind == TEXT:
             builder.text(block.text)
         elif block.kind == CALL:
-            _add(layout.call(block), layout.delimiters, builder)
+            _add(layout.block(block), layout.delimiters, builder)
         elif block.kind == IMAGE:
             builder.tokens(IMAGE_OUT)
 
@@ -189,16 +171,12 @@ def _camel(name: str) -> str:
     return "".join(word[:1].upper() + word[1:] for word in name.split("_"))
 
 
-def write_stub_call(block: Block) -> list[str]:
-    """Return a call as the Python expression that makes it."""
-    given = dict_of(block.value)
-    arguments = ", ".join(f"{key} = {spaced_json(value)}" for key, value in given.items())
+def write_stub_block(block: Block) -> list[str]:
+    """Return a call as the Python expression that makes it, a result under the name that Gemini 2.5 knows it by."""
+    if block.kind == RESULT:
+        return [spaced_json({f"{block.name}_response": block.value})]
+    arguments = ", ".join(f"{key} = {spaced_json(value)}" for key, value in dict_of(block.value).items())
     return [f"print(default_api.{block.name}({arguments}))"]
-
-
-def write_stub_result(block: Block) -> list[str]:
-    """Return what a call gave, under the name that Gemini 2.5 knows it by."""
-    return [spaced_json({f"{block.name}_response": block.value})]
 
 
 def write_declaration(tool: Tool) -> list[str]:
@@ -226,14 +204,10 @@ def _escape(value: Any) -> str:
     return f"{ESCAPE}{value}{ESCAPE}" if isinstance(value, str) else spaced_json(value)
 
 
-def write_declaration_call(block: Block) -> list[str]:
-    """Return a call as Gemini 3 writes it."""
-    return [f"call:{block.name}{_escape(dict_of(block.value))}"]
-
-
-def write_declaration_result(block: Block) -> list[str]:
-    """Return a result as Gemini 3 is shown it."""
-    return [f"response:{block.name}{_escape(dict_of(block.value))}"]
+def write_declaration_block(block: Block) -> list[str]:
+    """Return a call or a result as Gemini 3 writes it."""
+    kind = "response" if block.kind == RESULT else "call"
+    return [f"{kind}:{block.name}{_escape(dict_of(block.value))}"]
 
 
 def write_tool_texts(tool: Tool) -> list[str]:
@@ -255,24 +229,23 @@ def texts_of_schema(schema: Any, *, titles: bool = False) -> list[str]:
         node = pending.pop()
         if not isinstance(node, dict):
             continue
-        found += [text_of(node.get("type")), text_of(node.get("description")), text_of(node.get("format"))]
-        found.append(text_of(node.get("title")) if titles else "")
-        found += [text_of(name) for name in list_of(node.get("required")) + list_of(node.get("enum"))]
+        words = [node.get(key) for key in ("type", "description", "format", *["title"] * titles)]
+        found += map(text_of, [*words, *list_of(node.get("required")), *list_of(node.get("enum"))])
         found.append(_text_of_scalar(node["default"]) if node.get("default") is not None else "")
         properties = dict_of(node.get("properties"))
-        found += list(properties)
+        found += properties
         pending += [*properties.values(), node.get("items"), *list_of(node.get("anyOf"))]
     return [text for text in found if text]
 
 
 def texts_of_value(value: Any) -> list[str]:
-    """Return the keys and leaves of a JSON value as texts."""
+    """Return the keys and scalars of a JSON value as texts."""
     found: list[str] = []
     pending = [value]
     while pending:
         node = pending.pop()
         if isinstance(node, dict):
-            found += list(node)
+            found += node
             pending += node.values()
         elif isinstance(node, list):
             pending += node
@@ -282,28 +255,27 @@ def texts_of_value(value: Any) -> list[str]:
 
 
 def _text_of_scalar(value: Any) -> str:
-    """Return a leaf as the text it is billed by; a number is one token, however long."""
+    """Return a scalar as the text it is billed by; a number is one token, however long."""
     if isinstance(value, str):
         return value
     return spaced_json(value) if isinstance(value, (bool, list, dict)) else "0"
 
 
-def write_call_texts(block: Block) -> list[str]:
+def write_block_texts(block: Block) -> list[str]:
     """Return the texts of a call or a result that Gemini 2.0 and Vertex bill."""
     return [block.name, *texts_of_value(block.value)]
 
 
-BARE_TEXTS = GeminiLayout(0, 0, write_tool_texts, write_call_texts, write_call_texts, form=True)
-STUBS = GeminiLayout(1, 1, write_stub, write_stub_call, write_stub_result)
+BARE_TEXTS = GeminiLayout(0, 0, write_tool_texts, write_block_texts, form=True)
+STUBS = GeminiLayout(1, 1, write_stub, write_stub_block)
 DECLARATIONS = GeminiLayout(
-    1, 1, write_declaration, write_declaration_call, write_declaration_result,
-    delimiters=2, encrypted=190, encrypted_less=25,
-)  # fmt: skip
+    1, 1, write_declaration, write_declaration_block, delimiters=2, encrypted=190, encrypted_less=25
+)
 GEMINI_LAYOUTS = {"gemini-2": BARE_TEXTS, "gemini-2.5": STUBS, "gemini-3": DECLARATIONS}
 
 
 def gemini_layout_of(framing: str, provider: str) -> GeminiLayout:
-    """Return the row of a generation; Vertex bills every generation by its leaves.
+    """Return the row of a generation; Vertex bills every generation by bare texts.
 
     Args:
         framing: the family's framing.

@@ -14,7 +14,7 @@ from callcost.tokens.frame import Frame, FrameBuilder
 from callcost.tokens.framing.answers import answer_layout_of, lay_out_answer
 from callcost.tokens.framing.gemini import gemini_layout_of, lay_out_gemini, lay_out_gemini_answer
 from callcost.tokens.framing.openai_layouts import lay_out, layout_of
-from callcost.tokens.framing.turns import TURN_LAYOUTS, TurnWriter
+from callcost.tokens.framing.turns import TURN_LAYOUTS, lay_out_turns, lay_out_turns_answer
 from callcost.tokens.model_families import Choice
 from callcost.tokens.requests.bodies import read_answer, read_offer, read_prompt
 from callcost.tokens.requests.media import media_tokens
@@ -45,7 +45,7 @@ def frame_prompt(
     elif not prompt.messages:
         return None
     elif choice.framing in TURN_LAYOUTS:
-        TurnWriter(TURN_LAYOUTS[choice.framing], builder).prompt(prompt)
+        lay_out_turns(prompt, TURN_LAYOUTS[choice.framing], builder)
     else:
         layout = layout_of(choice.framing, api, at)
         lay_out(prompt, layout, builder)
@@ -54,7 +54,7 @@ def frame_prompt(
     for media in (block.media for message in prompt.messages for block in message.blocks):
         if media is not None:
             builder.tokens(media_tokens(choice.model, media))
-    if not builder.parts and not builder.constant:
+    if not builder.texts and not builder.constant:
         return None
     return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_prompt(prompt)))
 
@@ -78,10 +78,10 @@ def frame_completion(
     if choice.framing.startswith("gemini"):
         lay_out_gemini_answer(answer, gemini_layout_of(choice.framing, choice.provider), builder)
     elif choice.framing in TURN_LAYOUTS:
-        TurnWriter(TURN_LAYOUTS[choice.framing], builder).answer(answer, prompt)
+        lay_out_turns_answer(answer, prompt, TURN_LAYOUTS[choice.framing], builder)
     else:
         lay_out_answer(answer, prompt, answer_layout_of(choice.framing, api, choice.provider, at), builder)
-    if not builder.parts:
+    if not builder.texts:
         return None
     return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_answer(answer)))
 

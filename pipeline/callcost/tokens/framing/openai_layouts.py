@@ -7,26 +7,15 @@ image costs in media.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from callcost.tokens.frame import UNIT, FrameBuilder
+from callcost.tokens.frame import FrameBuilder
 from callcost.tokens.framing.answer_schema import write_form
 from callcost.tokens.framing.tool_schemas import write_tools
-from callcost.tokens.requests.types import (
-    CALL,
-    RESULT,
-    TEXT,
-    THOUGHT,
-    Block,
-    Message,
-    Prompt,
-    compact_json,
-    parse_json,
-    spaced_json,
-)
-
-SYSTEM_ROLES = frozenset({"system", "developer"})
+from callcost.tokens.requests.json_values import compact_json, parse_json, spaced_json
+from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, Block, Message, Prompt
 
 
 class Layout(NamedTuple):
@@ -157,6 +146,12 @@ def layout_of(framing: str, api: str, at: int | None) -> Layout:
     return layout
 
 
+def write_bundle(calls: Sequence[Block]) -> str:
+    """Return several calls at once as the arguments of the one call that they are to the model."""
+    uses = [{"recipient_name": f"functions.{block.name}", "parameters": block.value} for block in calls]
+    return compact_json({"tool_uses": uses})
+
+
 def lay_out(prompt: Prompt, layout: Layout, builder: FrameBuilder) -> None:
     """Add a conversation to a builder.
 
@@ -198,7 +193,7 @@ class _Writer:
         found = self.blocks()
         if not found:
             return
-        if self.layout.joined and any(message.role in SYSTEM_ROLES for message in self.prompt.messages):
+        if self.layout.joined and any(message.speaker == "system" for message in self.prompt.messages):
             self.pending = "\n\n" + "\n\n".join(found)
             return
         self.builder.tokens(self.layout.alone)
@@ -249,8 +244,7 @@ class _Writer:
         """Write reasoning that is put back into the prompt: a guess from the length of its ciphertext."""
         for block in message.blocks:
             if block.kind == THOUGHT and block.encrypted:
-                guess = block.encrypted * self.layout.encrypted - self.layout.encrypted_less * UNIT
-                self.builder.thousandths(max(0, guess))
+                self.builder.ciphertext(block.encrypted, self.layout.encrypted, self.layout.encrypted_less)
 
     def text(self, message: Message, texts: list[Block]) -> None:
         """Write a message's text; the first system text carries the blocks."""
@@ -260,7 +254,7 @@ class _Writer:
             self.builder.tokens(self.layout.assistant)
             self.header()
         pieces = [block.text for block in texts]
-        if self.pending and message.role in SYSTEM_ROLES:
+        if self.pending and message.speaker == "system":
             whole = "".join(pieces)
             whole = whole.rstrip() if self.layout.stripped else whole
             pieces = [whole + self.pending]
@@ -279,8 +273,7 @@ class _Writer:
         """Write several calls at once: bundled as the one call that they are to the model, or one by one."""
         self.builder.tokens(self.layout.parallel)
         if self.layout.bundled:
-            uses = [{"recipient_name": f"functions.{block.name}", "parameters": block.value} for block in calls]
-            self.builder.text(compact_json({"tool_uses": uses}))
+            self.builder.text(write_bundle(calls))
             self.results = []
             return
         for block in calls:

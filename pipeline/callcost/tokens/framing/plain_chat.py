@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from callcost.tokens.frame import Frame
 from callcost.tokens.framing.answers import END_SINCE, END_UNTIL
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
@@ -64,15 +66,7 @@ class FrameTemplate(NamedTuple):
         """Return the frame of these texts."""
         kept = self.frame
         corrections = sum([correction_of(self.corrections, text) for text in texts]) if self.corrections else 0
-        return Frame(
-            vocabulary=kept.vocabulary,
-            texts=(*kept.texts, *texts),
-            weights=kept.weights,
-            constant=kept.constant + corrections,
-            method=kept.method,
-            error=kept.error,
-            share=kept.share,
-        )
+        return replace(kept, texts=(*kept.texts, *texts), constant=kept.constant + corrections)
 
 
 def frame_plain(
@@ -182,7 +176,7 @@ def _template_of(choice: Choice, frame: Frame | None, placeholders: Sequence[str
         return None
     fixed: Counter[str] = Counter()  # equal texts, such as roles, are one with the sum of their weights
     own = []
-    for text, weight in frame.parts:
+    for text, weight in zip(frame.texts, frame.weights, strict=True):
         if text in placeholders:
             own.append((text, weight))
         else:
@@ -191,13 +185,6 @@ def _template_of(choice: Choice, frame: Frame | None, placeholders: Sequence[str
     if not alike or any("\u2400" in text for text in fixed):
         return None
     weighed = sum(correction_of(choice.corrections, placeholder) for placeholder in placeholders)
-    kept = Frame(
-        vocabulary=frame.vocabulary,
-        texts=tuple(fixed),
-        weights=(*fixed.values(), *[choice.factor] * len(placeholders)),
-        constant=frame.constant - weighed,
-        method=frame.method,
-        error=frame.error,
-        share=frame.share,
-    )
+    weights = (*fixed.values(), *[choice.factor] * len(placeholders))
+    kept = replace(frame, texts=tuple(fixed), weights=weights, constant=frame.constant - weighed)
     return FrameTemplate(kept, choice.corrections)

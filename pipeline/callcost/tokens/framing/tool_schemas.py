@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from callcost.tokens.requests.json_refs import MAX_REFERENCES, MAX_WRITTEN, MIN_WRITTEN, follow
-from callcost.tokens.requests.types import Tool, compact_json, dict_of, list_of, text_of
+from callcost.tokens.requests.json_values import compact_json, dict_of, list_of, text_of
+from callcost.tokens.requests.types import Tool
 
 HEAD = "# Tools\n\n## functions\n\nnamespace functions {\n\n"
 TAIL = "\n\n} // namespace functions"
@@ -24,39 +25,35 @@ def write_tools(tools: Sequence[Tool], *, plain: bool = False) -> str:
 
     Args:
         tools: the tools, in order.
-        plain: in the layout of 2023, which knows descriptions of the first level only.
+        plain: in the layout of June 2023, which knows descriptions of the first level only.
     """
-    writer = write_plain_tool if plain else write_tool
-    return HEAD + "\n\n".join(writer(tool) for tool in tools) + TAIL
+    return HEAD + "\n\n".join(write_tool(tool, plain=plain) for tool in tools) + TAIL
 
 
-def write_tool(tool: Tool) -> str:
-    """Return one function's type: its description as comment lines, then its parameters."""
-    lines = comment(tool.description)
+def write_tool(tool: Tool, *, plain: bool = False) -> str:
+    """Return one function's type: its description as comment lines, then its parameters.
+
+    Args:
+        tool: the tool.
+        plain: as for ``write_tools``.
+    """
     schema = dict_of(tool.parameters)
-    writer = _Writer(schema)
+    signature = f"type {tool.name} = ("
     if not dict_of(schema.get("properties")):
-        return "\n".join([*lines, f"type {tool.name} = () => any;"])
-    head = writer.notes(schema)
-    body = writer.object(schema)
-    opening = "\n".join([f"type {tool.name} = (_: {head[0]}", *head[1:], ""]) if head else f"type {tool.name} = (_: "
-    return "\n".join([*lines, f"{opening}{body}) => any;"])
+        signature += ") => any;"
+    elif plain:
+        signature += f"_: {{\n{_plain_object(schema, 0)}\n}}) => any;"
+    else:
+        writer = _Writer(schema)
+        notes = writer.notes(schema)
+        signature += "_: " + "".join(f"{line}\n" for line in notes) + f"{writer.object(schema)}) => any;"
+    return "\n".join([*comment(tool.description), signature])
 
 
 def comment(text: str) -> list[str]:
     """Return a text as comment lines, each stripped; an empty line is a bare ``//``."""
     text = text.strip()
     return [f"// {line.strip()}".rstrip() for line in text.split("\n")] if text else []
-
-
-def write_plain_tool(tool: Tool) -> str:
-    """Return one function's type as the models of June 2023 saw it."""
-    schema = dict_of(tool.parameters)
-    lines = comment(tool.description)
-    if not dict_of(schema.get("properties")):
-        return "\n".join([*lines, f"type {tool.name} = () => any;"])
-    body = _plain_object(schema, 0)
-    return "\n".join([*lines, f"type {tool.name} = (_: {{", body, "}) => any;"])
 
 
 def _plain_object(schema: dict[str, Any], indent: int) -> str:
@@ -73,7 +70,7 @@ def _plain_object(schema: dict[str, Any], indent: int) -> str:
 def _plain_type(schema: dict[str, Any], indent: int) -> str:
     kind = text_of(schema.get("type"))
     if isinstance(schema.get("enum"), list):
-        return " | ".join(compact_json(value) for value in schema["enum"])
+        return _alternatives(schema["enum"])
     if kind == "array":
         items = schema.get("items")
         return f"{_plain_type(dict_of(items), indent)}[]" if items else "any[]"
@@ -125,7 +122,7 @@ class _Writer:
         if depth > 4 * MAX_REFERENCES or self.written > MAX_WRITTEN:
             found = "any"
         elif isinstance(schema.get("enum"), list):
-            found = " | ".join(compact_json(value) for value in schema["enum"])
+            found = _alternatives(schema["enum"])
         elif "const" in schema:
             found = compact_json(schema["const"])
         elif isinstance(branches, list):
@@ -164,6 +161,10 @@ def _union(branches: list[list[str]]) -> str:
     if not any("\n" in text for text in texts):
         return " | ".join(texts)
     return "\n" + " |\n".join(text + "\n" * ("\n" in text) for text in texts) + "\n"
+
+
+def _alternatives(values: list[Any]) -> str:
+    return " | ".join(map(compact_json, values))
 
 
 def _plain(value: Any) -> str:

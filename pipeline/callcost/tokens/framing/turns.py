@@ -9,20 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from callcost.tokens.frame import UNIT, FrameBuilder
-from callcost.tokens.requests.types import (
-    CALL,
-    RESULT,
-    TEXT,
-    THOUGHT,
-    Answer,
-    Block,
-    Message,
-    Prompt,
-    Tool,
-    compact_json,
-    dict_of,
-    spaced_json,
-)
+from callcost.tokens.requests.json_values import compact_json, dict_of, spaced_json
+from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, Answer, Block, Message, Prompt
 
 
 class TurnLayout(NamedTuple):
@@ -122,100 +110,90 @@ TURN_LAYOUTS = {
 }  # fmt: skip
 
 
-class TurnWriter:
-    """Adds texts the way one family counts them.
+def lay_out_turns(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> None:
+    """Add a conversation to a builder.
 
     Args:
-        turns: the family's row.
+        prompt: the conversation.
+        layout: the row of its family.
         builder: gathers the texts and constants.
     """
+    builder.tokens(layout.start + (layout.thinking if prompt.thinking else 0))
+    if prompt.tools:
+        _lay_out_tools(prompt, layout, builder)
+    if prompt.form and prompt.form.schema is not None and layout.form_factor:
+        builder.tokens(layout.form)
+        builder.text(spaced_json(prompt.form.schema), layout.form_factor)
+    last = _last_question(prompt) if layout.thoughts else len(prompt.messages)
+    for place, message in enumerate(prompt.messages):
+        _lay_out_message(message, layout, builder)
+        if place > last:
+            for block in message.blocks:
+                builder.text(block.text if block.kind == THOUGHT else "")
+    if prompt.messages and prompt.messages[-1].speaker == "assistant":
+        builder.tokens(layout.prefill)
 
-    def __init__(self, turns: TurnLayout, builder: FrameBuilder) -> None:
-        self.turns = turns
-        self.builder = builder
 
-    def prompt(self, prompt: Prompt) -> None:
-        """Add a conversation."""
-        turns, builder = self.turns, self.builder
-        builder.tokens(turns.start + (turns.thinking if prompt.thinking else 0))
-        if prompt.tools:
-            self.tools(prompt)
-        if prompt.form and prompt.form.schema is not None and turns.form_factor:
-            builder.tokens(turns.form)
-            self.builder.text(spaced_json(prompt.form.schema), turns.form_factor)
-        last = _last_question(prompt) if turns.thoughts else len(prompt.messages)
-        for place, message in enumerate(prompt.messages):
-            self.message(message)
-            if place > last:
-                for block in message.blocks:
-                    builder.text(block.text if block.kind == THOUGHT else "")
-        if prompt.messages and prompt.messages[-1].role in {"assistant", "model"}:
-            builder.tokens(turns.prefill)
+def _lay_out_tools(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> None:
+    """Add the tools and what choosing among them costs."""
+    named = layout.named_single if prompt.single else layout.named
+    choice = {"required": layout.required, "named": named}.get(prompt.tool_choice, 0)
+    builder.tokens(layout.tools + choice + layout.tool * len(prompt.tools))
+    for tool in prompt.tools:
+        written = {"description": tool.description, "name": tool.name, "parameters": tool.parameters}
+        builder.text(spaced_json(written), layout.tool_factor)
 
-    def tools(self, prompt: Prompt) -> None:
-        """Add the tools and what choosing among them costs."""
-        turns = self.turns
-        named = turns.named_single if prompt.single else turns.named
-        choice = {"required": turns.required, "named": named}.get(prompt.tool_choice, 0)
-        self.builder.tokens(turns.tools + choice + turns.tool * len(prompt.tools))
-        for tool in prompt.tools:
-            self.builder.text(_tool_json(tool), turns.tool_factor)
 
-    def message(self, message: Message) -> None:
-        """Add one message."""
-        turns, builder = self.turns, self.builder
-        system = message.role in {"system", "developer"}
-        spoken = turns.assistant if message.role in {"assistant", "model"} else turns.user
-        builder.tokens(turns.system if system else spoken)
-        calls = [block for block in message.blocks if block.kind == CALL]
-        builder.tokens(turns.more * max(0, len(calls) - 1))
-        for block in message.blocks:
-            if block.kind == TEXT:
-                self.builder.text(block.text)
-            elif block.kind == CALL:
-                builder.tokens(turns.call)
-                self.call(block, turns.key)
-            elif block.kind == RESULT:
-                builder.tokens(turns.result)
-                self.builder.text(block.text)
+def _lay_out_message(message: Message, layout: TurnLayout, builder: FrameBuilder) -> None:
+    header = {"system": layout.system, "assistant": layout.assistant, "user": layout.user}
+    builder.tokens(header[message.speaker])
+    calls = sum(block.kind == CALL for block in message.blocks)
+    builder.tokens(layout.more * max(0, calls - 1))
+    for block in message.blocks:
+        builder.tokens({CALL: layout.call, RESULT: layout.result}.get(block.kind, 0))
+        if block.kind == CALL:
+            _lay_out_call(block, layout.key, builder)
+        elif block.kind in {TEXT, RESULT}:
+            builder.text(block.text)
 
-    def call(self, block: Block, each: int) -> None:
-        """Add a call's name and arguments, key by key where each key has its price."""
-        self.builder.text(block.name)
-        if not each:
-            self.builder.text(block.text)
-            return
-        for key, value in dict_of(block.value).items():
-            self.builder.tokens(each)
-            self.builder.text(key)
-            self.builder.text(value if isinstance(value, str) else compact_json(value))
 
-    def answer(self, answer: Answer, prompt: Prompt) -> None:
-        """Add an answer; thoughts are billed apart."""
-        turns, builder = self.turns, self.builder
-        named = prompt.tool_choice in {"named", "required"}
-        for blocks in answer.alternatives:
-            texts = [block.text for block in blocks if block.kind == TEXT and block.text]
-            calls = [block for block in blocks if block.kind == CALL]
-            text = turns.answer_beside if calls else turns.answer
-            builder.tokens(text if texts and not answer.cut else 0)
-            for piece in texts:
-                builder.text(piece)
-            for number, block in enumerate(calls):
-                first = turns.answer_named if named else turns.answer_call
-                builder.tokens(turns.answer_more if number else first)
-                self.call(block, turns.answer_key)
+def _lay_out_call(block: Block, each: int, builder: FrameBuilder) -> None:
+    """Add a call's name and arguments, key by key where each key has its price."""
+    builder.text(block.name)
+    builder.text("" if each else block.text)
+    for key, value in dict_of(block.value).items() if each else ():
+        builder.tokens(each)
+        builder.text(key)
+        builder.text(value if isinstance(value, str) else compact_json(value))
+
+
+def lay_out_turns_answer(answer: Answer, prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> None:
+    """Add an answer to a builder; thoughts are billed apart.
+
+    Args:
+        answer: the answer, all its alternatives.
+        prompt: what was asked, for the choice among its tools.
+        layout: the row of its family.
+        builder: gathers the texts and constants.
+    """
+    first = layout.answer_named if prompt.tool_choice in {"named", "required"} else layout.answer_call
+    for blocks in answer.alternatives:
+        texts = [block.text for block in blocks if block.kind == TEXT and block.text]
+        calls = [block for block in blocks if block.kind == CALL]
+        text = layout.answer_beside if calls else layout.answer
+        builder.tokens(text if texts and not answer.cut else 0)
+        for piece in texts:
+            builder.text(piece)
+        for number, block in enumerate(calls):
+            builder.tokens(layout.answer_more if number else first)
+            _lay_out_call(block, layout.answer_key, builder)
 
 
 def _last_question(prompt: Prompt) -> int:
-    """Return the place of the last message of the user's that answers no call."""
+    """Return the place of the last message of the user's that answers no call; -1: there is none."""
     asked = (
         place
         for place, message in enumerate(prompt.messages)
         if message.role == "user" and all(block.kind != RESULT for block in message.blocks)
     )
     return max(asked, default=-1)
-
-
-def _tool_json(tool: Tool) -> str:
-    return spaced_json({"description": tool.description, "name": tool.name, "parameters": tool.parameters})

@@ -13,21 +13,9 @@ from typing import Any
 import msgspec
 
 from callcost.tokens.requests.content_blocks import read_blocks, read_call, read_piece, read_result
+from callcost.tokens.requests.json_values import dict_of, first_of, limit_depth, list_of, text_of
 from callcost.tokens.requests.tools_and_format import read_form, read_tool_choice, read_tools
-from callcost.tokens.requests.types import (
-    CALL,
-    RESULT,
-    TEXT,
-    THOUGHT,
-    Answer,
-    Block,
-    Message,
-    Prompt,
-    dict_of,
-    limit_depth,
-    list_of,
-    text_of,
-)
+from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, Answer, Block, Message, Prompt
 
 Body = dict[str, Any]
 
@@ -40,13 +28,12 @@ def read_prompt(endpoint: str | None, request: Any) -> Prompt:
         request: the body; a list of messages or a bare text will do.
     """
     body = limit_depth(request)
-    if isinstance(body, list):
-        body = {"messages": body}
-    elif isinstance(body, str):
-        body = {"prompt": body}
+    if isinstance(body, (list, str)):
+        body = {"messages" if isinstance(body, list) else "prompt": body}
     elif not isinstance(body, dict):
         return Prompt()
-    prompt = _texts(body) if endpoint == "embeddings" else _reader_of(body)(body)
+    readers = () if endpoint == "embeddings" else PROMPT_READERS
+    prompt = next((reader for key, reader in readers if key in body), _texts)(body)
     _name_results(prompt.messages)
     return prompt
 
@@ -56,10 +43,6 @@ def read_offer(request: Any) -> Prompt:
     if not isinstance(request, dict):
         return Prompt()
     return _prompt(limit_depth({key: value for key, value in request.items() if key not in CONVERSATION}), [])
-
-
-def _reader_of(body: Body) -> Callable[[Body], Prompt]:
-    return next((reader for key, reader in PROMPT_READERS if key in body), _texts)
 
 
 def _name_results(messages: list[Message]) -> None:
@@ -96,7 +79,7 @@ def read_message(item: Body) -> Message:
     if role in {"tool", "function"}:
         return Message(role, [read_result(item.get("tool_call_id"), content, name)], name)
     blocks = read_blocks(content)
-    reasoning = text_of(item.get("reasoning_content") or item.get("reasoning") or item.get("thinking"))
+    reasoning = text_of(first_of(item, "reasoning_content", "reasoning", "thinking"))
     if reasoning:
         blocks.insert(0, Block(THOUGHT, reasoning))
     if isinstance(item.get("refusal"), str):
@@ -105,8 +88,8 @@ def read_message(item: Body) -> Message:
 
 
 def _calls(item: Body) -> list[Block]:
-    found = [item["function_call"]] if isinstance(item.get("function_call"), dict) else []
-    blocks = [read_call(call.get("name"), call.get("arguments")) for call in found]
+    found = item.get("function_call")
+    blocks = [read_call(found.get("name"), found.get("arguments"))] if isinstance(found, dict) else []
     for call in list_of(item.get("tool_calls")):
         inner = dict_of(dict_of(call).get("function") or dict_of(call).get("custom"))
         arguments = inner.get("input") if "input" in inner else inner.get("arguments")
@@ -145,7 +128,7 @@ def _item(item: Body) -> Message:
 
 def _gemini(body: Body) -> Prompt:
     messages = []
-    system = body.get("systemInstruction") or body.get("system_instruction")
+    system = first_of(body, "systemInstruction", "system_instruction")
     if system:
         # Gemini counts a system text that names its role as a message, one that does not as bare text.
         role = text_of(dict_of(system).get("role"))
@@ -161,7 +144,7 @@ def _gemini(body: Body) -> Prompt:
 
 def _texts(body: Body) -> Prompt:
     """Read a body without messages: completions, embeddings, Cohere's and Bedrock's older models."""
-    given = next((body[key] for key in TEXT_KEYS if body.get(key)), None)
+    given = first_of(body, *TEXT_KEYS)
     items = [given] if isinstance(given, (str, dict)) else list_of(given)
     if items and all(isinstance(item, int) for item in items):
         items = [items]  # one input as token ids
@@ -189,9 +172,7 @@ def read_answer(response: Any) -> Answer:
         response: the body, or the bare output text.
     """
     body = limit_depth(response)
-    if isinstance(body, str):
-        return Answer([read_blocks(body)])
-    if isinstance(body, list):
+    if isinstance(body, (str, list)):
         return Answer([read_blocks(body)])
     if not isinstance(body, dict):
         return Answer([])
@@ -207,24 +188,18 @@ def _cut_off(body: Body) -> bool:
 
 
 def _choices(value: Any) -> list[list[Block]]:
-    found = []
-    for choice in list_of(value):
-        inner = dict_of(choice)
-        message = inner.get("message") or inner.get("delta")
-        if isinstance(message, dict):
-            found.append(read_message(message).blocks)
-        else:
-            found.append(read_blocks(inner.get("text")))
-    return found
+    choices = [dict_of(choice) for choice in list_of(value)]
+    pairs = [(choice.get("message") or choice.get("delta"), choice.get("text")) for choice in choices]
+    return [read_message(message).blocks if isinstance(message, dict) else read_blocks(text) for message, text in pairs]
 
 
 def _output(value: Any) -> list[list[Block]]:
     """Read the items of a Responses body, or Bedrock's one message."""
     if isinstance(value, dict):
         return [read_message(dict_of(value.get("message") or value)).blocks]
-    if isinstance(value, str):
+    if not isinstance(value, list):
         return [read_blocks(value)]
-    return [[block for item in list_of(value) if isinstance(item, dict) for block in _item(item).blocks]]
+    return [[block for item in value if isinstance(item, dict) for block in _item(item).blocks]]
 
 
 def _candidates(value: Any) -> list[list[Block]]:
@@ -242,7 +217,7 @@ def _content(value: Any) -> list[list[Block]]:
 def _outputs(value: Any) -> list[list[Block]]:
     """Read the alternatives of Bedrock's and Cohere's older models."""
     items = [dict_of(item) for item in list_of(value)]
-    texts = [item.get("outputText") or item.get("text") or dict_of(item.get("data")).get("text") for item in items]
+    texts = [first_of(item, "outputText", "text") or dict_of(item.get("data")).get("text") for item in items]
     return [read_blocks(text) for text in texts]
 
 
@@ -252,12 +227,6 @@ ANSWER_READERS: tuple[tuple[str, Callable[[Any], list[list[Block]]]], ...] = (
     ("output", _output),
     ("message", _message),
     ("content", _content),
-    ("generations", _outputs),
-    ("completions", _outputs),
-    ("results", _outputs),
-    ("outputs", _outputs),
-    ("generation", _content),
-    ("completion", _content),
-    ("response", _content),
-    ("text", _content),
+    *((key, _outputs) for key in ("generations", "completions", "results", "outputs")),
+    *((key, _content) for key in ("generation", "completion", "response", "text")),
 )

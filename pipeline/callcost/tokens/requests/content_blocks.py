@@ -9,22 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from callcost.tokens.requests.json_values import compact_json, dict_of, first_of, list_of, parse_json, text_of
 from callcost.tokens.requests.media import read_media, read_text
-from callcost.tokens.requests.types import (
-    AUDIO,
-    CALL,
-    DOCUMENT,
-    IMAGE,
-    RESULT,
-    TEXT,
-    THOUGHT,
-    Block,
-    compact_json,
-    dict_of,
-    list_of,
-    parse_json,
-    text_of,
-)
+from callcost.tokens.requests.types import AUDIO, CALL, DOCUMENT, IMAGE, RESULT, TEXT, THOUGHT, Block
 
 Piece = dict[str, Any]
 
@@ -43,10 +30,7 @@ def read_piece(piece: Any) -> list[Block]:
         return [Block(TEXT, piece)]
     if not isinstance(piece, dict):
         return []
-    mark = piece.get("type")
-    reader = READERS.get(mark) if isinstance(mark, str) else None
-    if reader is None:
-        reader = next((READERS[key] for key in KEYED if key in piece), None)
+    reader = READERS.get(text_of(piece.get("type"))) or next((READERS[key] for key in KEYED if key in piece), None)
     return reader(piece) if reader else []
 
 
@@ -85,15 +69,18 @@ def read_result(call: Any, content: Any, name: Any = "") -> Block:
 
 
 def _text(piece: Piece) -> list[Block]:
-    text = text_of(piece.get("text") or piece.get("refusal"))
+    text = text_of(first_of(piece, "text", "refusal"))
     if piece.get("thought") is True:
         return [Block(THOUGHT, text)]
-    encrypted = len(text_of(piece.get("thoughtSignature") or piece.get("thought_signature")))
-    return [Block(TEXT, text, encrypted=encrypted)]
+    return [Block(TEXT, text, encrypted=_signature_length(piece))]
+
+
+def _signature_length(piece: Piece) -> int:
+    return len(text_of(first_of(piece, "thoughtSignature", "thought_signature")))
 
 
 def _image_url(piece: Piece) -> list[Block]:
-    link = piece.get("image_url") or piece.get("imageUrl")
+    link = first_of(piece, "image_url", "imageUrl")
     source = dict_of(link).get("url", link)
     detail = text_of(dict_of(link).get("detail")) or text_of(piece.get("detail"))
     return [Block(IMAGE, media=read_media(IMAGE, text_of(source), detail))]
@@ -114,19 +101,15 @@ def _source(piece: Piece) -> list[Block]:
     inner = dict_of(piece.get(kind)) or piece
     source = dict_of(inner.get("source"))
     if source.get("type") == "text" or isinstance(source.get("text"), str):
-        return [Block(TEXT, text_of(source.get("data") or source.get("text")))]
+        return [Block(TEXT, text_of(first_of(source, "data", "text")))]
     if isinstance(source.get("content"), (str, list)):
         return read_blocks(source["content"])
-    return [Block(kind, media=read_media(kind, text_of(source.get("data") or source.get("bytes"))))]
+    return [Block(kind, media=read_media(kind, text_of(first_of(source, "data", "bytes"))))]
 
 
 def _inline(piece: Piece) -> list[Block]:
-    inner = dict_of(
-        piece.get("inlineData") or piece.get("inline_data") or piece.get("fileData") or piece.get("file_data")
-    )
-    mime = text_of(inner.get("mimeType") or inner.get("mime_type"))
-    data = text_of(inner.get("data"))
-    return [_by_mime(mime, data)]
+    inner = dict_of(first_of(piece, "inlineData", "inline_data", "fileData", "file_data"))
+    return [_by_mime(text_of(first_of(inner, "mimeType", "mime_type")), text_of(inner.get("data")))]
 
 
 def _by_mime(mime: str, data: str) -> Block:
@@ -143,14 +126,14 @@ def _function_call(piece: Piece) -> list[Block]:
     """Read the call of a Gemini part, or an OpenAI Responses item."""
     inner = piece.get("functionCall") or piece.get("function_call")
     if isinstance(inner, dict):
-        encrypted = len(text_of(piece.get("thoughtSignature") or piece.get("thought_signature")))
-        return [read_call(inner.get("name"), dict_of(inner.get("args")), inner.get("id"), encrypted=encrypted)]
+        arguments, encrypted = dict_of(inner.get("args")), _signature_length(piece)
+        return [read_call(inner.get("name"), arguments, inner.get("id"), encrypted=encrypted)]
     marked = bool(piece.get("id"))
     return [read_call(piece.get("name"), piece.get("arguments"), piece.get("call_id"), marked=marked)]
 
 
 def _function_response(piece: Piece) -> list[Block]:
-    inner = dict_of(piece.get("functionResponse") or piece.get("function_response"))
+    inner = dict_of(first_of(piece, "functionResponse", "function_response"))
     return [read_result(inner.get("id"), inner.get("response"), inner.get("name"))]
 
 
@@ -159,12 +142,12 @@ def _tool_use(piece: Piece) -> list[Block]:
     arguments = inner.get("input")
     if arguments in (None, {}, "") and isinstance(inner.get("input_json"), str):
         arguments = inner["input_json"]
-    return [read_call(inner.get("name"), arguments, inner.get("toolUseId") or inner.get("id"))]
+    return [read_call(inner.get("name"), arguments, first_of(inner, "toolUseId", "id"))]
 
 
 def _tool_result(piece: Piece) -> list[Block]:
     inner = dict_of(piece.get("toolResult")) or piece
-    return [read_result(inner.get("toolUseId") or inner.get("tool_use_id"), inner.get("content"))]
+    return [read_result(first_of(inner, "toolUseId", "tool_use_id"), inner.get("content"))]
 
 
 def _json(piece: Piece) -> list[Block]:
@@ -173,8 +156,7 @@ def _json(piece: Piece) -> list[Block]:
 
 def _thinking(piece: Piece) -> list[Block]:
     inner = dict_of(dict_of(piece.get("reasoningContent")).get("reasoningText")) or piece
-    found = inner.get("thinking") or inner.get("text") or inner.get("data")
-    text = "".join(block.text for block in read_blocks(found))
+    text = "".join(block.text for block in read_blocks(first_of(inner, "thinking", "text", "data")))
     return [Block(THOUGHT, text, encrypted=len(text_of(inner.get("signature"))))]
 
 
@@ -200,36 +182,25 @@ def _search_result(piece: Piece) -> list[Block]:
 
 
 READERS: dict[str, Callable[[Piece], list[Block]]] = {
-    "text": _text,
-    "input_text": _text,
-    "output_text": _text,
-    "refusal": _text,
-    "image_url": _image_url,
-    "input_image": _image_url,
-    "input_audio": _audio,
-    "file": _file,
-    "input_file": _file,
-    "image": _source,
-    "document": _source,
-    "inlineData": _inline,
-    "inline_data": _inline,
-    "fileData": _inline,
-    "file_data": _inline,
-    "function_call": _function_call,
-    "functionCall": _function_call,
-    "functionResponse": _function_response,
-    "function_response": _function_response,
-    "function_call_output": _call_output,
-    "custom_tool_call": _custom_call,
-    "custom_tool_call_output": _call_output,
-    "tool_use": _tool_use,
-    "toolUse": _tool_use,
-    "tool_result": _tool_result,
-    "toolResult": _tool_result,
-    "json": _json,
-    "thinking": _thinking,
-    "reasoningContent": _thinking,
-    "reasoning": _reasoning,
-    "search_result": _search_result,
+    key: reader
+    for reader, keys in (
+        (_text, ("text", "input_text", "output_text", "refusal")),
+        (_image_url, ("image_url", "input_image")),
+        (_audio, ("input_audio",)),
+        (_file, ("file", "input_file")),
+        (_source, ("image", "document")),
+        (_inline, ("inlineData", "inline_data", "fileData", "file_data")),
+        (_function_call, ("function_call", "functionCall")),
+        (_function_response, ("functionResponse", "function_response")),
+        (_call_output, ("function_call_output", "custom_tool_call_output")),
+        (_custom_call, ("custom_tool_call",)),
+        (_tool_use, ("tool_use", "toolUse")),
+        (_tool_result, ("tool_result", "toolResult")),
+        (_json, ("json",)),
+        (_thinking, ("thinking", "reasoningContent")),
+        (_reasoning, ("reasoning",)),
+        (_search_result, ("search_result",)),
+    )
+    for key in keys
 }
 KEYED = tuple(key for key in READERS if key not in {"refusal", "file", "reasoning", "input_text", "output_text"})

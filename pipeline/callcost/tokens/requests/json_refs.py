@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from callcost.tokens.requests.types import MAX_DEPTH, dict_of
+from callcost.tokens.requests.json_values import MAX_DEPTH, dict_of
 
 MAX_REFERENCES = 6  # a schema that refers to itself is written out this far
 MAX_WRITTEN = 500_000  # characters, about: beyond them no more references are followed

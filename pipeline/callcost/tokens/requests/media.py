@@ -65,13 +65,14 @@ def _dimensions(data: str) -> tuple[int, int]:
     head = _decode(data, HEADER_BYTES)
     if head.startswith(b"\xff\xd8"):
         return _jpeg_size(_decode(data, JPEG_BYTES))
-    for magic, reader in _READERS:
-        if head.startswith(magic):
-            try:
-                return reader(head)
-            except (struct.error, IndexError):
-                return 0, 0
-    return 0, 0
+    try:
+        for magic, layout, place in _SIZES:
+            if head.startswith(magic):
+                width, height = struct.unpack_from(layout, head, place)
+                return width, height
+        return _webp_size(head) if head.startswith(b"RIFF") else (0, 0)
+    except struct.error:
+        return 0, 0
 
 
 def _decode(data: str, size: int) -> bytes:
@@ -80,16 +81,6 @@ def _decode(data: str, size: int) -> bytes:
         return base64.b64decode(piece + "=" * (-len(piece) % 4))
     except (binascii.Error, ValueError):
         return b""
-
-
-def _png_size(head: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from(">II", head, 16)
-    return width, height
-
-
-def _gif_size(head: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from("<HH", head, 6)
-    return width, height
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
@@ -123,11 +114,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_READERS: tuple[tuple[bytes, Callable[[bytes], tuple[int, int]]], ...] = (
-    (PNG_MAGIC, _png_size),
-    (b"GIF8", _gif_size),
-    (b"RIFF", _webp_size),
-)
+_SIZES = ((PNG_MAGIC, ">II", 16), (b"GIF8", "<HH", 6))  # how a file begins, how its size is packed, and where
 
 
 class Rate(NamedTuple):
@@ -139,7 +126,6 @@ class Rate(NamedTuple):
         base: tokens of any image.
         step: tokens of a tile, thousandths per patch, or pixels of a cell or of the longest side.
         page: tokens of a document's page.
-        audio: thousandths of a token per byte of a recording.
     """
 
     pattern: str
@@ -147,7 +133,6 @@ class Rate(NamedTuple):
     base: int
     step: int
     page: int = 1100
-    audio: int = 1
 
 
 # First match wins.
@@ -173,6 +158,7 @@ RATES = (
     Rate(r"", "flat", 800, 0),
 )
 SIDE = 1024  # pixels taken for a side that is not known
+AUDIO_BYTES = 1000  # of a recording that count as one token
 
 
 def media_tokens(model: str, media: Media) -> int:
@@ -183,10 +169,12 @@ def media_tokens(model: str, media: Media) -> int:
         media: what is known of it; an unknown size counts as ``SIDE`` squared, an unknown length as one page.
     """
     rate = _rate(model)
+    if media.kind == IMAGE and media.detail == "low" and rate.scheme == "tiles":
+        return rate.base
     if media.kind == IMAGE:
-        return SCHEMES[rate.scheme](rate, media, media.width or SIDE, media.height or SIDE)
+        return SCHEMES[rate.scheme](rate, media.width or SIDE, media.height or SIDE)
     if media.kind == AUDIO:
-        return media.bytes * rate.audio // 1000
+        return media.bytes // AUDIO_BYTES
     return rate.page * max(1, media.pages)
 
 
@@ -195,57 +183,46 @@ def _rate(model: str) -> Rate:
     return next(rate for rate in RATES if re.search(rate.pattern, model))
 
 
-def _tiles(rate: Rate, media: Media, width: int, height: int) -> int:
+def _tiles(rate: Rate, width: int, height: int) -> int:
     """Count OpenAI's tiles of 512: the image fits 2048 squared, then its short side 768."""
-    if media.detail == "low":
-        return rate.base
     shrink = min(1.0, 2048 / max(width, height))
     shrink *= min(1.0, 768 / (min(width, height) * shrink))
     across, down = (math.ceil(round(side * shrink) / 512) for side in (width, height))
     return rate.base + rate.step * across * down
 
 
-def _patches(rate: Rate, media: Media, width: int, height: int) -> int:
+def _patches(rate: Rate, width: int, height: int) -> int:
     """Count OpenAI's patches of 32, at most 1,536 of them."""
-    del media
-    patches = min(1536, math.ceil(width / 32) * math.ceil(height / 32))
-    return math.ceil(patches * rate.step / 1000) + rate.base
+    return math.ceil(min(1536, _squares(width, height, 32)) * rate.step / 1000) + rate.base
 
 
-def _blocks(rate: Rate, media: Media, width: int, height: int) -> int:
+def _blocks(rate: Rate, width: int, height: int) -> int:
     """Count Claude's blocks of 28, after the long side is fitted to ``step`` pixels."""
-    del media
-    shrink = min(1.0, rate.step / max(width, height))
-    blocks = math.ceil(width * shrink / 28) * math.ceil(height * shrink / 28)
-    return min(blocks, 1568 if rate.step == 1568 else blocks) + rate.base
+    blocks = _squares(width, height, 28, rate.step)
+    return (min(blocks, 1568) if rate.step == 1568 else blocks) + rate.base
 
 
-def _crops(rate: Rate, media: Media, width: int, height: int) -> int:
+def _crops(rate: Rate, width: int, height: int) -> int:
     """Count Gemini 2.0's crops of 768; a small image is one."""
-    del media
-    if max(width, height) <= 384:
-        return rate.base
-    return rate.step * math.ceil(width / 768) * math.ceil(height / 768)
+    return rate.step * (1 if max(width, height) <= 384 else _squares(width, height, 768))
 
 
-def _cells(rate: Rate, media: Media, width: int, height: int) -> int:
+def _cells(rate: Rate, width: int, height: int) -> int:
     """Count cells of ``step`` pixels, after the long side is fitted to 1,540."""
-    del media
-    shrink = min(1.0, 1540 / max(width, height))
-    return math.ceil(width * shrink / rate.step) * math.ceil(height * shrink / rate.step) + rate.base
+    return _squares(width, height, rate.step, 1540) + rate.base
 
 
-def _flat(rate: Rate, media: Media, width: int, height: int) -> int:
+def _flat(rate: Rate, _width: int, _height: int) -> int:
     """Return what an image of any size costs."""
-    del media, width, height
     return rate.base
 
 
-SCHEMES: dict[str, Callable[[Rate, Media, int, int], int]] = {
-    "tiles": _tiles,
-    "patches": _patches,
-    "blocks": _blocks,
-    "crops": _crops,
-    "cells": _cells,
-    "flat": _flat,
-}
+def _squares(width: int, height: int, side: int, longest: float = math.inf) -> int:
+    """Return how many squares of some pixels cover an image whose long side is fitted to ``longest``."""
+    shrink = min(1.0, longest / max(width, height))
+    return math.ceil(width * shrink / side) * math.ceil(height * shrink / side)
+
+
+SCHEMES: dict[str, Callable[[Rate, int, int], int]] = {
+    "tiles": _tiles, "patches": _patches, "blocks": _blocks, "crops": _crops, "cells": _cells, "flat": _flat,
+}  # fmt: skip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from callcost.tokens.requests.types import Form, Tool, dict_of, list_of, text_of
+from callcost.tokens.requests.json_values import dict_of, first_of, list_of, text_of
+from callcost.tokens.requests.types import Form, Tool
 
 Body = dict[str, Any]
 
@@ -25,7 +26,7 @@ def _tools_of(item: Body) -> list[Tool]:
     declared = item.get("functionDeclarations") or item.get("function_declarations")
     if declared is not None:
         return [_tool(dict_of(one), "function") for one in list_of(declared)]
-    inner = next((item[key] for key in ("function", "custom", "toolSpec") if isinstance(item.get(key), dict)), item)
+    inner = _inner(item, "function", "custom", "toolSpec")
     kind = text_of(item.get("type")) or "function"
     if "name" not in inner and kind == "function":
         kind = next(iter(item), "function")  # Gemini: {"googleSearch": {}}
@@ -43,9 +44,12 @@ def _schema_of(item: Body) -> Any:
     return schema["json"] if isinstance(schema, dict) and set(schema) == {"json"} else schema
 
 
-SCHEMA_KEYS = (
-    "parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema",
-)  # fmt: skip
+def _inner(item: Body, *keys: str) -> Body:
+    """Return the object under the first of some keys that holds one, or the item itself."""
+    return next((item[key] for key in keys if isinstance(item.get(key), dict)), item)
+
+
+SCHEMA_KEYS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema")
 
 
 def read_tool_choice(body: Body) -> tuple[str, str]:
@@ -54,24 +58,19 @@ def read_tool_choice(body: Body) -> tuple[str, str]:
     Args:
         body: a body of any provider.
     """
-    config = dict_of(body.get("toolConfig") or body.get("tool_config"))
-    calling = dict_of(config.get("functionCallingConfig") or config.get("function_calling_config"))
+    config = dict_of(first_of(body, "toolConfig", "tool_config"))
+    calling = dict_of(first_of(config, "functionCallingConfig", "function_calling_config"))
     if calling:
         return CHOICES.get(text_of(calling.get("mode")).lower(), ""), ""
     given = body.get("tool_choice") or body.get("function_call") or config.get("toolChoice")
     if isinstance(given, str):
         return CHOICES.get(given, ""), ""
     choice = dict_of(given)
-    name = _named(choice)
+    name = text_of(_inner(choice, "function", "custom", "tool").get("name"))
     if name:
         return "named", name
     kind = text_of(choice.get("type")) or next(iter(choice), "")
     return CHOICES.get(text_of(choice.get("mode")) or kind, ""), ""
-
-
-def _named(choice: Body) -> str:
-    inner = next((choice[key] for key in ("function", "custom", "tool") if isinstance(choice.get(key), dict)), choice)
-    return text_of(inner.get("name"))
 
 
 CHOICES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
@@ -83,17 +82,12 @@ def read_form(body: Body) -> Form | None:
     Args:
         body: a body of any provider.
     """
-    config = dict_of(body.get("generationConfig") or body.get("generation_config"))
+    config = dict_of(first_of(body, "generationConfig", "generation_config"))
     for key in ("responseSchema", "response_schema", "responseJsonSchema", "response_json_schema"):
         if isinstance(config.get(key), dict):
             return Form(schema=config[key])
-    given = (
-        body.get("response_format")
-        or dict_of(body.get("text")).get("format")
-        or body.get("output_format")
-        or dict_of(body.get("output_config")).get("format")
-        or body.get("format")
-    )
+    text, output = (dict_of(body.get(key)).get("format") for key in ("text", "output_config"))
+    given = body.get("response_format") or text or body.get("output_format") or output or body.get("format")
     if given == "json":
         return Form()
     form = dict_of(given)

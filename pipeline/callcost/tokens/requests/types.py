@@ -6,15 +6,13 @@ form of answer. bodies.py fills it from a provider's own JSON; how it comes to t
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
 
-MAX_DEPTH = 60  # JSON nested deeper than this is cut off; schemas in the wild stay below 20
-
 TEXT, IMAGE, AUDIO, DOCUMENT = "text", "image", "audio", "document"
 CALL, RESULT, THOUGHT = "call", "result", "thought"
+SPEAKERS = {"system": "system", "developer": "system", "assistant": "assistant", "model": "assistant"}
 
 
 class Media(msgspec.Struct, frozen=True):
@@ -58,6 +56,11 @@ class Message(msgspec.Struct):
     role: str
     blocks: list[Block]
     name: str = ""
+
+    @property
+    def speaker(self) -> str:
+        """Whose the message is: "system", "assistant", or "user" for anybody else's."""
+        return SPEAKERS.get(self.role, "user")
 
 
 class Tool(msgspec.Struct, frozen=True):
@@ -115,72 +118,3 @@ class Answer(msgspec.Struct):
 
     alternatives: list[list[Block]]
     cut: bool = False
-
-
-def text_of(value: Any) -> str:
-    """Return a string as it is, anything else as "" (a field of another kind holds no text)."""
-    return value if isinstance(value, str) else ""
-
-
-def dict_of(value: Any) -> dict[str, Any]:
-    """Return an object as it is, anything else as an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def list_of(value: Any) -> list[Any]:
-    """Return an array as it is, anything else as an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def compact_json(value: Any) -> str:
-    """Return a JSON value minified, as most providers write it into a prompt."""
-    return _written(value, (",", ":"), ascii_only=False)
-
-
-def spaced_json(value: Any, *, ascii_only: bool = False) -> str:
-    """Return a JSON value as Python's json writes it, with blanks after commas and colons.
-
-    Args:
-        value: any JSON value that was read here, so no deeper than ``MAX_DEPTH``.
-        ascii_only: other characters become escapes.
-    """
-    return _written(value, (", ", ": "), ascii_only=ascii_only)
-
-
-def _written(value: Any, separators: tuple[str, str], *, ascii_only: bool) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=ascii_only, separators=separators, default=str)
-    except (TypeError, ValueError):  # an integer of more digits than Python writes, a key that is no text
-        return ""
-
-
-def limit_depth(value: Any) -> Any:
-    """Return the value itself if it is no deeper than ``MAX_DEPTH``, else a copy cut off there."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        below: list[Any] = []
-        for node in level:
-            if isinstance(node, dict):
-                below += [child for child in node.values() if isinstance(child, (dict, list))]
-            elif isinstance(node, list):
-                below += [child for child in node if isinstance(child, (dict, list))]
-        if not below:
-            return value
-        level = below
-    return _cut(value, MAX_DEPTH)
-
-
-def _cut(value: Any, depth: int) -> Any:
-    if isinstance(value, dict):
-        return {key: _cut(child, depth - 1) for key, child in value.items()} if depth else {}
-    if isinstance(value, list):
-        return [_cut(child, depth - 1) for child in value] if depth else []
-    return value
-
-
-def parse_json(text: str) -> Any:
-    """Return the JSON value that a text holds, no deeper than ``MAX_DEPTH``, or None."""
-    try:
-        return limit_depth(json.loads(text))
-    except (ValueError, RecursionError):
-        return None
