@@ -7,7 +7,7 @@ usage is missing.
 
 from __future__ import annotations
 
-from callcost.logs.record.dialect import Dialect
+from callcost.logs.record.dialect import Dialect, like_named
 from callcost.logs.responses.bodies import APIS, Api
 
 _NAMES = {
@@ -25,12 +25,8 @@ def _dialect_of(api: Api, rank: int) -> Dialect:
         rank=rank,
         signatures=api.bare,
         fields={column: (f"@{column}",) for column in api.facts}
-        | {
-            "duplicate_id": ("@provider_response_id",),
-            "user": ("user", "safety_identifier"),
-            "status": ("status",),
-            "error": ("error",),
-        },
+        | like_named("status error")
+        | {"duplicate_id": ("@provider_response_id",), "user": ("user", "safety_identifier")},
         usage=("@",),
         endpoint=api.endpoint,
         response=("",),

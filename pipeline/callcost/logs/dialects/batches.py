@@ -7,8 +7,8 @@ AWS name no model and no time of their own: what the answer says is all there is
 
 from __future__ import annotations
 
-from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
-from callcost.logs.record.envelopes import Envelope
+from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named
+from callcost.logs.record.envelopes import Envelope, envelope
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.signatures import Signature, sign
 from callcost.tables import Call
@@ -21,124 +21,95 @@ def settle_batch(call: Call, entry: Entry) -> None:
     call.service_tier = "batch"
 
 
-_ANSWERS = {
-    "provider_response_id": ("@provider_response_id",),
-    "model": ("@model",),
-    "inference_geo": ("@inference_geo",),
-    "user": ("user",),
-}
+def _batch(
+    name: str,
+    *signatures: Signature,
+    key: tuple[str, ...] = ("@provider_response_id",),
+    request: tuple[str, ...] = (),
+    response: str = "response",
+    json_columns: tuple[str, ...] = (),
+    envelopes: tuple[Envelope, ...] = (),
+    provider: str | None = None,
+    **fields: tuple[str, ...],
+) -> Dialect:
+    """Return the dialect of one provider's outputs: where the answer stands, and what stands beside it."""
+    answers = like_named("@provider_response_id @model @inference_geo user error") | {"duplicate_id": key}
+    return Dialect(
+        name=name,
+        rank=30,
+        signatures=signatures,
+        envelopes=envelopes,
+        fields=answers | fields,
+        json_columns=json_columns,
+        usage=("@",),
+        request=request,
+        response=(response,),
+        provider=provider,
+        settle=settle_batch,
+    )
+
 
 DIALECTS = (
-    Dialect(
-        name="openai_batch",
-        family="openai_batch",
-        rank=30,
-        signatures=(
-            sign("custom_id response", none="request result"),
-            sign("custom_id error", none="request result body params"),
-        ),
-        fields=_ANSWERS
-        | {
-            "own_id": ("custom_id", "id"),
-            "duplicate_id": ("id", "@provider_response_id"),
-            "started_at": ("@started_at",),
-            "error": ("error",),
-            "http_status": ("response.status_code",),
-        },
-        usage=("@",),
-        response=("response.body",),
-        settle=settle_batch,
+    _batch(
+        "openai_batch",
+        sign("custom_id response", none="request result"),
+        sign("custom_id error", none="request result body params"),
+        key=("id", "@provider_response_id"),
+        response="response.body",
+        own_id=("custom_id", "id"),
+        started_at=("@started_at",),
+        http_status=("response.status_code",),
     ),
-    Dialect(
-        name="anthropic_batch",
-        family="anthropic_batch",
-        rank=30,
-        signatures=(sign("custom_id result", kinds={"result": "object"}),),
-        fields=_ANSWERS
-        | {
-            "own_id": ("custom_id",),
-            "duplicate_id": ("@provider_response_id",),
-            "status": ("result.type",),
-            "error": ("result.error",),
-        },
-        usage=("@",),
-        response=("result.message",),
-        settle=settle_batch,
+    _batch(
+        "anthropic_batch",
+        sign("custom_id result", kinds={"result": "object"}),
+        response="result.message",
+        own_id=("custom_id",),
+        status=("result.type",),
+        error=("result.error",),
     ),
-    Dialect(
-        name="vertex_batch",
-        family="vertex_batch",
-        rank=30,
-        signatures=(
-            sign("request response processed_time"),
-            sign("request status processed_time"),
-            Signature(
-                keys=frozenset(["request", "response"]),
-                values=((("status",), frozenset([""])),),
-                kinds=((("response", "usageMetadata"), (dict,)),),
-            ),
+    _batch(
+        "vertex_batch",
+        sign("request response processed_time"),
+        sign("request status processed_time"),
+        Signature(
+            keys=frozenset(["request", "response"]),
+            values=((("status",), frozenset([""])),),
+            kinds=((("response", "usageMetadata"), (dict,)),),
         ),
         json_columns=("request", "response"),
-        fields=_ANSWERS
-        | {
-            "duplicate_id": ("@provider_response_id",),
-            "model_requested": ("request.model",),
-            "started_at": ("processed_time", "@started_at"),
-            "tags": ("request.labels",),
-            "error": ("status",),
-        },
-        usage=("@",),
         request=("request",),
-        response=("response",),
         provider="vertex_ai",
-        settle=settle_batch,
+        model_requested=("request.model",),
+        started_at=("processed_time", "@started_at"),
+        tags=("request.labels",),
+        error=("status",),
     ),
-    Dialect(
-        name="gemini_batch",
-        family="gemini_batch",
-        rank=30,
-        signatures=(
-            sign("key", none="request", kinds={"key": "text", "response.usageMetadata": "object"}),
-            sign("key", none="request", kinds={"key": "text", "response.candidates": "array"}),
-            sign("key", none="request response", kinds={"key": "text", "error": "object"}),
-            sign("name metadata", none="request", kinds={"response.usageMetadata": "object"}),
-            sign("name metadata", none="request response", kinds={"error": "object"}),
-        ),
+    _batch(
+        "gemini_batch",
+        sign("key", none="request", kinds={"key": "text", "response.usageMetadata": "object"}),
+        sign("key", none="request", kinds={"key": "text", "response.candidates": "array"}),
+        sign("key", none="request response", kinds={"key": "text", "error": "object"}),
+        sign("name metadata", none="request", kinds={"response.usageMetadata": "object"}),
+        sign("name metadata", none="request response", kinds={"error": "object"}),
         envelopes=(
-            Envelope(
-                signatures=(sign(kinds={"response.inlinedResponses.inlinedResponses": "array"}),),
-                rows=("response", "inlinedResponses", "inlinedResponses"),
-                inherits=("name", "metadata"),
+            envelope(
+                "response.inlinedResponses.inlinedResponses",
+                sign(kinds={"response.inlinedResponses.inlinedResponses": "array"}),
+                inherits="name metadata",
             ),
         ),
-        fields=_ANSWERS
-        | {
-            "own_id": ("key", "metadata.key"),
-            "duplicate_id": ("@provider_response_id",),
-            "started_at": ("@started_at",),
-            "error": ("error",),
-        },
-        usage=("@",),
-        response=("response",),
         provider="gemini",
-        settle=settle_batch,
+        own_id=("key", "metadata.key"),
+        started_at=("@started_at",),
     ),
-    Dialect(
-        name="bedrock_batch",
-        family="bedrock_batch",
-        rank=30,
-        signatures=(sign("recordId", some="modelOutput error"),),
-        fields=_ANSWERS
-        | {
-            "own_id": ("recordId",),
-            "duplicate_id": ("@provider_response_id",),
-            "model_requested": ("modelInput.model",),
-            "error": ("error",),
-        },
-        usage=("@",),
+    _batch(
+        "bedrock_batch",
+        sign("recordId", some="modelOutput error"),
         request=("modelInput",),
-        response=("modelOutput",),
+        response="modelOutput",
         provider="bedrock",
-        settle=settle_batch,
+        own_id=("recordId",),
+        model_requested=("modelInput.model",),
     ),
 )

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from callcost.logs.record.dialect import Dialect, Entry
+from callcost.logs.record.dialect import Dialect, Entry, like_named
 from callcost.logs.responses.bodies import endpoint_of_request
 from callcost.logs.usage.usage import read_usage
 from callcost.logs.values.json import decode_text
@@ -60,14 +60,13 @@ def _is_moved(side: Any) -> bool:
 DIALECTS = (
     Dialect(
         name="bedrock_invocation_log",
-        family="bedrock_invocation_log",
         rank=20,
         signatures=(sign(values={"schemaType": "ModelInvocationLog"}),),
         prepare=gather_counts,
-        fields={
+        fields=like_named("@provider_response_id region @service_tier")
+        | {
             "own_id": ("requestId",),
             "duplicate_id": ("requestId", "@provider_response_id"),
-            "provider_response_id": ("@provider_response_id",),
             "started_at": ("timestamp",),
             "endpoint": ("operation",),
             "model": ("modelId", "@model"),
@@ -76,8 +75,6 @@ DIALECTS = (
             "arn": ("identity.arn",),
             "org": ("accountId",),
             "tags": ("requestMetadata",),
-            "region": ("region",),
-            "service_tier": ("@service_tier",),
             "error": ("errorCode",),
         },
         usage=("@", "counts"),

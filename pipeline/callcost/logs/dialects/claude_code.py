@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
+from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named, refusing_dialect
+from callcost.logs.record.summed_rows import AGGREGATE
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import follow
 from callcost.logs.values.signatures import sign
@@ -48,7 +49,6 @@ def settle_claude_code(call: Call, entry: Entry) -> None:
 DIALECTS = (
     Dialect(
         name="claude_code",
-        family="claude_code",
         rank=25,
         signatures=(
             sign("sessionId message", kinds={"message": "object"}),
@@ -61,16 +61,12 @@ DIALECTS = (
             sign("display pastedContents"),  # ~/.claude/history.jsonl
         ),
         prepare=find_answer,
-        fields={
+        fields=like_named("@provider_response_id @model @service_tier @inference_geo @speed")
+        | {
             "duplicate_id": ("message.id", "requestId", "uuid"),
-            "provider_response_id": ("@provider_response_id",),
             "started_at": ("timestamp",),
-            "model": ("@model",),
             "session": ("sessionId", "session_id"),
             "project": ("cwd",),
-            "service_tier": ("@service_tier",),
-            "inference_geo": ("@inference_geo",),
-            "speed": ("@speed",),
             "logged_cost": ("costUSD",),
         },
         usage=("@",),
@@ -78,11 +74,10 @@ DIALECTS = (
         endpoint="anthropic",
         settle=settle_claude_code,
     ),
-    Dialect(
-        name="claude_code_result",
-        family="claude_code_result",
-        rank=10,
-        signatures=(sign("session_id subtype", values={"type": "result"}),),
-        refusal=("aggregate", "the sum of a session: give its transcript, or print it with stream-json"),
+    refusing_dialect(
+        "claude_code_result",
+        AGGREGATE,
+        "the sum of a session: give its transcript, or print it with stream-json",
+        sign("session_id subtype", values={"type": "result"}),
     ),
 )

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from callcost.logs.record.dialect import CONTEXT, Dialect, Notes
+from callcost.logs.record.dialect import CONTEXT, Dialect, Notes, like_named, refusing_dialect
+from callcost.logs.record.summed_rows import AGGREGATE
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.signatures import sign
 from callcost.logs.values.times import read_time
@@ -118,7 +119,6 @@ def _says_more_than_a_sum(used: Counts) -> bool:
 DIALECTS = (
     Dialect(
         name="codex",
-        family="codex",
         rank=25,
         signatures=(
             sign(
@@ -126,34 +126,24 @@ DIALECTS = (
                 values={"type": "session_meta turn_context event_msg response_item compacted"},
             ),
         ),
-        fields={
-            "duplicate_id": ("call",),
-            "started_at": ("timestamp",),
-            "model": ("model",),
-            "provider": ("provider",),
-            "session": ("session",),
-            "project": ("project",),
-        },
+        fields=like_named("model provider session project") | {"duplicate_id": ("call",), "started_at": ("timestamp",)},
         usage=("usage",),
         carry=carry_codex,
     ),
-    Dialect(
-        name="codex_exec",
-        family="codex_exec",
-        rank=10,
-        signatures=(sign("usage", values={"type": "turn.completed"}),),
-        refusal=("aggregate", "the sum of a turn, of no model: give the rollouts in ~/.codex/sessions"),
+    refusing_dialect(
+        "codex_exec",
+        AGGREGATE,
+        "the sum of a turn, of no model: give the rollouts in ~/.codex/sessions",
+        sign("usage", values={"type": "turn.completed"}),
     ),
-    Dialect(
-        name="codex_exec_event",
+    refusing_dialect(
+        "codex_exec_event",
+        CONTEXT,
+        "",
+        sign("thread_id", values={"type": "thread.started"}),
+        sign(values={"type": "turn.started turn.failed"}),
+        sign("item", values={"type": "item.started item.updated item.completed"}),
+        sign("session_id ts text", kinds={"ts": "number"}),  # ~/.codex/history.jsonl
         family="codex_exec",
-        rank=10,
-        signatures=(
-            sign("thread_id", values={"type": "thread.started"}),
-            sign(values={"type": "turn.started turn.failed"}),
-            sign("item", values={"type": "item.started item.updated item.completed"}),
-            sign("session_id ts text", kinds={"ts": "number"}),  # ~/.codex/history.jsonl
-        ),
-        refusal=(CONTEXT, ""),
     ),
 )

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from callcost.logs.record.dialect import CONTEXT, Dialect, Notes
-from callcost.logs.record.envelopes import Envelope
+from callcost.logs.record.dialect import CONTEXT, Dialect, Notes, refusing_dialect
+from callcost.logs.record.envelopes import envelope
+from callcost.logs.record.summed_rows import AGGREGATE
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.signatures import sign
 
@@ -32,7 +33,6 @@ def carry_gemini_cli(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
 DIALECTS = (
     Dialect(
         name="gemini_cli",
-        family="gemini_cli",
         rank=24,  # before claude_code, whose rows have a session and a type as well
         signatures=(
             sign("id timestamp content", values={"type": "gemini"}),
@@ -41,27 +41,17 @@ DIALECTS = (
             sign(some="$set $rewindTo"),
         ),
         envelopes=(
-            Envelope(
-                signatures=(sign("sessionId messages", kinds={"messages": "array"}),),
-                rows=("messages",),
-                inherits=("sessionId",),
-            ),
+            envelope("messages", sign("sessionId messages", kinds={"messages": "array"}), inherits="sessionId"),
         ),
-        fields={
-            "duplicate_id": ("id",),
-            "started_at": ("timestamp",),
-            "model": ("model",),
-            "session": ("sessionId",),
-        },
+        fields={"duplicate_id": ("id",), "started_at": ("timestamp",), "model": ("model",), "session": ("sessionId",)},
         usage=("tokens",),
         endpoint="gemini",
         carry=carry_gemini_cli,
     ),
-    Dialect(
-        name="gemini_cli_result",
-        family="gemini_cli_result",
-        rank=10,
-        signatures=(sign("stats", kinds={"stats.models": "object"}),),
-        refusal=("aggregate", "the sum of a session: give its file in ~/.gemini/tmp"),
+    refusing_dialect(
+        "gemini_cli_result",
+        AGGREGATE,
+        "the sum of a session: give its file in ~/.gemini/tmp",
+        sign("stats", kinds={"stats.models": "object"}),
     ),
 )

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
-from callcost.logs.record.envelopes import Envelope
+from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, refusing_dialect
+from callcost.logs.record.envelopes import envelope
 from callcost.logs.tracing.attributes import as_mapping
 from callcost.logs.tracing.conversations import chat_request, chat_response, is_redacted, is_whole, unquote
-from callcost.logs.usage.usage import read_count
+from callcost.logs.usage.usage import read_counts
 from callcost.logs.values.json import Refusal, canonical
-from callcost.logs.values.json_path import compile_table, read_places
+from callcost.logs.values.json_path import compile_table
 from callcost.logs.values.signatures import sign
 from callcost.tables import Call
 
@@ -65,11 +65,7 @@ def prepare_observation(record: dict[str, Any]) -> dict[str, Any]:
 
 def _counts_of(details: Mapping[str, Any]) -> dict[str, int]:
     """Return counts with every part inside its side, as the total tells that they are or are not yet."""
-    counts: dict[str, int] = {}
-    for name, value in read_places(details, _PLACES).items():
-        number = read_count(value, name)
-        if number is not None:
-            counts[name] = number
+    counts = read_counts(details, _PLACES)
     written = [counts[name] for name in ("cache_write_5m_tokens", "cache_write_1h_tokens") if name in counts]
     if written:
         counts.setdefault("cache_creation_input_tokens", sum(written))
@@ -128,13 +124,12 @@ def settle_observation(call: Call, entry: Entry) -> None:
 DIALECTS = (
     Dialect(
         name="langfuse",
-        family="langfuse",
         rank=20,
         envelopes=(
-            Envelope(
-                signatures=(sign("id", kinds={"observations.0": "object"}),),
-                rows=("observations",),
-                inherits=("userId", "sessionId", "user_id", "session_id", "tags"),
+            envelope(
+                "observations",
+                sign("id", kinds={"observations.0": "object"}),
+                inherits="userId sessionId user_id session_id tags",
             ),
         ),
         signatures=(
@@ -167,14 +162,13 @@ DIALECTS = (
         zero_is_missing=True,
         settle=settle_observation,
     ),
-    Dialect(
-        name="langfuse_trace",
+    refusing_dialect(
+        "langfuse_trace",
+        CONTEXT,
+        "",
+        sign("id timestamp", some="htmlPath bookmarked", none="traceId trace_id"),
+        sign("id value source", some="dataType data_type stringValue string_value"),
         family="langfuse",
         rank=20,
-        signatures=(
-            sign("id timestamp", some="htmlPath bookmarked", none="traceId trace_id"),
-            sign("id value source", some="dataType data_type stringValue string_value"),
-        ),
-        refusal=(CONTEXT, ""),
     ),
 )  # fmt: skip

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
+from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named
 from callcost.logs.tracing.conversations import is_redacted
 from callcost.logs.usage.usage import states_both_sides
-from callcost.logs.values.json import Refusal, canonical
+from callcost.logs.values.json import Refusal, canonical, dicts_in
 from callcost.logs.values.scalars import read_rates
 from callcost.logs.values.signatures import sign
 from callcost.tables import Call
@@ -60,27 +60,19 @@ _PARTS = {
     ),
     "reasoning_tokens": ("metadata.additional_usage_values.completion_tokens_details.reasoning_tokens",),
 }
-_COUNTS = {
-    "prompt_tokens": ("prompt_tokens",),
-    "completion_tokens": ("completion_tokens",),
-    "total_tokens": ("total_tokens",),
-}
-_SHARED = {
+_COUNTS = like_named("prompt_tokens completion_tokens total_tokens")
+_SHARED = like_named("model_group cache_hit @provider_response_id call_type litellm_call_id") | {
     "started_at": ("startTime",),
     "ended_at": ("endTime",),
     "provider": ("custom_llm_provider",),
-    "model_group": ("model_group",),
     "status": ("status", "metadata.status"),
-    "cache_hit": ("cache_hit",),
     "tags": ("request_tags",),
     "session": ("session_id",),
-    "provider_response_id": ("@provider_response_id",),
-    "call_type": ("call_type",),
     "url": ("api_base", "hidden_params.api_base"),
+    "model_requested": ("model_group", "model"),
     "priced_as": ("model_map_information.model_map_key", "metadata.model_map_information.model_map_key"),
     "rates": ("model_map_information.model_map_value", "metadata.model_map_information.model_map_value"),
     "answered_by": ("@model",),
-    "litellm_call_id": ("litellm_call_id",),
     "batch": ("hidden_params.batch_models", "metadata.batch_models"),
     "service_tier": (
         "cost_breakdown.service_tier", "metadata.cost_breakdown.service_tier", "@service_tier",
@@ -148,7 +140,7 @@ def _is_cut(text: Any) -> bool:
 
 def _is_stripped(messages: Any) -> bool:
     """Tell whether files were taken out of messages (s3_strip_base64_files): all of a content, or marked."""
-    found = _dicts(messages)
+    found = dicts_in(messages)
     values = [value for message in found for value in message.values()]
     if type(messages) is list and all(type(value) is str for value in values):  # chats without parts: quick to search
         return any(STRIPPED in value for value in values)
@@ -159,14 +151,10 @@ def _answers(response: Any) -> Any:
     if type(response) is not dict:
         return response
     if "choices" in response:
-        return [choice.get("message") for choice in _dicts(response["choices"])]
+        return [choice.get("message") for choice in dicts_in(response["choices"])]
     if "output" in response:
-        return [part for item in _dicts(response["output"]) for part in _dicts(item.get("content"))]
+        return [part for item in dicts_in(response["output"]) for part in dicts_in(item.get("content"))]
     return response if "text" in response else None
-
-
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if type(item) is dict] if type(value) is list else []
 
 
 DIALECTS = (
@@ -181,9 +169,7 @@ DIALECTS = (
             "own_id": ("id",),
             "duplicate_id": ("id",),
             "model": ("hidden_params.litellm_model_name", "model", "@model"),
-            "model_requested": ("model_group", "model"),
             "end_user": ("end_user", "metadata.user_api_key_end_user_id", "model_parameters.user"),
-            "team": ("metadata.user_api_key_team_alias", "metadata.user_api_key_team_id"),
             "api_key": ("metadata.user_api_key_alias", "metadata.user_api_key_hash"),
             "logged_cost": ("response_cost",),
         },
@@ -208,7 +194,6 @@ DIALECTS = (
             "own_id": ("request_id",),
             "duplicate_id": ("request_id",),
             "model": ("model", "@model"),
-            "model_requested": ("model_group", "model"),
             "user": ("user", "metadata.user_api_key_user_id"),
             "end_user": ("end_user", "metadata.user_api_key_end_user_id"),
             "team": ("metadata.user_api_key_team_alias", "team_id", "metadata.user_api_key_team_id"),

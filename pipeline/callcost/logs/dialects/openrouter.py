@@ -8,8 +8,8 @@ alone where the model was paid with a provider key of one's own.
 
 from __future__ import annotations
 
-from callcost.logs.record.dialect import Dialect, Entry
-from callcost.logs.record.envelopes import Envelope
+from callcost.logs.record.dialect import Dialect, Entry, like_named
+from callcost.logs.record.envelopes import envelope
 from callcost.logs.values.scalars import read_text
 from callcost.logs.values.signatures import sign
 from callcost.tables import Call
@@ -52,9 +52,8 @@ DIALECTS = (
         | {
             "provider_response_id": ("generation_id",),
             "duplicate_id": ("generation_id",),
-            "user": ("user",),
-            "variant": ("variant",),
-        },
+        }
+        | like_named("user variant"),
         counts={column: (name,) for column, name in ACTIVITY_COUNTS.items()}
         | {"reasoning_tokens": ("tokens_reasoning",), "cache_read_input_tokens": ("tokens_cached",)},
         settle=settle_activity,
@@ -63,20 +62,17 @@ DIALECTS = (
         name="openrouter_generation",
         family="provider",
         rank=20,
-        envelopes=(
-            Envelope(signatures=(sign(kinds={"data.tokens_prompt": "number", "data.id": "text"}),), rows=("data",)),
-        ),
+        envelopes=(envelope("data", sign(kinds={"data.tokens_prompt": "number", "data.id": "text"})),),
         signatures=(sign("id tokens_prompt native_tokens_prompt"), sign("id tokens_prompt total_cost model")),
         fields={
             "provider_response_id": ("id",),
             "duplicate_id": ("id",),
-            "model": ("model",),
             "started_at": ("created_at",),
             "user": ("external_user",),
             "endpoint": ("api_type",),
-            "service_tier": ("service_tier",),
             "logged_cost": ("total_cost", "usage"),
-        },
+        }
+        | like_named("model service_tier"),
         counts={
             "prompt_tokens": ("native_tokens_prompt", "tokens_prompt"),
             "completion_tokens": ("native_tokens_completion", "tokens_completion"),

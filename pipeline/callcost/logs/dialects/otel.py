@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
-from callcost.logs.record.envelopes import Envelope
+from callcost.logs.record.envelopes import envelope
 from callcost.logs.tracing.attributes import as_mapping, read_attributes
 from callcost.logs.tracing.conversations import is_whole, unquote
 from callcost.logs.tracing.span_text import answer_of, request_of
-from callcost.logs.usage.usage import read_count
+from callcost.logs.usage.usage import read_counts
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import compile_table, read_places
 from callcost.logs.values.signatures import sign
@@ -142,11 +142,7 @@ def _status_of(lineage: Mapping[str, Any], flat: Mapping[str, Any]) -> str | Non
 
 def _counts_of(flat: Mapping[str, Any]) -> dict[str, int]:
     """Return the counts that a span states, cache reads and writes inside the prompt."""
-    counts: dict[str, int] = {}
-    for name, value in read_places(flat, _PLACES).items():
-        number = read_count(value, name)
-        if number is not None:
-            counts[name] = number
+    counts = read_counts(flat, _PLACES)
     cached = counts.get("cache_read_input_tokens", 0) + counts.get("cache_creation_input_tokens", 0)
     if cached and "prompt_tokens" in counts and _is_beside(flat, counts["prompt_tokens"], cached):
         counts["prompt_tokens"] += cached
@@ -245,19 +241,14 @@ _TRACED = {
 DIALECTS = (
     Dialect(
         name="otel",
-        family="otel",
         rank=25,
         envelopes=(
-            Envelope(
-                signatures=(sign("resourceSpans", kinds={"resourceSpans": "array"}),),
-                rows=("resourceSpans", "scopeSpans", "spans"),
-                inherits=("resource",),
+            envelope(
+                "resourceSpans.scopeSpans.spans",
+                sign("resourceSpans", kinds={"resourceSpans": "array"}),
+                inherits="resource",
             ),
-            Envelope(
-                signatures=(sign("scopeSpans", kinds={"scopeSpans": "array"}),),
-                rows=("scopeSpans", "spans"),
-                inherits=("resource",),
-            ),
+            envelope("scopeSpans.spans", sign("scopeSpans", kinds={"scopeSpans": "array"}), inherits="resource"),
         ),
         signatures=(
             sign("traceId spanId startTimeUnixNano"),

@@ -6,7 +6,7 @@ the key, and then a pair and the bare body of the same answer are one call (fami
 
 from __future__ import annotations
 
-from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
+from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named
 from callcost.logs.responses.bodies import ENDPOINTS, endpoint_of_request
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.scalars import read_text
@@ -32,41 +32,32 @@ def settle_pair(call: Call, entry: Entry) -> None:
 DIALECTS = (
     Dialect(
         name="pair",
-        family="pair",
         rank=60,
         signatures=(
             sign("request", kinds={"request": "object array text"}),
             sign("response", none="messages prompt input", kinds={"response": "object array"}),
         ),
         json_columns=("request", "response", "tags", "metadata"),
-        fields={
+        fields=like_named("provider endpoint end_user team project tags region @inference_geo @logged_ticks")
+        | {
             "own_id": ("id",),
             "duplicate_id": ("id", "@provider_response_id"),
             "provider_response_id": ("@provider_response_id", "response.id"),
-            "provider": ("provider",),
-            "endpoint": ("endpoint",),
             "model": ("@model", "response.model", "response.body.model"),
             "model_requested": ("model", "request.model", "request.modelId", "request.body.model"),
             "user": ("user", "user_id", "request.user", "request.metadata.user_id", "request.body.user"),
-            "end_user": ("end_user",),
-            "team": ("team",),
             "api_key": ("api_key_alias", "api_key_id"),
             "org": ("org", "organization"),
-            "project": ("project",),
             "session": ("session", "session_id"),
-            "tags": ("tags",),
             "started_at": ("started_at", "timestamp", "time", "created_at", "@started_at"),
             "ended_at": ("ended_at", "@ended_at"),
             "service_tier": ("service_tier", "@service_tier", "request.service_tier"),
-            "region": ("region",),
             "url": ("url", "api_base", "base_url", "request.url"),
-            "inference_geo": ("@inference_geo",),
             "speed": ("@speed", "request.speed"),
             "status": ("status", "response.status"),
             "error": ("error", "response.error", "response.body.error"),
             "http_status": ("status_code", "response.status_code", "response.status"),
             "logged_cost": ("cost", "@logged_cost"),
-            "logged_ticks": ("@logged_ticks",),
         },
         usage=("@", "usage"),
         request=("request.body", "request"),

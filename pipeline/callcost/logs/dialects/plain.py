@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from callcost.logs.record.dialect import Dialect, Entry
+from callcost.logs.record.dialect import Dialect, Entry, like_named
 from callcost.logs.values.signatures import sign
 from callcost.tables import Call
 
@@ -46,7 +46,6 @@ def _choices(answer: Any) -> Any:
 DIALECTS = (
     Dialect(
         name="plain",
-        family="plain",
         rank=90,
         signatures=(
             sign(some="messages prompt query question usage prompt_tokens completion_tokens"),
@@ -54,35 +53,26 @@ DIALECTS = (
             sign("model", some="input response output completion text answer output_text response_text total_tokens"),
         ),
         json_columns=("messages", "response", "usage", "tags", "metadata", "tools"),
-        fields={
+        fields=like_named("provider endpoint end_user tags region status error cache_hit @logged_ticks") | {
             "own_id": ("id", "call_id", "request_id"),
             "duplicate_id": ("id", "call_id", "request_id", "@provider_response_id"),
             "provider_response_id": ("response_id", "@provider_response_id"),
-            "provider": ("provider",),
-            "endpoint": ("endpoint",),
             "model": ("@model", "model", "model_name", "model_id", "request.model"),
             "model_requested": ("model_requested", "model", "model_name", "model_id"),
             "user": ("user", "user_id", "username", "user_name", "user_email"),
-            "end_user": ("end_user",),
             "team": ("team", "team_id"),
             "api_key": ("api_key_alias", "api_key_id", "api_key_name"),
             "org": ("org", "organization", "org_id"),
             "project": ("project", "project_id"),
             "session": ("session", "session_id", "conversation_id"),
-            "tags": ("tags",),
             "started_at": (
                 "started_at", "start_time", "timestamp", "time", "created_at", "created", "ts", "date", "datetime",
                 "@started_at",
             ),
             "ended_at": ("ended_at", "end_time", "@ended_at"),
             "service_tier": ("service_tier", "@service_tier"),
-            "region": ("region",),
-            "status": ("status",),
-            "error": ("error",),
             "http_status": ("status_code",),
-            "cache_hit": ("cache_hit",),
             "logged_cost": ("cost", "cost_usd", "total_cost", "logged_cost", "usage.cost", "@logged_cost"),
-            "logged_ticks": ("@logged_ticks",),
         },
         usage=("usage", "@", ""),
         response=("response", "output"),

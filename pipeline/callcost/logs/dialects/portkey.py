@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from callcost.logs.record.dialect import Dialect, Entry
+from callcost.logs.record.dialect import Dialect, Entry, like_named
 from callcost.logs.tracing.attributes import as_mapping
 from callcost.logs.values.api_urls import read_route
 from callcost.logs.values.signatures import sign
@@ -61,19 +61,16 @@ def settle_portkey(call: Call, entry: Entry) -> None:
 DIALECTS = (
     Dialect(
         name="portkey",
-        family="portkey",
         rank=20,
         signatures=(
             sign("ai_org ai_model", some="req_units total_units cost response_status_code"),
             sign("request response created_at", kinds={"request.portkeyHeaders": "object"}),
         ),
         prepare=prepare_portkey,
-        fields={
+        fields=like_named("@provider_response_id provider endpoint @inference_geo http_status url cache")
+        | {
             "own_id": ("id", "_id"),
             "duplicate_id": ("id", "_id"),
-            "provider_response_id": ("@provider_response_id",),
-            "provider": ("provider",),
-            "endpoint": ("endpoint",),
             "model": ("@model", "ai_model", "request.model"),
             "model_requested": ("request.model", "ai_model"),
             "started_at": ("created_at",),
@@ -83,13 +80,9 @@ DIALECTS = (
             "project": ("workspace_slug",),
             "tags": ("metadata",),
             "service_tier": ("@service_tier", "request.service_tier"),
-            "inference_geo": ("@inference_geo",),
             "speed": ("@speed", "request.speed"),
-            "http_status": ("http_status",),
-            "url": ("url",),
             "logged_cost": ("cost",),
             "currency": ("cost_currency",),
-            "cache": ("cache",),
             "success": ("is_success",),
         },
         usage=("@",),

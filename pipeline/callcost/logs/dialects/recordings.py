@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from callcost.logs.io.http_bodies import decode_content
-from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
-from callcost.logs.record.envelopes import Envelope
+from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named
+from callcost.logs.record.envelopes import Envelope, envelope
 from callcost.logs.values.api_urls import read_route
-from callcost.logs.values.json import Refusal, decode_text
+from callcost.logs.values.json import Refusal, decode_text, dict_in, list_in
 from callcost.logs.values.signatures import Signature, sign
 from callcost.tables import Call
 
@@ -30,7 +30,7 @@ _HEADERS = {
 
 def prepare_recording(record: dict[str, Any]) -> dict[str, Any]:
     """Lay out what a table cannot reach: headers by name, bodies decoded, what the URL says."""
-    request, response = _dict(record.get("request")), _dict(record.get("response"))
+    request, response = dict_in(record.get("request")), dict_in(record.get("response"))
     url = request.get("uri", request.get("url"))
     route = read_route(url)
     headers = {name: text for name, text in _headers_of(response.get("headers")) if text}
@@ -52,7 +52,7 @@ def _headers_of(headers: Any) -> list[tuple[str, str | None]]:
     if type(headers) is dict:
         pairs = list(headers.items())
     else:
-        pairs = [(item.get("name"), item.get("value")) for item in _list(headers) if type(item) is dict]
+        pairs = [(item.get("name"), item.get("value")) for item in list_in(headers) if type(item) is dict]
     found = []
     for name, value in pairs:
         kind = _HEADERS.get(name.lower()) if type(name) is str else None
@@ -67,9 +67,9 @@ def _body_of(message: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
     if message.get("parsed_body") is not None:
         return message["parsed_body"]
     body = message.get("body", message.get("content", message.get("postData")))
-    kept = _dict(body)
+    kept = dict_in(body)
     text = kept.get("string", kept.get("text", body))
-    coded = kept.get("base64_string", text if kept.get("encoding") == "base64" else _dict(text).get("base64"))
+    coded = kept.get("base64_string", text if kept.get("encoding") == "base64" else dict_in(text).get("base64"))
     if type(coded) is str:
         try:
             text = decode_content(base64.b64decode(coded), headers.get("encoding", ""))
@@ -88,33 +88,16 @@ def settle_recording(call: Call, entry: Entry) -> None:
         call.text_missing, call.request = "truncated", None  # a body that was not kept, or in an encoding of no library
 
 
-def _dict(value: Any) -> dict[str, Any]:
-    return value if type(value) is dict else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if type(value) is list else []
-
-
-_FIELDS = {
+_FIELDS = like_named("provider endpoint org project url @provider_response_id @model @inference_geo @logged_cost") | {
     "own_id": ("request_id",),
     "duplicate_id": ("@provider_response_id", "request_id"),
-    "provider_response_id": ("@provider_response_id",),
-    "provider": ("provider",),
-    "endpoint": ("endpoint",),
-    "model": ("@model",),
     "model_requested": ("model", "request.model", "request.modelId"),
     "user": ("request.user", "request.safety_identifier", "request.metadata.user_id"),
-    "org": ("org",),
-    "project": ("project",),
     "started_at": ("time", "date", "@started_at"),
     "service_tier": ("@service_tier", "request.service_tier"),
-    "inference_geo": ("@inference_geo",),
     "speed": ("@speed", "request.speed"),
-    "url": ("url",),
     "error": ("response.error",),
     "http_status": ("status_code",),
-    "logged_cost": ("@logged_cost",),
     "logged_ticks": ("@logged_ticks",),
 }
 
@@ -139,12 +122,12 @@ DIALECTS = (
     _recorded(
         "vcr",
         sign("request response", kinds={"request.uri": "text"}),
-        Envelope(signatures=(sign(kinds={"interactions.0.request": "object"}),), rows=("interactions",)),
-        Envelope(signatures=(sign(kinds={"http_interactions.0.request": "object"}),), rows=("http_interactions",)),
+        envelope("interactions", sign(kinds={"interactions.0.request": "object"})),
+        envelope("http_interactions", sign(kinds={"http_interactions.0.request": "object"})),
     ),
     _recorded(
         "har",
         sign("startedDateTime request response", kinds={"request.url": "text"}),
-        Envelope(signatures=(sign(kinds={"log.entries": "array"}),), rows=("log", "entries")),
+        envelope("log.entries", sign(kinds={"log.entries": "array"})),
     ),
 )

@@ -43,7 +43,7 @@ from callcost.errors import ConfigError
 from callcost.logs.record.dialect import COLUMNS, CONTEXT, Dialect, Entry, FieldReader
 from callcost.logs.values import json_path
 from callcost.logs.values.json import Refusal
-from callcost.logs.values.json_path import follow, parse_path
+from callcost.logs.values.json_path import follow, follow_first, parse_path, parse_paths
 from callcost.logs.values.scalars import read_tags, read_text
 from callcost.logs.values.signatures import Signature
 from callcost.tables import USAGE_COUNTS, Call
@@ -135,9 +135,9 @@ class _Settler(msgspec.Struct, frozen=True, kw_only=True):
             if not any(fnmatchcase(text, pattern) for pattern in patterns):
                 raise Refusal(CONTEXT)
         call.provider = call.provider or self.provider
-        found = {tag: _first(entry, paths) for tag, paths in self.tags.items()}
+        found = {tag: follow_first(entry.record, paths) for tag, paths in self.tags.items()}
         call.tags = read_tags((call.tags or {}) | {tag: value for tag, value in found.items() if value is not None})
-        messages, answer = _first(entry, self.messages), _first(entry, self.answer)
+        messages, answer = follow_first(entry.record, self.messages), follow_first(entry.record, self.answer)
         if messages is not None:
             call.request = {"messages": [{"role": "user", "content": messages}] if type(messages) is str else messages}
             entry.distinct = call.request
@@ -147,11 +147,7 @@ class _Settler(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _parsed(columns: Mapping[str, tuple[str, ...]]) -> dict[str, Paths]:
-    return {column: tuple(parse_path(path) for path in paths) for column, paths in columns.items()}
-
-
-def _first(entry: Entry, paths: Paths) -> Any:
-    return next((value for value in (follow(entry.record, path) for path in paths) if value is not None), None)
+    return {column: parse_paths(paths) for column, paths in columns.items()}
 
 
 def _alternatives(match: Any, path: str) -> list[list[str]]:

@@ -35,14 +35,14 @@ from callcost.logs.usage.usage import (
     add_usages,
     has_tokens,
     is_zero,
-    read_count,
+    read_counts,
     read_usage,
     settle_counts,
     states_both_sides,
 )
 from callcost.logs.values.api_urls import read_host
 from callcost.logs.values.json import Refusal, decode_text, digest
-from callcost.logs.values.json_path import Path, compile_table, follow, parse_path, read_places
+from callcost.logs.values.json_path import compile_table, follow, follow_first, parse_path, parse_paths, read_places
 from callcost.logs.values.scalars import read_cost, read_tags, read_text
 from callcost.logs.values.signatures import Signature
 from callcost.logs.values.times import read_time
@@ -64,7 +64,6 @@ _TEXTS = frozenset(TEXT_COLUMNS)
 COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, COST_COLUMN, TICKS_COLUMN))
 FAILURES = frozenset(["failure", "failed", "fail", "error", "errored", "expired", "cancelled", "canceled"])
 CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t"))
-_ZERO = Usage(prompt_tokens=0)
 # What people and models said: no field below it is about the row.
 _BODIES = frozenset(("request", "response", "messages", "message", "body", "prompt", "input", "completion", "output"))
 CONTEXT = "context"  # the outcome of a recognised record that is no call
@@ -99,7 +98,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: as in source_format.
-        family: duplicates are sought among dialects of one family; say beside it why ids are comparable.
+        family: duplicates are sought among dialects of one family, the dialect's name if left out; say beside a family
+            of several why their ids are comparable.
         signatures: a record that meets one of them is in this dialect.
         rank: dialects are asked in order of rank, the most specific first.
         envelopes: what several records of this dialect may be wrapped in.
@@ -125,7 +125,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    family: str
+    family: str = ""
     signatures: tuple[Signature, ...] = ()
     rank: int = 50
     envelopes: tuple[Envelope, ...] = ()
@@ -147,6 +147,39 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     carry: Callable[[Notes, Mapping[str, Any]], dict[str, Any]] | None = None
     settle: Callable[[Call, Entry], None] | None = None
 
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "family", self.family or self.name)
+
+
+def like_named(names: str) -> dict[str, tuple[str, ...]]:
+    """Return fields whose column is called as the record's own key, or as the body's fact ("@model")."""
+    return {name.removeprefix("@"): (name,) for name in names.split()}
+
+
+def refusing_dialect(
+    name: str,
+    reason: str,
+    detail: str,
+    *signatures: Signature,
+    family: str = "",
+    rank: int = 10,
+    envelopes: tuple[Envelope, ...] = (),
+) -> Dialect:
+    """Return a dialect whose records never become calls.
+
+    Args:
+        name: of the dialect.
+        reason: a slug of REJECT_REASONS, or CONTEXT.
+        detail: what to give instead.
+        signatures: a record that meets one of them is refused.
+        family: see Dialect.
+        rank: see Dialect; low, so that its records are known before any dialect takes them for calls.
+        envelopes: see Dialect.
+    """
+    return Dialect(
+        name=name, family=family, rank=rank, signatures=signatures, envelopes=envelopes, refusal=(reason, detail)
+    )
+
 
 class FieldReader:
     """A dialect with its paths taken apart, ready to read records."""
@@ -157,10 +190,10 @@ class FieldReader:
         self.is_body = self.api is not None and dialect.response == ("",)
         self.places = compile_table(_of_body(dialect.fields, self.api) if self.api and self.is_body else dialect.fields)
         self.counts = compile_table(dialect.counts)
-        self.usage = tuple(parse_path(path) for path in dialect.usage)
-        self.request = tuple(parse_path(path) for path in dialect.request)
-        self.response = tuple(parse_path(path) for path in dialect.response)
-        self.endpoint = tuple(parse_path(path) for path in dialect.fields.get("endpoint", ()))
+        self.usage = parse_paths(dialect.usage)
+        self.request = parse_paths(dialect.request)
+        self.response = parse_paths(dialect.response)
+        self.endpoint = parse_paths(dialect.fields.get("endpoint", ()))
         counted = (parse_path(path) for paths in dialect.counts.values() for path in paths)
         self.usages = frozenset(path[0] for path in (*self.usage, *counted) if path and path[0] != "@")
         self.bodies = _BODIES.union(path[0] for path in (*self.request, *self.response) if path)
@@ -204,11 +237,11 @@ class FieldReader:
         texts = {name: record[name] for name in self.dialect.json_columns if type(record.get(name)) is str}
         if texts:
             record = record | {name: decode_text(text) for name, text in texts.items()}
-        response = join_body(_first(record, self.response))
-        request = _first(record, self.request)
+        response = join_body(follow_first(record, self.response))
+        request = follow_first(record, self.request)
         if type(request) is str:
             request = decode_text(request)
-        named = endpoint_named(read_text(_first(record, self.endpoint))) if self.endpoint else None
+        named = endpoint_named(read_text(follow_first(record, self.endpoint))) if self.endpoint else None
         api = self.api or api_of(response) or (ENDPOINTS[named] if named else None)
         known = api is not None and type(response) is dict and not self.is_body
         facts = read_places(response, FACTS[api.endpoint]) if api and known else {}
@@ -276,11 +309,7 @@ class FieldReader:
             reading = read_usage(body, model)
             if reading.usage is not None and not self._is_blank(call, reading.usage):
                 return reading
-        counts: dict[str, int] = {}
-        for name, value in read_places(entry.record, self.counts).items() if self.dialect.counts else ():
-            number = read_count(value, name)
-            if number is not None:
-                counts[name] = number
+        counts = read_counts(entry.record, self.counts)
         if not counts:
             return Reading()
         usage, flags = settle_counts(counts, prompt=self.dialect.prompt, model=model)
@@ -316,14 +345,6 @@ def _of_body(fields: Mapping[str, tuple[str, ...]], api: Api) -> dict[str, tuple
         )
         for column, paths in fields.items()
     }
-
-
-def _first(record: Mapping[str, Any], paths: tuple[Path, ...]) -> Any:
-    for path in paths:
-        value = follow(record, path)
-        if value is not None:
-            return value
-    return None
 
 
 def _status(values: Mapping[str, Any]) -> str:

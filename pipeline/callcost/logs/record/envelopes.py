@@ -34,6 +34,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     inherits: tuple[str, ...] = ()
 
 
+def envelope(rows: str, *signatures: Signature, inherits: str = "") -> Envelope:
+    """Write an envelope in short: the keys down to its records joined by ".", those that they inherit by spaces."""
+    return Envelope(signatures=signatures, rows=tuple(rows.split(".")), inherits=tuple(inherits.split()))
+
+
 class Row(NamedTuple):
     """One record out of an envelope: where it stands, as keys and positions, and what it is."""
 
@@ -43,29 +48,22 @@ class Row(NamedTuple):
 
 def _log_event(key: str, *beside: str) -> Envelope:
     """Return the envelope of a log service's event, whose message is a record as text."""
-    signature = Signature(keys=frozenset([key]), some=frozenset(beside), kinds=(((key,), (str,)),))
-    return Envelope(signatures=(signature,), rows=(key,))
+    return envelope(key, Signature(keys=frozenset([key]), some=frozenset(beside), kinds=(((key,), (str,)),)))
 
 
 ENVELOPES = (
     # A page of an API's listing; with a model or usage beside it, {"data": ...} may be a body of embeddings.
-    Envelope(
-        signatures=(
-            sign(
-                "data",
-                some="has_more total_pages total page page_size next_page first_id",
-                kinds={"data": "array"},
-            ),
-            sign("data meta", kinds={"data": "array", "meta": "object"}),
-            sign("data", none="object model usage created", kinds={"data.0": "object"}),
-        ),
-        rows=("data",),
+    envelope(
+        "data",
+        sign("data", some="has_more total_pages total page page_size next_page first_id", kinds={"data": "array"}),
+        sign("data meta", kinds={"data": "array", "meta": "object"}),
+        sign("data", none="object model usage created", kinds={"data.0": "object"}),
     ),
-    Envelope(signatures=(sign("Items", kinds={"Items.0": "object"}),), rows=("Items",)),
-    Envelope(signatures=(sign("records", kinds={"records.0": "object"}),), rows=("records",)),  # Azure
-    Envelope(signatures=(sign("jsonPayload", kinds={"jsonPayload": "object"}),), rows=("jsonPayload",)),  # Google
-    Envelope(signatures=(sign("logEvents", kinds={"logEvents.0": "object"}),), rows=("logEvents",)),  # CloudWatch
-    Envelope(signatures=(sign("events", kinds={"events.0.message": "text"}),), rows=("events",)),  # its command line
+    envelope("Items", sign("Items", kinds={"Items.0": "object"})),
+    envelope("records", sign("records", kinds={"records.0": "object"})),  # Azure
+    envelope("jsonPayload", sign("jsonPayload", kinds={"jsonPayload": "object"})),  # Google
+    envelope("logEvents", sign("logEvents", kinds={"logEvents.0": "object"})),  # CloudWatch
+    envelope("events", sign("events", kinds={"events.0.message": "text"})),  # its command line
     _log_event("@message"),
     _log_event("message", "@timestamp", "timestamp", "eventId", "ingestionTime", "logStreamName"),
 )
@@ -79,8 +77,7 @@ class Unwrapper:
     """
 
     def __init__(self, envelopes: Iterable[Envelope]) -> None:
-        every = (*envelopes, *ENVELOPES)
-        self._recogniser = Recogniser((envelope, envelope.signatures) for envelope in every)
+        self._recogniser = Recogniser((kind, kind.signatures) for kind in (*envelopes, *ENVELOPES))
 
     def unwrap(self, value: dict[str, Any]) -> list[Row] | None:
         """Return the records of an envelope, none where it is empty; None where the value is a record itself."""
@@ -88,15 +85,15 @@ class Unwrapper:
         return None if rows is None else [inner for row in rows for inner in self._opened(row, 1)]
 
     def _open(self, value: Any) -> list[Row] | None:
-        envelope = self._recogniser.find(value) if type(value) is dict else None
-        if envelope is None:
+        kind = self._recogniser.find(value) if type(value) is dict else None
+        if kind is None:
             return None
-        key = envelope.rows[0]
+        key = kind.rows[0]
         if type(value[key]) is str:
             value = {key: decode_text(value[key])}
             if type(value[key]) is str:
                 return None
-        return list(_rows_of(value, envelope.rows, envelope.inherits, {}, ()))
+        return list(_rows_of(value, kind.rows, kind.inherits, {}, ()))
 
     def _opened(self, row: Row, depth: int) -> Iterator[Row]:
         inner = self._open(row.value) if depth < MAX_DEPTH else None

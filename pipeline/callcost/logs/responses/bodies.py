@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 
-from callcost.logs.values.json_path import Path, Places, compile_table, parse_path
+from callcost.logs.values.json import dicts_in, list_in
+from callcost.logs.values.json_path import Path, Places, compile_table, follow, parse_paths
 from callcost.logs.values.signatures import Recogniser, Signature, sign
 
 Units = dict[str, Decimal]
+_NOTES, _QUERIES = ("message", "annotations"), ("groundingMetadata", "webSearchQueries")
 
 
 class Api(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +60,8 @@ def _count_output_items(body: Mapping[str, Any]) -> Units:
     """Count the tools in the output of a Responses body; opening a page found before is no new search."""
     units: dict[str, int] = {}
     sessions = set()
-    for item in _list(body.get("output")):
-        kind = item.get("type") if type(item) is dict else None
+    for item in dicts_in(body.get("output")):
+        kind = item.get("type")
         unit = OUTPUT_ITEMS.get(kind) if type(kind) is str else None
         action = item.get("action") if unit else None
         if unit is None or (type(action) is dict and action.get("type", "search") not in BILLED_ACTIONS):
@@ -83,25 +85,14 @@ BILLED_ACTIONS = ("search",)
 
 def _count_citations(body: Mapping[str, Any]) -> Units:
     """Tell from the citations of a chat answer that the model searched; chat states no number, so it is one."""
-    for choice in _list(body.get("choices")):
-        message = choice.get("message") if type(choice) is dict else None
-        notes = message.get("annotations") if type(message) is dict else None
-        if any(type(note) is dict and note.get("type") == "url_citation" for note in _list(notes)):
-            return {"web_search_requests": Decimal(1)}
-    return {}
+    notes = [note for choice in dicts_in(body.get("choices")) for note in dicts_in(follow(choice, _NOTES))]
+    return {"web_search_requests": Decimal(1)} if any(note.get("type") == "url_citation" for note in notes) else {}
 
 
 def _count_grounding(body: Mapping[str, Any]) -> Units:
     """Count the searches of a Gemini answer: the queries of its grounding."""
-    queries = 0
-    for candidate in _list(body.get("candidates")):
-        grounding = candidate.get("groundingMetadata") if type(candidate) is dict else None
-        queries += len(_list(grounding.get("webSearchQueries"))) if type(grounding) is dict else 0
+    queries = sum(len(list_in(follow(one, _QUERIES))) for one in dicts_in(body.get("candidates")))
     return {"web_search_requests": Decimal(queries)} if queries else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if type(value) is list else []
 
 
 APIS = (
@@ -210,9 +201,7 @@ ALIASES = {
     "invoke": "bedrock_invoke",
 }  # fmt: skip
 FACTS: dict[str, Places] = {api.endpoint: compile_table(api.facts) for api in APIS}
-USAGE_PATHS: dict[str | None, tuple[Path, ...]] = {
-    api.endpoint: tuple(parse_path(path) for path in api.usage) for api in APIS
-}
+USAGE_PATHS: dict[str | None, tuple[Path, ...]] = {api.endpoint: parse_paths(api.usage) for api in APIS}
 
 
 # Where usage stands in a body of no API that is known, or of another than its record says.

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from callcost.logs.values.json import Refusal, decode, decode_text
+from callcost.logs.values.json import Refusal, decode, decode_text, dicts_in
+from callcost.logs.values.json_path import follow
 
 Chunk = dict[str, Any]
 ANTHROPIC_EVENTS = frozenset(
@@ -39,7 +40,7 @@ def join_body(value: Any) -> Any:
         decoded = decode_text(text)
         return value if type(decoded) is str else join_body(decoded)
     if type(value) is list:
-        return join_chunks(chunk for chunk in value if type(chunk) is dict)
+        return join_chunks(dicts_in(value))
     return value
 
 
@@ -60,7 +61,7 @@ def join_chunks(chunks: Iterable[Chunk]) -> Chunk | None:
     joiner: Joiner | None = None
     for chunk in chunks:
         if joiner is None:
-            joiner = JOINERS.get(kind_of(chunk) or "", Merged)()
+            joiner = JOINERS.get(kind_of(chunk) or "", Joiner)()
         joiner.add(chunk)
     return joiner.result() if joiner else None
 
@@ -109,6 +110,11 @@ def append_text(holder: Chunk, key: str, text: Any) -> None:
         holder[key] = Text([before, text] if type(before) is str else [text])
 
 
+def _append_texts(holder: Chunk, more: Chunk, keys: Iterable[str]) -> None:
+    for key in keys:
+        append_text(holder, key, more.get(key))
+
+
 def _join_texts(value: Any) -> Any:
     if type(value) is Text:
         return "".join(value)
@@ -118,14 +124,27 @@ def _join_texts(value: Any) -> Any:
 
 
 class Joiner:
-    """Take chunks in order; give the body."""
+    """Take the chunks of one answer in their order, and give its body.
+
+    As it stands it joins any other stream: its texts; of everything else the last is kept.
+
+    Attributes:
+        base: what the chunks state beside the parts below, the last of each.
+        parts: choices, blocks or candidates by their index.
+        usage: where it is gathered apart.
+        text: of the answer, where that is one text.
+    """
 
     def __init__(self) -> None:
         self.base: Chunk = {}
+        self.parts: dict[int, Chunk] = {}
+        self.usage: Chunk = {}
+        self.text = Text()
 
     def add(self, chunk: Chunk) -> None:
         """Take one more chunk."""
-        self.base.update((key, value) for key, value in chunk.items() if value is not None)
+        self._keep(chunk, *_TEXT_KEYS)
+        _append_texts(self.base, chunk, _TEXT_KEYS)
 
     def body(self) -> Chunk:
         """Return the body that the chunks so far make, its texts in pieces."""
@@ -135,40 +154,38 @@ class Joiner:
         """Return the body that the chunks so far make."""
         return {key: _join_texts(value) for key, value in self.body().items()}
 
+    def _keep(self, stated: Any, *apart: str) -> None:
+        """Keep what an object states, but for the keys that are joined apart."""
+        if type(stated) is dict:
+            self.base.update((key, value) for key, value in stated.items() if value is not None and key not in apart)
 
-class Merged(Joiner):
-    """Any other stream: texts are joined, of everything else the last is kept."""
+    def _part(self, number: Any, new: Chunk) -> Chunk:
+        """Return the part of an index; the new one where there is none yet."""
+        return self.parts.setdefault(number if type(number) is int else 0, new)
 
-    def add(self, chunk: Chunk) -> None:
-        """Take one more chunk."""
-        super().add({key: value for key, value in chunk.items() if key not in _TEXT_KEYS})
-        for key in _TEXT_KEYS:
-            append_text(self.base, key, chunk.get(key))
+    def _add_text(self, text: Any) -> None:
+        if type(text) is str:
+            self.text.append(text)
 
 
 class Chat(Joiner):
     """OpenAI chat and legacy completions: choices by index, usage in any chunk, the last one counts."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.choices: dict[int, Chunk] = {}
-
     def add(self, chunk: Chunk) -> None:
         """Take one more chunk."""
-        super().add({key: value for key, value in chunk.items() if key != "choices"})
-        for choice in _dicts(chunk.get("choices")):
-            number = choice.get("index")
-            held = self.choices.setdefault(number if type(number) is int else 0, {})
-            append_text(held, "text", choice.get("text"))
+        self._keep(chunk, "choices")
+        for choice in dicts_in(chunk.get("choices")):
+            part = self._part(choice.get("index"), {})
+            append_text(part, "text", choice.get("text"))
             if type(choice.get("delta")) is dict:
-                _add_delta(held.setdefault("message", {"role": "assistant"}), choice["delta"])
+                _add_delta(part.setdefault("message", {"role": "assistant"}), choice["delta"])
             if choice.get("finish_reason") is not None:
-                held["finish_reason"] = choice["finish_reason"]
+                part["finish_reason"] = choice["finish_reason"]
 
     def body(self) -> Chunk:
         """Return the body that the chunks so far make."""
-        kind = "text_completion" if any("text" in choice for choice in self.choices.values()) else "chat.completion"
-        choices = [{"index": number} | self.choices[number] for number in sorted(self.choices)]
+        kind = "text_completion" if any("text" in choice for choice in self.parts.values()) else "chat.completion"
+        choices = [{"index": number} | self.parts[number] for number in sorted(self.parts)]
         return self.base | {"object": kind, "choices": choices}
 
 
@@ -176,7 +193,7 @@ def _add_delta(message: Chunk, delta: Chunk) -> None:
     for key, value in delta.items():
         if key == "tool_calls":
             calls = message.setdefault("tool_calls", [])
-            for call in _dicts(value):
+            for call in dicts_in(value):
                 _add_call(calls, call)
         elif type(value) is str and key != "role":
             append_text(message, key, value)
@@ -203,70 +220,57 @@ class Responses(Joiner):
 
     def __init__(self) -> None:
         super().__init__()
-        self.items: dict[Any, Any] = {}
-        self.texts: dict[int, Chunk] = {}
+        self.items: dict[int, Any] = {}
 
     def add(self, chunk: Chunk) -> None:
         """Take one more event."""
-        number = chunk.get("output_index")
-        place = number if type(number) is int else len(self.items)
+        number, kind = chunk.get("output_index"), chunk.get("type")
         if type(chunk.get("response")) is dict:
-            super().add(chunk["response"])
-        elif chunk.get("type") == "response.output_item.done" and type(chunk.get("item")) is dict:
-            self.items[place] = chunk["item"]
-        elif chunk.get("type") == "response.output_text.delta" and type(chunk.get("delta")) is str:
-            part = self.texts.setdefault(number if type(number) is int else 0, {"type": "output_text"})
-            append_text(part, "text", chunk["delta"])
+            self._keep(chunk["response"])
+        elif kind == "response.output_item.done" and type(chunk.get("item")) is dict:
+            self.items[number if type(number) is int else len(self.items)] = chunk["item"]
+        elif kind == "response.output_text.delta" and type(chunk.get("delta")) is str:
+            append_text(self._part(number, {"type": "output_text"}), "text", chunk["delta"])
 
     def body(self) -> Chunk:
         """Return the body that the events so far make."""
-        parts: dict[int, Any] = {
-            place: {"type": "message", "role": "assistant", "content": [part]} for place, part in self.texts.items()
-        } | self.items
-        output = self.base.get("output") or [parts[place] for place in sorted(parts)]
+        texts = {
+            place: {"type": "message", "role": "assistant", "content": [part]} for place, part in self.parts.items()
+        }
+        items = texts | self.items
+        output = self.base.get("output") or [items[place] for place in sorted(items)]
         return self.base | {"object": "response", "output": output}
 
 
 class Anthropic(Joiner):
     """Anthropic Messages: counts only grow over a stream, so the largest of each is its last."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.blocks: dict[int, Chunk] = {}
-        self.usage: Chunk = {}
-
     def add(self, chunk: Chunk) -> None:
         """Take one more event."""
-        for part in (chunk.get("message"), chunk.get("delta") if chunk.get("type") == "message_delta" else None, chunk):
-            if type(part) is dict:
-                _grow(self.usage, part.get("usage"))
-        if type(chunk.get("message")) is dict:
-            super().add(chunk["message"])
-        metrics = chunk.get("amazon-bedrock-invocationMetrics")
-        if type(metrics) is dict:
-            self.base["amazon-bedrock-invocationMetrics"] = metrics
-        number = chunk.get("index")
-        place = number if type(number) is int else 0
+        kind, delta, number = chunk.get("type"), chunk.get("delta"), chunk.get("index")
+        ends = delta if kind == "message_delta" else None
+        for stated in (chunk.get("message"), ends, chunk):
+            if type(stated) is dict:
+                _grow(self.usage, stated.get("usage"))
+        self._keep(chunk.get("message"))
+        if type(chunk.get(_METRICS)) is dict:
+            self.base[_METRICS] = chunk[_METRICS]
         if type(chunk.get("content_block")) is dict:
-            self.blocks[place] = dict(chunk["content_block"])
-        elif chunk.get("type") == "content_block_delta" and type(chunk.get("delta")) is dict:
-            _add_block_delta(self.blocks.setdefault(place, {"type": "text", "text": ""}), chunk["delta"])
-        elif chunk.get("type") == "message_delta" and type(chunk.get("delta")) is dict:
-            super().add({key: value for key, value in chunk["delta"].items() if key != "usage"})
+            self.parts[number if type(number) is int else 0] = dict(chunk["content_block"])
+        elif kind == "content_block_delta" and type(delta) is dict:
+            _append_texts(self._part(number, {"type": "text", "text": ""}), delta, _BLOCK_TEXTS)
+        else:
+            self._keep(ends, "usage")
 
     def body(self) -> Chunk:
         """Return the body that the events so far make."""
-        blocks = [_settled_block(self.blocks[place]) for place in sorted(self.blocks)]
+        blocks = [_settled_block(self.parts[place]) for place in sorted(self.parts)]
         body = self.base | {"type": "message", "content": blocks}
         return body | {"usage": self.usage} if self.usage else body
 
 
+_METRICS = "amazon-bedrock-invocationMetrics"
 _BLOCK_TEXTS = ("text", "thinking", "partial_json", "signature")
-
-
-def _add_block_delta(block: Chunk, delta: Chunk) -> None:
-    for key in _BLOCK_TEXTS:
-        append_text(block, key, delta.get(key))
 
 
 def _settled_block(block: Chunk) -> Chunk:
@@ -294,74 +298,52 @@ def _grow(usage: Chunk, more: Any) -> None:
 class Gemini(Joiner):
     """Gemini: each chunk is a body with the next parts; its usage is the sum so far."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.usage: Chunk = {}
-        self.candidates: dict[int, Chunk] = {}
-
     def add(self, chunk: Chunk) -> None:
         """Take one more chunk."""
-        super().add({key: value for key, value in chunk.items() if key not in {"candidates", "usageMetadata"}})
+        self._keep(chunk, "candidates", "usageMetadata")
         usage = chunk.get("usageMetadata")
         if type(usage) is dict:
             self.usage.update((key, value) for key, value in usage.items() if value is not None)
-        for candidate in _dicts(chunk.get("candidates")):
-            number = candidate.get("index")
-            held = self.candidates.setdefault(number if type(number) is int else 0, {"content": {"parts": []}})
+        for candidate in dicts_in(chunk.get("candidates")):
+            part = self._part(candidate.get("index"), {"content": {"parts": []}})
             content = candidate.get("content")
-            held.update((key, value) for key, value in candidate.items() if key != "content" and value is not None)
+            part.update((key, value) for key, value in candidate.items() if key != "content" and value is not None)
             if type(content) is dict:
-                held["content"]["parts"].extend(_dicts(content.get("parts")))
+                part["content"]["parts"].extend(dicts_in(content.get("parts")))
 
     def body(self) -> Chunk:
         """Return the body that the chunks so far make."""
-        body = self.base | {"candidates": [self.candidates[place] for place in sorted(self.candidates)]}
+        body = self.base | {"candidates": [self.parts[place] for place in sorted(self.parts)]}
         return body | {"usageMetadata": self.usage} if self.usage else body
 
 
 class Converse(Joiner):
     """Bedrock Converse: events named by their only key."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-
     def add(self, chunk: Chunk) -> None:
         """Take one more event."""
-        for name in ("metadata", "messageStop"):
-            if type(chunk.get(name)) is dict:
-                super().add(chunk[name])
-        delta = chunk["contentBlockDelta"].get("delta") if type(chunk.get("contentBlockDelta")) is dict else None
-        if type(delta) is dict and type(delta.get("text")) is str:
-            self.texts.append(delta["text"])
+        self._keep(chunk.get("metadata"))
+        self._keep(chunk.get("messageStop"))
+        self._add_text(follow(chunk, ("contentBlockDelta", "delta", "text")))
 
     def body(self) -> Chunk:
         """Return the body that the events so far make."""
-        message = {"role": "assistant", "content": [{"text": "".join(self.texts)}]}
+        message = {"role": "assistant", "content": [{"text": self.text}]}
         return {"stopReason": None} | self.base | {"output": {"message": message}}
 
 
 class Ollama(Joiner):
     """Ollama: one object a line; the last holds the counts."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-
     def add(self, chunk: Chunk) -> None:
         """Take one more object."""
         message = chunk.get("message")
-        text = message.get("content") if type(message) is dict else chunk.get("response")
-        self.texts.append(text if type(text) is str else "")
-        super().add(chunk)
+        self._add_text(message.get("content") if type(message) is dict else chunk.get("response"))
+        self._keep(chunk)
 
     def body(self) -> Chunk:
         """Return the body that the objects so far make."""
-        return self.base | {"message": {"role": "assistant", "content": "".join(self.texts)}}
-
-
-def _dicts(value: Any) -> list[Chunk]:
-    return [item for item in value if type(item) is dict] if type(value) is list else []
+        return self.base | {"message": {"role": "assistant", "content": self.text}}
 
 
 JOINERS: dict[str, Callable[[], Joiner]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from callcost.logs.values.json import decode_text
+from callcost.logs.values.json import decode_text, list_in
 
 _SCALARS = (
     "stringValue", "intValue", "doubleValue", "boolValue", "string_value", "int_value", "double_value", "bool_value",
@@ -74,10 +74,10 @@ def _plain(value: Any) -> Any:
             return value[kind]
     for kind in _LISTS:
         if type(value.get(kind)) is dict:
-            return [_plain(item) for item in _list(value[kind].get("values"))]
+            return [_plain(item) for item in list_in(value[kind].get("values"))]
     for kind in _MAPPINGS:
         if type(value.get(kind)) is dict:
-            return dict(_pairs(_list(value[kind].get("values"))))
+            return dict(_pairs(list_in(value[kind].get("values"))))
     return value
 
 
@@ -87,7 +87,3 @@ def _flat(prefix: str, mapping: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from _flat(f"{prefix}{key}.", value)
         elif value is not None:
             yield f"{prefix}{key}", value
-
-
-def _list(value: Any) -> list[Any]:
-    return value if type(value) is list else []

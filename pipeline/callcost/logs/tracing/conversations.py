@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from callcost.logs.values.json import Refusal, canonical, decode, decode_text
+from callcost.logs.values.json import Refusal, canonical, decode, decode_text, dicts_in
 
 REDACTED = "redacted-by-litellm"
 _TEXTS = frozenset(("text", "input_text", "output_text", "reasoning", "thinking"))
@@ -67,7 +67,7 @@ def is_whole(body: Mapping[str, Any] | None) -> bool:
     choices = [choice.get("message") for choice in (body or {}).get("choices", ()) if type(choice) is dict]
     messages = [*(body or {}).get("messages", ()), *choices]
     contents = [message.get("content") for message in messages if type(message) is dict]
-    return all(_kind_of(part) in _TEXTS | _KEPT for content in contents for part in _dicts(content))
+    return all(_kind_of(part) in _TEXTS | _KEPT for content in contents for part in dicts_in(content))
 
 
 def is_redacted(messages: Any) -> bool:
@@ -76,7 +76,7 @@ def is_redacted(messages: Any) -> bool:
         return messages == REDACTED
     if type(messages) is dict:
         messages = [messages]
-    contents = [message.get("content", message.get("text")) for message in _dicts(messages)]
+    contents = [message.get("content", message.get("text")) for message in dicts_in(messages)]
     return bool(contents) and all(content == REDACTED for content in contents)
 
 
@@ -92,7 +92,7 @@ def _message(item: Any, role: str) -> dict[str, Any]:
     parts = item.get("parts", item.get("content"))
     message = {"role": item.get("role") or role, "content": parts}
     if type(parts) is list:
-        calls = [_tool_call(part) for part in _dicts(parts) if _kind_of(part) in _CALLS]
+        calls = [_tool_call(part) for part in dicts_in(parts) if _kind_of(part) in _CALLS]
         others = [_part(part) for part in parts if type(part) is str or _kind_of(part) not in _CALLS]
         message = {"role": message["role"], "content": others} | ({"tool_calls": calls} if calls else {})
     stated = {name: item[name] for name in ("tool_calls", "name", "tool_call_id") if item.get(name)}
@@ -126,7 +126,3 @@ def _tool_call(part: Mapping[str, Any]) -> dict[str, Any]:
     stated: Any = next((part[key] for key in ("arguments", "input", "args") if part.get(key) is not None), {})
     arguments = stated if type(stated) is str else canonical(stated).decode()
     return {"type": "function", "function": {"name": name if type(name) is str else "", "arguments": arguments}}
-
-
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if type(item) is dict] if type(value) is list else []

@@ -11,7 +11,7 @@ from typing import Any
 
 from callcost.logs.tracing.attributes import numbered
 from callcost.logs.tracing.conversations import chat_request, chat_response, unquote
-from callcost.logs.values.json import decode_text
+from callcost.logs.values.json import decode_text, list_in
 
 
 def request_of(flat: Mapping[str, Any], endpoint: str) -> dict[str, Any] | None:
@@ -31,7 +31,7 @@ def request_of(flat: Mapping[str, Any], endpoint: str) -> dict[str, Any] | None:
     system = _list_of(flat, "gen_ai.system_instructions")
     if system and type(found) is list:
         found = [{"role": "system", "parts": system}, *found]
-    tools = [decode_text(tool) if type(tool) is str else tool for tool in _list(flat.get("ai.prompt.tools"))]
+    tools = [decode_text(tool) if type(tool) is str else tool for tool in list_in(flat.get("ai.prompt.tools"))]
     return chat_request(
         found or flat.get("input.value"),
         tools=tools or _list_of(flat, "gen_ai.tool.definitions"),
@@ -89,7 +89,3 @@ def _list_of(flat: Mapping[str, Any], *names: str) -> Any:
         if type(value) is list and value:
             return [item for item in value if type(item) in (dict, str)]
     return None
-
-
-def _list(value: Any) -> list[Any]:
-    return value if type(value) is list else []

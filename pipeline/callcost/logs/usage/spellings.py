@@ -8,7 +8,8 @@ measured over recorded bodies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -71,10 +72,26 @@ _DETAILS = ("prompt_tokens_details", "prompt_token_details", "input_tokens_detai
 _OUT_DETAILS = (
     "completion_tokens_details", "completion_token_details", "output_tokens_details", "output_token_details",
 )  # fmt: skip
+_COUNTS = {
+    "read": "cache_read_input_tokens", "written": "cache_creation_input_tokens", "written_5m": "cache_write_5m_tokens",
+    "written_1h": "cache_write_1h_tokens", "reasoning": "reasoning_tokens", "total": "total_tokens",
+}  # fmt: skip
 
 
 def _under(parents: tuple[str, ...], *names: str) -> tuple[str, ...]:
     return tuple(f"{parent}.{name}" for name in names for parent in parents)
+
+
+def _spell(prompt: str, completion: str, **more: str) -> dict[str, tuple[str, ...]]:
+    """Return the table of the counts that most APIs have.
+
+    Args:
+        prompt: paths, separated by spaces.
+        completion: likewise.
+        more: word of _COUNTS -> paths; a count that cannot be read is refused in this order.
+    """
+    paths = {"prompt_tokens": prompt, "completion_tokens": completion} | {_COUNTS[word]: more[word] for word in more}
+    return {name: tuple(text.split()) for name, text in paths.items() if text}
 
 
 _SEARCHES = {
@@ -89,8 +106,10 @@ _SEARCHES = {
     "citation_tokens": ("citation_tokens",),
 }
 
+_WRITES = (*_under(_DETAILS, "cache_creation_token_details"), "cache_creation")
+
 # OpenAI's two spellings with what DeepSeek, Kimi, Mistral, xAI, OpenRouter and LiteLLM's proxy add to them.
-_OPENAI_PARTS: Table = {
+_OPENAI_PARTS = {
     "cache_read_input_tokens": (
         *_under(_DETAILS, "cached_tokens", "cache_read"),  # LangChain's names have no "tokens"
         "cache_read_input_tokens",
@@ -103,14 +122,8 @@ _OPENAI_PARTS: Table = {
         "cache_creation_input_tokens",
         "cache_write_tokens",
     ),
-    "cache_write_5m_tokens": (
-        *_under(_DETAILS, "cache_creation_token_details.ephemeral_5m_input_tokens"),
-        "cache_creation.ephemeral_5m_input_tokens",
-    ),
-    "cache_write_1h_tokens": (
-        *_under(_DETAILS, "cache_creation_token_details.ephemeral_1h_input_tokens"),
-        "cache_creation.ephemeral_1h_input_tokens",
-    ),
+    "cache_write_5m_tokens": _under(_WRITES, "ephemeral_5m_input_tokens"),
+    "cache_write_1h_tokens": _under(_WRITES, "ephemeral_1h_input_tokens"),
     "text_input_tokens": _under(_DETAILS, "text_tokens"),
     "audio_input_tokens": _under(_DETAILS, "audio_tokens", "audio"),
     "image_input_tokens": _under(_DETAILS, "image_tokens"),
@@ -126,24 +139,39 @@ _OPENAI_PARTS: Table = {
     "total_tokens": ("total_tokens",),
 }
 
-_ANTHROPIC_COUNTS: Table = {
-    "prompt_tokens": ("input_tokens",),
-    "completion_tokens": ("output_tokens",),
-    "cache_read_input_tokens": ("cache_read_input_tokens",),
-    "cache_creation_input_tokens": ("cache_creation_input_tokens",),
-    "cache_write_5m_tokens": ("cache_creation.ephemeral_5m_input_tokens",),
-    "cache_write_1h_tokens": ("cache_creation.ephemeral_1h_input_tokens",),
-    "reasoning_tokens": ("output_tokens_details.thinking_tokens", "output_tokens_details.reasoning_tokens"),
-    "total_tokens": ("total_tokens",),
-}
-
-_MODALITIES = (("TEXT", "text"), ("IMAGE", "image"), ("VIDEO", "video"), ("AUDIO", "audio"))  # protobuf's 1, 2, 3, 4
+_WORDS = ("text", "image", "video", "audio")  # protobuf's 1, 2, 3, 4
 
 
-def _by_modality(path: str, prefix: str, suffix: str, value: str = "tokenCount") -> Labelled:
-    names = {label: f"{prefix}{word}{suffix}" for label, word in _MODALITIES}
-    numbers = {str(position): f"{prefix}{word}{suffix}" for position, (_, word) in enumerate(_MODALITIES, 1)}
-    return Labelled(path, "modality", value, names | numbers)
+def _gemini(name: str, marks: str, spell: Callable[[str], str]) -> Shape:
+    """Return Gemini's spelling, in the case in which a client writes keys."""
+
+    def by_modality(path: str, prefix: str, suffix: str) -> Labelled:
+        names = [f"{prefix}{word}{suffix}" for word in _WORDS]
+        labels = [word.upper() for word in _WORDS] + [str(position) for position, _ in enumerate(_WORDS, 1)]
+        return Labelled(spell(path), "modality", spell("tokenCount"), dict(zip(labels, names * 2, strict=True)))
+
+    return Shape(
+        name=name,
+        marks=tuple(map(spell, marks.split())),
+        counts=_spell(
+            spell("promptTokenCount"),
+            spell("candidatesTokenCount responseTokenCount"),
+            reasoning=spell("thoughtsTokenCount"),
+            read=spell("cachedContentTokenCount"),
+            total=spell("totalTokenCount"),
+        ),
+        reasoning="beside",
+        lists=(
+            by_modality("promptTokensDetails", "", "_input_tokens"),
+            by_modality("candidatesTokensDetails", "", "_output_tokens"),
+            by_modality("cacheTokensDetails", "cache_read_", "_tokens"),
+        ),
+        extra_prompt=(spell("toolUsePromptTokenCount"),),
+    )
+
+
+def _snake(names: str) -> str:
+    return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", names)
 
 
 _BY_TTL = {"5m": "cache_write_5m_tokens", "1h": "cache_write_1h_tokens"}
@@ -153,156 +181,105 @@ SHAPES = (
     Shape(
         name="openai_chat",
         marks=("prompt_tokens", "completion_tokens"),
-        counts={"prompt_tokens": ("prompt_tokens",), "completion_tokens": ("completion_tokens",), **_OPENAI_PARTS},
+        counts=_spell("prompt_tokens", "completion_tokens") | _OPENAI_PARTS,
         units=_SEARCHES,
     ),
     Shape(
         name="codex",
         marks=("cached_input_tokens", "reasoning_output_tokens"),
-        counts={
-            "prompt_tokens": ("input_tokens",),
-            "completion_tokens": ("output_tokens",),
-            "cache_read_input_tokens": ("cached_input_tokens",),
-            "reasoning_tokens": ("reasoning_output_tokens",),
-            "total_tokens": ("total_tokens",),
-        },
+        counts=_spell(
+            "input_tokens", "output_tokens", read="cached_input_tokens", reasoning="reasoning_output_tokens",
+            total="total_tokens",
+        ),
         reasoning="within",
     ),
     Shape(
         name="gemini_cli",
         marks=("thoughts", "cached"),
-        counts={
-            "prompt_tokens": ("input",),
-            "completion_tokens": ("output",),
-            "reasoning_tokens": ("thoughts",),
-            "cache_read_input_tokens": ("cached",),
-            "total_tokens": ("total",),
-        },
+        counts=_spell("input", "output", reasoning="thoughts", read="cached", total="total"),
         reasoning="beside",
         extra_prompt=("tool",),
     ),
     Shape(
         name="openai_responses",
         marks=(*_DETAILS, "output_token_details"),
-        counts={"prompt_tokens": ("input_tokens",), "completion_tokens": ("output_tokens",), **_OPENAI_PARTS},
+        counts=_spell("input_tokens", "output_tokens") | _OPENAI_PARTS,
         units=_SEARCHES,
     ),
     Shape(
         name="anthropic",
         marks=("input_tokens", "output_tokens"),
-        counts=_ANTHROPIC_COUNTS,
+        counts=_spell(
+            "input_tokens", "output_tokens", read="cache_read_input_tokens", written="cache_creation_input_tokens",
+            written_5m="cache_creation.ephemeral_5m_input_tokens",
+            written_1h="cache_creation.ephemeral_1h_input_tokens",
+            reasoning="output_tokens_details.thinking_tokens output_tokens_details.reasoning_tokens",
+            total="total_tokens",
+        ),
         units=_SEARCHES,
         prompt="exclusive",
     ),
-    Shape(
-        name="gemini",
-        marks=("promptTokenCount", "candidatesTokenCount", "totalTokenCount"),
-        counts={
-            "prompt_tokens": ("promptTokenCount",),
-            "completion_tokens": ("candidatesTokenCount", "responseTokenCount"),
-            "reasoning_tokens": ("thoughtsTokenCount",),
-            "cache_read_input_tokens": ("cachedContentTokenCount",),
-            "total_tokens": ("totalTokenCount",),
-        },
-        reasoning="beside",
-        lists=(
-            _by_modality("promptTokensDetails", "", "_input_tokens"),
-            _by_modality("candidatesTokensDetails", "", "_output_tokens"),
-            _by_modality("cacheTokensDetails", "cache_read_", "_tokens"),
-        ),
-        extra_prompt=("toolUsePromptTokenCount",),
-    ),
-    Shape(
-        name="gemini_snake",
-        marks=("candidates_token_count", "total_token_count"),
-        counts={
-            "prompt_tokens": ("prompt_token_count",),
-            "completion_tokens": ("candidates_token_count", "response_token_count"),
-            "reasoning_tokens": ("thoughts_token_count",),
-            "cache_read_input_tokens": ("cached_content_token_count",),
-            "total_tokens": ("total_token_count",),
-        },
-        reasoning="beside",
-        lists=(
-            _by_modality("prompt_tokens_details", "", "_input_tokens", "token_count"),
-            _by_modality("candidates_tokens_details", "", "_output_tokens", "token_count"),
-            _by_modality("cache_tokens_details", "cache_read_", "_tokens", "token_count"),
-        ),
-        extra_prompt=("tool_use_prompt_token_count",),
-    ),
+    _gemini("gemini", "promptTokenCount candidatesTokenCount totalTokenCount", str),
+    _gemini("gemini_snake", "candidatesTokenCount totalTokenCount", _snake),
     Shape(
         name="gemini_interactions",
         marks=("total_input_tokens", "total_output_tokens"),
-        counts={
-            "prompt_tokens": ("total_input_tokens",),
-            "completion_tokens": ("total_output_tokens",),
-            "reasoning_tokens": ("total_thought_tokens", "total_reasoning_tokens"),
-            "cache_read_input_tokens": ("total_cached_tokens",),
-            "total_tokens": ("total_tokens",),
-        },
+        counts=_spell(
+            "total_input_tokens", "total_output_tokens", reasoning="total_thought_tokens total_reasoning_tokens",
+            read="total_cached_tokens", total="total_tokens",
+        ),
         reasoning="beside",
         extra_prompt=("total_tool_use_tokens",),
     ),
     Shape(
         name="bedrock_converse",
         marks=("inputTokens", "outputTokens"),
-        counts={
-            "prompt_tokens": ("inputTokens",),
-            "completion_tokens": ("outputTokens",),
-            "cache_read_input_tokens": ("cacheReadInputTokens", "cacheReadInputTokenCount"),
-            "cache_creation_input_tokens": ("cacheWriteInputTokens", "cacheWriteInputTokenCount"),
-            "total_tokens": ("totalTokens",),
-        },
+        counts=_spell(
+            "inputTokens", "outputTokens", read="cacheReadInputTokens cacheReadInputTokenCount",
+            written="cacheWriteInputTokens cacheWriteInputTokenCount", total="totalTokens",
+        ),
         prompt="exclusive",
         lists=(Labelled("cacheDetails", "ttl", "inputTokens", _BY_TTL),),
     ),
     Shape(
         name="bedrock_invoke",
         marks=("inputTokenCount", "outputTokenCount"),
-        counts={
-            "prompt_tokens": ("inputTokenCount",),
-            "completion_tokens": ("outputTokenCount",),
-            "cache_read_input_tokens": ("cacheReadInputTokenCount",),
-            "cache_creation_input_tokens": ("cacheWriteInputTokenCount",),
-        },
+        counts=_spell(
+            "inputTokenCount", "outputTokenCount", read="cacheReadInputTokenCount", written="cacheWriteInputTokenCount"
+        ),
         prompt="exclusive",
     ),
     Shape(
         name="bedrock_headers",
         marks=("x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count"),
-        counts={
-            "prompt_tokens": ("x-amzn-bedrock-input-token-count",),
-            "completion_tokens": ("x-amzn-bedrock-output-token-count",),
-            "cache_read_input_tokens": ("x-amzn-bedrock-cache-read-input-token-count",),
-            "cache_creation_input_tokens": ("x-amzn-bedrock-cache-write-input-token-count",),
-        },
+        counts=_spell(
+            "x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count",
+            read="x-amzn-bedrock-cache-read-input-token-count",
+            written="x-amzn-bedrock-cache-write-input-token-count",
+        ),
         prompt="exclusive",
     ),
     Shape(
         name="llama_on_bedrock",
         marks=("generation_token_count",),
-        counts={"prompt_tokens": ("prompt_token_count",), "completion_tokens": ("generation_token_count",)},
+        counts=_spell("prompt_token_count", "generation_token_count"),
     ),
     Shape(
         name="titan_on_bedrock",
         marks=("inputTextTokenCount",),
-        counts={
-            "prompt_tokens": ("inputTextTokenCount",),
-            "completion_tokens": ("totalOutputTextTokenCount", "results.0.tokenCount"),
-        },
+        counts=_spell("inputTextTokenCount", "totalOutputTextTokenCount results.0.tokenCount"),
     ),
     Shape(
         name="ollama",
         marks=("prompt_eval_count", "eval_count"),
-        counts={"prompt_tokens": ("prompt_eval_count",), "completion_tokens": ("eval_count",)},
+        counts=_spell("prompt_eval_count", "eval_count"),
     ),
     Shape(
         name="cohere",
         marks=("billed_units", "tokens"),  # what Cohere bills is not what the model was shown
-        counts={
-            "prompt_tokens": ("billed_units.input_tokens", "tokens.input_tokens"),
-            "completion_tokens": ("billed_units.output_tokens", "tokens.output_tokens"),
-        },
+        counts=_spell(
+            "billed_units.input_tokens tokens.input_tokens", "billed_units.output_tokens tokens.output_tokens"
+        ),
         units={"input_queries": ("billed_units.search_units",)},
     ),
     Shape(
@@ -311,12 +288,8 @@ SHAPES = (
         counts={},
         units={"input_seconds": ("seconds", "prompt_audio_seconds")},
     ),
-    Shape(
-        name="total_only",
-        marks=("total_tokens",),
-        counts={"total_tokens": ("total_tokens",)},
-    ),
-)
+    Shape(name="total_only", marks=("total_tokens",), counts=_spell("", "", total="total_tokens")),
+)  # fmt: skip
 
 COMPILED = tuple(
     Compiled(

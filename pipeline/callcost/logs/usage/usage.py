@@ -16,7 +16,7 @@ import msgspec
 
 from callcost.logs.usage.spellings import COMPILED, Compiled, Labelled
 from callcost.logs.values.json import Refusal
-from callcost.logs.values.json_path import follow, parse_path, read_places
+from callcost.logs.values.json_path import Places, follow, parse_path, read_places
 from callcost.tables import MAX_COUNT, USAGE_COUNTS, Usage
 
 INCONSISTENT = "inconsistent_usage"
@@ -138,6 +138,20 @@ def _whole_number(value: Any, field: str) -> int | None:
     return int(value)
 
 
+def read_counts(record: Any, places: Places) -> Counts:
+    """Return the counts that stand at the places of a table.
+
+    Raises:
+        Refusal: ``bad_count`` or ``count_out_of_range``.
+    """
+    counts: Counts = {}
+    for name, value in read_places(record, places).items():
+        number = value if type(value) is int and 0 <= value <= MAX_COUNT else read_count(value, name)
+        if number is not None:
+            counts[name] = number
+    return counts
+
+
 def settle_counts(
     counts: Counts, *, prompt: str = "inclusive", reasoning: str = "inside", model: str = ""
 ) -> tuple[Usage, set[str]]:
@@ -187,11 +201,7 @@ def _usage_of(counts: Mapping[str, Any]) -> Usage:
 
 def _read_shape(body: Mapping[str, Any], compiled: Compiled, model: str) -> tuple[Usage, set[str]]:
     shape = compiled.shape
-    counts: Counts = {}
-    for name, value in read_places(body, compiled.counts).items():
-        number = value if type(value) is int and 0 <= value <= MAX_COUNT else read_count(value, name)
-        if number is not None:
-            counts[name] = number
+    counts = read_counts(body, compiled.counts)
     for labelled in shape.lists:
         _read_list(follow(body, parse_path(labelled.path)), labelled, counts)
     for key in shape.extra_prompt:

@@ -76,6 +76,21 @@ def decode_text(text: str) -> Any:
         return text
 
 
+def dict_in(value: Any) -> dict[str, Any]:
+    """Return a value that is an object; an empty one in the place of any other."""
+    return value if type(value) is dict else {}
+
+
+def list_in(value: Any) -> list[Any]:
+    """Return a value that is an array; an empty one in the place of any other."""
+    return value if type(value) is list else []
+
+
+def dicts_in(value: Any) -> list[dict[str, Any]]:
+    """Return the objects among the elements of an array; none where the value is no array."""
+    return [item for item in list_in(value) if type(item) is dict]
+
+
 def _weight_of(data: bytes) -> int:
     """Return about how much memory the values take that text holds, without that of their own text."""
     return sum(weight * data.count(sign) for sign, weight in _WEIGHTS.items())

@@ -55,6 +55,16 @@ def follow(record: Any, path: Path) -> Any:
     return record
 
 
+def follow_first(record: Any, paths: Iterable[Path]) -> Any:
+    """Return what stands at the first of several paths at which something does; None where nothing does."""
+    return next((value for value in (follow(record, path) for path in paths) if value is not None), None)
+
+
+def parse_paths(texts: Iterable[str]) -> tuple[Path, ...]:
+    """Take dotted paths apart."""
+    return tuple(map(parse_path, texts))
+
+
 def compile_table(table: Mapping[str, tuple[str, ...]]) -> Places:
     """Turn a table into a tree."""
     return _tree((column, rank, parse_path(text)) for column, paths in table.items() for rank, text in enumerate(paths))
