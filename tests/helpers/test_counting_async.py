@@ -238,7 +238,7 @@ def test_an_error_in_a_thread_reaches_the_caller_or_the_default(monkeypatch: pyt
     with pytest.raises(TokenizerError):
         count(text=PROSE)
     assert count(text=PROSE, default_token_count=5) == 5
-    assert counting_threads().busy == 0
+    assert counting_threads()._busy == 0
 
 
 def test_counting_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +289,7 @@ def test_threads_say_when_all_are_busy(gate: Gate) -> None:
     gate.open.set()
     assert first.result.result(5) == [1]
     threads.drop(first)
-    assert threads.busy == 0
+    assert threads._busy == 0
     threads.retire()
 
 

@@ -24,18 +24,24 @@ from callcost.jobs.report import report_spend
 from callcost.jobs.state.close import close_day
 from callcost.jobs.state.plan import plan_report
 from callcost.jobs.state.report import report_incremental
+from callcost.prices.book import registered as registrations
 from callcost.prices.book.book import open_book
-from callcost.prices.book.registered import forget, registered, with_registered
+from callcost.prices.book.registered import registered, with_registered
 from callcost.settings import PriceOptions, ReconcileOptions, ReportOptions, StateOptions, WorkOptions
 
 OWN = {"my/model": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6, "litellm_provider": "my"}}
 
 
+def forget_registered() -> None:
+    """Take all registrations back."""
+    for kept in (registrations._entries, registrations._said):
+        kept.clear()
+
+
 @pytest.fixture(autouse=True)
 def nothing_stays_registered() -> Iterator[None]:
     yield
-    for model in list(registered()):
-        forget(model)
+    forget_registered()
 
 
 def test_a_registered_model_is_seen_by_all() -> None:
@@ -103,7 +109,7 @@ def test_new_fields_are_laid_over_a_known_model() -> None:
 def test_what_is_registered_travels_with_the_options() -> None:
     register_model({"gpt-4o": {"input_cost_per_token": 0.1, "output_cost_per_token": 3e-7}})
     options = pickle.loads(pickle.dumps(with_registered(PriceOptions())))
-    forget("gpt-4o")
+    forget_registered()
 
     found = open_book(options).resolve("gpt-4o", "openai", 0)
 

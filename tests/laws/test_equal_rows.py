@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callcost.logs.io.records import Raw
-from callcost.logs.record_reader import read_all
 from callcost.settings import ReadOptions
 from callcost.stages.dedup.rules import REPEATED, SAME_BYTES, SAME_ID, SAME_ROW, Sifted, settle_duplicates
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import Call
+from tests.logs.outcomes import read_all
 
 COUNTS = st.integers(0, 10**6)
 USAGES = st.fixed_dictionaries({"prompt_tokens": COUNTS, "completion_tokens": COUNTS})

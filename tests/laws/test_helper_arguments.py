@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 import callcost
 from callcost.errors import CallcostError
-from callcost.prices.book.registered import forget, registered
+from callcost.prices.book.registered import registered
+from tests.helpers.test_registry import forget_registered
 
 WORDS = st.sampled_from([
     "gpt-4o", "claude-opus-4-5", "gemini-2.5-pro", "user", "text", "image_url", "function", "priority", "batch", "eu",
@@ -110,8 +111,7 @@ HELPERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 @pytest.fixture(autouse=True)
 def nothing_stays_registered() -> Iterator[None]:
     yield
-    for model in list(registered()):
-        forget(model)
+    forget_registered()
 
 
 def _changed(data: st.DataObject, value: Any) -> Any:

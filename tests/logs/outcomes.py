@@ -11,11 +11,18 @@ from typing import Any
 import msgspec
 
 from callcost.logs.io.inputs import find_inputs, read_raw
-from callcost.logs.record_reader import Outcome, read_all
+from callcost.logs.io.records import Raw
+from callcost.logs.record_reader import Outcome, RecordReader
 from callcost.settings import ReadOptions
 from callcost.tables import Call, Reject, Usage
 
 APART = ("request", "response", "request_digest", "record_digest", "byte_offset", "record")  # tested on their own
+
+
+def read_all(raws: Iterable[Raw | Reject], options: ReadOptions) -> list[Outcome]:
+    """Return the outcomes of all records of one input."""
+    reader = RecordReader(options)
+    return [one for raw in raws for one in reader.read(raw)] + reader.finish()
 
 
 def read_file(path: Path, options: ReadOptions | None = None) -> list[Outcome]:

@@ -12,12 +12,11 @@ import pytest
 from callcost.errors import ConfigError
 from callcost.jobs.inspect import inspect_logs
 from callcost.logs import dialects
-from callcost.logs.dialects import field_reader, field_readers, recogniser, register_dialect, unwrapper
-from callcost.logs.record.dialect import Dialect
+from callcost.logs.dialects import field_reader, field_readers, recogniser, unwrapper
 from callcost.logs.record_reader import RecordReader
-from callcost.logs.values.signatures import Recogniser, sign
+from callcost.logs.values.signatures import Recogniser
 from callcost.settings import ReadOptions, ReportOptions
-from tests.logs.outcomes import calls_of, plain, read_file, read_lines
+from tests.logs.outcomes import calls_of, plain, read_file
 
 CASES = sorted((Path(__file__).parents[1] / "cases").glob("*/*/record.*"))
 NAMES = {reader.dialect.name for reader in field_readers()}
@@ -65,27 +64,6 @@ def test_dialects_of_one_rank_never_claim_the_same_record() -> None:
 
 def _lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.suffix == ".jsonl" else []
-
-
-def test_a_dialect_is_one_registered_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialects, "_registered", {})
-    register_dialect(
-        Dialect(
-            name="buoy",
-            family="buoy",
-            rank=1,
-            signatures=(sign("buoy"),),
-            fields={"own_id": ("n",), "model": ("buoy.engine",), "user": ("buoy.keeper",)},
-            counts={"prompt_tokens": ("heard",), "completion_tokens": ("said",)},
-        )
-    )
-    line = b'{"n": 7, "buoy": {"engine": "gpt-4o", "keeper": "ida"}, "heard": 5, "said": 2}'
-    (call,) = calls_of(read_lines(tmp_path / "log.jsonl", line))
-    assert (call.source_format, call.own_id, call.model, call.user) == ("buoy", "7", "gpt-4o", "ida")
-    assert call.usage is not None
-    assert call.usage.total_tokens == 7
-    monkeypatch.undo()
-    _forget_dialects()
 
 
 MODULE = """

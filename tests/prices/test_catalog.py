@@ -86,7 +86,6 @@ def test_an_unknown_model_has_no_past_and_no_future(shipped: Catalog) -> None:
     assert "gpt-9" not in shipped.models
     assert shipped.entry("gpt-9", version) is None
     assert shipped.last_entry("gpt-9", version) is None
-    assert shipped.first_listing("gpt-9", None) is None
     assert shipped.history("gpt-9") == []
 
 
@@ -167,10 +166,5 @@ def assert_timeline(catalog: Catalog, model: str, entries: list[Any]) -> None:
         past = [k for k in listed if k <= n]
         expected = (entries[past[-1]], catalog.versions[past[-1]]) if past else None
         assert catalog.last_entry(model, version) == expected
-        later = [k for k in listed if k > n and (k == 0 or entries[k] != entries[k - 1])]
-        expected = (entries[later[0]], catalog.versions[later[0]]) if later else None
-        assert catalog.first_listing(model, version) == expected
-    first = (entries[listed[0]], catalog.versions[listed[0]]) if listed else None
-    assert catalog.first_listing(model, None) == first
     steps = [n for n, entry in enumerate(entries) if entry != (entries[n - 1] if n else None)]
     assert catalog.history(model) == [(catalog.versions[n], entries[n]) for n in steps]

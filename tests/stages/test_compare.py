@@ -7,6 +7,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from callcost.cli.commands import reconcile
 from callcost.jobs.engine.map_reduce import settle_logs, working_folder
 from callcost.logs.bills.lines import DAY, BillLine
 from callcost.prices.rates import Terms
@@ -17,7 +18,7 @@ from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.reconcile.bill_tables import half_places
 from callcost.stages.reconcile.cells import BillGrain, Cell, CellKey, Part, build_cells
-from callcost.stages.reconcile.rules import CAUSES, RULES
+from callcost.stages.reconcile.rules import RULES
 from callcost.stages.tables.facts import scan_facts
 from tests.command import SAMPLES
 
@@ -105,6 +106,6 @@ def test_rounding_hides_half_a_place_and_no_more_than_a_cent() -> None:
 
 def test_every_cause_has_a_rule_and_a_name() -> None:
     ruled = {cause for rule in RULES for cause in rule.causes} | {"unmapped_line_item"}
-    assert ruled == set(CAUSES)
+    assert ruled == set(reconcile._WORDS)
     assert RULES[-1].causes == ("unexplained",)
     assert all(rule.evidence for rule in RULES)

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from callcost.logs.io.records import Raw
-from callcost.logs.record_reader import read_all
 from callcost.settings import ReadOptions
 from callcost.stages.tables import facts
 from callcost.tables import FACT_COLUMNS, Call
+from tests.logs.outcomes import read_all
 
 CALLS = (
     {"id": "a", "timestamp": "2025-05-01T08:00:00Z", "model": "gpt-4o", "messages": "Hello?", "response": "Yes."},

@@ -6,7 +6,6 @@ into a call that is counted elsewhere). No record raises, and no text of a recor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal
 
 from callcost.logs.dialects import field_reader, recogniser, unwrapper
@@ -118,13 +117,6 @@ class RecordReader:
         if reader is None:
             raise Refusal("unknown_dialect", "no dialect has these keys")
         return reader
-
-
-def read_all(raws: Iterable[Raw | Reject], options: ReadOptions) -> list[Outcome]:
-    """Return the outcomes of all records of one input."""
-    reader = RecordReader(options)
-    outcomes = [one for raw in raws for one in reader.read(raw)]
-    return outcomes + reader.finish()
 
 
 def needs_other_records(value: dict[str, Any]) -> bool:

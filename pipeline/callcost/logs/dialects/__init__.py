@@ -16,26 +16,15 @@ from pathlib import Path
 
 from callcost.arguments import unknown
 from callcost.logs.mapping.mapping_file import load_mapping
-from callcost.logs.record.dialect import Dialect, FieldReader
+from callcost.logs.record.dialect import FieldReader
 from callcost.logs.record.envelopes import Unwrapper
 from callcost.logs.values.signatures import Recogniser
-
-_registered: dict[str, FieldReader] = {}
-
-
-def register_dialect(dialect: Dialect) -> None:
-    """Add a dialect, or replace the one of its name."""
-    _registered[dialect.name] = FieldReader(dialect)
-    field_readers.cache_clear()
-    recogniser.cache_clear()
-    unwrapper.cache_clear()
 
 
 @cache
 def field_readers() -> tuple[FieldReader, ...]:
     """Return the readers of all dialects in the order in which they are asked."""
-    readers = {reader.dialect.name: reader for reader in _bundled()} | _registered
-    return tuple(sorted(readers.values(), key=lambda reader: (reader.dialect.rank, reader.dialect.name)))
+    return tuple(sorted(_bundled(), key=lambda reader: (reader.dialect.rank, reader.dialect.name)))
 
 
 @cache

@@ -134,15 +134,6 @@ class Catalog:
         before = self._parse(model, *steps[place - 2])  # a drop follows a listing
         return (before, self.versions[steps[place - 1][0] - 1]) if before is not None else None
 
-    def first_listing(self, model: str, version: Version | None) -> tuple[Entry, Version] | None:
-        """Return a model's earliest listing after a version (None: of all): the entry and its version."""
-        steps, place = self._steps(model, version)
-        for index, raw in steps[place:]:
-            entry = self._parse(model, index, raw)
-            if entry is not None:
-                return entry, self.versions[index]
-        return None
-
     def history(self, model: str) -> list[tuple[Version, Entry | None]]:
         """Return every version in which a model's entry changed, with the new entry; None: dropped."""
         steps = self._timelines.get(model, ())

@@ -32,12 +32,6 @@ def register(models: Mapping[str, tuple[Entry, Entry | None]]) -> None:
     _said.clear()
 
 
-def forget(model: str) -> None:
-    """Take a registration back; one that was never made is no error."""
-    _entries.pop(model, None)
-    _said.clear()
-
-
 def registered() -> Mapping[str, Entry]:
     """Return what is registered, model -> entry."""
     return MappingProxyType(_entries)

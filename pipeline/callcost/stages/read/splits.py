@@ -26,7 +26,6 @@ from callcost.stages.tables.parquet_rows import first_rows
 from callcost.tables import Reject
 
 PIECE_BYTES = 32 << 20
-_MANY, _LARGEST = 16, 4  # pieces of a large file, before they are larger: at most so many times
 _BLOCK = 1 << 20
 _NEWLINE = 10
 _SAMPLED_RECORDS = 50

@@ -265,9 +265,3 @@ CALL_RULES = (
     Rule(("cache",), "the amount has cached tokens twice, as input or not at all", settle_call_caches),
     *_MONEY,
 )
-# Causes that are lines of their own on a bill: unmapped_line_item (also taxes and commitments), discount (credits).
-CAUSES = (
-    "billed_not_logged", "logged_not_billed", "duplicates", "day_shift", "unit_error", "cache", "missing_iterations",
-    "server_tools", "tier_or_batch", "region_uplift", "price_version", "discount", "unpriced_model",
-    "unmapped_line_item", "rounding", "unexplained",
-)  # fmt: skip

@@ -17,7 +17,6 @@ import polars as pl
 from callcost.stages.tables.facts import BUCKETS, KEY_RULES, layout_of_facts, read_facts, write_facts
 from callcost.tables import FACT_COLUMNS
 
-_MICROSECONDS = 1_000_000
 REMOVED: frozenset[str] = frozenset()  # columns that older layouts have and nobody reads any more
 UNDESCRIBED = {"141684aa97ad929a33fda8b2745c38a4": 1}  # layouts of the time before ledgers describe them: their rules
 

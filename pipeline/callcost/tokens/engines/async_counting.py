@@ -66,11 +66,6 @@ class CountingThreads:
             self._busy += 1
         return job
 
-    @property
-    def busy(self) -> int:
-        """How many counts are waited for."""
-        return self._busy
-
     def drop(self, job: Job) -> None:
         """Let go of a count, done or not: its place is free."""
         with self._counting:
