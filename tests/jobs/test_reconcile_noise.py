@@ -64,9 +64,9 @@ def test_float_noise_is_no_difference_and_goes_by_columns(tmp_path: Path, monkey
     assert rows.filter(pl.col("difference") != 0).height == 1
     assert result.causes["amount"].sum() == rows["difference"].sum()
     assert rows.filter(pl.col("difference") != pl.col("explained") + pl.col("unexplained")).is_empty()
-    told = result.manifest["float_noise"]
-    assert told["calls"] == 599
-    assert sum(rows["logged_cost"].to_list(), Decimal(told["amount"])) == sum(stated)
+    noise_found = result.manifest["float_noise"]
+    assert noise_found["calls"] == 599
+    assert sum(rows["logged_cost"].to_list(), Decimal(noise_found["amount"])) == sum(stated)
 
 
 def test_what_is_more_than_noise_is_a_difference(tmp_path: Path) -> None:

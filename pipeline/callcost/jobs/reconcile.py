@@ -18,7 +18,7 @@ from callcost.errors import ConfigError
 from callcost.jobs.engine.manifest import SCHEMA_VERSION, RunClock, inputs_of, limits_of, reject_reasons
 from callcost.jobs.engine.map_reduce import Progress, Settled, settle_logs, working_folder
 from callcost.jobs.report import settle_options
-from callcost.logs.bills.lines import FEE, UNMAPPED, BillLine
+from callcost.logs.bills.lines import BillLine, Kind
 from callcost.prices.book.book import Book
 from callcost.settings import ReconcileOptions, ReportOptions
 from callcost.stages.dedup.resolve import settled_facts
@@ -192,7 +192,7 @@ def _totals(compared: Comparison) -> dict[str, Any]:
         "unmapped": [
             {"provider": row["provider"], "line_item": row["line_item"], "amount": _text(row[stated])}
             for row in sorted(rows, key=lambda row: (row["provider"], row["line_item"] or ""))
-            if row["token_class"] in {UNMAPPED, FEE}
+            if row["token_class"] in {Kind.UNMAPPED, Kind.FEE}
         ],
     }  # fmt: skip
 

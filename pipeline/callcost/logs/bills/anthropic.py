@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from callcost.logs.bills.labels import (
     ANTHROPIC_CLASSES,
     CACHE_READ,
@@ -21,17 +23,15 @@ from callcost.logs.bills.labels import (
     OUTPUT,
 )
 from callcost.logs.bills.lines import (
-    CREDIT,
     EXACT,
-    UNMAPPED,
     BillDialect,
     BillLine,
-    currency_of,
-    keys_of,
+    Columns,
+    Kind,
+    line_of,
     read_amount,
-    read_count,
-    read_moment,
-    text_of,
+    text_at,
+    value_at,
 )
 
 _CENTS = Decimal("0.01")
@@ -56,116 +56,85 @@ _CONSOLE = (
 )
 
 
-def _stated(record: Mapping[str, Any], *names: str) -> str | None:
-    value = next((text_of(record.get(name)) for name in names if record.get(name)), None)
-    return None if value is None or value.lower() in _STANDARD else value
+_API = {"start_at": "starting_at", "end_at": "ending_at", "tier": "service_tier"}
+_CONSOLE_EXPORT = {"start_at": "usage_date_utc", "tier": "usage_type"}
 
 
-def _follow(record: Mapping[str, Any], path: str) -> Any:
-    name, _, below = path.partition(".")
-    inner = record.get(name)
-    return inner.get(below) if below and isinstance(inner, Mapping) else None if below else inner
+def _line_of(record: Mapping[str, Any], columns: Columns) -> BillLine:
+    line = line_of(record, {**columns, "region": "inference_geo"}, provider="anthropic")
+    line.tier, line.region = (
+        None if value is None or value.lower() in _STANDARD else value for value in (line.tier, line.region)
+    )
+    return line
 
 
 def read_usage(record: Mapping[str, Any]) -> Iterator[BillLine]:
     """Read one result of the usage report: a line per class of tokens."""
-    model = text_of(record.get("model"))
-    for path, token_class in _REPORT:
-        quantity = read_count(_follow(record, path), path)
-        if quantity is not None:
-            yield BillLine(
-                **_base(record, "starting_at", "ending_at", "service_tier"),
-                model=None if token_class == _SEARCHES else model,
-                token_class=token_class,
-                quantity=quantity,
-            )
+    return _counts(record, {**_API, "model": "model"}, _REPORT)
 
 
-def _base(record: Mapping[str, Any], start: str, end: str, tier: str) -> dict[str, Any]:
-    return {
-        "provider": "anthropic",
-        "start_at": read_moment(record.get(start), start),
-        "end_at": read_moment(record.get(end), end),
-        "account": text_of(record.get("workspace_id")) or text_of(record.get("workspace")),
-        "tier": _stated(record, tier),
-        "region": _stated(record, "inference_geo"),
-    }
+def read_console_usage(record: Mapping[str, Any]) -> Iterator[BillLine]:
+    """Read one row of the console's token export: a line per class of tokens."""
+    return _counts(record, {**_CONSOLE_EXPORT, "model": "model_version"}, _CONSOLE)
+
+
+def _counts(record: Mapping[str, Any], columns: Columns, counts: tuple[tuple[str, str], ...]) -> Iterator[BillLine]:
+    line = _line_of(record, columns)
+    for path, token_class in counts:
+        model = None if token_class == _SEARCHES else line.model
+        quantity = read_amount(value_at(record, path), path)
+        yield replace(line, model=model, token_class=token_class, quantity=quantity)
 
 
 def read_cost(record: Mapping[str, Any]) -> Iterator[BillLine]:
     """Read one result of the cost report: cents."""
-    amount = read_amount(record.get("amount"))
-    line = BillLine(
-        **_base(record, "starting_at", "ending_at", "service_tier"),
-        amount=None if amount is None else EXACT.multiply(amount, _CENTS),
-        currency=currency_of(record.get("currency")),
-        line_item=text_of(record.get("description")),
-    )
-    kind, token_class = text_of(record.get("cost_type")), text_of(record.get("token_type"))
-    _place(line, token_class if kind in {None, "tokens"} else kind, text_of(record.get("model")))
-    if line.line_item is None and kind is None and token_class is None:
-        line.kind = CREDIT if line.amount is not None and line.amount < 0 else "usage"  # grouped by nothing: a sum
+    line = _line_of(record, {"amount": "amount", **_API, "currency": "currency", "line_item": "description"})
+    line.amount = None if line.amount is None else EXACT.multiply(line.amount, _CENTS)
+    kind, token_class = text_at(record, "cost_type"), text_at(record, "token_type")
+    is_sum = line.line_item is None and kind is None and token_class is None  # grouped by nothing
+    _add_label(line, token_class if kind in {None, "tokens"} else kind, text_at(record, "model"))
+    if is_sum and line.kind == Kind.UNMAPPED:
+        line.kind = Kind.USAGE
     yield line
-
-
-def _place(line: BillLine, label: str | None, model: str | None) -> None:
-    line.token_class = ANTHROPIC_CLASSES.get(label.lower()) if label else None
-    line.model = None if line.token_class in {_SEARCHES, "code_execution"} else model
-    line.line_item = line.line_item or label
-    if line.amount is not None and line.amount < 0:
-        line.kind = CREDIT
-    elif line.token_class is None or (model is None and line.model is not None):
-        line.kind = UNMAPPED
-
-
-def read_console_usage(record: Mapping[str, Any]) -> Iterator[BillLine]:
-    """Read one row of the console's token export."""
-    for name, token_class in _CONSOLE:
-        quantity = read_count(record.get(name), name)
-        if quantity is not None:
-            yield BillLine(
-                **_base(record, "usage_date_utc", "", "usage_type"),
-                model=None if token_class == _SEARCHES else text_of(record.get("model_version")),
-                token_class=token_class,
-                quantity=quantity,
-            )
 
 
 def read_console_cost(record: Mapping[str, Any]) -> Iterator[BillLine]:
     """Read one row of the console's cost export: dollars, and the model by its display name."""
-    line = BillLine(
-        **_base(record, "usage_date_utc", "", "usage_type"),
-        amount=read_amount(record["cost_usd"], "cost_usd"),
-        line_item=text_of(record.get("cost_type")) or text_of(record.get("token_type")),
-    )
-    label = text_of(record.get("token_type")) or text_of(record.get("cost_type"))
-    _place(line, label, text_of(record.get("model")) or text_of(record.get("model_version")))
+    line = _line_of(record, {**_CONSOLE_EXPORT, "amount": "cost_usd", "line_item": ("cost_type", "token_type")})
+    _add_label(line, text_at(record, "token_type", "cost_type"), text_at(record, "model", "model_version"))
     yield line
+
+
+def _add_label(line: BillLine, label: str | None, model: str | None) -> None:
+    line.token_class = ANTHROPIC_CLASSES.get(label.lower()) if label else None
+    line.model = None if line.token_class in {_SEARCHES, "code_execution"} else model
+    line.line_item = line.line_item or label
+    if line.amount is not None and line.amount < 0:
+        line.kind = Kind.CREDIT
+    elif line.token_class is None or (model is None and line.model is not None):
+        line.kind = Kind.UNMAPPED
 
 
 DIALECTS = (
     BillDialect(
         name="anthropic_cost",
         rank=10,
-        keys=keys_of("amount currency starting_at", "amount cost_type token_type"),
+        keys=("amount currency starting_at", "amount cost_type token_type"),
         read=read_cost,
-        identity=("*",),
         measures=frozenset({"amount"}),
     ),
     BillDialect(
         name="anthropic_console_cost",
         rank=12,
-        keys=keys_of("usage_date_utc token_type cost_usd"),
+        keys=("usage_date_utc token_type cost_usd",),
         read=read_console_cost,
-        identity=("*",),
         measures=frozenset({"cost_usd"}),
     ),
     BillDialect(
         name="anthropic_usage",
         rank=14,
-        keys=keys_of("uncached_input_tokens output_tokens"),
+        keys=("uncached_input_tokens output_tokens",),
         read=read_usage,
-        identity=("*",),
         measures=frozenset(
             {"uncached_input_tokens", "cache_creation", "cache_read_input_tokens", "output_tokens", "server_tool_use"}
         ),
@@ -173,9 +142,8 @@ DIALECTS = (
     BillDialect(
         name="anthropic_console_usage",
         rank=16,
-        keys=keys_of("usage_date_utc model_version usage_input_tokens_no_cache usage_output_tokens"),
+        keys=("usage_date_utc model_version usage_input_tokens_no_cache usage_output_tokens",),
         read=read_console_usage,
-        identity=("*",),
         measures=frozenset(name for name, _ in _CONSOLE),
     ),
 )

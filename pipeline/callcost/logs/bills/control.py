@@ -8,16 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from callcost.logs.bills.lines import (
-    CONTROL,
-    BadLine,
-    BillDialect,
-    BillLine,
-    currency_of,
-    keys_of,
-    read_amount,
-    read_month,
-)
+from callcost.logs.bills.lines import BadLine, BillDialect, BillLine, Kind, currency_of, read_amount, read_month
 from callcost.logs.bills.names import paid_provider
 
 
@@ -29,7 +20,7 @@ def read_total(record: Mapping[str, Any]) -> Iterator[BillLine]:
         raise BadLine("bad_amount", "amount")
     yield BillLine(
         provider=paid_provider(str(record.get("provider") or "")),
-        kind=CONTROL,
+        kind=Kind.CONTROL,
         start_at=start,
         end_at=end,
         amount=amount,
@@ -41,7 +32,7 @@ DIALECTS = (
     BillDialect(
         name="control_total",
         rank=90,
-        keys=keys_of("period provider amount currency"),
+        keys=("period provider amount currency",),
         read=read_total,
     ),
 )

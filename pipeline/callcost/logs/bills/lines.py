@@ -6,7 +6,8 @@ An amount is parsed from its own text and never passes through a float. Which li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
@@ -20,36 +21,54 @@ DAY = 86_400_000_000  # microseconds
 MAX_AMOUNT = Decimal(10) ** 15
 _MIN_EXPONENT = -30
 
-USAGE = "usage"  # something was used
-CREDIT = "credit"  # money back: a discount, a free tier, a refund
-FEE = "fee"  # tax, support, a commitment: no call has it
-UNMAPPED = "unmapped"  # of a service at hand, but nobody knows what it is
-OTHER = "other"  # of a service that is no business of ours
-CONTROL = "control"  # the sum of an invoice
+
+class Kind:
+    """What a line of a bill is about."""
+
+    USAGE = "usage"  # something was used
+    CREDIT = "credit"  # money back: a discount, a free tier, a refund
+    FEE = "fee"  # tax, support, a commitment: no call has it
+    UNMAPPED = "unmapped"  # of a service at hand, but nobody knows what it is
+    OTHER = "other"  # of a service that is no business of ours
+    CONTROL = "control"  # the sum of an invoice
 
 
 class BillLine(msgspec.Struct, kw_only=True):
-    """One amount, or one quantity, of one thing in one period."""
+    """One amount, or one quantity, of one thing in one period.
+
+    Attributes:
+        dialect: name of the dialect that it is read in.
+        provider: who is paid.
+        kind: one of ``Kind``.
+        start_at: beginning of the period, in microseconds since 1970 UTC; None: undated.
+        end_at: end of the period, exclusive; None: undated.
+        model: name on the bill; None: the line is about all of them.
+        token_class: class of labels.py, or what is charged beside tokens; None: all of them.
+        quantity: number of tokens or of what the class counts; None: not stated.
+        amount: money in units of the currency, never cents; None: not stated.
+        currency: ISO code in capitals.
+        tier: service tier or "batch"; None: standard.
+        region: region or place of processing; None: not stated.
+        line_item: the bill's own label; None: it has none.
+        call_id: provider's id of the response, where the bill is per call.
+        tool_amount: part of ``amount`` that is for server tools; None: not stated.
+    """
 
     dialect: str = ""
-    source_file: str = ""
-    source_row: int = 0
     provider: str = ""
-    kind: str = USAGE
-    start_at: int | None = None  # microseconds since 1970 UTC
-    end_at: int | None = None  # exclusive
-    model: str | None = None  # as billed; None: the line is about all of them
-    token_class: str | None = None  # of labels.py; None: all of them
+    kind: str = Kind.USAGE
+    start_at: int | None = None
+    end_at: int | None = None
+    model: str | None = None
+    token_class: str | None = None
     quantity: Decimal | None = None
-    amount: Decimal | None = None  # in units of the currency, cents already made dollars
+    amount: Decimal | None = None
     currency: str = "USD"
     tier: str | None = None
     region: str | None = None
-    account: str | None = None
-    line_item: str | None = None  # the label of the bill itself
-    call_id: str | None = None  # the provider's id of the response, where the bill is per call
-    tool_amount: Decimal | None = None  # of ``amount``, what server tools cost
-    key: str | None = None  # equal keys state the same thing, the later in place of the earlier; None: lines add
+    line_item: str | None = None
+    call_id: str | None = None
+    tool_amount: Decimal | None = None
 
     @property
     def day(self) -> int | None:
@@ -61,24 +80,24 @@ class BillDialect(msgspec.Struct, frozen=True, kw_only=True):
     """One way of writing bills, as data and one small function.
 
     Attributes:
-        name: as in source_format.
-        rank: dialects are asked in order of rank; of two bills for a day the lower rank is believed.
-        keys: keys or columns that a record has, lower case; each alternative is a set that must be there whole.
-        read: a record (keys in lower case) to lines; lines without an amount and a quantity are dropped.
-        identity: keys that name what a record is about; ("*",): all but those of ``measures``; (): lines add.
-        measures: keys of the figures.
+        name: name, as in ``BillLine.dialect``.
+        rank: place in the order in which dialects are asked; of two bills for a day the lower rank is believed.
+        keys: keys or columns of a record, in lower case, with spaces between; each alternative must be there whole.
+        read: function from a record (keys in lower case) to lines; lines without an amount and a quantity are dropped.
+        identity: keys that name what a record is about, where there are no ``measures``; (): lines add.
+        measures: keys of the figures; all others together name what a record is about.
     """
 
     name: str
     rank: int = 50
-    keys: tuple[frozenset[str], ...]
+    keys: tuple[str, ...]
     read: Callable[[Mapping[str, Any]], Iterable[BillLine]]
     identity: tuple[str, ...] = ()
     measures: frozenset[str] = frozenset()
 
     def recognises(self, present: frozenset[str]) -> bool:
         """Tell whether records with these keys are in this dialect."""
-        return any(keys <= present for keys in self.keys)
+        return any(present.issuperset(keys.split()) for keys in self.keys)
 
 
 class BadLine(Exception):  # noqa: N818 - how a line says that it cannot be read
@@ -92,11 +111,6 @@ class BadLine(Exception):  # noqa: N818 - how a line says that it cannot be read
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason)
         self.reason, self.detail = reason, detail
-
-
-def keys_of(*alternatives: str) -> tuple[frozenset[str], ...]:
-    """Write key sets in short: names separated by spaces or commas."""
-    return tuple(frozenset(text.replace(",", " ").lower().split()) for text in alternatives)
 
 
 def read_amount(value: Any, field: str = "amount") -> Decimal | None:
@@ -120,15 +134,6 @@ def read_amount(value: Any, field: str = "amount") -> Decimal | None:
     if not amount.is_finite() or abs(amount) > MAX_AMOUNT or not isinstance(exponent, int) or exponent < _MIN_EXPONENT:
         raise BadLine("bad_amount", field)
     return amount
-
-
-def read_count(value: Any, field: str) -> Decimal | None:
-    """Return a quantity; None for nothing.
-
-    Raises:
-        BadLine: ``bad_amount``: it is no number.
-    """
-    return read_amount(value, field)
 
 
 def read_moment(value: Any, field: str, *, us_dates: bool = False) -> int | None:
@@ -192,3 +197,57 @@ def currency_of(value: Any) -> str:
 def text_of(value: Any) -> str | None:
     """Return a name; None for nothing."""
     return str(value).strip() or None if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+# --- Records as tables of columns -------------------------------------------------------------------------------------
+
+Columns = Mapping[str, str | Sequence[str]]  # attribute of BillLine -> path of its field, or several
+_MOMENTS, _NUMBERS = {"start_at", "end_at"}, {"quantity", "amount", "tool_amount"}
+_SCALES = (
+    (re.compile(r"1,?000,?000|\b1m\b|million", re.IGNORECASE), Decimal(1_000_000)),
+    (re.compile(r"1,?000|\b1k\b|thousand", re.IGNORECASE), Decimal(1000)),
+)
+
+
+def value_at(record: Mapping[str, Any], path: str) -> Any:
+    """Return a field of a record; "sku.description" is nested, or a column with a dot or an underscore."""
+    outer, _, inner = path.partition(".")
+    found = record.get(outer)
+    if not inner:
+        return found
+    return found.get(inner) if isinstance(found, Mapping) else record.get(path, record.get(f"{outer}_{inner}"))
+
+
+def text_at(record: Mapping[str, Any], *paths: str) -> str | None:
+    """Return the first of several fields that holds a name; None: none does."""
+    return next((text for path in paths if (text := text_of(value_at(record, path)))), None)
+
+
+def line_of(record: Mapping[str, Any], columns: Columns, *, us_dates: bool = False, **known: Any) -> BillLine:
+    """Return the line that the columns of a record state.
+
+    Args:
+        record: keys in lower case.
+        columns: attribute -> path of its field, or several of which the first that is filled counts.
+        us_dates: accept MM/DD/YYYY.
+        known: attributes that no column states.
+
+    Raises:
+        BadLine: ``bad_period`` or ``bad_amount``: a field cannot be read.
+    """
+    for name, paths in columns.items():
+        fields = (paths,) if isinstance(paths, str) else paths
+        values = (value_at(record, path) for path in fields)
+        value = next((value for value in values if value is not None and value != ""), None)
+        if name in _MOMENTS:
+            known[name] = read_moment(value, fields[0], us_dates=us_dates)
+        elif name in _NUMBERS:
+            known[name] = read_amount(value, fields[0])
+        else:
+            known[name] = currency_of(value) if name == "currency" else text_at(record, *fields)
+    return BillLine(**known)
+
+
+def scale_of(unit: str) -> Decimal:
+    """Return how many of a thing its unit holds: "1M", "1,000 tokens", else 1."""
+    return next((scale for pattern, scale in _SCALES if pattern.search(unit)), Decimal(1))

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from callcost.logs.bills.labels import (
     CACHE_READ,
     CACHE_WRITE_5M,
@@ -23,24 +25,12 @@ from callcost.logs.bills.labels import (
     class_of_words,
     read_label,
 )
-from callcost.logs.bills.lines import (
-    CREDIT,
-    UNMAPPED,
-    USAGE,
-    BillDialect,
-    BillLine,
-    currency_of,
-    keys_of,
-    read_amount,
-    read_count,
-    read_moment,
-    text_of,
-)
+from callcost.logs.bills.lines import BillDialect, BillLine, Columns, Kind, currency_of, line_of, read_amount
 
 _MODEL = re.compile(r"(?:ft:)?[a-z0-9][\w.:/-]*")
 _UNITS = {"1000_tokens": Decimal(1000), "1m_tokens": Decimal(1_000_000)}
 # What the sibling endpoints of the Usage API count, under the names of prices/units.py.
-_COUNTED = {
+_COUNTS = {
     "num_sessions": "code_interpreter_sessions",
     "usage_bytes": "vector_store",
     "images": "output_images",
@@ -51,37 +41,32 @@ _MEASURES = frozenset({
     "input_tokens", "input_cached_tokens", "input_cache_write_tokens", "input_uncached_tokens", "output_tokens",
     "input_text_tokens", "output_text_tokens", "input_cached_text_tokens", "input_audio_tokens",
     "input_cached_audio_tokens", "output_audio_tokens", "input_image_tokens", "input_cached_image_tokens",
-    "output_image_tokens", "num_model_requests", "num_requests", *_COUNTED,
+    "output_image_tokens", "num_model_requests", "num_requests", *_COUNTS,
 })  # fmt: skip
 
 
-def _base(record: Mapping[str, Any]) -> dict[str, Any]:
-    batch = record.get("batch")
-    return {
-        "provider": "openai",
-        "start_at": read_moment(record.get("start_time"), "start_time"),
-        "end_at": read_moment(record.get("end_time"), "end_time"),
-        "account": text_of(record.get("project_id")),
-        "tier": "batch" if batch is True else text_of(record.get("service_tier")),
-    }
+_COLUMNS = {"start_at": "start_time", "end_at": "end_time", "tier": "service_tier"}
+
+
+def _line_of(record: Mapping[str, Any], columns: Columns) -> BillLine:
+    line = line_of(record, {**_COLUMNS, **columns}, provider="openai")
+    line.tier = "batch" if record.get("batch") is True else line.tier
+    return line
 
 
 def read_usage(record: Mapping[str, Any]) -> Iterator[BillLine]:
     """Read one result of the Usage API: a line per class of tokens, or of what else was counted."""
-    base, model = _base(record), text_of(record.get("model"))
+    line = _line_of(record, {"model": "model"})
     if "input_tokens" in record or "output_tokens" in record:
-        counts = {name: read_count(record.get(name), name) or Decimal(0) for name in _MEASURES if name in record}
+        counts = {name: read_amount(record.get(name), name) or Decimal(0) for name in record if name in _MEASURES}
         for token_class, quantity in _classes(counts):
             if quantity or token_class not in PART_OF:
-                yield BillLine(**base, model=model, token_class=token_class, quantity=quantity)
+                yield replace(line, token_class=token_class, quantity=quantity)
         return
-    for name, counted in _COUNTED.items():
-        if name in record:
-            yield BillLine(**base, model=model, token_class=counted, quantity=read_count(record[name], name))
-    if "num_requests" in record:
-        kind = str(record.get("object", ""))
-        tool = "file_search_calls" if "file_search" in kind else "web_search_requests"
-        yield BillLine(**base, token_class=tool, quantity=read_count(record["num_requests"], "num_requests"))
+    for name, token_class in _COUNTS.items():
+        yield replace(line, token_class=token_class, quantity=read_amount(record.get(name), name))
+    tool = "file_search_calls" if "file_search" in str(record.get("object", "")) else "web_search_requests"
+    yield replace(line, model=None, token_class=tool, quantity=read_amount(record.get("num_requests"), "num_requests"))
 
 
 def _classes(counts: Mapping[str, Decimal]) -> Iterator[tuple[str, Decimal]]:
@@ -102,17 +87,12 @@ def _classes(counts: Mapping[str, Decimal]) -> Iterator[tuple[str, Decimal]]:
 
 def read_old_usage(record: Mapping[str, Any]) -> Iterator[BillLine]:
     """Read one row of the dashboard's older usage export."""
-    base: dict[str, Any] = {
-        "provider": "openai",
-        "start_at": read_moment(record["aggregation_timestamp"], "aggregation_timestamp"),
-        "model": text_of(record.get("snapshot_id")),
-    }
-    cached = read_count(record.get("n_cached_context_tokens_total"), "n_cached_context_tokens_total") or Decimal(0)
-    prompt = read_count(record["n_context_tokens_total"], "n_context_tokens_total") or Decimal(0)
-    output = read_count(record["n_generated_tokens_total"], "n_generated_tokens_total")
-    yield BillLine(**base, token_class=INPUT, quantity=prompt - cached)
-    yield BillLine(**base, token_class=CACHE_READ, quantity=cached)
-    yield BillLine(**base, token_class=OUTPUT, quantity=output)
+    line = line_of(record, {"start_at": "aggregation_timestamp", "model": "snapshot_id"}, provider="openai")
+    names = ("n_cached_context_tokens_total", "n_context_tokens_total", "n_generated_tokens_total")
+    cached, prompt, output = (read_amount(record.get(name), name) for name in names)
+    cached = cached or Decimal(0)
+    for token_class, quantity in ((INPUT, (prompt or Decimal(0)) - cached), (CACHE_READ, cached), (OUTPUT, output)):
+        yield replace(line, token_class=token_class, quantity=quantity)
 
 
 def read_costs(record: Mapping[str, Any]) -> Iterator[BillLine]:
@@ -128,28 +108,28 @@ def read_costs_csv(record: Mapping[str, Any]) -> Iterator[BillLine]:
 
 
 def _cost_line(record: Mapping[str, Any], amount: Decimal | None, currency: Any) -> BillLine:
-    label = text_of(record.get("line_item"))
-    line = BillLine(**_base(record), amount=amount, currency=currency_of(currency), line_item=label)
+    line = _line_of(record, {"line_item": "line_item"})
+    line.amount, line.currency = amount, currency_of(currency)
     if amount is not None and amount < 0:
-        line.kind = CREDIT
-    elif label:
-        _read_item(line, label)
+        line.kind = Kind.CREDIT
+    elif line.line_item:
+        _read_item(line, line.line_item)
     unit = str(record.get("quantity_unit") or "").lower()
-    quantity = read_count(record.get("quantity"), "quantity")
+    quantity = read_amount(record.get("quantity"), "quantity")
     counted = line.token_class not in TOKEN_CLASSES or "token" in unit
-    if quantity is not None and line.kind == USAGE and counted:
+    if quantity is not None and line.kind == Kind.USAGE and counted:
         line.quantity = quantity * _UNITS.get(unit, Decimal(1))
     return line
 
 
 def _read_item(line: BillLine, label: str) -> None:
-    """Say what a line item is about: "model, class", a tool, a bare model, or nothing that is known."""
+    """Read what a line item is about: "model, class", a tool, a bare model, or nothing that is known."""
     model, comma, words = label.partition(",")
     tool = next((name for pattern, name in TOOLS if pattern.search(label)), None)
     if tool:
         line.token_class = tool
     elif "|" in label or not _MODEL.fullmatch(model.strip()):
-        line.kind = UNMAPPED
+        line.kind = Kind.UNMAPPED
     elif not comma:
         line.model = model.strip()
         line.token_class = INPUT if "embedding" in model or "moderation" in model else None
@@ -159,43 +139,39 @@ def _read_item(line: BillLine, label: str) -> None:
         line.token_class = class_of_words(["cached" if word == "cache" else word for word in words.lower().split()])
         line.token_class = line.token_class or read.token_class
         if line.token_class is None or read.model:
-            line.kind, line.model, line.token_class = UNMAPPED, None, None
+            line.kind, line.model, line.token_class = Kind.UNMAPPED, None, None
 
 
 DIALECTS = (
     BillDialect(
         name="openai_costs",
         rank=10,
-        keys=keys_of("amount line_item project_id start_time", "amount start_time end_time object"),
+        keys=("amount line_item project_id start_time", "amount start_time end_time object"),
         read=read_costs,
-        identity=("*",),
         measures=frozenset({"amount", "quantity"}),
     ),
     BillDialect(
         name="openai_costs_csv",
         rank=12,
-        keys=keys_of("start_time amount_value line_item"),
+        keys=("start_time amount_value line_item",),
         read=read_costs_csv,
-        identity=("*",),
         measures=frozenset({"amount_value", "quantity"}),
     ),
     BillDialect(
         name="openai_usage",
         rank=14,
-        keys=keys_of(
-            *(f"object project_id start_time {name}" for name in ("num_model_requests", "num_requests", *_COUNTED)),
+        keys=(
+            *(f"object project_id start_time {name}" for name in ("num_model_requests", "num_requests", *_COUNTS)),
             "num_model_requests input_tokens start_time",
         ),
         read=read_usage,
-        identity=("*",),
         measures=_MEASURES,
     ),
     BillDialect(
         name="openai_usage_csv",
         rank=16,
-        keys=keys_of("aggregation_timestamp n_context_tokens_total n_generated_tokens_total"),
+        keys=("aggregation_timestamp n_context_tokens_total n_generated_tokens_total",),
         read=read_old_usage,
-        identity=("*",),
         measures=frozenset({
             "n_context_tokens_total", "n_generated_tokens_total", "n_cached_context_tokens_total", "n_requests",
         }),

@@ -10,57 +10,57 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from callcost.logs.bills.lines import BillDialect, BillLine, keys_of, read_amount, read_count, read_moment, text_of
+from callcost.logs.bills.lines import BillDialect, BillLine, line_of, read_amount
 from callcost.logs.dialects.openrouter import ACTIVITY, ACTIVITY_COUNTS, ACTIVITY_KEYS
+
+_DAYS = {
+    "start_at": "date",
+    "model": ("model_permaslug", "model"),
+    "amount": "usage",
+    "line_item": "endpoint_id",
+}
+_CALLS = {
+    "start_at": ACTIVITY["started_at"],
+    "model": ACTIVITY["model"],
+    "amount": ACTIVITY["logged_cost"],
+    "call_id": ACTIVITY["own_id"],
+}
 
 
 def _sum(record: Mapping[str, Any], *names: str) -> Decimal | None:
-    counts = [read_count(record.get(name), name) for name in names]
+    counts = [read_amount(record.get(name), name) for name in names]
     stated = [count for count in counts if count is not None]
     return sum(stated, Decimal(0)) if stated else None
 
 
 def read_activity(record: Mapping[str, Any]) -> Iterator[BillLine]:
     """Read one row of the activity API."""
-    yield BillLine(
-        provider="openrouter",
-        start_at=read_moment(record["date"], "date"),
-        model=text_of(record.get("model_permaslug")) or text_of(record.get("model")),
-        quantity=_sum(record, "prompt_tokens", "completion_tokens"),
-        amount=read_amount(record["usage"], "usage"),
-        line_item=text_of(record.get("endpoint_id")),
-    )
+    line = line_of(record, _DAYS, provider="openrouter")
+    line.quantity = _sum(record, "prompt_tokens", "completion_tokens")
+    yield line
 
 
 def read_call(record: Mapping[str, Any]) -> Iterator[BillLine]:
     """Read one row of the activity CSV."""
-    row = {column: record.get(name) for column, name in ACTIVITY.items()}
-    yield BillLine(
-        provider="openrouter",
-        start_at=read_moment(row["started_at"], ACTIVITY["started_at"]),
-        model=text_of(row["model"]),
-        quantity=_sum(record, *ACTIVITY_COUNTS.values()),
-        amount=read_amount(row["logged_cost"], ACTIVITY["logged_cost"]),
-        call_id=text_of(row["own_id"]),
-        tool_amount=_sum(record, "cost_web_search", "cost_file_processing"),
-        account=text_of(row["api_key"]),
-    )
+    line = line_of(record, _CALLS, provider="openrouter")
+    line.quantity = _sum(record, *ACTIVITY_COUNTS.values())
+    line.tool_amount = _sum(record, "cost_web_search", "cost_file_processing")
+    yield line
 
 
 DIALECTS = (
     BillDialect(
         name="openrouter_calls",
         rank=10,
-        keys=keys_of(ACTIVITY_KEYS),
+        keys=(ACTIVITY_KEYS,),
         read=read_call,
         identity=(ACTIVITY["own_id"],),
     ),
     BillDialect(
         name="openrouter_activity",
         rank=12,
-        keys=keys_of("date usage prompt_tokens completion_tokens requests"),
+        keys=("date usage prompt_tokens completion_tokens requests",),
         read=read_activity,
-        identity=("*",),
         measures=frozenset(
             {"usage", "byok_usage_inference", "requests", "prompt_tokens", "completion_tokens", "reasoning_tokens"}
         ),

@@ -197,7 +197,7 @@ def _read_record(source: Input, found: BillFile, record: Mapping[str, Any], row:
         return
     found.dialects.add(dialect.name)
     for line in lines:
-        line.dialect, line.source_file, line.source_row = dialect.name, source.name, row
+        line.dialect = dialect.name
         if line.end_at is None and line.start_at is not None:
             line.end_at = line.start_at + DAY
     key = _key(dialect, record)

@@ -93,7 +93,7 @@ DIALECTS = (
         "bill",
         AGGREGATE,
         "a line of a bill: give it to reconcile with --bill",
-        *(Signature(keys=keys, loose=True) for bill in bill_dialects() for keys in bill.keys),
+        *(Signature(keys=frozenset(keys.split()), loose=True) for bill in bill_dialects() for keys in bill.keys),
         rank=80,  # after all that hold calls by their names, before rows of one's own making
     ),
     refusing_dialect(

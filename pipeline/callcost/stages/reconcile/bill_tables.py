@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from callcost.errors import ConfigError, LogError
 from callcost.logs.bills import bill_dialects
-from callcost.logs.bills.lines import CONTROL, OTHER, USAGE, BillLine
+from callcost.logs.bills.lines import BillLine, Kind
 from callcost.logs.bills.reader import BillFile, read_bill, read_rows
 from callcost.logs.bills.restate import natural, settle_bill
 from callcost.logs.io.inputs import Input, container_of, find_inputs
@@ -130,15 +130,15 @@ def _notes(files: Sequence[BillFile], changes: Counter[str]) -> list[str]:
 def _choose(lines: Sequence[BillLine]) -> Bills:
     """Keep one source of amounts and one of quantities per provider and day."""
     bills, ranks = Bills(), {dialect.name: dialect.rank for dialect in bill_dialects()}
-    others = [line.amount for line in lines if line.kind == OTHER and line.amount is not None]
+    others = [line.amount for line in lines if line.kind == Kind.OTHER and line.amount is not None]
     bills.other_services = (sum(others, Decimal(0)), len(others))
-    ordered = sorted((line for line in lines if line.kind != OTHER), key=_provider_and_day)
+    ordered = sorted((line for line in lines if line.kind != Kind.OTHER), key=_provider_and_day)
     for _, group in groupby(ordered, key=_provider_and_day):
         of_day = list(group)
-        details = [line for line in of_day if line.kind != CONTROL]
-        bills.invoices += [line for line in of_day if line.kind == CONTROL]
+        details = [line for line in of_day if line.kind != Kind.CONTROL]
+        bills.invoices += [line for line in of_day if line.kind == Kind.CONTROL]
         money = _best(ranks, (line for line in details if line.amount is not None))
-        charged = [line for line in details if line.dialect == money and line.kind == USAGE and line.amount]
+        charged = [line for line in details if line.dialect == money and line.kind == Kind.USAGE and line.amount]
         counted = [line for line in details if line.quantity is not None]
         if charged and all(line.quantity is not None for line in charged):
             counts = money
@@ -221,7 +221,7 @@ def half_places(amounts: Iterable[tuple[_K, Decimal | None]], *, least: int = _C
 
 
 def _one_currency(lines: Sequence[BillLine]) -> str:
-    found = sorted({line.currency for line in lines if line.amount is not None and line.kind != OTHER})
+    found = sorted({line.currency for line in lines if line.amount is not None and line.kind != Kind.OTHER})
     if len(found) > 1:
         message = f"the bills are in {' and '.join(found)}"
         raise ConfigError(message, hint="Reconcile the bills of one currency at a time")

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from callcost.logs.bills.labels import PART_OF, TOKEN_CLASSES
-from callcost.logs.bills.lines import CONTROL, DAY, USAGE, BillLine
+from callcost.logs.bills.lines import DAY, BillLine, Kind
 from callcost.logs.bills.names import ModelKey, model_key
 from callcost.prices.rates import EXACT, LAST_PLACE, Terms
 
@@ -253,7 +253,7 @@ class BillGrain:
     """
 
     def __init__(self, lines: Iterable[BillLine], ours: Iterable[tuple[str, str]]) -> None:
-        used = [line for line in lines if line.kind in {USAGE, CONTROL}]
+        used = [line for line in lines if line.kind in {Kind.USAGE, Kind.CONTROL}]
         self._labels = _unite_names([(line.provider, line.model) for line in used if line.model], ours)
         self._classes: dict[tuple[str, str | None], set[str | None]] = defaultdict(set)
         self._provider_classes: dict[str, set[str | None]] = defaultdict(set)

@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from callcost.logs.bills.lines import CONTROL, CREDIT, DAY, USAGE, BillLine, day_of
+from callcost.logs.bills.lines import DAY, BillLine, Kind, day_of
 from callcost.prices.book.book import Book
 from callcost.stages.reconcile.bill_tables import DOLLARS, Bills, Rates, half_places
 from callcost.stages.reconcile.call_evidence import Evidence
@@ -116,7 +116,7 @@ def compare_bill(bills: Bills, ours: Ours, as_of: datetime) -> Comparison:
     joined, unmatched = billed_calls(ours.calls, ours.charges, single, ours.fx)
     _add_calls(result, joined, explain_calls(joined, ours.charges, ours.fx, ours.book))
     evidence = Evidence(ours.charges, ours.fx, joined)
-    used = [line for line in rest if line.kind in {USAGE, CONTROL}]
+    used = [line for line in rest if line.kind in {Kind.USAGE, Kind.CONTROL}]
     grain = BillGrain([*used, *unmatched], evidence.names())
     parts = _covered(evidence.parts(), bills, grain, result)
     slack = half_places((line.dialect, line.amount) for line in rest)
@@ -125,7 +125,7 @@ def compare_bill(bills: Bills, ours: Ours, as_of: datetime) -> Comparison:
     explain(case)
     for cell in case.cells():
         _add_cell(result, cell)
-    _add_loose(result, [line for line in rest if line.kind not in {USAGE, CONTROL}])
+    _add_loose(result, [line for line in rest if line.kind not in {Kind.USAGE, Kind.CONTROL}])
     _add_unmatched(result, unmatched, grain)
     result.rows = _merged(result.rows)
     return result
@@ -219,7 +219,7 @@ def _add_loose(result: Comparison, lines: Sequence[BillLine]) -> None:
             cell.amount = (cell.amount or NOTHING) + line.amount
     for (key, item), cell in cells.items():
         cell.start()
-        if key.token_class == CREDIT:
+        if key.token_class == Kind.CREDIT:
             cell.settle("discount", NOTHING, cell.rest, "a credit of the bill")
         else:
             cell.settle("unmapped_line_item", NOTHING, cell.rest, f"a line of its own: {key.token_class}")
