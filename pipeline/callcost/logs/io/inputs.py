@@ -190,16 +190,41 @@ def read_raw(
     try:
         if container in _WHOLE:
             yield from _WHOLE[container](blocks_of(source), longest)
-        elif start or end is not None:
-            with open_input(source.path) as stream:
-                begin = align_to_line(stream, start or 0)
-                yield from read_lines(_range_blocks(stream, begin, end), begin, first_row, longest=longest)
         else:
-            yield from read_lines(blocks_of(source), sse=container == "sse", longest=longest)
+            with open_input(source.path) as stream:
+                begin, blocks = open_range(stream, start or 0, end)
+                yield from read_lines(blocks, begin, first_row, sse=container == "sse", longest=longest)
     except Damage as damage:
-        yield Reject(reason="truncated_file", detail=str(damage), byte_offset=damage.offset)
+        yield truncated(damage)
     except OSError as error:
-        yield Reject(reason="unreadable_file", detail=type(error).__name__)
+        yield unreadable(error)
+
+
+def truncated(damage: Damage) -> Reject:
+    """Return the reject of the rest of a file that is packed and damaged."""
+    return Reject(reason="truncated_file", detail=str(damage), byte_offset=damage.offset)
+
+
+def unreadable(error: OSError) -> Reject:
+    """Return the reject of (the rest of) a file that cannot be read."""
+    return Reject(reason="unreadable_file", detail=type(error).__name__)
+
+
+def open_range(stream: BinaryIO, start: int, end: int | None) -> tuple[int, Iterator[bytes]]:
+    """Return where the first line of a range begins, and the plain bytes of the lines that begin in it.
+
+    Args:
+        stream: the file; one that is packed is read as a whole.
+        start: of the range, in bytes.
+        end: of the range; None: the end of the file.
+
+    Raises:
+        OSError: the file cannot be read; so do the blocks, and Damage where a packed file is.
+    """
+    if packing_of(stream) is not None:
+        return 0, decompress(stream)
+    begin = align_to_line(stream, start)
+    return begin, _range_blocks(stream, begin, end)
 
 
 def align_to_line(stream: BinaryIO, position: int) -> int:

@@ -1,21 +1,22 @@
-"""The lane for lines whose usage is complete: JSONL decoded by the block, rows without an object per field.
+"""Lines read by the block: JSONL decoded many lines at a time, rows without an object per field.
 
-A block of lines is decoded at once into a type that holds only what the dialect's table reads. What does not decode,
-or is not ordinary, goes line by line to the record reader, so that nothing is lost and nothing is decided here: the
-lane is an order of work, not another reading. Where most lines are like that, the rest of the piece is the reader's.
+A block of lines is decoded at once into a type that holds only what a dialect's table reads. What does not decode, or
+is not ordinary, goes to the record reader with its bytes, so that nothing is lost and nothing is decided here: this is
+an order of work, not another reading. Where most lines are like that, the rest of the text is the record reader's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from callcost.logs.dialects import recogniser
 from callcost.logs.dialects.litellm import CUT_MARKS
-from callcost.logs.io.inputs import align_to_line
+from callcost.logs.io.compression import Damage
 from callcost.logs.io.records import Raw, read_lines
 from callcost.logs.record.dialect import FieldReader
 from callcost.logs.record_reader import UNFORESEEN
@@ -30,116 +31,231 @@ from callcost.stages.count.missing_usage import missing_sides
 from callcost.tables import Reject
 
 BLOCK_BYTES = 512 << 10  # so few that what they hold stays in a core's cache until it is in lists
-_ROWS_BYTES, _ROWS = 8 << 20, 4_096  # lines of which columns are made: by then lists cost no more than few long columns
 LONGEST_LINE = 16 << 20  # beyond it the record reader streams
-_SAMPLED_LINES = 16
-_MOST_ODD = 0.5  # of the lines; more of them, and the lane is no gain
-_FEW_ODD = 100  # lines that tell nothing of the rest
 MAX_CLASSES = 4_000  # of a piece
+_ROWS_BYTES, _ROWS = 8 << 20, 4_096  # lines of which columns are made: by then lists cost no more than few long columns
+_HELD_BYTES, _HELD_ROWS = 48 << 20, 64_000  # of lines that are laid out together
+_SAMPLED_LINES = 16
+_MOST_ODD = 0.5  # of the lines; more of them, and columns are no gain
+_FEW_ODD = 100  # lines that tell nothing of the rest
 _OPENED, _CLOSED = frozenset(b"{"), frozenset(b"}\r")
 
 
+class Block(NamedTuple):
+    """Whole lines of a text; the last may lack its line break.
+
+    Attributes:
+        data: their bytes.
+        offset: of the first byte in the text.
+        row: of the first line.
+    """
+
+    data: bytes
+    offset: int
+    row: int
+
+
+class LineBlocks:
+    """A text cut into blocks of whole lines, as its bytes come.
+
+    Args:
+        pieces: the text from ``offset`` on, in pieces of any size.
+        offset: of the first byte, where a line begins.
+        row: of that line.
+
+    Attributes:
+        offset: of what is not handed out yet.
+        row: of its first line.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], offset: int, row: int) -> None:
+        self.offset, self.row = offset, row
+        self._pieces = iter(pieces)
+        self._held: list[bytes] = []
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield blocks until the text or its pieces end, or a line is longer than LONGEST_LINE.
+
+        Raises:
+            OSError, Damage: as the pieces do, when all whole lines before are handed out.
+        """
+        size, broken = 0, False
+        try:
+            for piece in self._pieces:
+                self._held.append(piece)
+                size += len(piece)
+                broken = broken or b"\n" in piece
+                if size < BLOCK_BYTES:
+                    continue
+                if broken:
+                    yield self._cut()
+                    size, broken = sum(map(len, self._held)), False
+                elif size > LONGEST_LINE:
+                    return
+        except (Damage, OSError):
+            if broken:
+                yield self._cut()
+            self._held = []  # the beginning of a line whose end cannot be read
+            raise
+        if self._held:
+            yield self._cut(last=True)
+
+    def _cut(self, *, last: bool = False) -> Block:
+        """Take the whole lines out of what is held."""
+        data = b"".join(self._held)
+        end = len(data) if last else data.rfind(b"\n") + 1
+        block = Block(data[:end], self.offset, self.row)
+        self._held = [data[end:]] if end < len(data) else []
+        self.offset += end
+        self.row += block.data.count(b"\n")
+        return block
+
+    def rest(self) -> Iterator[bytes]:
+        """Yield what is not handed out."""
+        held, self._held = self._held, []
+        yield from held
+        yield from self._pieces
+
+
 class BlockReader:
-    """Read the blocks of one piece, for as long as the lane is worth it.
+    """Read the blocks of one text, for as long as that is worth it.
+
+    Args:
+        layouts: of the dialects of the first lines.
+
+    Attributes:
+        worthwhile: False where most lines had to be left.
+    """
+
+    def __init__(self, layouts: Sequence[Layout]) -> None:
+        self._layouts = layouts
+        self._read = self._left = 0
+        self.worthwhile = True
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to lay out what was read."""
+        return any(layout.is_full for layout in self._layouts)
+
+    def read(self, block: Block) -> list[Raw | Reject]:
+        """Read a block of whole lines.
+
+        Returns:
+            The lines that do not decode, which are for the record reader.
+        """
+        lines = _Lines(block)
+        left: Sequence[int] | None = None
+        for layout in self._layouts:
+            left = layout.take(lines, left)
+            if not left:
+                break
+        self._read += lines.count
+        self._left += len(left or ())
+        self.worthwhile = self._left <= max(_FEW_ODD, _MOST_ODD * self._read)
+        return [raw for number in left or () for raw in lines.raw(number)]
+
+    def lay_out(self) -> Iterator[tuple[Laid, list[Raw | Reject]]]:
+        """Yield what was read: facts of ordinary rows, and the other lines, which are for the record reader."""
+        for layout in self._layouts:
+            found = layout.lay_out()
+            if found is None:
+                continue
+            laid, left = found
+            height = laid.facts.height + len(left)
+            self.worthwhile &= len(left) <= _MOST_ODD * height and len(layout.judge) <= MAX_CLASSES
+            yield laid, left
+
+
+class Layout:
+    """The lines of one dialect.
 
     The leaves may take in the texts of chats whose usage is missing; then these are counted, not left.
 
     Args:
-        leaves: of the dialect of the piece's first lines.
-        sample: these lines, decoded.
+        leaves: of the dialect.
+        sample: some of its records.
 
     Attributes:
-        worthwhile: False where most lines of a block had to be left.
-        lines: that are read, but not handed out yet.
-        texts: bytes of those of them whose texts are held.
+        judge: of the classes of its lines.
     """
 
     def __init__(self, leaves: Leaves, sample: list[dict[str, Any]]) -> None:
         self._leaves, self._seen = leaves, tuple(observe(sample, leaves).items())
+        self._node, self.judge = _type_of(leaves, self._seen, wide=False)
         self._wide = False
         self._gathered = _Gathered()
         self._held: list[Rows] = []
-        self._read = self._left = 0
-        self.worthwhile = True
-        self.lines = self.texts = 0
-        self._node, self._judge = _type_of(leaves, self._seen, self._wide)
+        self._lines: list[tuple[int, _Lines, Sequence[int]]] = []  # (rows before, block, numbers of its lines)
+        self._rows = self._bytes = 0
         self._cut_mark = CUT_MARKS.get(leaves.reader.dialect.name, b"") if leaves.talking else b""
 
-    def read(self, block: memoryview, offset: int, first_row: int) -> tuple[int, list[Raw | Reject]]:
-        """Read a block of whole lines.
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to lay out what was read."""
+        return self._rows >= _HELD_ROWS or self._bytes >= _HELD_BYTES
+
+    def take(self, lines: _Lines, numbers: Sequence[int] | None) -> Sequence[int]:
+        """Decode lines and hold them.
+
+        Args:
+            lines: of a block.
+            numbers: which of them; None: all.
 
         Returns:
-            How many lines it has, and those that do not decode, which are for the record reader.
+            The numbers of those that do not decode.
         """
-        lines = _Lines(block, offset, first_row)
-        rows, objects, left = self._decode(lines)
-        self._gathered.add(lines, rows, self._node, objects, self._cut_mark)
-        self.lines += len(objects)
-        self.texts += len(block) if self._leaves.talking and objects else 0
-        self._read += lines.count
-        self._left += len(left)
-        self.worthwhile = self._left <= max(_FEW_ODD, _MOST_ODD * self._read)
-        if self._gathered.bytes >= _ROWS_BYTES or self._gathered.table.height >= _ROWS:
-            self._make_rows()
-        return lines.count, [raw for number in left for raw in lines.raw(number)]
+        rows, objects, left = self._decode(lines, numbers)
+        if objects:
+            self._lines.append((self._rows, lines, rows))
+            self._rows += len(objects)
+            self._bytes += lines.size
+            self._gathered.add(lines, rows, self._node, objects, self._cut_mark)
+            if self._gathered.bytes >= _ROWS_BYTES or self._gathered.table.height >= _ROWS:
+                self._make_rows()
+        return left
+
+    def _decode(self, lines: _Lines, numbers: Sequence[int] | None) -> tuple[Sequence[int], list[Any], Sequence[int]]:
+        """Return which lines were decoded, what they hold, and the lines that were not."""
+        objects = lines.decode_all(self._node.decoder) if numbers is None else None
+        if objects is None and not self._wide and not self._rows:
+            self._wide = True
+            self._node, self.judge = _type_of(self._leaves, self._seen, wide=True)
+            objects = lines.decode_all(self._node.decoder) if numbers is None else None
+        if objects is not None:
+            return range(len(objects)), objects, []
+        return lines.decode_each(self._node.decoder, range(lines.count) if numbers is None else numbers)
 
     def _make_rows(self) -> None:
         if self._gathered.table.height:
             self._held.append(self._gathered.rows(self._node))
         self._gathered = _Gathered()
 
-    def lay_out(self, stream: BinaryIO) -> tuple[Laid, list[Raw | Reject]]:
-        """Hand out what was read.
-
-        Args:
-            stream: the file.
-
-        Returns:
-            The facts of ordinary rows, and the other lines, which are for the record reader.
-        """
+    def lay_out(self) -> tuple[Laid, list[Raw | Reject]] | None:
+        """Hand out what was read: facts, and the lines that are not ordinary; None: nothing was."""
         self._make_rows()
         if not self._held:
-            return Laid(pl.DataFrame(), None, pl.Series()), []
-        rows = join_rows(self._held)
-        laid = lay_out(rows, self._judge)
-        left = laid.left
-        self._held, self.lines, self.texts = [], 0, 0
-        self.worthwhile = len(left) <= _MOST_ODD * rows.height and len(self._judge) <= MAX_CLASSES
-        places = zip(rows.numbers[left], rows.offsets[left], strict=True) if rows.offsets is not None else ()
-        return laid, [raw for number, offset in places for raw in _line_at(stream, offset, number)]
+            return None
+        laid = lay_out(join_rows(self._held), self.judge)
+        left = [raw for position in laid.left for raw in self._raw(position)]
+        self._held, self._lines, self._rows, self._bytes = [], [], 0, 0
+        return laid, left
 
-    def _decode(self, lines: _Lines) -> tuple[Sequence[int], list[Any], list[int]]:
-        """Return which lines were decoded, what they hold, and the lines that were not."""
-        objects = lines.decode_all(self._node.decoder)
-        if objects is None and not self._wide and not self.lines:
-            self._wide = True
-            self._node, self._judge = _type_of(self._leaves, self._seen, self._wide)
-            objects = lines.decode_all(self._node.decoder)
-        if objects is not None:
-            return range(len(objects)), objects, []
-        return lines.decode_each(self._node.decoder)
+    def _raw(self, position: int) -> list[Raw | Reject]:
+        before, lines, numbers = self._lines[bisect_right(self._lines, position, key=lambda one: one[0]) - 1]
+        return lines.raw(numbers[position - before])
 
 
 @lru_cache(maxsize=16)
-def _type_of(leaves: Leaves, seen: tuple[tuple[Path, frozenset[type]], ...], wide: bool) -> tuple[Node, Judge]:
+def _type_of(leaves: Leaves, seen: tuple[tuple[Path, frozenset[type]], ...], *, wide: bool) -> tuple[Node, Judge]:
     node = node_of(leaves, dict(seen), wide=wide)
     return node, Judge(leaves, *flatten(node))
-
-
-def _line_at(stream: BinaryIO, offset: int, row: int) -> list[Raw | Reject]:
-    try:
-        stream.seek(offset)
-        line = stream.readline()
-    except OSError:
-        return [Reject(reason="unreadable_record", detail="not readable", source_row=row, byte_offset=offset)]
-    return list(read_lines([line.rstrip(b"\n")], offset, row))
 
 
 class _Lines:
     """The lines of a block."""
 
-    def __init__(self, block: memoryview, offset: int, first_row: int) -> None:
-        self._data, self.offset, self.first_row = bytes(block), offset, first_row
+    def __init__(self, block: Block) -> None:
+        self._data, self.offset, self.first_row = block
         self._ends = _ends_of(self._data)
         self.starts = [0, *(end + 1 for end in self._ends[:-1])]
 
@@ -164,10 +280,10 @@ class _Lines:
             return None
         return objects if len(objects) == self.count else None
 
-    def decode_each(self, decoder: Any) -> tuple[list[int], list[Any], list[int]]:
+    def decode_each(self, decoder: Any, numbers: Sequence[int]) -> tuple[list[int], list[Any], list[int]]:
         """Return the numbers of the lines that can be decoded, what they hold, and the numbers of the others."""
         rows, objects, left = [], [], []
-        for number in range(self.count):
+        for number in numbers:
             try:
                 objects.append(_decode_text(decoder.decode, self._line(number)))
             except UNDECODABLE:
@@ -252,64 +368,33 @@ def _decode_text(decode_json: Callable[[bytes], Any], data: bytes) -> Any:
     return decode_json(data)
 
 
-def open_lane(stream: BinaryIO, begin: int, *, counted: bool) -> BlockReader | None:
-    """Return the reader of a piece's blocks; None where its first lines are not of one dialect that has a lane.
+def open_block_reader(first: Block, *, counted: bool) -> BlockReader | None:
+    """Return the reader of a text's blocks; None where its first lines are of no dialect that is read by columns.
 
     Args:
-        stream: the file.
-        begin: where the piece begins.
+        first: the first block.
         counted: whether usage that is missing will be counted.
     """
-    stream.seek(begin)
-    sample: list[dict[str, Any]] = []
-    names: set[str | None] = set()
-    talking = False
-    for raw, _ in zip(read_lines(iter(lambda: stream.read(1 << 16), b"")), range(_SAMPLED_LINES), strict=False):
+    sample: dict[str, list[dict[str, Any]]] = {}
+    chatty: set[str] = set()  # dialects whose texts are to be counted
+    for raw, _ in zip(read_lines([first.data]), range(_SAMPLED_LINES), strict=False):
         try:
             value = decode(raw.data) if isinstance(raw, Raw) else None
         except Refusal:
             continue
-        if isinstance(value, dict):
-            sample.append(value)
-            reader = recogniser().find(value)
-            names.add(reader.dialect.name if reader else None)
-            talking = talking or (counted and reader is not None and _is_to_count(reader, value))
-    (name,) = names if len(names) == 1 else (None,)
-    return BlockReader(leaves_of(name, talking=talking), sample) if name in LANES else None
+        reader = recogniser().find(value) if isinstance(value, dict) else None
+        if reader is None or reader.dialect.name not in LANES:
+            continue
+        name = reader.dialect.name
+        sample.setdefault(name, []).append(value)  # type: ignore[arg-type]  # it is a dict, else it has no reader
+        if counted and name not in chatty and _is_to_count(reader, value):
+            chatty.add(name)
+    layouts = [Layout(leaves_of(name, talking=name in chatty), records) for name, records in sample.items()]
+    return BlockReader(layouts) if layouts else None
 
 
-def _is_to_count(reader: FieldReader, record: dict[str, Any]) -> bool:
+def _is_to_count(reader: FieldReader, record: Any) -> bool:
     try:
-        return reader.dialect.name in LANES and bool(missing_sides(reader.read(record)))
+        return bool(missing_sides(reader.read(record)))
     except (Refusal, *UNFORESEEN):
         return False
-
-
-def read_blocks(stream: BinaryIO, begin: int, end: int | None) -> Iterator[tuple[int, memoryview]]:
-    """Yield (offset, whole lines) of a range of a file; the last line may be the first half of one that is too long.
-
-    Args:
-        stream: the file.
-        begin: of the first line.
-        end: lines that begin at or after it are left; None: the end of the file.
-    """
-    stop = stream.seek(0, 2) if end is None else align_to_line(stream, end)
-    buffer, held = bytearray(BLOCK_BYTES), 0
-    stream.seek(begin)
-    while begin + held < stop:
-        view = memoryview(buffer)
-        room = min(len(buffer) - held, stop - begin - held)
-        got = stream.readinto(view[held : held + room])  # type: ignore[attr-defined]
-        if not got:
-            return
-        size = held + got
-        cut = size if begin + size == stop else buffer.rfind(b"\n", 0, size) + 1
-        if not cut and len(buffer) > LONGEST_LINE:
-            return
-        if cut:
-            yield begin, view[:cut]
-        begin, held = begin + cut, size - cut
-        rest = bytes(view[cut:size])
-        if not cut:
-            buffer = bytearray(2 * len(buffer))
-        buffer[:held] = rest

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
+from typing import BinaryIO
 
 import polars as pl
 
+from callcost.logs.io.compression import decompress, packing_of
 from callcost.logs.io.object_store import open_input
-from callcost.logs.io.records import Raw, read_lines
+from callcost.logs.io.records import Raw, open_blocks, read_lines
 from callcost.logs.record_reader import RecordReader
 from callcost.settings import ReadOptions
 from callcost.stages.read.splits import Piece
@@ -101,9 +103,20 @@ def _records(piece: Piece, places: list[tuple[int, int, int]]) -> Iterator[tuple
                 yield positions[place], first + place, Reject(reason="unreadable_record")
         return
     with open_input(piece.source.path) as stream:
+        packed = packing_of(stream) is not None
+        content, done = open_blocks(decompress(stream)) if packed else stream, 0
         for position, row, offset in places:
-            stream.seek(offset)
-            for raw in read_lines([stream.readline().rstrip(b"\n")], offset, row):
+            if packed:
+                _skip(content, offset - done)
+            else:
+                content.seek(offset)
+            line = content.readline()
+            done = offset + len(line)
+            for raw in read_lines([line.rstrip(b"\n")], offset, row):
                 if isinstance(raw, Raw):
                     yield position, row, raw
 
+
+def _skip(content: BinaryIO, size: int) -> None:
+    while size > 0 and (block := content.read(min(size, 1 << 20))):
+        size -= len(block)

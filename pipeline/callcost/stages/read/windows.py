@@ -9,22 +9,21 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from functools import partial
-from typing import BinaryIO
 
 import polars as pl
 
-from callcost.logs.io.compression import packing_of
-from callcost.logs.io.inputs import Input, align_to_line, container_of, read_raw
+from callcost.logs.io.compression import Damage
+from callcost.logs.io.inputs import Input, container_of, open_range, read_raw, truncated, unreadable
 from callcost.logs.io.object_store import open_input
-from callcost.logs.io.records import Raw
+from callcost.logs.io.records import Raw, read_lines
 from callcost.logs.own_output import DETAIL, REASON
 from callcost.logs.record.summed_rows import AGGREGATE
 from callcost.logs.record_reader import CONTEXT, FRAGMENT, Outcome, RecordReader
 from callcost.settings import ReadOptions
 from callcost.stages.columnar.chats import Learned
-from callcost.stages.columnar.jsonl import LONGEST_LINE, BlockReader, open_lane, read_blocks
+from callcost.stages.columnar.jsonl import LONGEST_LINE, BlockReader, LineBlocks, open_block_reader
 from callcost.stages.columnar.parquet import FlatTable, open_flat, read_flat
 from callcost.stages.columnar.to_facts import Laid, lay_out
 from callcost.stages.read.splits import Piece
@@ -37,7 +36,6 @@ WINDOW_CALLS = 25_000  # per window, each an object of some 2 KB even where its 
 WINDOW_ROWS = 100_000  # calls per window, where they come without text
 WINDOW_REJECTS = 50_000  # per window: a line that is no call may be two bytes long
 LANE_BYTES = 32 << 10  # below it, laying out tables costs more than reading record by record
-LANE_ROWS = 64_000  # rows of the lane that are laid out together
 _LATE = 1 << 19  # numbers from here on are of calls that came after their row: streams joined
 
 
@@ -120,7 +118,7 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False, cou
         stretches = _own_outcomes
     elif lanes and piece.bytes >= LANE_BYTES and _are_usual(options):
         if container == "jsonl":
-            stretches = partial(_lane_outcomes, counted=counted)
+            stretches = partial(_block_outcomes, counted=counted)
         elif container == "parquet":
             stretches = _flat_outcomes
     window = Window()
@@ -178,39 +176,48 @@ def _read(raws: Iterable[Raw | Reject], reader: RecordReader) -> Iterator[_Stret
             yield raw.row, reader.read(raw), len(raw.data)
 
 
-def _lane_outcomes(
-    piece: Piece, reader: RecordReader, options: ReadOptions, *, counted: bool
-) -> Iterator[_Stretch]:
+def _block_outcomes(piece: Piece, reader: RecordReader, options: ReadOptions, *, counted: bool) -> Iterator[_Stretch]:
     """Read by the block for as long as that is worth it, the rest by the line."""
-    row, done = 1 + (piece.rows_before or 0), piece.start
-    with ExitStack() as files:
-        lane: BlockReader | None = None
-        try:
-            stream, aside = (files.enter_context(open_input(piece.source.path)) for _ in range(2))
-            if packing_of(stream) is None:  # the lane reads ranges of a file's own bytes
-                done = align_to_line(stream, piece.start)
-                lane = open_lane(stream, done, counted=counted)
-            blocks = read_blocks(stream, done, piece.end)
-            while lane is not None and lane.worthwhile and (found := next(blocks, None)):
-                offset, block = found
-                lines, left = lane.read(block, offset, row)
-                yield row, [], len(block) - sum(len(raw.data) for raw in left if isinstance(raw, Raw))
-                yield from _read(left, reader)
-                row, done = row + lines, offset + len(block)
-                if lane.lines >= LANE_ROWS or lane.texts >= WINDOW_BYTES:
-                    yield from _laid(lane, aside, reader)
-        except OSError:
-            pass  # the record reader comes to the same place, and reports it
-        if lane is not None:
-            yield from _laid(lane, aside, reader)
-    rest = dataclasses.replace(piece, start=done, rows_before=row - 1)
-    yield from _text_outcomes(rest, reader, options)
+    try:
+        with open_input(piece.source.path) as stream:
+            begin, pieces = open_range(stream, piece.start, piece.end)
+            blocks = LineBlocks(pieces, begin, 1 + (piece.rows_before or 0))
+            yield from _by_columns(blocks, reader, counted=counted)
+            rest = read_lines(blocks.rest(), blocks.offset, blocks.row, longest=options.max_record << 20)
+            yield from _read(rest, reader)
+    except Damage as damage:
+        yield 0, [truncated(damage)], 0
+    except OSError as error:
+        yield 0, [unreadable(error)], 0
 
 
-def _laid(lane: BlockReader, aside: BinaryIO, reader: RecordReader) -> Iterator[_Stretch]:
-    laid, left = lane.lay_out(aside)
-    yield 0, laid, 0
-    yield from _read(left, reader)
+def _by_columns(blocks: LineBlocks, reader: RecordReader, *, counted: bool) -> Iterator[_Stretch]:
+    found: BlockReader | None = None
+    try:
+        for block in blocks:
+            found = found or open_block_reader(block, counted=counted)
+            if found is None:
+                yield from _read(read_lines([block.data], block.offset, block.row), reader)
+                return
+            left = found.read(block)
+            yield block.row, [], len(block.data) - sum(len(raw.data) for raw in left if isinstance(raw, Raw))
+            yield from _read(left, reader)
+            if found.is_full:
+                yield from _laid(found, reader)
+            if not found.worthwhile:
+                break
+    except (Damage, OSError):
+        if found is not None:
+            yield from _laid(found, reader)
+        raise
+    if found is not None:
+        yield from _laid(found, reader)
+
+
+def _laid(found: BlockReader, reader: RecordReader) -> Iterator[_Stretch]:
+    for laid, left in found.lay_out():
+        yield 0, laid, 0
+        yield from _read(left, reader)
 
 
 def _own_outcomes(piece: Piece, _reader: RecordReader, _options: ReadOptions) -> Iterator[_Stretch]:
