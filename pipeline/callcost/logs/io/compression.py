@@ -1,11 +1,13 @@
 """Compressed bytes to plain ones, told by magic bytes: gzip of several members, zstandard of several frames.
 
-Streams with bounded memory; a file that ends too early gives all that could be read before it says so.
+A range of a file that is not packed is cut between lines. Streams with bounded memory; a file that ends too early gives
+all that could be read before it says so.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -94,3 +96,48 @@ def _unzstd(stream: BinaryIO) -> Iterator[bytes]:
 
 
 _READERS: dict[str | None, Callable[[BinaryIO], Iterator[bytes]]] = {"gzip": _gunzip, "zstd": _unzstd}
+
+
+def open_range(stream: BinaryIO, start: int, end: int | None) -> tuple[int, Iterator[bytes]]:
+    """Return where the first line of a range begins, and the plain bytes of the lines that begin in it.
+
+    Args:
+        stream: the file; one that is packed is read as a whole.
+        start: of the range, in bytes.
+        end: of the range; None: the end of the file.
+
+    Raises:
+        OSError: the file cannot be read; so do the blocks, and Damage where a packed file is.
+    """
+    if packing_of(stream) is not None:
+        return 0, decompress(stream)
+    begin = align_to_line(stream, start)
+    return begin, _range_blocks(stream, begin, end)
+
+
+def align_to_line(stream: BinaryIO, position: int) -> int:
+    """Move to the first line that begins at or after a position, and return where that is."""
+    if position == 0:
+        stream.seek(0)
+        return 0
+    stream.seek(position - 1)
+    while block := stream.read(BLOCK):
+        found = block.find(b"\n")
+        if found >= 0:
+            stream.seek(found + 1 - len(block), io.SEEK_CUR)
+            return stream.tell()
+    return stream.tell()
+
+
+def _range_blocks(stream: BinaryIO, position: int, end: int | None) -> Iterator[bytes]:
+    """Yield the lines that begin before ``end``; the last may reach beyond it."""
+    while (end is None or position < end) and (block := stream.read(BLOCK)):
+        position += len(block)
+        if end is not None and position >= end:
+            newline = block.find(b"\n", max(end - 1 - (position - len(block)), 0))
+            while newline < 0 and (more := stream.read(BLOCK)):
+                yield block
+                block, newline = more, more.find(b"\n")
+            yield block if newline < 0 else block[: newline + 1]
+            return
+        yield block

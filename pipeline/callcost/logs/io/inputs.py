@@ -22,7 +22,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from callcost.errors import LogError
-from callcost.logs.io.compression import BLOCK, Damage, decompress, packing_of
+from callcost.logs.io.compression import BLOCK, Damage, decompress, open_range, packing_of
 from callcost.logs.io.csv_rows import read_rows
 from callcost.logs.io.folders import TEMPORARY_SUFFIX
 from callcost.logs.io.object_store import Stored, find_objects, open_input, written_name
@@ -208,51 +208,6 @@ def truncated(damage: Damage) -> Reject:
 def unreadable(error: OSError) -> Reject:
     """Return the reject of (the rest of) a file that cannot be read."""
     return Reject(reason="unreadable_file", detail=type(error).__name__)
-
-
-def open_range(stream: BinaryIO, start: int, end: int | None) -> tuple[int, Iterator[bytes]]:
-    """Return where the first line of a range begins, and the plain bytes of the lines that begin in it.
-
-    Args:
-        stream: the file; one that is packed is read as a whole.
-        start: of the range, in bytes.
-        end: of the range; None: the end of the file.
-
-    Raises:
-        OSError: the file cannot be read; so do the blocks, and Damage where a packed file is.
-    """
-    if packing_of(stream) is not None:
-        return 0, decompress(stream)
-    begin = align_to_line(stream, start)
-    return begin, _range_blocks(stream, begin, end)
-
-
-def align_to_line(stream: BinaryIO, position: int) -> int:
-    """Move to the first line that begins at or after a position, and return where that is."""
-    if position == 0:
-        stream.seek(0)
-        return 0
-    stream.seek(position - 1)
-    while block := stream.read(BLOCK):
-        found = block.find(b"\n")
-        if found >= 0:
-            stream.seek(found + 1 - len(block), io.SEEK_CUR)
-            return stream.tell()
-    return stream.tell()
-
-
-def _range_blocks(stream: BinaryIO, position: int, end: int | None) -> Iterator[bytes]:
-    """Yield the lines that begin before ``end``; the last may reach beyond it."""
-    while (end is None or position < end) and (block := stream.read(BLOCK)):
-        position += len(block)
-        if end is not None and position >= end:
-            newline = block.find(b"\n", max(end - 1 - (position - len(block)), 0))
-            while newline < 0 and (more := stream.read(BLOCK)):
-                yield block
-                block, newline = more, more.find(b"\n")
-            yield block if newline < 0 else block[: newline + 1]
-            return
-        yield block
 
 
 class _Root(NamedTuple):

@@ -17,8 +17,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from callcost.logs.io.compression import packing_of
-from callcost.logs.io.inputs import Input, align_to_line, container_of, read_raw
+from callcost.logs.io.compression import align_to_line, packing_of
+from callcost.logs.io.inputs import Input, container_of, read_raw
 from callcost.logs.io.object_store import as_source, open_input
 from callcost.logs.record_reader import needs_other_records
 from callcost.logs.values.json import Refusal, decode

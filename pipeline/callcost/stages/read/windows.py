@@ -14,8 +14,8 @@ from functools import partial
 
 import polars as pl
 
-from callcost.logs.io.compression import Damage
-from callcost.logs.io.inputs import Input, container_of, open_range, read_raw, truncated, unreadable
+from callcost.logs.io.compression import Damage, open_range
+from callcost.logs.io.inputs import Input, container_of, read_raw, truncated, unreadable
 from callcost.logs.io.object_store import open_input
 from callcost.logs.io.records import Raw, read_lines
 from callcost.logs.own_output import DETAIL, REASON
