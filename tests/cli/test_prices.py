@@ -51,7 +51,7 @@ def prices(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
 def map_file(tmp_path: Path) -> Path:
     """The newest map with one more model, as a file."""
     catalog = load_catalog()
-    entries = {name: dict(entry) for name, entry in catalog.map_of(catalog.newest).entries.items()}
+    entries = {name: dict(entry) for name, entry in catalog.map_of(catalog.newest).items()}
     entries["mine/model"] = {"input_cost_per_token": 1e-6, "litellm_provider": "mine"}
     path = tmp_path / "map.json"
     path.write_text(json.dumps(entries, default=float), encoding="utf-8")

@@ -83,10 +83,7 @@ def words_of(found: Resolution, bill: Bill) -> tuple[object, ...]:
         found.rung,
         found.basis if priced else None,
         found.version if priced else None,
-        bill.input_cost,
-        bill.output_cost,
-        bill.other_cost,
-        bill.total_cost,
+        *bill.costs,
     )
 
 

@@ -30,7 +30,7 @@ from callcost.helpers.parameters import (
     text_if_given,
 )
 from callcost.helpers.registry import unknown_model
-from callcost.helpers.responses import field, fields, first_tier, served_tiers, texts_of, tools_of
+from callcost.helpers.responses import field, fields, first_tier, texts_of, tools_of
 from callcost.logs.usage.usage import read_usage
 from callcost.logs.values.json import Refusal
 from callcost.prices.book.book import Book
@@ -135,14 +135,13 @@ def completion_cost(
         ArgumentError: an argument is no count, no amount, or of the wrong type; names it.
     """
     body = fields("completion_response", completion_response)
-    stated = field(body, "usage")
-    answered = field(body, "model")
+    stated, answered = field(body, "usage"), field(body, "model")
     found = (text("base_model", base_model), answered if isinstance(answered, str) else "", text("model", model))
-    names = [name for name in found if name]
+    names = [*filter(None, found)]
     usage = _read(stated, names[0] if names else "") if stated else _counted(names, body, prompt, messages, completion)
-    seconds = _seconds("total_time", total_time)
-    _add_units(usage, output_images=count_if_given("n", n), seconds=seconds, **tools_of(body))
-    tier = first_tier(service_tier, *served_tiers(body), field(optional_params, "service_tier"))
+    time = _seconds("total_time", total_time)
+    _add_units(usage, output_images=count_if_given("n", n), seconds=time, **tools_of(body))
+    tier = first_tier(service_tier, *(field(each, "service_tier") for each in (body, stated, optional_params)))
     terms = _terms(stated, usage, call_type, tier, data_residency, vertex_location, at)
     own = _own_card(custom_cost_per_token, custom_cost_per_second)
     bill = _bill(names, custom_llm_provider, region_name, usage, terms, book_of(prices), own)
@@ -177,10 +176,8 @@ def _read(stated: Any, model: str) -> Usage:
 
 
 def _characters(prompt: Any, completion: Any) -> dict[str, int | None]:
-    return {
-        "input_characters": count_if_given("prompt_characters", prompt),
-        "output_characters": count_if_given("completion_characters", completion),
-    }
+    asked, answered = count_if_given("prompt_characters", prompt), count_if_given("completion_characters", completion)
+    return {"input_characters": asked, "output_characters": answered}
 
 
 def _seconds(name: str, milliseconds: Any) -> int | float | Decimal:

@@ -42,11 +42,6 @@ def field(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
 
 
-def served_tiers(body: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return the tier in which a response was served, as it says itself and as its usage says."""
-    return body.get("service_tier"), field(body.get("usage"), "service_tier")
-
-
 def first_tier(*tiers: Any) -> str | None:
     """Return the first that names a tier; "auto" leaves it to the provider."""
     return next((tier for tier in tiers if isinstance(tier, str) and tier.lower() not in _NO_TIER), None)

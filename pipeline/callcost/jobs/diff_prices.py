@@ -58,7 +58,7 @@ def revalue_calls(
     options = settle_options(dataclasses.replace(options, out=None, by=("model",), calls=False))
     with working_folder(None) as folder:
         found = map_logs(options, folder, lanes=True, progress=progress, planned=planned)
-        both = [_options_with(options, version) for version in (old, new)]
+        both = [dataclasses.replace(options, prices=PriceOptions(prices=version)) for version in (old, new)]
         before, settled = _spend_of(both[0], found)
         changes = _changes_of(settled, *both)
         after, _ = _spend_of(both[1], found)
@@ -66,10 +66,6 @@ def revalue_calls(
     for side in (_side(after, "new").drop("calls"), changes):
         table = table.join(side, on="model", how="left", nulls_equal=True, maintain_order="left")
     return table.sort(pl.col("difference").abs(), "model", descending=[True, False], nulls_last=True)
-
-
-def _options_with(options: ReportOptions, version: str) -> ReportOptions:
-    return dataclasses.replace(options, prices=PriceOptions(prices=version))
 
 
 def _spend_of(options: ReportOptions, found: Mapped) -> tuple[pl.DataFrame, Settled]:

@@ -27,25 +27,20 @@ class Verdict(NamedTuple):
         status: "priced", "free", "unpriced" or "partly_priced".
         reason: why it is not plainly priced; None: it is.
         costs: what the cost columns hold: the "charged" sums, "zero", or "none" (null).
-        when: conditions that all must hold.
-        unless: conditions of which none may hold.
+        conditions: name -> whether it must hold, or must not.
     """
 
     status: str
     reason: str | None
     costs: str
-    when: tuple[str, ...]
-    unless: tuple[str, ...]
+    conditions: Mapping[str, bool]
 
 
-def _verdicts(text: str) -> tuple[Verdict, ...]:
-    found = []
+def _verdicts(text: str) -> Iterator[Verdict]:
     for line in text.strip().splitlines():
-        status, reason, costs, *conditions = line.partition("#")[0].split()
-        when = tuple(name for name in conditions if not name.startswith("!"))
-        unless = tuple(name[1:] for name in conditions if name.startswith("!"))
-        found.append(Verdict(status, None if reason == "-" else reason, costs, when, unless))
-    return tuple(found)
+        status, reason, costs, *words = line.partition("#")[0].split()
+        conditions = {word.lstrip("!"): not word.startswith("!") for word in words}
+        yield Verdict(status, None if reason == "-" else reason, costs, conditions)
 
 
 # The first row whose conditions hold decides ("!": must not hold). Beside the conditions of CALL_CONDITIONS and
@@ -53,7 +48,8 @@ def _verdicts(text: str) -> tuple[Verdict, ...]:
 # missing: a part of what was used has no rate; rated: a part has one; weak: a part is charged at a rate that may be
 # lower than its own; zero_charge: a part has a rate and costs 0; cost: the sum is not 0. What costs "zero" stands
 # first, then what costs "none".
-VERDICTS = _verdicts("""
+VERDICTS = (
+    *_verdicts("""
     free           cache_hit         zero     cache_hit
     free           failed_call       zero     failed no_input no_output !units
     unpriced       no_usage          none     no_input no_output !units
@@ -69,7 +65,8 @@ VERDICTS = _verdicts("""
     free           free_model        charged  zero_charge !cost
     free           free_model        charged  lists_zeros !cost
     priced         -                 charged
-""")
+"""),
+)
 # Conditions on a call: the column and the word that it holds.
 CALL_CONDITIONS = {
     "cache_hit": ("status", "cache_hit"),
@@ -133,24 +130,14 @@ class Bill(NamedTuple):
     scaled: Scaled = (None, None, None, None)
 
     @property
-    def input_cost(self) -> Decimal | None:
-        """US dollars for the prompt and its caches."""
-        return _money_if_stated(self.scaled[0])
-
-    @property
-    def output_cost(self) -> Decimal | None:
-        """US dollars for the completion."""
-        return _money_if_stated(self.scaled[1])
-
-    @property
-    def other_cost(self) -> Decimal | None:
-        """US dollars for what is neither."""
-        return _money_if_stated(self.scaled[2])
+    def costs(self) -> tuple[Decimal | None, ...]:
+        """Input, output, other and total cost in US dollars; None: as in ``scaled``."""
+        return tuple(None if scaled is None else money(scaled) for scaled in self.scaled)
 
     @property
     def total_cost(self) -> Decimal | None:
-        """The sum of the three."""
-        return _money_if_stated(self.scaled[3])
+        """The last of them."""
+        return self.costs[-1]
 
 
 class UnitPlan(NamedTuple):
@@ -168,10 +155,6 @@ class UnitPlan(NamedTuple):
 def money(scaled: int) -> Decimal:
     """Return a whole number of 10**-18 dollars as dollars."""
     return EXACT.scaleb(Decimal(scaled), -MONEY_SCALE)
-
-
-def _money_if_stated(scaled: int | None) -> Decimal | None:
-    return None if scaled is None else money(scaled)
 
 
 def charge_for(quantity: int | Decimal, line: Line) -> int:
@@ -238,7 +221,9 @@ def _conditions_of(card: RateCard | None) -> frozenset[str]:
 
 @functools.lru_cache(maxsize=1024)
 def _judge(conditions: frozenset[str]) -> Verdict:
-    return next(each for each in VERDICTS if conditions.issuperset(each.when) and conditions.isdisjoint(each.unless))
+    return next(
+        each for each in VERDICTS if all((name in conditions) == must for name, must in each.conditions.items())
+    )
 
 
 def _charges(usage: Usage, units: Mapping[str, Decimal], card: RateCard) -> Iterator[Charge]:

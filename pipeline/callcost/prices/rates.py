@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
 from callcost.prices.tariffs import Listed, Rates, Tariff
-from callcost.prices.units import TOKEN_UNITS, UNITS, Placed, unit_of
+from callcost.prices.units import TIERS, TOKEN_UNITS, UNITS, Placed, unit_of
 from callcost.tables import MONEY_SCALE
 
 EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
@@ -22,17 +22,11 @@ LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
 Factors = tuple[tuple[str, Decimal], ...]  # (field, multiplier) pairs
 
 # What a call says about its tier -> the suffix of cost fields. Everything else pays the standard rate.
-TIERS = {
+_TIERS = {tier: tier for tier in TIERS} | {
     "batch": "batches",
-    "batches": "batches",
-    "flex": "flex",
     "on_demand_flex": "flex",
-    "priority": "priority",
     "fast": "priority",
     "on_demand_priority": "priority",
-    "balanced": "balanced",
-    "ultrafast": "ultrafast",
-    "decisions": "decisions",
 }
 _DEARER = ("priority", "ultrafast", "decisions")  # than the standard rate
 _BATCH = "batches"
@@ -186,11 +180,9 @@ class RateCard:
 
     def line(self, unit: str) -> Line | None:
         """Return the line of any unit, of tokens or of what is billed beside them; None: nothing prices it."""
-        try:
-            return self._lines[unit]
-        except KeyError:
+        if unit not in self._lines:
             self._lines[unit] = self._line(unit)
-            return self._lines[unit]
+        return self._lines[unit]
 
     def _line(self, unit: str) -> Line | None:
         listed = listed_rate(self._tariff, unit, self._case)
@@ -213,7 +205,7 @@ def case_of(tariff: Tariff, terms: Terms, discount: Factors = ()) -> Case:
     """Return what the terms settle of a tariff's rates."""
     if terms.tier is None and not (terms.batch or tariff.varies):
         return Case(factors=discount) if discount else _PLAIN
-    tier = TIERS.get(terms.tier.strip().lower(), "") if terms.tier else ""
+    tier = _TIERS.get(terms.tier.strip().lower(), "") if terms.tier else ""
     batch = terms.batch or (tier == _BATCH and any(placed.tier == _BATCH for placed in tariff.rates))
     size = terms.prompt_tokens
     return Case(

@@ -20,6 +20,11 @@ from callcost.prices.units import Placed, place_field, unit_of
 TOO_MUCH = Decimal(10**6)  # no unit costs a million dollars; below this no sum of charges can pass 38 digits
 _THRESHOLD_AT = frozenset({"xai"})  # re-prices a prompt of exactly N tokens too; all others above N only
 _PER_PROMPT = frozenset({"gemini", "vertex_ai", "vertex_ai-language-models"})
+_MULTIPLIERS = {  # by what asks for them
+    "residency eu": "regional_processing_uplift_multiplier_eu",
+    "residency us": "regional_processing_uplift_multiplier_us",
+    "endpoint": "regional_endpoint_uplift_multiplier",
+}
 _BAND_UNITS = frozenset({"text_input", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning"})
 
 
@@ -78,7 +83,9 @@ class Tariff:
     @functools.cached_property
     def free(self) -> bool:
         """Whether every rate of the entry is an explicit 0."""
-        return not (self.empty or any(self.every_rate()))
+        flat = (*self.rates.values(), *self.off_peak.values())
+        banded = (listed for _, rates in self.bands for listed in rates.values())
+        return not (self.empty or any(listed.rate for listed in (*flat, *banded)))
 
     @functools.cached_property
     def modalities(self) -> frozenset[str]:
@@ -97,19 +104,12 @@ class Tariff:
         steps = {size + (not self.at_threshold) for size in self.thresholds} | {size + 1 for size, _ in self.bands}
         return tuple(sorted(steps))
 
-    def every_rate(self) -> Iterator[Decimal]:
-        """Yield every rate that the entry lists, bands and off-peak hours included."""
-        for rates in (self.rates, *(rates for _, rates in self.bands)):
-            yield from (listed.rate for listed in rates.values())
-        yield from (listed.rate for listed in self.off_peak.values())
-
 
 def read_tariff(entry: Mapping[str, Any]) -> Tariff:
     """Read an entry, with exact decimals as ``cost_map.py`` gives it."""
     provider = str(entry.get("litellm_provider") or "")
     rates = dict(_plain_rates(entry)) | dict(_tool_rates(entry))
-    off_peak = entry.get("off_peak_pricing")
-    off_peak = off_peak if isinstance(off_peak, Mapping) else {}
+    off_peak = _table(entry, "off_peak_pricing")
     bands = tuple(sorted(_bands(entry, rates), key=lambda band: band[0]))
     return Tariff(
         provider=provider,
@@ -128,6 +128,12 @@ def read_tariff(entry: Mapping[str, Any]) -> Tariff:
     )
 
 
+def _table(entry: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    """Return a field that holds fields of its own; none where it holds anything else."""
+    value = entry.get(field)
+    return value if isinstance(value, Mapping) else {}
+
+
 def _plain_rates(fields: Mapping[str, Any]) -> Iterator[tuple[Placed, Listed]]:
     """Yield the fields that are one rate; a field's older spelling never wins over its newer one."""
     found: dict[Placed, Listed] = {}
@@ -144,8 +150,7 @@ def _is_rate(value: Any) -> TypeGuard[Decimal]:
 
 def _tool_rates(entry: Mapping[str, Any]) -> Iterator[tuple[Placed, Listed]]:
     """Yield the rates that are written as a table inside a field."""
-    searches = entry.get("search_context_cost_per_query")
-    sizes = searches if isinstance(searches, Mapping) else {}
+    sizes = _table(entry, "search_context_cost_per_query")
     for size in ("medium", "low", "high"):
         value = sizes.get(f"search_context_size_{size}")
         if _is_rate(value):
@@ -153,8 +158,7 @@ def _tool_rates(entry: Mapping[str, Any]) -> Iterator[tuple[Placed, Listed]]:
             yield Placed(f"web_search_requests_{size}"), listed
             if size == "medium":
                 yield Placed("web_search_requests"), listed
-    policies = entry.get("guardrail_cost_per_unit")
-    for policy, value in (policies if isinstance(policies, Mapping) else {}).items():
+    for policy, value in _table(entry, "guardrail_cost_per_unit").items():
         if _is_rate(value):
             yield Placed(f"guardrail_units_{policy}"), Listed(value, f"guardrail_cost_per_unit.{policy}")
     for row in _rows(entry):
@@ -184,14 +188,10 @@ def _rows(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _factors(entry: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, Decimal]]]:
-    for place in ("eu", "us"):
-        field = f"regional_processing_uplift_multiplier_{place}"
+    for asked, field in _MULTIPLIERS.items():
         if _is_rate(entry.get(field)):
-            yield f"residency {place}", (field, entry[field])
-    if _is_rate(entry.get("regional_endpoint_uplift_multiplier")):
-        yield "endpoint", ("regional_endpoint_uplift_multiplier", entry["regional_endpoint_uplift_multiplier"])
-    own = entry.get("provider_specific_entry")
-    for name, value in (own if isinstance(own, Mapping) else {}).items():
+            yield asked, (field, entry[field])
+    for name, value in _table(entry, "provider_specific_entry").items():
         if _is_rate(value):
             yield f"entry {name}", (f"provider_specific_entry.{name}", value)
 

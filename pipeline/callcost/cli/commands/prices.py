@@ -147,7 +147,7 @@ def diff(old: str, new: str, form: str, **words: Any) -> int:
     first, second = catalog.find(old), catalog.find(new)
     if words["logs"]:
         return _diff_of_calls(first, second, form, words)
-    found = compare_maps(catalog.map_of(first).entries, catalog.map_of(second).entries)
+    found = compare_maps(catalog.map_of(first), catalog.map_of(second))
     if form == "json":
         changed = [{"model": change.model, **fields} for change in found.prices for fields in _by_field([change])]
         sides = {"a": _facts(first), "b": _facts(second)}

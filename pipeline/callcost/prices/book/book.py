@@ -16,7 +16,7 @@ from callcost.models import nearest
 from callcost.prices.book.archive import RESERVED, microseconds
 from callcost.prices.book.catalog import Catalog, load_catalog
 from callcost.prices.book.cost_map import CostMap, Entry
-from callcost.prices.book.name_ladder import Found, Rules, Search
+from callcost.prices.book.name_ladder import Rules, Search
 from callcost.prices.book.overrides import Overrides, load_overrides
 from callcost.prices.book.registered import entries_of
 from callcost.prices.rates import Case, Factors, RateCard, Terms, case_of
@@ -150,8 +150,7 @@ class Book:
 
     def target_of(self, model: str) -> str | None:
         """Return what an override file says a name stands for, for messages; None: it is no alias."""
-        alias = self.rules.overrides.alias(model, None)
-        return alias.model if alias else None
+        return self.rules.overrides.alias(model, None)
 
     def _resolve_era(self, asked: _Asked, era: int) -> Resolution:
         """Resolve at the last change before the span, as the versions in between say the same."""
@@ -174,7 +173,7 @@ class Book:
         if self.rules.overrides.moments or self.rules.pinned or self.rules.fixed is not None:
             return list(range(len(self.moments) + 1))
         names = [name for name in (asked.model, asked.requested) if name]
-        names += [alias.model for alias in (self.rules.overrides.alias(name, None) for name in names) if alias]
+        names += filter(None, [self.rules.overrides.alias(name, None) for name in names])
         searches = (Search(self.rules, name, asked.provider, asked.region) for name in names)
         moments = {moment for search in searches for moment in search.changes()}
         return sorted({0, *(bisect.bisect_right(self.moments, moment) for moment in moments)})
@@ -188,7 +187,7 @@ class Book:
     def _resolve_name(self, model: str, asked: _Asked, moment: int | None, rung: str = "") -> Resolution:
         alias, provider = self.rules.overrides.alias(model, moment), asked.provider
         if alias:
-            model, provider, rung = alias.model, None, "alias"
+            model, provider, rung = alias, None, "alias"
         search = Search(self.rules, model, provider, asked.region)
         found = search.listing(moment)
         if found is None or self._tariff(found.entry).empty:  # a launch is listed late, or first without its rates
@@ -199,11 +198,8 @@ class Book:
         tariff = self._tariff(found.entry)
         if tariff.empty:
             return Resolution(found.key, tariff, found.rung, reason="no_rate", entry=found.entry)
-        return self._priced(found, tariff, search.provider, moment)
-
-    def _priced(self, found: Found, tariff: Tariff, provider: str | None, moment: int | None) -> Resolution:
-        discount = self.rules.overrides.discount(found.key, provider or tariff.provider, moment)
-        factors = ((discount.place, discount.factor),) if discount else ()
+        discount = self.rules.overrides.discount(found.key, search.provider or tariff.provider, moment)
+        factors = (discount,) if discount else ()
         return Resolution(found.key, tariff, found.rung, found.basis, found.version, None, factors, found.entry)
 
     def _tariff(self, entry: Entry) -> Tariff:
@@ -243,4 +239,4 @@ def pin_book(name: str, entries: Mapping[str, Entry]) -> Book:
         name: of the map, for ``price_version``.
         entries: model -> entry with exact decimals, as ``costmap.entry_of`` gives it.
     """
-    return Book(Rules(load_catalog(), Overrides(), pinned=CostMap(name, 0, name, "", entries)))
+    return Book(Rules(load_catalog(), Overrides(), pinned=CostMap(name, entries)))

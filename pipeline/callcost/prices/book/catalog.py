@@ -15,7 +15,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
-from types import MappingProxyType
 
 import msgspec
 
@@ -34,7 +33,7 @@ from callcost.prices.book.archive import (
     read_changes,
     read_index,
 )
-from callcost.prices.book.cost_map import CostMap, Entry, map_digest, parse_entry
+from callcost.prices.book.cost_map import Entry, map_digest, parse_entry
 from callcost.settings import data_dir, user_data_dir
 
 _Timeline = list[tuple[int, msgspec.Raw]]  # (index of the version, entry from there on), in order
@@ -141,7 +140,7 @@ class Catalog:
 
     def names(self, version: Version) -> Iterator[str]:
         """Yield the models that a version lists."""
-        return (model for model, _ in self._raw_map(version.index))
+        return (model for model, _ in _listed(self._timelines, version.index))
 
     def sizes(self) -> list[int]:
         """Return how many models each version lists."""
@@ -161,15 +160,13 @@ class Catalog:
                 self._spellings.setdefault(model.lower(), []).append(model)
         return self._spellings.get(name.lower(), [])
 
-    def map_of(self, version: Version) -> CostMap:
-        """Return a version whole: every entry is parsed, which takes a moment."""
-        entries = {model: parse_entry(raw) for model, raw in self._raw_map(version.index)}
-        frozen = MappingProxyType(entries)
-        return CostMap(version.name, version.effective_from, version.source, version.sha256, frozen)
+    def map_of(self, version: Version) -> dict[str, Entry]:
+        """Return all entries of a version by model: every one is parsed, which takes a moment."""
+        return {model: parse_entry(raw) for model, raw in _listed(self._timelines, version.index)}
 
     def digest_of(self, version: Version) -> str:
         """Return the digest of what is stored, to compare with the version's ``sha256``."""
-        return map_digest(self._raw_map(version.index))
+        return map_digest(_listed(self._timelines, version.index))
 
     def _steps(self, model: str, version: Version | None) -> tuple[_Timeline, int]:
         steps = self._timelines.get(model, [])
@@ -182,9 +179,6 @@ class Catalog:
         if entry is None:
             entry = self._parsed[model, index] = parse_entry(raw)
         return entry
-
-    def _raw_map(self, index: int) -> Iterator[tuple[str, msgspec.Raw]]:
-        return _listed(self._timelines, index)
 
 
 def load_catalog() -> Catalog:

@@ -7,13 +7,12 @@ how it is written down canonically, so that equal maps have equal digests. What 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Context, Decimal, InvalidOperation, Overflow, Underflow
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -36,22 +35,15 @@ _SCALES = frozenset({"range", "max_results_range", "weekdays", "hours_utc", "cou
 _NUMBER_TEXT = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?\s*")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class CostMap:
-    """One version, whole.
+class CostMap(NamedTuple):
+    """A map of the caller's own.
 
     Attributes:
-        name: such as "litellm-1.106.4".
-        effective_from: microseconds since 1970, UTC.
-        source: where the map was published.
-        sha256: digest of the map's canonical text.
+        name: what ``price_version`` says.
         entries: model name as the map spells it -> its fields.
     """
 
     name: str
-    effective_from: int
-    source: str
-    sha256: str
     entries: Mapping[str, Entry]
 
 

@@ -102,7 +102,7 @@ class Search:
         for name in self._candidates():
             if dropped and name.rung not in _VERY_NAME:
                 break
-            found = self._listed(name.model, moment)
+            found = self._find(name.model, moment)
             if found is None or not self._may_price(name, found.entry):
                 continue
             found = found if found.rung else found._replace(rung=name.rung)
@@ -144,16 +144,16 @@ class Search:
             return False
         return accepts(self.provider, listed, pinned=pinned)
 
-    def _listed(self, model: str, moment: int | None) -> Found | None:
-        """Return what is said of one name, the user's own rates laid over it."""
-        found = self._said(model, moment)
+    def _find(self, model: str, moment: int | None) -> Found | None:
+        """Return the listing of one name, the user's own rates laid over it."""
+        found = self._find_in_maps(model, moment)
         own = self._rules.overrides.rates(model, moment)
         if own is None:
             return found
         entry = own.over(found.entry if found else None)
         return Found(model, entry, "override", own.place, found.basis if found else "in_force")
 
-    def _said(self, model: str, moment: int | None) -> Found | None:
+    def _find_in_maps(self, model: str, moment: int | None) -> Found | None:
         pinned, catalog = self._rules.pinned, self._rules.catalog
         if pinned:
             entry = pinned.entries.get(model) if isinstance(pinned, CostMap) else catalog.entry(model, pinned)

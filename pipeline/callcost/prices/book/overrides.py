@@ -19,11 +19,10 @@ latest that has begun holds, and a call without a time takes the newest. Which n
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -41,8 +40,7 @@ Item = TypeVar("Item")
 _HELP = "Its sections are rates, discounts and aliases: see the README"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(NamedTuple):
     """A model's own rates.
 
     Attributes:
@@ -60,30 +58,16 @@ class Rates:
         return self.fields if self.replace or entry is None else MappingProxyType({**entry, **self.fields})
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Discount:
-    """Per cent off every rate of a provider or a model.
+class Discount(NamedTuple):
+    """Per cent off every rate of a provider or a model: one of the factors of a rate card.
 
     Attributes:
+        place: where it is written.
         factor: what is left, such as 0.875 of 12.5 % off.
-        place: where it is written.
     """
 
+    place: str
     factor: Decimal
-    place: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Alias:
-    """What a name stands for.
-
-    Attributes:
-        model: the name to look up instead.
-        place: where it is written.
-    """
-
-    model: str
-    place: str
 
 
 class Row(NamedTuple):
@@ -115,18 +99,13 @@ class Overrides:
         """When any of them begins to hold, microseconds since 1970."""
         return {begins for dated in self._items.values() for begins, _ in dated if begins != _ALWAYS}
 
-    @property
-    def models(self) -> list[str]:
-        """Every model that has rates of its own."""
-        return [name for kind, name in self._items if kind == "rates"]
-
     def rates(self, model: str, moment: int | None) -> Rates | None:
         """Return a model's own rates at a moment (microseconds since 1970; None: the newest)."""
         return self._at("rates", model, moment, Rates)
 
-    def alias(self, name: str, moment: int | None) -> Alias | None:
-        """Return what a name stands for at a moment."""
-        return self._at("alias", name, moment, Alias)
+    def alias(self, name: str, moment: int | None) -> str | None:
+        """Return the model that a name stands for at a moment."""
+        return self._at("alias", name, moment, str)
 
     def discount(self, model: str, provider: str | None, moment: int | None) -> Discount | None:
         """Return the discount on a model at a moment: its own, else its provider's."""
@@ -184,8 +163,9 @@ def _read(content: Mapping[str, Any], file: str, *, force: bool) -> Iterator[Row
     for section, tables in content.items():
         if section not in _SECTIONS:
             raise _WrongKeyError(f"{section}: there is no such section")
-        for key, name, table in _SECTIONS[section].tables(section, tables):
-            yield _SECTIONS[section].read(_Table(key, name, table, f"{file}: {key}", force))
+        cut, read = _SECTIONS[section]
+        for key, name, table in cut(section, tables):
+            yield read(_Table(key, name, table, f"{file}: {key}", force))
 
 
 class _Table(NamedTuple):
@@ -232,7 +212,7 @@ def _read_discount(table: _Table) -> Row:
     if set(rest) not in ({"provider"}, {"model"}) or not named:
         raise _WrongKeyError(f'{key}: a discount is for one provider = "..." or one model = "..."')
     ((kind, name),) = rest.items()
-    return Row(f"{kind} discount", name, begins, Discount(1 - percent / 100, table.place))
+    return Row(f"{kind} discount", name, begins, Discount(table.place, 1 - percent / 100))
 
 
 def _percent(given: Any) -> Decimal | None:
@@ -249,23 +229,23 @@ def _read_alias(table: _Table) -> Row:
     begins, model = _begins(key, rest), rest.pop("model", None)
     if not isinstance(model, str) or not model.strip() or rest:
         raise _WrongKeyError(f'{key}: an alias is a model in quotes, or {{ model = "...", effective_from = ... }}')
-    return Row("alias", table.name, begins, Alias(model, table.place))
+    return Row("alias", table.name, begins, model)
 
 
 def _check_aliases(rows: Iterable[Row]) -> None:
     """Refuse names that stand for each other: neither is a model, whatever their dates."""
-    aliases: dict[str, list[Alias]] = {}
+    aliases: dict[str, list[str]] = {}
     for row in rows:
-        if isinstance(row.item, Alias):
+        if row.kind == "alias":
             aliases.setdefault(row.name, []).append(row.item)
     for name, own in aliases.items():
         reached = [name]
         for known in reached:
             for alias in aliases.get(known, ()):
-                if alias.model == name and (known != name or len(own) == 1):  # one of several dates may end the others
+                if alias == name and (known != name or len(own) == 1):  # one of several dates may end the others
                     raise _WrongKeyError(f'aliases."{name}": stands for itself, by way of "{known}"')
-                if alias.model not in reached:
-                    reached.append(alias.model)
+                if alias not in reached:
+                    reached.append(alias)
 
 
 def _begins(key: str, table: dict[str, Any]) -> int:
@@ -299,15 +279,9 @@ def _in_a_list(section: str, tables: Any) -> Iterator[tuple[str, str, dict[str, 
         yield f"{section}[{number}]", "", dict(table)
 
 
-class _Section(NamedTuple):
-    """How a section of the file is laid out, and what reads one of its tables."""
-
-    tables: Callable[[str, Any], Iterator[tuple[str, str, dict[str, Any]]]]
-    read: Callable[[_Table], Row]
-
-
+# How each section of the file is laid out, and what reads one of its tables.
 _SECTIONS = {
-    "rates": _Section(_by_name, _read_rates),
-    "discounts": _Section(_in_a_list, _read_discount),
-    "aliases": _Section(_by_name, _read_alias),
+    "rates": (_by_name, _read_rates),
+    "discounts": (_in_a_list, _read_discount),
+    "aliases": (_by_name, _read_alias),
 }

@@ -15,7 +15,7 @@ from callcost.prices.book.cost_map import Entry, parse_entry
 from callcost.settings import PriceOptions
 
 _entries: dict[str, Entry] = {}
-_said: dict[PriceOptions, PriceOptions] = {}  # what with_registered returned, until something else is registered
+_extended: dict[PriceOptions, PriceOptions] = {}  # what with_registered returned, until something else is registered
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
 
 
@@ -26,10 +26,8 @@ def register(models: Mapping[str, tuple[Entry, Entry | None]]) -> None:
         models: name as a cost map has it -> (fields of the cost map, what is known of the model; None: nothing), with
             exact decimals.
     """
-    _entries.update(
-        (model, MappingProxyType({**(base or {}), **fields})) for model, (fields, base) in models.items()
-    )
-    _said.clear()
+    _entries.update((model, MappingProxyType({**(base or {}), **fields})) for model, (fields, base) in models.items())
+    _extended.clear()
 
 
 def registered() -> Mapping[str, Entry]:
@@ -41,11 +39,11 @@ def with_registered(options: PriceOptions) -> PriceOptions:
     """Return options that say what is registered now, beside what they say already."""
     if not _entries:
         return options
-    known = _said.get(options)
+    known = _extended.get(options)
     if known is None:
         now = {model: _ENCODER.encode(dict(entry)).decode() for model, entry in _entries.items()}
         both = tuple(sorted({**dict(options.registered), **now}.items()))
-        known = _said[options] = dataclasses.replace(options, registered=both)
+        known = _extended[options] = dataclasses.replace(options, registered=both)
     return known
 
 

@@ -133,7 +133,7 @@ def add_checked(
         raise _named(error, text) from error
     catalog = load_catalog()
     before = catalog.version_at(effective_from)
-    old = catalog.map_of(before).entries if before else {}
+    old = catalog.map_of(before) if before else {}
     findings = check_map({model: parse_entry(raw) for model, raw in entries.items()}, old)
     if dry_run:
         return Addition(None, findings)

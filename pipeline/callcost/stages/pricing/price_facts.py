@@ -81,11 +81,9 @@ def _judge(facts: pl.DataFrame, costs: Costs, cards: RowCards) -> pl.Series:
     """Return the number of each row's verdict."""
     found = pl.repeat(len(VERDICTS) - 1, facts.height, dtype=pl.UInt8, eager=True)
     for number, verdict in reversed(list(enumerate(VERDICTS[:-1]))):
-        rows = _condition(verdict.when[0], facts, costs, cards)
-        for name in verdict.when[1:]:
-            rows = None if rows is None else both(rows, _condition(name, facts, costs, cards))
-        for name in verdict.unless:
-            rows = None if rows is None else without(rows, _condition(name, facts, costs, cards))
+        rows: Flag = pl.repeat(True, facts.height, eager=True)
+        for name, must in verdict.conditions.items():
+            rows = None if rows is None else (both if must else without)(rows, _condition(name, facts, costs, cards))
         found = found if rows is None else found.set(rows, number)
     return found
 
@@ -113,21 +111,18 @@ _ROW_CONDITIONS: Mapping[str, Callable[[pl.DataFrame, Costs], Flag]] = {
 
 
 def _null(facts: pl.DataFrame, side: str) -> Flag:
-    column = facts[COUNTS[side]]
-    return column.is_null() if column.null_count() else None
+    """Return the rows that do not state how many tokens a side has; of the other side none does."""
+    if side not in COUNTS:
+        return pl.repeat(True, facts.height, eager=True)
+    return flag(facts[COUNTS[side]].is_null())
 
 
 def _sources(cards: RowCards, verdict: pl.Series) -> list[pl.Series]:
     """Return where each row's price is from; what has no charges has none but the rung."""
-    rung = cards.words(lambda found: found.rung).alias("price_rung")
-    sources = [
-        cards.words(lambda found: found.basis).alias("price_basis"),
-        cards.words(lambda found: found.version).alias("price_version"),
-    ]
+    rung, *sources = (cards.words(name) for name in ("rung", "basis", "version"))
     none = flag(verdict < _UNPRICED)
     if none is not None:
-        blank = (pl.when(~none).then(pl.lit(column)).alias(column.name) for column in sources)
-        sources = pl.select(blank).get_columns()
+        sources = [pl.select(pl.when(~none).then(pl.lit(each)).alias(each.name)).to_series() for each in sources]
     return [rung, *sources]
 
 
@@ -135,13 +130,9 @@ def _costs(facts: pl.DataFrame, costs: Costs, verdict: pl.Series) -> list[pl.Ser
     none, zero = flag(verdict < _UNPRICED), flag(verdict < _FREE)
     columns = []
     for name, side in costs.sides.items():
-        if name in COUNTS:
-            unstated = without(any_of(_null(facts, name), side.missing), side.priced)
-            columns.append(_money(f"{name}_cost", side.cost, any_of(unstated, none), zero, facts.height))
-        elif side.priced is None:
-            columns.append(pl.Series(f"{name}_cost", [None], dtype=MONEY).new_from_index(0, facts.height))
-        else:
-            columns.append(_money(f"{name}_cost", side.cost, any_of(~side.priced, none), None, facts.height))
+        unstated = without(any_of(_null(facts, name), side.missing), side.priced)
+        zeros = zero if name in COUNTS else None
+        columns.append(_money(f"{name}_cost", side.cost, any_of(unstated, none), zeros, facts.height))
     return [*columns, _money("total_cost", costs.total, none, zero, facts.height)]
 
 

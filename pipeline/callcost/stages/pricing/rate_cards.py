@@ -9,7 +9,7 @@ that stand for all of it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -95,9 +95,11 @@ class RowCards:
         flags = pl.Series(of_cards, dtype=pl.Boolean)
         return self.cards.to_rows(flags, self.height) if flags.any() else None
 
-    def words(self, word: Callable[[Resolution], str | None]) -> pl.Series:
-        """Return per row a word on what its model resolved to."""
-        found = pl.Series([word(each) for each in self.resolutions.values], dtype=pl.String)
+    def words(self, attribute: str) -> pl.Series:
+        """Return an attribute of each row's resolution, such as "rung", as the column ``price_rung``."""
+        found = pl.Series(
+            f"price_{attribute}", [getattr(each, attribute) for each in self.resolutions.values], pl.String
+        )
         return self.resolutions.to_rows(found, self.height)
 
 
@@ -152,17 +154,11 @@ def _units(facts: pl.DataFrame, stated_units: pl.Series | None) -> list[Numbered
 def _offers(resolutions: Numbered) -> Numbered:
     """Number the rows by tariff and discount: where versions say the same, what they say comes together."""
     numbers: dict[tuple[int, Any], int] = {}
-    offered: list[Resolution] = []
-    for each in resolutions.values:
-        key = (id(each.tariff), each.discount)
-        if key not in numbers:
-            numbers[key] = len(offered)
-            offered.append(each)
+    keys = [(id(each.tariff), each.discount) for each in resolutions.values]
+    of_values = pl.Series([numbers.setdefault(key, len(numbers)) for key in keys], dtype=pl.UInt32)
+    offered = list(dict(zip(keys, resolutions.values, strict=True)).values())
     if resolutions.numbers is None or len(offered) == 1:
         return Numbered(None, offered)
-    if len(offered) == len(resolutions.values):
-        return Numbered(resolutions.numbers, offered)
-    of_values = pl.Series([numbers[id(each.tariff), each.discount] for each in resolutions.values], dtype=pl.UInt32)
     return Numbered(of_values[resolutions.numbers], offered)
 
 
