@@ -1,0 +1,75 @@
+"""A tokenizer that hangs costs its time limit and counts nothing; workers and threads count the rest, as asked for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.command import ROOT, callcost, write_lines
+
+LIMIT = 1  # second for each large text
+# What every process of the run loads at its start: a tokenizer that notes who counts, and that some texts hang.
+SITE = """
+import os, threading, time
+from callcost.tokens.engines import encoders
+whole = encoders.RanksEncoder.count
+def count(self, texts):
+    if any(text.startswith("hang") for text in texts):
+        time.sleep(600)
+    with open(os.environ["SEEN"], "a") as seen:
+        seen.write(f"{os.getpid()} {threading.current_thread().name}\\n")
+    return whole(self, texts)
+encoders.RanksEncoder.count = count
+"""
+
+
+def calls(name: str) -> Iterator[bytes]:
+    """Yield calls without usage: enough text for two threads, and one text that is over the size limit."""
+    for number in range(30):
+        text = f"{name} {number} " + "some words to be counted " * 800
+        yield call(f"{name}-{number}", text)
+    yield call(f"{name}-hung", "hang " * 300_000)
+
+
+def call(name: str, text: str) -> bytes:
+    record = {
+        "id": name, "model": "gpt-4o", "timestamp": "2026-05-01T00:00:00Z",
+        "messages": [{"role": "user", "content": text}], "response": "yes",
+    }  # fmt: skip
+    return json.dumps(record).encode()
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(2, 2), (1, 2), (2, 1)])
+def test_workers_and_threads_count_and_a_hung_tokenizer_counts_nothing(
+    tmp_path: Path, workers: int, threads: int
+) -> None:
+    logs = [write_lines(tmp_path / f"{name}.jsonl", calls(name)) for name in ("a", "b")]
+    site, seen = tmp_path / "site", tmp_path / "seen"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(SITE, encoding="utf-8")
+    env = {"PYTHONPATH": f"{site}:{ROOT / 'pipeline'}", "SEEN": str(seen), "CALLCOST_INLINE_BYTES": "0"}
+    out = tmp_path / "out"
+    sizes = ("--workers", str(workers), "--threads", str(threads))
+    started = time.monotonic()
+
+    done = callcost("report", *logs, "--out", out, "--calls", "--item-timeout", str(LIMIT), *sizes, out=out, env=env)
+
+    assert (done.code, time.monotonic() - started < 60) == (0, True), done.stderr
+    hung = [row for row in done.calls if row["usage_source"] == "timed_out"]
+    assert sorted(row["call_id"] for row in hung) == ["a-hung", "b-hung"]
+    assert {row["count_method"] for row in hung} == {"timed_out"}
+    assert {row["prompt_tokens"] for row in hung} == {7}  # what frames a message; nothing for its text
+    assert done.manifest["usage_source"]["timed_out"] == len(done.manifest["timed_out"]) == 2
+    assert "2 (timed out, first: a.jsonl:31)" in done.stderr
+    assert min(row["prompt_tokens"] for row in done.calls if row not in hung) > 4000
+    names = defaultdict(set)
+    for process, thread in (line.split() for line in seen.read_text(encoding="utf-8").splitlines()):
+        names[process].add(thread)
+    assert len(names) == workers
+    for found in names.values():
+        assert found >= ({"count_0", "count_1"} if threads == 2 else {"MainThread"})
