@@ -44,7 +44,10 @@ def call(name: str, text: str) -> bytes:
     return json.dumps(record).encode()
 
 
-@pytest.mark.parametrize(("workers", "threads"), [(2, 2), (1, 2), (2, 1)])
+SIZES = [(2, 2), pytest.param(1, 2, marks=pytest.mark.slow), pytest.param(2, 1, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("workers", "threads"), SIZES)
 def test_workers_and_threads_count_and_a_hung_tokenizer_counts_nothing(
     tmp_path: Path, workers: int, threads: int
 ) -> None:
