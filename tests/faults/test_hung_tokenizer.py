@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import pytest
 from tests.command import ROOT, callcost, write_lines
 
 LIMIT = 1  # second for each large text
-# What every process of the run loads at its start: a tokenizer that notes who counts, and that some texts hang.
+# What every process of the run loads at its start: a tokenizer that hangs on some texts, and else notes who counts and
+# waits until as many count as should at the same time.
 SITE = """
 import os, threading, time
 from callcost.tokens.engines import encoders
@@ -21,8 +22,13 @@ whole = encoders.RanksEncoder.count
 def count(self, texts):
     if any(text.startswith("hang") for text in texts):
         time.sleep(600)
-    with open(os.environ["SEEN"], "a") as seen:
-        seen.write(f"{os.getpid()} {threading.current_thread().name}\\n")
+    name = threading.current_thread().name
+    if name.startswith(os.environ["NAMES"]):
+        with open(os.environ["SEEN"], "a") as seen:
+            seen.write(f"{os.getpid()} {name}\\n")
+        ends = time.monotonic() + 30
+        while len(set(open(os.environ["SEEN"]))) < int(os.environ["COUNTERS"]) and time.monotonic() < ends:
+            time.sleep(0.05)
     return whole(self, texts)
 encoders.RanksEncoder.count = count
 """
@@ -55,7 +61,11 @@ def test_workers_and_threads_count_and_a_hung_tokenizer_counts_nothing(
     site, seen = tmp_path / "site", tmp_path / "seen"
     site.mkdir()
     (site / "sitecustomize.py").write_text(SITE, encoding="utf-8")
-    env = {"PYTHONPATH": f"{site}:{ROOT / 'pipeline'}", "SEEN": str(seen), "CALLCOST_INLINE_BYTES": "0"}
+    names = "count_" if threads > 1 else "MainThread"
+    env = {
+        "PYTHONPATH": f"{site}:{ROOT / 'pipeline'}", "CALLCOST_INLINE_BYTES": "0",
+        "SEEN": str(seen), "NAMES": names, "COUNTERS": str(workers * threads),
+    }  # fmt: skip
     out = tmp_path / "out"
     sizes = ("--workers", str(workers), "--threads", str(threads))
     started = time.monotonic()
@@ -70,9 +80,5 @@ def test_workers_and_threads_count_and_a_hung_tokenizer_counts_nothing(
     assert done.manifest["usage_source"]["timed_out"] == len(done.manifest["timed_out"]) == 2
     assert "2 (timed out, first: a.jsonl:31)" in done.stderr
     assert min(row["prompt_tokens"] for row in done.calls if row not in hung) > 4000
-    names = defaultdict(set)
-    for process, thread in (line.split() for line in seen.read_text(encoding="utf-8").splitlines()):
-        names[process].add(thread)
-    assert len(names) == workers
-    for found in names.values():
-        assert found >= ({"count_0", "count_1"} if threads == 2 else {"MainThread"})
+    counted = Counter(line.split()[0] for line in set(seen.read_text(encoding="utf-8").splitlines()))
+    assert list(counted.values()) == [threads] * workers  # of each process, its threads
