@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
+from callcost.logs import dialects
+from callcost.logs.dialects import field_readers
 from callcost.logs.io.inputs import find_inputs, read_raw
 from callcost.logs.io.records import Raw
+from callcost.logs.record.dialect import Dialect, FieldReader
 from callcost.logs.record_reader import Outcome, RecordReader
 from callcost.settings import ReadOptions
 from callcost.tables import Call, Reject, Usage
@@ -19,10 +24,28 @@ from callcost.tables import Call, Reject, Usage
 APART = ("request", "response", "request_digest", "record_digest", "byte_offset", "record")  # tested on their own
 
 
+@contextlib.contextmanager
+def with_dialect(dialect: Dialect) -> Iterator[None]:
+    """Let one more dialect be known for a while."""
+    readers = sorted((*field_readers(), FieldReader(dialect)), key=lambda reader: reader.dialect.rank)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dialects, "field_readers", lambda: tuple(readers))
+        forget_dialects()
+        yield
+    forget_dialects()
+
+
+def forget_dialects() -> None:
+    """Let the dialects be looked for anew."""
+    for known in (field_readers, dialects.recogniser, dialects.unwrapper):
+        known.cache_clear()
+
+
 def read_all(raws: Iterable[Raw | Reject], options: ReadOptions) -> list[Outcome]:
     """Return the outcomes of all records of one input."""
     reader = RecordReader(options)
-    return [one for raw in raws for one in reader.read(raw)] + reader.finish()
+    outcomes = [one for raw in raws for one in reader.read(raw)]
+    return outcomes + reader.finish()
 
 
 def read_file(path: Path, options: ReadOptions | None = None) -> list[Outcome]:

@@ -12,11 +12,12 @@ import pytest
 from callcost.errors import ConfigError
 from callcost.jobs.inspect import inspect_logs
 from callcost.logs import dialects
-from callcost.logs.dialects import field_reader, field_readers, recogniser, unwrapper
+from callcost.logs.dialects import field_reader, field_readers, recogniser
+from callcost.logs.record.dialect import Dialect
 from callcost.logs.record_reader import RecordReader
-from callcost.logs.values.signatures import Recogniser
+from callcost.logs.values.signatures import Recogniser, sign
 from callcost.settings import ReadOptions, ReportOptions
-from tests.logs.outcomes import calls_of, plain, read_file
+from tests.logs.outcomes import calls_of, forget_dialects, plain, read_file, read_lines, with_dialect
 
 CASES = sorted((Path(__file__).parents[1] / "cases").glob("*/*/record.*"))
 NAMES = {reader.dialect.name for reader in field_readers()}
@@ -66,6 +67,23 @@ def _lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.suffix == ".jsonl" else []
 
 
+def test_a_dialect_is_one_table(tmp_path: Path) -> None:
+    buoy = Dialect(
+        name="buoy",
+        rank=1,
+        signatures=(sign("buoy"),),
+        fields={"own_id": ("n",), "model": ("buoy.engine",), "user": ("buoy.keeper",)},
+        counts={"prompt_tokens": ("heard",), "completion_tokens": ("said",)},
+    )
+    line = b'{"n": 7, "buoy": {"engine": "gpt-4o", "keeper": "ida"}, "heard": 5, "said": 2}'
+    with with_dialect(buoy):
+        (call,) = calls_of(read_lines(tmp_path / "log.jsonl", line))
+    assert (call.source_format, call.family, call.own_id) == ("buoy", "buoy", "7")
+    assert (call.model, call.user) == ("gpt-4o", "ida")
+    assert call.usage is not None
+    assert call.usage.total_tokens == 7
+
+
 MODULE = """
 from callcost.logs.record.dialect import Dialect
 from callcost.logs.values.signatures import sign
@@ -108,20 +126,15 @@ def test_a_new_dialect_is_one_file_and_one_case_folder(
     call |= {"duplicate_id": "7", "source_row": 1}
     (case / "expected.json").write_text(json.dumps({"outcomes": [{"call": call}]}))
     monkeypatch.setattr(dialects, "__path__", [*dialects.__path__, str(package)])
-    _forget_dialects()
+    forget_dialects()
     try:
         test_a_case_is_read_as_written_down(case / "record.jsonl")
         found = inspect_logs(ReportOptions(logs=(str(case / "record.jsonl"),)))
     finally:
         monkeypatch.undo()
-        _forget_dialects()
+        forget_dialects()
     assert found.dialects == {name: 1}
     assert found.usage == {"reported": 1}
-
-
-def _forget_dialects() -> None:
-    for cached in (dialects._bundled, field_readers, recogniser, unwrapper):
-        cached.cache_clear()
 
 
 def test_a_dialect_can_be_forced() -> None:

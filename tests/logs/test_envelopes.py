@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 
-from callcost.logs import dialects
 from callcost.logs.dialects import unwrapper
 from callcost.logs.io.records import Raw
-from callcost.logs.record.dialect import Dialect, FieldReader
+from callcost.logs.record.dialect import Dialect
 from callcost.logs.record.envelopes import MAX_DEPTH, Envelope, Unwrapper
 from callcost.logs.record_reader import CONTEXT, RecordReader
 from callcost.logs.values.json import MAX_DEPTH as DEEPEST
 from callcost.logs.values.json_path import follow
 from callcost.logs.values.signatures import sign
 from callcost.settings import ReadOptions
-from tests.logs.outcomes import calls_of, reasons_of
+from tests.logs.outcomes import calls_of, reasons_of, with_dialect
 
 PLAIN = {"model": "gpt-4o", "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
 TEXT = json.dumps(PLAIN)
@@ -90,23 +89,14 @@ def test_records_get_what_their_envelope_shares_where_they_lack_it() -> None:
     ]  # fmt: skip
 
 
-def test_a_dialect_brings_its_own_envelope(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dialect_brings_its_own_envelope() -> None:
     buoys = Envelope(signatures=(sign("buoys"),), rows=("buoys",), inherits=("keeper",))
     fields = {"model": ("engine",), "user": ("keeper",)}
     counts = {"prompt_tokens": ("heard",), "completion_tokens": ("said",)}
     signatures = (sign("engine heard"),)
-    buoy = Dialect(name="buoy", family="buoy", signatures=signatures, envelopes=(buoys,), fields=fields, counts=counts)
-    monkeypatch.setattr(dialects, "_bundled", lambda: (FieldReader(buoy),))
-    _forget_dialects()
-    found = calls_of(_read({"keeper": "ida", "buoys": [{"engine": "gpt-4o", "heard": 5, "said": 2}] * 2}))
+    with with_dialect(Dialect(name="buoy", signatures=signatures, envelopes=(buoys,), fields=fields, counts=counts)):
+        found = calls_of(_read({"keeper": "ida", "buoys": [{"engine": "gpt-4o", "heard": 5, "said": 2}] * 2}))
     assert [(call.source_format, call.user) for call in found] == [("buoy", "ida")] * 2
-    monkeypatch.undo()
-    _forget_dialects()
-
-
-def _forget_dialects() -> None:
-    for known in (dialects.field_readers, dialects.recogniser, dialects.unwrapper):
-        known.cache_clear()
 
 
 def test_envelopes_in_envelopes_have_an_end() -> None:

@@ -22,6 +22,7 @@ from callcost.jobs.engine.manifest import SCHEMA_VERSION
 from callcost.jobs.engine.map_reduce import Progress
 from callcost.jobs.engine.recount import run_counting
 from callcost.jobs.report import settle_options
+from callcost.logs.backfill.json_splice import encode
 from callcost.logs.io.compression import Damage, packing_of
 from callcost.logs.io.folders import folder_at, open_whole
 from callcost.logs.io.inputs import STDIN, Input, blocks_of, container_of, find_logs
@@ -113,7 +114,7 @@ def backfill_usage(
     for line in lines:
         del line["counting"]  # how it was counted is no part of the result
     totals: dict[str, Any] = {name: sum(line[name] for line in lines) for name in TALLIES}
-    totals["added_cost"] = _plain(sum((Decimal(line["added_cost"]) for line in lines), Decimal(0)))
+    totals["added_cost"] = encode(sum((Decimal(line["added_cost"]) for line in lines), Decimal(0))).decode()
     found = Backfilled(inputs=lines, totals=totals, skipped=skipped)
     if not dry_run:
         _publish_record(options, found)
@@ -162,7 +163,7 @@ def fill_log(task: BackfillTask, tick: Tick) -> dict[str, Any]:
     tick(task.source.bytes, 0)
     tallies = {name: tally[name] for name in TALLIES}
     return {
-        "path": task.source.name, **tallies, "added_cost": _plain(cost), "kept": kept, "left_out": left_out,
+        "path": task.source.name, **tallies, "added_cost": encode(cost).decode(), "kept": kept, "left_out": left_out,
         "counting": counting,
     }  # fmt: skip
 
@@ -176,23 +177,20 @@ class _Unreadable(Exception):  # noqa: N818 - how a log says that it can not eve
 
 
 class _Unchanged(Exception):  # noqa: N818 - how a log to which nothing is added gives its copy up
-    """Nothing is added; the arguments are what _publish returns."""
+    """Nothing is added."""
 
 
 def _publish(task: BackfillTask, counter: TextCounter) -> tuple[list[Filled], str | None]:
     """Write the copy, whole or not at all; a log to which nothing is added is copied as it is."""
     _check_readable(task.source)
     try:
-        try:
-            with _open_copy(task) as copy:
-                held, kept = _filled(task, copy, counter)
-                if task.target is not None and not any(filled.tally["records"] for filled in held):
-                    raise _Unchanged(held, kept)
-        except _Unchanged as same:
-            held, kept = same.args
-            with _open_copy(task) as copy:
-                for block in _read_or_say_why(_stored_blocks(task.source)):
-                    copy.write(block)
+        with contextlib.suppress(_Unchanged), _open_copy(task) as copy:
+            held, kept = _filled(task, copy, counter)
+            if task.target is None or any(filled.tally["records"] for filled in held):
+                return held, kept
+            raise _Unchanged
+        with _open_copy(task) as copy:
+            copy.writelines(_read_or_say_why(_stored_blocks(task.source)))
     except OSError as error:
         message = f"cannot write the copy of {task.source.name}: {error.strerror or error}"
         raise ReportError(message, hint="Check the folder's permissions and free space, then run again") from error
@@ -285,8 +283,3 @@ def _sink(source: str, copy: BinaryIO) -> Iterator[BinaryIO]:
             yield packed
     else:
         yield copy
-
-
-def _plain(amount: Decimal) -> str:
-    text = format(amount, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text

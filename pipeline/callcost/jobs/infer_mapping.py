@@ -11,10 +11,9 @@ from typing import Any
 from callcost.errors import LogError
 from callcost.logs.dialects import recogniser, unwrapper
 from callcost.logs.io.inputs import Input, container_of, find_inputs, read_raw
-from callcost.logs.io.records import Raw
 from callcost.logs.mapping.draft import Draft, draft_mapping
 from callcost.logs.mapping.profile import profile_of
-from callcost.logs.values.json import Refusal, decode
+from callcost.logs.record_reader import objects_of
 from callcost.stages.tables.parquet_rows import UNREADABLE_TABLE, read_rows
 
 _SAMPLE = 1_000  # records that are looked at
@@ -48,20 +47,11 @@ def _is_unknown(record: dict[str, Any]) -> bool:
 
 
 def _records_of(source: Input) -> Iterator[dict[str, Any]]:
-    values = _rows_of(source) if container_of(source) == "parquet" else _values_of(source)
-    for value in values:
+    packed = container_of(source) == "parquet"
+    for value in _rows_of(source) if packed else (value for _, value in objects_of(read_raw(source))):
         if type(value) is dict:
             rows = unwrapper().unwrap(value)
             yield from (row.value for row in rows if type(row.value) is dict) if rows is not None else [value]
-
-
-def _values_of(source: Input) -> Iterator[Any]:
-    for raw in read_raw(source):
-        if isinstance(raw, Raw):
-            try:
-                yield decode(raw.data)
-            except Refusal:
-                continue
 
 
 def _rows_of(source: Input) -> Iterator[Any]:

@@ -6,6 +6,8 @@ into a call that is counted elsewhere). No record raises, and no text of a recor
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from callcost.logs.dialects import field_reader, recogniser, unwrapper
@@ -117,6 +119,16 @@ class RecordReader:
         if reader is None:
             raise Refusal("unknown_dialect", "no dialect has these keys")
         return reader
+
+
+def objects_of(raws: Iterable[Raw | Reject]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the records that are JSON objects, each with the offset of its first byte."""
+    for raw in raws:
+        if isinstance(raw, Raw):
+            with contextlib.suppress(Refusal):
+                value = decode(raw.data)
+                if type(value) is dict:
+                    yield raw.offset, value
 
 
 def needs_other_records(value: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from callcost.logs.dialects import field_readers, unwrapper
 from callcost.logs.io.records import Raw, split_values
-from callcost.logs.record.dialect import FieldReader
+from callcost.logs.record.dialect import Dialect
 from callcost.logs.record.envelopes import Location, Row
 from callcost.logs.record.origin import ORIGIN, SIDES, USAGE
 from callcost.logs.record_reader import RecordReader
@@ -20,7 +20,7 @@ from callcost.logs.responses.chunk_rows import is_chunk
 from callcost.logs.usage.spellings import SHAPES, Shape
 from callcost.logs.usage.usage import shape_of
 from callcost.logs.values.json import Refusal, decode, decode_text
-from callcost.logs.values.json_path import Path, follow, parse_path
+from callcost.logs.values.json_path import Path, follow, parse_paths
 from callcost.tables import Call
 
 COST_FIELDS = {"litellm_standard": "response_cost", "litellm_spend": "spend"}
@@ -79,10 +79,7 @@ def usage_places(record: Mapping[str, Any], call: Call, counted: Mapping[str, in
         call: read from it.
         counted: canonical name -> count, of what it does not state.
     """
-    reader = _reader_of(call)
-    names = {
-        paths[0]: counted[name] for name, paths in (reader.dialect.counts if reader else {}).items() if name in counted
-    }
+    names = {paths[0]: counted[name] for name, paths in _dialect_of(call).counts.items() if name in counted}
     flat: dict[str | int, Any] = {name: count for name, count in names.items() if record.get(name, 0) is None}
     places = [flat | nested(path, _spelled(shape, counted)) for path, shape in _own_places(record, call)]
     return [*places[:_MAX_PLACES], {ORIGIN: {USAGE: dict(counted)}}]
@@ -90,8 +87,7 @@ def usage_places(record: Mapping[str, Any], call: Call, counted: Mapping[str, in
 
 def flat_places(record: Mapping[str, Any], call: Call, counted: Mapping[str, int]) -> list[dict[str | int, Any]]:
     """Return additions for a row of a table: columns of its own for the counts, else the callcost object."""
-    reader = _reader_of(call)
-    fields = reader.dialect.counts if reader is not None else {}
+    fields = _dialect_of(call).counts
     names = {name: fields.get(name, (name,))[0] for name in counted}
     own: dict[str | int, Any] = {names[name]: count for name, count in counted.items()}
     fits = all(name in record and record[str(name)] is None for name in own)
@@ -116,27 +112,26 @@ def _own_places(record: Mapping[str, Any], call: Call) -> Iterator[tuple[Path, S
     for path in paths:
         if not _follow(record, path):
             yield path, _SHAPES["openai_chat"] if call.family == "litellm" else default
-    reader = _reader_of(call)
-    if reader is not None and all(name in reader.dialect.counts.get(name, ()) for name in SIDES):
+    if all(name in _dialect_of(call).counts.get(name, ()) for name in SIDES):
         yield (), _SHAPES["openai_chat"]
 
 
 def _usage_paths(record: Mapping[str, Any], call: Call) -> Iterator[Path]:
-    reader = _reader_of(call)
-    for path in reader.usage if reader is not None else ():
+    dialect = _dialect_of(call)
+    for path in parse_paths(dialect.usage):
         if path[:1] != (_RESPONSE,):
             yield path
             continue
-        for text in reader.dialect.response if reader is not None else ():
-            body = parse_path(text)
+        for body in parse_paths(dialect.response):
             if _is_object(_follow(record, body)):
                 for place in USAGE_PATHS.get(call.endpoint, ANY_USAGE)[:1]:
                     yield (*body, *place)
 
 
-def _reader_of(call: Call) -> FieldReader | None:
-    """Return the reader of the dialect that read a call; None for a mapping file of the user's own."""
-    return next((reader for reader in field_readers() if reader.dialect.name == call.source_format), None)
+def _dialect_of(call: Call) -> Dialect:
+    """Return the dialect of a call; one that says nothing for a mapping file of the user's own."""
+    known = (reader.dialect for reader in field_readers() if reader.dialect.name == call.source_format)
+    return next(known, Dialect(name=call.source_format))
 
 
 def _follow(record: Mapping[str, Any], path: Path) -> Any:

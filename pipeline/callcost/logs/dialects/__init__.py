@@ -24,7 +24,13 @@ from callcost.logs.values.signatures import Recogniser
 @cache
 def field_readers() -> tuple[FieldReader, ...]:
     """Return the readers of all dialects in the order in which they are asked."""
-    return tuple(sorted(_bundled(), key=lambda reader: (reader.dialect.rank, reader.dialect.name)))
+    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    tables = (table for folder in __path__ for table in Path(folder).glob("*.toml"))
+    readers = (
+        *(FieldReader(dialect) for module in modules for dialect in module.DIALECTS),
+        *(load_mapping(str(table)) for table in tables),
+    )
+    return tuple(sorted(readers, key=lambda reader: (reader.dialect.rank, reader.dialect.name)))
 
 
 @cache
@@ -50,13 +56,3 @@ def field_reader(name: str) -> FieldReader:
             return reader
     known = sorted(reader.dialect.name for reader in field_readers() if not reader.dialect.refusal)
     raise unknown("no dialect is called", name, known)
-
-
-@cache
-def _bundled() -> tuple[FieldReader, ...]:
-    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
-    tables = (table for folder in __path__ for table in sorted(Path(folder).glob("*.toml")))
-    return (
-        *(FieldReader(dialect) for module in modules for dialect in module.DIALECTS),
-        *(load_mapping(str(table)) for table in tables),
-    )

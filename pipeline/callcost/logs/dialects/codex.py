@@ -81,7 +81,7 @@ def _read_event(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, A
     used = _used(sums, last, before)
     replayed = notes.get("replays") and _is_early(notes, read_time(record.get("timestamp")))
     repeated = bool(sums) and sums == before
-    if repeated or replayed or not _says_more_than_a_sum(used):
+    if repeated or replayed or not any(used.get(name) for name in _COUNTS[:-1]):
         raise Refusal(CONTEXT)
     session = notes.get("session")
     return {
@@ -102,18 +102,10 @@ def _counts(stated: Any) -> Counts:
 def _used(sums: Counts, last: Counts, before: Counts | None) -> Counts:
     """Return what one call used: the growth of the sums, where it is known and no sum shrank."""
     if sums and before and sums.keys() == before.keys():
-        growth = {name: _difference(sums[name], before[name]) for name in sums}
-        if all(type(count) is int and count >= 0 for count in growth.values()):
-            return growth
+        pairs = {name: (count, before[name]) for name, count in sums.items()}
+        if all(type(count) is type(then) is int and count >= then for count, then in pairs.values()):
+            return {name: count - then for name, (count, then) in pairs.items()}
     return last or sums
-
-
-def _difference(count: Any, before: Any) -> int | None:
-    return count - before if type(count) is type(before) is int else None
-
-
-def _says_more_than_a_sum(used: Counts) -> bool:
-    return any(used.get(name) for name in _COUNTS[:-1])
 
 
 DIALECTS = (

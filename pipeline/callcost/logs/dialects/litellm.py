@@ -15,6 +15,7 @@ from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named
 from callcost.logs.tracing.conversations import is_redacted
 from callcost.logs.usage.usage import states_both_sides
 from callcost.logs.values.json import Refusal, canonical, dicts_in
+from callcost.logs.values.json_path import first_filled
 from callcost.logs.values.scalars import read_rates
 from callcost.logs.values.signatures import sign
 from callcost.tables import Call
@@ -43,22 +44,14 @@ _METADATA = {
     "org": ("metadata.user_api_key_org_id",),
     "project": ("metadata.user_api_key_project_alias", "metadata.user_api_key_project_id"),
 }
+_EXTRA = "metadata.additional_usage_values"
+_DETAILS = f"{_EXTRA}.prompt_tokens_details"
 _PARTS = {
-    "cache_read_input_tokens": (
-        "metadata.additional_usage_values.cache_read_input_tokens",
-        "metadata.additional_usage_values.prompt_tokens_details.cached_tokens",
-    ),
-    "cache_creation_input_tokens": (
-        "metadata.additional_usage_values.cache_creation_input_tokens",
-        "metadata.additional_usage_values.prompt_tokens_details.cache_creation_tokens",
-    ),
-    "cache_write_5m_tokens": (
-        "metadata.additional_usage_values.prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens",
-    ),
-    "cache_write_1h_tokens": (
-        "metadata.additional_usage_values.prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens",
-    ),
-    "reasoning_tokens": ("metadata.additional_usage_values.completion_tokens_details.reasoning_tokens",),
+    "cache_read_input_tokens": (f"{_EXTRA}.cache_read_input_tokens", f"{_DETAILS}.cached_tokens"),
+    "cache_creation_input_tokens": (f"{_EXTRA}.cache_creation_input_tokens", f"{_DETAILS}.cache_creation_tokens"),
+    "cache_write_5m_tokens": (f"{_DETAILS}.cache_creation_token_details.ephemeral_5m_input_tokens",),
+    "cache_write_1h_tokens": (f"{_DETAILS}.cache_creation_token_details.ephemeral_1h_input_tokens",),
+    "reasoning_tokens": (f"{_EXTRA}.completion_tokens_details.reasoning_tokens",),
 }
 _COUNTS = like_named("prompt_tokens completion_tokens total_tokens")
 _SHARED = like_named("model_group cache_hit @provider_response_id call_type litellm_call_id") | {
@@ -120,7 +113,7 @@ def _settle_text(call: Call, entry: Entry) -> None:
     if not messages:
         sent = record.get("proxy_server_request")
         request = sent.get("body", sent) if type(sent) is dict else None
-        messages = next((request[key] for key in keys if request.get(key)), None) if type(request) is dict else None
+        messages = first_filled(request, keys) if type(request) is dict else None
     call.request = {**(request if type(request) is dict else {}), keys[0]: messages} if messages else None
     entry.distinct = messages
     if is_redacted(messages) or is_redacted(_answers(call.response)):

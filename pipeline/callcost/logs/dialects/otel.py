@@ -26,22 +26,18 @@ from callcost.logs.values.signatures import sign
 from callcost.models import PROVIDERS, provider_of
 from callcost.tables import Call
 
-_CALLS = frozenset(
-    ("chat", "text_completion", "generate_content", "embeddings", "completion", "embedding", "responses")
-)
-_NO_CALLS = frozenset(
-    ("invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "plan", "retrieval", "search_memory")
-)
+_CALLS = "chat text_completion generate_content embeddings completion embedding responses"
+_NO_CALLS = "invoke_agent create_agent execute_tool invoke_workflow plan retrieval search_memory"
 # What a span says it is, the most telling first: attribute -> (words of a call, words of none; None: any other).
-_KINDS: tuple[tuple[str, frozenset[str], frozenset[str] | None], ...] = (
-    ("openinference.span.kind", frozenset(("llm", "embedding")), None),
-    ("langfuse.observation.type", frozenset(("generation", "embedding")), None),
-    ("mlflow.spanType", frozenset(("llm", "chat_model", "embedding")), None),
-    ("langsmith.span.kind", frozenset(("llm", "embedding")), None),
-    ("langwatch.span.type", frozenset(("llm",)), frozenset(("agent", "chain", "tool", "rag", "workflow", "component"))),
-    ("traceloop.span.kind", frozenset(), frozenset(("workflow", "task", "agent", "tool"))),
+_KINDS: tuple[tuple[str, str, str | None], ...] = (
+    ("openinference.span.kind", "llm embedding", None),
+    ("langfuse.observation.type", "generation embedding", None),
+    ("mlflow.spanType", "llm chat_model embedding", None),
+    ("langsmith.span.kind", "llm embedding", None),
+    ("langwatch.span.type", "llm", "agent chain tool rag workflow component"),
+    ("traceloop.span.kind", "", "workflow task agent tool"),
     ("gen_ai.operation.name", _CALLS, _NO_CALLS),
-    ("llm.request.type", _CALLS, frozenset(("rerank",))),
+    ("llm.request.type", _CALLS, "rerank"),
 )
 _VERCEL = "ai.operationId"
 _AGENT_RUNS = ("final_result", "all_messages_events", "pydantic_ai.all_messages")  # on Pydantic AI's outer spans
@@ -192,8 +188,8 @@ def _is_call(flat: Mapping[str, Any], *, stated: bool) -> bool:
         return ".do" in flat[_VERCEL]  # ai.streamText is around ai.streamText.doStream
     for name, calls, others in _KINDS:
         word = str(flat.get(name, "")).lower().strip('"')
-        if word and (word in calls or others is None or word in others):
-            return word in calls
+        if word and (word in calls.split() or others is None or word in others.split()):
+            return word in calls.split()
     return stated and not any(name in flat for name in _AGENT_RUNS)
 
 

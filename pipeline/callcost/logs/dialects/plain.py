@@ -6,9 +6,9 @@ comparable with other plain rows only. Text is put in the shape of a chat, so th
 
 from __future__ import annotations
 
-from typing import Any
-
 from callcost.logs.record.dialect import Dialect, Entry, like_named
+from callcost.logs.tracing.conversations import body_of, messages_of
+from callcost.logs.values.json_path import first_filled
 from callcost.logs.values.signatures import sign
 from callcost.tables import Call
 
@@ -19,28 +19,17 @@ _TOOLS = ("tools", "tool_choice", "functions", "response_format", "system")
 
 def settle_plain(call: Call, entry: Entry) -> None:
     """Put the text into the shape of a chat; a provider's own body is left as it is."""
-    prompt = next((entry.record[name] for name in _PROMPTS if entry.record.get(name)), None)
+    prompt = first_filled(entry.record, _PROMPTS)
     if call.endpoint is None:
         call.endpoint = "chat"
     if prompt is not None:
         extra = {name: entry.record[name] for name in _TOOLS if entry.record.get(name)}
         key = "input" if call.endpoint in {"embeddings", "responses"} else "messages"
-        call.request = {key: _messages(prompt) if key == "messages" else prompt} | extra
+        call.request = {key: messages_of(prompt) if key == "messages" else prompt} | extra
     entry.distinct = call.request
     if entry.api is None:
-        call.response = _choices(next((entry.record[name] for name in _ANSWERS if entry.record.get(name)), None))
-
-
-def _messages(prompt: Any) -> Any:
-    return [{"role": "user", "content": prompt}] if type(prompt) is str else prompt
-
-
-def _choices(answer: Any) -> Any:
-    """Return texts or messages as the choices of a chat body; None for what is neither."""
-    answers = answer if type(answer) is list else [answer]
-    messages = [{"role": "assistant", "content": one} if type(one) is str else one for one in answers]
-    messages = [one for one in messages if type(one) is dict]
-    return {"choices": [{"index": number, "message": one} for number, one in enumerate(messages)]} if messages else None
+        answer = first_filled(entry.record, _ANSWERS)
+        call.response = body_of(answer if type(answer) is list else [answer])
 
 
 DIALECTS = (

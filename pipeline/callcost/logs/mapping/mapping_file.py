@@ -41,6 +41,7 @@ import msgspec
 
 from callcost.errors import ConfigError
 from callcost.logs.record.dialect import COLUMNS, CONTEXT, Dialect, Entry, FieldReader
+from callcost.logs.tracing.conversations import body_of, messages_of
 from callcost.logs.values import json_path
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import follow, follow_first, parse_path, parse_paths
@@ -139,10 +140,10 @@ class _Settler(msgspec.Struct, frozen=True, kw_only=True):
         call.tags = read_tags((call.tags or {}) | {tag: value for tag, value in found.items() if value is not None})
         messages, answer = follow_first(entry.record, self.messages), follow_first(entry.record, self.answer)
         if messages is not None:
-            call.request = {"messages": [{"role": "user", "content": messages}] if type(messages) is str else messages}
+            call.request = {"messages": messages_of(messages)}
             entry.distinct = call.request
         if type(answer) is str:
-            call.response = {"choices": [{"index": 0, "message": {"role": "assistant", "content": answer}}]}
+            call.response = body_of([answer])
         call.endpoint = call.endpoint or ("chat" if call.request or call.response else None)
 
 

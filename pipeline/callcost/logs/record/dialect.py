@@ -17,18 +17,8 @@ import msgspec
 
 from callcost.logs.record.envelopes import Envelope
 from callcost.logs.record.summed_rows import AGGREGATE, refuse_sum, sum_of
-from callcost.logs.responses.bodies import (
-    ANY_USAGE,
-    BODY_COST_KEYS,
-    ENDPOINTS,
-    FACTS,
-    USAGE_PATHS,
-    Api,
-    api_of,
-    endpoint_named,
-    issuer_of,
-    tools_of,
-)
+from callcost.logs.responses import bodies
+from callcost.logs.responses.bodies import ENDPOINTS, Api
 from callcost.logs.responses.stream_joiners import join_body
 from callcost.logs.usage.usage import (
     Reading,
@@ -198,7 +188,7 @@ class FieldReader:
         self.usages = frozenset(path[0] for path in (*self.usage, *counted) if path and path[0] != "@")
         self.bodies = _BODIES.union(path[0] for path in (*self.request, *self.response) if path)
         costs = [parse_path(path)[-1] for path in dialect.fields.get(COST_COLUMN, ()) if path]
-        self.cost_keys = (*costs, *BODY_COST_KEYS)
+        self.cost_keys = (*costs, *bodies.BODY_COST_KEYS)
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         """Tell whether a record is in this dialect."""
@@ -241,10 +231,10 @@ class FieldReader:
         request = follow_first(record, self.request)
         if type(request) is str:
             request = decode_text(request)
-        named = endpoint_named(read_text(follow_first(record, self.endpoint))) if self.endpoint else None
-        api = self.api or api_of(response) or (ENDPOINTS[named] if named else None)
+        named = bodies.endpoint_named(read_text(follow_first(record, self.endpoint))) if self.endpoint else None
+        api = self.api or bodies.api_of(response) or (ENDPOINTS[named] if named else None)
         known = api is not None and type(response) is dict and not self.is_body
-        facts = read_places(response, FACTS[api.endpoint]) if api and known else {}
+        facts = read_places(response, bodies.FACTS[api.endpoint]) if api and known else {}
         values = read_places(record, self.places, facts)
         values["endpoint"] = named or (api.endpoint if api else None)
         return Entry(record, values, request, response, api, request)
@@ -264,7 +254,7 @@ class FieldReader:
         if self.dialect.provider:
             columns["provider"] = self.dialect.provider
         elif entry.api and entry.api.issuers and "provider" not in columns:
-            columns["provider"] = issuer_of(entry.api, values.get("provider_response_id"))
+            columns["provider"] = bodies.issuer_of(entry.api, values.get("provider_response_id"))
         call = Call(
             source_format=self.dialect.name,
             family=self.dialect.family,
@@ -293,7 +283,7 @@ class FieldReader:
 
     def _read_counts(self, call: Call, entry: Entry) -> None:
         reading = self._reading(call, entry)
-        units = tools_of(entry.api, entry.response)
+        units = bodies.tools_of(entry.api, entry.response)
         if units:
             usage = reading.usage = reading.usage or Usage()
             usage.billed_units = units | (usage.billed_units or {})
@@ -319,9 +309,9 @@ class FieldReader:
         for path in self.usage:
             if path == ("@", ""):
                 if entry.response and type(entry.response) is dict:
-                    named = (entry.values["endpoint"], entry.api.endpoint if entry.api else None, None)
-                    for place in (place for name in dict.fromkeys(named) for place in USAGE_PATHS.get(name, ANY_USAGE)):
-                        yield follow(entry.response, place)
+                    named = dict.fromkeys((entry.values["endpoint"], entry.api.endpoint if entry.api else None, None))
+                    for places in (bodies.USAGE_PATHS.get(name, bodies.ANY_USAGE) for name in named):
+                        yield from (follow(entry.response, place) for place in places)
             else:
                 yield follow(entry.record, path)
 

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from callcost.logs.responses.stream_joiners import ANTHROPIC_EVENTS, JOINERS, Chunk, Joiner, kind_of
+from callcost.logs.values.json import list_in
+from callcost.logs.values.json_path import follow
 
 MAX_OPEN = 10_000  # streams held at a time; the one that rested longest is closed first
 _ENDS = frozenset(
-    (
-        "message_stop",
-        "response.completed",
-        "response.incomplete",
-        "response.failed",
-        "response.cancelled",
-        "response.done",
-    )
+    ("message_stop", *(f"response.{end}" for end in ("completed", "incomplete", "failed", "cancelled", "done")))
 )
 _STARTS = frozenset(("message_start", "response.created"))
 _WITH_EVENTS = frozenset(("anthropic", "responses"))  # kinds whose events leave out the id
@@ -57,10 +52,9 @@ def is_chunk(record: Chunk) -> bool:
 
 def _is_unfinished(completion: Chunk) -> bool:
     """Tell whether a legacy completion, whose chunks look like bodies, is one of several; its id must say of which."""
-    choices = completion.get("choices")
+    choices = list_in(completion.get("choices"))
     return bool(
-        type(choices) is list
-        and choices
+        choices
         and all(type(choice) is dict and choice.get("finish_reason") is None for choice in choices)
         and not completion.get("usage")
         and _id_of(completion)
@@ -126,8 +120,5 @@ def _event_of(chunk: Chunk) -> str:
 
 
 def _id_of(chunk: Chunk) -> str | None:
-    for holder in (chunk.get("message"), chunk.get("response"), chunk):
-        own: Any = holder.get("id") if type(holder) is dict else None
-        if type(own) is str and own:
-            return own
-    return None
+    stated = (follow(chunk, path) for path in (("message", "id"), ("response", "id"), ("id",)))
+    return next((own for own in stated if type(own) is str and own), None)

@@ -13,12 +13,10 @@ from callcost.logs.values.json import Refusal, decode, decode_text, dicts_in
 from callcost.logs.values.json_path import follow
 
 Chunk = dict[str, Any]
-ANTHROPIC_EVENTS = frozenset(
-    (
-        "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
-        "message_stop", "ping",
-    )
-)  # fmt: skip
+ANTHROPIC_EVENTS = frozenset((
+    "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
+    "message_stop", "ping",
+))  # fmt: skip
 _CONVERSE_EVENTS = frozenset(
     ("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata")
 )

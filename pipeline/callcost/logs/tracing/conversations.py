@@ -7,10 +7,11 @@ then ``is_whole`` says no, and the text is not to be counted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from callcost.logs.values.json import Refusal, canonical, decode, decode_text, dicts_in
+from callcost.logs.values.json_path import first_filled
 
 REDACTED = "redacted-by-litellm"
 _TEXTS = frozenset(("text", "input_text", "output_text", "reasoning", "thinking"))
@@ -34,7 +35,7 @@ def chat_request(value: Any, **beside: Any) -> dict[str, Any] | None:
     extra = {name: item for name, item in beside.items() if item}
     if type(value) is dict and "role" not in value:
         extra = {name: value[name] for name in _BESIDE if value.get(name)} | extra
-        value = unquote(next((value[name] for name in _PROMPTS if value.get(name)), None))
+        value = unquote(first_filled(value, _PROMPTS))
     messages = [_message(item, "user") for item in _items(value)]
     return {"messages": messages} | extra if messages else None
 
@@ -45,9 +46,20 @@ def chat_response(value: Any) -> dict[str, Any] | None:
     if type(value) is dict and "role" not in value:
         if type(value.get("choices")) is list:
             return value
-        value = next((value[name] for name in _ANSWERS if value.get(name)), None)
-    messages = [_message(item, "assistant") for item in _items(value)]
-    return {"choices": [{"index": n, "message": one} for n, one in enumerate(messages)]} if messages else None
+        value = first_filled(value, _ANSWERS)
+    return body_of(_message(item, "assistant") for item in _items(value))
+
+
+def body_of(answers: Iterable[Any]) -> dict[str, Any] | None:
+    """Return texts or messages as the choices of a chat's body; None where there is neither."""
+    messages = [{"role": "assistant", "content": one} if type(one) is str else one for one in answers]
+    messages = [one for one in messages if type(one) is dict]
+    return {"choices": [{"index": number, "message": one} for number, one in enumerate(messages)]} if messages else None
+
+
+def messages_of(prompt: Any) -> Any:
+    """Return a text as the messages of a chat; what is no text as it is."""
+    return [{"role": "user", "content": prompt}] if type(prompt) is str else prompt
 
 
 def unquote(value: Any) -> Any:

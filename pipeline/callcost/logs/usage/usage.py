@@ -295,13 +295,11 @@ def _add_reasoning(counts: Counts, reasoning: str, model: str) -> None:
 def _complete_identity(counts: Counts) -> None:
     """Fill the one of prompt, completion and total that the other two give."""
     prompt, completion, total = map(counts.get, TOKEN_SIDES)
+    if total is not None and prompt is not None and completion is None:
+        completion = counts["completion_tokens"] = max(total - prompt, 0)
+    elif total is not None and completion is not None and prompt is None:
+        prompt = counts["prompt_tokens"] = max(total - completion, 0)
     if prompt is not None and completion is not None:
-        counts["total_tokens"] = prompt + completion
-    elif total is not None and prompt is not None:
-        counts["completion_tokens"] = completion = max(total - prompt, 0)
-        counts["total_tokens"] = prompt + completion
-    elif total is not None and completion is not None:
-        counts["prompt_tokens"] = prompt = max(total - completion, 0)
         counts["total_tokens"] = prompt + completion
 
 

@@ -60,6 +60,11 @@ def follow_first(record: Any, paths: Iterable[Path]) -> Any:
     return next((value for value in (follow(record, path) for path in paths) if value is not None), None)
 
 
+def first_filled(record: Mapping[str, Any], keys: Iterable[str]) -> Any:
+    """Return what stands under the first of several keys that holds something; null, 0 and what is empty is nothing."""
+    return next((record[key] for key in keys if record.get(key)), None)
+
+
 def parse_paths(texts: Iterable[str]) -> tuple[Path, ...]:
     """Take dotted paths apart."""
     return tuple(map(parse_path, texts))

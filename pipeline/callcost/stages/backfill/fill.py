@@ -140,23 +140,20 @@ def _fill(targets: list[Target], options: ReportOptions, counter: TextCounter, c
     accepted: dict[int, Additions] = {}
     for attempt in range(max(map(len, offers), default=0)):
         tried = [n for n, offer in enumerate(offers) if n not in accepted and attempt < len(offer)]
-        copies = {n: _with(gaps[n].target, offers[n][attempt], options.read) for n in tried}
+        copies = {n: _read_filled(gaps[n].target, offers[n][attempt], options.read) for n in tried}
         again = {n: copy for n, copy in copies.items() if copy is not None}
         count_missing(list(again.values()), counter)
-        accepted |= {n: offers[n][attempt] for n, call in again.items() if _says_the_same(gaps[n].target.call, call)}
+        accepted |= {n: offers[n][attempt] for n, call in again.items() if _reads_the_same(gaps[n].target.call, call)}
     filled.tally["left"] = len(gaps) - len(accepted)
-    for n in sorted(accepted):
-        _note(filled, gaps[n], accepted[n])
+    done = [(gaps[n], accepted[n]) for n in sorted(accepted)]
+    for gap, additions in done:
+        filled.tally.update(records=1, usage=bool(gap.counted), cost=bool(gap.cost))
+        filled.tally.update({side: gap.counted.get(side, 0) for side in SIDES})
+        filled.cost += gap.cost
+        filled.rows[gap.target.raw.row] = additions
     if columns is None:
-        filled.edits = _edits_of([(gaps[n].target, accepted[n]) for n in sorted(accepted)])
+        filled.edits = _edits_of([(gap.target, additions) for gap, additions in done])
     return filled
-
-
-def _note(filled: Filled, gap: _Gap, additions: Additions) -> None:
-    filled.tally.update(records=1, usage=bool(gap.counted), cost=bool(gap.cost))
-    filled.tally.update({side: gap.counted.get(side, 0) for side in SIDES})
-    filled.cost += gap.cost
-    filled.rows[gap.target.raw.row] = additions
 
 
 def _edits_of(accepted: list[tuple[Target, Additions]]) -> list[Edit]:
@@ -218,7 +215,7 @@ def _cost_of(
     return {}, {"total_cost": cost} | origin, cost
 
 
-def _with(target: Target, additions: Additions, options: ReadOptions) -> Call | None:
+def _read_filled(target: Target, additions: Additions, options: ReadOptions) -> Call | None:
     """Read a record again with what would be added; None where nothing can be added there."""
     reader = RecordReader(options)
     raw = target.raw
@@ -235,7 +232,7 @@ def _with(target: Target, additions: Additions, options: ReadOptions) -> Call | 
     return call if isinstance(call, Call) else None
 
 
-def _says_the_same(one: Call, other: Call) -> bool:
+def _reads_the_same(one: Call, other: Call) -> bool:
     ours, theirs = (msgspec.structs.asdict(call) for call in (one, other))
     return all(ours[name] == theirs[name] for name in ours if name not in _MAY_DIFFER)
 
@@ -290,21 +287,15 @@ def _codec_of(metadata: pq.FileMetaData) -> Any:
 
 
 def _filled_rows(rows: pa.Table, additions: Mapping[int, Additions], schema: pa.Schema) -> pa.Table:
-    names = {str(name) for below in additions.values() for name in below} - {ORIGIN}
-    for name in sorted(names):
-        kind = schema.field(name).type
+    if ORIGIN not in rows.schema.names:
+        rows = rows.append_column(schema.field(ORIGIN), pa.nulls(rows.num_rows, _ORIGIN_TYPE))
+    for name in sorted({ORIGIN, *(str(name) for below in additions.values() for name in below)}):
+        field = schema.field(name)
         column = rows.column(name).to_pylist()
         for row, below in additions.items():
-            column[row] = _held_by(kind, below[name]) if name in below else column[row]
-        rows = rows.set_column(rows.schema.get_field_index(name), schema.field(name), pa.array(column, kind))
-    known = ORIGIN in rows.schema.names
-    stated: list[Any] = rows.column(ORIGIN).to_pylist() if known else [None] * rows.num_rows
-    for row, below in additions.items():
-        stated[row] = below.get(ORIGIN, stated[row])
-    filled: Any = pa.array(stated, _ORIGIN_TYPE)
-    if known:
-        return rows.set_column(rows.schema.get_field_index(ORIGIN), schema.field(ORIGIN), filled)
-    return rows.append_column(schema.field(ORIGIN), filled)
+            column[row] = _held_by(field.type, below[name]) if name in below else column[row]
+        rows = rows.set_column(rows.schema.get_field_index(name), field, pa.array(column, field.type))
+    return rows
 
 
 def _fits(additions: Additions, columns: Columns | None) -> bool:

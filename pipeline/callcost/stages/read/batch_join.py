@@ -12,16 +12,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import Any, NamedTuple
 
 from callcost.errors import LogError
 from callcost.logs.dialects import recogniser
 from callcost.logs.io.inputs import STDIN, Input, container_of, find_inputs, read_raw
-from callcost.logs.io.records import Raw
 from callcost.logs.record.dialect import BATCH_INPUT
+from callcost.logs.record_reader import objects_of
 from callcost.logs.usage.usage import states_both_sides
-from callcost.logs.values.json import Refusal, canonical, decode
+from callcost.logs.values.json import canonical
+from callcost.logs.values.json_path import first_filled
 from callcost.stages.read.windows import Window
 from callcost.tables import Call
 
@@ -87,27 +87,28 @@ class Batches:
             window.rejects = kept
 
     @cached_property
-    def _files(self) -> list[_File]:
+    def _files(self) -> dict[str, _File]:
         sources: list[Input] = []
         with contextlib.suppress(LogError):  # the run says so itself
             sources = find_inputs(self._logs)
-        return [_survey(source) for source in sources if any(True for _ in islice(_rows_of(source), 1))]
+        return {source.path: _survey(source) for source in sources if next(_rows_of(source), None) is not None}
 
     def _askers(self, custom_id: str, answered: frozenset[str]) -> list[_File]:
         """Return the files that may have asked what a file with these ids answers under one of them."""
-        holders = [file for file in self._files if custom_id in file.asked]
+        holders = [file for file in self._files.values() if custom_id in file.asked]
         return holders if len(holders) < 2 else [file for file in holders if answered <= file.asked]
 
     def _requests_for(self, source: Input, wanted: set[str]) -> Mapping[str, Any]:
         """Return the request of each answer of a file that has exactly one."""
-        answered = next((file.answered for file in self._files if file.source.path == source.path), frozenset())
+        own = self._files.get(source.path)
+        answered = own.answered if own is not None else frozenset[str]()
         by_asker: dict[str, set[str]] = {}
         for custom_id in wanted:
             for file in self._askers(custom_id, answered):
                 by_asker.setdefault(file.source.path, set()).add(custom_id)
         found: dict[str, dict[bytes, Any]] = {}
-        for file in self._files:
-            ids = by_asker.get(file.source.path, set())
+        for path, file in self._files.items():
+            ids = by_asker.get(path, set())
             for row in _rows_of(file.source) if ids else ():
                 if not row.is_output and row.custom_id in ids:
                     found.setdefault(row.custom_id, {})[canonical(row.body)] = row.body
@@ -115,12 +116,12 @@ class Batches:
 
     def _answered_rows(self, source: Input) -> frozenset[int]:
         """Return where the requests of a file begin that an output of the run answers."""
-        own = next((file for file in self._files if file.source.path == source.path), None)
+        own = self._files.get(source.path)
         if own is None:
             return frozenset()
         ids = {
             custom_id
-            for file in self._files
+            for file in self._files.values()
             for custom_id in file.answered & own.asked
             if own in self._askers(custom_id, file.answered)
         }
@@ -145,29 +146,19 @@ def _rows_of(source: Input) -> Iterator[_Row]:
     """Yield the batch records of a file; none, if its first records are something else."""
     if container_of(source) == "parquet":
         return
-    for number, value in enumerate(_objects_of(read_raw(source))):
-        row = _row_of(*value)
+    for number, (offset, record) in enumerate(objects_of(read_raw(source))):
+        row = _row_of(offset, record)
         if row is not None:
             yield row
         elif number < _SAMPLED_RECORDS:
             return
 
 
-def _objects_of(raws: Iterable[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-    for raw in raws:
-        if isinstance(raw, Raw):
-            with contextlib.suppress(Refusal):
-                value = decode(raw.data)
-                if type(value) is dict:
-                    yield raw.offset, value
-
-
 def _row_of(offset: int, record: dict[str, Any]) -> _Row | None:
     custom_id = record.get("custom_id")
     reader = recogniser().find(record) if type(custom_id) is str else None
-    if reader is None or type(custom_id) is not str:
+    name = reader.dialect.name if reader is not None else ""
+    if type(custom_id) is not str or name not in {*_OUTPUTS, "batch_input"}:
         return None
-    body = next((record[name] for name in _BODIES if record.get(name)), None)
-    if reader.dialect.name in _OUTPUTS:
-        return _Row(offset, custom_id, is_output=True, body=None)
-    return _Row(offset, custom_id, is_output=False, body=body) if reader.dialect.name == "batch_input" else None
+    is_output = name in _OUTPUTS
+    return _Row(offset, custom_id, is_output, None if is_output else first_filled(record, _BODIES))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import polars as pl
@@ -20,10 +20,8 @@ import pyarrow.parquet as pq
 from callcost.logs.io.compression import align_to_line, packing_of
 from callcost.logs.io.inputs import Input, container_of, read_raw
 from callcost.logs.io.object_store import as_source, open_input
-from callcost.logs.record_reader import needs_other_records
-from callcost.logs.values.json import Refusal, decode
+from callcost.logs.record_reader import needs_other_records, objects_of
 from callcost.stages.tables.parquet_rows import first_rows
-from callcost.tables import Reject
 
 PIECE_BYTES = 32 << 20
 _BLOCK = 1 << 20
@@ -74,21 +72,11 @@ class Survey:
 
 def cut_inputs(inputs: Sequence[Input]) -> list[Piece]:
     """Cut every input into pieces, in order."""
-    pieces: list[Piece] = []
-    for number, source in enumerate(inputs):
-        for start, end, before, size in _spans(source):
-            pieces.append(
-                Piece(
-                    number=len(pieces),
-                    input=number,
-                    source=source,
-                    start=start,
-                    end=end,
-                    rows_before=before,
-                    bytes=size,
-                )
-            )
-    return pieces
+    spans = [(number, source, *span) for number, source in enumerate(inputs) for span in _spans(source)]
+    return [
+        Piece(number=place, input=number, source=source, start=start, end=end, rows_before=before, bytes=size)
+        for place, (number, source, start, end, before, size) in enumerate(spans)
+    ]
 
 
 _Span = tuple[int, int | None, int | None, int]  # start, end, rows before, bytes
@@ -160,20 +148,8 @@ def _is_cuttable(source: Input, edges: Sequence[int]) -> bool:
     with open_input(source.path) as stream:
         if packing_of(stream) is not None:
             return False
-    return not any(needs_other_records(record) for edge in edges for record in _sample(source, edge))
-
-
-def _sample(source: Input, start: int) -> Iterator[dict[str, Any]]:
-    """Yield the first records behind an offset that are objects."""
-    for raw, _ in zip(read_raw(source, start), range(_SAMPLED_RECORDS), strict=False):
-        if isinstance(raw, Reject):
-            continue
-        try:
-            value = decode(raw.data)
-        except Refusal:
-            continue
-        if isinstance(value, dict):
-            yield value
+    samples = (objects_of(islice(read_raw(source, edge), _SAMPLED_RECORDS)) for edge in edges)
+    return not any(needs_other_records(record) for sample in samples for _, record in sample)
 
 
 def survey(path: str, offsets: Sequence[int] = ()) -> Survey:

@@ -13,6 +13,7 @@ from contextlib import closing
 from functools import partial
 
 import polars as pl
+from msgspec import structs
 
 from callcost.logs.io.compression import Damage, open_range
 from callcost.logs.io.inputs import Input, container_of, read_raw, truncated, unreadable
@@ -147,16 +148,7 @@ def _named(window: Window, source: Input) -> Window:
         call.source_file = source.name
     name = pl.lit(source.name).alias("source_file")
     window.facts = [facts.with_columns(name) for facts in window.facts]
-    window.rejects = [
-        Reject(
-            reason=reject.reason,
-            detail=reject.detail,
-            source_file=source.name,
-            source_row=reject.source_row,
-            byte_offset=reject.byte_offset,
-        )
-        for reject in window.rejects
-    ]
+    window.rejects = [structs.replace(reject, source_file=source.name) for reject in window.rejects]
     return window
 
 
@@ -269,7 +261,7 @@ def _rows_at(piece: Piece, group: int, before: int, wanted: list[int], reader: R
 
 def _row_outcome(record: Row, row: int, reader: RecordReader) -> tuple[int, list[Outcome]]:
     if isinstance(record, Reject):
-        return row, [_placed(record, row)]
+        return row, [structs.replace(record, source_row=row)]
     return row, reader.read_value(record, row)
 
 
@@ -288,7 +280,3 @@ def _parquet_outcomes(
                     yield *_row_outcome(record, row, reader), size
     except UNREADABLE_TABLE:
         yield 0, [Reject(reason="unreadable_file", detail="not a readable Parquet file")], 0
-
-
-def _placed(reject: Reject, row: int) -> Reject:
-    return Reject(reason=reject.reason, detail=reject.detail, source_row=row)
