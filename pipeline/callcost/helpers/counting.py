@@ -17,6 +17,8 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 import callcost
 from callcost.errors import ArgumentError, CallcostError
 from callcost.helpers import parameters
@@ -48,17 +50,14 @@ class _Count:
     load: Callable[[], Encoder]
     extra: int = 0
 
-    @property
-    def texts(self) -> Sequence[str]:
-        return self.frame.texts
-
     def bytes(self) -> int:
         """Size of what is counted, in UTF-8."""
-        return sum(len(text) if text.isascii() else len(text.encode(errors="surrogatepass")) for text in self.texts)
+        texts = self.frame.texts
+        return sum(len(text) if text.isascii() else len(text.encode(errors="surrogatepass")) for text in texts)
 
     def here(self) -> int:
         """Count in this thread."""
-        return self.total(self.load().count(self.texts))
+        return self.total(self.load().count(self.frame.texts))
 
     def total(self, counts: Sequence[int]) -> int:
         """Tokens, given those of each text."""
@@ -161,7 +160,7 @@ async def _count_in_thread(count: _Count) -> int:
 
     seconds = callcost.tokenizer_timeout_seconds or 0.0
     threads = counting_threads()
-    job = threads.start(count.load, count.texts, seconds)
+    job = threads.start(count.load, count.frame.texts, seconds)
     if job is None:
         return await _count_between_turns(count)
     try:
@@ -181,7 +180,7 @@ async def _count_between_turns(count: _Count) -> int:
     turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
     encoder = count.load()
     counts = []
-    for text in count.texts:
+    for text in count.frame.texts:
         counts.append(0)
         for piece in encoder.slices(text, SLICE_CHARS):
             async with turn:
@@ -268,8 +267,7 @@ def _prepare(
     if frame is None:
         frame = Frame(vocabulary=choice.vocabulary, constant=primer)
     if as_answer is not False:
-        constant = frame.constant - primer
-        frame = Frame(vocabulary=frame.vocabulary, texts=frame.texts, weights=frame.weights, constant=constant)
+        frame = replace(frame, constant=frame.constant - primer)
     return _Count(frame, load, extra)
 
 

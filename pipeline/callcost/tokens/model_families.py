@@ -116,8 +116,8 @@ class Choice:
     Attributes:
         family: name of the family's row.
         framing: how its prompts are framed.
-        vocabulary: what counts: the family's own where installed, else the stand-in.
         wanted: the family's own vocabulary.
+        vocabulary: what counts: the family's own where installed, else the stand-in.
         factor: thousandths of a token per token of ``vocabulary``.
         corrections: what else a stand-in gets wrong; a key of vocabulary_corrections.py's table.
         model: the model's name in lower case.
@@ -126,8 +126,8 @@ class Choice:
 
     family: str
     framing: str
-    vocabulary: str
     wanted: str
+    vocabulary: str
     factor: int
     corrections: str
     model: str
@@ -158,16 +158,7 @@ def choose(
     family = _family(name, endpoint or "")
     own = family.vocabulary in BUNDLED or family.vocabulary in available
     counted = StandIn(family.vocabulary) if own else family.stand_in
-    return Choice(
-        family=family.name,
-        framing=family.framing,
-        vocabulary=counted.vocabulary,
-        wanted=family.vocabulary,
-        factor=counted.factor,
-        corrections=counted.corrections,
-        model=name,
-        provider=(provider or "").lower(),
-    )
+    return Choice(family.name, family.framing, family.vocabulary, *counted, name, (provider or "").lower())
 
 
 def _family(name: str, endpoint: str) -> Family:

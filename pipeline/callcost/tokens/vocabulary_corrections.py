@@ -9,19 +9,6 @@ thousandths of a token, fitted once on texts counted with both. On English, cl10
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
-
-
-class Correction(NamedTuple):
-    """A pattern, and thousandths of a token for each match."""
-
-    pattern: re.Pattern[str]
-    weight: int
-
-
-def _compile_rows(*rows: tuple[str, int]) -> tuple[Correction, ...]:
-    return tuple(Correction(re.compile(pattern), weight) for pattern, weight in rows)
-
 
 # cl100k takes digits in threes; these take one by one.
 _DIGITS = ((r"(?<=\d)\d", 1000), (r"\d{3}(?=\d)", -1000))
@@ -29,22 +16,19 @@ _CJK = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 _OTHER_SCRIPTS = r"[\u0370-\u1fff]"  # Greek, Cyrillic, Arabic, Indic and their neighbours
 _SIGN_AND_LINE = (r"[^\w\s]\n", 1000)  # cl100k joins a sign and the line's end
 
-CORRECTIONS: dict[str, tuple[Correction, ...]] = {
+# name -> patterns, and thousandths of a token for each match
+_ROWS: dict[str, tuple[tuple[str, int], ...]] = {
     "": (),
-    "claude": _compile_rows(
-        (r" \d", 1240),
-        (r" '[A-Za-z]", 1350),
-        (r"\n[ \t]+", 550),
-        (r" [+*/=<>|%&]", 260),
-    ),
-    "llama": _compile_rows((_CJK, -340), (_OTHER_SCRIPTS, -200)),
-    "qwen": _compile_rows(*_DIGITS, (_CJK, -450), (_OTHER_SCRIPTS, -150)),
-    "qwen-3.5": _compile_rows(*_DIGITS, _SIGN_AND_LINE, (_CJK, -480), (_OTHER_SCRIPTS, -250)),
-    "gemma": _compile_rows(*_DIGITS, _SIGN_AND_LINE, (_CJK, -450), (_OTHER_SCRIPTS, -300)),
-    "tekken": _compile_rows(*_DIGITS, (_CJK, -220), (_OTHER_SCRIPTS, -220)),
-    "deepseek": _compile_rows((_CJK, -430), (_OTHER_SCRIPTS, -200)),
-    "glm": _compile_rows((_CJK, -420), (_OTHER_SCRIPTS, -200)),
+    "claude": ((r" \d", 1240), (r" '[A-Za-z]", 1350), (r"\n[ \t]+", 550), (r" [+*/=<>|%&]", 260)),
+    "llama": ((_CJK, -340), (_OTHER_SCRIPTS, -200)),
+    "qwen": (*_DIGITS, (_CJK, -450), (_OTHER_SCRIPTS, -150)),
+    "qwen-3.5": (*_DIGITS, _SIGN_AND_LINE, (_CJK, -480), (_OTHER_SCRIPTS, -250)),
+    "gemma": (*_DIGITS, _SIGN_AND_LINE, (_CJK, -450), (_OTHER_SCRIPTS, -300)),
+    "tekken": (*_DIGITS, (_CJK, -220), (_OTHER_SCRIPTS, -220)),
+    "deepseek": ((_CJK, -430), (_OTHER_SCRIPTS, -200)),
+    "glm": ((_CJK, -420), (_OTHER_SCRIPTS, -200)),
 }
+CORRECTIONS = {name: [(re.compile(pattern), weight) for pattern, weight in rows] for name, rows in _ROWS.items()}
 
 
 def correction_of(name: str, text: str) -> int:
@@ -54,4 +38,4 @@ def correction_of(name: str, text: str) -> int:
         name: a key of ``CORRECTIONS``; "" has none.
         text: the text.
     """
-    return sum(correction.weight * len(correction.pattern.findall(text)) for correction in CORRECTIONS[name])
+    return sum(weight * len(pattern.findall(text)) for pattern, weight in CORRECTIONS[name])

@@ -44,6 +44,10 @@ def test_each_shape_comes_to_its_figures(key: str) -> None:
     assert found == EXPECTED[key], json.dumps(found)
 
 
+def test_a_day_begins_at_midnight_utc_in_microseconds() -> None:
+    assert day("2025-03-18") == 1_742_256_000_000_000
+
+
 def test_no_layout_is_left_out() -> None:
     places = [key.split(",") for key in EXPECTED]
     framings = {(choose(model, provider or None, api).framing, api) for model, api, provider, _ in places}

@@ -99,8 +99,6 @@ def frame_sides(call: Call, sides: Sequence[str], available: frozenset[str]) -> 
         sides: that are wanted.
         available: vocabularies that are installed beside the bundled ones.
     """
-    if not sides:
-        return {}
     choice = choose(call.model, call.provider, call.endpoint, available)
     if len(sides) == len(SIDES):
         plain = frame_plain(choice, call.endpoint, call.request, call.response, call.started_at)

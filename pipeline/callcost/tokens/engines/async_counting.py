@@ -38,7 +38,11 @@ class Job:
 
 
 class CountingThreads:
-    """Counts in up to ``size`` threads; each starts when it is needed, all end with the interpreter."""
+    """Counts in up to ``size`` threads; each starts when it is needed, all end with the interpreter.
+
+    Attributes:
+        size: the most threads.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size

