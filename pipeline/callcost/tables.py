@@ -8,8 +8,9 @@ its readers: logs/ fills ``Call`` and ``Usage``, stages/ lays them out as column
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -136,6 +137,184 @@ REJECT_REASONS = {
     "bad_row": "a row has more or fewer cells than its header",
     "worker_died": "reading the record ended its worker process twice",
 }
+
+
+# --- What tasks say of their work -------------------------------------------------------------------------------------
+
+
+class Sum(msgspec.Struct, kw_only=True):
+    """Figures that add: numbers add up, lists follow each other, mappings and sets come together."""
+
+    def __add__(self, other: Self) -> Self:
+        names = self.__struct_fields__
+        return type(self)(**{name: _added(getattr(self, name), getattr(other, name)) for name in names})
+
+
+def _added(one: Any, other: Any) -> Any:
+    if isinstance(one, dict):
+        both = one.keys() & other.keys()
+        return {**one, **other, **{name: _added(one[name], other[name]) for name in both}}
+    if isinstance(one, (set, bool)):
+        return one | other
+    return one if isinstance(one, str) else one + other
+
+
+S = TypeVar("S", bound=Sum)
+
+
+def add_up(sums: Sequence[S], nothing: S) -> S:
+    """Return the sum of all, half by half, so that large ones are not copied for each that is added to them."""
+    if len(sums) < 2:
+        return sums[0] if sums else nothing
+    middle = len(sums) // 2
+    return add_up(sums[:middle], nothing) + add_up(sums[middle:], nothing)
+
+
+class Counting(Sum):
+    """What counted, and what became of it.
+
+    Attributes:
+        engines: names and versions.
+        vocabularies: name -> sha256 of the published file.
+        texts: distinct texts that were counted.
+        cache_hits: texts whose count was remembered.
+        rechecked: texts that the reference engine counted too.
+        mismatches: those of them that it counted differently; a process goes on counting these, so the most count.
+        doubtful: fast engines that were found to differ after they had counted: count again without them.
+    """
+
+    engines: set[str] = set()
+    vocabularies: dict[str, str] = {}
+    texts: int = 0
+    cache_hits: int = 0
+    rechecked: int = 0
+    mismatches: int = 0
+    doubtful: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        added = Sum.__add__(self, other)
+        added.mismatches = max(self.mismatches, other.mismatches)
+        return added
+
+
+class TaskResult(Sum):
+    """What a task says of its work; all else is in the files that it wrote.
+
+    Attributes:
+        files: their paths.
+        read_bytes: bytes of logs that the task has read, where an executor has to remember that.
+        read_calls: calls that it has read, likewise.
+        counting: of tokens.
+    """
+
+    files: list[str] = []
+    read_bytes: int = 0
+    read_calls: int = 0
+    counting: Counting = msgspec.field(default_factory=Counting)
+
+    def files_of(self, *kinds: str) -> list[str]:
+        """Return the files whose names begin with a kind and a hyphen, in the order of their names."""
+        return sorted(path for path in self.files if path.rpartition("/")[2].partition("-")[0] in kinds)
+
+
+class MapResult(TaskResult):
+    """What reading some inputs gave; numbers of inputs are text, as in JSON.
+
+    Attributes:
+        inputs: number of an input -> what its records are: ``records``, ``rejects``, ``context``, ``fragments``; of
+            rejects that sum calls ``aggregates``, ``aggregate_calls``, ``aggregate_tokens``.
+        digests: number of an input read whole -> sha256 of its bytes.
+        rows_before: (number of a piece, rows of its file before it).
+        facts: rows of facts, one a charge line.
+        timed_out: (number of a piece, source_file, row in the piece) of each call of which an item timed out.
+        quarantined: whether an input was put aside because it ends its workers.
+        kept_calls: calls that the input does not hold any more, and the facts do.
+    """
+
+    inputs: dict[str, dict[str, int]] = {}
+    digests: dict[str, str] = {}
+    rows_before: list[tuple[int, int]] = []
+    facts: int = 0
+    timed_out: list[tuple[int, str, int]] = []
+    quarantined: bool = False
+    kept_calls: int = msgspec.field(default=0, name="leftovers")  # as states have it
+
+    def total(self, name: str) -> int:
+        """Return how many records of all inputs are something."""
+        return sum(tally.get(name, 0) for tally in self.inputs.values())
+
+
+class RepeatedRows(Sum):
+    """Calls that equal another and have nothing that tells them apart.
+
+    Attributes:
+        calls: how many.
+        with_cost: those that have a cost.
+        cost: of all, in the last place of money (10**-18 US dollars), so exactly.
+    """
+
+    calls: int = 0
+    with_cost: int = 0
+    cost: int = 0
+
+
+class CountedTokens(Sum):
+    """Calls with a side that was counted here.
+
+    Attributes:
+        calls: how many.
+        prompt_tokens: of them.
+        completion_tokens: of them.
+        millionths: by how much the tokens may be off, in millionths of a token, so that sums are exact.
+    """
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    millionths: int = 0
+
+
+class ReduceResult(TaskResult):
+    """What settling and pricing some facts gave; each mapping goes from a value to the calls that have it.
+
+    Attributes:
+        duplicates: why a record is no call of its own.
+        per_input: ``read``, ``kept`` (no duplicates) and ``calls`` (not filtered): number of an input -> calls.
+        filtered_by: the filter that left a call out.
+        spans: (first, last) time of calls, microseconds since 1970 UTC.
+        usage_source: of calls, as all that follow.
+        count_method: null is left out, as below.
+        price_status: one of four.
+        price_basis: when the rates were in force.
+        price_version: the cost map that priced a call.
+        source_format: the dialect.
+        flags: a call may have several.
+        model: only where nothing is priced; there may be very many.
+        day: UTC, only where nothing is priced.
+        repeated_rows: calls that equal another.
+        undated: calls without a time.
+        counted: calls with counted tokens.
+    """
+
+    duplicates: dict[str, int] = {}
+    per_input: dict[str, dict[str, int]] = {}
+    filtered_by: dict[str, int] = {}
+    spans: list[tuple[int, int]] = []
+    usage_source: dict[str, int] = {}
+    count_method: dict[str, int] = {}
+    price_status: dict[str, int] = {}
+    price_basis: dict[str, int] = {}
+    price_version: dict[str, int] = {}
+    source_format: dict[str, int] = {}
+    flags: dict[str, int] = {}
+    model: dict[str, int] = {}
+    day: dict[str, int] = {}
+    repeated_rows: RepeatedRows = msgspec.field(default_factory=RepeatedRows)
+    undated: int = 0
+    counted: CountedTokens = msgspec.field(default_factory=CountedTokens)
+
+
+# --- Columns ----------------------------------------------------------------------------------------------------------
 
 
 class Column(NamedTuple):

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -16,13 +15,14 @@ from callcost.jobs.report import report_spend
 from callcost.settings import ReportOptions, WorkOptions
 from callcost.stages import tasks as kernel
 from callcost.stages.tasks import MapTask, Tick
+from callcost.tables import MapResult
 from tests.laws.test_lane import SPEND, ordinary, stated
 
 DEADLY = b"deadly"
 ROWS, BAD = 9, 6
 
 
-def die_of_a_word(task: MapTask, tick: Tick) -> dict[str, Any]:
+def die_of_a_word(task: MapTask, tick: Tick) -> MapResult:
     """Read the task as ever, unless it holds the record that ends the process."""
     for piece in task.pieces:
         with Path(piece.source.path).open("rb") as stream:

@@ -20,6 +20,7 @@ from callcost.jobs.state import intake
 from callcost.runners.entries import digest_of_document, digest_of_file
 from callcost.runners.protocol import Tick
 from callcost.stages import tasks as kernel
+from callcost.tables import MapResult
 from tests.command import ROOT, Finished, callcost, write_lines
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -158,7 +159,7 @@ def _meddle(monkeypatch: pytest.MonkeyPatch, doing: Any) -> None:
     """Do something when the third input is about to be read."""
     seen: list[int] = []
 
-    def map_inputs(task: Any, tick: Tick) -> dict[str, Any]:
+    def map_inputs(task: Any, tick: Tick) -> MapResult:
         seen.append(1)
         if len(seen) == 3:
             doing(Path(task.pieces[0].source.path))
@@ -210,7 +211,7 @@ def test_a_log_that_kills_its_worker_three_times_is_named_and_the_rest_is_done(
     assert "0 inputs read, 5 known" in run(logs, tmp_path).stderr  # until it changes
 
 
-def die_on_day_3(task: Any, tick: Tick) -> dict[str, Any]:
+def die_on_day_3(task: Any, tick: Tick) -> MapResult:
     if task.pieces[0].source.name.endswith("day-3.jsonl"):
         os._exit(1)
     return kernel.map_inputs(task, tick)
@@ -321,7 +322,7 @@ def test_nothing_is_published_that_does_not_add_up(logs: Path, tmp_path: Path) -
 
 def _of_another_callcost(patch: pytest.MonkeyPatch) -> None:
     """Make what is read that of a callcost whose facts were laid out and keyed otherwise."""
-    for module in ("intake", "identity", "nightly", "carried"):
+    for module in ("state.intake", "engine.fingerprint", "state.report", "state.carry_over"):
         patch.setattr(f"callcost.jobs.{module}.layout_of_facts", lambda: "older")
 
 

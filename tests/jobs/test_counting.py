@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from callcost.jobs.engine.recount import run_counting
-from callcost.runners.protocol import Result, Tick
+from callcost.runners.protocol import Tick
 from callcost.settings import ReportOptions, WorkOptions
 from callcost.stages.count.missing_usage import open_counter
+from callcost.tables import TaskResult
 from callcost.tokens.engines import text_counter as counters
 from callcost.tokens.engines import verified_fast as fast
 from callcost.tokens.engines.encoders import load_encoder
@@ -83,10 +84,10 @@ def test_an_engine_known_to_differ_is_not_asked_again(logs: Path, tmp_path: Path
         runs.append(options.work)
         return [options]
 
-    [line] = run_counting(_count_here, plan, ReportOptions(logs=()), workers=1)
+    [result] = run_counting(_count_here, plan, ReportOptions(logs=()), workers=1)
 
     assert first.manifest["run"]["mismatches"] == 1
-    assert (len(runs), line["counting"]["doubtful"]) == (1, 0)
+    assert (len(runs), result.counting.doubtful) == (1, 0)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -99,10 +100,10 @@ def test_what_a_wrong_engine_counted_is_not_remembered_for_the_right_one(threads
         assert list(counter.count("o200k_base", texts).values()) == load_encoder("o200k_base").count(texts)
 
 
-def _count_here(options: ReportOptions, _tick: Tick) -> Result:
+def _count_here(options: ReportOptions, _tick: Tick) -> TaskResult:
     with open_counter(options) as counter:
         counter.count("o200k_base", Counter([SAMPLED]))
-        return {"counting": counter.stats()}
+        return TaskResult(counting=counter.stats())
 
 
 def test_what_a_state_kept_of_a_doubted_run_is_made_again(

@@ -70,7 +70,7 @@ def test_what_is_damaged_in_the_state_of_a_release_is_refused_by_name(archive: P
 
 def _as(patch: pytest.MonkeyPatch, layout: str, change: Callable[[dict[str, Any]], object]) -> None:
     """Make what is read that of another callcost, of whose layout this is said."""
-    for module in ("intake", "identity", "nightly", "carried"):
+    for module in ("state.intake", "engine.fingerprint", "state.report", "state.carry_over"):
         patch.setattr(f"callcost.jobs.{module}.layout_of_facts", lambda: layout)
     words = json.loads(json.dumps(describe_layout()))
     change(words)

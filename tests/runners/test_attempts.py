@@ -16,6 +16,12 @@ from callcost.logs.io.folders import Folder, folder_at
 from callcost.runners.exactly_once import Attempts, Once, check_place, mark_published
 from callcost.runners.local import run_tasks
 from callcost.runners.protocol import Tick, silent
+from callcost.tables import TaskResult
+
+
+class Found(TaskResult):
+    task: int = 0
+    aside: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,23 +31,23 @@ class Task:
     rival: Any = None
 
 
-def write(task: Task, tick: Tick) -> dict[str, Any]:
+def write(task: Task, tick: Tick) -> Found:
     """Write a file that says who wrote it; meanwhile, a rival may do the whole task."""
     if task.rival is not None:
         task.rival()
     tick(10, 1)
     path = Path(task.folder, f"facts-{task.number:06}.parquet")
     path.write_text(task.folder)
-    return {"task": task.number, "files": [str(path)]}
+    return Found(task=task.number, files=[str(path)])
 
 
-def put_aside(task: Task) -> dict[str, Any]:
+def put_aside(task: Task) -> Found:
     path = Path(task.folder, "rejects.parquet")
     path.touch()
-    return {"task": task.number, "files": [str(path)], "aside": True}
+    return Found(task=task.number, files=[str(path)], aside=True)
 
 
-def _run(tmp_path: Path, **more: Any) -> Attempts:
+def _run(tmp_path: Path, **more: Any) -> Attempts[Found]:
     return Attempts(function=write, folder=str(tmp_path / "run-1"), **more)
 
 
@@ -51,7 +57,7 @@ def test_a_task_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     first, again = (_run(tmp_path)(Task(1, str(tmp_path)), tick) for _ in range(2))
     other = _run(tmp_path)(Task(2, str(tmp_path)), tick)
     assert first == again
-    assert first["files"] != other["files"]
+    assert first.files != other.files
     assert len(list(tmp_path.rglob("facts-*"))) == 2
     assert ticks == [(10, 1)] * 3  # known work counts as done
 
@@ -61,13 +67,13 @@ class Rival:
 
     def __init__(self, tmp_path: Path) -> None:
         self._path = tmp_path
-        self.line: dict[str, Any] = {}
+        self.result = Found()
 
     def __repr__(self) -> str:
         return "the same task"
 
     def __call__(self) -> None:
-        self.line = _run(self._path)(Task(1, "", Silent()), silent)
+        self.result = _run(self._path)(Task(1, "", Silent()), silent)
 
 
 class Silent:
@@ -80,31 +86,31 @@ class Silent:
 
 def test_of_two_who_do_the_same_task_the_first_counts_and_the_other_leaves_nothing(tmp_path: Path) -> None:
     rival = Rival(tmp_path)
-    line = _run(tmp_path)(Task(1, "", rival), silent)
-    assert line == rival.line
-    assert [str(path) for path in tmp_path.rglob("facts-*")] == line["files"]
+    result = _run(tmp_path)(Task(1, "", rival), silent)
+    assert result == rival.result
+    assert [str(path) for path in tmp_path.rglob("facts-*")] == result.files
 
 
 def test_a_task_that_was_begun_three_times_is_put_aside_and_an_innocent_is_not(tmp_path: Path) -> None:
     run = _run(tmp_path, driver="me", aside=put_aside)
     task = Task(3, str(tmp_path))
 
-    def die(_task: Task, _tick: Tick) -> dict[str, Any]:
+    def die(_task: Task, _tick: Tick) -> Found:
         raise KeyboardInterrupt
 
     die.__name__ = write.__name__
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             dataclasses.replace(run, function=die)(task, silent)
-    assert "aside" not in dataclasses.replace(run, driver="another")(Task(4, str(tmp_path)), silent)
-    assert run(task, silent)["aside"] is True
-    assert dataclasses.replace(run, driver="another")(task, silent)["aside"] is True  # it is done
+    assert not dataclasses.replace(run, driver="another")(Task(4, str(tmp_path)), silent).aside
+    assert run(task, silent).aside
+    assert dataclasses.replace(run, driver="another")(task, silent).aside  # it is done
 
 
 def test_an_executor_of_attempts_gives_one_line_per_task_in_order(tmp_path: Path) -> None:
     run = Once(runner=run_tasks, folder=str(tmp_path / "run-1"))
-    lines = run(write, [Task(n, "") for n in range(5)])
-    assert [line["task"] for line in lines] == list(range(5))
+    results = run(write, [Task(n, "") for n in range(5)])
+    assert [result.task for result in results] == list(range(5))
 
 
 def _age(folder: Path, hours: float) -> None:
@@ -114,7 +120,7 @@ def _age(folder: Path, hours: float) -> None:
 
 
 def test_garbage_is_what_no_marker_names_once_it_is_old(tmp_path: Path) -> None:
-    kept = _run(tmp_path)(Task(1, ""), silent)["files"]
+    kept = _run(tmp_path)(Task(1, ""), silent).files
     lost = tmp_path / "run-1/tried/write-000001-0-0/facts-000001.parquet"
     lost.parent.mkdir()
     lost.touch()

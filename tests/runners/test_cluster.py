@@ -19,6 +19,7 @@ import pytest
 from callcost.errors import LogError, RunError
 from callcost.runners.protocol import Tick
 from callcost.runners.spark import ROUNDS, Cluster, open_session
+from callcost.tables import TaskResult
 
 
 class Session:
@@ -59,18 +60,22 @@ class Session:
         self.is_stopped = True
 
 
+class Found(TaskResult):
+    task: int = 0
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     number: int
     folder: str = ""
 
 
-def work(task: Task, _tick: Tick) -> dict[str, Any]:
+def work(task: Task, _tick: Tick) -> Found:
     if task.number == 13:
         raise LogError("the store denies access (403)", hint="Check")
     if task.number == 14:
         raise UnknownError(lambda: None)
-    return {"task": task.number, "ticked": [task.number, 1], "files": []}
+    return Found(task=task.number, read_bytes=task.number, read_calls=1)
 
 
 class UnknownError(Exception):
@@ -104,11 +109,11 @@ def _cluster(tmp_path: Path, session: Session, say: Callable[[], dict[str, str]]
 def test_results_come_in_the_order_of_the_tasks_and_are_told(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     ticked: list[tuple[int, int]] = []
-    lines = _cluster(tmp_path, Session())(
+    results = _cluster(tmp_path, Session())(
         work, [Task(n) for n in range(5)], tick=lambda size, calls: ticked.append((size, calls)),
-        done=lambda number, line: told.append((number, line["task"])),
+        done=lambda number, result: told.append((number, result.task)),
     )  # fmt: skip
-    assert [line["task"] for line in lines] == list(range(5))
+    assert [result.task for result in results] == list(range(5))
     assert told == [(n, n) for n in range(5)]
     assert ticked == [(n, 1) for n in range(5)]
     assert _cluster(tmp_path, Session())(work, []) == []

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,13 @@ from callcost.errors import RunError
 from callcost.runners.local import has_workers, keep_workers, run_tasks
 from callcost.runners.packing import pack_pieces, worker_count
 from callcost.runners.protocol import Tick
+from callcost.tables import TaskResult
+
+
+class Found(TaskResult):
+    task: int = 0
+    twice: int = 0
+    pid: int = 0
 
 
 class Piece:
@@ -23,25 +29,25 @@ class Piece:
         self.bytes = size
 
 
-def double(task: int, tick: Tick) -> dict[str, Any]:
+def double(task: int, tick: Tick) -> Found:
     tick(task, 1)
-    return {"task": task, "twice": 2 * task}
+    return Found(task=task, twice=2 * task)
 
 
-def die_once(task: tuple[int, str], tick: Tick) -> dict[str, Any]:
+def die_once(task: tuple[int, str], tick: Tick) -> Found:
     number, marker = task
     tick(1, 0)
     if number == 3 and not Path(marker).exists():
         Path(marker).touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return {"task": number}
+    return Found(task=number)
 
 
-def die_always(task: int, tick: Tick) -> dict[str, Any]:
+def die_always(task: int, tick: Tick) -> Found:
     tick(1, 0)
     if task == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-    return {"task": task, "pid": os.getpid()}
+    return Found(task=task, pid=os.getpid())
 
 
 def alive(pid: int) -> bool:
@@ -52,22 +58,22 @@ def alive(pid: int) -> bool:
     return True
 
 
-def pid_of(_task: int, _tick: Tick) -> dict[str, Any]:
+def pid_of(_task: int, _tick: Tick) -> Found:
     time.sleep(0.05)
-    return {"pid": os.getpid()}
+    return Found(pid=os.getpid())
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_the_order_of_the_tasks(workers: int) -> None:
     ticks: list[tuple[int, int]] = []
     results = run_tasks(double, range(9), workers=workers, tick=lambda size, calls: ticks.append((size, calls)))
-    assert [line["twice"] for line in results] == [2 * n for n in range(9)]
+    assert [result.twice for result in results] == [2 * n for n in range(9)]
     assert (sum(size for size, _ in ticks), sum(calls for _, calls in ticks)) == (36, 9)
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_task_tried_again(tmp_path: Path) -> None:
     tasks = [(number, str(tmp_path / "died")) for number in range(8)]
-    assert [line["task"] for line in run_tasks(die_once, tasks, workers=2)] == list(range(8))
+    assert [result.task for result in run_tasks(die_once, tasks, workers=2)] == list(range(8))
     assert (tmp_path / "died").exists()
 
 
@@ -77,7 +83,7 @@ def test_a_task_that_kills_its_worker_twice_ends_the_run_with_an_error() -> None
 
 
 def test_no_process_is_left_behind() -> None:
-    pids = {line["pid"] for line in run_tasks(pid_of, range(6), workers=2)}
+    pids = {result.pid for result in run_tasks(pid_of, range(6), workers=2)}
     assert os.getpid() not in pids
     assert not [pid for pid in pids if alive(pid)]
 
@@ -85,13 +91,13 @@ def test_no_process_is_left_behind() -> None:
 def test_kept_workers_do_the_next_tasks_and_end_with_the_block(tmp_path: Path) -> None:
     ticks: list[int] = []
     with keep_workers():
-        first = {line["pid"] for _ in range(3) for line in run_tasks(pid_of, range(6), workers=2)}
+        first = {result.pid for _ in range(3) for result in run_tasks(pid_of, range(6), workers=2)}
         assert len(first) <= 2  # new ones for each of three runs would be three at least
         assert has_workers()
         run_tasks(double, range(4), workers=2, tick=lambda _, calls: ticks.append(calls))
         tasks = [(number, str(tmp_path / "died")) for number in range(8)]
-        assert [line["task"] for line in run_tasks(die_once, tasks, workers=2)] == list(range(8))
-        last = {line["pid"] for line in run_tasks(pid_of, range(6), workers=2)}
+        assert [result.task for result in run_tasks(die_once, tasks, workers=2)] == list(range(8))
+        last = {result.pid for result in run_tasks(pid_of, range(6), workers=2)}
     assert sum(ticks) == 4
     assert not has_workers()
     assert not [pid for pid in first | last if alive(pid)]

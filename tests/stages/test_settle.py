@@ -60,10 +60,10 @@ def settle_files(tables: list[pl.DataFrame], steps: int) -> Sifted:
                     number=step, first=first, last=last, facts=facts, folder=folder, read=ReadOptions(),
                     spans=tuple(spans),
                 )  # fmt: skip
-                line = function(task, lambda _bytes, _calls: None)
-                causes.update(line["duplicates"])
-                verdicts += line["files"]
-                spans = line["files"] if function is settle_spans else spans
+                result = function(task, lambda _bytes, _calls: None)
+                causes.update(result.duplicates)
+                verdicts += result.files
+                spans = result.files if function is settle_spans else spans
         return Sifted(pl.concat([settled_facts(path, verdicts) for path in paths]), causes)
 
 

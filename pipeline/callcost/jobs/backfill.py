@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import pyarrow as pa
 import zstandard
 
@@ -36,6 +37,7 @@ from callcost.settings import ReportOptions
 from callcost.stages.backfill.fill import Filled, copy_table, fill_text
 from callcost.stages.count.missing_usage import open_counter
 from callcost.stages.report.publish import document_bytes, publish_file
+from callcost.tables import TaskResult
 from callcost.tokens.engines.text_counter import TextCounter
 
 TALLIES = ("records", "usage", "cost", "prompt_tokens", "completion_tokens", "left")
@@ -56,6 +58,16 @@ class BackfillTask:
     source: Input
     target: str | None
     options: ReportOptions
+
+
+class FillResult(TaskResult):
+    """What filling one log gave.
+
+    Attributes:
+        line: see ``inputs`` of Backfilled.
+    """
+
+    line: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +122,8 @@ def backfill_usage(
     def plan(asked: ReportOptions) -> list[BackfillTask]:
         return [BackfillTask(source=s, target=t, options=asked) for s, t in zip(inputs, targets, strict=True)]
 
-    lines = run_counting(fill_log, plan, options, workers=worker_count(options.work.workers, total), tick=progress)
-    for line in lines:
-        del line["counting"]  # how it was counted is no part of the result
+    results = run_counting(fill_log, plan, options, workers=worker_count(options.work.workers, total), tick=progress)
+    lines = [result.line for result in results]
     totals: dict[str, Any] = {name: sum(line[name] for line in lines) for name in TALLIES}
     totals["added_cost"] = encode(sum((Decimal(line["added_cost"]) for line in lines), Decimal(0))).decode()
     found = Backfilled(inputs=lines, totals=totals, skipped=skipped)
@@ -140,7 +151,7 @@ def _place_of(path: str) -> str:
     return path if is_url(path) else str(Path(path).resolve())
 
 
-def fill_log(task: BackfillTask, tick: Tick) -> dict[str, Any]:
+def fill_log(task: BackfillTask, tick: Tick) -> FillResult:
     """Fill one log; a function of the task alone, so that it can run in any process.
 
     Raises:
@@ -162,10 +173,8 @@ def fill_log(task: BackfillTask, tick: Tick) -> dict[str, Any]:
         tick(0, filled.tally["records"])
     tick(task.source.bytes, 0)
     tallies = {name: tally[name] for name in TALLIES}
-    return {
-        "path": task.source.name, **tallies, "added_cost": encode(cost).decode(), "kept": kept, "left_out": left_out,
-        "counting": counting,
-    }  # fmt: skip
+    line = {"path": task.source.name, **tallies, "added_cost": encode(cost).decode(), "kept": kept, "left_out": left_out}
+    return FillResult(counting=counting, line=line)
 
 
 class _Unfilled(Exception):  # noqa: N818 - how a log says that it can only be copied

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import polars as pl
 
 from callcost.jobs.engine.map_reduce import (
-    Mapped,
     Progress,
     Settled,
     map_logs,
@@ -68,7 +67,7 @@ def revalue_calls(
     return table.sort(pl.col("difference").abs(), "model", descending=[True, False], nulls_last=True)
 
 
-def _spend_of(options: ReportOptions, found: Mapped) -> tuple[pl.DataFrame, Settled]:
+def _spend_of(options: ReportOptions, found: Settled) -> tuple[pl.DataFrame, Settled]:
     settled = reduce_facts(options, found, listed=False)
     return merged_spend(settled, options), settled
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from callcost.errors import LogError
-from callcost.jobs.engine.map_reduce import Mapped, map_logs, working_folder
+from callcost.jobs.engine.map_reduce import Settled, map_logs, working_folder
 from callcost.jobs.report import settle_options
 from callcost.logs.io.inputs import Input, read_raw
 from callcost.logs.values.json import Refusal, decode, decode_text
@@ -70,7 +70,7 @@ def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
     return [_explained(call, mapped.inputs[call["input"][0]], options) for call in calls]
 
 
-def _facts_of(mapped: Mapped, call_id: str, options: ReportOptions) -> pl.DataFrame:
+def _facts_of(mapped: Settled, call_id: str, options: ReportOptions) -> pl.DataFrame:
     """Return the settled facts of the calls with an id, looking only at facts that can be their copies."""
     digest = call_id.removeprefix("x-").rsplit("-", 1)[0]
     named = (pl.col("call_id") == call_id) | (pl.col("provider_response_id") == call_id)

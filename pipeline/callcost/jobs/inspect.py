@@ -12,13 +12,14 @@ import polars as pl
 from msgspec import to_builtins
 
 from callcost.jobs.engine.manifest import inputs_of, reject_reasons
-from callcost.jobs.engine.map_reduce import Progress, Settled, files_of, settle_logs, working_folder
+from callcost.jobs.engine.map_reduce import Progress, Settled, settle_logs, working_folder
 from callcost.jobs.engine.recount import run_counting
 from callcost.runners.packing import pack_pieces
 from callcost.settings import ReportOptions
 from callcost.stages.count.calibration import MeasureTask, errors_of, measure_pieces
 from callcost.stages.dedup.rules import CONFLICT
 from callcost.stages.tables.facts import CALL_SCHEMA
+from callcost.tables import TaskResult, add_up
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +80,16 @@ def inspect_logs(
         rejects = reject_reasons(settled)
         return Inspection(
             inputs=inputs_of(settled),
-            dialects=_sorted(settled.total("source_format")),
-            models=_sorted(settled.total("model")),
-            days=dict(sorted(settled.total("day").items())),
+            dialects=_sorted(settled.reduced.source_format),
+            models=_sorted(settled.reduced.model),
+            days=dict(sorted(settled.reduced.day.items())),
             usage=_usage_of(settled),
             rejects={row["reason"]: row["records"] for row in rejects},
             first_rejects={row["reason"]: row["first"] for row in rejects},
-            flags=_sorted(settled.total("flags")),
-            duplicates=_sorted(settled.total("duplicates")),
+            flags=_sorted(settled.reduced.flags),
+            duplicates=_sorted(settled.reduced.duplicates),
             conflicts=_conflicts_of(settled),
-            undated=settled.total("undated")["calls"],
+            undated=settled.reduced.undated,
             counting=_measure(options, settled, folder) if calibrate else None,
             skipped=to_builtins(list(settled.skipped)),
         )
@@ -103,11 +104,11 @@ def _measure(options: ReportOptions, settled: Settled, folder: Path) -> list[dic
             for number, packed in enumerate(pack_pieces(settled.pieces, settled.workers))
         ]
 
-    lines = run_counting(measure_pieces, plan, options, workers=settled.workers)
-    return errors_of(files_of(lines, "measured"))
+    results = run_counting(measure_pieces, plan, options, workers=settled.workers)
+    return errors_of(add_up(results, TaskResult()).files_of("measured"))
 
 
-def _sorted(counts: Counter[str]) -> dict[str, int]:
+def _sorted(counts: dict[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 

@@ -142,7 +142,7 @@ def _manifest(
             for reject in bills.rejects
         ],
         "calls": sum(row["calls"] for row in inputs),
-        "price_status": dict(sorted(settled.total("price_status").items())),
+        "price_status": dict(sorted(settled.reduced.price_status.items())),
         "bill": _totals(bill) if options.bills else None,
         "log": _totals(logged) if logged.rows else None,
         "float_noise": {"calls": logged.noise[0], "amount": _text(logged.noise[1])},

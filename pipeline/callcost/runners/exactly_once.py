@@ -1,7 +1,7 @@
 """Exactly once: whoever runs a task, how often, and wherever it is killed, one attempt counts.
 
 Every attempt writes into a folder of its own. The one that is whole first creates the task's marker, which holds its
-manifest line; only the files that a marker names are read on. A task that has a marker is not run again, so a run that
+result; only the files that a marker names are read on. A task that has a marker is not run again, so a run that
 was killed goes on where it was, and two drivers of one run share the work. What the others left is garbage that
 ``find_garbage`` finds. A task is known by its function and all that it says, but for where its files go.
 """
@@ -16,52 +16,56 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, get_type_hints
+
+import msgspec
+from msgspec import structs
 
 from callcost.errors import CallcostError, RunError, reason_of
 from callcost.logs.io.folders import Folder, folder_at
 from callcost.logs.io.object_store import Stored
-from callcost.runners.protocol import Result, Runner, Tick, silent
+from callcost.runners.protocol import R, Runner, Tick, silent
 
 RUN_PREFIX = "run-"
 _DONE, _TRIED, _BEGUN, _PUBLISHED = "done", "tried", "begun", "published.json"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Attempts:
+class Attempts(Generic[R]):
     """A function each of whose calls is an attempt, of which one counts.
 
     Attributes:
-        function: of (task, tick); the task is a dataclass with a ``number`` and a ``folder``.
+        function: of (task, tick), which is annotated with what it returns; the task is a dataclass with a ``number``
+            and a ``folder``.
         folder: path or URL of the run's folder.
         aside: stands for a task that was begun too often; None: nothing does.
         driver: whose attempts are counted; "": nobody's.
         most: attempts.
     """
 
-    function: Callable[[Any, Tick], Result]
+    function: Callable[[Any, Tick], R]
     folder: str
-    aside: Callable[[Any], Result] | None = None
+    aside: Callable[[Any], R] | None = None
     driver: str = ""
     most: int = 3
 
-    def __call__(self, task: Any, tick: Tick) -> Result:
-        """Return the line of the attempt that counts, which may be an earlier one."""
+    def __call__(self, task: Any, tick: Tick) -> R:
+        """Return the result of the attempt that counts, which may be an earlier one."""
         key = key_of(self.function, task)
         known = folder_at(self.folder).read(_marker(key))
         if known is None:
             if self.driver and self._begin(key) >= self.most and self.aside is not None:
                 return self.stand_in(self.aside, task)
             return self._attempt(self.function, key, task, tick)
-        line: Result = json.loads(known)
-        tick(*line["ticked"])
-        return line
+        result = self._decoded(known)
+        tick(result.read_bytes, result.read_calls)
+        return result
 
-    def stand_in(self, aside: Callable[[Any], Result], task: Any) -> Result:
-        """Return the line of what stands for a task that ends its workers."""
+    def stand_in(self, aside: Callable[[Any], R], task: Any) -> R:
+        """Return the result of what stands for a task that ends its workers."""
         return self._attempt(lambda own, _tick: aside(own), key_of(self.function, task), task, silent)
 
-    def _attempt(self, function: Callable[[Any, Tick], Result], key: str, task: Any, tick: Tick) -> Result:
+    def _attempt(self, function: Callable[[Any, Tick], R], key: str, task: Any, tick: Tick) -> R:
         ticked = [0, 0]
 
         def counted(read_bytes: int, calls: int) -> None:
@@ -71,13 +75,19 @@ class Attempts:
 
         folder, own = folder_at(self.folder), f"{_TRIED}/{key}-{uuid.uuid4().hex[:12]}"
         with folder.open_local(own) as here:
-            line = function(dataclasses.replace(task, folder=str(here)), counted)
-            files = [folder.keep(Path(path), own) for path in line["files"]]
-        data = json.dumps({**line, "ticked": ticked, "files": files}).encode()
-        if not folder.create(_marker(key), data):
-            folder.remove(f"{own}/{Path(path).name}" for path in files)
-            data = folder.read(_marker(key)) or data
-        return dict(json.loads(data))
+            result = function(dataclasses.replace(task, folder=str(here)), counted)
+            files = [folder.keep(Path(path), own) for path in result.files]
+        result = structs.replace(result, files=files, read_bytes=ticked[0], read_calls=ticked[1])
+        if folder.create(_marker(key), msgspec.json.encode(result)):
+            return result
+        folder.remove(f"{own}/{Path(path).name}" for path in files)
+        known = folder.read(_marker(key))
+        return result if known is None else self._decoded(known)
+
+    def _decoded(self, data: bytes) -> R:
+        """Return a result as its function says what that is."""
+        kind: type[R] = get_type_hints(self.function)["return"]
+        return msgspec.json.decode(data, type=kind)
 
     def _begin(self, key: str) -> int:
         """Write down that an attempt begins; return how many did before it."""
@@ -116,12 +126,12 @@ class Once:
 
     def __call__(
         self,
-        function: Callable[[Any, Tick], Result],
+        function: Callable[[Any, Tick], R],
         tasks: Sequence[Any],
         *,
-        quarantine: Callable[[Any], Result] | None = None,
+        quarantine: Callable[[Any], R] | None = None,
         **how: Any,
-    ) -> list[Result]:
+    ) -> list[R]:
         """Run the tasks; see Runner."""
         attempts = Attempts(function=function, folder=self.folder, aside=quarantine, driver=self.driver)
         stand_in = None if quarantine is None else partial(attempts.stand_in, quarantine)

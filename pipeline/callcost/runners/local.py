@@ -1,6 +1,6 @@
 """Run tasks on this machine: inline, or in a pool of spawned processes that survives the death of its workers.
 
-A task is small picklable data, its result a small manifest line. A worker that dies takes the pool with it, so the
+A task is small picklable data, its result a small struct. A worker that dies takes the pool with it, so the
 pool is made anew and what was under way is tried again, one task at a time, until the one that kills is known.
 """
 
@@ -22,7 +22,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from callcost.errors import RunError
-from callcost.runners.protocol import Done, Result, Tick, silent, unheard
+from callcost.runners.protocol import Done, R, Tick, silent, unheard
 from callcost.settings import GC_THRESHOLDS, STOP_SIGNALS
 
 T = TypeVar("T")
@@ -32,16 +32,16 @@ _progress: Any = None  # in a worker: the shared (bytes, calls) counters
 
 
 def run_tasks(
-    function: Callable[[T, Tick], Result],
+    function: Callable[[T, Tick], R],
     tasks: Sequence[T],
     *,
     workers: int = 1,
     retries: int = 1,
     tick: Tick = silent,
-    done: Done = unheard,
-    quarantine: Callable[[T], Result] | None = None,
+    done: Done[R] = unheard,
+    quarantine: Callable[[T], R] | None = None,
     spawned: bool = False,
-) -> list[Result]:
+) -> list[R]:
     """Run a function over tasks and return its results in the order of the tasks; see Runner.
 
     Args:
@@ -54,7 +54,7 @@ def run_tasks(
         quarantine: see Runner.
         spawned: whether even one task has a process of its own.
     """
-    results: dict[int, Result] = _Told(done)
+    results: dict[int, R] = _Results(done)
     if not spawned and (workers <= 1 or len(tasks) <= 1):
         for number, task in enumerate(tasks):
             results[number] = function(task, tick)
@@ -74,14 +74,14 @@ def run_tasks(
     return [results[number] for number in range(len(tasks))]
 
 
-class _Told(dict[int, Result]):
+class _Results(dict[int, R]):
     """Results by the number of their task; each is told as it comes."""
 
-    def __init__(self, done: Done) -> None:
+    def __init__(self, done: Done[R]) -> None:
         super().__init__()
         self._done = done
 
-    def __setitem__(self, number: int, result: Result) -> None:
+    def __setitem__(self, number: int, result: R) -> None:
         super().__setitem__(number, result)
         self._done(number, result)
 
@@ -172,11 +172,11 @@ def has_workers() -> bool:
 
 
 def _run_pool(
-    function: Callable[[T, Tick], Result],
+    function: Callable[[T, Tick], R],
     tasks: Sequence[T],
     batch: list[int],
     size: int,
-    results: dict[int, Result],
+    results: dict[int, R],
     tick: Tick,
 ) -> list[int]:
     """Run a batch in a pool; return the tasks under way when a worker died."""
@@ -221,7 +221,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _collect(
-    futures: dict[Future[Result], int], results: dict[int, Result], counters: Any, seen: tuple[int, int], tick: Tick
+    futures: dict[Future[R], int], results: dict[int, R], counters: Any, seen: tuple[int, int], tick: Tick
 ) -> None:
     waiting = set(futures)
     while waiting:
@@ -252,7 +252,7 @@ def _end_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _run_one(function: Callable[[T, Tick], Result], task: T) -> Result:
+def _run_one(function: Callable[[T, Tick], R], task: T) -> R:
     return function(task, _tick_parent)
 
 

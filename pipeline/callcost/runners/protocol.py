@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+from callcost.tables import TaskResult
 
 T = TypeVar("T")
-Result = dict[str, Any]
+R = TypeVar("R", bound=TaskResult)
 Tick = Callable[[int, int], None]
-Done = Callable[[int, Result], None]
+Done = Callable[[int, R], None]
 
 
 def silent(_bytes: int, _calls: int) -> None:
     """Tell nobody."""
 
 
-def unheard(_number: int, _result: Result) -> None:
+def unheard(_number: int, _result: TaskResult) -> None:
     """Tell nobody."""
 
 
 class Runner(Protocol):
     """Run a function over tasks and return its results in the order of the tasks.
 
-    A task is small picklable data, its result a small manifest line; what is made of the data goes to files.
+    A task is small picklable data, its result a small struct; what is made of the data goes to files.
     """
 
     def __call__(
         self,
-        function: Callable[[T, Tick], Result],
+        function: Callable[[T, Tick], R],
         tasks: Sequence[T],
         *,
         workers: int = 1,
         retries: int = 1,
         tick: Tick = silent,
-        done: Done = unheard,
-        quarantine: Callable[[T], Result] | None = None,
-    ) -> list[Result]:
+        done: Done[R] = unheard,
+        quarantine: Callable[[T], R] | None = None,
+    ) -> list[R]:
         """Run the tasks.
 
         Args:

@@ -1,4 +1,4 @@
-"""Run tasks on Spark: one row per task in, one manifest line per task out; the data is in files all along.
+"""Run tasks on Spark: one row per task in, one result per task out; the data is in files all along.
 
 Only calls that Spark Connect has, too: createDataFrame, coalesce, repartition, mapInArrow, collect. The workers need
 the same callcost and the same data beside it, and reach the logs and the run's folder by themselves. A session that is
@@ -21,7 +21,7 @@ from callcost import __version__
 from callcost.errors import ConfigError, RunError
 from callcost.logs.io.object_store import stat_object
 from callcost.logs.io.store_access import OPTIONS_VARIABLE, is_url
-from callcost.runners.protocol import Done, Result, Tick, silent, unheard
+from callcost.runners.protocol import Done, R, Tick, silent, unheard
 
 T = TypeVar("T")
 ROUNDS = 10  # jobs that may fail before the run does; where Spark retries tasks itself, as on a cluster, one is much
@@ -76,25 +76,25 @@ class Cluster:
 
     def __call__(
         self,
-        function: Callable[[T, Tick], Result],
+        function: Callable[[T, Tick], R],
         tasks: Sequence[T],
         *,
         workers: int = 1,  # of this machine
         retries: int = 1,  # Spark has its own rule, and exactly_once.py counts
         tick: Tick = silent,
-        done: Done = unheard,
-        quarantine: Callable[[T], Result] | None = None,  # a worker does it; see exactly_once.py
-    ) -> list[Result]:
+        done: Done[R] = unheard,
+        quarantine: Callable[[T], R] | None = None,  # a worker does it; see exactly_once.py
+    ) -> list[R]:
         """Run the tasks; see Runner."""
         if not tasks:
             return []
         rows = [(number, pickle.dumps((function, task))) for number, task in enumerate(tasks)]
-        results: dict[int, Result] = {}
+        results: dict[int, R] = {}
         for number, outcome in sorted(self._outcomes(rows).items()):
             if isinstance(outcome, BaseException):
                 raise outcome
             results[number] = outcome
-            tick(*outcome["ticked"])
+            tick(outcome.read_bytes, outcome.read_calls)
             done(number, outcome)
         return list(results.values())
 

@@ -96,7 +96,7 @@ def test_usage_that_is_stated_is_not_counted(counter: TextCounter) -> None:
     stated = Usage(prompt_tokens=100, completion_tokens=50, total_tokens=150)
 
     assert settle(counter, usage=stated) == (100, 50, 150, "reported", None, None)
-    assert counter.stats()["texts"] == 0
+    assert counter.stats().texts == 0
 
 
 def test_a_missing_total_is_the_sum_of_its_sides(counter: TextCounter) -> None:
@@ -210,7 +210,7 @@ def test_equal_texts_of_a_window_are_counted_once(counter: TextCounter) -> None:
 
     count_missing(calls, counter)
 
-    assert counter.stats()["texts"] == 12
+    assert counter.stats().texts == 12
     assert {outcome(call) for call in calls} == {(6, 1, 7, "counted", "exact", 0.01)}
 
 
@@ -218,8 +218,8 @@ def test_frequent_texts_are_remembered_from_window_to_window(counter: TextCounte
     for _ in range(3):
         count_missing([make_call(), make_call()], counter)
 
-    assert counter.stats()["texts"] == 2
-    assert counter.stats()["cache_hits"] == 4
+    assert counter.stats().texts == 2
+    assert counter.stats().cache_hits == 4
 
 
 def test_what_is_remembered_is_bounded_and_the_oldest_goes_first() -> None:
@@ -247,7 +247,7 @@ def test_what_one_task_of_a_worker_counted_the_next_one_knows() -> None:
     for hits in (0, 1):
         with TextCounter() as counter:
             assert counter.count("r50k_base", Counter({"hello world": 2})) == {"hello world": 2}
-            assert counter.stats()["cache_hits"] == hits
+            assert counter.stats().cache_hits == hits
 
 
 def test_the_statistics_name_engine_vocabulary_and_digest() -> None:
@@ -255,9 +255,9 @@ def test_the_statistics_name_engine_vocabulary_and_digest() -> None:
         settle(counter)
         stats = counter.stats()
 
-    assert stats["engines"] == [load_encoder("cl100k_base").engine]
-    assert list(stats["vocabularies"]) == ["cl100k_base"]
-    assert len(stats["vocabularies"]["cl100k_base"]) == 64
+    assert stats.engines == {load_encoder("cl100k_base").engine}
+    assert list(stats.vocabularies) == ["cl100k_base"]
+    assert len(stats.vocabularies["cl100k_base"]) == 64
 
 
 def test_an_item_over_its_time_counts_nothing() -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import polars as pl
 
 from callcost.errors import RunError
-
-_FATES = ("calls", "duplicates", "rejects", "context", "fragments", "filtered")
+from callcost.jobs.engine.manifest import FATES
 
 
 def check_conservation(
@@ -28,7 +27,7 @@ def check_conservation(
     """
     records = manifest["records"]
     for line in (*manifest["inputs"], {"path": "all inputs", **records}):
-        parts = {fate: line[fate] for fate in _FATES}
+        parts = {fate: line[fate] for fate in FATES}
         if min(parts.values()) < 0 or sum(parts.values()) != line["records"]:
             _refuse(f"{line['records']:,} records of {line['path']}", str(parts))
     if rejects != records["rejects"]:

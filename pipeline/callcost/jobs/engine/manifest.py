@@ -9,7 +9,7 @@ import dataclasses
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any
@@ -18,19 +18,21 @@ import polars as pl
 from msgspec import to_builtins
 
 from callcost import __version__
-from callcost.jobs.engine.map_reduce import Mapped, Settled
+from callcost.jobs.engine.map_reduce import Settled
 from callcost.settings import MOST_NAMED, PriceOptions, ReportOptions
 from callcost.stages.dedup.rules import SAME_ROW
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.publish import plain_decimals
 from callcost.stages.report.spend import UNPRICED, merge_unpriced
 from callcost.stages.tables.facts import number_rows, read_tables
-from callcost.tables import MONEY_SCALE, SPEND_MEASURES
+from callcost.tables import MONEY_SCALE, SPEND_MEASURES, CountedTokens
 
 SCHEMA_VERSION = 1
 MOST_LISTED = 1_000  # groups of calls without a full price
 _EXACT = Context(prec=60)
 _HOW = ("logs", "out", "work")  # options that never change a result
+FATES = ("calls", "duplicates", "rejects", "context", "fragments", "filtered")  # of a record, one of these
+_AGGREGATES = {"records": "aggregates", "calls": "aggregate_calls", "tokens": "aggregate_tokens"}
 _TALLIES = ("usage_source", "count_method", "price_status", "price_basis", "source_format", "flags")
 
 
@@ -55,25 +57,25 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
         A JSON-able document; without its ``run`` it is the same for the same input and options.
     """
     inputs = inputs_of(settled)
-    records = _sum_of(inputs)
-    counts = {name: dict(sorted(settled.total(name).items())) for name in _TALLIES}
+    records = {name: sum(row[name] for row in inputs) for name in ("records", *FATES)}
+    counts = {name: dict(sorted(getattr(settled.reduced, name).items())) for name in _TALLIES}
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "callcost": {"version": __version__},
         "options": _options_of(options),
         "inputs": inputs,
         "records": records,
-        "aggregates": aggregates_of(settled.mapped),
+        "aggregates": {name: settled.mapped.total(tallied) for name, tallied in _AGGREGATES.items()},
         "totals": totals_of(spend),
         **counts,
-        "counting": _counting_of(settled.total("counting")),
+        "counting": _counting_of(settled.reduced.counted),
         "repeated_rows": _repeated_rows(settled),
-        "undated_calls": settled.total("undated")["calls"],
+        "undated_calls": settled.reduced.undated,
         **limits_of(settled),
         "reject_reasons": reject_reasons(settled),
         "price_versions": _versions_of(settled, options.prices),
-        "vocabularies": _merge(line["counting"].get("vocabularies", {}) for line in settled.mapped),
-        "timed_out": sorted(item for line in settled.mapped for item in line["counting"].get("timed_out", [])),
+        "vocabularies": dict(sorted(settled.mapped.counting.vocabularies.items())),
+        "timed_out": [list(item) for item in settled.timed_out],
         **_unpriced(settled),
     }
     document |= _meant(document["unpriced"], options.prices)
@@ -84,45 +86,14 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
 
 def inputs_of(settled: Settled) -> list[dict[str, Any]]:
     """Return the fate of every record, per input; the parts of each add up to its records."""
-    lines: dict[str, Counter[str]] = {}
-    for mapped in settled.mapped:
-        for number, tally in mapped["inputs"].items():
-            lines.setdefault(number, Counter()).update(tally)
-    fates: dict[str, Counter[str]] = {"read": Counter(), "kept": Counter(), "calls": Counter()}
-    for reduced in settled.reduced:
-        for fate, counts in reduced.get("per_input", {}).items():
-            fates[fate].update(counts)
     rows = []
     for key, source in ((str(number), source) for number, source in enumerate(settled.inputs)):
-        line = lines[key]
-        rows.append(
-            {
-                "path": source.name,
-                "bytes": source.bytes,
-                "sha256": settled.digests[key],
-                "records": line["records"],
-                "calls": fates["calls"][key],
-                "duplicates": fates["read"][key] - fates["kept"][key],
-                "rejects": line["rejects"],
-                "context": line["context"],
-                "fragments": line["fragments"],
-                "filtered": fates["kept"][key] - fates["calls"][key],
-            }
-        )
+        tally = settled.mapped.inputs[key]
+        read, kept, calls = (settled.reduced.per_input.get(fate, {}).get(key, 0) for fate in ("read", "kept", "calls"))
+        fates = {"calls": calls, "duplicates": read - kept, "filtered": kept - calls}
+        parts = {fate: fates.get(fate, tally.get(fate, 0)) for fate in ("records", *FATES)}
+        rows.append({"path": source.name, "bytes": source.bytes, "sha256": settled.mapped.digests[key], **parts})
     return sorted(rows, key=lambda row: str(row["path"]))
-
-
-def _sum_of(inputs: list[dict[str, Any]]) -> dict[str, int]:
-    names = ("records", "calls", "duplicates", "rejects", "context", "fragments", "filtered")
-    return {name: sum(row[name] for row in inputs) for name in names}
-
-
-def aggregates_of(mapped: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """Return how many rejects are sums of many calls, and how many calls and tokens these say they sum."""
-    sums: Counter[str] = Counter()
-    for tally in (tally for line in mapped for tally in line["inputs"].values()):
-        sums.update({name: tally.get(name, 0) for name in ("aggregates", "aggregate_calls", "aggregate_tokens")})
-    return {"records": sums["aggregates"], "calls": sums["aggregate_calls"], "tokens": sums["aggregate_tokens"]}
 
 
 def totals_of(spend: pl.DataFrame) -> dict[str, Any]:
@@ -133,25 +104,25 @@ def totals_of(spend: pl.DataFrame) -> dict[str, Any]:
 
 
 def _versions_of(settled: Settled, options: PriceOptions) -> list[dict[str, Any]]:
-    used = settled.total("price_version")
+    used = settled.reduced.price_version
     digests = {version.name: version.sha256 for version in book_of(options).catalog.versions}
     return [{"name": name, "sha256": digests.get(name), "calls": used[name]} for name in sorted(used)]
 
 
-def _counting_of(sums: Counter[str]) -> dict[str, Any]:
+def _counting_of(counted: CountedTokens) -> dict[str, Any]:
     """Return the tokens of calls with a side counted here, and within what share of them the truth is expected."""
-    tokens = sums["prompt_tokens"] + sums["completion_tokens"]
-    share = -(-sums["millionths"] // tokens) / 1_000_000 if tokens else None
-    counted = {name: sums[name] for name in ("calls", "prompt_tokens", "completion_tokens")}
-    return {**counted, "expected_within": share}
+    tokens = counted.prompt_tokens + counted.completion_tokens
+    share = -(-counted.millionths // tokens) / 1_000_000 if tokens else None
+    sums = {"prompt_tokens": counted.prompt_tokens, "completion_tokens": counted.completion_tokens}
+    return {"calls": counted.calls, **sums, "expected_within": share}
 
 
 def _repeated_rows(settled: Settled) -> dict[str, Any]:
     """Return the calls that equal another and have nothing that tells them apart, and how many of other files went."""
-    sums = settled.total("repeated_rows")
-    cost = _EXACT.scaleb(Decimal(sums["cost"]), -MONEY_SCALE)
-    text = f"{_EXACT.normalize(cost):f}" if sums["with_cost"] else None
-    return {"calls": sums["calls"], "total_cost": text, "left_out": settled.total("duplicates")[SAME_ROW]}
+    rows, left_out = settled.reduced.repeated_rows, settled.reduced.duplicates.get(SAME_ROW, 0)
+    cost = _EXACT.scaleb(Decimal(rows.cost), -MONEY_SCALE)
+    text = f"{_EXACT.normalize(cost):f}" if rows.with_cost else None
+    return {"calls": rows.calls, "total_cost": text, "left_out": left_out}
 
 
 def _unpriced(settled: Settled) -> dict[str, Any]:
@@ -190,9 +161,9 @@ def _meant(unpriced: list[dict[str, Any]], prices: PriceOptions) -> dict[str, di
 
 def limits_of(settled: Settled) -> dict[str, Any]:
     """Return what left calls out, and the times of the first and the last call of the logs, filtered ones included."""
-    spans = [span for line in settled.reduced for span in line.get("spans", [])]
+    spans = settled.reduced.spans
     return {
-        "filtered_by": dict(sorted(settled.total("filtered_by").items())),
+        "filtered_by": dict(sorted(settled.reduced.filtered_by.items())),
         "first_at": _time_of(min(first for first, _ in spans)) if spans else None,
         "last_at": _time_of(max(last for _, last in spans)) if spans else None,
     }
@@ -202,7 +173,7 @@ def _time_of(microseconds: int) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).isoformat()
 
 
-def reject_reasons(settled: Mapped) -> list[dict[str, Any]]:
+def reject_reasons(settled: Settled) -> list[dict[str, Any]]:
     """Return why records were rejected, the commonest first: "reason", "records", "first" (file:row, or file)."""
     counts: Counter[str] = Counter()
     firsts: dict[str, tuple[str, int]] = {}
@@ -217,10 +188,6 @@ def reject_reasons(settled: Mapped) -> list[dict[str, Any]]:
         {"reason": reason, "records": counts[reason], "first": ":".join(map(str, filter(None, firsts[reason])))}
         for reason in sorted(counts, key=lambda reason: (-counts[reason], reason))
     ]
-
-
-def _merge(mappings: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    return dict(sorted({key: value for mapping in mappings for key, value in mapping.items()}.items()))
 
 
 def _options_of(options: ReportOptions) -> dict[str, Any]:
@@ -276,7 +243,7 @@ def has_calls(manifest: Mapping[str, Any]) -> bool:
 
 def _run(options: ReportOptions, settled: Settled, clock: RunClock) -> dict[str, Any]:
     ended = datetime.now(UTC)
-    counting = [line["counting"] for line in settled.mapped]
+    counting = settled.mapped.counting
     return {
         "id": clock.run_id,
         "started_at": clock.started_at.isoformat(),
@@ -291,7 +258,7 @@ def _run(options: ReportOptions, settled: Settled, clock: RunClock) -> dict[str,
         "workers": settled.workers if options.work.executor == "local" else None,
         "threads": options.work.threads,
         "process": os.getpid(),
-        "engines": sorted({engine for line in counting for engine in line.get("engines", [])}),
-        "cache_hits": sum(line.get("cache_hits", 0) for line in counting),
-        "mismatches": max((line.get("mismatches", 0) for line in counting), default=0),
+        "engines": sorted(counting.engines),
+        "cache_hits": counting.cache_hits,
+        "mismatches": counting.mismatches,
     }

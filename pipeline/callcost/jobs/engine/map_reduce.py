@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,10 +28,11 @@ from callcost.settings import ReportOptions, WorkOptions
 from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans
 from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.read.splits import Piece, SurveyTask, cut_inputs, survey_input
-from callcost.stages.report.rejects import RejectTable, rejects_in
+from callcost.stages.report.rejects import RejectTable
 from callcost.stages.report.spend import merge_spend, sort_spend, sum_spend
 from callcost.stages.tables.facts import BUCKETS, FACT_SCHEMA, read_tables, scan_tables
 from callcost.stages.tasks import MOST_GROUPS, MapTask, ReduceTask, map_inputs, reduce_files
+from callcost.tables import MapResult, ReduceResult, add_up
 
 SETTLE_ROWS = 8_000_000  # keys compared at a time: 16 bytes each
 MOST_FILES = 8  # of facts in a task
@@ -42,75 +42,48 @@ Progress = Callable[[int, int], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Mapped:
-    """What map left behind: facts in the working folder, and tallies.
+class Settled:
+    """What the steps of a run left behind so far: files in the working folder, and the sums of what tasks say.
 
     Attributes:
-        inputs: of the run, in order.
-        digests: number of an input -> sha256 of its bytes.
-        rows_before: (number of a piece, rows of its file before it) where its rejects do not know it.
+        inputs: logs of the run, in order.
+        mapped: sum of the map tasks, and of what was surveyed beside them.
+        reduced: sum of the settle and reduce tasks; nothing before these.
         workers: processes that did the work.
-        mapped: manifest lines of the map tasks.
         folder: where files of the run go.
         pieces: of the inputs, in order.
-        runner: did the work.
+        runner: function that runs the tasks.
         skipped: what callcost itself wrote below the logs.
+        timed_out: (source_file, row) of each call of which an item timed out, sorted.
     """
 
     inputs: Sequence[Input]
-    digests: dict[str, str]
-    rows_before: tuple[tuple[int, int], ...]
+    mapped: MapResult
     workers: int
-    mapped: list[dict[str, Any]]
     folder: str
+    reduced: ReduceResult = dataclasses.field(default_factory=ReduceResult)
     pieces: tuple[Piece, ...] = ()
     runner: Runner = run_tasks
     skipped: tuple[Skipped, ...] = ()
+    timed_out: Sequence[tuple[str, int]] = ()
 
-    def lines(self) -> list[dict[str, Any]]:
-        """Return the manifest lines of all tasks."""
-        return self.mapped
+    @property
+    def rows_before(self) -> tuple[tuple[int, int], ...]:
+        """(Number of a piece, rows of its file before it) where its facts and rejects do not know it."""
+        return tuple(self.mapped.rows_before)
 
     def tables(self, kind: str) -> list[str]:
         """Return the files of a kind ("facts", "verdicts", "spend", "calls", "rejects") in the order of their tasks."""
-        return files_of(self.lines(), kind)
+        return [*self.mapped.files_of(kind), *self.reduced.files_of(kind)]
 
     def rejects(self) -> RejectTable:
         """Return the rejects of all inputs."""
-        return RejectTable(self.tables("rejects"), self.rows_before, rejects_in(self.lines()))
+        return RejectTable(self.tables("rejects"), self.rows_before, self.mapped.total("rejects"))
 
     def table(self, kind: str, empty: dict[str, Any]) -> pl.DataFrame:
         """Read the files of a kind as one table; ``empty`` is its schema where there are none."""
         paths = self.tables(kind)
         return pl.concat([read_tables([path]) for path in paths]) if paths else pl.DataFrame(schema=empty)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Settled(Mapped):
-    """What map and reduce left behind: beside the facts, partial spends and calls.
-
-    Attributes:
-        reduced: manifest lines of the reduce tasks.
-    """
-
-    reduced: list[dict[str, Any]]
-
-    def lines(self) -> list[dict[str, Any]]:
-        """Return the manifest lines of all tasks."""
-        return [*self.mapped, *self.reduced]
-
-    def total(self, name: str) -> Counter[str]:
-        """Add up a tally over all reduce tasks."""
-        counts: Counter[str] = Counter()
-        for line in self.reduced:
-            counts.update(line.get(name, {}))
-        return counts
-
-
-def files_of(lines: Sequence[dict[str, Any]], kind: str) -> list[str]:
-    """Return the files of a kind that manifest lines name, in the order of their names."""
-    paths = (path for line in lines for path in line["files"])
-    return sorted(path for path in paths if path.rpartition("/")[2].startswith(f"{kind}-"))
 
 
 @contextmanager
@@ -151,7 +124,7 @@ def map_logs(
     runner: Runner = run_tasks,
     progress: Progress = lambda _bytes, _calls: None,
     planned: Callable[[int], None] = lambda _bytes: None,
-) -> Mapped:
+) -> Settled:
     """Read the logs, count what their calls do not state, and write facts.
 
     Args:
@@ -184,13 +157,12 @@ def map_logs(
         mapped = run_counting(
             map_inputs, plan, options, runner=runner, workers=workers, tick=progress, quarantine=aside_of
         )
-        digests, rows_before = surveys.result()
-    for line in mapped:
-        digests |= line["digests"]
-    _number_late(mapped, dict(rows_before))
-    return Mapped(
-        inputs=inputs, pieces=tuple(pieces), digests=digests, rows_before=rows_before, workers=workers, mapped=mapped,
-        folder=str(folder), runner=runner, skipped=skipped,
+        whole = add_up([*mapped, surveys.result()], MapResult())
+    before = dict(whole.rows_before)
+    timed_out = sorted((name, row + before.get(piece, 0)) for piece, name, row in whole.timed_out)
+    return Settled(
+        inputs=inputs, pieces=tuple(pieces), workers=workers, mapped=whole, folder=str(folder), runner=runner,
+        skipped=skipped, timed_out=timed_out,
     )  # fmt: skip
 
 
@@ -199,13 +171,6 @@ def _share_of(work: WorkOptions, total: int) -> tuple[int, int | None]:
     if work.executor == "spark":
         return 1, cluster_task_bytes()
     return worker_count(work.workers, total), None
-
-
-def _number_late(mapped: list[dict[str, Any]], before: dict[int, int]) -> None:
-    """Give the calls of which an item timed out their row in the file."""
-    for line in mapped:
-        timed_out = sorted([name, row + before.get(piece, 0)] for piece, name, row in line["timed_out"])
-        line["counting"]["timed_out"] = timed_out
 
 
 def _found_anywhere(logs: Sequence[str]) -> Found:
@@ -254,7 +219,7 @@ def settle_logs(
     return reduce_facts(options, found, priced=priced, listed=listed)
 
 
-def reduce_facts(options: ReportOptions, found: Mapped, *, priced: bool = True, listed: bool = True) -> Settled:
+def reduce_facts(options: ReportOptions, found: Settled, *, priced: bool = True, listed: bool = True) -> Settled:
     """Settle, price and sum what map left behind; done again with other options, it replaces what it wrote.
 
     Args:
@@ -263,72 +228,34 @@ def reduce_facts(options: ReportOptions, found: Mapped, *, priced: bool = True, 
         priced: see settle_logs.
         listed: see settle_logs.
     """
-    reduced = reduce_folder(
-        options, found.folder, found.mapped, workers=found.workers, rows_before=found.rows_before, pieces=found.pieces,
-        priced=priced, listed=listed, runner=found.runner,
-    )  # fmt: skip
-    return Settled(
-        inputs=found.inputs, pieces=found.pieces, digests=found.digests, rows_before=found.rows_before,
-        workers=found.workers, mapped=found.mapped, folder=found.folder, runner=found.runner, reduced=reduced,
-        skipped=found.skipped,
-    )  # fmt: skip
-
-
-def reduce_folder(
-    options: ReportOptions,
-    folder: Path | str,
-    mapped: Sequence[dict[str, Any]],
-    *,
-    workers: int,
-    rows_before: tuple[tuple[int, int], ...],
-    pieces: tuple[Piece, ...] = (),
-    priced: bool = True,
-    listed: bool = True,
-    runner: Runner = run_tasks,
-) -> list[dict[str, Any]]:
-    """Settle, price and sum facts.
-
-    Args:
-        options: of the run.
-        folder: where verdicts, calls and partial spends go.
-        mapped: manifest lines of the tasks that wrote the facts.
-        workers: processes.
-        rows_before: see ReduceTask.
-        pieces: see SettleTask.
-        priced: see ReduceTask.
-        listed: see ReduceTask.
-        runner: does the work.
-
-    Returns:
-        Manifest lines of all these tasks.
-    """
-    files = tuple(files_of(mapped, "facts"))
-    rows = sum(line["facts"] for line in mapped)
+    files, rows, workers, runner = tuple(found.tables("facts")), found.mapped.facts, found.workers, found.runner
     facts_worth = _FACTS_WORTH_KEPT if has_workers() else _FACTS_WORTH
     comparing, summing = (workers if rows >= worth else 1 for worth in (_KEYS_WORTH, facts_worth))
-    asked, where = options_for_workers(options), str(folder)
+    asked, folder, pieces = options_for_workers(options), found.folder, found.pieces
     compared = [
-        SettleTask(number=n, first=first, last=last, facts=files, folder=where, read=asked.read, pieces=pieces)
+        SettleTask(number=n, first=first, last=last, facts=files, folder=folder, read=asked.read, pieces=pieces)
         for n, (first, last) in enumerate(settle_steps(rows) if files else [])
     ]
     settled = _settle(compared, runner, comparing)
-    verdicts = tuple(files_of(settled, "verdicts"))
+    verdicts = tuple(settled.files_of("verdicts"))
     size = max(1, min(MOST_FILES, -(-len(files) // (workers * TASKS_PER_WORKER))))
     tasks = [
         ReduceTask(
-            number=number, files=files[number * size : (number + 1) * size], verdicts=verdicts, folder=where,
-            options=asked, rows_before=rows_before, priced=priced, listed=listed,
+            number=number, files=files[number * size : (number + 1) * size], verdicts=verdicts, folder=folder,
+            options=asked, rows_before=found.rows_before, priced=priced, listed=listed,
         )
         for number in range(-(-len(files) // size))
     ]  # fmt: skip
-    return [*settled, *runner(reduce_files, tasks, workers=summing)]
+    reduced = add_up([settled, *runner(reduce_files, tasks, workers=summing)], ReduceResult())
+    return dataclasses.replace(found, reduced=reduced)
 
 
-def _settle(tasks: Sequence[SettleTask], runner: Runner, workers: int) -> list[dict[str, Any]]:
+def _settle(tasks: Sequence[SettleTask], runner: Runner, workers: int) -> ReduceResult:
     """Judge calls that lie in each other, then copies."""
-    nested = runner(settle_spans, tasks[:1])
-    spans = tuple(files_of(nested, "verdicts"))
-    return [*nested, *runner(settle_keys, [dataclasses.replace(task, spans=spans) for task in tasks], workers=workers)]
+    nested = add_up(runner(settle_spans, tasks[:1]), ReduceResult())
+    spans = tuple(nested.files_of("verdicts"))
+    copies = runner(settle_keys, [dataclasses.replace(task, spans=spans) for task in tasks], workers=workers)
+    return add_up([nested, *copies], ReduceResult())
 
 
 def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
@@ -351,10 +278,8 @@ def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
     return sort_spend(pl.concat(merged), options.by)
 
 
-def survey_cut(
-    pieces: Sequence[Piece], folder: str = "", runner: Runner = run_tasks
-) -> tuple[dict[str, str], tuple[tuple[int, int], ...]]:
-    """Return what the inputs cut into pieces need: number of the input -> sha256; (piece, rows before it)."""
+def survey_cut(pieces: Sequence[Piece], folder: str = "", runner: Runner = run_tasks) -> MapResult:
+    """Return what the inputs cut into pieces need: their digests, and the rows before each piece."""
     cut = [piece for piece in pieces if not piece.whole]
     tasks: list[SurveyTask] = []
     for number, group in groupby(cut, key=lambda piece: piece.input):
@@ -362,9 +287,7 @@ def survey_cut(
         edges = tuple((piece.number, piece.start) for piece in parts if piece.rows_before is None)
         task = SurveyTask(number=len(tasks), input=number, path=parts[0].source.path, edges=edges, folder=folder)
         tasks.append(task)
-    lines = runner(survey_input, tasks)
-    digests = {number: digest for line in lines for number, digest in line["digests"].items()}
-    return digests, tuple((piece, rows) for line in lines for piece, rows in line["rows_before"])
+    return add_up(runner(survey_input, tasks), MapResult())
 
 
 def settle_steps(rows: int) -> list[tuple[int, int]]:

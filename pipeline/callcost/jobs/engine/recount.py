@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from callcost.runners.local import run_tasks
-from callcost.runners.protocol import Done, Result, Runner, Tick, unheard
+from callcost.runners.protocol import Done, R, Runner, Tick, unheard
 from callcost.settings import ReportOptions
 
 T = TypeVar("T")
@@ -26,18 +26,18 @@ class _DoubtError(Exception):
 
 
 def run_counting(
-    function: Callable[[T, Tick], Result],
+    function: Callable[[T, Tick], R],
     plan: Callable[[ReportOptions], Sequence[T]],
     options: ReportOptions,
     *,
     runner: Runner = run_tasks,
-    done: Done = unheard,
+    done: Done[R] = unheard,
     **how: Any,
-) -> list[Result]:
+) -> list[R]:
     """Run tasks that count; all of them again, without fast engines, where one of these is found to differ.
 
     Args:
-        function: a module-level function of (task, tick); ``counting`` of its result is what TextCounter.stats says.
+        function: a module-level function of (task, tick).
         plan: makes the tasks of the options, and takes back what an earlier plan's tasks left behind.
         options: of the run.
         runner: runs them.
@@ -48,11 +48,10 @@ def run_counting(
         One result per task.
     """
 
-    def check(number: int, line: Result) -> None:
-        counting = line.get("counting", {})
-        if counting.get("doubtful"):
-            raise _DoubtError(counting["mismatches"])
-        done(number, line)
+    def check(number: int, result: R) -> None:
+        if result.counting.doubtful:
+            raise _DoubtError(result.counting.mismatches)
+        done(number, result)
 
     try:
         return runner(function, plan(options), done=check, **how)
@@ -60,6 +59,6 @@ def run_counting(
         logger.warning("a fast counting engine differs from the reference: everything is counted again without it")
         mismatches = doubt.args[0]
     trusted = dataclasses.replace(options, work=dataclasses.replace(options.work, fast=False))
-    lines = runner(function, plan(trusted), done=done, **how)
-    lines[0]["counting"]["mismatches"] = mismatches
-    return lines
+    results = runner(function, plan(trusted), done=done, **how)
+    results[0].counting.mismatches = mismatches
+    return results

@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from msgspec import structs
 
 from callcost import __version__
 from callcost.errors import RunError
 from callcost.jobs.state.intake import PIECES_PER_INPUT
+from callcost.jobs.state.log_rotation import facts_of_entry, result_of
 from callcost.logs.io.folders import folder_at
 from callcost.runners.entries import Entry, digest_of_bytes
 from callcost.runners.ledger import Ledger
 from callcost.stages.tables.facts import REJECT_SCHEMA, layout_of_facts, write_facts
 from callcost.stages.tables.layouts import is_newer, renew_facts, rules_of
 from callcost.stages.tables.published_calls import facts_of_published
+from callcost.tables import MapResult
 
 
 def carry_over(ledger: Ledger, work: Path, note: Callable[[str, str], None]) -> None:
@@ -32,7 +35,7 @@ def carry_over(ledger: Ledger, work: Path, note: Callable[[str, str], None]) -> 
     Args:
         ledger: with every input read.
         work: a working folder.
-        note: told (word, name of the input).
+        note: called with (what became of an input, its name).
 
     Raises:
         RunError: a newer callcost made them, or neither their facts nor their published days can be used.
@@ -74,10 +77,9 @@ def _renew(ledger: Ledger, entry: Entry, rules: int, work: Path) -> None:
             renew_facts(path, rules, number, folder / f"facts-{rest}")
         else:
             pl.read_parquet(path).write_parquet(folder / f"{kind}-{rest}")
-    lines = [
-        {**line, "inputs": {str(number): tally for tally in line["inputs"].values()}} for line in entry.facts["lines"]
-    ]
-    _keep(ledger, entry, number, folder, facts={**entry.facts, "lines": lines}, replaces=(entry.number,))
+    known = result_of(entry)
+    result = structs.replace(known, inputs={str(number): tally for tally in known.inputs.values()})
+    _keep(ledger, entry, number, folder, facts=facts_of_entry(result), replaces=(entry.number,))
 
 
 def _keep(ledger: Ledger, entry: Entry, number: int, folder: Path, **more: Any) -> None:
@@ -110,12 +112,9 @@ def _take_published(ledger: Ledger, unknown: dict[str, list[Entry]], work: Path)
         piece = pl.lit(number * PIECES_PER_INPUT, pl.Int64).alias("piece")
         rejects.with_columns(piece).write_parquet(folder / "rejects-000000.parquet")
         tally = {"records": calls[name] + rejects.height, "rejects": rejects.height}
-        line = {
-            "task": 0, "inputs": {str(number): tally}, "digests": {}, "facts": calls[name], "counting": {},
-            "timed_out": [],
-        }  # fmt: skip
+        kept = facts_of_entry(MapResult(inputs={str(number): tally}, facts=calls[name]))
         replaces = tuple(entry.number for entry in entries)
-        _keep(ledger, entries[-1], number, folder, facts={"lines": [line], "rows_before": []}, replaces=replaces)
+        _keep(ledger, entries[-1], number, folder, facts=kept, replaces=replaces)
 
 
 def _published_file(ledger: Ledger, file: str) -> bytes:
@@ -130,11 +129,11 @@ def _published_file(ledger: Ledger, file: str) -> bytes:
 def _check_whole(ledger: Ledger, unknown: dict[str, list[Entry]], calls: Counter[str]) -> None:
     """Refuse where the published days do not hold all calls of a log: an interval was asked for, or none are there."""
     manifest = json.loads(_published_file(ledger, "manifest.json")) if "out" in ledger.published else {"inputs": ()}
-    said: Counter[str] = Counter()
+    read = Counter[str]()
     for line in manifest["inputs"]:
-        said[line["path"]] += line["calls"] + line["filtered"]
+        read[line["path"]] += line["calls"] + line["filtered"]
     for name, entries in unknown.items():
-        if name not in said or said[name] != calls[name]:
+        if name not in read or read[name] != calls[name]:
             writer = entries[0].callcost or ledger.writer or "another version"
             message = f"callcost {writer} read {name}, which is not at hand any more, in a way that this one cannot use"
             raise RunError(message, hint="Give this log once more, or begin a new --state folder")

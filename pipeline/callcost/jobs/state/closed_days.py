@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from callcost.errors import ConfigError, RunError
+from callcost.jobs.state.log_rotation import result_of
 from callcost.logs.io.folders import Folder
 from callcost.runners.entries import digest_of_bytes
 from callcost.runners.ledger import Ledger
@@ -139,7 +140,7 @@ def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) 
         OSError: it cannot be written.
     """
     entries = [entry for _, entry in sorted(ledger.entries.items())]
-    rows_before = tuple((int(piece), int(rows)) for e in entries for piece, rows in e.facts["rows_before"])
+    rows_before = tuple(result_of(*entries).rows_before)
     facts = facts_of_day(ledger.local_files(entries, work, "facts"), rows_before, day, options)
     if facts.is_empty():
         raise ConfigError(f"no call of {day} was read", hint="Run the report first")

@@ -5,21 +5,24 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import polars as pl
+from msgspec import structs
 
 from callcost.errors import ConfigError, RunError, UnfinishedError
 from callcost.jobs.engine.fingerprint import made_of
+from callcost.jobs.engine.isolate_crash import reject_task
 from callcost.jobs.engine.map_reduce import Progress, survey_cut
 from callcost.jobs.engine.recount import run_counting
 from callcost.jobs.state.log_rotation import (
     Known,
     Leftovers,
     Standing,
+    facts_of_entry,
     find_standing,
     latest_of,
     readable_again,
@@ -35,9 +38,9 @@ from callcost.runners.ledger import Ledger
 from callcost.runners.packing import pack_pieces, worker_count
 from callcost.settings import ReportOptions
 from callcost.stages.read.splits import Piece, cut_inputs, survey
-from callcost.stages.tables.facts import layout_of_facts, rejects_of, scan_facts
+from callcost.stages.tables.facts import layout_of_facts, scan_facts
 from callcost.stages.tasks import MapTask, Tick, map_inputs
-from callcost.tables import Reject
+from callcost.tables import MapResult, add_up
 
 PIECES_PER_INPUT = 100_000  # pieces are numbered by their input's entry, so that facts of any two runs go together
 _RETRIES = 2  # the third death of a worker puts its input aside
@@ -108,11 +111,11 @@ def plan_intake(ledger: Ledger, options: ReportOptions, forget: Sequence[str] = 
 
 def _known_places(ledger: Ledger, places: Sequence[str]) -> tuple[str, ...]:
     """Return places as the ledger spells them: a path is absolute, a name is as reports say it."""
-    said = {word for each in ledger.entries.values() for word in (each.name, each.stamp.path)}
-    said |= {word for each in ledger.lost.values() for word in (each.name, each.stamp.path)}
-    known = [place if place in said or is_url(place) else str(Path(place).resolve()) for place in places]
+    every: list[Known] = [*ledger.entries.values(), *ledger.lost.values()]
+    spellings = {word for each in every for word in (each.name, each.stamp.path)}
+    known = [place if place in spellings or is_url(place) else str(Path(place).resolve()) for place in places]
     for place, word in zip(places, known, strict=True):
-        if word not in said:
+        if word not in spellings:
             raise ConfigError(f"nothing was read from {place}", hint="Give its path, or its name as in manifest.json")
     return tuple(known)
 
@@ -164,16 +167,16 @@ def read_fresh(
         progress(read_bytes, calls)
         check_time()
 
-    def done(task: int, line: dict[str, Any]) -> None:
+    def done(task: int, result: ReadResult) -> None:
         batch = batches[tasks[task].pieces[0].input]
-        batch.lines.append(line)
-        if len(batch.lines) == batch.wanted:
+        batch.result, batch.wanted = batch.result + result, batch.wanted - 1
+        if not batch.wanted:
             _keep(ledger, batch, intake, made)
-            event("read", file=batch.source.name, bytes=batch.stamp.bytes, records=_records(batch.lines))
+            event("read", file=batch.source.name, bytes=batch.stamp.bytes, records=batch.result.total("records"))
             check_time()
 
     run_counting(
-        partial(measure_inputs, map_inputs), plan, options, workers=workers, retries=_RETRIES, tick=tick, done=done,
+        partial(read_inputs, map_inputs), plan, options, workers=workers, retries=_RETRIES, tick=tick, done=done,
         quarantine=_put_aside,
     )  # fmt: skip
 
@@ -201,11 +204,20 @@ def _is_open_again(entry: Entry, intake: Intake) -> bool:
     return unread and Path(path).is_dir() and os.access(path, os.R_OK | os.X_OK)
 
 
-def measure_inputs(function: Callable[[MapTask, Tick], dict[str, Any]], task: MapTask, tick: Tick) -> dict[str, Any]:
-    """Do a map task, and say what was read of the inputs that it has whole, so that they are known again."""
-    line = function(task, tick)
-    whole = {piece.input: extent_of(piece.source) for piece in task.pieces if piece.whole}
-    return {**line, "extents": {str(number): extent for number, extent in whole.items()}}
+class ReadResult(MapResult):
+    """What reading some inputs gave, and how they are known again.
+
+    Attributes:
+        extents: number of an input read whole -> what was read of it; None: not known.
+    """
+
+    extents: dict[str, Extent | None] = msgspec.field(default_factory=dict)
+
+
+def read_inputs(function: Callable[[MapTask, Tick], MapResult], task: MapTask, tick: Tick) -> ReadResult:
+    """Do a map task, and measure what was read of the inputs that it has whole."""
+    extents = {str(piece.input): extent_of(piece.source) for piece in task.pieces if piece.whole}
+    return ReadResult(**structs.asdict(function(task, tick)), extents=extents)
 
 
 def _is_only_touched(ledger: Ledger, known: Entry | None, source: Input, stamp: Stamp, made: str) -> bool:
@@ -256,7 +268,7 @@ class _Batch:
     stamp: Stamp
     pieces: list[Piece]
     folder: Path
-    lines: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    result: ReadResult = dataclasses.field(default_factory=ReadResult)
     wanted: int = 0
 
     def tasks(self, options: ReportOptions, workers: int) -> list[MapTask]:
@@ -275,20 +287,13 @@ def _pieces_of(source: Input, number: int) -> list[Piece]:
     return [dataclasses.replace(p, number=first + n, input=number) for n, p in enumerate(cut_inputs([source]))]
 
 
-def _put_aside(task: MapTask) -> dict[str, Any]:
-    """Stand for a task that ended its worker each time: one reject that names the input."""
-    piece = task.pieces[0]
+def _put_aside(task: MapTask) -> ReadResult:
+    """Stand for a task that ended its worker each time."""
     for kind in ("facts", "rejects"):
         for part in Path(task.folder).glob(f"{kind}-{task.number:06}-*"):
             part.unlink()
-    reject = Reject(reason="worker_died", detail="reading it ended three workers", source_file=piece.source.name)
-    table = rejects_of([reject], piece.number)
-    table.write_parquet(Path(task.folder) / f"rejects-{task.number:06}.parquet")
-    tally = {"records": 1, "rejects": 1}
-    return {
-        "task": task.number, "inputs": {str(piece.input): tally}, "digests": {}, "facts": 0, "counting": {},
-        "quarantined": True,
-    }  # fmt: skip
+    rejected = reject_task(task, "reading it ended three workers")
+    return ReadResult(**structs.asdict(rejected) | {"quarantined": True})
 
 
 def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
@@ -300,32 +305,19 @@ def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
     if now is None:
         intake.note("vanished", name)
         return
-    digests, rows_before = survey_cut(batch.pieces)
-    extents: dict[str, Extent | None] = {}
-    for line in batch.lines:
-        digests |= line["digests"]
-        extents |= line.pop("extents", {})
-    quarantined = any(line.get("quarantined") for line in batch.lines)
-    sha256 = digests.get(str(batch.number)) or (survey(batch.source.path).sha256 if quarantined else "")
-    for word, holds in (
-        ("grew", now != batch.stamp),
-        ("quarantined", quarantined),
-        ("unreadable", not sha256),
-    ):
+    number, result = str(batch.number), structs.asdict(batch.result)
+    extent = result.pop("extents").get(number) or extent_of(batch.source)
+    read = MapResult(**result) + survey_cut(batch.pieces)
+    sha256 = read.digests.get(number) or (survey(path).sha256 if read.quarantined else "")
+    for word, holds in {"grew": now != batch.stamp, "quarantined": read.quarantined, "unreadable": not sha256}.items():
         if holds:
             intake.note(word, name)
-    lines = sorted(batch.lines, key=lambda line: int(line["task"]))
-    lines = [{name: value for name, value in line.items() if name != "files"} for line in lines]  # they move
-    extent = extents.get(str(batch.number)) or extent_of(batch.source)
     replaced, left = _leftovers_of(ledger, batch, intake, _replaced_by(ledger, batch, intake, now, sha256))
     entry = Entry(
         number=batch.number, stamp=batch.stamp, name=name, sha256=sha256, made=made, layout=layout_of_facts(),
-        facts={
-            "lines": [*lines, *(line for each in left for line in each.lines)],
-            "rows_before": [*rows_before, *(rows for each in left for rows in each.rows_before)],
-        },
+        facts=facts_of_entry(add_up([read, *(each.taken for each in left)], read)),
         extent=extent if sha256 and now.bytes >= batch.stamp.bytes else None, about=_days_of(batch.folder),
-        replaces=tuple(sorted(replaced)), holds_more=any(each.lines for each in left),
+        replaces=tuple(sorted(replaced)), holds_more=any(each.taken.kept_calls for each in left),
     )  # fmt: skip
     ledger.keep(entry, batch.folder)
 
@@ -369,6 +361,3 @@ def _days_of(folder: Path) -> str:
     words = [dated[0] if len(dated) == 1 else f"{dated[0]} to {dated[-1]}"] if dated else []
     return " and ".join([*words, *(["no day"] if days.null_count() else [])])
 
-
-def _records(lines: Iterable[dict[str, Any]]) -> int:
-    return sum(tally.get("records", 0) for line in lines for tally in line["inputs"].values())

@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
+from msgspec import structs
 
 from callcost.logs.io.extents import LINES, Extent, begins_with
 from callcost.logs.io.inputs import Input, container_of
@@ -21,6 +23,7 @@ from callcost.runners.entries import Entry, Stamp
 from callcost.runners.ledger import Ledger, Lost
 from callcost.stages.dedup.overwritten import leftover_facts
 from callcost.stages.tables.facts import layout_of_facts, write_facts
+from callcost.tables import MapResult, add_up
 
 Known = Entry | Lost
 Fresh = Sequence[tuple[Input, Stamp]]
@@ -37,6 +40,19 @@ class Standing:
 
     replaced: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     overwritten: Mapping[str, Entry] = dataclasses.field(default_factory=dict)
+
+
+def result_of(*entries: Entry) -> MapResult:
+    """Return the sum of what reading some inputs gave, as their entries keep it."""
+    lines = [msgspec.convert(line, MapResult) for entry in entries for line in entry.facts["lines"]]
+    rows = [(int(piece), int(rows)) for entry in entries for piece, rows in entry.facts["rows_before"]]
+    return structs.replace(add_up(lines, MapResult()), rows_before=rows)
+
+
+def facts_of_entry(result: MapResult) -> dict[str, Any]:
+    """Return what an entry keeps of a result, in plain values; the files that it names move."""
+    line = msgspec.to_builtins(structs.replace(result, files=[], rows_before=[]))
+    return {"lines": [line], "rows_before": result.rows_before}
 
 
 def latest_of(ledger: Ledger) -> dict[str, Entry]:
@@ -97,14 +113,12 @@ class Leftovers:
     Attributes:
         calls: that the log does not hold any more.
         is_replaced: whether the entry has done its work; else it stays as it is.
-        lines: manifest lines of those that the new entry takes over.
-        rows_before: see kernel.ReduceTask; of these.
+        taken: what the new entry takes over of it.
     """
 
     calls: int = 0
     is_replaced: bool = True
-    lines: tuple[dict[str, Any], ...] = ()
-    rows_before: tuple[Any, ...] = ()
+    taken: MapResult = dataclasses.field(default_factory=MapResult)
 
 
 def take_leftovers(ledger: Ledger, old: Entry, source: Input, number: int, folder: Path) -> Leftovers:
@@ -129,8 +143,8 @@ def take_leftovers(ledger: Ledger, old: Entry, source: Input, number: int, folde
         return Leftovers(calls=calls, is_replaced=False)
     path = folder / f"facts-leftovers-{old.number:08}.parquet"
     write_facts(left.with_columns(pl.lit(number, pl.Int64).alias("input")), path)
-    line = {
-        "task": -1, "inputs": {str(number): {"records": calls}}, "digests": {}, "facts": left.height, "counting": {},
-        "timed_out": [], "leftovers": calls,
-    }  # fmt: skip
-    return Leftovers(calls=calls, lines=(line,), rows_before=tuple(old.facts["rows_before"]))
+    rows_before = result_of(old).rows_before
+    inputs = {str(number): {"records": calls}}
+    return Leftovers(
+        calls=calls, taken=MapResult(inputs=inputs, facts=left.height, kept_calls=calls, rows_before=rows_before)
+    )

@@ -20,7 +20,7 @@ from callcost.errors import LogError, ReportError, RunError, UnfinishedError, re
 from callcost.jobs.engine.conservation import check_conservation
 from callcost.jobs.engine.fingerprint import digest_of_words, prices_of
 from callcost.jobs.engine.manifest import RunClock, gate_of, gate_of_share, manifest_of, verdicts_of
-from callcost.jobs.engine.map_reduce import Progress, Settled, reduce_folder
+from callcost.jobs.engine.map_reduce import Progress, Settled, reduce_facts
 from callcost.jobs.report import SpendReport, refuse_parts_of_days, settle_options
 from callcost.jobs.state.carry_over import carry_over
 from callcost.jobs.state.closed_days import (
@@ -33,11 +33,12 @@ from callcost.jobs.state.closed_days import (
     take_up_days,
 )
 from callcost.jobs.state.intake import Event, Intake, plan_intake, read_fresh, settle_lost
+from callcost.jobs.state.log_rotation import result_of
 from callcost.jobs.state.partitions import Partitions
 from callcost.logs.io.folders import folder_at
 from callcost.logs.io.inputs import Input
 from callcost.logs.io.temporary import refused_place, temporary_folder
-from callcost.runners.entries import Entry, digest_of_bytes
+from callcost.runners.entries import digest_of_bytes
 from callcost.runners.ledger import Ledger
 from callcost.runners.locks import hold_lock
 from callcost.runners.packing import worker_count
@@ -224,7 +225,7 @@ def _settle_and_publish(
     event: Event,
 ) -> SpendReport:
     settled = settle_entries(ledger, options, work)
-    event("settled", inputs=len(settled.inputs), calls=sum(settled.total("price_status").values()))
+    event("settled", inputs=len(settled.inputs), calls=sum(settled.reduced.price_status.values()))
     partitions = Partitions(options, ledger)
     closed = {day: each for day, each in closed_days(ledger).items() if partitions.covers(day)}
     spend, held = merge_with_closed(settled.tables("spend"), options, {} if state.restate else closed)
@@ -306,35 +307,24 @@ def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settle
         work: a working folder; calls and partial spends per day are left there.
     """
     entries = sorted(ledger.entries.values(), key=lambda entry: entry.name)
-    mapped = [{**line, "files": []} for entry in entries for line in entry.facts["lines"]]
-    mapped[0]["files"] = [str(path) for path in ledger.local_files(entries, work)]
-    rows_before = tuple((int(piece), int(rows)) for e in entries for piece, rows in e.facts["rows_before"])
-    by_day = options.by if "day" in options.by else (*options.by, "day")
-    workers = worker_count(options.work.workers, sum(line["facts"] for line in mapped) * _FACT_BYTES)
-    daily = dataclasses.replace(options, by=by_day)
-    reduced = reduce_folder(daily, work, mapped, workers=workers, rows_before=rows_before)
     places = {str(entry.number): str(place) for place, entry in enumerate(entries)}
-    return Settled(
-        inputs=[_input_of(entry) for entry in entries],
-        digests={places[str(entry.number)]: entry.sha256 for entry in entries},
-        rows_before=rows_before,
-        workers=workers,
-        mapped=[{**line, "inputs": _renamed(line["inputs"], places)} for line in mapped],
+    mapped = result_of(*entries)
+    mapped.files = [str(path) for path in ledger.local_files(entries, work)]
+    mapped.inputs = {places[number]: tally for number, tally in mapped.inputs.items()}
+    mapped.digests = {places[str(entry.number)]: entry.sha256 for entry in entries}
+    found = Settled(
+        inputs=[Input(path=entry.stamp.path, name=entry.name, bytes=entry.stamp.bytes) for entry in entries],
+        mapped=mapped,
+        workers=worker_count(options.work.workers, mapped.facts * _FACT_BYTES),
         folder=str(work),
-        reduced=[{**line, "per_input": _per_input(line, places)} for line in reduced],
     )
-
-
-def _input_of(entry: Entry) -> Input:
-    return Input(path=entry.stamp.path, name=entry.name, bytes=entry.stamp.bytes)
-
-
-def _renamed(mapping: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {names[key]: value for key, value in mapping.items()}
-
-
-def _per_input(line: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
-    return {fate: _renamed(counts, places) for fate, counts in line.get("per_input", {}).items()}
+    by_day = options.by if "day" in options.by else (*options.by, "day")
+    settled = reduce_facts(dataclasses.replace(options, by=by_day), found)
+    settled.reduced.per_input = {
+        fate: {places[number]: calls for number, calls in counts.items()}
+        for fate, counts in settled.reduced.per_input.items()
+    }
+    return settled
 
 
 # --- Say --------------------------------------------------------------------------------------------------------------
@@ -359,10 +349,9 @@ def _doings(intake: Intake, partitions: Partitions, ledger: Ledger) -> dict[str,
 
 def _kept_calls(ledger: Ledger) -> dict[str, int]:
     """Return how many calls of each log only the state holds: its new content has them no more."""
-    lines = ((entry.name, line) for entry in ledger.entries.values() for line in entry.facts["lines"])
     kept = Counter[str]()
-    for name, line in lines:
-        kept[name] += line.get("leftovers", 0)
+    for entry in ledger.entries.values():
+        kept[entry.name] += result_of(entry).kept_calls
     return {name: calls for name, calls in sorted(kept.items()) if calls}
 
 

@@ -19,7 +19,7 @@ from callcost.stages.count.missing_usage import SIDES, TIMED_OUT, count_frames, 
 from callcost.stages.read.splits import Piece
 from callcost.stages.read.windows import read_windows
 from callcost.stages.tables.facts import key_of
-from callcost.tables import Call
+from callcost.tables import Call, TaskResult
 from callcost.tokens.engines.text_counter import TextCounter
 
 MEASUREMENTS = {"model": pl.String, "side": pl.String, "key": pl.String, "stated": pl.Int64, "counted": pl.Int64}
@@ -45,12 +45,8 @@ class MeasureTask:
     options: ReportOptions
 
 
-def measure_pieces(task: MeasureTask, tick: Callable[[int, int], None]) -> dict[str, Any]:
-    """Count the calls of a task's inputs that state their tokens, and write stated and counted side by side.
-
-    Returns:
-        A manifest line: ``counting`` (statistics), ``files`` (that were written).
-    """
+def measure_pieces(task: MeasureTask, tick: Callable[[int, int], None]) -> TaskResult:
+    """Count the calls of a task's inputs that state their tokens, and write stated and counted side by side."""
     rows: list[Row] = []
     with open_counter(task.options) as counter:
         for piece in task.pieces:
@@ -60,7 +56,7 @@ def measure_pieces(task: MeasureTask, tick: Callable[[int, int], None]) -> dict[
         counting = counter.stats()
     path = Path(task.folder) / f"measured-{task.number:06}.parquet"
     pl.DataFrame(rows, schema=MEASUREMENTS, orient="row").write_parquet(path)
-    return {"task": task.number, "counting": counting, "files": [str(path)]}
+    return TaskResult(counting=counting, files=[str(path)])
 
 
 def measure_calls(calls: Sequence[Call], counter: TextCounter) -> list[Row]:

@@ -11,7 +11,6 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -20,6 +19,7 @@ from callcost.stages.dedup.late_digests import settle_digests
 from callcost.stages.dedup.rules import COPY_COLUMNS, NESTED, VERDICT_SCHEMA, apply_verdicts, judge_copies, judge_nested
 from callcost.stages.read.splits import Piece
 from callcost.stages.tables.facts import UID, read_facts, read_tables, scan_facts, scan_tables
+from callcost.tables import ReduceResult
 
 MOST_HEADS = 500_000  # records that are compared at a time
 _NESTED = (*UID, "span", "parent", "usage_source")
@@ -53,12 +53,8 @@ class SettleTask:
     pieces: tuple[Piece, ...] = ()
 
 
-def settle_spans(task: SettleTask, tick: Tick) -> dict[str, Any]:
-    """Judge the calls that lie in each other, of all buckets.
-
-    Returns:
-        A manifest line: ``duplicates`` (why -> calls that went), ``files`` (of verdicts).
-    """
+def settle_spans(task: SettleTask, tick: Tick) -> ReduceResult:
+    """Judge the calls that lie in each other, of all buckets."""
     facts = scan_facts(task.facts).filter(_HEAD)
     inner = facts.select(pl.col("parent").count()).collect().item()
     parts = -(-inner // MOST_HEADS)
@@ -71,15 +67,11 @@ def settle_spans(task: SettleTask, tick: Tick) -> dict[str, Any]:
         verdicts.append(found.table)
     gone = pl.concat(verdicts).unique(UID)  # a call that is around one and in another is judged in two parts
     tick(0, 0)
-    return {"duplicates": {NESTED: gone.height} if gone.height else {}, "files": _write(gone, task, "spans")}
+    return _written(gone, Counter({NESTED: gone.height}), task, "spans")
 
 
-def settle_keys(task: SettleTask, tick: Tick) -> dict[str, Any]:
-    """Find the records of some buckets that are the same call, and judge them; spans were settled before.
-
-    Returns:
-        A manifest line: ``duplicates`` (why -> calls that went), ``files`` (of verdicts).
-    """
+def settle_keys(task: SettleTask, tick: Tick) -> ReduceResult:
+    """Find the records of some buckets that are the same call, and judge them; spans were settled before."""
     facts = scan_facts(task.facts).filter(_HEAD)
     verdicts, causes = [pl.DataFrame(schema=VERDICT_SCHEMA)], Counter[str]()
     for keys in _repeated(facts.filter(pl.col("bucket").is_between(task.first, task.last))):
@@ -90,15 +82,16 @@ def settle_keys(task: SettleTask, tick: Tick) -> dict[str, Any]:
         verdicts.append(found.table)
         causes += found.causes
     tick(0, 0)
-    return {"duplicates": dict(causes), "files": _write(pl.concat(verdicts), task, f"{task.number:06}")}
+    return _written(pl.concat(verdicts), causes, task, f"{task.number:06}")
 
 
-def _write(verdicts: pl.DataFrame, task: SettleTask, name: str) -> list[str]:
+def _written(verdicts: pl.DataFrame, causes: Counter[str], task: SettleTask, name: str) -> ReduceResult:
+    """Write verdicts, if there are any."""
     if verdicts.is_empty():
-        return []
+        return ReduceResult()
     path = Path(task.folder) / f"verdicts-{name}.parquet"
     verdicts.write_parquet(path, compression="lz4")
-    return [str(path)]
+    return ReduceResult(duplicates=dict(causes), files=[str(path)])
 
 
 def _repeated(heads: pl.LazyFrame) -> Iterator[pl.Series]:

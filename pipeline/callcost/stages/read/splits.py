@@ -22,6 +22,7 @@ from callcost.logs.io.inputs import Input, container_of, read_raw
 from callcost.logs.io.object_store import as_source, open_input
 from callcost.logs.record_reader import needs_other_records, objects_of
 from callcost.stages.tables.parquet_rows import first_rows
+from callcost.tables import MapResult
 
 PIECE_BYTES = 32 << 20
 _BLOCK = 1 << 20
@@ -196,15 +197,11 @@ class SurveyTask:
     folder: str
 
 
-def survey_input(task: SurveyTask, _tick: Callable[[int, int], None]) -> dict[str, Any]:
-    """Read a task's input for its digest and the rows before its pieces.
-
-    Returns:
-        A manifest line: ``digests`` (number of the input -> sha256), ``rows_before`` ([piece, rows]), no ``files``.
-    """
+def survey_input(task: SurveyTask, _tick: Callable[[int, int], None]) -> MapResult:
+    """Read a task's input for its digest and the rows before its pieces."""
     found = survey(task.path, [start for _, start in task.edges])
-    rows = [[piece, rows] for (piece, _), rows in zip(task.edges, found.rows_before, strict=True)]
-    return {"task": task.number, "digests": {str(task.input): found.sha256}, "rows_before": rows, "files": []}
+    rows = [(piece, rows) for (piece, _), rows in zip(task.edges, found.rows_before, strict=True)]
+    return MapResult(digests={str(task.input): found.sha256}, rows_before=rows)
 
 
 def _count_lines(block: bytes) -> int:

@@ -7,7 +7,7 @@ is put in order from these files, a few of them at a time.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -143,11 +143,6 @@ def _regrouped(tables: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFra
             held, count = [whole.tail(-rows)], count - rows
     if count:
         yield pl.concat(held)
-
-
-def rejects_in(lines: Iterable[Mapping[str, Any]]) -> int:
-    """Return how many rejects the tasks of these manifest lines found."""
-    return sum(tally.get("rejects", 0) for line in lines for tally in line.get("inputs", {}).values())
 
 
 def count_rows(parquet: bytes) -> int:

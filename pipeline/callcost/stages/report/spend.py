@@ -49,11 +49,11 @@ def tally_filtered(facts: pl.DataFrame, options: ReportOptions) -> dict[str, int
     return {name: count for name, count in tally.items() if count}
 
 
-def span_of(facts: pl.DataFrame) -> list[list[int]]:
+def span_of(facts: pl.DataFrame) -> list[tuple[int, int]]:
     """Return the times of the first and the last call, in microseconds since 1970 UTC; nothing where none has one."""
     times = facts["started_at"].to_physical()
     first, last = times.min(), times.max()
-    return [[first, last]] if isinstance(first, int) and isinstance(last, int) else []
+    return [(first, last)] if isinstance(first, int) and isinstance(last, int) else []
 
 
 def _filters_of(options: ReportOptions) -> list[tuple[str, pl.Expr]]:

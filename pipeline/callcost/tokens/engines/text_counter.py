@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
 
+from callcost.tables import Counting
 from callcost.tokens.engines.encoders import Encoder, load_encoder
 from callcost.tokens.engines.oversize_worker import ITEM_LIMIT_BYTES, OversizeWorker, count_in_threads, is_oversize
 from callcost.tokens.engines.verified_fast import TrustedEncoder, load_counter
@@ -141,26 +141,19 @@ class TextCounter:
             self._memory(encoder).keep(found)
         return counts
 
-    def stats(self) -> dict[str, Any]:
-        """Say what counted and what became of it, in plain values for a manifest.
-
-        Returns:
-            ``engines`` (name and version), ``vocabularies`` (name -> sha256 of the published file), ``texts``
-            (distinct, counted), ``cache_hits``, ``rechecked`` and ``mismatches`` (texts that the reference counted
-            too, and those it counted differently), ``doubtful`` (fast engines that were found to differ after they had
-            counted: the job is to be counted again without). Figures of several tasks may be added up.
-        """
+    def stats(self) -> Counting:
+        """Return what counted, and what became of it."""
         encoders = self._encoders.values()
         trusted = [encoder for encoder in encoders if isinstance(encoder, TrustedEncoder)]
-        return {
-            "engines": sorted({encoder.engine for encoder in [*encoders, *(one.reference for one in trusted)]}),
-            "vocabularies": {name: find_vocabulary(name).sha256 for name in sorted(self._encoders)},
-            "texts": self._texts,
-            "cache_hits": self._hits,
-            "rechecked": sum(one.rechecked for one in trusted),
-            "mismatches": sum(one.mismatches for one in trusted),
-            "doubtful": sum(one.refuted for one in self._trusting),
-        }
+        return Counting(
+            engines={encoder.engine for encoder in [*encoders, *(one.reference for one in trusted)]},
+            vocabularies={name: find_vocabulary(name).sha256 for name in sorted(self._encoders)},
+            texts=self._texts,
+            cache_hits=self._hits,
+            rechecked=sum(one.rechecked for one in trusted),
+            mismatches=sum(one.mismatches for one in trusted),
+            doubtful=sum(one.refuted for one in self._trusting),
+        )
 
     def _memory(self, encoder: Encoder) -> FrequentTexts:
         """Return what is remembered of the engine that counts now; a faster one may have come with the last texts."""
