@@ -99,7 +99,7 @@ def priced_facts(rows: int) -> pl.DataFrame:
     """Return the same calls as facts, a part of them cached and a part reasoning."""
     import polars as pl
 
-    from callcost.stages.tables.facts import FACT_SCHEMA
+    from callcost.stages.tables.schemas import Facts
 
     rng = random.Random(SEED + 1)
     calls = priced_calls(rows)
@@ -118,13 +118,13 @@ def priced_facts(rows: int) -> pl.DataFrame:
     moment = pl.col("started_at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     stated = pl.DataFrame(columns).with_columns(moment)
     fixed = {"status": "success", "usage_source": "reported", "line": 0, "lines": 1}
-    words = [pl.lit(value, dtype=FACT_SCHEMA[name]).alias(name) for name, value in fixed.items()]
+    words = [pl.lit(value, dtype=Facts.types[name]).alias(name) for name, value in fixed.items()]
     rest = [
         pl.lit(None, dtype=kind).alias(name)
-        for name, kind in FACT_SCHEMA.items()
+        for name, kind in Facts.types.items()
         if name not in columns and name not in fixed
     ]
-    return stated.with_columns(*words, *rest).select(FACT_SCHEMA.keys()).rechunk()
+    return stated.with_columns(*words, *rest).select(Facts.names).rechunk()
 
 
 def float_rates() -> pl.DataFrame:

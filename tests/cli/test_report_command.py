@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from callcost.tables import CALL_COLUMNS, SPEND_MEASURES
+from callcost.stages.tables.schemas import Calls, SpendMeasures
 from tests.command import SAMPLES, Finished, callcost, report, write_lines
 
 
@@ -51,7 +51,7 @@ def test_a_report_is_four_files(log: Path, out: Path) -> None:
 
 def test_spend_has_the_columns_of_the_interface(log: Path, out: Path) -> None:
     finished = report([log], out, "--by", "user,model,day")
-    expected = ["user", "model", "day", *(column.name for column in SPEND_MEASURES)]
+    expected = ["user", "model", "day", *SpendMeasures.names]
     assert list(finished.spend[0]) == expected == pl.read_parquet(out / "spend.parquet").columns
     assert pl.read_parquet_schema(out / "spend.parquet")["total_cost"] == pl.Decimal(38, 18)
 
@@ -78,7 +78,7 @@ def test_parquet_csv_and_json_say_the_same(log: Path, out: Path) -> None:
 
 def test_calls_are_written_when_asked_for(log: Path, out: Path) -> None:
     finished = report([log], out, "--calls")
-    assert pq.read_schema(out / "calls.parquet").names == [column.name for column in CALL_COLUMNS]
+    assert pq.read_schema(out / "calls.parquet").names == list(Calls.names)
     assert [call["source_row"] for call in finished.calls] == [1, 2, 3, 4]
     assert {call["source_file"] for call in finished.calls} == {"calls.jsonl"}
     assert len({call["call_id"] for call in finished.calls}) == 4

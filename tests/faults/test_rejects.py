@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from callcost.tables import REJECT_COLUMNS, REJECT_REASONS
+from callcost.stages.tables.schemas import Rejects
+from callcost.tables import REJECT_REASONS
 from tests.command import SAMPLES, Finished, assert_conserved, callcost, report, write_lines
 
 GOOD = {
@@ -43,7 +44,7 @@ def test_a_reject_says_where(sample_report: Finished) -> None:
     data = (SAMPLES / "awkward-2025-11.jsonl").read_bytes()
     starts = [0, *(position + 1 for position, byte in enumerate(data) if byte == 10)]
     for reject in sample_report.rejects:
-        assert list(reject) == [column.name for column in REJECT_COLUMNS]
+        assert list(reject) == list(Rejects.names)
         assert reject["reason"] in REJECT_REASONS
         if "awkward" in reject["source_file"]:
             assert reject["source_file"] == "sample_logs/awkward-2025-11.jsonl"

@@ -21,7 +21,8 @@ from callcost.stages.columnar.chats import count_facts
 from callcost.stages.count.missing_usage import count_missing
 from callcost.stages.read.splits import cut_inputs
 from callcost.stages.read.windows import read_windows
-from callcost.stages.tables.facts import FACT_SCHEMA, facts_of, widen_facts
+from callcost.stages.tables.facts import facts_of, widen_facts
+from callcost.stages.tables.schemas import Facts
 from callcost.tables import Reject
 from callcost.tokens.engines.text_counter import TextCounter
 from tests.command import SAMPLES
@@ -35,7 +36,7 @@ Read = tuple[pl.DataFrame, list[Reject], Counter[str]]
 
 def read(path: Path, *, lanes: bool) -> tuple[Read, int]:
     """Return what a file holds, and how many calls of it the lane read."""
-    tables, rejects, tally = [pl.DataFrame(schema=FACT_SCHEMA)], [], Counter[str]()
+    tables, rejects, tally = [pl.DataFrame(schema=Facts.types)], [], Counter[str]()
     of_lane = 0
     with TextCounter() as counter:
         for piece in cut_inputs([Input(path=str(path), name=path.name, bytes=path.stat().st_size)]):

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from callcost import ReportOptions, report_spend
 from callcost.settings import GROUP_COLUMNS, WorkOptions
-from callcost.tables import SPEND_MEASURES
+from callcost.stages.tables.schemas import SpendMeasures
 from tests.command import SAMPLES, Finished, assert_conserved, report, write_lines
 
-MEASURES = [column.name for column in SPEND_MEASURES]
+MEASURES = SpendMeasures.names
 ADDITIVE = [name for name in MEASURES if name != "calls"]
 
 

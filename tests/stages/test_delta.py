@@ -14,7 +14,7 @@ import pytest
 
 from callcost.errors import ConfigError
 from callcost.stages.report.delta_table import DeltaDays
-from callcost.stages.tables.facts import CALL_SCHEMA
+from callcost.stages.tables.schemas import Calls
 from tests.command import ROOT, callcost, write_lines
 
 deltalake = pytest.importorskip("deltalake", reason="pip install 'callcost[delta]'")
@@ -25,7 +25,7 @@ MOMENT = datetime(2025, 11, 1, 23, 59, 59, 999999, tzinfo=UTC)
 
 def calls(*names: str, cost: Decimal = COST) -> pl.DataFrame:
     rows = [{"call_id": name, "started_at": MOMENT, "total_cost": cost, "flags": ["a", "b"]} for name in names]
-    return pl.DataFrame(rows, schema=CALL_SCHEMA)
+    return pl.DataFrame(rows, schema=Calls.types)
 
 
 def held(out: Path) -> dict[Any, list[str]]:
@@ -48,11 +48,11 @@ def test_a_day_is_replaced_as_a_whole_and_no_other_is_touched(tmp_path: Path) ->
 
 
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
-    written = calls("a").with_columns(pl.lit([{"key": "team", "value": None}]).cast(CALL_SCHEMA["tags"]).alias("tags"))
+    written = calls("a").with_columns(pl.lit([{"key": "team", "value": None}]).cast(Calls.types["tags"]).alias("tags"))
     DeltaDays(str(tmp_path)).replace({FIRST: written})
     read = pl.read_delta(str(tmp_path / "calls.delta"))
-    assert read.select(CALL_SCHEMA.keys()).equals(written)
-    assert dict(read.select(CALL_SCHEMA.keys()).schema) == CALL_SCHEMA
+    assert read.select(Calls.names).equals(written)
+    assert dict(read.select(Calls.names).schema) == Calls.types
     assert read["day"].to_list() == [FIRST]
 
 

@@ -9,7 +9,8 @@ import pytest
 from callcost.logs.io.records import Raw
 from callcost.settings import ReadOptions
 from callcost.stages.tables import facts
-from callcost.tables import FACT_COLUMNS, Call
+from callcost.stages.tables.schemas import Facts
+from callcost.tables import Call
 from tests.logs.outcomes import read_all
 
 CALLS = (
@@ -44,6 +45,6 @@ def test_the_layout_changes_with_the_columns_and_with_the_rules(monkeypatch: pyt
     layouts = {facts.layout_of_facts()}
     monkeypatch.setattr(facts, "KEY_RULES", facts.KEY_RULES + 1)
     layouts.add(facts.layout_of_facts())
-    monkeypatch.setattr("callcost.stages.tables.facts.FACT_COLUMNS", FACT_COLUMNS[1:])
+    monkeypatch.setattr(Facts, "columns", Facts.columns[1:])
     layouts.add(facts.layout_of_facts())
     assert len(layouts) == 3

@@ -10,7 +10,8 @@ from callcost.prices.book.archive import microseconds
 from callcost.prices.book.book import Book, open_book
 from callcost.settings import PriceOptions
 from callcost.stages.pricing.price_facts import price_facts
-from callcost.stages.tables.facts import FACT_SCHEMA, facts_of
+from callcost.stages.tables.facts import facts_of
+from callcost.stages.tables.schemas import Facts
 from callcost.tables import Call, Usage
 
 
@@ -38,7 +39,7 @@ def test_rows_are_priced_in_order_by_the_version_of_their_day(book: Book) -> Non
 
     assert priced["total_cost"].to_list() == [Decimal(20), Decimal(10), Decimal("12.5"), Decimal(50)]
     assert priced["price_status"].to_list() == ["priced"] * 4
-    assert dict(priced.schema) == FACT_SCHEMA
+    assert dict(priced.schema) == Facts.types
     assert priced["model"].to_list() == facts["model"].to_list()
 
 

@@ -16,7 +16,8 @@ from callcost.settings import ReadOptions
 from callcost.stages.dedup import resolve as settle
 from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans, settled_facts
 from callcost.stages.dedup.rules import Sifted, settle_duplicates
-from callcost.stages.tables.facts import BUCKETS, FACT_SCHEMA, facts_of, read_facts, write_facts
+from callcost.stages.tables.facts import BUCKETS, facts_of, read_facts, write_facts
+from callcost.stages.tables.schemas import Facts
 from tests.stages.calls import make_call
 
 SPANS = st.sampled_from([None, None, "a", "b", "c", "d"])
@@ -89,7 +90,7 @@ def test_a_file_of_facts_gives_every_column_back(tmp_path: Path) -> None:
     facts = facts_of([make_call(1), make_call(2, user="ana")], 0)
     write_facts(facts, tmp_path / "facts.parquet")
     assert read_facts(tmp_path / "facts.parquet").equals(facts)
-    assert read_facts(tmp_path / "facts.parquet").schema == FACT_SCHEMA
+    assert read_facts(tmp_path / "facts.parquet").schema == Facts.types
     assert not {"team", "line_model"} & pl.read_parquet_schema(tmp_path / "facts.parquet").keys()
 
 

@@ -172,8 +172,8 @@ def fill_log(task: BackfillTask, tick: Tick) -> FillResult:
         cost += filled.cost
         tick(0, filled.tally["records"])
     tick(task.source.bytes, 0)
-    tallies = {name: tally[name] for name in TALLIES}
-    line = {"path": task.source.name, **tallies, "added_cost": encode(cost).decode(), "kept": kept, "left_out": left_out}
+    tallies = {**{name: tally[name] for name in TALLIES}, "added_cost": encode(cost).decode()}
+    line = {"path": task.source.name, **tallies, "kept": kept, "left_out": left_out}
     return FillResult(counting=counting, line=line)
 
 

@@ -24,7 +24,7 @@ from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.spend import filter_calls
-from callcost.stages.tables.facts import MONEY
+from callcost.stages.tables.schemas import MONEY
 
 
 def revalue_calls(

@@ -18,7 +18,7 @@ from callcost.runners.packing import pack_pieces
 from callcost.settings import ReportOptions
 from callcost.stages.count.calibration import MeasureTask, errors_of, measure_pieces
 from callcost.stages.dedup.rules import CONFLICT
-from callcost.stages.tables.facts import CALL_SCHEMA
+from callcost.stages.tables.schemas import Calls
 from callcost.tables import TaskResult, add_up
 
 
@@ -116,7 +116,7 @@ def _conflicts_of(settled: Settled) -> list[dict[str, Any]]:
     """List the ids that stand for several calls, the most frequent first."""
     place = pl.concat_str("source_file", pl.lit(":"), "source_row")
     paths = settled.tables("calls")
-    calls = pl.scan_parquet(paths) if paths else pl.LazyFrame(schema=CALL_SCHEMA)
+    calls = pl.scan_parquet(paths) if paths else pl.LazyFrame(schema=Calls.types)
     return (
         calls.filter(pl.col("flags").list.contains(CONFLICT))
         .group_by(pl.col("call_id").alias("id"))

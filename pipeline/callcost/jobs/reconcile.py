@@ -39,8 +39,8 @@ class Reconciliation:
     """What a reconciliation found.
 
     Attributes:
-        rows: one per day, provider, model and class; columns of tables.RECONCILIATION_COLUMNS.
-        causes: what each difference is made of; columns of tables.CAUSE_COLUMNS.
+        rows: one per day, provider, model and class; columns of schemas.Reconciliation.
+        causes: what each difference is made of; columns of schemas.Causes.
         manifest: the record of the run.
         exit_code: 0 done, 1 no call at all, 3 the tolerance was crossed.
     """

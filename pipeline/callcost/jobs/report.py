@@ -21,7 +21,7 @@ from callcost.stages.report.days import split_days
 from callcost.stages.report.delta_table import DeltaDays, deltalake_module
 from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, publish_files
 from callcost.stages.report.spend import CALL_ORDER
-from callcost.stages.tables.facts import CALL_SCHEMA
+from callcost.stages.tables.schemas import Calls
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def _publish(
     files["rejects.parquet"] = rejected
     if options.calls:
         calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True)
-        files["calls.parquet"] = parquet_bytes(calls.select(CALL_SCHEMA.keys()))
+        files["calls.parquet"] = parquet_bytes(calls.select(Calls.names))
     if options.table == "delta":
         table = DeltaDays(options.out or ".")
         for day, calls in split_days(settled.tables("calls"), options.timezone):

@@ -25,7 +25,8 @@ from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.publish import plain_decimals
 from callcost.stages.report.spend import UNPRICED, merge_unpriced
 from callcost.stages.tables.facts import number_rows, read_tables
-from callcost.tables import MONEY_SCALE, SPEND_MEASURES, CountedTokens
+from callcost.stages.tables.schemas import SpendMeasures
+from callcost.tables import MONEY_SCALE, CountedTokens
 
 SCHEMA_VERSION = 1
 MOST_LISTED = 1_000  # groups of calls without a full price
@@ -98,7 +99,7 @@ def inputs_of(settled: Settled) -> list[dict[str, Any]]:
 
 def totals_of(spend: pl.DataFrame) -> dict[str, Any]:
     """Return the sums over all groups; money as plain decimal text, null where nothing is stated."""
-    names = [column.name for column in SPEND_MEASURES]
+    names = SpendMeasures.names
     sums = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in names]
     return plain_decimals(spend.select(sums)).row(0, named=True)
 

@@ -30,7 +30,8 @@ from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.read.splits import Piece, SurveyTask, cut_inputs, survey_input
 from callcost.stages.report.rejects import RejectTable
 from callcost.stages.report.spend import merge_spend, sort_spend, sum_spend
-from callcost.stages.tables.facts import BUCKETS, FACT_SCHEMA, read_tables, scan_tables
+from callcost.stages.tables.facts import BUCKETS, read_tables, scan_tables
+from callcost.stages.tables.schemas import Facts
 from callcost.stages.tasks import MOST_GROUPS, MapTask, ReduceTask, map_inputs, reduce_files
 from callcost.tables import MapResult, ReduceResult, add_up
 
@@ -266,7 +267,7 @@ def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
     end_workers()
     paths = settled.tables("spend")
     if not paths:
-        nothing = pl.DataFrame(schema=FACT_SCHEMA)
+        nothing = pl.DataFrame(schema=Facts.types)
         return sort_spend(sum_spend(nothing, nothing.select(GATHERED.keys()), options), options.by)
     rows = scan_tables(paths).select(pl.len()).collect().item()
     shares = max(1, -(-rows // MOST_GROUPS))

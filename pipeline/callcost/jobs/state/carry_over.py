@@ -23,9 +23,10 @@ from callcost.jobs.state.log_rotation import facts_of_entry, result_of
 from callcost.logs.io.folders import folder_at
 from callcost.runners.entries import Entry, digest_of_bytes
 from callcost.runners.ledger import Ledger
-from callcost.stages.tables.facts import REJECT_SCHEMA, layout_of_facts, write_facts
+from callcost.stages.tables.facts import layout_of_facts, write_facts
 from callcost.stages.tables.layouts import is_newer, renew_facts, rules_of
 from callcost.stages.tables.published_calls import facts_of_published
+from callcost.stages.tables.schemas import Rejects
 from callcost.tables import MapResult
 
 
@@ -105,7 +106,7 @@ def _take_published(ledger: Ledger, unknown: dict[str, list[Entry]], work: Path)
             write_facts(facts, folder / f"facts-{place:06}-0000.parquet")
             calls[str(name)] += rows.height
     _check_whole(ledger, unknown, calls)
-    rejected = pl.read_parquet(_published_file(ledger, "rejects.parquet")).select(REJECT_SCHEMA.keys())
+    rejected = pl.read_parquet(_published_file(ledger, "rejects.parquet")).select(Rejects.names)
     for name, entries in unknown.items():
         number, folder = made[name]
         rejects = rejected.filter(pl.col("source_file") == name)

@@ -25,7 +25,7 @@ from callcost.stages.pricing.priced_calls import GATHERED, gather_calls
 from callcost.stages.report.days import facts_of_day, split_days
 from callcost.stages.report.publish import parquet_bytes
 from callcost.stages.report.spend import merge_spend, sum_spend
-from callcost.stages.tables.facts import FACT_SCHEMA
+from callcost.stages.tables.schemas import Facts
 
 FOLDER = "closed"
 
@@ -60,7 +60,7 @@ class ClosedDay:
             hint = "Run with --restate to close all days with what is known now, or with --rebuild to open this one"
             raise RunError(message, hint=hint)
         facts = pl.read_parquet(data)
-        missing = [pl.lit(None, kind).alias(name) for name, kind in FACT_SCHEMA.items() if name not in facts.columns]
+        missing = [pl.lit(None, kind).alias(name) for name, kind in Facts.types.items() if name not in facts.columns]
         return facts.with_columns(missing)  # closed by an older callcost: columns that it did not have
 
     def is_whole(self) -> bool:
@@ -170,7 +170,7 @@ def merge_with_closed(
     Returns:
         The spend, and how many calls of the closed days were "read" and are "published".
     """
-    nothing = pl.DataFrame(schema=FACT_SCHEMA)
+    nothing = pl.DataFrame(schema=Facts.types)
     partials = [sum_spend(nothing, nothing.select(GATHERED.keys()), options)]
     calls = {"read": 0, "published": 0}
     is_closed = pl.col("day").is_in(list(closed)).fill_null(value=False) if closed else pl.lit(value=False)
@@ -194,7 +194,7 @@ def split_with_closed(
         timezone: IANA name.
         closed: the closed days.
     """
-    nothing = pl.DataFrame(schema=FACT_SCHEMA).select(GATHERED.keys())
+    nothing = pl.DataFrame(schema=Facts.types).select(GATHERED.keys())
     left = sorted(closed)
     for day, calls in split_days(paths, timezone):
         while day is not None and left and left[0] < day:

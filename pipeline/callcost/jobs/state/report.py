@@ -44,12 +44,13 @@ from callcost.runners.locks import hold_lock
 from callcost.runners.packing import worker_count
 from callcost.settings import ReportOptions, StateOptions
 from callcost.stages.pricing.priced_calls import gather_calls
-from callcost.stages.report.days import ADJUSTMENT_SCHEMA, adjustments_of, plain_day
+from callcost.stages.report.days import adjustments_of, plain_day
 from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, plain_decimals
 from callcost.stages.report.rejects import count_rows
 from callcost.stages.report.spend import CALL_ORDER, sort_spend
-from callcost.stages.tables.facts import CALL_SCHEMA, layout_of_facts
+from callcost.stages.tables.facts import layout_of_facts
 from callcost.stages.tables.layouts import describe_layout
+from callcost.stages.tables.schemas import Adjustments, Calls
 
 SPEND = "spend.parquet"
 _HOW = ("logs", "out", "work")
@@ -260,7 +261,7 @@ def _publish_days(
     *, restate: bool,
 ) -> tuple[pl.DataFrame, datetime | None]:  # fmt: skip
     """Publish each day; return what would change closed ones, and the time of the newest call."""
-    found = [pl.DataFrame(schema=ADJUSTMENT_SCHEMA)]
+    found = [pl.DataFrame(schema=Adjustments.types)]
     newest: datetime | None = None
     for day, calls in split_with_closed(settled.tables("calls"), options.timezone, closed):
         shown = calls
@@ -273,7 +274,7 @@ def _publish_days(
             frozen = closed[day].facts()
             found.append(adjustments_of(day, frozen, calls))
             shown = gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)
-        partitions.publish(day, shown.select(CALL_SCHEMA.keys()))
+        partitions.publish(day, shown.select(Calls.names))
         times = (newest, calls["started_at"].max(), shown["started_at"].max())
         newest = max((time for time in times if isinstance(time, datetime)), default=None)
     partitions.end_days()

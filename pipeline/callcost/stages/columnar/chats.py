@@ -21,7 +21,7 @@ from callcost.logs.tracing.conversations import REDACTED
 from callcost.stages.columnar.schema import UNDECODABLE, Choices
 from callcost.stages.count.missing_usage import join_counts
 from callcost.stages.tables.dictionary import Numbered, cross, number_spans
-from callcost.stages.tables.facts import FACT_SCHEMA
+from callcost.stages.tables.schemas import Facts
 from callcost.tokens.engines.text_counter import Counts, TextCounter
 from callcost.tokens.engines.vocabularies import installed
 from callcost.tokens.frame import round_units
@@ -337,15 +337,15 @@ def _fill(facts: pl.DataFrame, kinds: Numbered, sides: Sequence[pl.Series]) -> p
         "prompt_tokens": prompts,
         "completion_tokens": answers,
         "total_tokens": prompts + answers,
-        "count_method": kinds.to_rows(pl.Series(methods, dtype=FACT_SCHEMA["count_method"]), height),
-        "count_error": kinds.to_rows(pl.Series(errors, dtype=FACT_SCHEMA["count_error"]), height),
-        "usage_source": pl.Series(["counted"], dtype=FACT_SCHEMA["usage_source"]).new_from_index(0, height),
+        "count_method": kinds.to_rows(pl.Series(methods, dtype=Facts.types["count_method"]), height),
+        "count_error": kinds.to_rows(pl.Series(errors, dtype=Facts.types["count_error"]), height),
+        "usage_source": pl.Series(["counted"], dtype=Facts.types["usage_source"]).new_from_index(0, height),
     }
     columns |= {f"line_{name}": columns[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
     found = []
     for name, values in columns.items():
-        none = pl.Series([None], dtype=FACT_SCHEMA[name]).new_from_index(0, before)
-        found.append(pl.concat([none, values.cast(FACT_SCHEMA[name])]).alias(name))
+        none = pl.Series([None], dtype=Facts.types[name]).new_from_index(0, before)
+        found.append(pl.concat([none, values.cast(Facts.types[name])]).alias(name))
     return facts.with_columns(
         pl.coalesce(facts[column.name], column) if column.name in facts.columns else column for column in found
     )

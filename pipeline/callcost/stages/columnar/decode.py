@@ -20,7 +20,8 @@ from callcost.logs.values.json_path import Path
 from callcost.logs.values.scalars import read_cost
 from callcost.stages.columnar.chats import read_answers
 from callcost.stages.columnar.schema import ANSWERED, ASKED, COST, COUNT, EPOCH, FLAG, JSON, UNDECODABLE, Leaf, Node
-from callcost.stages.tables.facts import MONEY, MONEY_TYPE, round_money, series_of
+from callcost.stages.tables.facts import round_money, series_of
+from callcost.stages.tables.schemas import MONEY, MONEY_TYPE
 
 _NULL = b"null"
 

@@ -36,8 +36,9 @@ from callcost.stages.columnar.schema import (
     node_of,
 )
 from callcost.stages.columnar.to_facts import Rows
-from callcost.stages.tables.facts import MONEY, MONEY_TYPE, series_of
+from callcost.stages.tables.facts import series_of
 from callcost.stages.tables.parquet_pages import RowGroup
+from callcost.stages.tables.schemas import MONEY, MONEY_TYPE
 from callcost.tables import MAX_COUNT
 
 BATCH_ROWS = 100_000

@@ -21,7 +21,8 @@ from callcost.stages.columnar.chats import Learned, Talks, learn_talks
 from callcost.stages.columnar.probe import BLANK, Judge
 from callcost.stages.columnar.schema import SIDES
 from callcost.stages.tables.dictionary import Numbered, cross, number_text
-from callcost.stages.tables.facts import FACT_SCHEMA, key_columns
+from callcost.stages.tables.facts import key_columns
+from callcost.stages.tables.schemas import Facts
 
 _LATEST_EPOCH = 9_000_000_000.0  # until then microseconds are whole numbers that a float holds exactly
 _STAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?$"
@@ -196,7 +197,7 @@ def _facts(rows: Rows, judge: Judge, classes: pl.Series, place: int) -> tuple[pl
     named = ~ids.str.contains(CACHE_HIT, literal=True)  # null where there is none
     laid = frame.select(
         fit=pl.all_horizontal(*fit, named).fill_null(value=False),
-        **{name: carried[name] for name in carried if name in FACT_SCHEMA},
+        **{name: carried[name] for name in carried if name in Facts.types},
         **counts,
         **{f"line_{name}": count for name, count in counts.items()},
         **times,

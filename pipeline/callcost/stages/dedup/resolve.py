@@ -16,9 +16,10 @@ import polars as pl
 
 from callcost.settings import ReadOptions
 from callcost.stages.dedup.late_digests import settle_digests
-from callcost.stages.dedup.rules import COPY_COLUMNS, NESTED, VERDICT_SCHEMA, apply_verdicts, judge_copies, judge_nested
+from callcost.stages.dedup.rules import COPY_COLUMNS, NESTED, apply_verdicts, judge_copies, judge_nested
 from callcost.stages.read.splits import Piece
 from callcost.stages.tables.facts import UID, read_facts, read_tables, scan_facts, scan_tables
+from callcost.stages.tables.schemas import VerdictRows
 from callcost.tables import ReduceResult
 
 MOST_HEADS = 500_000  # records that are compared at a time
@@ -58,7 +59,7 @@ def settle_spans(task: SettleTask, tick: Tick) -> ReduceResult:
     facts = scan_facts(task.facts).filter(_HEAD)
     inner = facts.select(pl.col("parent").count()).collect().item()
     parts = -(-inner // MOST_HEADS)
-    verdicts = [pl.DataFrame(schema=VERDICT_SCHEMA)]
+    verdicts = [pl.DataFrame(schema=VerdictRows.types)]
     inside = pl.when(pl.col("parent").ne_missing(pl.col("span"))).then("parent").alias("parent")
     facts = facts.select(_NESTED).with_columns(inside)
     for part in range(parts):  # a family is who is around, and all that is right in it
@@ -73,7 +74,7 @@ def settle_spans(task: SettleTask, tick: Tick) -> ReduceResult:
 def settle_keys(task: SettleTask, tick: Tick) -> ReduceResult:
     """Find the records of some buckets that are the same call, and judge them; spans were settled before."""
     facts = scan_facts(task.facts).filter(_HEAD)
-    verdicts, causes = [pl.DataFrame(schema=VERDICT_SCHEMA)], Counter[str]()
+    verdicts, causes = [pl.DataFrame(schema=VerdictRows.types)], Counter[str]()
     for keys in _repeated(facts.filter(pl.col("bucket").is_between(task.first, task.last))):
         heads = facts.filter(pl.col("key").is_in(keys.implode())).select(*COPY_COLUMNS, "line", "byte_offset").collect()
         if task.spans:
@@ -108,6 +109,6 @@ def settled_facts(path: str | Path, verdicts: Sequence[str]) -> pl.DataFrame:
     """Read a file of facts as the verdicts in these files leave it."""
     facts = read_facts(path, without=("key", "bucket"))
     if not verdicts:
-        return apply_verdicts(facts, pl.DataFrame(schema=VERDICT_SCHEMA))
+        return apply_verdicts(facts, pl.DataFrame(schema=VerdictRows.types))
     own = pl.col("piece").is_in(facts["piece"].unique().implode())
     return apply_verdicts(facts, scan_tables(verdicts).filter(own).collect())

@@ -15,18 +15,12 @@ from typing import NamedTuple
 
 import polars as pl
 
-from callcost.stages.tables.facts import FACT_SCHEMA, UID
+from callcost.stages.tables.facts import UID
+from callcost.stages.tables.schemas import VerdictRows
 
 SAME_ID, ELSEWHERE, SAME_BYTES, NESTED = "same_id", "same_id_elsewhere", "same_bytes", "nested"
 SAME_ROW = "same_row_elsewhere"
 CONFLICT, REPEATED = "id_conflict", "repeated_row"
-VERDICT_SCHEMA = {
-    **{name: FACT_SCHEMA[name] for name in UID},
-    "first_at": FACT_SCHEMA["started_at"],
-    "conflict": pl.Boolean(),
-    "repeated": pl.Boolean(),
-    "occurrence": pl.Int64(),
-}
 COPY_COLUMNS = (  # of facts: all that the rules of copies look at
     *UID, "input", "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at", "total_tokens",
     "completion_tokens",
@@ -50,7 +44,7 @@ class Verdicts(NamedTuple):
     """What is decided about some records.
 
     Attributes:
-        table: columns of VERDICT_SCHEMA, a row a record; ``occurrence`` is null for one that does not stay.
+        table: columns of VerdictRows, a row a record; ``occurrence`` is null for one that does not stay.
         causes: why -> calls that went.
     """
 
@@ -140,7 +134,7 @@ def judge_copies(heads: pl.DataFrame) -> Verdicts:
     )  # fmt: skip
     kept, gone = ranked.filter(pl.col("rank") == 0), ranked.filter(pl.col("rank") > 0)
     occurrence = pl.int_range(1, pl.len() + 1).over("key").alias("occurrence")
-    numbered = kept.sort("source_file", *UID).with_columns(occurrence).select(VERDICT_SCHEMA.keys())
+    numbered = kept.sort("source_file", *UID).with_columns(occurrence).select(VerdictRows.names)
     causes = Counter(gone.select(_cause()).to_series().to_list())
     return Verdicts(heads.select(UID).join(numbered, on=UID, how="left"), causes)
 
@@ -173,5 +167,5 @@ def judge_nested(heads: pl.DataFrame) -> Verdicts:
             pairs.filter("outer_stays").select(UID),
         ]
     ).unique()
-    none = [pl.lit(None, dtype=kind).alias(name) for name, kind in VERDICT_SCHEMA.items() if name not in UID]
+    none = [pl.lit(None, dtype=kind).alias(name) for name, kind in VerdictRows.types.items() if name not in UID]
     return Verdicts(gone.with_columns(none), Counter({NESTED: gone.height} if gone.height else {}))

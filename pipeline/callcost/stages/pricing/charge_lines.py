@@ -17,7 +17,8 @@ from callcost.prices.units import unit_of
 from callcost.stages.pricing.billed_units import charge_extras, extras_of, names_per_row
 from callcost.stages.pricing.rate_cards import RowCards, find_cards
 from callcost.stages.pricing.token_quantities import quantities
-from callcost.stages.tables.facts import MONEY, UID
+from callcost.stages.tables.facts import UID
+from callcost.stages.tables.schemas import MONEY
 
 # How prices/units.py cuts a usage, and how bills do: reasoning is part of the output, as everybody bills it.
 CLASSES = {
@@ -39,7 +40,7 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     """Take priced facts apart into charges.
 
     Args:
-        facts: columns of FACT_COLUMNS, settled and priced; hits of a gateway's cache are left out, nobody bills them.
+        facts: columns of Facts, settled and priced; hits of a gateway's cache are left out, nobody bills them.
         book: that priced them.
 
     Returns:

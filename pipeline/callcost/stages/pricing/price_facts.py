@@ -18,8 +18,8 @@ from callcost.prices.units import TOKEN_UNITS
 from callcost.stages.pricing.billed_units import COUNTS, Costs, SideCosts, add_extras, extras_of, names_per_row
 from callcost.stages.pricing.rate_cards import RowCards, find_cards
 from callcost.stages.pricing.token_quantities import exact_costs, quantities
-from callcost.stages.tables.facts import MONEY
 from callcost.stages.tables.masks import Flag, any_of, both, flag, without
+from callcost.stages.tables.schemas import MONEY
 
 # Verdicts below the one leave costs of 0, the others below the other leave none.
 _FREE, _UNPRICED = (sum(each.costs in kinds for each in VERDICTS) for kinds in (("zero",), ("zero", "none")))
@@ -29,7 +29,7 @@ def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     """Fill the price and cost columns of facts.
 
     Args:
-        facts: columns of FACT_COLUMNS; each row is charged for what its line_ columns say, unless it comes priced.
+        facts: columns of Facts; each row is charged for what its line_ columns say, unless it comes priced.
         book: opened with the options of the run.
 
     Returns:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import polars as pl
 
-from callcost.stages.tables.facts import CALL_SCHEMA, FACT_SCHEMA, UID
+from callcost.stages.tables.facts import UID
+from callcost.stages.tables.schemas import Calls, Facts
 
-GATHERED = {**{name: FACT_SCHEMA[name] for name in UID}, **CALL_SCHEMA}
+GATHERED = {**{name: Facts.types[name] for name in UID}, **Calls.types}
 COSTS = ("input_cost", "output_cost", "other_cost", "total_cost")
 
 
 def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
-    """Bring the charge lines of each call together: one row per call, the columns of CALL_COLUMNS after UID.
+    """Bring the charge lines of each call together: one row per call, the columns of Calls after UID.
 
     A call is as priced as its lines are: all unpriced or all free stay so, a mixture is partly priced.
     """
@@ -44,7 +45,7 @@ def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
         .agg(
             *[
                 pl.col(name).first()
-                for name in CALL_SCHEMA
+                for name in Calls.types
                 if name not in {"price_status", "price_reason", "iterations", *COSTS}
             ],
             status.alias("price_status"),

@@ -107,7 +107,7 @@ def find_cards(facts: pl.DataFrame, stated_units: pl.Series | None, book: Book) 
     """Find each row's card.
 
     Args:
-        facts: columns of FACT_COLUMNS.
+        facts: columns of Facts.
         stated_units: per row the names of what it states beside tokens, sorted, one a line; None: no row any.
         book: who knows the rates.
     """

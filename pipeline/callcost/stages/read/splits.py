@@ -11,7 +11,6 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice, pairwise
-from typing import Any
 
 import polars as pl
 import pyarrow as pa

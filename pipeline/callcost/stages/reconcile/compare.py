@@ -34,14 +34,10 @@ from callcost.stages.reconcile.cells import (
 )
 from callcost.stages.reconcile.per_call import billed_calls, costs_agree, explain_calls, logged_calls, without_noise
 from callcost.stages.reconcile.rules import explain
-from callcost.stages.tables.facts import TYPES
-from callcost.tables import CAUSE_COLUMNS, RECONCILIATION_COLUMNS
+from callcost.stages.tables.schemas import Causes, Reconciliation
 
 BILL, LOG = "bill", "log"
 FINAL, OPEN = "final", "open"
-_KINDS = TYPES | {"date": pl.Date()}
-RECONCILIATION_SCHEMA = {column.name: _KINDS[column.kind] for column in RECONCILIATION_COLUMNS}
-CAUSE_SCHEMA = {column.name: _KINDS[column.kind] for column in CAUSE_COLUMNS}
 
 # Hours after a UTC day until its bill no longer moves (formats.md 4 and 6.3).
 LAGS = {"openai": 24, "anthropic": 24, "openrouter": 24}
@@ -58,8 +54,8 @@ class Comparison:
         against: side beside ours, ``BILL`` or ``LOG``.
         currency: code of every amount.
         until: moment until which the bill was fetched, in microseconds since 1970; None: every day is final.
-        rows: one per cell; columns of tables.RECONCILIATION_COLUMNS.
-        causes: one per cell, cause and evidence; columns of tables.CAUSE_COLUMNS.
+        rows: one per cell; columns of schemas.Reconciliation.
+        causes: one per cell, cause and evidence; columns of schemas.Causes.
         outside: provider -> cost of our calls on days that no bill covers.
         noise: number of calls whose logged cost is ours but for the noise of floats, and the sum of that noise.
     """
@@ -77,7 +73,7 @@ def tables_of(comparisons: Sequence[Comparison]) -> tuple[pl.DataFrame, pl.DataF
     """Return the rows and the causes of comparisons, each sorted by all its columns."""
     rows = [row for one in comparisons for row in one.rows]
     causes = [row for one in comparisons for row in one.causes]
-    return _sorted(rows, RECONCILIATION_SCHEMA), _sorted(causes, CAUSE_SCHEMA)
+    return _sorted(rows, Reconciliation.types), _sorted(causes, Causes.types)
 
 
 def _sorted(rows: Sequence[dict[str, Any]], schema: dict[str, Any]) -> pl.DataFrame:

@@ -23,7 +23,8 @@ from callcost.stages.reconcile.call_evidence import Evidence, day_of_time, part_
 from callcost.stages.reconcile.case import Case
 from callcost.stages.reconcile.cells import NOTHING, BillGrain, Cell, CellKey, Part
 from callcost.stages.reconcile.rules import explain
-from callcost.stages.tables.facts import MONEY, UID
+from callcost.stages.tables.facts import UID
+from callcost.stages.tables.schemas import MONEY
 
 _NOISE = 10**9  # a cost that was summed in floats is good to this part of it
 _BILL_SCHEMA: dict[str, Any] = {

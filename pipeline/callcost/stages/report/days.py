@@ -18,13 +18,10 @@ from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.spend import CALL_ORDER, charge_by_source, group_column
-from callcost.stages.tables.facts import FACT_SCHEMA, MONEY, number_rows, scan_facts, scan_tables
+from callcost.stages.tables.facts import number_rows, scan_facts, scan_tables
+from callcost.stages.tables.schemas import Adjustments, Facts
 
 LATE, MISSING, REPRICED, RECOUNTED = "late records", "missing records", "price correction", "recount"
-ADJUSTMENT_SCHEMA = {
-    "day": pl.Date(), "reason": pl.String(), "calls": pl.Int64(), "old_cost": MONEY, "new_cost": MONEY,
-    "difference": MONEY,
-}  # fmt: skip
 _BATCH_ROWS = 100_000  # a day that has more is held by itself
 _TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
@@ -64,7 +61,7 @@ def facts_of_day(
         options: of the report.
     """
     if not paths:
-        return pl.DataFrame(schema=FACT_SCHEMA)
+        return pl.DataFrame(schema=Facts.types)
     on_day = group_column("day", options.timezone) == day
     facts, _ = settle_duplicates(number_rows(facts_beside(scan_facts(paths), on_day), rows_before))
     return charge_by_source(price_facts(facts.filter(on_day), book_of(options.prices)), options.cost_source)
@@ -95,7 +92,7 @@ def adjustments_of(day: date, frozen: pl.DataFrame, calls: pl.DataFrame) -> pl.D
     )
     difference = pl.col("new_cost") - pl.col("old_cost")
     rows = sums.with_columns(pl.lit(day).alias("day"), difference.alias("difference")).sort("reason")
-    return rows.select(ADJUSTMENT_SCHEMA.keys()).cast(ADJUSTMENT_SCHEMA)  # type: ignore[arg-type]
+    return rows.select(Adjustments.names).cast(Adjustments.types)  # type: ignore[arg-type]
 
 
 def _numbered(calls: pl.DataFrame) -> pl.DataFrame:

@@ -20,14 +20,14 @@ from callcost.errors import ConfigError, ReportError
 from callcost.logs.io.folders import FileVersion, folder_at
 from callcost.logs.io.store_access import storage_options
 from callcost.stages.report.days import plain_day
-from callcost.stages.tables.facts import CALL_SCHEMA
+from callcost.stages.tables.schemas import Calls
 
 TABLE = "calls.delta"
 ATTEMPTS = 12
 ROWS_AT_ONCE = 500_000  # of a commit: days of fewer rows are replaced together
 # Smallest and largest values are kept of these alone: those of decimals go through a float, so that a reader which
 # looks for an exact cost would leave files out that have it.
-_COUNTED = [name for name, kind in CALL_SCHEMA.items() if not isinstance(kind, pl.Decimal | pl.List)]
+_COUNTED = [name for name, kind in Calls.types.items() if not isinstance(kind, pl.Decimal | pl.List)]
 
 
 class DeltaDays:
@@ -63,13 +63,13 @@ class DeltaDays:
         """Write days in the place of what the table has of them, in one commit.
 
         Args:
-            days: the calls of each, the columns of CALL_SCHEMA; None: of those without a time.
+            days: the calls of each, the columns of Calls; None: of those without a time.
 
         Raises:
             ReportError: the table cannot be written, or others never cease to change these days.
         """
         rows = pl.concat(
-            calls.select(pl.lit(day, pl.Date()).alias("day"), *CALL_SCHEMA) for day, calls in days.items()
+            calls.select(pl.lit(day, pl.Date()).alias("day"), *Calls.types) for day, calls in days.items()
         )
 
         def write() -> None:

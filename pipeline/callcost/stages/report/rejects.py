@@ -15,13 +15,12 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from callcost.stages.report.publish import ROW_GROUP_ROWS, parquet_bytes
-from callcost.stages.tables.facts import REJECT_SCHEMA, number_rows, read_tables, rejects_of
+from callcost.stages.tables.facts import number_rows, read_tables, rejects_of
+from callcost.stages.tables.schemas import Rejects, RejectsOfPieces
 from callcost.tables import Reject
 
 FILE_ROWS = 200_000  # of a file between tasks
 MOST_HELD = 500_000  # rejects that a report puts in order at once; more of them go through it in stretches
-_PASSED_SCHEMA = REJECT_SCHEMA | {"piece": pl.Int64()}
-_ORDER = list(REJECT_SCHEMA)
 _WHOLE_FILE = 2**63 - 1  # stands for a row that is null: after all others
 _Key = tuple[str, int]
 
@@ -55,7 +54,7 @@ class RejectFiles:
 
     def _write(self) -> None:
         path = f"{self._stem}-{len(self._paths):04}.parquet" if self._paths else f"{self._stem}.parquet"
-        (pl.concat(self._held) if self._held else pl.DataFrame(schema=_PASSED_SCHEMA)).write_parquet(path)
+        (pl.concat(self._held) if self._held else pl.DataFrame(schema=RejectsOfPieces.types)).write_parquet(path)
         self._held, self._rows = [], 0
         self._paths.append(path)
 
@@ -112,8 +111,8 @@ class RejectTable:
 
 
 def _in_order(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    table = pl.concat(tables) if tables else pl.DataFrame(schema=_PASSED_SCHEMA)
-    return table.select(_ORDER).sort(_ORDER, nulls_last=True)
+    table = pl.concat(tables) if tables else pl.DataFrame(schema=RejectsOfPieces.types)
+    return table.select(Rejects.names).sort(Rejects.names, nulls_last=True)
 
 
 def _first_of(table: pl.DataFrame) -> _Key | None:

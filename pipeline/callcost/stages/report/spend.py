@@ -15,13 +15,14 @@ import polars as pl
 from callcost.settings import ReportOptions
 from callcost.stages.pricing.priced_calls import COSTS, sum_stated
 from callcost.stages.tables.facts import UID
-from callcost.tables import SPEND_MEASURES, USAGE_COUNTS
+from callcost.stages.tables.schemas import SpendMeasures
+from callcost.tables import USAGE_COUNTS
 
 CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")  # of calls as they are published
-_LINE_COUNTS = [name for name in USAGE_COUNTS if name in {column.name for column in SPEND_MEASURES}]
+_LINE_COUNTS = [name for name in USAGE_COUNTS if name in SpendMeasures.names]
 UNPRICED = ("model", "price_status", "price_reason")  # what tells calls without a full price apart
-_CALL_MEASURES = [column.name for column in SPEND_MEASURES if column.name.endswith("calls")]
-_SUMMED = [column.name for column in SPEND_MEASURES if column.name not in _CALL_MEASURES]
+_CALL_MEASURES = [column.name for column in SpendMeasures.columns if column.name.endswith("calls")]
+_SUMMED = [column.name for column in SpendMeasures.columns if column.name not in _CALL_MEASURES]
 
 
 def filter_calls(facts: pl.DataFrame, options: ReportOptions) -> pl.DataFrame:
@@ -163,7 +164,7 @@ def merge_spend(partials: list[pl.DataFrame], by: tuple[str, ...]) -> pl.DataFra
     return (
         rows.group_by(by)
         .agg(*[pl.col(name).sum() for name in _CALL_MEASURES], *[sum_stated(name) for name in _SUMMED])
-        .select(*by, *[column.name for column in SPEND_MEASURES])
+        .select(*by, *SpendMeasures.names)
     )
 
 

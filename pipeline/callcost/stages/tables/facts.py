@@ -1,12 +1,12 @@
-"""Calls laid out as facts: one row per charge line, every column of FACT_COLUMNS, no text of any message.
+"""Calls laid out as facts: one row per charge line, every column of Facts, no text of any message.
 
-This file knows the Polars type of each kind of column and how a call's identity becomes a key. Reading, counting and
+This file knows how a call's identity becomes a key. Reading, counting and
 pricing are its neighbours' work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from hashlib import blake2b
 from pathlib import Path
@@ -19,47 +19,9 @@ import pyarrow as pa
 from callcost.logs.io.store_access import storage_options
 from callcost.logs.own_output import FACTS_MARK
 from callcost.stages.tables.dictionary import says_one_word
-from callcost.tables import (
-    CALL_COLUMNS,
-    FACT_COLUMNS,
-    MONEY_SCALE,
-    REJECT_COLUMNS,
-    USAGE_COUNTS,
-    Call,
-    Column,
-    Reject,
-    Usage,
-)
+from callcost.stages.tables.schemas import Column, Facts, Rejects
+from callcost.tables import MONEY_SCALE, USAGE_COUNTS, Call, Reject, Usage
 
-MONEY = pl.Decimal(38, MONEY_SCALE)
-TYPES: dict[str, pl.DataType] = {
-    "text": pl.String(),
-    "int": pl.Int64(),
-    "number": pl.Float64(),
-    "money": MONEY,
-    "time": pl.Datetime("us", "UTC"),
-    "flags": pl.List(pl.String()),
-    "tags": pl.List(pl.Struct({"key": pl.String(), "value": pl.String()})),
-    "units": pl.List(pl.Struct({"unit": pl.String(), "quantity": MONEY})),
-    "iterations": pl.List(
-        pl.Struct(
-            {
-                "model": pl.String(),
-                "prompt_tokens": pl.Int64(),
-                "completion_tokens": pl.Int64(),
-                "price_status": pl.String(),
-                "total_cost": MONEY,
-            }
-        )
-    ),
-}
-_TEXT, MONEY_TYPE = pa.string(), pa.decimal128(38, MONEY_SCALE)
-_ARROW_TYPES: dict[str, pa.DataType] = {  # Polars takes 20 us a cell for nested Python values, pyarrow under 1
-    "money": MONEY_TYPE,
-    "flags": pa.list_(_TEXT),
-    "tags": pa.list_(pa.struct([("key", _TEXT), ("value", _TEXT)])),
-    "units": pa.list_(pa.struct([("unit", _TEXT), ("quantity", MONEY_TYPE)])),
-}
 _NOTHING = Usage()
 _LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
 KEY_RULES = 2  # to be raised when a key, a digest or a bucket is made otherwise: facts are kept between runs
@@ -72,26 +34,17 @@ _OWN = ("key", "record")  # columns that are always written
 BUCKETS = 64  # = 2**6; every fact names its bucket; a small run compares the keys of all in one step
 
 
-def schema_of(columns: Iterable[Column]) -> dict[str, pl.DataType]:
-    """Return name -> Polars type of a table's columns, in order."""
-    return {column.name: TYPES[column.kind] for column in columns}
-
-
-CALL_SCHEMA = schema_of(CALL_COLUMNS)
-FACT_SCHEMA = schema_of(FACT_COLUMNS)
-REJECT_SCHEMA = schema_of(REJECT_COLUMNS)
-
 UID = ("piece", "record")  # names one record, so one call
 
 _CALL_FIELDS = tuple(
-    name for name in FACT_SCHEMA if name in Call.__struct_fields__ and name not in {"tags", "iterations", "flags"}
+    name for name in Facts.names if name in Call.__struct_fields__ and name not in {"tags", "iterations", "flags"}
 )
-_USAGE_FIELDS = tuple(name for name in USAGE_COUNTS if name in FACT_SCHEMA)
+_USAGE_FIELDS = tuple(name for name in USAGE_COUNTS if name in Facts.names)
 
 
 def layout_of_facts() -> str:
     """Return a name for the columns of facts and the rules of their keys; only facts of one layout go together."""
-    columns = [f"{column.name} {column.kind}" for column in FACT_COLUMNS]
+    columns = [f"{column.name} {column.kind}" for column in Facts.columns]
     return digest_of(f"{KEY_RULES} {BUCKETS}".encode(), *map(str.encode, columns))
 
 
@@ -135,7 +88,7 @@ def facts_of(calls: Sequence[Call], input_number: int, piece: int = 0) -> pl.Dat
         piece: number of the piece.
 
     Returns:
-        One row per charge line, columns of FACT_COLUMNS; prices are null.
+        One row per charge line, columns of Facts; prices are null.
     """
     pairs = [(call, n, line) for call in calls for n, line in enumerate(_lines(call))]
     owners = [call for call, _, _ in pairs]
@@ -161,30 +114,30 @@ def facts_of(calls: Sequence[Call], input_number: int, piece: int = 0) -> pl.Dat
     columns["lines"] = [max(1, len(call.iterations)) for call in owners]
     columns["line_model"] = [line.model or call.model for call, _, line in pairs]
     columns |= {"input": [input_number] * len(pairs), "piece": [piece] * len(pairs)}
-    frame = pl.DataFrame([_series(column, columns.get(column.name), len(pairs)) for column in FACT_COLUMNS])
+    frame = pl.DataFrame([_series(column, columns.get(column.name), len(pairs)) for column in Facts.columns])
     return frame.with_columns(bucket=bucket_of(pl.col("key")))
 
 
 def widen_facts(narrow: pl.DataFrame) -> pl.DataFrame:
-    """Return facts with every column of FACT_COLUMNS; what is not there is null."""
+    """Return facts with every column of Facts; what is not there is null."""
     height = narrow.height
     return pl.DataFrame(
         [
             narrow[name].cast(kind)
             if name in narrow.columns
             else pl.Series(name, [None], kind).new_from_index(0, height)
-            for name, kind in FACT_SCHEMA.items()
+            for name, kind in Facts.types.items()
         ]
     )
 
 
 def write_facts(facts: pl.DataFrame, path: Path) -> None:
     """Write facts to a file of a run: what says the same of every row, or what another column says, only once."""
-    stated = [name for name in FACT_SCHEMA if name in facts.columns and facts[name].null_count() < facts.height]
+    stated = [name for name in Facts.names if name in facts.columns and facts[name].null_count() < facts.height]
     words = {name: facts[name][0] for name in stated if name not in _OWN and _is_one_word(facts[name])}
     pairs = [(name, name.removeprefix("line_")) for name in stated if name.startswith("line_") and name not in words]
     echoes = {name: call for name, call in pairs if call in stated and facts[name].equals(facts[call])}
-    columns = [facts[name].cast(FACT_SCHEMA[name]) for name in stated if name not in words and name not in echoes]
+    columns = [facts[name].cast(Facts.types[name]) for name in stated if name not in words and name not in echoes]
     metadata = {name: msgspec.json.encode(table).decode() for name, table in ((_WORDS, words), (_ECHOES, echoes))}
     # not compressed: words that repeat are numbered anyway, and ids would take long for little
     pl.DataFrame(columns).write_parquet(
@@ -211,9 +164,9 @@ def read_facts(path: str | Path, *, without: Sequence[str] = ()) -> pl.DataFrame
 def scan_facts(paths: Sequence[str | Path]) -> pl.LazyFrame:
     """Read files of facts as one table, lazily."""
     if not paths:
-        return pl.LazyFrame(schema=FACT_SCHEMA)
+        return pl.LazyFrame(schema=Facts.types)
     places = list(map(str, paths))
-    scans = (scan_tables([place], schema=FACT_SCHEMA, missing_columns="insert") for place in places)
+    scans = (scan_tables([place], schema=Facts.types, missing_columns="insert") for place in places)
     return pl.concat(scan.with_columns(_stated_once(place)) for scan, place in zip(scans, places, strict=True))
 
 
@@ -221,7 +174,7 @@ def _stated_once(path: str) -> list[pl.Expr]:
     """Return the columns of a file of facts that only its metadata tells of."""
     metadata = pl.read_parquet_metadata(path, storage_options=storage_options(path))
     words, echoes = (msgspec.json.decode(metadata.get(name, "{}"), type=dict[str, Any]) for name in (_WORDS, _ECHOES))
-    stated = [pl.lit(word, dtype=FACT_SCHEMA[name]).alias(name) for name, word in words.items()]
+    stated = [pl.lit(word, dtype=Facts.types[name]).alias(name) for name, word in words.items()]
     return [*stated, *(pl.col(call).alias(name) for name, call in echoes.items())]
 
 
@@ -263,21 +216,20 @@ def _units_of(usage: Usage | None) -> list[dict[str, Any]] | None:
 
 
 def _series(column: Column, values: Sequence[Any] | None, height: int) -> pl.Series:
-    kind = TYPES[column.kind]
     if values is None or values.count(None) == height:
-        return pl.Series(column.name, [None], dtype=kind).new_from_index(0, height)
+        return pl.Series(column.name, [None], dtype=column.dtype).new_from_index(0, height)
     if column.kind == "time":
         moments = pl.Series(column.name, values, dtype=pl.Int64)
         return moments.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    if column.kind in _ARROW_TYPES:
-        return series_of(values, _ARROW_TYPES[column.kind]).cast(kind).alias(column.name)
-    return pl.Series(column.name, values, dtype=kind)
+    if column.arrow is not None:  # Polars takes 20 us a cell for nested Python values, pyarrow under 1
+        return series_of(values, column.arrow).cast(column.dtype).alias(column.name)
+    return pl.Series(column.name, values, dtype=column.dtype)
 
 
 def rejects_of(rejects: Sequence[Reject], piece: int) -> pl.DataFrame:
-    """Lay out rejects as a table with the columns of REJECT_COLUMNS, and the number of their piece."""
-    rows = {name: [getattr(reject, name) for reject in rejects] for name in REJECT_SCHEMA}
-    return pl.DataFrame(rows, schema=REJECT_SCHEMA).with_columns(pl.lit(piece, pl.Int64).alias("piece"))
+    """Lay out rejects as a table with the columns of Rejects, and the number of their piece."""
+    rows = {name: [getattr(reject, name) for reject in rejects] for name in Rejects.names}
+    return pl.DataFrame(rows, schema=Rejects.types).with_columns(pl.lit(piece, pl.Int64).alias("piece"))
 
 
 def number_rows(table: pl.DataFrame, rows_before: tuple[tuple[int, int], ...]) -> pl.DataFrame:

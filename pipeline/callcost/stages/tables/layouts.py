@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from callcost.stages.tables.facts import BUCKETS, KEY_RULES, layout_of_facts, read_facts, write_facts
-from callcost.tables import FACT_COLUMNS
+from callcost.stages.tables.schemas import Facts
 
 REMOVED: frozenset[str] = frozenset()  # columns that older layouts have and nobody reads any more
 UNDESCRIBED = {"141684aa97ad929a33fda8b2745c38a4": 1}  # layouts of the time before ledgers describe them: their rules
@@ -34,7 +34,7 @@ STEPS: Mapping[int, Callable[[pl.DataFrame], pl.DataFrame]] = {1: _to_rules_2}  
 
 def describe_layout() -> dict[str, Any]:
     """Return what a later callcost has to know of today's layout."""
-    columns = {column.name: column.kind for column in FACT_COLUMNS}
+    columns = {column.name: column.kind for column in Facts.columns}
     return {"key_rules": KEY_RULES, "buckets": BUCKETS, "columns": columns}
 
 
@@ -52,7 +52,7 @@ def rules_of(layout: str, described: Mapping[str, Any]) -> int | None:
     words = described.get(layout)
     if words is None or words["buckets"] != BUCKETS:
         return None
-    kinds = {column.name: column.kind for column in FACT_COLUMNS}
+    kinds = {column.name: column.kind for column in Facts.columns}
     known = all(kinds.get(name) == kind for name, kind in words["columns"].items() if name not in REMOVED)
     rules = int(words["key_rules"])
     return rules if known and all(step in STEPS for step in range(rules, KEY_RULES)) and rules <= KEY_RULES else None
@@ -61,7 +61,7 @@ def rules_of(layout: str, described: Mapping[str, Any]) -> int | None:
 def is_newer(layout: str, described: Mapping[str, Any]) -> bool:
     """Say whether a later callcost made a layout: its rules, or columns that were never heard of, say so."""
     words = described.get(layout, {"key_rules": 0, "columns": {}})
-    names = {column.name for column in FACT_COLUMNS} | REMOVED
+    names = {column.name for column in Facts.columns} | REMOVED
     return words["key_rules"] > KEY_RULES or not names.issuperset(words["columns"])
 
 

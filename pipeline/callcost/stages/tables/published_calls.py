@@ -9,7 +9,8 @@ from __future__ import annotations
 import polars as pl
 
 from callcost.logs.dialects import field_readers
-from callcost.stages.tables.facts import CALL_SCHEMA, bucket_of, widen_facts
+from callcost.stages.tables.facts import bucket_of, widen_facts
+from callcost.stages.tables.schemas import Calls
 from callcost.tables import USAGE_COUNTS
 
 _MADE = r"^x-(.+)-\d+$"  # a call_id of a call without its own: the digest of its record
@@ -19,11 +20,11 @@ def facts_of_published(calls: pl.DataFrame, number: int, piece: int) -> pl.DataF
     """Lay out published calls as facts that come priced.
 
     Args:
-        calls: columns of CALL_COLUMNS, as far as there were any when they were published.
+        calls: columns of Calls, as far as there were any when they were published.
         number: of the input that they are of from now on.
         piece: number of the piece that they are of from now on.
     """
-    known = calls.select(pl.col(name).cast(kind) for name, kind in CALL_SCHEMA.items() if name in calls.columns)
+    known = calls.select(pl.col(name).cast(kind) for name, kind in Calls.types.items() if name in calls.columns)
     families = {reader.dialect.name: reader.dialect.family for reader in field_readers()}
     family = pl.col("source_format").replace(families)
     digest = pl.col("call_id").str.extract(_MADE)

@@ -1,0 +1,349 @@
+"""The schema of every table: each column's name, kind, unit and meaning, written once.
+
+A kind is a plain word and a Polars type. Nothing stated is null, a stated zero is 0. Suffixes carry units: ``_tokens``
+counts, ``_cost`` US dollars (exact decimals), ``_at`` UTC. What fills the columns is left to their readers; the structs
+that travel before a table exists are in callcost/tables.py.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import polars as pl
+import pyarrow as pa
+
+from callcost.tables import MONEY_SCALE, USAGE_COUNTS
+
+MONEY, MONEY_TYPE = pl.Decimal(38, MONEY_SCALE), pa.decimal128(38, MONEY_SCALE)
+_TEXT = pa.string()
+
+
+class Column:
+    """One column.
+
+    Args:
+        doc: what it means.
+
+    Attributes:
+        name: as the schema class has it.
+        kind: a plain word, which layouts of facts are known by.
+        dtype: type of Polars.
+        arrow: type that Python values become a column by; None: they do not need it.
+        unit: what is counted or measured; "": nothing is.
+    """
+
+    kind: ClassVar[str]
+    dtype: ClassVar[pl.DataType]
+    arrow: ClassVar[pa.DataType | None] = None
+    unit: ClassVar[str] = ""
+
+    def __init__(self, doc: str) -> None:
+        self.name, self.doc = "", doc
+
+    def __set_name__(self, _schema: type, name: str) -> None:
+        self.name = name
+
+
+class Text(Column):
+    """Text."""
+
+    kind, dtype = "text", pl.String()
+
+
+class Whole(Column):
+    """A whole number."""
+
+    kind, dtype = "int", pl.Int64()
+
+
+class Tokens(Whole):
+    """A count of tokens."""
+
+    unit = "tokens"
+
+
+class CallCount(Whole):
+    """A count of calls."""
+
+    unit = "calls"
+
+
+class Number(Column):
+    """A number that is not exact."""
+
+    kind, dtype = "number", pl.Float64()
+
+
+class Switch(Column):
+    """Yes or no."""
+
+    kind, dtype = "switch", pl.Boolean()
+
+
+class Dollars(Column):
+    """Exact money."""
+
+    kind, dtype, arrow, unit = "money", MONEY, MONEY_TYPE, "US dollars"
+
+
+class Amount(Dollars):
+    """Exact money of a bill, or how many units it asks that for."""
+
+    unit = "the row's currency, or units"
+
+
+class Time(Column):
+    """A moment."""
+
+    kind, dtype, unit = "time", pl.Datetime("us", "UTC"), "microseconds, UTC"
+
+
+class Date(Column):
+    """A day."""
+
+    kind, dtype, unit = "date", pl.Date(), "days"
+
+
+class Flags(Column):
+    """Words, sorted."""
+
+    kind, dtype, arrow = "flags", pl.List(pl.String()), pa.list_(_TEXT)
+
+
+class Tags(Column):
+    """Pairs of texts, sorted by the first."""
+
+    kind, dtype = "tags", pl.List(pl.Struct({"key": pl.String(), "value": pl.String()}))
+    arrow = pa.list_(pa.struct([("key", _TEXT), ("value", _TEXT)]))
+
+
+class Units(Column):
+    """Quantities of what is not a token, each in its own unit (prices/units.py)."""
+
+    kind, dtype = "units", pl.List(pl.Struct({"unit": pl.String(), "quantity": MONEY}))
+    arrow = pa.list_(pa.struct([("unit", _TEXT), ("quantity", MONEY_TYPE)]))
+
+
+class Iterations(Column):
+    """Sampling runs of a call: tokens, and US dollars."""
+
+    kind = "iterations"
+    dtype = pl.List(
+        pl.Struct(
+            {
+                "model": pl.String(),
+                "prompt_tokens": pl.Int64(),
+                "completion_tokens": pl.Int64(),
+                "price_status": pl.String(),
+                "total_cost": MONEY,
+            }
+        )
+    )
+
+
+class Schema:
+    """A table: subclasses have a column per attribute, in order.
+
+    Attributes:
+        columns: of the table, those of the schema that it extends first.
+        names: of the columns.
+        types: name -> Polars type.
+    """
+
+    columns: ClassVar[tuple[Column, ...]] = ()
+    names: ClassVar[tuple[str, ...]]
+    types: ClassVar[dict[str, pl.DataType]]
+
+    def __init_subclass__(cls) -> None:
+        cls.columns = (*cls.columns, *(value for value in vars(cls).values() if isinstance(value, Column)))
+        cls.names = tuple(column.name for column in cls.columns)
+        cls.types = {column.name: column.dtype for column in cls.columns}
+
+
+class Calls(Schema):
+    """One call: a row of ``calls.parquet`` and of the days that a report remembers. Null is "not stated", never 0."""
+
+    call_id = Text("the record's own id, else the provider's, else x- and a digest with its occurrence number")
+    provider_response_id = Text("the provider's id of the response")
+    source_file = Text("last component of the LOGS argument and the path below it")
+    source_row = Whole("1-based in its container")
+    source_format = Text("the dialect that read the record")
+    started_at = Time("when the call was made (UTC); null: undated")
+    ended_at = Time("when its answer was complete (UTC)")
+    provider = Text("who was asked")
+    model = Text("who answered; what is priced")
+    model_requested = Text("who was asked for")
+    user = Text("whose call it was")
+    end_user = Text("on whose behalf")
+    team = Text("who pays")
+    api_key = Text("a hash, name or id of the key")
+    org = Text("organisation")
+    project = Text("project or workspace")
+    session = Text("conversation")
+    tags = Tags("key and value, sorted by key")
+    service_tier = Text("as served, else as asked for")
+    region = Text("cloud region or location")
+    status = Text("success | failure | cache_hit")
+    flags = Flags(
+        "bad_time bad_logged_cost id_conflict inconsistent_usage repeated_row text_redacted|truncated|stripped|moved"
+    )
+    usage_source = Text("reported | estimated_upstream | counted | partial | timed_out | absent")
+    count_method = Text("exact | calibrated | estimated | timed_out; null if nothing was counted")
+    count_error = Number("expected relative error of what was counted")
+    prompt_tokens = Tokens("including cache reads and writes")
+    cache_read_input_tokens = Tokens("part of the prompt that came from a provider's cache")
+    cache_write_5m_tokens = Tokens("part of the prompt written to a five-minute cache")
+    cache_write_1h_tokens = Tokens("part of the prompt written to a one-hour cache")
+    cache_creation_input_tokens = Tokens("all cache writes")
+    audio_input_tokens = Tokens("second axis: overlaps the cache counts")
+    image_input_tokens = Tokens("second axis: overlaps the cache counts")
+    completion_tokens = Tokens("including reasoning")
+    reasoning_tokens = Tokens("part of the completion that is not shown")
+    audio_output_tokens = Tokens("part of the completion")
+    image_output_tokens = Tokens("part of the completion")
+    total_tokens = Tokens("prompt + completion")
+    iterations = Iterations("each sampling run, where the record states more than one")
+    billed_units = Units("what was billed beside tokens")
+    price_status = Text("priced | free | unpriced | partly_priced")
+    price_reason = Text("why it is not priced, or why it is free")
+    price_basis = Text("in_force | retired | first_listed_later | newest")
+    price_rung = Text("the step of the name ladder that found the model")
+    price_version = Text("name of the cost map that priced it")
+    input_cost = Dollars("prompt and caches")
+    output_cost = Dollars("completion")
+    other_cost = Dollars("server tools, requests, sessions: neither input nor output")
+    total_cost = Dollars("the sum of the three")
+    logged_cost = Dollars("found in the log, never replaced")
+
+
+class Facts(Calls):
+    """One charge line: what a call's row says, lineage and keys for the reduce step, and what pricing reads.
+
+    A call has one line, a call with iterations one for each; line 0 carries the call.
+    """
+
+    line = Whole("0 for the call itself, then one per further iteration")
+    lines = Whole("charge lines of this call")
+    key = Text("what a duplicate shares: family and id, else a digest of the record's canonical bytes")
+    key_kind = Text("id | bytes (no id, but a time below the second) | none (neither: of other files alone)")
+    span = Text("trace and own id, where calls may be logged inside each other")
+    parent = Text("the span that this one was made in")
+    request_digest = Text("blake2b-128 (hex) of the canonical request; null: none")
+    record_digest = Text("blake2b-128 (hex) of the record's canonical bytes; null: both digests are not known yet")
+    bucket = Whole("which reduce step settles it: a function of the key alone")
+    byte_offset = Whole("in uncompressed bytes; null for Parquet")
+    input = Whole("number of the input among the run's inputs")
+    piece = Whole("number of the piece of input that was read in one go")
+    record = Whole("names the record in its piece: row << 20 and a number, as rows of one page share a row")
+    model_group = Text("the router's name for a group of deployments")
+    endpoint = Text("which API the call went to")
+    data_residency = Text("OpenAI regional host")
+    inference_geo = Text("Anthropic's inference_geo")
+    speed = Text("Anthropic's speed")
+    stated_rates = Text("what the log says each unit cost: fields of a cost map's entry, as JSON")
+    line_model = Text("the model of this charge line")
+    vars().update({f"line_{name}": Tokens(f"this line's share of {name}") for name in USAGE_COUNTS})
+    line_units = Units("this line's share of billed_units")
+
+
+class SpendMeasures(Schema):
+    """What is summed in ``spend.*``, after the columns of ``--by``. A sum over nothing stated is null."""
+
+    calls = CallCount("calls of the group")
+    failed_calls = CallCount("calls whose status is failure")
+    counted_calls = CallCount("calls with usage_source counted, partial or timed_out")
+    unpriced_calls = CallCount("calls without a price")
+    partly_priced_calls = CallCount("calls of which a part has no price")
+    free_calls = CallCount("calls that cost nothing, and say so")
+    logged_calls = CallCount("calls that carry a logged cost")
+    prompt_tokens = Tokens("null: no call of the group states it")
+    cache_read_input_tokens = Tokens("part of prompt_tokens")
+    cache_creation_input_tokens = Tokens("part of prompt_tokens")
+    completion_tokens = Tokens("including reasoning")
+    reasoning_tokens = Tokens("part of completion_tokens")
+    total_tokens = Tokens("prompt + completion")
+    input_cost = Dollars("sum over what could be priced")
+    output_cost = Dollars("sum over what could be priced")
+    other_cost = Dollars("sum over what could be priced")
+    total_cost = Dollars("sum over what could be priced")
+    logged_cost = Dollars("sum of the costs found in the log")
+
+
+class Rejects(Schema):
+    """One record, or file, that could not become a call: a row of ``rejects.parquet``."""
+
+    source_file = Text("the input")
+    source_row = Whole("1-based in its container; null: the whole file")
+    byte_offset = Whole("in uncompressed bytes; null for Parquet or a whole file")
+    reason = Text("a slug of REJECT_REASONS")
+    detail = Text("a field or a position, never content")
+
+
+class Reconciliation(Schema):
+    """What lies between our costs and a bill (``against`` bill) or the log's costs (``against`` log), cell by cell.
+
+    Null in a column of the place means all of them together: the bill says no more.
+    """
+
+    against = Text("bill | log")
+    day = Date("UTC day, or the first day of the bill's period; null: undated")
+    provider = Text("who is paid")
+    model = Text("as the bill names it")
+    token_class = Text("input | output | cache_read | cache_write_5m | ... | a server tool | credit | fee | unmapped")
+    line_item = Text("the bill's own label, where the row is a line of its own")
+    status = Text("final | open: the bill of that day may still change")
+    currency = Text("of all amounts of the row")
+    computed_tokens = Amount("how much the logs have")
+    billed_tokens = Amount("how much the bill has; null: it does not say")
+    token_difference = Amount("billed - computed")
+    computed_cost = Amount("what our calls cost; null: unpriced")
+    billed_cost = Amount("what the bill asks; null: it does not say")
+    logged_cost = Amount("what the log states")
+    difference = Amount("billed or logged - computed")
+    explained = Amount("of the difference, what has a cause")
+    unexplained = Amount("of the difference, what has none")
+
+
+class Causes(Schema):
+    """Why a cell differs: causes add up to its difference. The columns of the place are those of Reconciliation."""
+
+    against = Text("bill | log")
+    day = Date("as in the reconciliation")
+    provider = Text("as in the reconciliation")
+    model = Text("as in the reconciliation")
+    token_class = Text("as in the reconciliation")
+    line_item = Text("as in the reconciliation")
+    status = Text("as in the reconciliation")
+    currency = Text("as in the reconciliation")
+    cause = Text("one of the causes, by name")
+    tokens = Amount("how many tokens it moves; 0: it is about money")
+    amount = Amount("how much of the difference; null: the bill states no amounts")
+    evidence = Text("what tells so")
+
+
+class Adjustments(Schema):
+    """What would change a closed day, summed by reason: a row of ``adjustments.*``."""
+
+    day = Date("in the report's time zone")
+    reason = Text("late records | missing records | price correction | recount")
+    calls = CallCount("that came, went or changed")
+    old_cost = Dollars("of these calls when the day was closed")
+    new_cost = Dollars("of these calls now")
+    difference = Dollars("new - old")
+
+
+class RejectsOfPieces(Rejects):
+    """Rejects between tasks."""
+
+    piece = Whole("number of the piece of input")
+
+
+class VerdictRows(Schema):
+    """What is decided about one record that has a copy, or a call in or around it."""
+
+    piece = Facts.piece
+    record = Facts.record
+    first_at = Time("earliest time of the copies")
+    conflict = Switch("whether other calls with different requests share its id")
+    repeated = Switch("whether another row equals it and nothing tells them apart")
+    occurrence = Whole("from 1: the how many-th call of its key it is; null: it does not stay")
