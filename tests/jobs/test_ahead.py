@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from callcost.jobs.engine.prestart import workers_begun
+from callcost.jobs.engine.prestart import start_workers
 from callcost.runners.local import has_workers
 from callcost.settings import ReportOptions, WorkOptions
 
@@ -31,7 +31,7 @@ def test_a_worthwhile_run_has_its_workers_at_once_and_none_afterwards(
     monkeypatch.setenv("CALLCOST_INLINE_BYTES", "0")
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1}, raising=False)
 
-    with workers_begun(options_of(log)):
+    with start_workers(options_of(log)):
         assert has_workers()
         assert len(multiprocessing.active_children()) == 2
     assert not has_workers()
@@ -44,7 +44,7 @@ def test_a_run_that_needs_none_has_none(
 ) -> None:
     monkeypatch.setenv("CALLCOST_INLINE_BYTES", "0")
 
-    with workers_begun(options_of(log, **work)):
+    with start_workers(options_of(log, **work)):
         assert not has_workers()
 
 
@@ -54,7 +54,7 @@ def test_little_input_or_input_that_is_not_looked_at_starts_nothing_and_raises_n
 ) -> None:
     monkeypatch.chdir(log.parent)
 
-    with workers_begun(options_of(name)):
+    with start_workers(options_of(name)):
         assert not has_workers()
 
 

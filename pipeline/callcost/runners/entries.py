@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from callcost.logs.io.extents import Extent
+from callcost.logs.io.object_store import Stored
+from callcost.logs.io.store_access import is_url
 
 RESULTS = "inputs"
 ENTRY = "entry.json"
@@ -36,37 +38,46 @@ class Stamp:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One input that was read.
+class Known:
+    """What a ledger itself remembers of an input, whatever becomes of the entry.
 
     Attributes:
-        number: of the entry.
-        stamp: of the input when it was read.
-        name: how reports call it.
-        sha256: of its bytes; "": it could not be read.
-        made: what its results depend on beside its bytes.
-        facts: whatever the run needs to know of its results.
-        layout: of its results; those of another one do not go together with them. "": older than layouts.
-        callcost: the version that read it; "": older than this field.
-        extent: what was read of it; None: not known.
-        about: what its results hold, for people.
-        replaces: numbers of the entries that this one stands for.
-        holds_more: whether its results hold more than the input does now.
-        files: name -> sha256 of every file of its results; {}: older than this field.
+        number: number of the entry.
+        stamp: stamp of the input when it was read.
+        name: how reports call the input.
+        sha256: digest of the input's bytes as hex; "": it could not be read.
+        extent: what was read of the input; None: not known.
+        about: what the results hold, for people.
+        holds_more: whether the results hold more than the input does now.
     """
 
     number: int
     stamp: Stamp
     name: str
     sha256: str
+    extent: Extent | None = None
+    about: str = ""
+    holds_more: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Known):
+    """One input that was read.
+
+    Attributes:
+        made: what the results depend on beside the input's bytes.
+        facts: whatever the run needs to know of the results.
+        layout: layout of the results; those of another one do not go together with them. "": older than layouts.
+        callcost: version that read the input; "": older than this field.
+        replaces: numbers of the entries that this one stands for.
+        files: name -> sha256 of every file of the results; {}: older than this field.
+    """
+
     made: str
     facts: Mapping[str, Any]
     layout: str = ""
     callcost: str = ""
-    extent: Extent | None = None
-    about: str = ""
     replaces: tuple[int, ...] = ()
-    holds_more: bool = False
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -75,8 +86,27 @@ class Entry:
         return place_of(self.number)
 
 
-def stamp_of(path: str) -> Stamp | None:
-    """Return a file's stamp; None where it is gone. One that nobody may look at is there, and empty."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Lost(Known):
+    """An entry whose results cannot be used any more.
+
+    Attributes:
+        file: name in the state folder of the file that is damaged or gone.
+    """
+
+    file: str
+
+
+def stamp_of(path: str, stored: Stored | None = None) -> Stamp | None:
+    """Return the stamp of a file or an object; None where it is gone.
+
+    Args:
+        path: path or URL. A file that nobody may look at is there, and empty.
+        stored: what the store says of an object; None: it is gone.
+    """
+    if is_url(path):
+        changed_ns = 0 if stored is None or stored.etag else stored.changed_ns
+        return stored and Stamp(path=path, bytes=stored.bytes, mtime_ns=changed_ns, etag=stored.etag)
     try:
         stat = Path(path).stat()
     except PermissionError:
@@ -107,7 +137,8 @@ def digest_of_file(path: Path) -> str | None:
 
 def digest_of_document(document: Mapping[str, Any]) -> str:
     """Return the sha256 of a JSON document as hex, the one it carries left out."""
-    return digest_of_bytes(json.dumps({**document, "digest": None}, sort_keys=True).encode())
+    text = json.dumps({**document, "digest": None}, sort_keys=True, default=dataclasses.asdict)
+    return digest_of_bytes(text.encode())
 
 
 def entry_bytes(entry: Entry) -> bytes:

@@ -61,7 +61,7 @@ def hold_lease(folder: Folder, run_id: str) -> Iterator[Callable[[], None]]:
         LogError: the store refuses or cannot be reached.
     """
     lease = _Lease(folder, run_id)
-    lease.take()
+    lease.acquire()
     thread = threading.Thread(target=lease.renew_until_released, name="lease", daemon=True)
     thread.start()
     try:
@@ -92,15 +92,14 @@ class _Lease:
         self._turn = threading.Lock()  # of the two threads that make leases
         self.released = threading.Event()
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Make the next lease as soon as the last one is released or dead.
 
         Raises:
             RunError: another run is alive, or the store makes objects where there is one.
         """
         while True:
-            last = self._highest()
-            if last:
+            if last := self._highest():
                 self._await_end(last)
             if self._make(last + 1):
                 break

@@ -25,6 +25,8 @@ from callcost.runners.entries import (
     ENTRY,
     RESULTS,
     Entry,
+    Known,
+    Lost,
     Stamp,
     digest_of_bytes,
     digest_of_document,
@@ -38,31 +40,6 @@ SCHEMA_VERSION = 2
 LEDGER, COPY = "ledger.json", "ledger.copy.json"
 _KEPT_BESIDE = (RESULTS, "closed")  # folders of a state that only a ledger makes sense of
 _AT_ONCE = 4  # files that are digested
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
-    """An entry whose results cannot be used any more, as the ledger remembers it.
-
-    Attributes:
-        number: of the entry.
-        file: that is damaged or gone, in the state folder.
-        stamp: of the input.
-        name: how reports call it.
-        sha256: of its bytes.
-        extent: see Entry.
-        about: see Entry.
-        holds_more: see Entry.
-    """
-
-    number: int
-    file: str
-    stamp: Stamp
-    name: str
-    sha256: str
-    extent: Extent | None
-    about: str
-    holds_more: bool
 
 
 class Ledger:
@@ -247,28 +224,23 @@ class Ledger:
         if self._saved:
             return
         self.assure()
-        for number, entry in ((number, self._sealed(entry)) for number, entry in list(self.entries.items())):
-            if self._digests[number] is None:
+        for entry in map(self._sealed, list(self.entries.values())):
+            if self._digests[entry.number] is None:
                 data = entry_bytes(entry)
                 self.folder.write(f"{entry.place}/{ENTRY}", data)
-                self._digests[number] = digest_of_bytes(data)
+                self._digests[entry.number] = digest_of_bytes(data)
         document = {
             "schema_version": SCHEMA_VERSION, "callcost": __version__, "next": self._first,
-            "entries": {f"{n:08}": self._record_of(entry) for n, entry in sorted(self.entries.items())},
+            "entries": {
+                f"{n:08}": {"entry": self._digests[n], **_record_of(entry)} for n, entry in sorted(self.entries.items())
+            },
             "closed": self.closed, "published": self.published, "layouts": self.layouts,
         }  # fmt: skip
-        data = json.dumps(document | {"digest": digest_of_document(document)}, indent=1, sort_keys=True).encode()
+        document["digest"] = digest_of_document(document)
+        data = json.dumps(document, indent=1, sort_keys=True, default=dataclasses.asdict).encode()
         for name in (COPY, LEDGER):
             self.folder.write(name, data)
         self._saved, self.is_new, self.version = True, False, SCHEMA_VERSION
-
-    def _record_of(self, entry: Entry) -> dict[str, Any]:
-        """Return what the ledger says of an entry: its digest, and what is to be known once it is lost."""
-        return {
-            "entry": self._digests[entry.number], "stamp": dataclasses.asdict(entry.stamp), "name": entry.name,
-            "sha256": entry.sha256, "extent": entry.extent and dataclasses.asdict(entry.extent), "about": entry.about,
-            "holds_more": entry.holds_more,
-        }  # fmt: skip
 
     def _remove(self, numbers: set[int]) -> None:
         """Remove folders of results, each one's entry first: what is left of a removal that is ended is no entry."""
@@ -288,10 +260,7 @@ class Ledger:
             entries: None: all.
         """
         for entry, file in self._make_local(list(self.entries.values() if entries is None else entries), work):
-            self.lost[entry.number] = Lost(
-                number=entry.number, file=file, stamp=entry.stamp, name=entry.name, sha256=entry.sha256,
-                extent=entry.extent, about=entry.about, holds_more=entry.holds_more,
-            )  # fmt: skip
+            self.lost[entry.number] = Lost(number=entry.number, file=file, **_record_of(entry))
             self._stale[entry.number] = self.entries.pop(entry.number, None)
 
     def local_files(self, entries: Iterable[Entry], work: Path, *kinds: str) -> list[Path]:
@@ -350,6 +319,11 @@ class Ledger:
         return sealed
 
 
+def _record_of(entry: Entry) -> dict[str, Any]:
+    """Return what a ledger says of an entry, to be known once it is lost."""
+    return {field.name: getattr(entry, field.name) for field in dataclasses.fields(Known) if field.name != "number"}
+
+
 def _place_in(name: str) -> str:
     return "/".join(name.split("/")[:2])
 
@@ -366,8 +340,7 @@ def _records_of(document: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
         record |= {"stamp": Stamp(**record["stamp"]), "extent": Extent(**extent) if extent else None}
     for line in document.get("published", {}).get("inputs", ()) if document.get("schema_version") == 1 else ():
         stamp = Stamp(path=line["path"], bytes=line["bytes"], mtime_ns=0)
-        told = {"name": line["name"], "sha256": line["sha256"], "about": "", "holds_more": False}
-        records[int(line["entry"])] = {"stamp": stamp, "extent": None, **told}
+        records[int(line["entry"])] = {"stamp": stamp, "name": line["name"], "sha256": line["sha256"]}
     return records
 
 

@@ -42,8 +42,10 @@ def hold_lock(folder: Folder, run_id: str) -> Iterator[Callable[[], None]]:
     path = folder.path / LOCK
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = _take(path)
-        _sign(stream, run_id)
+        stream = _lock(path)
+        stream.truncate(0)
+        stream.write(json.dumps(owner_words(run_id)))
+        stream.flush()
     except OSError as error:
         message = f"cannot lock {path.parent}: {error.strerror or error}"
         raise RunError(message, hint="Check the folder's permissions and free space") from error
@@ -55,7 +57,7 @@ def hold_lock(folder: Folder, run_id: str) -> Iterator[Callable[[], None]]:
         stream.close()
 
 
-def _take(path: Path) -> IO[str]:
+def _lock(path: Path) -> IO[str]:
     """Open and lock the file; one that its last owner removed meanwhile is opened anew."""
     while True:
         stream = path.open("a+", encoding="utf-8")
@@ -70,12 +72,6 @@ def _take(path: Path) -> IO[str]:
             if path.stat().st_ino == os.fstat(stream.fileno()).st_ino:
                 return stream
         stream.close()
-
-
-def _sign(stream: IO[str], run_id: str) -> None:
-    stream.truncate(0)
-    stream.write(json.dumps(owner_words(run_id)))
-    stream.flush()
 
 
 def _owner_of(stream: IO[str]) -> str:

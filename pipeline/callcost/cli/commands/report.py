@@ -22,7 +22,7 @@ from callcost.cli.options import (
 )
 from callcost.cli.terminal.events import EventLog, alarm_lines, plan_lines, state_lines
 from callcost.cli.terminal.output import say, show
-from callcost.jobs.engine.prestart import workers_begun
+from callcost.jobs.engine.prestart import start_workers
 from callcost.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
 
 
@@ -65,7 +65,7 @@ def report(**words: Any) -> int:
     log = EventLog(words["log_format"], words["run_id"])
     with log.telling_failures(keeps=words["state"] is not None or words["work_dir"] is not None):
         options, state = report_options_of(words), state_options_of(words)
-        with workers_begun(options) if state is None else nullcontext():  # a state may have nothing to do
+        with start_workers(options) if state is None else nullcontext():  # a state may have nothing to do
             return _report(words, options, state, log)
 
 

@@ -123,9 +123,5 @@ def _result_options(options: ReportOptions) -> dict[str, object]:
 
 def _stamp(source: Input) -> list[object]:
     """Return what tells an input from others, without reading it."""
-    if source.stored is not None:
-        changed: object = source.stored.etag or source.stored.changed_ns
-    else:
-        stamp = stamp_of(source.path)
-        changed = stamp and stamp.mtime_ns
-    return [source.name, source.path, source.bytes, changed]
+    stamp = stamp_of(source.path, source.stored)
+    return [source.name, source.path, source.bytes, stamp and (stamp.etag or stamp.mtime_ns)]

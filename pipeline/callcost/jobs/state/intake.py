@@ -19,7 +19,6 @@ from callcost.jobs.engine.isolate_crash import reject_task
 from callcost.jobs.engine.map_reduce import Progress, survey_cut
 from callcost.jobs.engine.recount import run_counting
 from callcost.jobs.state.log_rotation import (
-    Known,
     Leftovers,
     Standing,
     facts_of_entry,
@@ -30,10 +29,10 @@ from callcost.jobs.state.log_rotation import (
 )
 from callcost.logs.io.extents import Extent, extent_of
 from callcost.logs.io.inputs import Input, find_logs
-from callcost.logs.io.object_store import Stored, stat_object
+from callcost.logs.io.object_store import stat_object
 from callcost.logs.io.store_access import is_url
 from callcost.logs.own_output import Skipped
-from callcost.runners.entries import Entry, Stamp, stamp_of
+from callcost.runners.entries import Entry, Known, Stamp, stamp_of
 from callcost.runners.ledger import Ledger
 from callcost.runners.packing import pack_pieces, worker_count
 from callcost.settings import ReportOptions
@@ -96,7 +95,7 @@ def plan_intake(ledger: Ledger, options: ReportOptions, forget: Sequence[str] = 
     made = made_of(options)
     intake = Intake(found=[], fresh=[], forget=wanted, skipped=logs.skipped)
     for source in logs.inputs:
-        stamp = _stamp_of(source, source.stored)
+        stamp = stamp_of(source.path, source.stored)
         if stamp is None:
             intake.note("vanished", source.name)
             continue
@@ -122,16 +121,6 @@ def _known_places(ledger: Ledger, places: Sequence[str]) -> tuple[str, ...]:
 
 def _is_among(places: Sequence[str], entry: Entry) -> bool:
     return not {entry.name, entry.stamp.path}.isdisjoint(places)
-
-
-def _stamp_of(source: Input, stored: Stored | None) -> Stamp | None:
-    """Return the stamp of a file, or of an object of which its store says this; None where it is gone."""
-    if not is_url(source.path):
-        return stamp_of(source.path)
-    if stored is None:
-        return None
-    mtime_ns = 0 if stored.etag else stored.changed_ns
-    return Stamp(path=source.path, bytes=stored.bytes, mtime_ns=mtime_ns, etag=stored.etag)
 
 
 def read_fresh(
@@ -300,7 +289,7 @@ def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
     """Take an input into the ledger, unless it vanished while it was read."""
     name = batch.source.name
     path = batch.source.path
-    now = _stamp_of(batch.source, stat_object(path) if is_url(path) else None)
+    now = stamp_of(path, stat_object(path) if is_url(path) else None)
     intake.read_bytes += batch.stamp.bytes
     if now is None:
         intake.note("vanished", name)

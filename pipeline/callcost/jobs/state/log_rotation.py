@@ -19,13 +19,12 @@ from msgspec import structs
 
 from callcost.logs.io.extents import LINES, Extent, begins_with
 from callcost.logs.io.inputs import Input, container_of
-from callcost.runners.entries import Entry, Stamp
-from callcost.runners.ledger import Ledger, Lost
+from callcost.runners.entries import Entry, Known, Lost, Stamp
+from callcost.runners.ledger import Ledger
 from callcost.stages.dedup.overwritten import leftover_facts
 from callcost.stages.tables.facts import layout_of_facts, write_facts
 from callcost.tables import MapResult, add_up
 
-Known = Entry | Lost
 Fresh = Sequence[tuple[Input, Stamp]]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from callcost.logs.io.object_store import BLOCK, Stored, list_objects, open_input, open_output, plain_etag
-from callcost.logs.io.store_access import Explained, is_url, obstore_module, open_bucket, split_url
+from callcost.logs.io.store_access import is_url, obstore_module, open_bucket, split_url, store_errors
 from callcost.logs.io.temporary import WORK_PREFIX, temporary_folder
 
 TEMPORARY_SUFFIX = ".callcost-tmp"
@@ -201,7 +201,7 @@ class _StoredFolder(Folder):
 
     def read(self, name: str) -> bytes | None:
         url, bucket, key = self._object(name)
-        with Explained(url):
+        with store_errors(url):
             try:
                 return bytes(obstore_module().get(bucket, key).bytes())
             except FileNotFoundError:
@@ -213,14 +213,14 @@ class _StoredFolder(Folder):
 
     def write(self, name: str, data: bytes) -> FileVersion:
         url, bucket, key = self._object(name)
-        with Explained(url, writing=True):
+        with store_errors(url, writing=True):
             done = obstore_module().put(bucket, key, data)
         return [len(data), plain_etag(done["e_tag"]) or 0]
 
     def create(self, name: str, data: bytes) -> bool:
         url, bucket, key = self._object(name)
         obstore = obstore_module()
-        with Explained(url, writing=True):
+        with store_errors(url, writing=True):
             try:
                 obstore.put(bucket, key, data, mode="create")
             except obstore.exceptions.AlreadyExistsError:
@@ -253,7 +253,7 @@ class _StoredFolder(Folder):
         objects = [self._object(name) for name in names]
         if objects:
             url, bucket, _ = objects[0]
-            with Explained(url, writing=True), contextlib.suppress(FileNotFoundError):
+            with store_errors(url, writing=True), contextlib.suppress(FileNotFoundError):
                 obstore_module().delete(bucket, [key for _, _, key in objects])
 
     def prepare(self) -> None:

@@ -287,7 +287,7 @@ def _expand(argument: str) -> list[Path]:
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
         with path.open("rb") as stream:
             return [_spool(stream)]
-    if stat.S_ISDIR(mode) and not _files_of(path):
+    if stat.S_ISDIR(mode) and not _walk(path)[0]:
         raise _no_match(argument)
     return [path]
 
@@ -303,13 +303,10 @@ def _spool(stream: BinaryIO) -> Path:
     return path
 
 
-def _files_of(root: Path) -> list[Path]:
-    """Return the regular files at or below a path, sorted; hidden files and folders below it are left out."""
-    return _walk(root)[0]
-
-
 def _walk(root: Path) -> tuple[list[Path], list[Path]]:
-    """Return the files at or below a path, and the hidden ones that tell which of them callcost wrote.
+    """Return the regular files at or below a path, sorted, and the hidden ones that tell which callcost wrote.
+
+    Other hidden files and folders below it are left out.
 
     A folder that cannot be listed stands for what is in it: reading it reports that, as of a file that cannot be read.
     """

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from callcost.logs.io.store_access import Explained, is_url, obstore_module, open_bucket, split_url
+from callcost.logs.io.store_access import is_url, obstore_module, open_bucket, split_url, store_errors
 
 BLOCK = 8 << 20  # bytes of one request
 _GLOB = re.compile(r"[*?\[]")
@@ -47,7 +47,7 @@ def find_objects(url: str, shown: Collection[str] = ()) -> Iterator[tuple[str, l
         LogError: the store refuses or cannot be reached.
     """
     root, key = split_url(url)
-    with Explained(url):
+    with store_errors(url):
         glob = _GLOB.search(key)
         if glob is None:
             one = _head(root, key) if key and not key.endswith("/") else None
@@ -71,7 +71,7 @@ def stat_object(url: str) -> Stored | None:
     Raises:
         LogError: the store refuses or cannot be reached.
     """
-    with Explained(url):
+    with store_errors(url):
         return _head(*split_url(url))
 
 
@@ -91,7 +91,7 @@ def list_objects(url: str) -> list[Stored]:
     Raises:
         LogError: the store refuses or cannot be reached.
     """
-    with Explained(url, writing=True):
+    with store_errors(url, writing=True):
         return _list(*split_url(url))
 
 
@@ -103,7 +103,7 @@ def open_output(url: str) -> Iterator[BinaryIO]:
         LogError: the store refuses or cannot be reached.
     """
     root, key = split_url(url)
-    with Explained(url, writing=True):
+    with store_errors(url, writing=True):
         writer = obstore_module().open_writer(open_bucket(root), key, buffer_size=BLOCK, max_concurrency=2)
     try:
         yield _Upload(url, writer)  # type: ignore[misc]
@@ -111,7 +111,7 @@ def open_output(url: str) -> Iterator[BinaryIO]:
         with contextlib.suppress(obstore_module().exceptions.BaseError):
             writer.__exit__(*sys.exc_info())  # gives up what was sent
         raise
-    with Explained(url, writing=True):
+    with store_errors(url, writing=True):
         writer.close()
 
 
@@ -188,7 +188,7 @@ class _Object(_Seekable):
         options: dict[str, Any] = {"range": (self._position, end)}
         if self._stored.etag:
             options["if_match"] = f'"{self._stored.etag}"'
-        with Explained(self._stored.url):
+        with store_errors(self._stored.url):
             data = obstore_module().get(open_bucket(self._root), self._key, options=options).bytes()
         buffer[:size] = memoryview(data)[:size]
         self._position = end
@@ -206,7 +206,7 @@ class _Upload(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         part = bytes(data)
-        with Explained(self._url, writing=True):
+        with store_errors(self._url, writing=True):
             self._writer.write(part)
         return len(part)
 

@@ -64,7 +64,7 @@ def read_lines(
         if held and block.endswith(_BLANK_ENDS) and (end := block.find(b"\n") + 1):
             held_bytes += end - 1
             held.append(block[: end - 1])
-            yield from _held_line(held, held_bytes, row, offset, longest, sse=sse)
+            yield from _line(b"".join(held), held_bytes, row, offset, longest, sse=sse)
             offset, row, held, held_bytes = offset + held_bytes + 1, row + 1, [], 0
             block = block[end:]  # noqa: PLW2901 - what follows may be blank
         if not held and block.isspace():  # a file may be nothing but blank lines, a thousand million of them
@@ -76,7 +76,7 @@ def read_lines(
             ended = number < len(lines) - 1
             if not held and ended:
                 if line:
-                    yield from _line(line, row, offset, longest, sse=sse)
+                    yield from _line(line, len(line), row, offset, longest, sse=sse)
                 offset += len(line) + 1
                 row += 1
                 continue
@@ -85,24 +85,16 @@ def read_lines(
             if held_bytes > longest:
                 held = [b""]  # skipped, not kept; only its length still counts
             if ended:
-                yield from _held_line(held, held_bytes, row, offset, longest, sse=sse)
+                yield from _line(b"".join(held), held_bytes, row, offset, longest, sse=sse)
                 offset += held_bytes + 1
                 row += 1
                 held, held_bytes = [], 0
-    yield from _held_line(held, held_bytes, row, offset, longest, sse=sse)
+    yield from _line(b"".join(held), held_bytes, row, offset, longest, sse=sse)
 
 
-def _held_line(
-    held: list[bytes], size: int, row: int, offset: int, longest: int, *, sse: bool
-) -> Iterator[Raw | Reject]:
+def _line(line: bytes, size: int, row: int, offset: int, longest: int, *, sse: bool) -> Iterator[Raw | Reject]:
+    """Yield the record of a line; of one that is longer than it may be, only its size in bytes is looked at."""
     if size > longest:
-        yield too_long(row, offset, longest)
-    else:
-        yield from _line(b"".join(held), row, offset, longest, sse=sse)
-
-
-def _line(line: bytes, row: int, offset: int, longest: int, *, sse: bool) -> Iterator[Raw | Reject]:
-    if len(line) > longest:
         yield too_long(row, offset, longest)
         return
     data = line.lstrip(_BLANKS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -125,9 +126,9 @@ def sniff(sample: bytes, *, packed: bool = False) -> str:
         packed: whether the file is packed.
     """
     text = sample.removeprefix(BOM).lstrip()
-    told = next((container for container, pattern in _CERTAIN if pattern.match(text)), None)
-    if told:
-        return "packed_parquet" if told == "parquet" and packed else told
+    certain = next((container for container, pattern in _CERTAIN if pattern.match(text)), None)
+    if certain:
+        return "packed_parquet" if certain == "parquet" and packed else certain
     if _is_binary(text[:_HEAD]):
         return "binary"
     lines = _lines_of(text, cut=len(sample) >= SAMPLE)
@@ -161,13 +162,7 @@ def _sniff_array(lines: Sequence[bytes]) -> str:
     """Tell one array from lines that are arrays, and from a log line that begins with its time in brackets."""
     if not _ARRAY.match(lines[0]):
         return "jsonl"
-    if len(lines) == 1:
-        return "json"
-    try:
-        decode(lines[0])
-    except Refusal:
-        return "json"
-    return "jsonl"
+    return "json" if len(lines) == 1 or _decoded(lines[0]) is None else "jsonl"
 
 
 def _sniff_object(text: bytes, lines: Sequence[bytes]) -> str:
@@ -180,9 +175,12 @@ def _sniff_object(text: bytes, lines: Sequence[bytes]) -> str:
 
 
 def _is_object(line: bytes) -> bool:
-    if not line.startswith(b"{"):
-        return False
+    return line.startswith(b"{") and type(_decoded(line)) is dict
+
+
+def _decoded(line: bytes) -> Any:
+    """Return the value of a line; None: it is no JSON."""
     try:
-        return type(decode(line)) is dict
+        return decode(line)
     except Refusal:
-        return False
+        return None

@@ -7,11 +7,12 @@ goes before. Options travel to worker processes in the environment, so that no s
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -121,31 +122,31 @@ def obstore_module() -> Any:
     return obstore
 
 
-class Explained:
-    """What obstore raises inside, as an error that names the object and the next step.
+@contextlib.contextmanager
+def store_errors(url: str, *, writing: bool = False) -> Iterator[None]:
+    """Raise what obstore raises in the block as an error that names the object and the next step.
 
     Args:
-        url: of the object, or the folder.
+        url: URL of the object, or of the folder.
         writing: what cannot be found is the bucket, then.
+
+    Raises:
+        OSError: the object is gone, or changed while it was read.
+        LogError: the store refuses or cannot be reached.
     """
-
-    def __init__(self, url: str, *, writing: bool = False) -> None:
-        self._url, self._writing = url, writing
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        missing = kind is FileNotFoundError and self._writing
-        if kind is None or not (missing or kind.__module__.startswith("obstore")):
-            return
-        name = kind.__name__.removesuffix("Error")
+    try:
+        yield
+    except Exception as error:
+        missing = writing and type(error) is FileNotFoundError
+        if not (missing or type(error).__module__.startswith("obstore")):
+            raise
+        name = type(error).__name__.removesuffix("Error")
         if name in {"NotFound", "Precondition"} and not missing:
-            raise OSError(f"{self._url}: {'gone' if name == 'NotFound' else 'changed while it was read'}") from None
+            raise OSError(f"{url}: {'gone' if name == 'NotFound' else 'changed while it was read'}") from None
         code, status = _CODE.search(str(error)), _STATUS.search(str(error))
         words = [code[1] if code else "", name, status[1] if status else ""]
         reason = next((_REFUSALS[word] for word in words if word in _REFUSALS), None)
-        raise LogError(f"{self._url}: {reason or str(error).strip().splitlines()[0][:200]}", hint=_HINT) from None
+        raise LogError(f"{url}: {reason or str(error).strip().splitlines()[0][:200]}", hint=_HINT) from None
 
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")  # of the answer of S3 and Azure

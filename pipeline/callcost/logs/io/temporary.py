@@ -23,8 +23,9 @@ WORK_PREFIX = ".callcost-run-"  # of the names of folders that a run works in
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def lock_folder(folder: Path, *, wait: bool = True) -> int:
-    """Hold a folder until the descriptor that is returned is closed, at the latest when the process ends.
+@contextlib.contextmanager
+def _lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a folder while the block runs, at the latest until the process ends.
 
     Args:
         folder: it must exist; nothing is written into it.
@@ -37,17 +38,6 @@ def lock_folder(folder: Path, *, wait: bool = True) -> int:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-@contextlib.contextmanager
-def _locked_folder(folder: Path) -> Iterator[None]:
-    """Hold a folder while the block runs, waiting for whoever holds it."""
-    descriptor = lock_folder(folder)
-    try:
         yield
     finally:
         os.close(descriptor)
@@ -64,45 +54,32 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
         OSError: it cannot be made.
         RunError: there is no folder for temporary files.
     """
-    folder: Path | None = None
-    lock: int | None = None
-    try:
+    with contextlib.ExitStack() as stack:
         parent = parent or Path(temporary_place())
-        _sweep_temporary()
-        with _locked_folder(parent):  # nobody takes a folder for dead that is only being made
+        _clean_temporary()
+        with _lock(parent):  # nobody takes a folder for dead that is only being made
             _remove_dead(parent)
             folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=parent))
-            lock = lock_folder(folder)
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.enter_context(_lock(folder))
         yield folder
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
 
 
 def _remove_dead(parent: Path) -> None:
     """Remove the folders that nobody holds any more; another user's are left alone."""
     for folder in parent.glob(f"{WORK_PREFIX}*"):
-        try:
-            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-                continue
-            descriptor = lock_folder(folder, wait=False)
-        except OSError:
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            if not folder.is_symlink() and folder.stat().st_uid == os.getuid():
+                with _lock(folder, wait=False):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sweep_temporary() -> None:
+def _clean_temporary() -> None:
     """Remove what killed runs left in the system's folder for temporary files, unless another run is about to."""
     with contextlib.suppress(OSError, RunError):
         parent = Path(temporary_place())
-        descriptor = lock_folder(parent, wait=False)
-        try:
+        with _lock(parent, wait=False):
             _remove_dead(parent)
-        finally:
-            os.close(descriptor)
 
 
 def folder_of_process() -> Path:

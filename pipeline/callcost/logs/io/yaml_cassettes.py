@@ -12,6 +12,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -217,14 +218,14 @@ class _Writer:
             self._anchors.keep(anchor, b"".join(self.parts[start:]))
 
 
+@dataclass(slots=True)
 class _Node:
     """A mapping or a sequence that is being written."""
 
-    __slots__ = ("anchor", "closing", "members", "start")
-
-    def __init__(self, closing: bytes, start: int, anchor: str | None) -> None:
-        self.closing, self.start, self.anchor = closing, start, anchor
-        self.members = 0
+    closing: bytes
+    start: int
+    anchor: str | None
+    members: int = 0
 
 
 def _scalar_of(event: Any, *, is_key: bool) -> bytes:
