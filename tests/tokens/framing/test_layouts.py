@@ -1,8 +1,8 @@
 """Every row of every layout: what conversations of each shape come to, pinned figure by figure.
 
 The conversations stand in tests/cases/framing/conversations.json. expected.json holds, for each model, API and shape,
-four figures: thousandths of a token beside the texts and tokens in all, of the prompt and of the answer. A rule that
-is changed on purpose changes its figures there: a failure shows what is found now.
+six figures: thousandths of a token beside the texts, tokens in all and characters of the texts, first of the prompt,
+then of the answer. A rule that is changed on purpose changes its figures there: a failure shows what is found now.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from callcost.tokens.frame import Frame
 from callcost.tokens.framing.answers import ANSWER_LAYOUTS
 from callcost.tokens.framing.gemini import GEMINI_LAYOUTS
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
@@ -33,9 +34,13 @@ def figures_of(model: str, api: str, provider: str, at: str) -> dict[str, list[i
     for name, body in CONVERSATIONS[api].items():
         prompt = frame_prompt(choice, api, body["request"], body["response"], moment)
         answer = frame_completion(choice, api, body["response"], body["request"], moment)
-        constants = [frame.constant if frame else None for frame in (prompt, answer)]
-        found[name] = [constants[0], count(prompt), constants[1], count(answer)]
+        found[name] = [figure for frame in (prompt, answer) for figure in measure(frame)]
     return found
+
+
+def measure(frame: Frame | None) -> list[int | None]:
+    """Return the constant, the tokens in all and the characters of a frame's texts."""
+    return [frame.constant, count(frame), len("".join(frame.texts))] if frame else [None] * 3
 
 
 @pytest.mark.parametrize("key", EXPECTED)
