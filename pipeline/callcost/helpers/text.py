@@ -23,7 +23,7 @@ def encode(model: str = "", text: str = "", custom_tokenizer: Mapping[str, Any] 
     """Turn a text into token ids.
 
     Args:
-        model: whose vocabulary encodes; a model without a public one has that of its stand-in.
+        model: name of the model whose vocabulary encodes; a model without a public one has that of its stand-in.
         text: any text; special tokens in it are text.
         custom_tokenizer: what ``create_tokenizer`` returns; encodes instead.
 
@@ -49,10 +49,10 @@ def decode(
     """Turn token ids into the text they stand for.
 
     Args:
-        model: whose vocabulary decodes.
-        tokens: the ids.
+        model: name of the model whose vocabulary decodes.
+        tokens: token ids.
         custom_tokenizer: what ``create_tokenizer`` returns; decodes instead.
-        skip_special_tokens: of a custom tokenizer: leave special tokens out.
+        skip_special_tokens: whether a custom tokenizer leaves special tokens out.
 
     Returns:
         The text.
@@ -95,9 +95,9 @@ def create_pretrained_tokenizer(
     """Make a tokenizer of a repository on the Hugging Face hub, for ``custom_tokenizer``. Reads the network.
 
     Args:
-        identifier: of the repository, such as "Xenova/llama-3-tokenizer".
-        revision: branch, tag or commit.
-        auth_token: for a private repository.
+        identifier: name of the repository, such as "Xenova/llama-3-tokenizer".
+        revision: branch, tag or commit of the repository.
+        auth_token: token that opens a private repository.
 
     Returns:
         ``{"type": "huggingface_tokenizer", "tokenizer": ...}``.

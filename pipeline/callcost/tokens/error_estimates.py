@@ -63,7 +63,7 @@ def estimate_error(choice: Choice, api: str, shape: str) -> tuple[str, float]:
     Args:
         choice: how the model's text is counted.
         api: "chat" or "responses".
-        shape: of the prompt or the answer.
+        shape: shape of the prompt or the answer, as the two functions above name it.
     """
     sign = "" if choice.native else "~"
     names = [sign + choice.framing, sign + GROUPS.get(choice.framing, choice.framing)]

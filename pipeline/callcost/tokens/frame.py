@@ -27,12 +27,12 @@ class Frame(msgspec.Struct, frozen=True):
 
     Attributes:
         vocabulary: name of the vocabulary that counts every text.
-        texts: what is counted; an empty text counts nothing.
+        texts: the texts to count; an empty one counts nothing.
         weights: thousandths of a token that each token of the text in that place counts.
         constant: thousandths of a token that no text accounts for.
         method: "exact", "calibrated" or "estimated".
         error: expected relative error; nine of ten counts of this kind are closer.
-        share: the sum is divided by this, rounded down (a provider's own arithmetic for some answers).
+        share: number that the sum is divided by, rounded down (a provider's own arithmetic for some answers).
     """
 
     vocabulary: str
@@ -50,10 +50,10 @@ class FrameBuilder(msgspec.Struct):
     Attributes:
         weight: thousandths of a token that each token of a text counts.
         corrections: what a stand-in vocabulary gets wrong; a key of vocabulary_corrections.py's table.
-        texts: the texts so far.
-        weights: of each text, thousandths of a token that each of its tokens counts.
+        texts: the texts added so far.
+        weights: thousandths of a token that each token of the text in that place counts.
         constant: thousandths of a token that no text accounts for.
-        share: what the sum is divided by.
+        share: number that the sum is divided by, rounded down.
     """
 
     weight: int = UNIT
@@ -99,7 +99,7 @@ def total(frame: Frame, counts: Sequence[int]) -> int:
     """Return the tokens of a frame whose texts have the given counts.
 
     Args:
-        frame: the frame.
+        frame: texts, weights and constant.
         counts: tokens of each text, in the order of ``frame.texts``.
 
     Returns:

@@ -20,7 +20,7 @@ class StandIn(NamedTuple):
     """A bundled vocabulary in the place of one that is not installed.
 
     Attributes:
-        vocabulary: the bundled one.
+        vocabulary: name of the bundled vocabulary that counts.
         factor: thousandths of a token per token of it.
         corrections: what else it gets wrong; a key of vocabulary_corrections.py's table.
     """
@@ -34,11 +34,11 @@ class Family(NamedTuple):
     """One row: a pattern on the model's name, how its prompts are framed, what counts their text.
 
     Attributes:
-        name: the family's name.
-        pattern: found in the model's name, in lower case.
+        name: name of the family.
+        pattern: regular expression that is found in the lower-case names of the family's models.
         framing: name of its rows in openai_layouts.py, gemini.py or turns.py.
-        vocabulary: the family's own; one that nobody publishes is never installed.
-        stand_in: counts where the own one is not installed.
+        vocabulary: name of the family's own vocabulary; one that nobody publishes is never installed.
+        stand_in: what counts where the own vocabulary is not installed.
     """
 
     name: str
@@ -116,12 +116,12 @@ class Choice:
     Attributes:
         family: name of the family's row.
         framing: how its prompts are framed.
-        wanted: the family's own vocabulary.
-        vocabulary: what counts: the family's own where installed, else the stand-in.
+        wanted: name of the family's own vocabulary.
+        vocabulary: name of the vocabulary that counts: the own one where installed, else the stand-in.
         factor: thousandths of a token per token of ``vocabulary``.
         corrections: what else a stand-in gets wrong; a key of vocabulary_corrections.py's table.
         model: the model's name in lower case.
-        provider: who was asked, in lower case, or "".
+        provider: name of the provider that was asked, in lower case, or "".
     """
 
     family: str
@@ -150,9 +150,9 @@ def choose(
 
     Args:
         model: the model's name as logged.
-        provider: who was asked, if known.
+        provider: name of the provider that was asked, if known.
         endpoint: which API, if known: it tells the vendor of a model whose name says nothing.
-        available: vocabularies that are installed beside the bundled ones.
+        available: names of the vocabularies that are installed beside the bundled ones.
     """
     name = (model or "").lower()
     family = _family(name, endpoint or "")

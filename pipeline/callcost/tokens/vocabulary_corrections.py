@@ -35,7 +35,7 @@ def correction_of(name: str, text: str) -> int:
     """Return the thousandths of a token that a text is worth beyond its count.
 
     Args:
-        name: a key of ``CORRECTIONS``; "" has none.
-        text: the text.
+        name: key of ``CORRECTIONS``; "" stands for no corrections.
+        text: the text that is counted.
     """
     return sum(weight * len(pattern.findall(text)) for pattern, weight in CORRECTIONS[name])

@@ -45,8 +45,8 @@ def test_each_turn_has_its_price() -> None:
     ("more", "price"),
     [
         ({}, 0),
-        ({"tool_choice": {"type": "any"}}, ROW.required),
-        ({"tool_choice": {"type": "tool", "name": "look"}}, ROW.named),
+        ({"tool_choice": {"type": "any"}}, ROW.any_tool),
+        ({"tool_choice": {"type": "tool", "name": "look"}}, ROW.one_tool),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, ROW.thinking),
     ],
 )
@@ -70,7 +70,7 @@ def test_a_call_costs_by_its_arguments_at_the_top() -> None:
 
     one = {"messages": [*ASK, {"role": "assistant", "content": [use]}, *ASK]}
 
-    assert constant(one) == bare + ROW.call + 2 * ROW.key
+    assert constant(one) == bare + ROW.call + 2 * ROW.call_key
     assert texts_of(frame_prompt(choose(CLAUDE), "anthropic", one))[1:6] == ["look", "a", "b", "c", '{"d":1}']
 
 

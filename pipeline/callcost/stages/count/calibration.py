@@ -33,10 +33,10 @@ class MeasureTask:
     """Inputs to measure.
 
     Attributes:
-        number: of the task.
-        pieces: of inputs.
-        folder: where the measured counts go.
-        options: of the run.
+        number: position of the task in the plan, from 0.
+        pieces: parts of inputs that the task reads.
+        folder: path of the folder that gets the measured counts.
+        options: options of the run.
     """
 
     number: int
@@ -88,7 +88,7 @@ def errors_of(paths: Iterable[str]) -> list[dict[str, Any]]:
     """Return how far counted tokens are from the stated ones, per model and side; duplicates count once.
 
     Args:
-        paths: what the tasks wrote.
+        paths: Parquet files that the tasks wrote, with the columns of ``MEASUREMENTS``.
 
     Returns:
         Rows of model ("all" first, then those with the most calls), side, calls, exact (share of them), median and p90

@@ -40,7 +40,7 @@ def open_counter(options: ReportOptions, size: int = 0) -> TextCounter:
     """Return the counter of one task of a run.
 
     Args:
-        options: of the run.
+        options: options of the run.
         size: bytes that the task reads.
     """
     work = options.work
@@ -53,8 +53,8 @@ def count_missing(calls: Sequence[Call], counter: TextCounter) -> None:
     """Settle the usage of a window's calls: count what is not stated, in place.
 
     Args:
-        calls: of one window; ``usage``, ``usage_source``, ``count_method`` and ``count_error`` are filled in.
-        counter: of this worker.
+        calls: calls of one window; ``usage``, ``usage_source``, ``count_method`` and ``count_error`` are filled in.
+        counter: counter of this worker.
     """
     frames = [frame_sides(call, missing_sides(call), counter.available) for call in calls]
     for call, counted in zip(calls, count_frames(frames, counter), strict=True):
@@ -65,8 +65,8 @@ def count_frames(frames: Sequence[Mapping[str, Frame]], counter: TextCounter) ->
     """Count the sides of a window's calls, each distinct text once.
 
     Args:
-        frames: of each call, side -> its frame.
-        counter: of this worker.
+        frames: for each call, side -> its frame.
+        counter: counter of this worker.
 
     Returns:
         What each came to, in the same order.
@@ -95,9 +95,9 @@ def frame_sides(call: Call, sides: Sequence[str], available: frozenset[str]) -> 
     """Return the frames of those sides of a call that hold something to count.
 
     Args:
-        call: with its text.
-        sides: that are wanted.
-        available: vocabularies that are installed beside the bundled ones.
+        call: the call with its text.
+        sides: names of the sides that are wanted.
+        available: names of the vocabularies that are installed beside the bundled ones.
     """
     choice = choose(call.model, call.provider, call.endpoint, available)
     if len(sides) == len(SIDES):
@@ -137,7 +137,7 @@ def settle_usage(call: Call, counted: Mapping[str, tuple[int, str, float]]) -> N
     """Write counted sides into a call's usage and say where its usage is from.
 
     Args:
-        call: changed in place.
+        call: call that is changed in place.
         counted: side -> (tokens, method, expected relative error).
     """
     stated = bool(call.iterations) or _states_a_charge(call.usage)

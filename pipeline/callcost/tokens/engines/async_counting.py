@@ -28,7 +28,7 @@ class Job:
     """One count that somebody waits for.
 
     Attributes:
-        result: what will hold the tokens of each text.
+        result: future of the tokens of each text.
         waited: whether somebody still waits for it.
     """
 
@@ -41,7 +41,7 @@ class CountingThreads:
     """Counts in up to ``size`` threads; each starts when it is needed, all end with the interpreter.
 
     Attributes:
-        size: the most threads.
+        size: the most threads that count at a time.
     """
 
     def __init__(self, size: int) -> None:

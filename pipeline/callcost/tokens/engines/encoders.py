@@ -26,7 +26,7 @@ class Encoder(abc.ABC):
     """Counts, encodes and decodes with one vocabulary; safe to use from several threads.
 
     Attributes:
-        vocabulary: the row of the vocabulary's index.
+        vocabulary: the vocabulary's row in its index.
         engine: name and version of the library that does the work.
     """
 
@@ -193,7 +193,7 @@ def load_encoder(name: str) -> Encoder:
     """Return the process's one encoder for a vocabulary, read and verified on first use.
 
     Args:
-        name: of a vocabulary, bundled or installed.
+        name: name of a vocabulary, bundled or installed.
 
     Raises:
         TokenizerError: there is no such vocabulary, or its file is damaged.

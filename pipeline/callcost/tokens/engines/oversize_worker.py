@@ -70,7 +70,7 @@ class OversizeWorker:
     they wait for each other.
 
     Attributes:
-        helper: the process, while there is one.
+        helper: the process that counts, while there is one.
     """
 
     def __init__(self) -> None:

@@ -76,10 +76,10 @@ class TextCounter:
 
     Args:
         item_timeout: seconds that an item over the size limit may take; 0: no limit.
-        threads: that count inside this process.
+        threads: number of threads that count inside this process.
         fast: use a faster engine where one is installed; what it counts is checked.
-        ample: there will be much text, for which a faster engine may as well be loaded at once.
-        cache_chars: of texts of one vocabulary whose counts are remembered.
+        ample: whether much text will come, so that a faster engine is loaded sooner.
+        cache_chars: characters of the texts of one vocabulary whose counts are remembered.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class TextCounter:
 
         Args:
             vocabulary: name of the vocabulary.
-            texts: each once.
+            texts: distinct texts.
 
         Returns:
             The tokens of each; None for an item that timed out.

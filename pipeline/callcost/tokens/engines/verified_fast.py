@@ -109,14 +109,14 @@ class TrustedEncoder(Encoder):
 
     Args:
         reference: the encoder that is right by definition.
-        make: returns the fast engine.
-        worth: characters of text; the reference counts until so many have come, as the engine takes time to load.
+        make: function that returns the fast engine.
+        worth: characters of text that the reference counts before the fast engine is loaded.
 
     Attributes:
-        reference: see above.
-        rechecked: how many texts both have counted.
-        mismatches: how many of them differed; from the first on, the reference counts.
-        refuted: whether one that differed was met after the engine had begun to count.
+        reference: the encoder that is right by definition.
+        rechecked: number of texts that both engines counted.
+        mismatches: number of those that differed; from the first on, the reference counts.
+        refuted: whether a text that differed was met after the fast engine had begun to count.
     """
 
     def __init__(self, reference: Encoder, make: Callable[[], FastCounter], worth: int = 0) -> None:
@@ -233,7 +233,7 @@ def load_counter(name: str) -> Encoder:
     """Return the process's fastest encoder for a vocabulary: a trusted fast engine if one is installed.
 
     Args:
-        name: of a vocabulary, bundled or installed.
+        name: name of a vocabulary, bundled or installed.
 
     Raises:
         TokenizerError: there is no such vocabulary, or its file is damaged.

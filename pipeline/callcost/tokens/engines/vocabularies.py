@@ -34,18 +34,18 @@ class Vocabulary:
     """One row of an index.
 
     Attributes:
-        name: what model_families.py calls it.
+        name: name of the vocabulary in model_families.py.
         engine: "tiktoken" (packed ranks) or "tokenizers" (a tokenizer.json).
         file: name of the file beside the index.
-        file_sha256: of the file as it lies there, in hex.
-        sha256: of the published file, in hex; the identity that reports carry.
+        file_sha256: digest of the file as it lies there, in hex.
+        sha256: digest of the published file, in hex; the identity that reports carry.
         licence: SPDX identifier.
         source: where the published file comes from.
         pattern: tiktoken only: the expression that cuts text into pre-tokens.
         special: tiktoken only: the ids of special tokens.
         ranks: tiktoken only: how many ranks of the file belong to it; None: all.
         cuttable: whether a text may be cut before a blank that follows a letter or digit without changing its tokens.
-        place: the folder of its index.
+        place: folder that holds the index and the file.
     """
 
     name: str

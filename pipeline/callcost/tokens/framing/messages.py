@@ -49,7 +49,7 @@ def frame_prompt(
     else:
         layout = layout_of(choice.framing, api, at)
         lay_out(prompt, layout, builder)
-        if layout.shared:
+        if layout.shares_prompt:
             builder.share = max(1, _calls(response))
     for media in (block.media for message in prompt.messages for block in message.blocks):
         if media is not None:

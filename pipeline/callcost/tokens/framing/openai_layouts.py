@@ -19,79 +19,79 @@ from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, Block, M
 
 
 class Layout(NamedTuple):
-    """One row: what framing costs, in tokens.
+    """One row: what framing costs. Figures are tokens, and may be negative, unless they say otherwise.
 
     Attributes:
-        start: every prompt, for the header of the answer.
-        message: each message, beside its role and text.
-        assistant: more for each assistant message.
-        joined: tools and form are joined to the first system text, else they stand alone.
-        stripped: joined, the system text loses the blanks at its end.
-        apart: where they stand alone, each is tokenized by itself.
-        alone: tools and form where there is no system text to join.
-        tools: more for the block of tools.
-        form: more for the block of the form.
-        form_beside: more for the block of the form beside tools.
-        form_named: an assistant's header repeats the form's name, at this much and the name; None: it does not.
-        form_first: so does the header of the answer to come.
-        none: the tool choice "none".
-        named: a named tool choice, beside the name; None: it leaves no trace.
-        call: a call's header, beside the tool's name and the arguments.
-        result: a result's header, beside the tool's name and the content.
-        parallel: several calls at once; with ``bundled`` their header, else what they cost more.
-        bundled: several calls at once are rewritten as one, and so are their results.
-        parallel_call: each of several calls at once and its result, where they are not bundled.
-        kept: a call sent back with its own id.
-        dotted: a result's header names the tool with a dot before it.
-        rewritten: arguments are written anew, minified, else as they were sent.
-        plain_tools: tools in the layout of 2023, with the descriptions of the first level only.
-        encrypted: thousandths of a token per character of encrypted reasoning after the last user message.
-        encrypted_less: tokens fewer for each item of it.
-        shared: the prompt is divided by the number of calls in the answer, where there are several.
+        start: added once to every prompt, for the header of the answer.
+        message: added for each message, beside the texts of its role and content.
+        assistant: added for each assistant message on top of ``message``.
+        joins_system: tools and form are appended to the first system text, where there is one.
+        strips_system: the system text loses the blanks at its end before tools and form are appended.
+        separate_blocks: without a system text to join, tools and form are two texts, else one.
+        no_system: added where tools and form stand without a system text to join.
+        tools: added for the block of tools.
+        form: added for the block of the answer's form, where no tools are offered.
+        form_beside_tools: added for the block of the answer's form, where tools are offered.
+        form_name: added for the form's name in the header of each assistant message; None: no header names it.
+        form_name_first: the header of the answer to come names the form, too.
+        choice_none: added for the tool choice "none".
+        choice_named: added for the choice of one tool, beside its name; None: the choice adds nothing at all.
+        call: added for a single call, beside the tool's name and the arguments.
+        result: added for a result, beside the tool's name and the content.
+        calls: added once for several calls at once.
+        bundles_calls: several calls at once are written as one text, and so are their results.
+        call_of_several: added for each of several calls at once together with its result, where they are not bundled.
+        own_id: added for a call that is sent back with its provider's id.
+        dot: the header of a result has a dot before the tool's name.
+        minifies: the arguments of a call are written anew as minified JSON, else as they were sent.
+        plain_tools: tools are written in the layout of June 2023, with the descriptions of the first level only.
+        ciphertext: thousandths of a token per character of encrypted reasoning after the last user message.
+        ciphertext_less: subtracted for each item of encrypted reasoning.
+        shares_prompt: the prompt is divided by the number of calls in the answer, where there are several.
     """
 
     start: int = 3
     message: int = 3
     assistant: int = 0
-    joined: bool = True
-    stripped: bool = False
-    apart: bool = False
-    alone: int = 4
+    joins_system: bool = True
+    strips_system: bool = False
+    separate_blocks: bool = False
+    no_system: int = 4
     tools: int = -1
     form: int = 0
-    form_beside: int = 0
-    form_named: int | None = 2
-    form_first: bool = True
-    none: int = 1
-    named: int | None = 7
+    form_beside_tools: int = 0
+    form_name: int | None = 2
+    form_name_first: bool = True
+    choice_none: int = 1
+    choice_named: int | None = 7
     call: int = 8
     result: int = 5
-    parallel: int = 20
-    bundled: bool = True
-    parallel_call: int = 13
-    kept: int = 0
-    dotted: bool = False
-    rewritten: bool = True
+    calls: int = 20
+    bundles_calls: bool = True
+    call_of_several: int = 13
+    own_id: int = 0
+    dot: bool = False
+    minifies: bool = True
     plain_tools: bool = False
-    encrypted: int = 0
-    encrypted_less: int = 0
-    shared: bool = False
+    ciphertext: int = 0
+    ciphertext_less: int = 0
+    shares_prompt: bool = False
 
 
 CHAT = Layout()
 CHAT_5 = Layout(
-    start=2, assistant=2, stripped=True, apart=True, alone=1, tools=84, form=3, form_first=False, none=0, named=None,
-    call=10, result=9, parallel=26,
+    start=2, assistant=2, strips_system=True, separate_blocks=True, no_system=1, tools=84, form=3,
+    form_name_first=False, choice_none=0, choice_named=None, call=10, result=9, calls=26,
 )  # fmt: skip
 RESPONSES = Layout(
-    joined=False, apart=True, alone=0, tools=-3, form=1, form_beside=1, form_named=None, call=6, result=5,
-    parallel=0, bundled=False, parallel_call=11, kept=3, dotted=True, rewritten=False,
+    joins_system=False, separate_blocks=True, no_system=0, tools=-3, form=1, form_beside_tools=1, form_name=None,
+    call=6, result=5, calls=0, bundles_calls=False, call_of_several=11, own_id=3, dot=True, minifies=False,
 )  # fmt: skip
 RESPONSES_5 = RESPONSES._replace(
-    start=2, assistant=2, tools=3, form=0, form_beside=0, none=0, named=None, call=9, result=8, parallel=0,
-    parallel_call=17, kept=0, encrypted=178, encrypted_less=168,
+    start=2, assistant=2, tools=3, form=0, form_beside_tools=0, choice_none=0, choice_named=None, call=9, result=8,
+    calls=0, call_of_several=17, own_id=0, ciphertext=178, ciphertext_less=168,
 )  # fmt: skip
-O_SERIES = CHAT._replace(start=2, alone=1, tools=3, none=0, named=None, call=11, result=9, dotted=True)
+O_SERIES = CHAT._replace(start=2, no_system=1, tools=3, choice_none=0, choice_named=None, call=11, result=9, dot=True)
 GPT_OSS = CHAT_5._replace(start=62, tools=10, form=0)
 LAYOUTS = {
     ("gpt-oss", "chat"): GPT_OSS,
@@ -99,13 +99,13 @@ LAYOUTS = {
     ("o-series", "responses"): RESPONSES_5,
     ("gpt-4", "chat"): CHAT,
     ("gpt-3.5", "chat"): CHAT,
-    ("gpt-0613", "chat"): CHAT._replace(plain_tools=True, named=4, call=7, result=3),
+    ("gpt-0613", "chat"): CHAT._replace(plain_tools=True, choice_named=4, call=7, result=3),
     ("gpt-0301", "chat"): CHAT._replace(message=4),
     ("gpt-4", "responses"): RESPONSES,
     ("gpt-5", "chat"): CHAT_5,
     ("gpt-5.2", "chat"): CHAT_5,
     ("gpt-5", "responses"): RESPONSES_5,
-    ("gpt-5.2", "responses"): RESPONSES_5._replace(call=11, result=9, parallel=22, parallel_call=14),
+    ("gpt-5.2", "responses"): RESPONSES_5._replace(call=11, result=9, calls=22, call_of_several=14),
 }
 
 
@@ -126,8 +126,8 @@ def day(text: str) -> int:
 
 # Seen in recordings: the first weeks of the Responses API, and answers with several calls in the winter of 2025.
 ERAS = (
-    Era("gpt-4", "responses", 0, day("2025-04-10"), {"start": 21, "tools": 195, "kept": 0}),
-    Era("gpt-4", "responses", day("2025-10-08"), day("2026-03-01"), {"shared": True}),
+    Era("gpt-4", "responses", 0, day("2025-04-10"), {"start": 21, "tools": 195, "own_id": 0}),
+    Era("gpt-4", "responses", day("2025-10-08"), day("2026-03-01"), {"shares_prompt": True}),
 )
 
 
@@ -183,21 +183,21 @@ class _Writer:
         form = prompt.form
         self.form = form if form and form.schema is not None else None
         free = bool(prompt.tools) and prompt.tool_choice != "none"  # the answer may be a call
-        self.constrained = self.form if not free and layout.form_named is not None else None
+        self.constrained = self.form if not free and layout.form_name is not None else None
 
     def start(self) -> None:
         """Write the header of the answer to come, and tools and form or keep them for a system text."""
         self.builder.tokens(self.layout.start)
-        if self.layout.form_first:
+        if self.layout.form_name_first:
             self.header()
         found = self.blocks()
         if not found:
             return
-        if self.layout.joined and any(message.speaker == "system" for message in self.prompt.messages):
+        if self.layout.joins_system and any(message.speaker == "system" for message in self.prompt.messages):
             self.pending = "\n\n" + "\n\n".join(found)
             return
-        self.builder.tokens(self.layout.alone)
-        for text in found if self.layout.apart else ["\n\n".join(found)]:
+        self.builder.tokens(self.layout.no_system)
+        for text in found if self.layout.separate_blocks else ["\n\n".join(found)]:
             self.builder.text(text)
 
     def blocks(self) -> list[str]:
@@ -208,19 +208,19 @@ class _Writer:
             found.append(write_tools(prompt.tools, plain=layout.plain_tools))
             builder.tokens(layout.tools)
             if prompt.tool_choice == "none":
-                builder.tokens(layout.none)
-            elif prompt.tool_choice == "named" and layout.named is not None:
-                builder.tokens(layout.named)
+                builder.tokens(layout.choice_none)
+            elif prompt.tool_choice == "named" and layout.choice_named is not None:
+                builder.tokens(layout.choice_named)
                 builder.text(f".{prompt.tool_named}")
         if self.form:
             found.append(write_form(self.form))
-            builder.tokens(layout.form_beside if prompt.tools else layout.form)
+            builder.tokens(layout.form_beside_tools if prompt.tools else layout.form)
         return found
 
     def header(self) -> None:
         """Write what an assistant's header holds beside the role: the form its text must have."""
         if self.constrained:
-            self.builder.tokens(self.layout.form_named or 0)
+            self.builder.tokens(self.layout.form_name or 0)
             self.builder.text(self.constrained.name)
 
     def message(self, message: Message) -> None:
@@ -235,7 +235,7 @@ class _Writer:
         if len(calls) > 1:
             self.parallel(calls)
         elif calls:
-            self.call(calls[0], self.layout.call + (self.layout.kept if calls[0].marked else 0))
+            self.call(calls[0], self.layout.call + (self.layout.own_id if calls[0].own_id else 0))
             self.builder.text(f":{message.name}" if message.name else "")
         for block in results:
             self.result(block)
@@ -244,7 +244,7 @@ class _Writer:
         """Write reasoning that is put back into the prompt: a guess from the length of its ciphertext."""
         for block in message.blocks:
             if block.kind == THOUGHT and block.encrypted:
-                self.builder.ciphertext(block.encrypted, self.layout.encrypted, self.layout.encrypted_less)
+                self.builder.ciphertext(block.encrypted, self.layout.ciphertext, self.layout.ciphertext_less)
 
     def text(self, message: Message, texts: list[Block]) -> None:
         """Write a message's text; the first system text carries the blocks."""
@@ -256,7 +256,7 @@ class _Writer:
         pieces = [block.text for block in texts]
         if self.pending and message.speaker == "system":
             whole = "".join(pieces)
-            whole = whole.rstrip() if self.layout.stripped else whole
+            whole = whole.rstrip() if self.layout.strips_system else whole
             pieces = [whole + self.pending]
             self.pending = ""
         for piece in pieces:
@@ -266,18 +266,18 @@ class _Writer:
         """Write one call: the tool's name and the arguments."""
         self.builder.tokens(header)
         self.builder.text(f".{block.name}")
-        again = self.layout.rewritten and isinstance(block.value, (dict, list))
+        again = self.layout.minifies and isinstance(block.value, (dict, list))
         self.builder.text(compact_json(block.value) if again else block.text)
 
     def parallel(self, calls: list[Block]) -> None:
         """Write several calls at once: bundled as the one call that they are to the model, or one by one."""
-        self.builder.tokens(self.layout.parallel)
-        if self.layout.bundled:
+        self.builder.tokens(self.layout.calls)
+        if self.layout.bundles_calls:
             self.builder.text(write_bundle(calls))
             self.results = []
             return
         for block in calls:
-            self.call(block, self.layout.parallel_call - self.layout.result)
+            self.call(block, self.layout.call_of_several - self.layout.result)
 
     def result(self, block: Block) -> None:
         """Write one result, or keep it for the one message that answers a bundled call."""
@@ -286,7 +286,7 @@ class _Writer:
             self.results.append(block.text if value is None else value)
             return
         self.builder.tokens(self.layout.result)
-        self.builder.text(f".{block.name}" if self.layout.dotted else block.name)
+        self.builder.text(f".{block.name}" if self.layout.dot else block.name)
         self.builder.text(block.text)
 
     def flush(self) -> None:

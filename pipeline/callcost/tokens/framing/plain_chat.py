@@ -151,9 +151,9 @@ def templates_of(
 
     Args:
         choice: how the model's text is counted.
-        endpoint: one of ENDPOINTS.
-        roles: of the messages.
-        era: of the call.
+        endpoint: which API the call went to; one of ENDPOINTS.
+        roles: the roles of the messages, in order.
+        era: number of the time in which the call was made, as ``era_of`` gives it.
         bare: whether the answer is a text and no body.
     """
     if not ROLES.issuperset(roles):

@@ -24,8 +24,8 @@ def write_tools(tools: Sequence[Tool], *, plain: bool = False) -> str:
     """Return the block that stands for the tools on offer.
 
     Args:
-        tools: the tools, in order.
-        plain: in the layout of June 2023, which knows descriptions of the first level only.
+        tools: the tools on offer, in the order of the request.
+        plain: write the layout of June 2023, which knows descriptions of the first level only.
     """
     return HEAD + "\n\n".join(write_tool(tool, plain=plain) for tool in tools) + TAIL
 
@@ -34,7 +34,7 @@ def write_tool(tool: Tool, *, plain: bool = False) -> str:
     """Return one function's type: its description as comment lines, then its parameters.
 
     Args:
-        tool: the tool.
+        tool: the tool to write.
         plain: as for ``write_tools``.
     """
     schema = dict_of(tool.parameters)

@@ -14,31 +14,34 @@ from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, Answer, 
 
 
 class TurnLayout(NamedTuple):
-    """One row: what framing costs, in tokens; factors are thousandths.
+    """One row: what framing costs. Figures are tokens, and may be negative; factors are thousandths.
 
     Attributes:
-        start: every prompt, with the header of the answer.
-        user: each message of the user's side.
-        assistant: each message of the assistant's.
-        system: the system text, if there is one.
-        prefill: where the last message is the assistant's, which the model goes on with.
-        thinking: the request asks for reasoning.
-        thoughts: reasoning of the turn that is still open is shown again.
-        tools: any tools at all: the hidden prompt.
-        tool: each tool, beside its JSON.
-        tool_factor: of a tool's JSON.
-        required: the model must call some tool.
-        named: it must call the named one; ``named_single`` where it may call no other beside it.
-        call: a call, beside the tool's name and the texts of its arguments.
-        key: each argument at the top.
-        more: each further call of one message.
-        result: a result, beside its text.
-        form: a JSON schema for the answer, beside its JSON.
-        form_factor: of that JSON.
-        answer: an answer with text; ``answer_beside`` beside calls.
-        answer_call: the first call of an answer; ``answer_named`` where the request asked for one.
-        answer_more: each further one.
-        answer_key: each argument at the top.
+        start: added once to every prompt, for the header of the answer.
+        user: added for each message of the user and of tools.
+        assistant: added for each message of the assistant.
+        system: added for each system message.
+        prefill: added where the last message is the assistant's, which the model goes on with.
+        thinking: added where the request asks for reasoning.
+        thoughts: the reasoning of the turn that is still open is shown to the model again.
+        tools: added once where any tools are offered, for the hidden prompt.
+        tool: added for each tool, beside its JSON.
+        tool_factor: weight of a tool's JSON.
+        any_tool: added where the model must call some tool.
+        one_tool: added where the model must call one named tool.
+        only_tool: added instead, where it may call no other beside it.
+        call: added for each call, beside the tool's name and the texts of its arguments.
+        call_key: added for each argument at the top level; 0: the arguments are one text.
+        call_more: added for each call of a message but the first.
+        result: added for each result, beside its text.
+        form: added for a JSON schema that the answer must follow, beside its JSON.
+        form_factor: weight of that JSON; 0: a schema adds nothing at all.
+        answer: added to an answer with text and no calls.
+        answer_beside: added to an answer with text and calls.
+        answer_call: added for the first call of an answer.
+        answer_more: added for each further call of an answer.
+        answer_named: added instead of ``answer_call``, where the request asked for a call.
+        answer_key: added for each argument of an answer's call; 0: the arguments are one text.
     """
 
     start: int = 3
@@ -51,12 +54,12 @@ class TurnLayout(NamedTuple):
     tools: int = 0
     tool: int = 0
     tool_factor: int = UNIT
-    required: int = 0
-    named: int = 0
-    named_single: int = 0
+    any_tool: int = 0
+    one_tool: int = 0
+    only_tool: int = 0
     call: int = 20
-    key: int = 0
-    more: int = 0
+    call_key: int = 0
+    call_more: int = 0
     result: int = 10
     form: int = 0
     form_factor: int = 0
@@ -70,21 +73,21 @@ class TurnLayout(NamedTuple):
 
 CLAUDE = TurnLayout(
     start=4, user=3, assistant=3, system=1, prefill=-3, thinking=29, thoughts=True,
-    tools=315, tool=5, required=3, named=15, named_single=-27,
-    call=25, key=14, more=30, result=15, form=92, form_factor=1500,
+    tools=315, tool=5, any_tool=3, one_tool=15, only_tool=-27,
+    call=25, call_key=14, call_more=30, result=15, form=92, form_factor=1500,
     answer=3, answer_beside=1, answer_call=33, answer_more=17, answer_named=17, answer_key=15,
 )  # fmt: skip
 LLAMA = TurnLayout(start=5, user=5, assistant=5, system=5, tools=80, tool_factor=1150, answer=1)
 TURN_LAYOUTS = {
     "claude-2": TurnLayout(start=4, user=3, assistant=3, system=0),
-    "claude-3-haiku": CLAUDE._replace(tools=264, tool=6, required=84, named=84, named_single=84),
-    "claude-3-sonnet": CLAUDE._replace(tools=160, tool=5, required=0, named=0, named_single=0),
-    "claude-3-opus": CLAUDE._replace(tools=525, tool=5, required=0, named=0, named_single=0),
-    "claude-3.5-haiku": CLAUDE._replace(tools=264, tool=6, required=105, named=105, named_single=105),
+    "claude-3-haiku": CLAUDE._replace(tools=264, tool=6, any_tool=84, one_tool=84, only_tool=84),
+    "claude-3-sonnet": CLAUDE._replace(tools=160, tool=5, any_tool=0, one_tool=0, only_tool=0),
+    "claude-3-opus": CLAUDE._replace(tools=525, tool=5, any_tool=0, one_tool=0, only_tool=0),
+    "claude-3.5-haiku": CLAUDE._replace(tools=264, tool=6, any_tool=105, one_tool=105, only_tool=105),
     "claude-3.5-june": CLAUDE._replace(tools=294, tool=4),
     "claude": CLAUDE,
-    "claude-4.5": CLAUDE._replace(tools=496, tool=7, required=85, named=107, named_single=107),
-    "claude-4.7": CLAUDE._replace(tools=358, tool=3, required=130, named=133, named_single=133),
+    "claude-4.5": CLAUDE._replace(tools=496, tool=7, any_tool=85, one_tool=107, only_tool=107),
+    "claude-4.7": CLAUDE._replace(tools=358, tool=3, any_tool=130, one_tool=133, only_tool=133),
     "llama-3": LLAMA,
     "llama-3.1": LLAMA._replace(start=30, system=0),
     "llama-4": LLAMA._replace(start=6),
@@ -136,8 +139,8 @@ def lay_out_turns(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> 
 
 def _lay_out_tools(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> None:
     """Add the tools and what choosing among them costs."""
-    named = layout.named_single if prompt.single else layout.named
-    choice = {"required": layout.required, "named": named}.get(prompt.tool_choice, 0)
+    named = layout.only_tool if prompt.single else layout.one_tool
+    choice = {"required": layout.any_tool, "named": named}.get(prompt.tool_choice, 0)
     builder.tokens(layout.tools + choice + layout.tool * len(prompt.tools))
     for tool in prompt.tools:
         written = {"description": tool.description, "name": tool.name, "parameters": tool.parameters}
@@ -148,11 +151,11 @@ def _lay_out_message(message: Message, layout: TurnLayout, builder: FrameBuilder
     header = {"system": layout.system, "assistant": layout.assistant, "user": layout.user}
     builder.tokens(header[message.speaker])
     calls = sum(block.kind == CALL for block in message.blocks)
-    builder.tokens(layout.more * max(0, calls - 1))
+    builder.tokens(layout.call_more * max(0, calls - 1))
     for block in message.blocks:
         builder.tokens({CALL: layout.call, RESULT: layout.result}.get(block.kind, 0))
         if block.kind == CALL:
-            _lay_out_call(block, layout.key, builder)
+            _lay_out_call(block, layout.call_key, builder)
         elif block.kind in {TEXT, RESULT}:
             builder.text(block.text)
 

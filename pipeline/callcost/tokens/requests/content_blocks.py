@@ -38,10 +38,10 @@ def read_call(name: Any, arguments: Any, call: Any = "", **more: Any) -> Block:
     """Return a tool call.
 
     Args:
-        name: the tool's name.
+        name: name of the tool.
         arguments: JSON text, kept as it is, or a value, kept as minified JSON.
-        call: the call's id.
-        more: further fields of the block.
+        call: id of the call.
+        more: other fields of the block.
     """
     value = parse_json(arguments) if isinstance(arguments, str) else arguments
     text = arguments if isinstance(arguments, str) else "" if arguments is None else compact_json(arguments)
@@ -128,8 +128,8 @@ def _function_call(piece: Piece) -> list[Block]:
     if isinstance(inner, dict):
         arguments, encrypted = dict_of(inner.get("args")), _signature_length(piece)
         return [read_call(inner.get("name"), arguments, inner.get("id"), encrypted=encrypted)]
-    marked = bool(piece.get("id"))
-    return [read_call(piece.get("name"), piece.get("arguments"), piece.get("call_id"), marked=marked)]
+    own_id = bool(piece.get("id"))
+    return [read_call(piece.get("name"), piece.get("arguments"), piece.get("call_id"), own_id=own_id)]
 
 
 def _function_response(piece: Piece) -> list[Block]:
@@ -172,7 +172,7 @@ def _call_output(piece: Piece) -> list[Block]:
 
 def _custom_call(piece: Piece) -> list[Block]:
     name, call = text_of(piece.get("name")), text_of(piece.get("call_id"))
-    return [Block(CALL, text_of(piece.get("input")), name, id=call, marked=bool(piece.get("id")))]
+    return [Block(CALL, text_of(piece.get("input")), name, id=call, own_id=bool(piece.get("id")))]
 
 
 def _search_result(piece: Piece) -> list[Block]:

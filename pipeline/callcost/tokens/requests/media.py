@@ -29,7 +29,7 @@ def read_media(kind: str, source: str, detail: str = "") -> Media:
     """Return what a base64 text (bare or a data URL) says about its image, recording or document.
 
     Args:
-        kind: image, audio or document.
+        kind: "image", "audio" or "document".
         source: base64 data, a data URL, or a link (of which nothing is known).
         detail: the level of detail that the request asks for.
     """
@@ -121,7 +121,7 @@ class Rate(NamedTuple):
     """One row: what media cost the models that a pattern finds.
 
     Attributes:
-        pattern: found in the model's name, in lower case.
+        pattern: regular expression that is found in the lower-case names of the models.
         scheme: how an image's size becomes tokens; a key of ``SCHEMES``.
         base: tokens of any image.
         step: tokens of a tile, thousandths per patch, or pixels of a cell or of the longest side.

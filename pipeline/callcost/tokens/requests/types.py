@@ -31,13 +31,13 @@ class Block(msgspec.Struct, frozen=True):
 
     Attributes:
         kind: text, image, audio, document, call, result or thought.
-        text: the text; of a call its arguments, of a result what the tool returned.
-        name: of a call or a result, the tool's name.
-        value: of a call its arguments, of a result its return, as JSON values where they are such.
-        media: of an image, a recording or a document.
-        id: of a call, what its result refers to; of a result, the call it answers.
+        text: the text; the arguments of a call; what the tool of a result returned.
+        name: name of the tool of a call or a result.
+        value: the arguments of a call or the return of a result as a JSON value, where they are such.
+        media: what is known of an image, a recording or a document.
+        id: id of a call, or of the call that a result answers.
         encrypted: characters of encrypted reasoning or of a thought's signature.
-        marked: the item was sent back with the id that the provider gave it.
+        own_id: whether the item was sent back with the id that the provider gave it.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Block(msgspec.Struct, frozen=True):
     media: Media | None = None
     id: str = ""
     encrypted: int = 0
-    marked: bool = False
+    own_id: bool = False
 
 
 class Message(msgspec.Struct):
@@ -68,7 +68,7 @@ class Tool(msgspec.Struct, frozen=True):
 
     Attributes:
         name: the tool's name; "" for a provider's own tool that has none.
-        description: what it does.
+        description: what the tool does.
         parameters: a JSON schema, or None.
         kind: "function", "json_schema" (Gemini's second field for the parameters), or the type of a provider's tool.
     """
@@ -91,15 +91,15 @@ class Prompt(msgspec.Struct):
     """What the model was shown.
 
     Attributes:
-        messages: system messages among them, in order.
-        tools: tools on offer.
+        messages: the messages in order, system messages among them.
+        tools: the tools on offer.
         tool_choice: "", "auto", "none", "required" or "named".
-        tool_named: the tool's name, where it is "named".
-        single: the model may make one call only.
+        tool_named: name of the tool, where the choice is "named".
+        single: whether the model may make one call only.
         form: the form of the answer, if one was asked for.
-        texts: inputs without messages (completions, embeddings).
-        tokens: inputs given as token ids.
-        thinking: the model was asked to reason.
+        texts: inputs that are no messages (completions, embeddings).
+        tokens: number of the tokens that the inputs give as ids.
+        thinking: whether the model was asked to reason.
     """
 
     messages: list[Message] = msgspec.field(default_factory=list)
