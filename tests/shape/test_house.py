@@ -83,8 +83,7 @@ def test_nothing_is_left_to_do(path: Path) -> None:
 
 
 def test_the_top_level_holds_what_the_plan_names() -> None:
-    tracked = _tracked_files()
-    assert {name.split("/")[0] for name in tracked} <= TOP_LEVEL
+    assert {name.split("/")[0] for name in _tracked_files()} == TOP_LEVEL
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=_name_of)

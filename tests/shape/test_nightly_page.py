@@ -1,4 +1,4 @@
-"""The README's nightly jobs are jobs: each snippet is read as by what it is for, and its command runs."""
+"""The nightly jobs of docs/nightly.md are jobs: each snippet is read as by what it is for, and its command runs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,10 @@ import pytest
 import yaml
 
 from tests.command import ROOT, SAMPLES
+from tests.shape.pages import blocks
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 HOME = "/srv/callcost"
 SCRIPT = f'#!/bin/sh\nexec "{sys.executable}" -m callcost "$@"\n'
-
-
-def _blocks(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)\n```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -61,13 +57,13 @@ def _assert_reported(home: Path) -> None:
 
 
 def test_every_job_notices_logs_that_stopped_coming() -> None:
-    jobs = [block for kind in ("cron", "ini", "py", "yaml") for block in _blocks(kind) if " --state state" in block]
+    jobs = [block for kind in ("cron", "ini", "py", "yaml") for block in blocks(kind) if " --state state" in block]
     assert len(jobs) == 4
     assert [block for block in jobs if "--fresh-within 26h" not in block] == []
 
 
 def test_the_line_of_cron_runs_at_a_time_and_reports(home: Path) -> None:
-    (line,) = _blocks("cron")
+    (line,) = blocks("cron")
     *fields, command = line.split(maxsplit=5)
     for field, (least, most) in zip(fields, ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7)), strict=True):
         assert field == "*" or least <= int(field) <= most
@@ -88,7 +84,7 @@ def _unit(text: str) -> _Unit:
 
 
 def test_the_units_of_systemd_are_verified_and_their_command_reports(home: Path, tmp_path: Path) -> None:
-    units = {re.findall(r"\S+/(callcost\.\w+)", block)[0]: block for block in _blocks("ini")}
+    units = {re.findall(r"\S+/(callcost\.\w+)", block)[0]: block for block in blocks("ini")}
     assert set(units) == {"callcost.service", "callcost.timer"}
     service, timer = _unit(units["callcost.service"])["Service"], _unit(units["callcost.timer"])["Timer"]
     assert (service["Type"], service["WorkingDirectory"]) == ("oneshot", HOME)
@@ -129,8 +125,8 @@ def test_the_dag_of_airflow_makes_one_task_whose_command_reports(home: Path, mon
         monkeypatch.setitem(sys.modules, ".".join(names[:size]), types.ModuleType(".".join(names[:size])))
     vars(sys.modules["airflow"])["DAG"] = Dag
     vars(sys.modules[".".join(names)])["BashOperator"] = operator
-    (text,) = _blocks("py")
-    exec(compile(text, "README.md", "exec"), {})
+    (text,) = blocks("py")
+    exec(compile(text, "docs/nightly.md", "exec"), {})
 
     (task,) = tasks
     assert task["cwd"] == HOME
@@ -141,7 +137,7 @@ def test_the_dag_of_airflow_makes_one_task_whose_command_reports(home: Path, mon
 
 
 def test_the_workflow_of_github_is_one_and_its_commands_run(home: Path) -> None:
-    (text,) = _blocks("yaml")
+    (text,) = blocks("yaml")
     workflow = yaml.safe_load(text)
     on = workflow[True]  # how YAML reads the word
     assert len(on["schedule"][0]["cron"].split()) == 5
