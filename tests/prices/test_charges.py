@@ -87,6 +87,37 @@ def test_two_measures_of_one_thing_are_charged_once() -> None:
     assert characters.replaced == {"text_input"}
 
 
+@pytest.mark.parametrize(
+    ("unit", "side"),
+    [
+        ("input_seconds", "input"), ("input_pixels", "input"), ("output_seconds", "output"),
+        ("output_images", "output"), ("output_pixels", "output"), ("output_seconds_720p", "output"),
+    ],
+)  # fmt: skip
+def test_what_tokens_pay_for_is_not_charged_again_by_the_second_or_the_picture(unit: str, side: str) -> None:
+    both = card(input_cost_per_token=1e-6, output_cost_per_token=1e-6)
+    bare = card()
+
+    of_side = plan_units([unit], both, prompt=side == "input", completion=side == "output")
+    of_other = plan_units([unit], both, prompt=side == "output", completion=side == "input")
+    without_rate = plan_units([unit], bare, prompt=True, completion=True)
+
+    assert (of_side.charged, of_other.charged, without_rate.charged) == ((), (unit,), (unit,))
+
+
+@pytest.mark.parametrize(("prompt", "completion", "charged"), [(True, False, 0), (False, True, 0), (False, False, 1)])
+def test_seconds_of_a_machine_are_charged_where_no_tokens_are(prompt: bool, completion: bool, charged: int) -> None:
+    both = card(input_cost_per_token=1e-6, output_cost_per_token=1e-6, cost_per_second=1)
+
+    assert len(plan_units(["seconds"], both, prompt=prompt, completion=completion).charged) == charged
+
+
+def test_seconds_of_a_modality_are_charged_beside_tokens() -> None:
+    plan = plan_units(["audio_input_seconds", "pages"], CHAT, prompt=True, completion=True)
+
+    assert plan.charged == ("audio_input_seconds", "pages")
+
+
 def test_a_unit_that_nobody_knows_is_missing_not_lost() -> None:
     bill = price_usage(Usage(prompt_tokens=1, completion_tokens=0, billed_units={"bananas": Decimal(2)}), CHAT)
 

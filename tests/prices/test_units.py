@@ -56,6 +56,22 @@ def test_every_cost_field_of_every_version_is_placed_or_explained() -> None:
         ("input_cost_per_video_per_second_above_8s_interval", Placed("video_input_seconds_above_8s_interval")),
         ("cost_per_second", Placed("seconds")),
         ("ocr_cost_per_page_batches", Placed("pages", "batches")),
+        ("input_cost_per_audio_token", Placed("audio_input")),
+        ("input_cost_per_image_token", Placed("image_input")),
+        ("input_cost_per_video_token", Placed("video_input")),
+        ("output_cost_per_audio_token", Placed("audio_output")),
+        ("output_cost_per_image_token", Placed("image_output")),
+        ("output_cost_per_reasoning_token", Placed("reasoning")),
+        ("output_cost_per_token", Placed("text_output")),
+        ("cache_read_input_token_cost", Placed("cache_read")),
+        ("cache_creation_input_token_cost", Placed("cache_write_5m")),
+        ("input_cost_per_second", Placed("input_seconds")),
+        ("input_cost_per_audio_per_second", Placed("audio_input_seconds")),
+        ("output_cost_per_audio_per_second", Placed("audio_output_seconds")),
+        ("output_cost_per_video_per_second", Placed("video_output_seconds")),
+        ("output_cost_per_image_above_512_and_512_pixels", Placed("output_images_above_512_and_512_pixels")),
+        ("output_cost_per_image_premium_image", Placed("output_images_premium_image")),
+        ("cost_per_image", Placed("output_images")),
         ("input_cost_per_blink", None),
         ("max_tokens", None),
         ("output_cost_per_token_cost", None),
@@ -80,6 +96,21 @@ def test_a_unit_is_known_by_its_name_and_with_a_size(name: str) -> None:
 def test_a_name_that_begins_like_no_unit_is_none() -> None:
     assert unit_of("bananas") is None
     assert unit_of("") is None
+
+
+def test_each_part_of_a_usage_is_its_own_unit() -> None:
+    usage = Usage(
+        prompt_tokens=1000, cache_read_input_tokens=7, cache_read_audio_tokens=1, cache_read_image_tokens=2,
+        cache_creation_input_tokens=24, cache_write_1h_tokens=8, cache_write_5m_tokens=11, audio_input_tokens=33,
+        image_input_tokens=66, video_input_tokens=128, completion_tokens=31, reasoning_tokens=1,
+        audio_output_tokens=2, image_output_tokens=4, video_output_tokens=8,
+    )  # fmt: skip
+
+    assert dict(quantities(usage)) == {
+        "text_input": 1000 - 7 - 24 - 32 - 64 - 128, "audio_input": 32, "image_input": 64, "video_input": 128,
+        "cache_read": 4, "cache_read_audio": 1, "cache_read_image": 2, "cache_write_5m": 16, "cache_write_1h": 8,
+        "text_output": 16, "reasoning": 1, "audio_output": 2, "image_output": 4, "video_output": 8,
+    }  # fmt: skip
 
 
 @given(USAGES)

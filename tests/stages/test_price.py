@@ -7,7 +7,9 @@ from decimal import Decimal
 import pytest
 
 from callcost.prices.book.archive import microseconds
-from callcost.prices.book.book import Book, open_book
+from callcost.prices.book.book import Book, open_book, pin_book
+from callcost.prices.book.cost_map import entry_of
+from callcost.prices.calls import price_line
 from callcost.settings import PriceOptions
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.tables.facts import facts_of
@@ -64,3 +66,93 @@ def test_a_row_says_why_it_has_no_plain_price(
 
     assert (row["price_status"], row["price_reason"]) == verdict
     assert row["total_cost"] == total
+
+
+RATES: dict[str, dict[str, object]] = {
+    "chat": {
+        "mode": "chat", "input_cost_per_token": 1e-3, "output_cost_per_token": 2e-3, "input_cost_per_character": 1e-4,
+        "input_cost_per_second": 7e-3, "search_context_cost_per_query": {"search_context_size_medium": 5e-3},
+    },
+    "embeds": {"mode": "embedding", "input_cost_per_token": 1e-3, "output_cost_per_token": 0},
+    "draws": {"mode": "image_generation", "input_cost_per_token": 1e-3, "output_cost_per_image_token": 4e-3},
+    "gratis": {"mode": "chat", "input_cost_per_token": 0, "output_cost_per_token": 0},
+    "listed": {"mode": "chat"},
+}  # fmt: skip
+FREE, NONE = ("0", "0", None, "0"), (None, None, None, None)
+SEARCHES = {"web_search_requests": Decimal(2)}
+
+
+def stating(prompt: int | None = None, completion: int | None = None, /, **counts: int | dict[str, Decimal]) -> Usage:
+    return Usage(prompt_tokens=prompt, completion_tokens=completion, **counts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "terms", "verdict", "costs"),
+    [
+        ("chat", stating(10, 10), {}, "priced", ("0.01", "0.02", None, "0.03")),
+        ("chat", stating(0, 0), {}, "priced", FREE),
+        # one side is not stated
+        ("chat", stating(10), {}, "partly_priced usage_incomplete", ("0.01", None, None, "0.01")),
+        ("chat", stating(None, 10), {}, "partly_priced usage_incomplete", (None, "0.02", None, "0.02")),
+        ("embeds", stating(10), {}, "priced", ("0.01", None, None, "0.01")),
+        ("embeds", stating(None, 10), {}, "partly_priced usage_incomplete", (None, "0", None, "0")),
+        ("draws", stating(10), {}, "priced", ("0.01", None, None, "0.01")),
+        ("chat", stating(10, billed_units=SEARCHES), {}, "priced", ("0.01", None, "0.01", "0.02")),
+        ("chat", stating(None, 10, billed_units=SEARCHES), {}, "priced", (None, "0.02", "0.01", "0.03")),
+        ("chat", stating(billed_units=SEARCHES), {}, "priced", (None, None, "0.01", "0.01")),
+        # nothing was made, or nothing is known of it
+        ("chat", stating(10, 10), {"status": "cache_hit"}, "free cache_hit", FREE),
+        ("chat", stating(billed_units=SEARCHES), {"status": "cache_hit"}, "free cache_hit", FREE),
+        ("other", stating(10, 10), {"status": "cache_hit"}, "free cache_hit", FREE),
+        ("chat", stating(), {"status": "failure"}, "free failed_call", FREE),
+        ("chat", stating(0), {"status": "failure"}, "partly_priced usage_incomplete", ("0", None, None, "0")),
+        ("chat", stating(billed_units=SEARCHES), {"status": "failure"}, "priced", (None, None, "0.01", "0.01")),
+        ("chat", stating(), {}, "unpriced no_usage", NONE),
+        ("chat", stating(10, 10), {"usage_source": "absent"}, "unpriced no_usage", NONE),
+        ("other", stating(), {}, "unpriced no_usage", NONE),
+        ("other", stating(10, 10), {}, "unpriced unknown_model", NONE),
+        ("other", stating(10, billed_units=SEARCHES), {}, "unpriced unknown_model", NONE),
+        ("listed", stating(10, 10), {}, "unpriced no_rate", NONE),
+        ("chat", stating(billed_units={"bananas": Decimal(1)}), {}, "unpriced no_rate", NONE),
+        # a part has no rate, or one that is not its own
+        ("chat", stating(10, 0, billed_units={"bananas": Decimal(1)}), {"usage_source": "timed_out"},
+         "partly_priced missing_rate", ("0.01", "0", None, "0.01")),
+        ("chat", stating(10, 10), {"usage_source": "timed_out"}, "partly_priced timed_out",
+         ("0.01", "0.02", None, "0.03")),
+        ("chat", stating(10), {"usage_source": "timed_out"}, "partly_priced timed_out", ("0.01", None, None, "0.01")),
+        ("chat", stating(10, 0, cache_creation_input_tokens=10), {}, "partly_priced rate_fallback",
+         ("0.01", "0", None, "0.01")),
+        ("chat", stating(10, cache_creation_input_tokens=10), {}, "partly_priced usage_incomplete",
+         ("0.01", None, None, "0.01")),
+        # an explicit price of 0
+        ("gratis", stating(10, 10), {}, "free free_model", FREE),
+        ("gratis", stating(0, 0), {}, "free free_model", FREE),
+        ("embeds", stating(0, 10), {}, "free free_model", FREE),
+        ("embeds", stating(10, 10), {}, "priced", ("0.01", "0", None, "0.01")),
+        # two measures of one thing
+        ("chat", stating(10, 0, billed_units={"input_characters": Decimal(30)}), {}, "priced",
+         ("0.003", "0", None, "0.003")),
+        ("chat", stating(10, 0, billed_units={"input_seconds": Decimal(2)}), {}, "priced",
+         ("0.01", "0", None, "0.01")),
+        ("chat", stating(0, 10, billed_units={"input_seconds": Decimal(2)}), {}, "priced",
+         ("0.014", "0.02", None, "0.034")),
+    ],
+)  # fmt: skip
+def test_both_readers_judge_a_price_by_the_same_rules(
+    model: str, usage: Usage, terms: dict[str, str], verdict: str, costs: tuple[str | None, ...]
+) -> None:
+    """Each is priced beside a plain call, which stays as it is."""
+    mine = pin_book("mine", {name: entry_of(fields) for name, fields in RATES.items()})
+    made = call(model, usage=usage, **terms)
+    expected = (*[Decimal(cost) if cost else None for cost in costs],)
+
+    _, bill = price_line(mine, made, usage)
+    priced = price_facts(facts_of([made, call("chat", usage=stating(1, 1))], 0), mine)
+
+    words = tuple(verdict.split()) if " " in verdict else (verdict, None)
+    assert (*bill[:2], bill.costs) == (*words, expected)
+    columns = ("price_status", "price_reason", "input_cost", "output_cost", "other_cost", "total_cost")
+    assert priced.select(columns).row(0) == (*words, *expected)
+    assert priced.select(columns).row(1)[:2] == ("priced", None)
+    without_version = words[0] == "unpriced" or words[1] in {"cache_hit", "failed_call"}
+    assert priced["price_version"].to_list() == [None if without_version else "mine", "mine"]
