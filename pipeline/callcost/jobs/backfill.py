@@ -177,10 +177,6 @@ def fill_log(task: BackfillTask, tick: Tick) -> FillResult:
     return FillResult(counting=counting, line=line)
 
 
-class _Unfilled(Exception):  # noqa: N818 - how a log says that it can only be copied
-    """A log is copied as it is; the argument says why."""
-
-
 class _Unreadable(Exception):  # noqa: N818 - how a log says that it can not even be copied
     """A log cannot be read; the argument says why."""
 
@@ -191,7 +187,8 @@ class _Unchanged(Exception):  # noqa: N818 - how a log to which nothing is added
 
 def _publish(task: BackfillTask, counter: TextCounter) -> tuple[list[Filled], str | None]:
     """Write the copy, whole or not at all; a log to which nothing is added is copied as it is."""
-    _check_readable(task.source)
+    with contextlib.closing(_read_or_say_why(_stored_blocks(task.source, 1))) as blocks:
+        next(blocks, b"")
     try:
         with contextlib.suppress(_Unchanged), _open_copy(task) as copy:
             held, kept = _filled(task, copy, counter)
@@ -199,16 +196,12 @@ def _publish(task: BackfillTask, counter: TextCounter) -> tuple[list[Filled], st
                 return held, kept
             raise _Unchanged
         with _open_copy(task) as copy:
-            copy.writelines(_read_or_say_why(_stored_blocks(task.source)))
+            for block in _read_or_say_why(_stored_blocks(task.source)):
+                copy.write(block)
     except OSError as error:
         message = f"cannot write the copy of {task.source.name}: {error.strerror or error}"
         raise ReportError(message, hint="Check the folder's permissions and free space, then run again") from error
     return held, kept
-
-
-def _check_readable(source: Input) -> None:
-    with contextlib.closing(_read_or_say_why(_stored_blocks(source, 1))) as blocks:
-        next(blocks, b"")
 
 
 def _stored_blocks(source: Input, size: int = BLOCK) -> Iterator[bytes]:
@@ -232,25 +225,17 @@ def _open_copy(task: BackfillTask) -> AbstractContextManager[BinaryIO]:
 def _filled(task: BackfillTask, copy: BinaryIO, counter: TextCounter) -> tuple[list[Filled], str | None]:
     """Write the filled log; return what was filled, or why nothing can be."""
     try:
-        return list(_write(task, copy, counter)), None
+        container = container_of(task.source)
+        if container in _KEPT or container in REFUSALS:
+            return [], _KEPT.get(container) or REFUSALS[container].detail or container
+        if container == "parquet":
+            return list(copy_table(task.source.path, copy, task.options, counter)), None
+        with _sink(task.source.path, copy) as sink:
+            return list(_spliced(task.source, fill_text(task.source, task.options, counter), sink)), None
     except Damage:
         return [], "it is damaged"
-    except _Unfilled as reason:
-        return [], str(reason)
-
-
-def _write(task: BackfillTask, copy: BinaryIO, counter: TextCounter) -> Iterator[Filled]:
-    container = container_of(task.source)
-    if container in _KEPT or container in REFUSALS:
-        raise _Unfilled(_KEPT.get(container) or REFUSALS[container].detail or container)
-    if container == "parquet":
-        try:
-            yield from copy_table(task.source.path, copy, task.options, counter)
-        except pa.ArrowException as error:
-            raise _Unfilled("it is no readable table, or has a column callcost of its own") from error
-        return
-    with _sink(task.source.path, copy) as sink:
-        yield from _spliced(task.source, fill_text(task.source, task.options, counter), sink)
+    except pa.ArrowException:
+        return [], "it is no readable table, or has a column callcost of its own"
 
 
 def _spliced(source: Input, windows: Iterable[Filled], sink: BinaryIO) -> Iterator[Filled]:

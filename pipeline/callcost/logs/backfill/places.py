@@ -25,10 +25,8 @@ from callcost.tables import Call
 
 COST_FIELDS = {"litellm_standard": "response_cost", "litellm_spend": "spend"}
 _SHAPES = {shape.name: shape for shape in SHAPES}
-_SPELLINGS = {
-    "responses": "anthropic", "anthropic": "anthropic", "gemini": "gemini", "bedrock_converse": "bedrock_converse",
-    "bedrock_invoke": "bedrock_invoke", "ollama": "ollama",
-}  # fmt: skip
+_SAME_NAMES = ("anthropic", "gemini", "bedrock_converse", "bedrock_invoke", "ollama")  # of an endpoint and its spelling
+_SPELLINGS = {"responses": "anthropic"} | {name: name for name in _SAME_NAMES}
 _RESPONSE = "@"
 _MAX_PLACES = 4  # tried before the callcost object takes the counts
 
@@ -103,7 +101,7 @@ def nested(path: tuple[str | int, ...], value: dict[str | int, Any]) -> dict[str
 
 def _own_places(record: Mapping[str, Any], call: Call) -> Iterator[tuple[Path, Shape]]:
     """Yield where this dialect keeps usage: objects that are there already, then where one may be made."""
-    paths = [path for path in _usage_paths(record, call) if _is_object(_follow(record, path[:-1]))]
+    paths = [path for path in _usage_paths(record, call) if type(_follow(record, path[:-1])) is dict]
     for path in paths:
         shape = shape_of(_follow(record, path))
         if shape is not None and path:
@@ -123,7 +121,7 @@ def _usage_paths(record: Mapping[str, Any], call: Call) -> Iterator[Path]:
             yield path
             continue
         for body in parse_paths(dialect.response):
-            if _is_object(_follow(record, body)):
+            if type(_follow(record, body)) is dict:
                 for place in USAGE_PATHS.get(call.endpoint, ANY_USAGE)[:1]:
                     yield (*body, *place)
 
@@ -140,10 +138,6 @@ def _follow(record: Mapping[str, Any], path: Path) -> Any:
     for key in path:
         value = follow(decode_text(value) if type(value) is str else value, (key,))
     return decode_text(value) if type(value) is str else value
-
-
-def _is_object(value: Any) -> bool:
-    return type(value) is dict
 
 
 def _spelled(shape: Shape, counted: Mapping[str, int]) -> dict[str | int, Any]:

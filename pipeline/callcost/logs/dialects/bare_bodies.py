@@ -10,17 +10,12 @@ from __future__ import annotations
 from callcost.logs.record.dialect import Dialect, like_named
 from callcost.logs.responses.bodies import APIS, Api
 
-_NAMES = {
-    "chat": "openai_chat",
-    "responses": "openai_responses",
-    "completions": "openai_completions",
-    "embeddings": "openai_embeddings",
-}
+_OPENAI = ("chat", "responses", "completions", "embeddings")
 
 
 def _dialect_of(api: Api, rank: int) -> Dialect:
     return Dialect(
-        name=_NAMES.get(api.endpoint, api.endpoint),
+        name=f"openai_{api.endpoint}" if api.endpoint in _OPENAI else api.endpoint,
         family="provider",
         rank=rank,
         signatures=api.bare,

@@ -46,7 +46,7 @@ def settle_bedrock(call: Call, entry: Entry) -> None:
     if stated is not None and _knows_caches(stated) and not _knows_caches(call.usage):
         call.usage, call.iterations = stated, []
     if any(_is_moved(entry.record.get(name)) for name in _JSON[:2]):
-        call.text_missing, call.request, call.response = "moved", None, None
+        call.text_missing = "moved"
 
 
 def _knows_caches(usage: Usage | None) -> bool:

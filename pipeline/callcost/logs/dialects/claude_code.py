@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named, refusing_dialect
-from callcost.logs.record.summed_rows import AGGREGATE
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import follow
 from callcost.logs.values.signatures import sign
@@ -41,7 +40,6 @@ def find_answer(record: dict[str, Any]) -> dict[str, Any]:
 
 def settle_claude_code(call: Call, entry: Entry) -> None:
     """Leave the row's one block of text uncounted; say what a request id tells."""
-    call.request = call.response = None
     call.text_missing = "truncated"
     entry.distinct = None if entry.record.get("isSidechain") is True else entry.record.get("requestId")
 
@@ -76,7 +74,6 @@ DIALECTS = (
     ),
     refusing_dialect(
         "claude_code_result",
-        AGGREGATE,
         "the sum of a session: give its transcript, or print it with stream-json",
         sign("session_id subtype", values={"type": "result"}),
     ),

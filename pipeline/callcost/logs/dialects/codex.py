@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from callcost.logs.record.dialect import CONTEXT, Dialect, Notes, like_named, refusing_dialect
-from callcost.logs.record.summed_rows import AGGREGATE
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.signatures import sign
 from callcost.logs.values.times import read_time
@@ -124,18 +123,17 @@ DIALECTS = (
     ),
     refusing_dialect(
         "codex_exec",
-        AGGREGATE,
         "the sum of a turn, of no model: give the rollouts in ~/.codex/sessions",
         sign("usage", values={"type": "turn.completed"}),
     ),
     refusing_dialect(
         "codex_exec_event",
-        CONTEXT,
         "",
         sign("thread_id", values={"type": "thread.started"}),
         sign(values={"type": "turn.started turn.failed"}),
         sign("item", values={"type": "item.started item.updated item.completed"}),
         sign("session_id ts text", kinds={"ts": "number"}),  # ~/.codex/history.jsonl
         family="codex_exec",
+        reason=CONTEXT,
     ),
 )

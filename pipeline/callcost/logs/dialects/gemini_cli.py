@@ -12,7 +12,6 @@ from typing import Any
 
 from callcost.logs.record.dialect import CONTEXT, Dialect, Notes, refusing_dialect
 from callcost.logs.record.envelopes import envelope
-from callcost.logs.record.summed_rows import AGGREGATE
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.signatures import sign
 
@@ -50,7 +49,6 @@ DIALECTS = (
     ),
     refusing_dialect(
         "gemini_cli_result",
-        AGGREGATE,
         "the sum of a session: give its file in ~/.gemini/tmp",
         sign("stats", kinds={"stats.models": "object"}),
     ),

@@ -117,8 +117,6 @@ def settle_observation(call: Call, entry: Entry) -> None:
         call.text_missing = "redacted"
     elif not (is_whole(call.request) and is_whole(call.response)) or _MEDIA in canonical([asked, answered]):
         call.text_missing = "stripped"
-    if call.text_missing:
-        call.request = call.response = None
 
 
 DIALECTS = (
@@ -164,11 +162,10 @@ DIALECTS = (
     ),
     refusing_dialect(
         "langfuse_trace",
-        CONTEXT,
         "",
         sign("id timestamp", some="htmlPath bookmarked", none="traceId trace_id"),
         sign("id value source", some="dataType data_type stringValue string_value"),
         family="langfuse",
         rank=20,
-    ),
+        reason=CONTEXT),
 )  # fmt: skip

@@ -38,12 +38,6 @@ _NO_CALLS = re.compile("mcp|vector_store|(create|list|cancel)_batch|file|assista
 _DEPLOYMENTS = frozenset(("azure", "azure_ai"))  # what is asked for there is a name of one's own
 _REQUEST_KEYS = {"responses": "input", "embeddings": "input", "completions": "prompt", "gemini": "contents"}
 
-_METADATA = {
-    "user": ("metadata.user_api_key_user_id",),
-    "team": ("metadata.user_api_key_team_alias", "metadata.user_api_key_team_id"),
-    "org": ("metadata.user_api_key_org_id",),
-    "project": ("metadata.user_api_key_project_alias", "metadata.user_api_key_project_id"),
-}
 _EXTRA = "metadata.additional_usage_values"
 _DETAILS = f"{_EXTRA}.prompt_tokens_details"
 _PARTS = {
@@ -55,6 +49,10 @@ _PARTS = {
 }
 _COUNTS = like_named("prompt_tokens completion_tokens total_tokens")
 _SHARED = like_named("model_group cache_hit @provider_response_id call_type litellm_call_id") | {
+    "user": ("metadata.user_api_key_user_id",),
+    "team": ("metadata.user_api_key_team_alias", "metadata.user_api_key_team_id"),
+    "org": ("metadata.user_api_key_org_id",),
+    "project": ("metadata.user_api_key_project_alias", "metadata.user_api_key_project_id"),
     "started_at": ("startTime",),
     "ended_at": ("endTime",),
     "provider": ("custom_llm_provider",),
@@ -123,7 +121,7 @@ def _settle_text(call: Call, entry: Entry) -> None:
     elif not states_both_sides(call.usage) and _is_stripped(messages):
         call.text_missing = "stripped"
     if call.text_missing:
-        call.request = call.response = entry.distinct = None
+        entry.distinct = None
 
 
 def _is_cut(text: Any) -> bool:
@@ -158,7 +156,7 @@ DIALECTS = (
         signatures=(
             sign("call_type startTime response_cost", some="model_map_information hidden_params model_parameters"),
         ),
-        fields=_SHARED | _METADATA | {
+        fields=_SHARED | {
             "own_id": ("id",),
             "duplicate_id": ("id",),
             "model": ("hidden_params.litellm_model_name", "model", "@model"),
@@ -183,7 +181,7 @@ DIALECTS = (
             sign("request_id call_type api_key model startTime"),
             sign("request_id call_type metadata"),
         ),
-        fields=_SHARED | _METADATA | {
+        fields=_SHARED | {
             "own_id": ("request_id",),
             "duplicate_id": ("request_id",),
             "model": ("model", "@model"),

@@ -27,17 +27,14 @@ _VARIANTS = frozenset(("free", "extended", "thinking", "nitro", "floor", "beta",
 
 
 def settle_activity(call: Call, entry: Entry) -> None:
-    """Say whose call it is, and which variant of the model."""
-    call.provider = "openrouter"
+    """Say which variant of the model it is."""
     variant = read_text(entry.values.get("variant"))
     if call.model and variant in _VARIANTS and ":" not in call.model:
         call.model = f"{call.model}:{variant}"
 
 
 def settle_generation(call: Call, entry: Entry) -> None:
-    """Say what every such record leaves unsaid."""
-    call.provider = "openrouter"
-    call.endpoint = call.endpoint or "chat"
+    """Say that counts are estimates where the model's own are missing."""
     if entry.record.get("native_tokens_prompt") is None and call.usage is not None:
         call.usage_source = "estimated_upstream"
 
@@ -56,6 +53,7 @@ DIALECTS = (
         | like_named("user variant"),
         counts={column: (name,) for column, name in ACTIVITY_COUNTS.items()}
         | {"reasoning_tokens": ("tokens_reasoning",), "cache_read_input_tokens": ("tokens_cached",)},
+        provider="openrouter",
         settle=settle_activity,
     ),
     Dialect(
@@ -80,6 +78,8 @@ DIALECTS = (
             "cache_read_input_tokens": ("native_tokens_cached",),
             "image_output_tokens": ("native_tokens_completion_images",),
         },
+        provider="openrouter",
+        endpoint="chat",
         settle=settle_generation,
     ),
 )

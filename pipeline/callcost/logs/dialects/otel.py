@@ -180,7 +180,7 @@ def settle_span(call: Call, entry: Entry) -> None:
     call.request, call.response = request_of(flat, call.endpoint), answer_of(flat)
     entry.distinct = None if call.provider_response_id else call.request
     if not (is_whole(call.request) and is_whole(call.response)):
-        call.text_missing, call.request, call.response = "stripped", None, None
+        call.text_missing = "stripped"
 
 
 def _is_call(flat: Mapping[str, Any], *, stated: bool) -> bool:

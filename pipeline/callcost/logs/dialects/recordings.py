@@ -16,7 +16,7 @@ from callcost.logs.io.http_bodies import decode_content
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named
 from callcost.logs.record.envelopes import Envelope, envelope
 from callcost.logs.values.api_urls import read_route
-from callcost.logs.values.json import Refusal, decode_text, dict_in, list_in
+from callcost.logs.values.json import Refusal, decode_text, dict_in, dicts_in
 from callcost.logs.values.signatures import Signature, sign
 from callcost.tables import Call
 
@@ -33,7 +33,7 @@ def prepare_recording(record: dict[str, Any]) -> dict[str, Any]:
     request, response = dict_in(record.get("request")), dict_in(record.get("response"))
     url = request.get("uri", request.get("url"))
     route = read_route(url)
-    headers = {name: text for name, text in _headers_of(response.get("headers")) if text}
+    headers = _headers_of(response.get("headers"))
     status = response.get("status")
     return {
         "time": record.get("startedDateTime") or record.get("recorded_at"),
@@ -47,18 +47,15 @@ def prepare_recording(record: dict[str, Any]) -> dict[str, Any]:
     } | {name: headers.get(name) for name in ("date", "org", "project", "request_id")}
 
 
-def _headers_of(headers: Any) -> list[tuple[str, str | None]]:
-    """Return (what a header is to us, its text): VCR has a mapping of lists, HAR a list of names and values."""
-    if type(headers) is dict:
-        pairs = list(headers.items())
-    else:
-        pairs = [(item.get("name"), item.get("value")) for item in list_in(headers) if type(item) is dict]
-    found = []
-    for name, value in pairs:
+def _headers_of(headers: Any) -> dict[str, str]:
+    """Return what headers are to us -> their text: VCR has a mapping of lists, HAR a list of names and values."""
+    listed = ((item.get("name"), item.get("value")) for item in dicts_in(headers))
+    found = {}
+    for name, value in headers.items() if type(headers) is dict else listed:
         kind = _HEADERS.get(name.lower()) if type(name) is str else None
         text = value[0] if type(value) is list and value else value
-        if kind:
-            found.append((kind, text if type(text) is str else None))
+        if kind and type(text) is str and text:
+            found[kind] = text
     return found
 
 
@@ -85,7 +82,7 @@ def settle_recording(call: Call, entry: Entry) -> None:
     if call.model_requested and (not call.model or call.provider == _NAMED_BY_URL):
         call.model = call.model_requested
     if call.usage is None and call.response is None and call.status == "success":
-        call.text_missing, call.request = "truncated", None  # a body that was not kept, or in an encoding of no library
+        call.text_missing = "truncated"  # a body that was not kept, or in an encoding of no library
 
 
 _FIELDS = like_named("provider endpoint org project url @provider_response_id @model @inference_geo @logged_cost") | {

@@ -9,52 +9,42 @@ from callcost.logs import own_output
 from callcost.logs.bills import bill_dialects
 from callcost.logs.record.dialect import BATCH_INPUT, CONTEXT, refusing_dialect
 from callcost.logs.record.envelopes import envelope
-from callcost.logs.record.summed_rows import AGGREGATE
 from callcost.logs.values.signatures import Signature, sign
 
 DIALECTS = (
-    refusing_dialect("own_output", own_output.REASON, own_output.DETAIL, *own_output.SIGNATURES),
+    refusing_dialect("own_output", own_output.DETAIL, *own_output.SIGNATURES, reason=own_output.REASON),
     refusing_dialect(
         "litellm_spend_summary",
-        AGGREGATE,
         "a day's sum: ask /spend/logs with summarize=false, or export the table",
         sign("startTime spend users models", none="request_id"),
     ),
     refusing_dialect(
-        "litellm_daily_spend",
-        AGGREGATE,
-        "a day's sum: export LiteLLM_SpendLogs",
-        sign("spend api_requests successful_requests"),
+        "litellm_daily_spend", "a day's sum: export LiteLLM_SpendLogs", sign("spend api_requests successful_requests")
     ),
     refusing_dialect(
         "openai_usage",
-        AGGREGATE,
         "a bucket of the usage or costs API: it is a bill, not a log",
         sign(values={"object": "bucket page"}),
     ),
     refusing_dialect(
         "anthropic_usage",
-        AGGREGATE,
         "a bucket of the usage or cost report: it is a bill, not a log",
         sign("starting_at ending_at results"),
     ),
     refusing_dialect(
         "openrouter_activity",
-        AGGREGATE,
         "a day's sum: export the activity CSV",
         sign("model_permaslug requests"),
         envelopes=(envelope("data", sign(kinds={"data.0.model_permaslug": "text"})),),
     ),
     refusing_dialect(
         "vercel_report",  # https://vercel.com/docs/ai-gateway/observability-and-spend/custom-reporting
-        AGGREGATE,
         "a sum of Vercel's AI Gateway: log the calls, or their generations",
         sign("request_count total_cost", some="input_tokens output_tokens"),
         envelopes=(envelope("results", sign(kinds={"results.0.request_count": "number"})),),
     ),
     refusing_dialect(
         "cloudflare_analytics",  # https://developers.cloudflare.com/ai-gateway/observability/analytics
-        AGGREGATE,
         "sums of Cloudflare's analytics: give the gateway's logs",
         sign("count sum", kinds={"sum": "object"}),
         sign(kinds={"data.viewer.accounts": "array"}),
@@ -66,53 +56,55 @@ DIALECTS = (
         ),
     ),
     refusing_dialect(
-        "openai_batch_object", AGGREGATE, "a batch as a whole: give its output file", sign(values={"object": "batch"})
+        "openai_batch_object", "a batch as a whole: give its output file", sign(values={"object": "batch"})
     ),
     refusing_dialect(
         "batch_input",
-        "no_usage_possible",
         BATCH_INPUT,
         sign("custom_id method url body", none="response"),
         sign("custom_id params", none="result"),
         sign("recordId modelInput", none="modelOutput error"),
         sign("key", none="response error", kinds={"key": "text", "request.contents": "array"}),
+        reason="no_usage_possible",
     ),
     refusing_dialect(
         "bedrock_batch_manifest",
-        AGGREGATE,
         "the sums of a batch: give its output file",
         sign("totalRecordCount processedRecordCount"),
     ),
     refusing_dialect(
         "azure_diagnostics",
-        "no_usage_possible",
         "Azure's diagnostic log has neither tokens nor text: use API Management's LLM log",
         sign("category operationName resourceId", values={"category": "RequestResponse Audit Trace"}),
+        reason="no_usage_possible",
     ),
     refusing_dialect(
         "bill",
-        AGGREGATE,
         "a line of a bill: give it to reconcile with --bill",
         *(Signature(keys=frozenset(keys.split()), loose=True) for bill in bill_dialects() for keys in bill.keys),
         rank=80,  # after all that hold calls by their names, before rows of one's own making
     ),
     refusing_dialect(
         "json_access_log",
-        "no_usage_possible",
         "a web server's access log holds neither tokens nor text: log the response bodies",
         sign("remote_addr status", some="request request_uri body_bytes_sent bytes_sent request_length"),  # nginx
         sign("request status duration", kinds={"request.remote_ip": "text"}),  # Caddy
         sign("RequestMethod RequestPath DownstreamStatus"),  # Traefik
         sign("httpMethod requestId responseLength status"),  # AWS API Gateway
+        reason="no_usage_possible",
     ),
     # Azure's content filter speaks first and last in a stream, of no answer and no object.
     refusing_dialect(
         "azure_filter_results",
-        CONTEXT,
         "",
         Signature(keys=frozenset(["choices"]), values=((("object",), frozenset([""])),)),
+        reason=CONTEXT,
     ),
-    refusing_dialect("otel_metrics", AGGREGATE, "OTLP metrics are sums: export traces", sign("resourceMetrics")),
-    refusing_dialect("otel_logs", "no_usage_possible", "OTLP logs hold no spans: export traces", sign("resourceLogs")),
-    refusing_dialect("token_counts", CONTEXT, "", sign("input_tokens", values={"object": "response.input_tokens"})),
+    refusing_dialect("otel_metrics", "OTLP metrics are sums: export traces", sign("resourceMetrics")),
+    refusing_dialect(
+        "otel_logs", "OTLP logs hold no spans: export traces", sign("resourceLogs"), reason="no_usage_possible"
+    ),
+    refusing_dialect(
+        "token_counts", "", sign("input_tokens", values={"object": "response.input_tokens"}), reason=CONTEXT
+    ),
 )

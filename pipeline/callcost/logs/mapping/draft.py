@@ -142,30 +142,25 @@ def _choose(profile: Profile) -> dict[str, list[FieldProfile]]:
     found: dict[str, list[FieldProfile]] = {}
     taken: list[tuple[str, ...]] = []
     for wanted in WANTED:
-        fitting = []
-        for place in profile.places.values():
-            if any(place.path[: len(path)] == path for path in taken) or not _holds(wanted, place):
-                continue
-            rank = _rank(wanted, place)
-            if rank is not None:
-                fitting.append((rank, len(place.path), -place.seen, place.path, place))
-        places = [entry[-1] for entry in sorted(fitting, key=lambda entry: entry[:-1])]
+        free = (one for one in profile.places.values() if not any(one.path[: len(path)] == path for path in taken))
+        fitting = [(rank, place) for place in free if (rank := _rank(wanted, place)) is not None]
+        fitting.sort(key=lambda found: (found[0], len(found[1].path), -found[1].seen, found[1].path))
+        places = [place for _, place in fitting]
         if places:
             found[wanted.column] = places
             taken.append(places[0].path)
     return found
 
 
-def _holds(wanted: Wanted, place: FieldProfile) -> bool:
-    if not place.is_mostly(*wanted.kinds):
-        return False
-    if wanted.distinct:
-        return len(place.texts) * 10 >= place.seen * 9 or "text" not in place.kinds
-    return True
-
-
 def _rank(wanted: Wanted, place: FieldProfile) -> int | None:
-    """Return how certain the name is: the number of the pattern that it fits, alone or with the name above it."""
+    """Return how certain the name of a field is: the position of the pattern that it fits, alone or with the one above.
+
+    None where it fits none, or where what the field holds is not what is wanted.
+    """
+    if not place.is_mostly(*wanted.kinds):
+        return None
+    if wanted.distinct and "text" in place.kinds and len(place.texts) * 10 < place.seen * 9:
+        return None
     names = [_plain(place.path[-1]), _plain("_".join(place.path[-2:]))]
     ranks = (rank for rank, pattern in enumerate(wanted.names) for name in names if re.fullmatch(pattern, name))
     return next(ranks, None)

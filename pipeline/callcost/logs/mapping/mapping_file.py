@@ -33,11 +33,10 @@ import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-import msgspec
 
 from callcost.errors import ConfigError
 from callcost.logs.record.dialect import COLUMNS, CONTEXT, Dialect, Entry, FieldReader
@@ -50,6 +49,8 @@ from callcost.logs.values.signatures import Signature
 from callcost.tables import USAGE_COUNTS, Call
 
 Paths = tuple[json_path.Path, ...]
+Table = Mapping[str, Paths]
+Only = Mapping[json_path.Path, tuple[str, ...]]  # path -> patterns of the texts there
 COST_UNITS = {"usd": Decimal(1), "cents": Decimal("0.01"), "millicents": Decimal("0.00001"), "micros": Decimal("1e-6")}
 _PLACES = ("usage", "request", "response", "messages", "output_text")
 _DEEPEST = 100  # parts of a path; records of logs are a dozen deep
@@ -97,7 +98,6 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
     own = fields.get("own_id", fields.get("provider_response_id"))
     return Dialect(
         name=name,
-        family=name,
         signatures=tuple(Signature(keys=frozenset(keys)) for keys in _alternatives(table.get("match", ()), path)),
         fields=({"duplicate_id": own} if own else {}) | fields,
         json_columns=_texts(table.get("json", ()), f"{path}: json"),
@@ -110,7 +110,8 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
         cost_scale=_one_of(table, "cost_unit", COST_UNITS, path),
         zero_is_missing=bool(table.get("zero_is_missing")),
         no_counts=frozenset(path for paths in (*columns.values(), *tags.values()) for path in paths),
-        settle=_Settler(
+        settle=partial(
+            _settle,
             tags=_parsed(tags),
             messages=_parsed(columns).get("messages", ()),
             answer=_parsed(columns).get("output_text", ()),
@@ -120,31 +121,24 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
     )
 
 
-class _Settler(msgspec.Struct, frozen=True, kw_only=True):
+def _settle(
+    call: Call, entry: Entry, *, tags: Table, messages: Paths, answer: Paths, only: Only, provider: str | None
+) -> None:
     """Fill what stands in single columns: tags by name, messages and the answer's text; set aside what is no call."""
-
-    tags: Mapping[str, Paths]
-    messages: Paths
-    answer: Paths
-    only: Mapping[json_path.Path, tuple[str, ...]]
-    provider: str | None
-
-    def __call__(self, call: Call, entry: Entry) -> None:
-        """Fill one call."""
-        for path, patterns in self.only.items():
-            text = read_text(follow(entry.record, path)) or ""
-            if not any(fnmatchcase(text, pattern) for pattern in patterns):
-                raise Refusal(CONTEXT)
-        call.provider = call.provider or self.provider
-        found = {tag: follow_first(entry.record, paths) for tag, paths in self.tags.items()}
-        call.tags = read_tags((call.tags or {}) | {tag: value for tag, value in found.items() if value is not None})
-        messages, answer = follow_first(entry.record, self.messages), follow_first(entry.record, self.answer)
-        if messages is not None:
-            call.request = {"messages": messages_of(messages)}
-            entry.distinct = call.request
-        if type(answer) is str:
-            call.response = body_of([answer])
-        call.endpoint = call.endpoint or ("chat" if call.request or call.response else None)
+    for path, patterns in only.items():
+        text = read_text(follow(entry.record, path)) or ""
+        if not any(fnmatchcase(text, pattern) for pattern in patterns):
+            raise Refusal(CONTEXT)
+    call.provider = call.provider or provider
+    found = {tag: follow_first(entry.record, paths) for tag, paths in tags.items()}
+    call.tags = read_tags((call.tags or {}) | {tag: value for tag, value in found.items() if value is not None})
+    asked, answered = follow_first(entry.record, messages), follow_first(entry.record, answer)
+    if asked is not None:
+        call.request = {"messages": messages_of(asked)}
+        entry.distinct = call.request
+    if type(answered) is str:
+        call.response = body_of([answered])
+    call.endpoint = call.endpoint or ("chat" if call.request or call.response else None)
 
 
 def _parsed(columns: Mapping[str, tuple[str, ...]]) -> dict[str, Paths]:

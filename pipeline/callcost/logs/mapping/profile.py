@@ -145,9 +145,9 @@ def _scalar_kinds(value: Any) -> Iterator[str]:
         yield "text"
     if _WHOLE.fullmatch(text):
         yield "count"
-    if _number_of(value) is not None:
-        yield "number"
     number = _number_of(value)
+    if number is not None:
+        yield "number"
     if (number is None or number > _FIRST_EPOCH) and read_time(value) is not None:
         yield "time"
         if type(value) is str and number is None and not _ZONED.search(value):

@@ -111,7 +111,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         refusal: (reason, detail) where records of this kind never become calls; ("context", "") where they are none.
         carry: what a record takes from those before it in its file: (notes so far, record) -> what is read in its
             place. Such files are read from their beginning, in their order, and never cut.
-        settle: what the table cannot say.
+        settle: what the table cannot say; text that it calls missing is left out of the call.
     """
 
     name: str
@@ -148,27 +148,26 @@ def like_named(names: str) -> dict[str, tuple[str, ...]]:
 
 def refusing_dialect(
     name: str,
-    reason: str,
     detail: str,
     *signatures: Signature,
-    family: str = "",
+    reason: str = AGGREGATE,
     rank: int = 10,
+    family: str = "",
     envelopes: tuple[Envelope, ...] = (),
 ) -> Dialect:
     """Return a dialect whose records never become calls.
 
     Args:
-        name: of the dialect.
-        reason: a slug of REJECT_REASONS, or CONTEXT.
-        detail: what to give instead.
+        name: its name, as in source_format.
+        detail: what to give instead; "" where nothing is missing.
         signatures: a record that meets one of them is refused.
-        family: see Dialect.
-        rank: see Dialect; low, so that its records are known before any dialect takes them for calls.
-        envelopes: see Dialect.
+        reason: a slug of REJECT_REASONS, or CONTEXT.
+        rank: as in Dialect; low, so that its records are known before any dialect takes them for calls.
+        family: as in Dialect.
+        envelopes: as in Dialect.
     """
-    return Dialect(
-        name=name, family=family, rank=rank, signatures=signatures, envelopes=envelopes, refusal=(reason, detail)
-    )
+    refusal = (reason, detail)
+    return Dialect(name=name, family=family, rank=rank, signatures=signatures, envelopes=envelopes, refusal=refusal)
 
 
 class FieldReader:
@@ -351,10 +350,12 @@ def _status(values: Mapping[str, Any]) -> str:
 
 def _finish(call: Call, entry: Entry) -> None:
     """Set what the whole record decides: text that is missing, flags, digests."""
-    if call.text_missing is None and not call.request and not call.response:
+    if call.text_missing is not None:
+        call.request = call.response = None
+        if not states_both_sides(call.usage):
+            call.flags.append(f"text_{call.text_missing}")
+    elif not call.request and not call.response:
         call.text_missing = "no_text"
-    elif call.text_missing is not None and not states_both_sides(call.usage):
-        call.flags.append(f"text_{call.text_missing}")
     call.flags = sorted(set(call.flags))
     if entry.distinct:
         call.request_digest = digest(entry.distinct)

@@ -123,10 +123,7 @@ APIS = (
     ),
     Api(
         endpoint="embeddings",
-        signatures=(
-            sign("data", values={"object": "list", "data.0.object": "embedding"}),
-            sign("data", values={"data.0.object": "embedding"}),
-        ),
+        signatures=(sign("data", values={"data.0.object": "embedding"}),),
         facts={"provider_response_id": ("id",), "model": ("model",), "started_at": ("created",)},
         bare=(sign("data", values={"data.0.object": "embedding"}),),
     ),

@@ -6,6 +6,7 @@ One joiner per API, told by the first chunk. Chunks come as the events of an SSE
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -46,12 +47,8 @@ def read_events(text: str) -> Iterator[Chunk]:
     """Yield the JSON objects of an SSE text; what is no object ("[DONE]", a cut line) is left out."""
     for line in text.splitlines():
         if line.startswith("data:"):
-            try:
-                chunk = decode(line[5:].strip().encode())
-            except (Refusal, UnicodeEncodeError):
-                continue
-            if type(chunk) is dict:
-                yield chunk
+            with contextlib.suppress(Refusal, UnicodeEncodeError):
+                yield from dicts_in([decode(line[5:].strip().encode())])
 
 
 def join_chunks(chunks: Iterable[Chunk]) -> Chunk | None:

@@ -94,8 +94,6 @@ def states_both_sides(usage: Usage | None) -> bool:
 
 def is_zero(usage: Usage) -> bool:
     """Tell whether every count that is stated is 0."""
-    if usage.prompt_tokens or usage.completion_tokens:
-        return False
     return not any(getattr(usage, name) for name in USAGE_COUNTS)
 
 
@@ -180,7 +178,6 @@ def settle_counts(
 
 def add_usages(usages: Iterable[Usage]) -> Usage:
     """Sum usages; a count that none of them states stays None."""
-    usages = list(usages)
     sums: Counts = {}
     units: dict[str, Decimal] = {}
     for usage in usages:

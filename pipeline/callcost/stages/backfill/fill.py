@@ -34,7 +34,7 @@ from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.read.batch_join import Batches
 from callcost.stages.tables.facts import facts_of
-from callcost.tables import MONEY_SCALE, Call, Reject
+from callcost.tables import MONEY_SCALE, Call
 from callcost.tokens.engines.text_counter import TextCounter
 
 Columns = Mapping[str, pa.DataType]  # of a table; None stands for a text log
@@ -93,30 +93,28 @@ class _Gap:
 
 def fill_text(source: Input, options: ReportOptions, counter: TextCounter) -> Iterator[Filled]:
     """Find what the records of a text log lack, window by window, in the order of the file."""
-    reader, batches = RecordReader(options.read), Batches(options.logs)
-    held: list[Target] = []
-    size = left = 0
+    batches = Batches(options.logs)
+    for window in _windows_of(source, options.read):
+        targets = [one for one in window if isinstance(one, Target)]
+        batches.attach_requests((target.call for target in targets), source)
+        filled = _fill(targets, options, counter, None)
+        others = (one for one in window if isinstance(one, Call))
+        filled.tally["left"] += sum(call.usage_source is None and call.status != "cache_hit" for call in others)
+        yield filled
+
+
+def _windows_of(source: Input, options: ReadOptions) -> Iterator[list[Target | Call]]:
+    """Yield the calls of a text log, about WINDOW_BYTES of records at a time."""
+    reader, size = RecordReader(options), 0
+    window: list[Target | Call] = []
     for raw in read_raw(source):
-        if isinstance(raw, Reject):
-            continue
-        for found in targets_of(raw, reader):
-            if isinstance(found, Target):
-                held.append(found)
-            else:
-                left += _lacks_usage(found)
-        size += len(raw.data)
+        if isinstance(raw, Raw):
+            window += targets_of(raw, reader)
+            size += len(raw.data)
         if size >= WINDOW_BYTES:
-            batches.attach_requests((target.call for target in held), source)
-            yield _fill(held, options, counter, None)
-            held, size = [], 0
-    batches.attach_requests((target.call for target in held), source)
-    last = _fill(held, options, counter, None)
-    last.tally["left"] += left + sum(_lacks_usage(one) for one in reader.finish() if isinstance(one, Call))
-    yield last
-
-
-def _lacks_usage(call: Call) -> bool:
-    return call.usage_source is None and call.status != "cache_hit"
+            yield window
+            window, size = [], 0
+    yield [*window, *(one for one in reader.finish() if isinstance(one, Call))]
 
 
 def fill_table(
