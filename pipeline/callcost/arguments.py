@@ -6,6 +6,7 @@ ConfigError that names the option. What is kept is read again to the same, so th
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import re
@@ -30,12 +31,16 @@ class Accepts(Generic[Given_contra, Kept_co]):
         def __set__(self, options: Any, given: Given_contra) -> None: ...
 
 
-def kept(default: Any) -> Any:
-    """Return the default of an option that is given as one type and kept as another; MISSING: it has none.
+def kept(default: Any, reader: Reader) -> Any:
+    """Return a field of options.
 
     Type checkers take the type of what is given from ``Accepts`` only where there is a default.
+
+    Args:
+        default: what is kept where nothing is given; MISSING: something must be.
+        reader: of what is given.
     """
-    return default
+    return dataclasses.field(default=default, metadata={_READER: reader})
 
 
 Place = str | os.PathLike[str]
@@ -55,21 +60,22 @@ class Reader(Protocol):
 
 STORE_SCHEMES = frozenset(("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl"))
 TAG = "tag:"
+_READER = "reader"  # in the metadata of a field
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _DAYS_AGO = re.compile(r"([0-9]{1,6})d")
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 _MOMENTS = "2026-11-20, 2026-11-20T13:00, 2026-11, 7d, today, yesterday, this-month or last-month"
 
 
-def settle(options: Any, readers: Mapping[str, Reader]) -> None:
-    """Read every field of a frozen options object, and keep what its reader returns.
+def settle(options: Any) -> None:
+    """Read every field of a frozen options object, the time zone first, and keep what its reader returns.
 
     Raises:
         ConfigError: what was given for a field is of a wrong type, or makes no sense; the message begins with its name.
     """
-    for name, reader in readers.items():
-        zone = getattr(options, "timezone", "UTC") if name != "timezone" else "UTC"
-        object.__setattr__(options, name, reader(getattr(options, name), name, zone))
+    for field in sorted(dataclasses.fields(options), key=lambda field: field.name != "timezone"):
+        zone = getattr(options, "timezone", "UTC") if field.name != "timezone" else "UTC"
+        object.__setattr__(options, field.name, field.metadata[_READER](getattr(options, field.name), field.name, zone))
 
 
 # --- Words ------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Options and places: the frozen option objects, their defaults, the environment's prefix, and where data/ lives.
 
 Precedence is defaults < environment (``CALLCOST_*``, read by the command line) < flags. What an option means is
-written beside it, and what may be given for it in READERS, so that the library and the command take the same things
-and refuse the same with the same sentence.
+written beside it, and so is what may be given for it (arguments.kept), so that the library and the command take the
+same things and refuse the same with the same sentence.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 
@@ -40,44 +39,19 @@ _PERCENT = _optional(arguments.number(0, 100))
 _PLACE = _optional(arguments.read_place)
 _TEXT = _optional(arguments.read_text)
 _MOMENT = _optional(arguments.read_moment)
-# Of each class of options, field by field: what may be given, and what is kept of it.
-READERS: dict[str, Mapping[str, arguments.Reader]] = {
-    "PriceOptions": {
-        "prices": arguments.read_version,
-        "override": _PLACE,
-        "registered": arguments.read_pairs,
-        "force": arguments.read_switch,
-    },
-    "ReadOptions": {
-        "dialect": _TEXT,
-        "mapping": _PLACE,
-        "max_record": arguments.whole_number(1),
-        "max_rows": arguments.whole_number(1),
-    },
-    "CountOptions": {"item_timeout": arguments.number(0)},
-    "WorkOptions": {
-        "workers": _optional(arguments.whole_number(1)),
-        "threads": arguments.whole_number(1),
-        "fast": arguments.read_switch,
-        "executor": arguments.one_of(EXECUTORS),
-        "spark_remote": _TEXT,
-        "work_dir": _PLACE,
-    },
-    "StateOptions": {
-        "folder": arguments.read_place,
-        "run_id": _TEXT,
-        "timeout": _optional(arguments.number(0)),
-        "restate": arguments.read_switch,
-        "rebuild": arguments.read_switch,
-        "forget": arguments.read_logs,
-        "max_late": _PERCENT,
-        "fresh_within": _optional(arguments.number(0)),
-    },
-}
+
+
+class _Options:
+    """Options, each of which its reader reads: see arguments.kept."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        arguments.settle(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PriceOptions:
+class PriceOptions(_Options):
     """Which rates apply.
 
     Attributes:
@@ -87,17 +61,14 @@ class PriceOptions:
         force: take rates of ``override`` above one dollar a token.
     """
 
-    prices: Accepts[str | date, str] = kept("as-of")
-    override: Accepts[Place | None, str | None] = kept(None)
-    registered: tuple[tuple[str, str], ...] = ()
-    force: bool = False
-
-    def __post_init__(self) -> None:
-        arguments.settle(self, READERS["PriceOptions"])
+    prices: Accepts[str | date, str] = kept("as-of", arguments.read_version)
+    override: Accepts[Place | None, str | None] = kept(None, _PLACE)
+    registered: tuple[tuple[str, str], ...] = kept((), arguments.read_pairs)
+    force: bool = kept(False, arguments.read_switch)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOptions:
+class ReadOptions(_Options):
     """How logs are read.
 
     Attributes:
@@ -107,31 +78,25 @@ class ReadOptions:
         max_rows: rows that one Parquet file may have.
     """
 
-    dialect: str | None = None
-    mapping: Accepts[Place | None, str | None] = kept(None)
-    max_record: int = 64
-    max_rows: int = 100_000_000
-
-    def __post_init__(self) -> None:
-        arguments.settle(self, READERS["ReadOptions"])
+    dialect: str | None = kept(None, _TEXT)
+    mapping: Accepts[Place | None, str | None] = kept(None, _PLACE)
+    max_record: int = kept(64, arguments.whole_number(1))
+    max_rows: int = kept(100_000_000, arguments.whole_number(1))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class CountOptions:
+class CountOptions(_Options):
     """How tokens are counted.
 
     Attributes:
         item_timeout: seconds one large item may take before it counts 0 and is flagged timed_out; 0: no limit.
     """
 
-    item_timeout: float = 5.0
-
-    def __post_init__(self) -> None:
-        arguments.settle(self, READERS["CountOptions"])
+    item_timeout: float = kept(5.0, arguments.number(0))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class WorkOptions:
+class WorkOptions(_Options):
     """Where work runs; never changes a result.
 
     Attributes:
@@ -143,51 +108,16 @@ class WorkOptions:
         work_dir: folder or URL that keeps what is done, so that the same run goes on after a kill; None: nothing does.
     """
 
-    workers: int | None = None
-    threads: int = 1
-    fast: bool = True
-    executor: str = EXECUTORS[0]
-    spark_remote: str | None = None
-    work_dir: Accepts[Place | None, str | None] = kept(None)
-
-    def __post_init__(self) -> None:
-        arguments.settle(self, READERS["WorkOptions"])
-
-
-_SELECTED: dict[str, arguments.Reader] = {
-    "logs": arguments.read_logs,
-    "out": _PLACE,
-    "since": _MOMENT,
-    "until": _MOMENT,
-    "where": arguments.filters_of(GROUP_COLUMNS),
-    "prices": arguments.instance_of(PriceOptions),
-    "read": arguments.instance_of(ReadOptions),
-    "count": arguments.instance_of(CountOptions),
-    "work": arguments.instance_of(WorkOptions),
-}
-READERS["ReportOptions"] = {
-    "timezone": arguments.read_zone,  # before the moments, which it is the zone of
-    **_SELECTED,
-    "by": arguments.columns_of(GROUP_COLUMNS),
-    "cost_source": arguments.one_of(COST_SOURCES),
-    "formats": arguments.several_of(FORMATS),
-    "calls": arguments.read_switch,
-    "table": arguments.one_of(TABLES),
-    "max_unpriced": _PERCENT,
-    "max_rejected": _PERCENT,
-    "strict": arguments.read_switch,
-}
-READERS["ReconcileOptions"] = {
-    **_SELECTED,
-    "bills": arguments.read_logs,
-    "fx": _PLACE,
-    "tolerance": _TEXT,
-    "as_of": _MOMENT,
-}
+    workers: int | None = kept(None, _optional(arguments.whole_number(1)))
+    threads: int = kept(1, arguments.whole_number(1))
+    fast: bool = kept(True, arguments.read_switch)
+    executor: str = kept(EXECUTORS[0], arguments.one_of(EXECUTORS))
+    spark_remote: str | None = kept(None, _TEXT)
+    work_dir: Accepts[Place | None, str | None] = kept(None, _PLACE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ReportOptions:
+class ReportOptions(_Options):
     """Everything that says what `report` does.
 
     Attributes:
@@ -207,31 +137,28 @@ class ReportOptions:
         strict: any reject, unpriced, partly priced, timed-out or inconsistent call crosses.
     """
 
-    logs: Accepts[Places, tuple[str, ...]] = kept(dataclasses.MISSING)  # it must be given
-    out: Accepts[Place | None, str | None] = kept(None)
-    by: Accepts[Names, tuple[str, ...]] = kept(("model", "user"))
-    since: Accepts[Moment, datetime | None] = kept(None)
-    until: Accepts[Moment, datetime | None] = kept(None)
-    timezone: str = "UTC"
-    where: Accepts[Filters, tuple[tuple[str, str], ...]] = kept(())
-    cost_source: str = "computed"
-    formats: Accepts[Names, tuple[str, ...]] = kept(("parquet", "csv"))
-    calls: bool = False
-    table: str = TABLES[0]
-    max_unpriced: float | None = None
-    max_rejected: float | None = None
-    strict: bool = False
-    prices: PriceOptions = PriceOptions()
-    read: ReadOptions = ReadOptions()
-    count: CountOptions = CountOptions()
-    work: WorkOptions = WorkOptions()
-
-    def __post_init__(self) -> None:
-        arguments.settle(self, READERS["ReportOptions"])
+    logs: Accepts[Places, tuple[str, ...]] = kept(dataclasses.MISSING, arguments.read_logs)  # it must be given
+    out: Accepts[Place | None, str | None] = kept(None, _PLACE)
+    by: Accepts[Names, tuple[str, ...]] = kept(("model", "user"), arguments.columns_of(GROUP_COLUMNS))
+    since: Accepts[Moment, datetime | None] = kept(None, _MOMENT)
+    until: Accepts[Moment, datetime | None] = kept(None, _MOMENT)
+    timezone: str = kept("UTC", arguments.read_zone)
+    where: Accepts[Filters, tuple[tuple[str, str], ...]] = kept((), arguments.filters_of(GROUP_COLUMNS))
+    cost_source: str = kept("computed", arguments.one_of(COST_SOURCES))
+    formats: Accepts[Names, tuple[str, ...]] = kept(("parquet", "csv"), arguments.several_of(FORMATS))
+    calls: bool = kept(False, arguments.read_switch)
+    table: str = kept(TABLES[0], arguments.one_of(TABLES))
+    max_unpriced: float | None = kept(None, _PERCENT)
+    max_rejected: float | None = kept(None, _PERCENT)
+    strict: bool = kept(False, arguments.read_switch)
+    prices: PriceOptions = kept(PriceOptions(), arguments.instance_of(PriceOptions))
+    read: ReadOptions = kept(ReadOptions(), arguments.instance_of(ReadOptions))
+    count: CountOptions = kept(CountOptions(), arguments.instance_of(CountOptions))
+    work: WorkOptions = kept(WorkOptions(), arguments.instance_of(WorkOptions))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileOptions:
+class ReconcileOptions(_Options):
     """Everything that says what `reconcile` does.
 
     Attributes:
@@ -246,26 +173,23 @@ class ReconcileOptions:
         where: (column, glob) pairs; calls that do not match are filtered.
     """
 
-    logs: Accepts[Places, tuple[str, ...]] = kept(dataclasses.MISSING)  # it must be given
-    bills: Accepts[Places, tuple[str, ...]] = kept(())
-    out: Accepts[Place | None, str | None] = kept(None)
-    fx: Accepts[Place | None, str | None] = kept(None)
-    tolerance: str | None = None
-    as_of: Accepts[Moment, datetime | None] = kept(None)
-    since: Accepts[Moment, datetime | None] = kept(None)
-    until: Accepts[Moment, datetime | None] = kept(None)
-    where: Accepts[Filters, tuple[tuple[str, str], ...]] = kept(())
-    prices: PriceOptions = PriceOptions()
-    read: ReadOptions = ReadOptions()
-    count: CountOptions = CountOptions()
-    work: WorkOptions = WorkOptions()
-
-    def __post_init__(self) -> None:
-        arguments.settle(self, READERS["ReconcileOptions"])
+    logs: Accepts[Places, tuple[str, ...]] = kept(dataclasses.MISSING, arguments.read_logs)  # it must be given
+    bills: Accepts[Places, tuple[str, ...]] = kept((), arguments.read_logs)
+    out: Accepts[Place | None, str | None] = kept(None, _PLACE)
+    fx: Accepts[Place | None, str | None] = kept(None, _PLACE)
+    tolerance: str | None = kept(None, _TEXT)
+    as_of: Accepts[Moment, datetime | None] = kept(None, _MOMENT)
+    since: Accepts[Moment, datetime | None] = kept(None, _MOMENT)
+    until: Accepts[Moment, datetime | None] = kept(None, _MOMENT)
+    where: Accepts[Filters, tuple[tuple[str, str], ...]] = kept((), arguments.filters_of(GROUP_COLUMNS))
+    prices: PriceOptions = kept(PriceOptions(), arguments.instance_of(PriceOptions))
+    read: ReadOptions = kept(ReadOptions(), arguments.instance_of(ReadOptions))
+    count: CountOptions = kept(CountOptions(), arguments.instance_of(CountOptions))
+    work: WorkOptions = kept(WorkOptions(), arguments.instance_of(WorkOptions))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class StateOptions:
+class StateOptions(_Options):
     """How a report that remembers what it read goes on from its last run.
 
     Attributes:
@@ -279,17 +203,14 @@ class StateOptions:
         fresh_within: hours that the newest call may be old; None: no gate.
     """
 
-    folder: Accepts[Place, str] = kept(dataclasses.MISSING)  # it must be given
-    run_id: str | None = None
-    timeout: float | None = None
-    restate: bool = False
-    rebuild: bool = False
-    forget: Accepts[Places, tuple[str, ...]] = kept(())
-    max_late: float | None = None
-    fresh_within: float | None = None
-
-    def __post_init__(self) -> None:
-        arguments.settle(self, READERS["StateOptions"])
+    folder: Accepts[Place, str] = kept(dataclasses.MISSING, arguments.read_place)  # it must be given
+    run_id: str | None = kept(None, _TEXT)
+    timeout: float | None = kept(None, _optional(arguments.number(0)))
+    restate: bool = kept(False, arguments.read_switch)
+    rebuild: bool = kept(False, arguments.read_switch)
+    forget: Accepts[Places, tuple[str, ...]] = kept((), arguments.read_logs)
+    max_late: float | None = kept(None, _PERCENT)
+    fresh_within: float | None = kept(None, _optional(arguments.number(0)))
 
 
 def data_dir() -> Path:

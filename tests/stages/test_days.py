@@ -95,6 +95,8 @@ def test_the_facts_of_a_day_are_settled_with_their_copies_on_others(tmp_path: Pa
     calls = [
         make_call(1, duplicate_id="x", started_at=DAY, total=11), make_call(2, duplicate_id="x", started_at=5),
         make_call(3, duplicate_id="y", started_at=DAY), make_call(4, duplicate_id="z", started_at=None),
+        make_call(5, duplicate_id="x", started_at=DAY, request_digest=b"r" * 16),
+        make_call(6, duplicate_id="x", started_at=DAY, request_digest=b"s" * 16),
     ]  # fmt: skip
     write_facts(facts_of(calls, 0, 7), tmp_path / "facts.parquet")
     found = facts_of_day([tmp_path / "facts.parquet"], ((7, 100),), FIRST, ReportOptions(logs=()))

@@ -60,6 +60,32 @@ def test_of_copies_the_one_with_the_most_usage_stays_then_the_smallest(
     assert [row["source_row"] for row in settle(*(calls[::-1] if swapped else calls))] == [0]
 
 
+def test_of_copies_that_differ_in_nothing_else_the_one_of_the_first_piece_stays() -> None:
+    same = {"duplicate_id": "x", "record_digest": FIRST}
+    tables = [facts_of([make_call(row, record=9 - row, **same)], 0, piece=row) for row in (1, 2)]
+    assert settle_duplicates(pl.concat(tables[::-1])).facts["source_row"].to_list() == [1]
+
+
+def test_calls_of_one_id_that_have_no_name_of_their_own_are_numbered_by_file() -> None:
+    calls = [make_call(row, duplicate_id="x", request_digest=bytes([row]) * 16, record_digest=FIRST, total=row,
+                       source_file=f"{9 - row}.jsonl") for row in (1, 2)]  # fmt: skip
+    assert [row["call_id"] for row in settle(*calls)] == [f"x-{FIRST.hex()}-2", f"x-{FIRST.hex()}-1"]
+
+
+def test_a_copy_goes_with_all_its_charge_lines() -> None:
+    runs = [Usage(prompt_tokens=3), Usage(model="advisor", prompt_tokens=4)]
+    copies = [make_call(row, duplicate_id="x", record_digest=FIRST, iterations=runs) for row in (1, 2)]
+    kept, causes = settle_duplicates(facts_of(copies, 0))
+    assert kept.select("source_row", "line").rows() == [(1, 0), (1, 1)]
+    assert causes == {"same_id": 1}
+
+
+def test_an_id_is_elsewhere_only_where_it_stands_in_another_file_than_the_call_that_stays() -> None:
+    files = ["a.jsonl", "b.jsonl", "b.jsonl", "c.jsonl", "a.jsonl"]
+    calls = [make_call(row, duplicate_id="x", source_file=file, total=9 - row) for row, file in enumerate(files)]
+    assert settle_duplicates(facts_of(calls, 0)).causes == {"same_id": 1, "same_id_elsewhere": 3}
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 def test_of_equal_rows_in_two_files_the_first_of_the_first_file_stays_and_is_number_one(*, swapped: bool) -> None:
     same = {"record_digest": b"a" * 16, "started_at": None}
@@ -162,6 +188,14 @@ def test_the_outer_call_stays_where_it_alone_states_usage() -> None:
     assert rows_kept(made_in(1, "a"), made_in(2, "b", "a", total=None), made_in(3, "c", "a", total=None)) == [1]
     assert rows_kept(made_in(1, "a"), made_in(2, "b", "a", total=None), made_in(3, "c", "a")) == [2, 3]
     assert rows_kept(made_in(1, "a", total=None), made_in(2, "b", "a", total=None)) == [2]
+
+
+def test_a_call_between_two_goes_once_and_where_one_copy_states_usage_the_call_does() -> None:
+    calls = [made_in(1, "a"), made_in(2, "b", "a", total=None), made_in(3, "c", "b", total=None)]
+    kept, causes = settle_duplicates(facts_of(calls, 0))
+    assert (kept["source_row"].to_list(), causes) == ([1, 3], {"nested": 1})
+    outer = [made_in(1, "a"), made_in(2, "a", total=None, source_file="b.jsonl")]
+    assert rows_kept(*outer, made_in(3, "b", "a", total=None)) == [1]
 
 
 def test_calls_beside_each_other_and_in_what_is_no_call_stay() -> None:

@@ -192,7 +192,7 @@ def report_options_of(words: dict[str, Any]) -> ReportOptions:
     """Build the options object from a command's words.
 
     Raises:
-        ConfigError: see settings.READERS.
+        ConfigError: see arguments.settle.
     """
     return ReportOptions(
         logs=words["logs"],

@@ -77,7 +77,7 @@ def facts_beside(scan: pl.LazyFrame, wanted: pl.Expr) -> pl.DataFrame:
         wanted: the condition.
     """
     found = scan.filter(wanted).select("key", "span", "parent").collect()
-    keys, spans, parents = (found[name].drop_nulls().unique().implode() for name in found.columns)
+    keys, spans, parents = (found[name].drop_nulls().implode() for name in found.columns)
     family = pl.col("parent").is_in(spans) | pl.col("parent").is_in(parents) | pl.col("span").is_in(parents)
     return scan.filter(pl.col("key").is_in(keys) | family).collect()
 
@@ -86,16 +86,16 @@ def apply_verdicts(facts: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
     """Return facts as verdicts on some of their records leave them; see settle_duplicates."""
     if verdicts.is_empty():
         return facts.with_columns(_call_id(pl.lit(1))) if facts["call_id"].null_count() else facts
-    judged = verdicts.with_columns(judged=pl.lit(value=True))
+    gone = verdicts.filter(pl.col("occurrence").is_null())
     return (
-        facts.join(judged, on=UID, how="left", maintain_order="left")
-        .filter(pl.col("judged").is_null() | pl.col("occurrence").is_not_null())
+        facts.join(gone, on=UID, how="anti", maintain_order="left")
+        .join(verdicts, on=UID, how="left", maintain_order="left")
         .with_columns(
             _call_id(pl.col("occurrence").fill_null(1)),
             pl.coalesce("first_at", "started_at").alias("started_at"),
             pl.when("conflict").then(_flagged(CONFLICT)).when("repeated").then(_flagged(REPEATED)).otherwise("flags"),
         )
-        .drop("first_at", "conflict", "repeated", "occurrence", "judged")
+        .drop("first_at", "conflict", "repeated", "occurrence")
     )
 
 
@@ -157,15 +157,8 @@ def judge_nested(heads: pl.DataFrame) -> Verdicts:
     pairs = heads.filter(pl.col("parent").ne_missing(pl.col("span"))).join(
         spans, left_on="parent", right_on="span", suffix="_around"
     )
-    inside = pl.col("stated").any().over("parent")
-    outer_stays = pl.col("stated_around") & ~inside
-    pairs = pairs.with_columns(outer_stays.alias("outer_stays"))
-    around = pairs.filter(~pl.col("outer_stays"))
-    gone = pl.concat(
-        [
-            heads.join(around, left_on="span", right_on="parent", how="semi").select(UID),
-            pairs.filter("outer_stays").select(UID),
-        ]
-    ).unique()
+    outer_stays = pl.col("stated_around") & ~pl.col("stated").any().over("parent")
+    around = heads.join(pairs.filter(~outer_stays), left_on="span", right_on="parent", how="semi")
+    gone = pl.concat([around.select(UID), pairs.filter(outer_stays).select(UID)]).unique()
     none = [pl.lit(None, dtype=kind).alias(name) for name, kind in VerdictRows.types.items() if name not in UID]
-    return Verdicts(gone.with_columns(none), Counter({NESTED: gone.height} if gone.height else {}))
+    return Verdicts(gone.with_columns(none), Counter({NESTED: gone.height}))

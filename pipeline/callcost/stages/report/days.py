@@ -19,7 +19,7 @@ from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.spend import CALL_ORDER, charge_by_source, group_column
 from callcost.stages.tables.facts import number_rows, scan_facts, scan_tables
-from callcost.stages.tables.schemas import Adjustments, Facts
+from callcost.stages.tables.schemas import Adjustments
 
 LATE, MISSING, REPRICED, RECOUNTED = "late records", "missing records", "price correction", "recount"
 _BATCH_ROWS = 100_000  # a day that has more is held by itself
@@ -41,10 +41,10 @@ def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | Non
     held = pl.concat(table.with_columns(file=pl.lit(number)) for number, table in enumerate(sizes))
     days = held.group_by("day").agg(pl.col("len").sum(), pl.col("file")).sort("day", nulls_last=False)
     for batch in days.with_columns(batch=pl.col("len").cum_sum() // _BATCH_ROWS).partition_by("batch"):
-        files = batch["file"].explode().unique().sort()
+        files = batch["file"].explode().unique()
         wanted = pl.col("day").is_in(batch["day"].implode(), nulls_equal=True)
         rows = pl.concat([scans[number].filter(wanted) for number in files]).collect()
-        rows = rows.sort("day", *CALL_ORDER, nulls_last=[False, *[True] * len(CALL_ORDER)])
+        rows = rows.sort("day", *CALL_ORDER)
         for part in rows.partition_by("day", maintain_order=True) if batch.height > 1 else [rows]:
             yield part["day"][0], part.drop("day")
 
@@ -56,12 +56,10 @@ def facts_of_day(
 
     Args:
         paths: tables of facts.
-        rows_before: see kernel.ReduceTask.
+        rows_before: see tasks.ReduceTask.
         day: in the report's time zone.
         options: of the report.
     """
-    if not paths:
-        return pl.DataFrame(schema=Facts.types)
     on_day = group_column("day", options.timezone) == day
     facts, _ = settle_duplicates(number_rows(facts_beside(scan_facts(paths), on_day), rows_before))
     return charge_by_source(price_facts(facts.filter(on_day), book_of(options.prices)), options.cost_source)
@@ -76,11 +74,11 @@ def adjustments_of(day: date, frozen: pl.DataFrame, calls: pl.DataFrame) -> pl.D
         calls: of this day as they are now.
     """
     old, new = (_numbered(table) for table in (gather_calls(frozen), calls))
-    both = old.join(new, on=["call_id", "copy"], how="full", coalesce=True, suffix="_now")
+    both = old.join(new, on=["call_id", "copy"], how="full", suffix="_now")
     same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_now")) for name in _TOKENS)
     reason = (
-        pl.when(pl.col("here").is_null()).then(pl.lit(LATE))
-        .when(pl.col("here_now").is_null()).then(pl.lit(MISSING))
+        pl.when(pl.col("copy").is_null()).then(pl.lit(LATE))
+        .when(pl.col("copy_now").is_null()).then(pl.lit(MISSING))
         .when(~same).then(pl.lit(RECOUNTED))
         .when(~pl.col("total_cost").eq_missing(pl.col("total_cost_now"))).then(pl.lit(REPRICED))
     )  # fmt: skip
@@ -99,7 +97,7 @@ def _numbered(calls: pl.DataFrame) -> pl.DataFrame:
     """Number calls that share an id, so that each has a name."""
     ordered = calls.sort("call_id", *_TOKENS, *CALL_ORDER, nulls_last=True)
     copy = pl.int_range(pl.len()).over("call_id").alias("copy")
-    return ordered.select("call_id", copy, *_TOKENS, "total_cost", pl.lit(value=True).alias("here"))
+    return ordered.select("call_id", copy, *_TOKENS, "total_cost")
 
 
 def plain_day(day: Any) -> str:

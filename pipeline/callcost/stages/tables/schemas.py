@@ -7,6 +7,7 @@ that travel before a table exists are in callcost/tables.py.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 import polars as pl
@@ -15,130 +16,65 @@ import pyarrow as pa
 from callcost.tables import MONEY_SCALE, USAGE_COUNTS
 
 MONEY, MONEY_TYPE = pl.Decimal(38, MONEY_SCALE), pa.decimal128(38, MONEY_SCALE)
-_TEXT = pa.string()
 
 
 class Column:
     """One column.
 
     Args:
-        doc: what it means.
+        kind: a plain word, which layouts of facts are known by.
+        dtype: type of Polars.
+        doc: what the column means.
+        arrow: type that Python values become a column by; None: they do not need it.
+        unit: what is counted or measured; "": nothing is.
 
     Attributes:
         name: as the schema class has it.
-        kind: a plain word, which layouts of facts are known by.
-        dtype: type of Polars.
-        arrow: type that Python values become a column by; None: they do not need it.
-        unit: what is counted or measured; "": nothing is.
     """
 
-    kind: ClassVar[str]
-    dtype: ClassVar[pl.DataType]
-    arrow: ClassVar[pa.DataType | None] = None
-    unit: ClassVar[str] = ""
-
-    def __init__(self, doc: str) -> None:
-        self.name, self.doc = "", doc
+    def __init__(
+        self, kind: str, dtype: pl.DataType, doc: str, *, arrow: pa.DataType | None = None, unit: str = ""
+    ) -> None:
+        self.name, self.kind, self.dtype, self.doc, self.arrow, self.unit = "", kind, dtype, doc, arrow, unit
 
     def __set_name__(self, _schema: type, name: str) -> None:
         self.name = name
 
 
-class Text(Column):
-    """Text."""
-
-    kind, dtype = "text", pl.String()
+def _structs(fields: dict[str, pl.DataType]) -> pl.DataType:
+    return pl.List(pl.Struct(fields))
 
 
-class Whole(Column):
-    """A whole number."""
-
-    kind, dtype = "int", pl.Int64()
+def _arrow_structs(**fields: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.struct(list(fields.items())))
 
 
-class Tokens(Whole):
-    """A count of tokens."""
-
-    unit = "tokens"
-
-
-class CallCount(Whole):
-    """A count of calls."""
-
-    unit = "calls"
-
-
-class Number(Column):
-    """A number that is not exact."""
-
-    kind, dtype = "number", pl.Float64()
-
-
-class Switch(Column):
-    """Yes or no."""
-
-    kind, dtype = "switch", pl.Boolean()
-
-
-class Dollars(Column):
-    """Exact money."""
-
-    kind, dtype, arrow, unit = "money", MONEY, MONEY_TYPE, "US dollars"
-
-
-class Amount(Dollars):
-    """Exact money of a bill, or how many units it asks that for."""
-
-    unit = "the row's currency, or units"
-
-
-class Time(Column):
-    """A moment."""
-
-    kind, dtype, unit = "time", pl.Datetime("us", "UTC"), "microseconds, UTC"
-
-
-class Date(Column):
-    """A day."""
-
-    kind, dtype, unit = "date", pl.Date(), "days"
-
-
-class Flags(Column):
-    """Words, sorted."""
-
-    kind, dtype, arrow = "flags", pl.List(pl.String()), pa.list_(_TEXT)
-
-
-class Tags(Column):
-    """Pairs of texts, sorted by the first."""
-
-    kind, dtype = "tags", pl.List(pl.Struct({"key": pl.String(), "value": pl.String()}))
-    arrow = pa.list_(pa.struct([("key", _TEXT), ("value", _TEXT)]))
-
-
-class Units(Column):
-    """Quantities of what is not a token, each in its own unit (prices/units.py)."""
-
-    kind, dtype = "units", pl.List(pl.Struct({"unit": pl.String(), "quantity": MONEY}))
-    arrow = pa.list_(pa.struct([("unit", _TEXT), ("quantity", MONEY_TYPE)]))
-
-
-class Iterations(Column):
-    """Sampling runs of a call: tokens, and US dollars."""
-
-    kind = "iterations"
-    dtype = pl.List(
-        pl.Struct(
-            {
-                "model": pl.String(),
-                "prompt_tokens": pl.Int64(),
-                "completion_tokens": pl.Int64(),
-                "price_status": pl.String(),
-                "total_cost": MONEY,
-            }
-        )
-    )
+_TEXT: pl.DataType = pl.String()
+_WHOLE: pl.DataType = pl.Int64()
+_COUNTS = dict.fromkeys(("prompt_tokens", "completion_tokens"), _WHOLE)
+_RUN: dict[str, pl.DataType] = {"model": _TEXT, **_COUNTS, "price_status": _TEXT, "total_cost": MONEY}
+Text = partial(Column, "text", _TEXT)
+Whole = partial(Column, "int", _WHOLE)
+Tokens = partial(Whole, unit="tokens")
+CallCount = partial(Whole, unit="calls")
+Number = partial(Column, "number", pl.Float64())  # not exact
+Switch = partial(Column, "switch", pl.Boolean())
+Dollars = partial(Column, "money", MONEY, arrow=MONEY_TYPE, unit="US dollars")
+Amount = partial(Dollars, unit="of the row's currency, or of what the bill counts")
+Time = partial(Column, "time", pl.Datetime("us", "UTC"), unit="microseconds, UTC")
+Date = partial(Column, "date", pl.Date(), unit="days")
+Flags = partial(Column, "flags", pl.List(_TEXT), arrow=pa.list_(pa.string()))
+Tags = partial(
+    Column, "tags", _structs({"key": _TEXT, "value": _TEXT}), arrow=_arrow_structs(key=pa.string(), value=pa.string())
+)
+Units = partial(
+    Column,
+    "units",
+    _structs({"unit": _TEXT, "quantity": MONEY}),
+    arrow=_arrow_structs(unit=pa.string(), quantity=MONEY_TYPE),
+    unit="each its own (prices/units.py)",
+)
+Iterations = partial(Column, "iterations", _structs(_RUN), unit="tokens, US dollars")
 
 
 class Schema:
