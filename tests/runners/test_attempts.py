@@ -15,7 +15,7 @@ from callcost.jobs.gc import collect_garbage
 from callcost.logs.io.folders import Folder, folder_at
 from callcost.runners.exactly_once import Attempts, Once, check_place, mark_published
 from callcost.runners.local import run_tasks
-from callcost.runners.protocol import Tick, silent
+from callcost.runners.protocol import Tick, ignore_progress
 from callcost.tables import TaskResult
 
 
@@ -73,7 +73,7 @@ class Rival:
         return "the same task"
 
     def __call__(self) -> None:
-        self.result = _run(self._path)(Task(1, "", Silent()), silent)
+        self.result = _run(self._path)(Task(1, "", Silent()), ignore_progress)
 
 
 class Silent:
@@ -86,7 +86,7 @@ class Silent:
 
 def test_of_two_who_do_the_same_task_the_first_counts_and_the_other_leaves_nothing(tmp_path: Path) -> None:
     rival = Rival(tmp_path)
-    result = _run(tmp_path)(Task(1, "", rival), silent)
+    result = _run(tmp_path)(Task(1, "", rival), ignore_progress)
     assert result == rival.result
     assert [str(path) for path in tmp_path.rglob("facts-*")] == result.files
 
@@ -101,10 +101,10 @@ def test_a_task_that_was_begun_three_times_is_put_aside_and_an_innocent_is_not(t
     die.__name__ = write.__name__
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
-            dataclasses.replace(run, function=die)(task, silent)
-    assert not dataclasses.replace(run, driver="another")(Task(4, str(tmp_path)), silent).aside
-    assert run(task, silent).aside
-    assert dataclasses.replace(run, driver="another")(task, silent).aside  # it is done
+            dataclasses.replace(run, function=die)(task, ignore_progress)
+    assert not dataclasses.replace(run, driver="another")(Task(4, str(tmp_path)), ignore_progress).aside
+    assert run(task, ignore_progress).aside
+    assert dataclasses.replace(run, driver="another")(task, ignore_progress).aside  # it is done
 
 
 def test_an_executor_of_attempts_gives_one_line_per_task_in_order(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def _age(folder: Path, hours: float) -> None:
 
 
 def test_garbage_is_what_no_marker_names_once_it_is_old(tmp_path: Path) -> None:
-    kept = _run(tmp_path)(Task(1, ""), silent).files
+    kept = _run(tmp_path)(Task(1, ""), ignore_progress).files
     lost = tmp_path / "run-1/tried/write-000001-0-0/facts-000001.parquet"
     lost.parent.mkdir()
     lost.touch()
@@ -141,7 +141,7 @@ def test_garbage_is_what_no_marker_names_once_it_is_old(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_run_is_removed_only_where_that_is_asked(tmp_path: Path) -> None:
-    _run(tmp_path)(Task(1, ""), silent)
+    _run(tmp_path)(Task(1, ""), ignore_progress)
     _age(tmp_path, 100)
     assert collect_garbage(str(tmp_path), older_hours=1).files == ()
     assert collect_garbage(str(tmp_path), older_hours=1, unfinished=True).files

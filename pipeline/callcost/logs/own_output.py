@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -52,6 +52,7 @@ DETAIL = "callcost wrote it: give the logs that it was made of; report, reconcil
 
 Read = Callable[[str, int, int], bytes]  # path below the root, first byte (negative: from the end), how many
 Document = Mapping[str, msgspec.Raw]
+IsOurs = Callable[[str], object]  # of a path; what it returns is true or not
 
 
 class Own(NamedTuple):
@@ -81,23 +82,32 @@ class Skipped(msgspec.Struct, frozen=True):
 
 
 class _Kind(NamedTuple):
-    """A kind of folder, told by a document in it.
+    """A kind of folder, recognised by a document in it.
 
     Attributes:
-        what: it is.
-        keys: of the document.
-        proof: a key of them, and what stands below it in a document of ours alone.
-        owns: whether the document marks a path beside it as ours.
-        hint: which command answers from it.
+        what: name of the kind, for people.
+        keys: keys of the document, separated by spaces.
+        proof: one of the keys, and what stands below it in a document of ours alone.
+        files: pattern of the paths beside the document that are ours; or what gives their test for a document.
+        hint: which command answers from such a folder.
         above: how many folders the one that people know lies above the document's.
     """
 
     what: str
-    keys: frozenset[str]
+    keys: str
     proof: tuple[str, bytes]
-    owns: Callable[[Document], Callable[[str], bool]]
+    files: str | Callable[[Document], IsOurs]
     hint: str
     above: int = 0
+
+    def is_of(self, document: Document) -> bool:
+        """Tell whether a document is of this kind."""
+        name, words = self.proof
+        return document.keys() >= {*self.keys.split()} and words in bytes(document[name])
+
+    def is_ours(self, document: Document) -> IsOurs:
+        """Return what tells whether a path beside a document of this kind is ours."""
+        return self.files(document) if callable(self.files) else re.compile(self.files).fullmatch
 
 
 class _Input(msgspec.Struct):
@@ -110,8 +120,8 @@ class _Options(msgspec.Struct):
     table: str = ""
 
 
-def _files_of_report(document: Document) -> Callable[[str], bool]:
-    """Tell by the options of a report which files it wrote."""
+def _files_of_report(document: Document) -> IsOurs:
+    """Return what tells by the options of a report whether it wrote a file."""
     options = msgspec.json.decode(document["options"], type=_Options)
     formats = "|".join(map(re.escape, options.formats))
     names = [rf"(?:spend|adjustments)\.(?:{formats})", r"rejects\.parquet"]
@@ -120,23 +130,13 @@ def _files_of_report(document: Document) -> Callable[[str], bool]:
         names.append(r"calls\.delta/.+")
     elif "closed_days" in document:  # it remembers, and publishes by day
         names.append(r"day=[^/]+/calls\.parquet")
-    return _matching("|".join(names))
+    return re.compile("|".join(names)).fullmatch
 
 
-def _copies_of(document: Document) -> Callable[[str], bool]:
+def _copies_of(document: Document) -> IsOurs:
     inputs = msgspec.json.decode(document["inputs"], type=list[_Input])
     names = {"stdin" if one.path == "-" else one.path for one in inputs}
     return lambda path: written_name(path) in names
-
-
-def _matching(pattern: str) -> Callable[[str], bool]:
-    whole = re.compile(pattern)
-    return lambda path: whole.fullmatch(path) is not None
-
-
-def _kind(what: str, keys: str, proof: tuple[str, bytes], owns: Any, hint: str, above: int = 0) -> _Kind:
-    told = owns if callable(owns) else lambda _: _matching(owns)
-    return _Kind(what, frozenset(keys.split()), proof, told, hint, above)
 
 
 _COPY, _ALL = "a backfilled copy", ".*"
@@ -144,18 +144,18 @@ _OF_REPORT = "Give the logs that it was made of to callcost report, or to callco
 _OF_STATE = "It is for callcost report LOGS --state DIR and callcost close DAY --state DIR"
 _STATE = r"ledger(?:\.copy)?\.json|spend\.parquet|(?:inputs|closed)/.+"
 _KINDS = (
-    _kind("a report", "schema_version callcost options inputs records price_versions run", ("callcost", b'"version"'),
+    _Kind("a report", "schema_version callcost options inputs records price_versions run", ("callcost", b'"version"'),
           _files_of_report, _OF_REPORT),
-    _kind("a reconciliation", "schema_version callcost options inputs not_compared run", ("callcost", b'"version"'),
+    _Kind("a reconciliation", "schema_version callcost options inputs not_compared run", ("callcost", b'"version"'),
           r"reconciliation\.(?:parquet|csv)|causes\.csv", "Give the logs that it was made of to callcost reconcile"),
-    _kind("a state", "schema_version sha256 published", ("published", b""), _STATE, _OF_STATE),
-    _kind("a state", "schema_version digest published", ("published", b""), _STATE, _OF_STATE),
-    _kind("a state", "number stamp name sha256 made facts", ("stamp", b'"mtime_ns"'), _ALL, _OF_STATE, above=2),
-    _kind("a work dir", "identity options inputs", ("identity", b'"callcost"'), _ALL,
+    _Kind("a state", "schema_version sha256 published", ("published", b""), _STATE, _OF_STATE),
+    _Kind("a state", "schema_version digest published", ("published", b""), _STATE, _OF_STATE),
+    _Kind("a state", "number stamp name sha256 made facts", ("stamp", b'"mtime_ns"'), _ALL, _OF_STATE, above=2),
+    _Kind("a work dir", "identity options inputs", ("identity", b'"callcost"'), _ALL,
           "It is for callcost report LOGS --work-dir DIR; callcost gc DIR clears it", above=1),
-    _kind(_COPY, "inputs totals", ("totals", b'"added_cost"'), _copies_of, "Name it itself to read it as logs"),
+    _Kind(_COPY, "inputs totals", ("totals", b'"added_cost"'), _copies_of, "Name it itself to read it as logs"),
 )  # fmt: skip
-_TABLE = _kind("a table of calls", "", ("", b""), _ALL, _OF_REPORT)
+_TABLE = _Kind("a table of calls", "", ("", b""), _ALL, _OF_REPORT)
 
 
 def find_own(files: Sequence[str], marks: Sequence[str], read: Read) -> tuple[list[Own], set[str]]:
@@ -174,17 +174,17 @@ def find_own(files: Sequence[str], marks: Sequence[str], read: Read) -> tuple[li
     for path in sorted((*_candidates(files), *marks), key=lambda path: (path.count("/"), path)):
         if path in ours:
             continue
-        told = _tell(path, read)
-        if told is None:
+        recognised = _recognise(path, read)
+        if recognised is None:
             continue
-        kind, document = told
+        kind, document = recognised
         folder = path.removesuffix(_DELTA_LOG).rstrip("/") if kind is _TABLE else path.rpartition("/")[0]
         if kind.what == _COPY and not folder:
             continue
-        owned = _owned(files, path, folder, kind.owns(document), read) - ours
+        owned = _owned(files, path, folder, kind.is_ours(document), read) - ours
         if owned:
             ours |= owned
-            place = _folder_above(folder, kind.above)
+            place = "/".join(folder.split("/")[: -kind.above or None])
             found.setdefault((place, kind.what), Own(place, kind.what, kind.hint))
     return sorted(found.values()), ours
 
@@ -209,13 +209,7 @@ def _below(files: Sequence[str], folder: str) -> Sequence[str]:
     return files[bisect_left(files, f"{folder}/") : bisect_left(files, f"{folder}0")]  # "0" comes after "/"
 
 
-def _folder_above(folder: str, steps: int) -> str:
-    for _ in range(steps):
-        folder = folder.rpartition("/")[0]
-    return folder
-
-
-def _tell(path: str, read: Read) -> tuple[_Kind, Document] | None:
+def _recognise(path: str, read: Read) -> tuple[_Kind, Document] | None:
     """Return what kind of folder a document is of; None where it is none of ours."""
     data = read(path, 0, _MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
@@ -226,24 +220,19 @@ def _tell(path: str, read: Read) -> tuple[_Kind, Document] | None:
         return (_TABLE, {}) if b'"metaData"' in text and all(names) else None
     try:
         document = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-        kind = next((kind for kind in _KINDS if _is_of(kind, document)), None)
+        kind = next((kind for kind in _KINDS if kind.is_of(document)), None)
         if kind is not None:
-            kind.owns(document)  # what it marks can be read
+            kind.is_ours(document)  # what it marks can be read
     except msgspec.MsgspecError:
         return None
     return kind and (kind, document)
 
 
-def _is_of(kind: _Kind, document: Document) -> bool:
-    name, words = kind.proof
-    return kind.keys <= document.keys() and words in bytes(document[name])
-
-
-def _owned(files: Sequence[str], mark: str, folder: str, owns: Callable[[str], bool], read: Read) -> set[str]:
+def _owned(files: Sequence[str], mark: str, folder: str, is_ours: IsOurs, read: Read) -> set[str]:
     """Return the files that a document marks, itself among them, and tables beside it of a run with other options."""
     start = len(folder) + 1 if folder else 0
     below = _below(files, folder)
-    found = {path for path in below if owns(path[start:])}
+    found = {path for path in below if is_ours(path[start:])}
     beside = (path for path in below if path not in found and path.rpartition("/")[0] == folder)
     found |= {path for path in beside if _NAMED.fullmatch(path) and _is_own_table(path, read)}
     return found | ({mark} & set(below))

@@ -24,7 +24,7 @@ from msgspec import structs
 from callcost.errors import CallcostError, RunError, reason_of
 from callcost.logs.io.folders import Folder, folder_at
 from callcost.logs.io.object_store import Stored
-from callcost.runners.protocol import R, Runner, Tick, silent
+from callcost.runners.protocol import R, Runner, Tick, ignore_progress
 
 RUN_PREFIX = "run-"
 _DONE, _TRIED, _BEGUN, _PUBLISHED = "done", "tried", "begun", "published.json"
@@ -57,34 +57,34 @@ class Attempts(Generic[R]):
             if self.driver and self._begin(key) >= self.most and self.aside is not None:
                 return self.stand_in(self.aside, task)
             return self._attempt(self.function, key, task, tick)
-        result = self._decoded(known)
+        result = self._decode(known)
         tick(result.read_bytes, result.read_calls)
         return result
 
     def stand_in(self, aside: Callable[[Any], R], task: Any) -> R:
         """Return the result of what stands for a task that ends its workers."""
-        return self._attempt(lambda own, _tick: aside(own), key_of(self.function, task), task, silent)
+        return self._attempt(lambda own, _tick: aside(own), key_of(self.function, task), task, ignore_progress)
 
     def _attempt(self, function: Callable[[Any, Tick], R], key: str, task: Any, tick: Tick) -> R:
-        ticked = [0, 0]
+        totals = [0, 0]
 
-        def counted(read_bytes: int, calls: int) -> None:
-            ticked[0] += read_bytes
-            ticked[1] += calls
+        def count(read_bytes: int, calls: int) -> None:
+            totals[0] += read_bytes
+            totals[1] += calls
             tick(read_bytes, calls)
 
         folder, own = folder_at(self.folder), f"{_TRIED}/{key}-{uuid.uuid4().hex[:12]}"
         with folder.open_local(own) as here:
-            result = function(dataclasses.replace(task, folder=str(here)), counted)
+            result = function(dataclasses.replace(task, folder=str(here)), count)
             files = [folder.keep(Path(path), own) for path in result.files]
-        result = structs.replace(result, files=files, read_bytes=ticked[0], read_calls=ticked[1])
+        result = structs.replace(result, files=files, read_bytes=totals[0], read_calls=totals[1])
         if folder.create(_marker(key), msgspec.json.encode(result)):
             return result
         folder.remove(f"{own}/{Path(path).name}" for path in files)
         known = folder.read(_marker(key))
-        return result if known is None else self._decoded(known)
+        return result if known is None else self._decode(known)
 
-    def _decoded(self, data: bytes) -> R:
+    def _decode(self, data: bytes) -> R:
         """Return a result as its function says what that is."""
         kind: type[R] = get_type_hints(self.function)["return"]
         return msgspec.json.decode(data, type=kind)

@@ -22,7 +22,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from callcost.errors import RunError
-from callcost.runners.protocol import Done, R, Tick, silent, unheard
+from callcost.runners.protocol import Done, R, Tick, ignore_progress, ignore_result
 from callcost.settings import GC_THRESHOLDS, STOP_SIGNALS
 
 T = TypeVar("T")
@@ -37,8 +37,8 @@ def run_tasks(
     *,
     workers: int = 1,
     retries: int = 1,
-    tick: Tick = silent,
-    done: Done[R] = unheard,
+    tick: Tick = ignore_progress,
+    done: Done[R] = ignore_result,
     quarantine: Callable[[T], R] | None = None,
     spawned: bool = False,
 ) -> list[R]:
@@ -54,36 +54,31 @@ def run_tasks(
         quarantine: see Runner.
         spawned: whether even one task has a process of its own.
     """
-    results: dict[int, R] = _Results(done)
+    results: dict[int, R] = {}
+
+    def keep(number: int, result: R) -> None:
+        results[number] = result
+        done(number, result)
+
     if not spawned and (workers <= 1 or len(tasks) <= 1):
         for number, task in enumerate(tasks):
-            results[number] = function(task, tick)
+            keep(number, function(task, tick))
         return list(results.values())
     deaths = dict.fromkeys(range(len(tasks)), 0)
     while len(results) < len(tasks):
         left = [number for number in deaths if number not in results]
         suspects = [number for number in left if deaths[number]]
         batch, size = (suspects[:1], 1) if suspects else (left, workers)
-        for number in _run_pool(function, tasks, batch, size, results, tick):
+        died = _run_pool(function, tasks, batch, size, keep, tick)
+        under_way = [number for number in batch if number not in results][: 2 * size + 1] if died else ()
+        for number in under_way:
             deaths[number] += 1
             if deaths[number] > retries and quarantine is not None:
-                results[number] = quarantine(tasks[number])
+                keep(number, quarantine(tasks[number]))
             elif deaths[number] > retries:
                 message = f"a worker process died {deaths[number]} times on the same input"
                 raise RunError(message, hint="Run again with --workers 1 to see which input it is")
     return [results[number] for number in range(len(tasks))]
-
-
-class _Results(dict[int, R]):
-    """Results by the number of their task; each is told as it comes."""
-
-    def __init__(self, done: Done[R]) -> None:
-        super().__init__()
-        self._done = done
-
-    def __setitem__(self, number: int, result: R) -> None:
-        super().__setitem__(number, result)
-        self._done(number, result)
 
 
 class _Workers:
@@ -120,11 +115,6 @@ class _Workers:
                     pool.submit(os.getpid)  # a pool starts a process with each task that finds none idle
         except OSError:
             self.end(now=True)
-
-    @property
-    def at_hand(self) -> bool:
-        """Whether there are any."""
-        return self._pool is not None
 
     def end(self, *, now: bool = False) -> None:
         """End them; ``now``: with the work under way."""
@@ -168,7 +158,7 @@ def end_workers() -> None:
 def has_workers() -> bool:
     """Say whether processes are kept that need not be started."""
     workers = _kept.get()
-    return workers is not None and workers.at_hand
+    return workers is not None and workers._pool is not None
 
 
 def _run_pool(
@@ -176,24 +166,24 @@ def _run_pool(
     tasks: Sequence[T],
     batch: list[int],
     size: int,
-    results: dict[int, R],
+    keep: Done[R],
     tick: Tick,
-) -> list[int]:
-    """Run a batch in a pool; return the tasks under way when a worker died."""
+) -> bool:
+    """Run a batch in a pool; tell whether a worker died."""
     with keep_workers() as workers:
         try:
             pool = workers.pool(size)
             seen = (workers.counters[0], workers.counters[1])  # kept workers have counted before
             with _uninterrupted():
                 futures = {pool.submit(_run_one, function, tasks[number]): number for number in batch}
-            _collect(futures, results, workers.counters, seen, tick)
+            _collect(futures, keep, workers.counters, seen, tick)
         except BrokenProcessPool:
             workers.end()
-            return [number for number in batch if number not in results][: 2 * size + 1]
+            return True
         except BaseException:
             workers.end(now=True)
             raise
-    return []
+    return False
 
 
 @contextmanager
@@ -202,11 +192,11 @@ def _uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    told: list[int] = []
+    heard: list[int] = []
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     handled = {number: handler for number, handler in handlers.items() if callable(handler)}
     for number in handled:
-        signal.signal(number, lambda number, _frame: told.append(number))
+        signal.signal(number, lambda number, _frame: heard.append(number))
     blocking = hasattr(signal, "pthread_sigmask")  # what is started now inherits that; its parent ends it
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if blocking else None
     try:
@@ -216,12 +206,12 @@ def _uninterrupted() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in handled.items():
             signal.signal(number, handler)
-    if told:
-        handled[told[0]](told[0], None)
+    if heard:
+        handled[heard[0]](heard[0], None)
 
 
 def _collect(
-    futures: dict[Future[R], int], results: dict[int, R], counters: Any, seen: tuple[int, int], tick: Tick
+    futures: dict[Future[R], int], keep: Done[R], counters: Any, seen: tuple[int, int], tick: Tick
 ) -> None:
     waiting = set(futures)
     while waiting:
@@ -230,7 +220,7 @@ def _collect(
         tick(now[0] - seen[0], now[1] - seen[1])
         seen = now
         for future in done:
-            results[futures[future]] = future.result()
+            keep(futures[future], future.result())
     tick(counters[0] - seen[0], counters[1] - seen[1])
 
 

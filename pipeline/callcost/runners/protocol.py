@@ -13,11 +13,11 @@ Tick = Callable[[int, int], None]
 Done = Callable[[int, R], None]
 
 
-def silent(_bytes: int, _calls: int) -> None:
+def ignore_progress(_bytes: int, _calls: int) -> None:
     """Tell nobody."""
 
 
-def unheard(_number: int, _result: TaskResult) -> None:
+def ignore_result(_number: int, _result: TaskResult) -> None:
     """Tell nobody."""
 
 
@@ -34,8 +34,8 @@ class Runner(Protocol):
         *,
         workers: int = 1,
         retries: int = 1,
-        tick: Tick = silent,
-        done: Done[R] = unheard,
+        tick: Tick = ignore_progress,
+        done: Done[R] = ignore_result,
         quarantine: Callable[[T], R] | None = None,
     ) -> list[R]:
         """Run the tasks.

@@ -21,7 +21,7 @@ from callcost import __version__
 from callcost.errors import ConfigError, RunError
 from callcost.logs.io.object_store import stat_object
 from callcost.logs.io.store_access import OPTIONS_VARIABLE, is_url
-from callcost.runners.protocol import Done, R, Tick, silent, unheard
+from callcost.runners.protocol import Done, R, Tick, ignore_progress, ignore_result
 
 T = TypeVar("T")
 ROUNDS = 10  # jobs that may fail before the run does; where Spark retries tasks itself, as on a cluster, one is much
@@ -79,13 +79,11 @@ class Cluster:
         function: Callable[[T, Tick], R],
         tasks: Sequence[T],
         *,
-        workers: int = 1,  # of this machine
-        retries: int = 1,  # Spark has its own rule, and exactly_once.py counts
-        tick: Tick = silent,
-        done: Done[R] = unheard,
-        quarantine: Callable[[T], R] | None = None,  # a worker does it; see exactly_once.py
+        tick: Tick = ignore_progress,
+        done: Done[R] = ignore_result,
+        **_how: Any,
     ) -> list[R]:
-        """Run the tasks; see Runner."""
+        """Run the tasks; see Runner. Spark has its own workers and retries; exactly_once.py counts attempts there."""
         if not tasks:
             return []
         rows = [(number, pickle.dumps((function, task))) for number, task in enumerate(tasks)]
@@ -148,7 +146,7 @@ class Worker:
         try:
             self._check()
             function, task = pickle.loads(data)  # noqa: S301 - from our own driver
-            return pickle.dumps(function(task, silent))
+            return pickle.dumps(function(task, ignore_progress))
         except Exception as error:  # noqa: BLE001 - the driver raises it
             return _pickled(error)
 

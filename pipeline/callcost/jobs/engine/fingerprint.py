@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ import polars as pl
 
 import callcost
 from callcost import __version__
+from callcost.runners.entries import digest_of_bytes
 from callcost.settings import ReadOptions, ReportOptions
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.tables.facts import layout_of_facts
@@ -26,7 +26,7 @@ def made_of(options: ReportOptions) -> str:
         {
             "layout": layout_of_facts(),
             "dialect": options.read.dialect,
-            "mapping": hashlib.sha256(Path(mapping).read_bytes()).hexdigest() if mapping else None,
+            "mapping": digest_of_bytes(Path(mapping).read_bytes()) if mapping else None,
             "vocabularies": {name: find_vocabulary(name).sha256 for name in sorted(installed())},
             **({} if limits == [usual.max_record, usual.max_rows] else {"limits": limits}),  # else as states have it
         }
@@ -37,7 +37,7 @@ def prices_of(options: ReportOptions) -> str:
     """Return the digest of all that says what calls cost."""
     versions = [[version.name, version.sha256] for version in book_of(options.prices).catalog.versions]
     override = options.prices.override
-    own = hashlib.sha256(Path(override).read_bytes()).hexdigest() if override else None
+    own = digest_of_bytes(Path(override).read_bytes()) if override else None
     return digest_of_words([versions, own, options.prices.prices, options.prices.registered])
 
 
@@ -61,4 +61,4 @@ def _code() -> str:
 
 def digest_of_words(value: Any) -> str:
     """Return the sha256 of a value's JSON as hex."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+    return digest_of_bytes(json.dumps(value, sort_keys=True, default=str).encode())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from callcost.runners.local import run_tasks
-from callcost.runners.protocol import Done, R, Runner, Tick, unheard
+from callcost.runners.protocol import Done, R, Runner, Tick, ignore_result
 from callcost.settings import ReportOptions
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ def run_counting(
     options: ReportOptions,
     *,
     runner: Runner = run_tasks,
-    done: Done[R] = unheard,
+    done: Done[R] = ignore_result,
     **how: Any,
 ) -> list[R]:
     """Run tasks that count; all of them again, without fast engines, where one of these is found to differ.

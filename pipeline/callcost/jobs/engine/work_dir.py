@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -38,17 +38,12 @@ class Workplace:
     Attributes:
         folder: for files that pass between its steps.
         runner: runs tasks.
-        is_kept: whether the folder outlives the run.
+        finish: says that the results are published.
     """
 
     folder: str
     runner: Runner
-    is_kept: bool = False
-
-    def finish(self) -> None:
-        """Say that the results are published."""
-        if self.is_kept:
-            mark_published(self.folder)
+    finish: Callable[[], None] = lambda: None
 
 
 @contextlib.contextmanager
@@ -81,15 +76,16 @@ def open_workplace(options: ReportOptions) -> Iterator[Workplace]:
             folder.create(f"{run}/run.json", document_bytes(document))
             folder.create(f"{run}/drivers/{driver}.json", b"{}")  # a sign of life
             kept = f"{place}/{run}"
+            finish = partial(mark_published, kept)
             if spark is None:
-                yield Workplace(folder=kept, runner=Once(runner=run_tasks, folder=kept), is_kept=True)
+                yield Workplace(folder=kept, runner=Once(runner=run_tasks, folder=kept), finish=finish)
                 return
             plain = options_for_workers(options)
             files = [str(Path(source.path).absolute()) for source in inputs[:1] if not is_url(source.path)]
             files += [path for path in (plain.prices.override, plain.read.mapping) if path]
             seen = (f"{kept}/run.json", *files)
             cluster = Cluster(session=spark, seen=seen, identity=partial(identity_of, plain))
-            yield Workplace(folder=kept, runner=Once(runner=cluster, folder=kept, driver=driver), is_kept=True)
+            yield Workplace(folder=kept, runner=Once(runner=cluster, folder=kept, driver=driver), finish=finish)
     except (OSError, pl.exceptions.ComputeError) as error:
         refused = refused_place(error, [place, *([options.out] if options.out else [])])
         message = f"cannot work in {refused}: {reason_of(error)}"

@@ -57,7 +57,7 @@ def decompress(stream: BinaryIO) -> Iterator[bytes]:
     Raises:
         Damage: the file ends too early or is broken.
     """
-    reader = _READERS.get(packing_of(stream), _plain)
+    reader = _READERS.get(packing_of(stream), _read_plain)
     offset = 0
     try:
         for block in reader(stream):
@@ -67,7 +67,7 @@ def decompress(stream: BinaryIO) -> Iterator[bytes]:
         raise Damage("the compressed file ends too early or is damaged", offset) from None
 
 
-def _plain(stream: BinaryIO) -> Iterator[bytes]:
+def _read_plain(stream: BinaryIO) -> Iterator[bytes]:
     while block := stream.read(BLOCK):
         yield block
 

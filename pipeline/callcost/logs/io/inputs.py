@@ -14,7 +14,7 @@ import signal
 import stat
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from glob import glob
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -105,7 +105,7 @@ def find_logs(paths: Sequence[str]) -> Found:
         for root in found:
             name = _free_name(root.last, roots)
             skipped += [Skipped(written_name(f"{name}/{own.folder}".rstrip("/")), own.what) for own in root.own]
-            for path, place, below, size, stored in root.files:
+            for below, (path, place, size, stored) in root.files.items():
                 if place not in seen:
                     seen.add(place)
                     whole = f"{name}/{below}" if below else name
@@ -215,27 +215,23 @@ class _Root(NamedTuple):
 
     Attributes:
         last: component of its path.
-        files: (path, where it really is, path below, size, what its store says) of each file that is no result of ours.
+        files: path below -> (path, where it really is, size, what its store says) of each that is no result of ours.
         own: folders below that callcost wrote.
     """
 
     last: str
-    files: Sequence[tuple[str, str, str, int, Stored | None]]
-    own: Sequence[Own] = ()
+    files: Mapping[str, tuple[str, str, int, Stored | None]]
+    own: Sequence[Own]
 
 
 def _local_roots(argument: str) -> Iterator[_Root]:
     for root in _expand(argument):
         paths, marks = _walk(root)
-        files = {path.relative_to(root).as_posix(): path for path in paths}
+        files = {
+            path.relative_to(root).as_posix(): (str(path), str(path.resolve()), _size_of(path), None) for path in paths
+        }
         below = [path.relative_to(root).as_posix() for path in marks]
-        own, ours = find_own([*files], below, _reader(str(root))) if _is(root, stat.S_ISDIR) else ([], set())
-        places = [
-            (str(path), str(path.resolve()), "" if name == "." else name, _size_of(path), None)
-            for name, path in files.items()
-            if name not in ours
-        ]
-        yield _Root(STDIN if argument == STDIN else _last_component(root), places, own)
+        yield _root_of(STDIN if argument == STDIN else _last_component(root), str(root), files, below)
 
 
 def _stored_roots(argument: str) -> Iterator[_Root]:
@@ -243,15 +239,16 @@ def _stored_roots(argument: str) -> Iterator[_Root]:
     if not found:
         raise _no_match(argument)
     for root, objects in found:
-        files = {each.url[len(root) + 1 :]: each for each in objects}
+        files = {each.url[len(root) + 1 :]: (each.url, each.url, each.bytes, each) for each in objects}
         marks = [name for name in files if name.rpartition("/")[2] in HIDDEN_MARKS]
-        own, ours = find_own([name for name in files if name not in marks], marks, _reader(root))
-        places = [
-            (each.url, each.url, name, each.bytes, each)
-            for name, each in files.items()
-            if name not in ours and name not in marks
-        ]
-        yield _Root(root.rpartition("/")[2], places, own)
+        shown = {name: file for name, file in files.items() if name not in marks}
+        yield _root_of(root.rpartition("/")[2], root, shown, marks)
+
+
+def _root_of(last: str, root: str, files: Mapping[str, tuple[str, str, int, Stored | None]], marks: list[str]) -> _Root:
+    own, ours = find_own([*files], marks, _reader(root))
+    kept = {"" if name == "." else name: file for name, file in files.items() if name not in ours}
+    return _Root(last, kept, own)
 
 
 def _reader(root: str) -> Read:

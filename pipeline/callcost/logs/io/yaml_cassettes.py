@@ -143,7 +143,8 @@ def _json_of(text: bytes, anchors: _Anchors) -> bytes:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1} of the interaction" if mark else ""
-        raise Refusal("invalid_utf8" if _is_no_text(text) else "broken_yaml", place) from None
+        is_utf8 = text.decode(errors="ignore").encode() == text
+        raise Refusal("broken_yaml" if is_utf8 else "invalid_utf8", place) from None
     finally:
         loader.dispose()
     return b"".join(writer.parts)
@@ -151,14 +152,6 @@ def _json_of(text: bytes, anchors: _Anchors) -> bytes:
 
 def _too_long(anchors: _Anchors) -> Refusal:
     return Refusal("line_too_long", too_long(0, 0, anchors.longest).detail)
-
-
-def _is_no_text(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return True
-    return False
 
 
 class _Writer:

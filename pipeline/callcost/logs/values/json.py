@@ -18,7 +18,7 @@ import msgspec
 
 MAX_DEPTH = 200  # levels of nesting; a fixed number, so that the depth of the caller's own stack decides nothing
 ROOM = 256 << 20  # bytes of memory for the values of one record, besides their text
-_LIGHT = 16 << 20  # bytes of text whose values are not weighed: the lane takes lines so long as they are
+_LIGHT = 16 << 20  # bytes of text whose values are not weighed, as the columnar reader does not
 _SHORT_STRING = 64  # takes as much as its signs seem to
 _WEIGHTS = {b",": 40, b"[": 72, b"{": 240, b":": 100}  # bytes of a value, a list, an object, a key, in CPython
 _MAX_DIGITS = 400  # an integer with more is read as infinite; int() itself stops at 4,300 digits
@@ -116,7 +116,8 @@ def canonical(value: Any) -> bytes:
     try:
         return _encoder.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), default=str).encode("utf-8", "replace")
+        text = json.dumps(_with_text_keys(value), sort_keys=True, separators=(",", ":"), default=str)
+        return text.encode("utf-8", "replace")
 
 
 def digest(value: Any) -> bytes:
@@ -159,10 +160,10 @@ def _mend(value: Any) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def _with_text_keys(value: Any) -> Any:
     """Make the keys of mappings text, as JSON has them."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _with_text_keys(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_with_text_keys(item) for item in value]
     return value
