@@ -34,7 +34,7 @@ OWN = {"my/model": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6,
 
 def forget_registered() -> None:
     """Take all registrations back."""
-    for kept in (registrations._entries, registrations._extended):
+    for kept in (registrations._entries, registrations._options):
         kept.clear()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from callcost.errors import PriceError
 from callcost.prices.book.archive import microseconds
-from callcost.prices.book.book import Book, Resolution, _Asked, open_book
+from callcost.prices.book.book import Book, Resolution, _Query, open_book
 from callcost.prices.charges import Bill, price_usage
 from callcost.prices.rates import Terms
 from callcost.settings import PriceOptions
@@ -175,7 +175,7 @@ def test_a_name_means_the_same_however_its_spans_are_asked_for(book: Book) -> No
     """What was resolved at the last change before a moment is what resolving at the moment itself finds."""
     for model in ("gpt-4o", "claude-3-5-sonnet-20241022", "deepseek-chat", "openrouter/openai/gpt-4o"):
         for moment in book.moments[::5]:
-            exact = book._resolve_names(_Asked(model, None, None, None), moment)
+            exact = book._resolve_names(_Query(model, None, None, None), moment)
             found = book.resolve(model, None, moment)
             assert (found.key, found.basis, found.version) == (exact.key, exact.basis, exact.version)
             assert found.tariff is exact.tariff

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from callcost.errors import ArgumentError, PriceError
 from callcost.helpers.parameters import mapping
+from callcost.prices.book.archive import microseconds
 from callcost.prices.book.book import Book, open_book, pin_book
 from callcost.prices.book.cost_map import Entry, entry_of
 from callcost.prices.book.faults import DEAR_HINT, first_fault
@@ -20,7 +21,6 @@ from callcost.settings import PriceOptions
 Prices = str | Mapping[str, Any] | None
 
 _OPTIONS = PriceOptions()
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def book_of(prices: Prices) -> Book:
@@ -70,8 +70,7 @@ def microseconds_of(at: datetime | None) -> int:
         return time.time_ns() // 1000
     if not isinstance(at, datetime):
         raise ArgumentError(f"at: a value of type {type(at).__name__} is no datetime")
-    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(microseconds=1)
+    return microseconds(at.isoformat())
 
 
 @functools.lru_cache(maxsize=16)

@@ -138,7 +138,7 @@ def completion_cost(
     stated, answered = field(body, "usage"), field(body, "model")
     found = (text("base_model", base_model), answered if isinstance(answered, str) else "", text("model", model))
     names = [*filter(None, found)]
-    usage = _read(stated, names[0] if names else "") if stated else _counted(names, body, prompt, messages, completion)
+    usage = _read(stated, names[0] if names else "") if stated else _count(names, body, prompt, messages, completion)
     time = _seconds("total_time", total_time)
     _add_units(usage, output_images=count_if_given("n", n), seconds=time, **tools_of(body))
     tier = first_tier(service_tier, *(field(each, "service_tier") for each in (body, stated, optional_params)))
@@ -184,7 +184,7 @@ def _seconds(name: str, milliseconds: Any) -> int | float | Decimal:
     return (amount_if_given(name, milliseconds) or 0) / _SECOND
 
 
-def _counted(
+def _count(
     names: list[str], body: Mapping[str, Any], prompt: str, messages: Sequence[Any], completion: str
 ) -> Usage:
     """Return the counts of a call that states none."""

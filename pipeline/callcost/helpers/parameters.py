@@ -33,7 +33,7 @@ def count(name: str, value: Any) -> int:
         return value
     number = _finite(value)
     if number is None or number != int(number) or not 0 <= number <= MAX_COUNT:
-        raise ArgumentError(f"{name}: {_named(value)} is no count: a whole number from 0 to {MAX_COUNT:,}")
+        raise ArgumentError(f"{name}: {_describe(value)} is no count: a whole number from 0 to {MAX_COUNT:,}")
     return int(number)
 
 
@@ -52,7 +52,7 @@ def amount_if_given(name: str, value: Any) -> int | float | Decimal | None:
         return None
     number = _finite(value)
     if number is None or not 0 <= number <= MAX_COUNT:
-        raise ArgumentError(f"{name}: {_named(value)} is no amount: a number from 0 to {MAX_COUNT:,}")
+        raise ArgumentError(f"{name}: {_describe(value)} is no amount: a number from 0 to {MAX_COUNT:,}")
     return number
 
 
@@ -68,7 +68,7 @@ def text(name: str, value: Any) -> str:
 def text_if_given(name: str, value: Any) -> str | None:
     """Return a text, None where there is none; see ``text``."""
     if value is not None and not isinstance(value, str):
-        raise ArgumentError(f"{name}: {_named(value)} is no text")
+        raise ArgumentError(f"{name}: {_describe(value)} is no text")
     return value
 
 
@@ -94,7 +94,7 @@ def texts(name: str, value: Any) -> list[str]:
     """
     for place, item in enumerate(held := items(name, value)):
         if not isinstance(item, str):
-            raise ArgumentError(f"{name}[{place}]: {_named(item)} is no text")
+            raise ArgumentError(f"{name}[{place}]: {_describe(item)} is no text")
     return held
 
 
@@ -105,7 +105,7 @@ def mapping(name: str, value: Any) -> Mapping[Any, Any]:
         ArgumentError: it is none.
     """
     if not isinstance(value, Mapping):
-        raise ArgumentError(f"{name}: {_named(value)} is no mapping")
+        raise ArgumentError(f"{name}: {_describe(value)} is no mapping")
     return value
 
 
@@ -118,7 +118,7 @@ def items(name: str, value: Any) -> list[Any]:
     if value is None:
         return []
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise ArgumentError(f"{name}: {_named(value)} is no list")
+        raise ArgumentError(f"{name}: {_describe(value)} is no list")
     return list(value)
 
 
@@ -130,7 +130,7 @@ def check_numbers(name: str, value: Any) -> None:
     """
     for place, item in _walk(name, value):
         if isinstance(item, (float, Decimal)) and _finite(item) is None:
-            raise ArgumentError(f"{place}: {_named(item)} is no count")
+            raise ArgumentError(f"{place}: {_describe(item)} is no count")
 
 
 def check_keys(name: str, value: Any) -> None:
@@ -172,7 +172,7 @@ def _finite(value: Any) -> int | float | Decimal | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _named(value: Any) -> str:
+def _describe(value: Any) -> str:
     """Return what a wrong value is: a number itself, of anything else only its type."""
     if isinstance(value, (float, Decimal)) or (isinstance(value, int) and abs(value) < 10**_SHOWN):
         return str(value)[:_SHOWN]

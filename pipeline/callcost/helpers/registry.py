@@ -101,8 +101,11 @@ def register_model(
     provider = text("custom_llm_provider", custom_llm_provider)
     check_utf8("custom_llm_provider", provider)
     if isinstance(model_cost, str):
+        from callcost.prices.upstream.pull import fetch  # noqa: PLC0415 - the only way to the network, if asked
+
         check_utf8("model_cost", model_cost)
-    models = _fetch(model_cost) if isinstance(model_cost, str) else mapping("model_cost", model_cost)
+        model_cost = parse_map(fetch(model_cost).content or b"{}")
+    models = mapping("model_cost", model_cost)
     stated = {"litellm_provider": provider} if provider else {}
     sound = {
         text("a name in model_cost", model): {**stated, **sound_entry(model, given, force=force)}
@@ -146,12 +149,6 @@ class ModelCost(Mapping[str, dict[str, Any]]):
 
 
 model_cost = _MODELS = ModelCost()
-
-
-def _fetch(url: str) -> Mapping[str, Mapping[str, Any]]:
-    from callcost.prices.upstream.pull import fetch  # noqa: PLC0415 - the only way to the network, and only when asked
-
-    return parse_map(fetch(url).content or b"{}")
 
 
 def _plain(value: Any) -> Any:

@@ -89,15 +89,15 @@ def _changes_of(settled: Settled, old: ReportOptions, new: ReportOptions) -> pl.
                 no_longer_priced=pl.when(pl.col("new").is_null()).then("old"),
             )
         )
-        parts = [_summed(pl.concat(parts))]
+        parts = [_sum_by_model(pl.concat(parts))]
     nothing = pl.lit(0).cast(MONEY)
-    return _summed(pl.concat(parts)).with_columns(pl.col("newly_priced", "no_longer_priced").fill_null(nothing))
+    return _sum_by_model(pl.concat(parts)).with_columns(pl.col("newly_priced", "no_longer_priced").fill_null(nothing))
 
 
 _CHANGES = {"model": pl.String(), "difference": MONEY, "newly_priced": MONEY, "no_longer_priced": MONEY}
 
 
-def _summed(rows: pl.DataFrame) -> pl.DataFrame:
+def _sum_by_model(rows: pl.DataFrame) -> pl.DataFrame:
     """Add rows up by model; a sum over nothing stated stays null."""
     sums = (pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in list(_CHANGES)[1:])
     return rows.group_by("model").agg(sums)

@@ -67,7 +67,7 @@ def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
         message = f"no call {call_id!r} in {' '.join(options.logs)}"
         raise LogError(message, hint="The column call_id of calls.parquet (report --calls) lists them")
     calls = facts.partition_by("piece", "record", maintain_order=True)
-    return [_explained(call, mapped.inputs[call["input"][0]], options) for call in calls]
+    return [_explain(call, mapped.inputs[call["input"][0]], options) for call in calls]
 
 
 def _facts_of(mapped: Settled, call_id: str, options: ReportOptions) -> pl.DataFrame:
@@ -79,7 +79,7 @@ def _facts_of(mapped: Settled, call_id: str, options: ReportOptions) -> pl.DataF
     return settle_duplicates(facts).facts.filter(named)
 
 
-def _explained(facts: pl.DataFrame, source: Input, options: ReportOptions) -> Explanation:
+def _explain(facts: pl.DataFrame, source: Input, options: ReportOptions) -> Explanation:
     row = facts.sort("line").row(0, named=True)
     return Explanation(
         call={name: row[name] for name in _SHOWN if row[name] is not None},

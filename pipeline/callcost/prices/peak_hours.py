@@ -51,21 +51,21 @@ def read_hours(fields: Mapping[str, Any]) -> Hours:
     """Return the windows of an ``off_peak_pricing`` field; one that cannot be read is never open."""
     listed = fields.get("windows")
     windows = [
-        (_weekdays(window.get("weekdays")), tuple(filter(None, map(_span, _listed(window.get("hours_utc"))))))
+        (_weekdays(window.get("weekdays")), tuple(filter(None, map(_span, _as_list(window.get("hours_utc"))))))
         for window in (listed if isinstance(listed, list) and listed else [fields])
         if isinstance(window, Mapping)
     ]
     return Hours(tuple(windows), str(fields.get("weekday_timezone") or "UTC"))
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
 def _weekdays(value: Any) -> frozenset[int]:
     if value is None:
         return frozenset(range(1, 8))
-    return frozenset(filter(None, map(_weekday, _listed(value))))
+    return frozenset(filter(None, map(_weekday, _as_list(value))))
 
 
 def _weekday(value: Any) -> int | None:

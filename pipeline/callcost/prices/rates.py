@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
-from callcost.prices.tariffs import Listed, Rates, Tariff
-from callcost.prices.units import TIERS, TOKEN_UNITS, UNITS, Placed, unit_of
+from callcost.prices.tariffs import ListedRate, Rates, Tariff
+from callcost.prices.units import TIERS, TOKEN_UNITS, UNITS, RateKey, unit_of
 from callcost.tables import MONEY_SCALE
 
 EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
@@ -157,7 +157,7 @@ class Line(NamedTuple):
 
     rate: Decimal
     scaled: int
-    listed: Listed
+    listed: ListedRate
     factors: Factors
     once: bool
 
@@ -232,7 +232,7 @@ def _factors(tariff: Tariff, terms: Terms) -> Iterator[tuple[str, Decimal]]:
 # --- Which listed rate a unit gets ------------------------------------------------------------------------------------
 
 
-def listed_rate(tariff: Tariff, unit: str, case: Case) -> Listed | None:
+def listed_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     """Return the rate that a unit gets in a case, its own or what stands in for it; None: nothing prices it."""
     if case.batch:
         return _batch_rate(tariff, unit, case)
@@ -243,7 +243,7 @@ def listed_rate(tariff: Tariff, unit: str, case: Case) -> Listed | None:
     own = None if follows else _own_rate(rates, unit, case.tier, case.crossed)
     if own is not None and (own.rate or unit != "text_output"):
         return own
-    return _stood_in(tariff, unit, case) or own or _last_resort(tariff, unit, case)
+    return _stand_in_rate(tariff, unit, case) or own or _last_resort(tariff, unit, case)
 
 
 def _rates(tariff: Tariff, case: Case) -> Rates:
@@ -252,22 +252,22 @@ def _rates(tariff: Tariff, case: Case) -> Rates:
 
 def _tells_apart(rates: Rates, other: str, unit: str, case: Case) -> bool:
     """Say whether the other unit has a rate of the tier, and this one has not."""
-    return bool(case.tier) and Placed(other, case.tier) in rates and Placed(unit, case.tier) not in rates
+    return bool(case.tier) and RateKey(other, case.tier) in rates and RateKey(unit, case.tier) not in rates
 
 
-def _own_rate(rates: Rates, unit: str, tier: str, crossed: tuple[int, ...]) -> Listed | None:
+def _own_rate(rates: Rates, unit: str, tier: str, crossed: tuple[int, ...]) -> ListedRate | None:
     """Return the unit's rate in a tier above thresholds, or the nearest that the entry lists of this unit."""
-    standard, tiered = rates.get(Placed(unit)), rates.get(Placed(unit, tier)) if tier else None
+    standard, tiered = rates.get(RateKey(unit)), rates.get(RateKey(unit, tier)) if tier else None
     if standard is None and not tiered:
-        dearer = filter(None, (rates.get(Placed(unit, other)) for other in _DEARER))
+        dearer = filter(None, (rates.get(RateKey(unit, other)) for other in _DEARER))
         standard = next((each._replace(note="no standard rate: that of a dearer tier") for each in dearer), None)
     best = tiered or (standard and _other_tier(standard, tier))
     for above in crossed:
-        exact, plain = rates.get(Placed(unit, tier, above)), rates.get(Placed(unit, "", above))
+        exact, plain = rates.get(RateKey(unit, tier, above)), rates.get(RateKey(unit, "", above))
         if exact is not None:
             best = exact
         elif plain is not None and tiered and standard and standard.rate:
-            best = _scaled(plain, tiered, standard, tier)
+            best = _scale(plain, tiered, standard, tier)
         elif plain is not None:
             best = _other_tier(plain, tier)
         elif best is not None:
@@ -275,18 +275,18 @@ def _own_rate(rates: Rates, unit: str, tier: str, crossed: tuple[int, ...]) -> L
     return best
 
 
-def _other_tier(listed: Listed, tier: str) -> Listed:
+def _other_tier(listed: ListedRate, tier: str) -> ListedRate:
     if not tier or listed.weak:
         return listed
     return listed._replace(note=f"no {tier} rate: the standard one", weak=tier in _DEARER)
 
 
-def _scaled(plain: Listed, tiered: Listed, standard: Listed, tier: str) -> Listed:
+def _scale(plain: ListedRate, tiered: ListedRate, standard: ListedRate, tier: str) -> ListedRate:
     rate = EXACT.divide(EXACT.multiply(plain.rate, tiered.rate), standard.rate)
-    return Listed(rate, plain.field, f"no {tier} rate above the threshold: scaled by {tiered.field}", weak=True)
+    return ListedRate(rate, plain.field, f"no {tier} rate above the threshold: scaled by {tiered.field}", weak=True)
 
 
-def _stood_in(tariff: Tariff, unit: str, case: Case) -> Listed | None:
+def _stand_in_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     stand_in = STAND_INS.get(unit)
     if stand_in is None:
         return None
@@ -300,35 +300,32 @@ def _stood_in(tariff: Tariff, unit: str, case: Case) -> Listed | None:
     return found and _in_place_of(found, unit, stand_in.unit, fair=stand_in.is_fair(tariff, UNITS[unit].modality))
 
 
-def _in_place_of(listed: Listed, unit: str, other: str, *, fair: bool) -> Listed:
+def _in_place_of(listed: ListedRate, unit: str, other: str, *, fair: bool) -> ListedRate:
     note = "; ".join(filter(None, (f"no {unit} rate: that of {other}", listed.note)))
     return listed._replace(note=note, weak=listed.weak or not fair)
 
 
-def _last_resort(tariff: Tariff, unit: str, case: Case) -> Listed | None:
+def _last_resort(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     """Return the rate of a unit that the entry does not name at all."""
     if unit in TOKEN_UNITS:
-        return _NOT_BY_TOKENS if _charges_otherwise(tariff) else None
+        others = {unit_of(key.unit) for key in tariff.rates if key.unit not in TOKEN_UNITS}
+        charges_otherwise = any(other is not None and other[0].name not in _TOOLS for other in others)
+        return _NOT_BY_TOKENS if charges_otherwise else None
     found = unit_of(unit)
     if found and found[1]:  # output_seconds for output_seconds_720p
         listed = _own_rate(_rates(tariff, case), found[0].name, case.tier, case.crossed)
         return listed and _in_place_of(listed, unit, found[0].name, fair=False)
     if unit == _FETCHED:
-        return Listed(Decimal(0), "", "costs nothing but its tokens")
+        return ListedRate(Decimal(0), "", "costs nothing but its tokens")
     fees = (fee for name, providers, fee in _FEES if name == unit and tariff.provider in providers)
     fee = next(fees, None)
-    return None if fee is None else Listed(fee, "", "the map names no fee: the provider's usual one", weak=True)
+    return None if fee is None else ListedRate(fee, "", "the map names no fee: the provider's usual one", weak=True)
 
 
-_NOT_BY_TOKENS = Listed(Decimal(0), "", "the model is not charged by tokens", weak=True)
+_NOT_BY_TOKENS = ListedRate(Decimal(0), "", "the model is not charged by tokens", weak=True)
 
 
-def _charges_otherwise(tariff: Tariff) -> bool:
-    units = {unit_of(placed.unit) for placed in tariff.rates if placed.unit not in TOKEN_UNITS}
-    return any(found is not None and found[0].name not in _TOOLS for found in units)
-
-
-def _batch_rate(tariff: Tariff, unit: str, case: Case) -> Listed | None:
+def _batch_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     """Return the batch rate: the unit's own, else its side's, else half of the standard one, as an assumption."""
     rates, plain = _rates(tariff, case), case._replace(batch=False, tier="", crossed=(), off_peak=False)
     own = _own_batch_rate(rates, unit, case.crossed)
@@ -342,17 +339,17 @@ def _batch_rate(tariff: Tariff, unit: str, case: Case) -> Listed | None:
     standard = unit if unit in _HALVED else primary
     if unit.startswith("cache_read"):  # nothing says that a batch pays for what it reads from a cache
         standard = "cache_read"
-        if Placed(standard) not in rates:
+        if RateKey(standard) not in rates:
             return None
     half = listed_rate(tariff, standard, plain)
     note = "no batch rate: half of the standard one is assumed"
     return half and half._replace(rate=EXACT.multiply(half.rate, _HALF), note=note, weak=True)
 
 
-def _own_batch_rate(rates: Rates, unit: str, crossed: tuple[int, ...]) -> Listed | None:
+def _own_batch_rate(rates: Rates, unit: str, crossed: tuple[int, ...]) -> ListedRate | None:
     """Return the unit's batch rate above the highest threshold that has one, else its plain batch rate."""
     for above in reversed(crossed):
-        if Placed(unit, _BATCH, above) in rates:
-            return rates[Placed(unit, _BATCH, above)]
-    flat = rates.get(Placed(unit, _BATCH))
+        if RateKey(unit, _BATCH, above) in rates:
+            return rates[RateKey(unit, _BATCH, above)]
+    flat = rates.get(RateKey(unit, _BATCH))
     return flat and flat._replace(note="no batch rate above the threshold" if crossed else "", weak=bool(crossed))

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeGuard
 
 from callcost.prices.peak_hours import Hours, read_hours
-from callcost.prices.units import Placed, place_field, unit_of
+from callcost.prices.units import RateKey, place_field, unit_of
 
 TOO_MUCH = Decimal(10**6)  # no unit costs a million dollars; below this no sum of charges can pass 38 digits
 _THRESHOLD_AT = frozenset({"xai"})  # re-prices a prompt of exactly N tokens too; all others above N only
@@ -28,7 +28,7 @@ _MULTIPLIERS = {  # by what asks for them
 _BAND_UNITS = frozenset({"text_input", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning"})
 
 
-class Listed(NamedTuple):
+class ListedRate(NamedTuple):
     """A rate, and where it is from.
 
     Attributes:
@@ -44,7 +44,7 @@ class Listed(NamedTuple):
     weak: bool = False
 
 
-Rates = Mapping[Placed, Listed]
+Rates = Mapping[RateKey, ListedRate]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Tariff:
     at_threshold: bool
     bands: tuple[tuple[int, Rates], ...]
     hours: Hours | None
-    off_peak: Mapping[str, Listed]
+    off_peak: Mapping[str, ListedRate]
     factors: Mapping[str, tuple[str, Decimal]]
     once: frozenset[str]
 
@@ -134,13 +134,13 @@ def _table(entry: Mapping[str, Any], field: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _plain_rates(fields: Mapping[str, Any]) -> Iterator[tuple[Placed, Listed]]:
+def _plain_rates(fields: Mapping[str, Any]) -> Iterator[tuple[RateKey, ListedRate]]:
     """Yield the fields that are one rate; a field's older spelling never wins over its newer one."""
-    found: dict[Placed, Listed] = {}
+    found: dict[RateKey, ListedRate] = {}
     for field, value in fields.items():
         placed = place_field(field)
         if placed and _is_rate(value) and (placed not in found or len(field) < len(found[placed].field)):
-            found[placed] = Listed(value, field)
+            found[placed] = ListedRate(value, field)
     yield from found.items()
 
 
@@ -148,24 +148,24 @@ def _is_rate(value: Any) -> TypeGuard[Decimal]:
     return isinstance(value, Decimal) and 0 <= value < TOO_MUCH
 
 
-def _tool_rates(entry: Mapping[str, Any]) -> Iterator[tuple[Placed, Listed]]:
+def _tool_rates(entry: Mapping[str, Any]) -> Iterator[tuple[RateKey, ListedRate]]:
     """Yield the rates that are written as a table inside a field."""
     sizes = _table(entry, "search_context_cost_per_query")
     for size in ("medium", "low", "high"):
         value = sizes.get(f"search_context_size_{size}")
         if _is_rate(value):
-            listed = Listed(value, f"search_context_cost_per_query.search_context_size_{size}")
-            yield Placed(f"web_search_requests_{size}"), listed
+            listed = ListedRate(value, f"search_context_cost_per_query.search_context_size_{size}")
+            yield RateKey(f"web_search_requests_{size}"), listed
             if size == "medium":
-                yield Placed("web_search_requests"), listed
+                yield RateKey("web_search_requests"), listed
     for policy, value in _table(entry, "guardrail_cost_per_unit").items():
         if _is_rate(value):
-            yield Placed(f"guardrail_units_{policy}"), Listed(value, f"guardrail_cost_per_unit.{policy}")
+            yield RateKey(f"guardrail_units_{policy}"), ListedRate(value, f"guardrail_cost_per_unit.{policy}")
     for row in _rows(entry):
         value = row.get("input_cost_per_query")
         if "max_results_range" in row and _is_rate(value):
             note = "dearer for more results, and a log does not say how many were asked for"
-            yield Placed("input_queries"), Listed(value, "tiered_pricing.input_cost_per_query", note, weak=True)
+            yield RateKey("input_queries"), ListedRate(value, "tiered_pricing.input_cost_per_query", note, weak=True)
             return
 
 

@@ -227,7 +227,7 @@ def quantities(usage: Usage) -> list[tuple[str, int]]:
 # --- How cost fields are named ----------------------------------------------------------------------------------------
 
 
-class Placed(NamedTuple):
+class RateKey(NamedTuple):
     """What a cost field is the price of.
 
     Attributes:
@@ -299,11 +299,11 @@ def is_cost_field(name: str) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def place_field(name: str) -> Placed | None:
+def place_field(name: str) -> RateKey | None:
     """Return what a cost field is the price of; None where it is no single price, or the grammar does not know it.
 
     >>> place_field("cache_creation_input_token_cost_above_1hr_above_200k_tokens_batches")
-    Placed(unit='cache_write_1h', tier='batches', above=200000)
+    RateKey(unit='cache_write_1h', tier='batches', above=200000)
     """
     stem, found = _without_endings(name)
     for pattern in _STEMS:
@@ -312,7 +312,7 @@ def place_field(name: str) -> Placed | None:
         if unit:
             tier = found.get("tier", "").replace("batch_requests", "batches")
             above = found.get("above", "0")
-            return Placed(
+            return RateKey(
                 "_".join(filter(None, (unit.name, found.get("variant", "")))),
                 tier,
                 int(above.rstrip("k")) * (1000 if above.endswith("k") else 1),

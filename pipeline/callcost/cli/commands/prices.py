@@ -250,10 +250,10 @@ def pull(url: str | None, dry_run: bool, force: bool, form: str) -> None:
 def verify(form: str) -> int:
     """Check every version: its digest, and that each of its cost fields is understood."""
     from callcost.prices.book.catalog import load_catalog  # noqa: PLC0415
-    from callcost.prices.upstream.checks import damaged_in, explained_in, unplaced_in  # noqa: PLC0415
+    from callcost.prices.upstream.checks import explain_fields, find_damage, find_unplaced_fields  # noqa: PLC0415
 
     catalog = load_catalog()
-    damaged, unplaced, explained = damaged_in(catalog), unplaced_in(catalog), explained_in(catalog)
+    damaged, unplaced, explained = find_damage(catalog), find_unplaced_fields(catalog), explain_fields(catalog)
     if form == "json":
         fields = [{"field": f, "since": version.name, "models": names} for f, (version, names) in unplaced.items()]
         show_json({"versions": len(catalog.versions), "damaged": [v.name for v in damaged], "unplaced": fields,

@@ -110,7 +110,7 @@ def add_version(folder: Path, line: IndexLine, changes: Mapping[str, bytes]) -> 
         raise PriceError(message, hint="Give it another --name")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with _lock(folder):
             known = read_index(folder)
             if any(other.name == line.name for other in known):
                 message = f"there is a price version {line.name} already"
@@ -164,7 +164,7 @@ def _pack(changes: Mapping[str, bytes]) -> bytes:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _lock(folder: Path) -> Iterator[None]:
     """Keep others from adding to the folder at the same time."""
     lock = folder / _LOCK
     with contextlib.suppress(FileNotFoundError):

@@ -56,7 +56,7 @@ class Resolution:
 UNKNOWN = Resolution(reason="unknown_model")
 
 
-class _Asked(NamedTuple):
+class _Query(NamedTuple):
     """What a log says of a model."""
 
     model: str
@@ -80,7 +80,7 @@ class Book:
         starts = (version.effective_from for version in rules.catalog.versions) if follows else ()
         self.moments = sorted({*starts, *rules.overrides.moments})
         self._resolved: dict[tuple[tuple[str, str | None, str | None, str | None], int], Resolution] = {}
-        self._changes: dict[_Asked, list[int]] = {}
+        self._changes: dict[_Query, list[int]] = {}
         self._tariffs: dict[int, tuple[Entry, Tariff]] = {}
         self._cards: dict[tuple[Tariff, Case], RateCard] = {}
 
@@ -120,13 +120,13 @@ class Book:
             region: cloud region.
             requested: the model that was asked for, tried where nothing lists ``model``.
         """
-        return self.resolve_in(_Asked(model, provider, region, requested), self.era(at))
+        return self.resolve_in(_Query(model, provider, region, requested), self.era(at))
 
     def resolve_in(self, asked: tuple[str, str | None, str | None, str | None], era: int) -> Resolution:
         """Find what prices (model, provider, region, requested) in the span of a number: the batch reader's way."""
         found = self._resolved.get((asked, era))
         if found is None:
-            named = _Asked._make(asked)
+            named = _Query._make(asked)
             found = self._resolved[named, era] = self._resolve_era(named, era)
         return found
 
@@ -152,7 +152,7 @@ class Book:
         """Return what an override file says a name stands for, for messages; None: it is no alias."""
         return self.rules.overrides.alias(model, None)
 
-    def _resolve_era(self, asked: _Asked, era: int) -> Resolution:
+    def _resolve_era(self, asked: _Query, era: int) -> Resolution:
         """Resolve at the last change before the span, as the versions in between say the same."""
         changes = self._changes.get(asked)
         if changes is None:
@@ -168,7 +168,7 @@ class Book:
             return found
         return dataclasses.replace(found, version=now.name)
 
-    def _eras_of_changes(self, asked: _Asked) -> list[int]:
+    def _eras_of_changes(self, asked: _Query) -> list[int]:
         """Return the numbers of the spans at whose start a name may come to mean something else."""
         if self.rules.overrides.moments or self.rules.pinned or self.rules.fixed is not None:
             return list(range(len(self.moments) + 1))
@@ -178,13 +178,13 @@ class Book:
         moments = {moment for search in searches for moment in search.changes()}
         return sorted({0, *(bisect.bisect_right(self.moments, moment) for moment in moments)})
 
-    def _resolve_names(self, asked: _Asked, moment: int | None) -> Resolution:
+    def _resolve_names(self, asked: _Query, moment: int | None) -> Resolution:
         found = self._resolve_name(asked.model, asked, moment)
         if found.key is None and asked.requested and asked.requested != asked.model:
             return self._resolve_name(asked.requested, asked, moment, rung="requested")
         return found
 
-    def _resolve_name(self, model: str, asked: _Asked, moment: int | None, rung: str = "") -> Resolution:
+    def _resolve_name(self, model: str, asked: _Query, moment: int | None, rung: str = "") -> Resolution:
         alias, provider = self.rules.overrides.alias(model, moment), asked.provider
         if alias:
             model, provider, rung = alias, None, "alias"

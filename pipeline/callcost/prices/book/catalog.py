@@ -140,7 +140,7 @@ class Catalog:
 
     def names(self, version: Version) -> Iterator[str]:
         """Yield the models that a version lists."""
-        return (model for model, _ in _listed(self._timelines, version.index))
+        return (model for model, _ in _entries_at(self._timelines, version.index))
 
     def sizes(self) -> list[int]:
         """Return how many models each version lists."""
@@ -162,11 +162,11 @@ class Catalog:
 
     def map_of(self, version: Version) -> dict[str, Entry]:
         """Return all entries of a version by model: every one is parsed, which takes a moment."""
-        return {model: parse_entry(raw) for model, raw in _listed(self._timelines, version.index)}
+        return {model: parse_entry(raw) for model, raw in _entries_at(self._timelines, version.index)}
 
     def digest_of(self, version: Version) -> str:
         """Return the digest of what is stored, to compare with the version's ``sha256``."""
-        return map_digest(_listed(self._timelines, version.index))
+        return map_digest(_entries_at(self._timelines, version.index))
 
     def _steps(self, model: str, version: Version | None) -> tuple[_Timeline, int]:
         steps = self._timelines.get(model, [])
@@ -214,7 +214,7 @@ def add_map(entries: Mapping[str, bytes], *, name: str, effective_from: int, sou
     catalog = build_catalog([("user", folder)])
     base = catalog.version_at(effective_from)
     changes = dict(entries)
-    for model, raw in _listed(catalog._timelines, base.index) if base else ():
+    for model, raw in _entries_at(catalog._timelines, base.index) if base else ():
         if model not in entries:
             changes[model] = bytes(DROPPED)
         elif bytes(raw) == entries[model]:
@@ -263,8 +263,8 @@ def build_catalog(folders: Iterable[tuple[str, Path]]) -> Catalog:
 
 def _rebase(timelines: dict[str, _Timeline], now: int, base: int, changes: Iterable[Change]) -> list[Change]:
     """Turn changes against the map at ``base`` into changes against the map at ``now``."""
-    old = dict(_listed(timelines, now))
-    new = dict(_listed(timelines, base))
+    old = dict(_entries_at(timelines, now))
+    new = dict(_entries_at(timelines, base))
     for change in changes:
         new[change.model] = change.entry
     return [
@@ -274,7 +274,7 @@ def _rebase(timelines: dict[str, _Timeline], now: int, base: int, changes: Itera
     ]
 
 
-def _listed(timelines: dict[str, _Timeline], index: int) -> Iterator[tuple[str, msgspec.Raw]]:
+def _entries_at(timelines: dict[str, _Timeline], index: int) -> Iterator[tuple[str, msgspec.Raw]]:
     """Yield the models that the version of an index lists, with their entries."""
     for model, steps in timelines.items():
         place = bisect.bisect_right(steps, index, key=itemgetter(0))

@@ -125,10 +125,8 @@ def _settle(key: str, value: Any, money: bool) -> Any:
         return {name: _settle(name, item, is_amount_below(name, money)) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_settle(key, item, is_amount_below(key, money)) for item in value]
-    return _amount(value) if money else _limit(value)
-
-
-def _amount(value: Any) -> Any:
+    if not money:
+        return _limit(value)
     return rate(value.strip() if isinstance(value, str) else value) if is_number(value) else value
 
 
@@ -167,10 +165,6 @@ def is_kept(key: str, value: Any) -> bool:
     return value is not None and not key.startswith(_CAPABILITIES)
 
 
-def _exact(text: str) -> Decimal:
-    return _EXACT.create_decimal(text).normalize(_EXACT)
-
-
 _DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=rate)
-_EXACT_DECODER = msgspec.json.Decoder(float_hook=_exact)
+_EXACT_DECODER = msgspec.json.Decoder(float_hook=lambda text: _EXACT.create_decimal(text).normalize(_EXACT))
 _ENCODER = msgspec.json.Encoder(decimal_format="number", order="sorted")

@@ -57,9 +57,9 @@ def faults_in(fields: Mapping[Any, Any]) -> Iterator[Fault]:
     """
     for field, value in fields.items():
         if not isinstance(field, str):
-            yield Fault(_shown(field), _shown(value), "stands under a name that is no text")
+            yield Fault(_show(field), _show(value), "stands under a name that is no text")
         elif field in _WORDS and not isinstance(value, (str, type(None))):
-            yield Fault(field, _shown(value), "is no text")
+            yield Fault(field, _show(value), "is no text")
         elif is_kept(field, value):
             yield from _faults(field, field, value, money=is_money(field))
 
@@ -67,13 +67,13 @@ def faults_in(fields: Mapping[Any, Any]) -> Iterator[Fault]:
 def _faults(path: str, field: str, value: Any, *, money: bool) -> Iterator[Fault]:
     """Yield the faults of a value; ``field`` is the name nearest to it that says what it is the price of."""
     if _is_edge(path) and not (_is_limit(value) and value == int(value)):
-        yield Fault(path, _shown(value), "is no number of tokens")
+        yield Fault(path, _show(value), "is no number of tokens")
     elif isinstance(value, (Mapping, list, tuple)) and field not in STRUCTURED and place_field(field):
-        yield Fault(path, _shown(value), _NO_PRICE)
+        yield Fault(path, _show(value), _NO_PRICE)
     elif isinstance(value, Mapping):
         for name, item in value.items():
             if not isinstance(name, str):
-                yield Fault(f"{path}.{_shown(name)}", _shown(item), "stands under a name that is no text")
+                yield Fault(f"{path}.{_show(name)}", _show(item), "stands under a name that is no text")
                 continue
             own = name if is_cost_field(name) else field
             yield from _faults(f"{path}.{name}", own, item, money=is_amount_below(name, money))
@@ -83,7 +83,7 @@ def _faults(path: str, field: str, value: Any, *, money: bool) -> Iterator[Fault
     elif money and not (field == _MIXED and isinstance(value, (str, bool))):
         yield from _faults_of_amount(path, field, value)
     elif not (_is_limit(value) or isinstance(value, (str, bool, type(None)))):
-        yield Fault(path, _shown(value), "is no number that can stand there")
+        yield Fault(path, _show(value), "is no number that can stand there")
 
 
 def _faults_of_amount(path: str, field: str, value: Any) -> Iterator[Fault]:
@@ -94,14 +94,14 @@ def _faults_of_amount(path: str, field: str, value: Any) -> Iterator[Fault]:
     except ArithmeticError:
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0:
-        yield Fault(path, _shown(value), _NO_PRICE)
+        yield Fault(path, _show(value), _NO_PRICE)
     elif amount >= TOO_MUCH:
-        yield Fault(path, _shown(value), f"is no price: nothing costs {TOO_MUCH:,} dollars")
+        yield Fault(path, _show(value), f"is no price: nothing costs {TOO_MUCH:,} dollars")
     elif amount > DEAR:
         placed = place_field(field)
         found = unit_of(placed.unit) if placed else None
         if found and found[0].measure in _SMALL:
-            yield Fault(path, _shown(value), f"is over {DEAR} dollar a {found[0].measure}", dear=True)
+            yield Fault(path, _show(value), f"is over {DEAR} dollar a {found[0].measure}", dear=True)
 
 
 def _is_limit(value: Any) -> bool:
@@ -120,7 +120,7 @@ def _is_edge(path: str) -> bool:
     return path.rpartition(".")[0].endswith(".range")
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     """Return a wrong value for a message, cut off where it is long; of an object only what it is."""
     if not isinstance(value, (str, int, float, Decimal, type(None))):
         return type(value).__name__

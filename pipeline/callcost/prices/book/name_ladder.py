@@ -42,10 +42,6 @@ class Rules:
         then = moment if self.fixed is None else self.fixed
         return self.catalog.newest if self.latest or then is None else self.catalog.version_at(then)
 
-    def is_newest(self, moment: int | None) -> bool:
-        """Say whether a call of a moment is priced by the newest version because nothing says by which else."""
-        return self.latest or (moment is None and self.fixed is None)
-
     def known(self) -> Iterable[str]:
         """Return every model that can be priced by name."""
         if isinstance(self.pinned, CostMap):
@@ -59,7 +55,7 @@ class Rules:
         return [model for model in self.pinned.entries if model.lower() == name.lower()]
 
 
-class Found(NamedTuple):
+class Listing(NamedTuple):
     """What a name means.
 
     Attributes:
@@ -92,13 +88,13 @@ class Search:
         self.provider = provider_of(provider, model)
         self._names = names_of(model, self.provider, region)
 
-    def listing(self, moment: int | None) -> Found | None:
+    def listing(self, moment: int | None) -> Listing | None:
         """Return what the version in force at a moment lists, or the last one that did.
 
         The very name, under its provider and plain, is one step: what is in force goes before a twin that was dropped,
         and of several that were dropped the last one that was.
         """
-        dropped: list[Found] = []
+        dropped: list[Listing] = []
         for name in self._candidates():
             if dropped and name.rung not in _VERY_NAME:
                 break
@@ -111,14 +107,14 @@ class Search:
             dropped.append(found)
         return max(dropped, key=lambda found: self._rules.catalog.find(found.version).index, default=None)
 
-    def later_listing(self, moment: int | None) -> Found | None:
+    def later_listing(self, moment: int | None) -> Listing | None:
         """Return the earliest listing after a moment that has a rate."""
         version = self._rules.version_at(moment)
         for name in () if self._rules.pinned else self._candidates():
             for listing, entry in self._rules.catalog.history(name.model):
                 later = version is None or listing.index > version.index
                 if later and entry is not None and self._may_price(name, entry) and not read_tariff(entry).empty:
-                    return Found(name.model, entry, name.rung, listing.name, "first_listed_later")
+                    return Listing(name.model, entry, name.rung, listing.name, "first_listed_later")
         return None
 
     def changes(self) -> Iterator[int]:
@@ -144,26 +140,28 @@ class Search:
             return False
         return accepts(self.provider, listed, pinned=pinned)
 
-    def _find(self, model: str, moment: int | None) -> Found | None:
+    def _find(self, model: str, moment: int | None) -> Listing | None:
         """Return the listing of one name, the user's own rates laid over it."""
         found = self._find_in_maps(model, moment)
         own = self._rules.overrides.rates(model, moment)
         if own is None:
             return found
         entry = own.over(found.entry if found else None)
-        return Found(model, entry, "override", own.place, found.basis if found else "in_force")
+        return Listing(model, entry, "override", own.place, found.basis if found else "in_force")
 
-    def _find_in_maps(self, model: str, moment: int | None) -> Found | None:
+    def _find_in_maps(self, model: str, moment: int | None) -> Listing | None:
         pinned, catalog = self._rules.pinned, self._rules.catalog
         if pinned:
             entry = pinned.entries.get(model) if isinstance(pinned, CostMap) else catalog.entry(model, pinned)
-            return None if entry is None else Found(model, entry, "", pinned.name, "in_force")
+            return None if entry is None else Listing(model, entry, "", pinned.name, "in_force")
         if model in self._rules.registered:
-            return Found(model, self._rules.registered[model], "", "registered", "in_force")
+            return Listing(model, self._rules.registered[model], "", "registered", "in_force")
         version = self._rules.version_at(moment)
         last = catalog.last_entry(model, version)
         if last is None:
             return None
         entry, listing = last
-        now = "newest" if self._rules.is_newest(moment) else "in_force"
-        return Found(model, entry, "", listing.name, now if listing is version else "retired")
+        if listing is not version:
+            return Listing(model, entry, "", listing.name, "retired")
+        undated = self._rules.latest or (moment is None and self._rules.fixed is None)  # nothing says by which else
+        return Listing(model, entry, "", listing.name, "newest" if undated else "in_force")

@@ -15,7 +15,7 @@ from callcost.prices.book.cost_map import Entry, parse_entry
 from callcost.settings import PriceOptions
 
 _entries: dict[str, Entry] = {}
-_extended: dict[PriceOptions, PriceOptions] = {}  # what with_registered returned, until something else is registered
+_options: dict[PriceOptions, PriceOptions] = {}  # what with_registered returned, until something else is registered
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
 
 
@@ -27,7 +27,7 @@ def register(models: Mapping[str, tuple[Entry, Entry | None]]) -> None:
             exact decimals.
     """
     _entries.update((model, MappingProxyType({**(base or {}), **fields})) for model, (fields, base) in models.items())
-    _extended.clear()
+    _options.clear()
 
 
 def registered() -> Mapping[str, Entry]:
@@ -39,11 +39,11 @@ def with_registered(options: PriceOptions) -> PriceOptions:
     """Return options that say what is registered now, beside what they say already."""
     if not _entries:
         return options
-    known = _extended.get(options)
+    known = _options.get(options)
     if known is None:
         now = {model: _ENCODER.encode(dict(entry)).decode() for model, entry in _entries.items()}
         both = tuple(sorted({**dict(options.registered), **now}.items()))
-        known = _extended[options] = dataclasses.replace(options, registered=both)
+        known = _options[options] = dataclasses.replace(options, registered=both)
     return known
 
 

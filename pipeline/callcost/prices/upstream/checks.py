@@ -47,15 +47,15 @@ def check_map(new: Mapping[str, Entry], old: Mapping[str, Entry]) -> Findings:
         old: the map in force before; empty if there is none.
     """
     change = compare_maps(old, new)
-    jumps = [price for price in change.prices if _jumped(price)]
+    jumps = [price for price in change.prices if _jumps(price)]
     unplaced: dict[str, int] = {}
     for entry in new.values():
         for field in unplaced_fields(entry):
             unplaced[field] = unplaced.get(field, 0) + 1
-    return Findings([*_refusals(new, old, change, jumps), *_faulty(new)], unplaced, jumps, change)
+    return Findings([*_refusals(new, old, change, jumps), *_find_wrong_rates(new)], unplaced, jumps, change)
 
 
-def _faulty(new: Mapping[str, Entry]) -> Iterator[str]:
+def _find_wrong_rates(new: Mapping[str, Entry]) -> Iterator[str]:
     """Yield why rates of a map are no rates: those below 0, the others, and those that are too dear."""
     found = [(model, fault) for model, entry in new.items() for fault in faults_in(entry)]
     below = [(model, fault) for model, fault in found if fault.value.startswith("-")]
@@ -79,7 +79,7 @@ def unplaced_fields(entry: Entry) -> list[str]:
     ]
 
 
-def unplaced_in(catalog: Catalog) -> dict[str, tuple[Version, list[str]]]:
+def find_unplaced_fields(catalog: Catalog) -> dict[str, tuple[Version, list[str]]]:
     """Return, over all versions, each unplaced field with the first version that has it and the models that do."""
     found: dict[str, tuple[Version, list[str]]] = {}
     for model in sorted(catalog.models):
@@ -90,13 +90,13 @@ def unplaced_in(catalog: Catalog) -> dict[str, tuple[Version, list[str]]]:
     return found
 
 
-def explained_in(catalog: Catalog) -> dict[str, str]:
+def explain_fields(catalog: Catalog) -> dict[str, str]:
     """Return the cost fields of all versions that are not charged, each with the reason."""
     seen = {field for model in catalog.models for _, entry in catalog.history(model) for field in entry or {}}
     return {field: reason for field, reason in EXPLAINED.items() if field in seen}
 
 
-def damaged_in(catalog: Catalog) -> list[Version]:
+def find_damage(catalog: Catalog) -> list[Version]:
     """Return the versions whose stored map is not the one that their digest was taken of."""
     return [version for version in catalog.versions if catalog.digest_of(version) != version.sha256]
 
@@ -116,7 +116,7 @@ def _refusals(
     return reasons
 
 
-def _jumped(price: PriceChange) -> bool:
+def _jumps(price: PriceChange) -> bool:
     if not price.old:
         return False
     return not price.ratio or price.ratio > JUMP or price.ratio * JUMP < 1

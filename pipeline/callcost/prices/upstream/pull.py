@@ -71,7 +71,7 @@ class Addition(NamedTuple):
     findings: Findings | None  # None: not modified
 
 
-class _Pulled(msgspec.Struct):
+class _Answered(msgspec.Struct):
     """What is remembered of an address: the tag of its last answer, and the version that it became."""
 
     etag: str
@@ -106,7 +106,7 @@ def pull_map(
         answer.content, name=name, effective_from=now, source=_public(url), dry_run=dry_run, force=force
     )
     if answer.etag and not dry_run:
-        state[key] = _Pulled(answer.etag, added.version or (catalog.version_at(now) or catalog.newest).name)
+        state[key] = _Answered(answer.etag, added.version or (catalog.version_at(now) or catalog.newest).name)
         write_file(user_prices() / _STATE, msgspec.json.encode(state))
     return added
 
@@ -130,7 +130,7 @@ def add_checked(
     try:
         entries = split_map(text)
     except PriceError as error:
-        raise _named(error, text) from error
+        raise _name_field(error, text) from error
     catalog = load_catalog()
     before = catalog.version_at(effective_from)
     old = catalog.map_of(before) if before else {}
@@ -148,7 +148,7 @@ def add_checked(
     return Addition(name, findings)
 
 
-def _named(error: PriceError, text: bytes) -> PriceError:
+def _name_field(error: PriceError, text: bytes) -> PriceError:
     """Return the error of a map that cannot be read, with the field where a number is the reason, such as NaN."""
     try:
         content = json.loads(text, parse_float=Decimal)
@@ -230,7 +230,7 @@ def _get(url: str, etag: str, patience: Patience, deadline: float) -> Answer:
     waits = httpx.Timeout(patience.read, connect=patience.connect)
     with (
         httpx.Client(timeout=waits) as client,
-        _opened(client, client.build_request("GET", url, headers=headers)) as (response),
+        _follow(client, client.build_request("GET", url, headers=headers)) as (response),
     ):
         if response.status_code == httpx.codes.NOT_MODIFIED and etag:
             return Answer(None, etag)
@@ -243,7 +243,7 @@ def _get(url: str, etag: str, patience: Patience, deadline: float) -> Answer:
 
 
 @contextmanager
-def _opened(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Response]:
+def _follow(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Response]:
     """Send a request and follow where it is sent on to; the bodies of redirects are not read."""
     for _ in range(_MOST_REDIRECTS + 1):
         response = client.send(request, stream=True)
@@ -309,8 +309,8 @@ def _free_name(catalog: Catalog, stem: str) -> str:
     return next(name for name in names if name not in taken)
 
 
-def _read_state() -> dict[str, _Pulled]:
+def _read_state() -> dict[str, _Answered]:
     try:
-        return msgspec.json.decode((user_prices() / _STATE).read_bytes(), type=dict[str, _Pulled])
+        return msgspec.json.decode((user_prices() / _STATE).read_bytes(), type=dict[str, _Answered])
     except (OSError, msgspec.MsgspecError):
         return {}  # it only saves a download

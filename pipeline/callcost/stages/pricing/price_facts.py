@@ -36,15 +36,15 @@ def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
         The same rows in the same order.
     """
     if facts["price_status"].null_count() == facts.height:
-        return _priced(facts, book) if facts.height else facts
+        return _price(facts, book) if facts.height else facts
     placed = facts.with_row_index("place")
     lacking = placed.filter(pl.col("price_status").is_null())
-    priced = _priced(lacking.drop("place"), book).with_columns(lacking["place"]) if lacking.height else lacking
+    priced = _price(lacking.drop("place"), book).with_columns(lacking["place"]) if lacking.height else lacking
     stays = placed.filter(pl.col("price_status").is_not_null())
     return pl.concat([stays, priced.select(stays.columns)]).sort("place").drop("place")
 
 
-def _priced(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
+def _price(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     extras = extras_of(facts)
     cards = find_cards(facts, names_per_row(extras, facts.height), book)
     costs = _token_costs(facts, cards)

@@ -23,7 +23,6 @@ from callcost.settings import PriceOptions
 from callcost.stages.tables.dictionary import Numbered, cross, number_sizes, number_spans, number_text
 from callcost.stages.tables.masks import Flag
 
-_NAMES = ("provider", "region")
 _TERMS = ("service_tier", "source_format", "region", "data_residency", "inference_geo", "speed")
 _MINUTE = 60_000_000  # microseconds
 
@@ -131,7 +130,7 @@ def _resolve(facts: pl.DataFrame, book: Book) -> Numbered:
     if requested.null_count() < facts.height:  # it stands for the call's own model, not for that of an iteration
         requested = facts.select(pl.when(pl.col("line_model") == pl.col("model")).then(requested)).to_series()
     models = facts["line_model"].fill_null("") if facts["line_model"].null_count() else facts["line_model"]
-    names = cross(*(number_text(column) for column in (models, *(facts[name] for name in _NAMES), requested)))
+    names = cross(*(number_text(column) for column in (models, facts["provider"], facts["region"], requested)))
     if book.era(-(2**62)) == book.era(2**62):
         eras = Numbered(None, [book.era(0)])
     else:

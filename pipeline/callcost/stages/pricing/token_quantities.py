@@ -21,7 +21,7 @@ _HALF_RANGE = 2**63  # of a 64-bit number
 
 def quantities(facts: pl.DataFrame) -> dict[str, pl.Series]:
     """Return a column for each token unit of which any row holds some."""
-    known: dict[str, pl.Series | None] = {name: _stated(facts[f"line_{name}"]) for name in COUNTS_READ}
+    known: dict[str, pl.Series | None] = {name: _counts_of(facts[f"line_{name}"]) for name in COUNTS_READ}
     for name, operation, left, right in QUANTITIES:
         one, other = known[left], known[right]
         if one is not None and other is not None:
@@ -59,7 +59,7 @@ def exact_costs(
     return whole if common == 1 else {side: cost * pl.Series([common], dtype=pl.Int128) for side, cost in whole.items()}
 
 
-def _stated(column: pl.Series) -> pl.Series | None:
+def _counts_of(column: pl.Series) -> pl.Series | None:
     if not _largest(column):
         return None
     return column.fill_null(0) if column.null_count() else column

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,11 +15,9 @@ from callcost.prices.charges import Charge
 from callcost.tables import USAGE_COUNTS, Call, Usage
 
 _TERMS = (
-    "source_format", "provider", "model", "model_requested", "region", "service_tier", "data_residency",
+    "source_format", "started_at", "provider", "model", "model_requested", "region", "service_tier", "data_residency",
     "inference_geo", "speed", "status", "usage_source",
 )  # fmt: skip
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +85,14 @@ def account_lines(facts: pl.DataFrame, book: Book) -> list[LineAccount]:
         facts: priced facts of the call.
         book: opened with the options of the run.
     """
-    return [_account(row, book) for row in facts.sort("line").iter_rows(named=True)]
+    rows = facts.sort("line").with_columns(pl.col("started_at").to_physical())
+    return [_account(row, book) for row in rows.iter_rows(named=True)]
 
 
 def _account(row: dict[str, Any], book: Book) -> LineAccount:
     counts = {name: row[f"line_{name}"] for name in USAGE_COUNTS if row[f"line_{name}"] is not None}
     units = {unit["unit"]: unit["quantity"] for unit in row["line_units"] or ()}
     call = Call(family="", **{name: row[name] for name in _TERMS})
-    call.started_at = None if row["started_at"] is None else (row["started_at"] - _EPOCH) // _MICROSECOND
     found, bill = price_line(book, call, Usage(model=row["line_model"], **counts, billed_units=units or None))
     versions = {version.name: version.effective_text for version in book.catalog.versions}
     return LineAccount(
