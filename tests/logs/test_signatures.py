@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.logs.values import signatures
-from callcost.logs.values.json_path import compile_table, follow, parse_path, read_places
+from callcost.logs.values.json_path import compile_table, follow, parse_path, read_paths
 from callcost.logs.values.signatures import Recogniser, sign
 
 WORDS = st.sampled_from(["a", "b", "c", "d"])
@@ -66,4 +66,4 @@ def test_the_first_path_that_is_something_wins(record: dict[str, Any]) -> None:
         something = [value for value in values if value is not None and value != ""]
         if something:
             expected[column] = something[0]
-    assert read_places(record, compile_table(table), facts) == expected
+    assert read_paths(record, compile_table(table), facts) == expected

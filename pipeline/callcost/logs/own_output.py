@@ -19,9 +19,9 @@ from callcost.logs.values.signatures import Recogniser, sign
 
 BACKFILLED = ".callcost-backfill.json"  # hidden, so that the folder can be reported on as it is
 UNFINISHED = ".callcost-unfinished.json"  # there until the manifest is, which is written last
-HIDDEN_MARKS = frozenset([BACKFILLED, UNFINISHED])
+HIDDEN_DOCUMENTS = frozenset([BACKFILLED, UNFINISHED])
 _DELTA_LOG = "_delta_log/00000000000000000000.json"
-_MARKS = re.compile(r"(?:.*/)?(?:manifest|ledger(?:\.copy)?|entry|run|_delta_log/0{20}|\.callcost-backfill)\.json")
+_MARKERS = re.compile(r"(?:.*/)?(?:manifest|ledger(?:\.copy)?|entry|run|_delta_log/0{20}|\.callcost-backfill)\.json")
 _NAMED = re.compile(r"(?:.*/)?(?:spend|adjustments|reconciliation|causes|rejects|calls)\.(?:parquet|csv|json)")
 _MOST_BYTES = 64 << 20  # of a document
 _HEAD = 64 << 10
@@ -43,7 +43,7 @@ _DOCUMENTS = (
     "identity options inputs",
     "day file sha256 closed_at",
 )
-FACTS_MARK = "callcost.words"  # in the metadata of a file of facts, which has few columns for certain
+FACTS_METADATA = "callcost.words"  # in the metadata of a file of facts, which has few columns for certain
 _SIGNED = (*map(sign, TABLES.values()), sign("key record", some="record_digest request_digest key_kind piece"))
 SIGNATURES = (*_SIGNED, *map(sign, _DOCUMENTS))
 OWN_TABLES = Recogniser([("table", _SIGNED)])
@@ -55,13 +55,13 @@ Document = Mapping[str, msgspec.Raw]
 IsOurs = Callable[[str], object]  # of a path; what it returns is true or not
 
 
-class Own(NamedTuple):
+class OwnFolder(NamedTuple):
     """A folder in which callcost wrote something.
 
     Attributes:
-        folder: its path below the root; "": the root itself.
-        what: it is.
-        hint: which command answers from it.
+        folder: path below the root; "": the root itself.
+        what: kind of the folder, for people.
+        hint: advice which command answers from it.
     """
 
     folder: str
@@ -73,8 +73,8 @@ class Skipped(msgspec.Struct, frozen=True):
     """What a run left out of its logs.
 
     Attributes:
-        path: as reports call it.
-        what: it is.
+        path: path as reports write it.
+        what: kind of the folder, for people.
     """
 
     path: str
@@ -90,7 +90,7 @@ class _Kind(NamedTuple):
         proof: one of the keys, and what stands below it in a document of ours alone.
         files: pattern of the paths beside the document that are ours; or what gives their test for a document.
         hint: which command answers from such a folder.
-        above: how many folders the one that people know lies above the document's.
+        above: number of folders that the one which people know lies above the document's.
     """
 
     what: str
@@ -158,20 +158,20 @@ _KINDS = (
 _TABLE = _Kind("a table of calls", "", ("", b""), _ALL, _OF_REPORT)
 
 
-def find_own(files: Sequence[str], marks: Sequence[str], read: Read) -> tuple[list[Own], set[str]]:
+def find_own(files: Sequence[str], hidden: Sequence[str], read: Read) -> tuple[list[OwnFolder], set[str]]:
     """Tell which files below a folder callcost wrote.
 
     Args:
         files: paths below the folder, sorted.
-        marks: paths of HIDDEN_MARKS below it, which are not among the files.
+        hidden: paths of HIDDEN_DOCUMENTS below it, which are not among the files.
         read: reads them.
 
     Returns:
         The folders with such files, in order, and the files; a folder of backfilled copies is logs, if it is the root.
     """
-    found: dict[tuple[str, str], Own] = {}
+    found: dict[tuple[str, str], OwnFolder] = {}
     ours: set[str] = set()
-    for path in sorted((*_candidates(files), *marks), key=lambda path: (path.count("/"), path)):
+    for path in sorted((*_candidates(files), *hidden), key=lambda path: (path.count("/"), path)):
         if path in ours:
             continue
         recognised = _recognise(path, read)
@@ -185,18 +185,18 @@ def find_own(files: Sequence[str], marks: Sequence[str], read: Read) -> tuple[li
         if owned:
             ours |= owned
             place = "/".join(folder.split("/")[: -kind.above or None])
-            found.setdefault((place, kind.what), Own(place, kind.what, kind.hint))
+            found.setdefault((place, kind.what), OwnFolder(place, kind.what, kind.hint))
     return sorted(found.values()), ours
 
 
 def _candidates(files: Sequence[str]) -> list[str]:
     """Return documents that may say whose the files beside them are."""
-    found = [path for path in files if path.endswith(".json") and _MARKS.fullmatch(path)]
+    found = [path for path in files if path.endswith(".json") and _MARKERS.fullmatch(path)]
     named = sorted({path.rpartition("/")[0] for path in files if _NAMED.fullmatch(path)})
     for folder in named:
         beside = [
             path for path in _below(files, folder)
-            if path.endswith(".json") and path.rpartition("/")[0] == folder and not _MARKS.fullmatch(path)
+            if path.endswith(".json") and path.rpartition("/")[0] == folder and not _MARKERS.fullmatch(path)
         ]  # fmt: skip
         found += beside[:_FEW]
     return found

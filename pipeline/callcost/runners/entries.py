@@ -25,10 +25,10 @@ class Stamp:
     """What tells a changed file from an unchanged one without reading it.
 
     Attributes:
-        path: absolute, or a URL.
-        bytes: its size.
-        mtime_ns: when it was last changed; 0: its ``etag`` says whether it was.
-        etag: of an object in a store that has one.
+        path: absolute path, or URL.
+        bytes: size.
+        mtime_ns: time of the last change, in nanoseconds since 1970 UTC; 0: the ``etag`` says whether it changed.
+        etag: ETag of an object in a store that has one.
     """
 
     path: str
@@ -44,10 +44,10 @@ class Known:
     Attributes:
         number: number of the entry.
         stamp: stamp of the input when it was read.
-        name: how reports call the input.
+        name: name of the input in reports.
         sha256: digest of the input's bytes as hex; "": it could not be read.
-        extent: what was read of the input; None: not known.
-        about: what the results hold, for people.
+        extent: extent of the input that was read; None: not known.
+        about: description of what the results hold, for people.
         holds_more: whether the results hold more than the input does now.
     """
 
@@ -65,7 +65,7 @@ class Entry(Known):
     """One input that was read.
 
     Attributes:
-        made: what the results depend on beside the input's bytes.
+        made: digest of what the results depend on beside the input's bytes.
         facts: whatever the run needs to know of the results.
         layout: layout of the results; those of another one do not go together with them. "": older than layouts.
         callcost: version that read the input; "": older than this field.
@@ -102,7 +102,7 @@ def stamp_of(path: str, stored: Stored | None = None) -> Stamp | None:
 
     Args:
         path: path or URL. A file that nobody may look at is there, and empty.
-        stored: what the store says of an object; None: it is gone.
+        stored: description of an object by its store; None: it is gone.
     """
     if is_url(path):
         changed_ns = 0 if stored is None or stored.etag else stored.changed_ns
@@ -151,8 +151,8 @@ def entry_of(data: bytes | None, *, signed: bool = True) -> Entry | None:
     """Read an entry; None where it is damaged.
 
     Args:
-        data: of its file.
-        signed: whether it must carry its digest; entries of ledgers of schema 1 have none.
+        data: bytes of its file; None: there is none.
+        signed: whether it must carry its digest: entries of ledgers of schema 1 have none.
     """
     try:
         words = json.loads(data or b"")

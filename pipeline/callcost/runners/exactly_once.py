@@ -38,9 +38,9 @@ class Attempts(Generic[R]):
         function: of (task, tick), which is annotated with what it returns; the task is a dataclass with a ``number``
             and a ``folder``.
         folder: path or URL of the run's folder.
-        aside: stands for a task that was begun too often; None: nothing does.
-        driver: whose attempts are counted; "": nobody's.
-        most: attempts.
+        aside: function whose result stands for a task that was begun too often; None: nothing does.
+        driver: id of the driver whose attempts are counted; "": none are.
+        most: number of attempts that may begin.
     """
 
     function: Callable[[Any, Tick], R]
@@ -115,9 +115,9 @@ class Once:
     """An executor whose tasks count once, whoever runs them.
 
     Attributes:
-        runner: runs them.
-        folder: of the run.
-        driver: see Attempts.
+        runner: executor that runs them.
+        folder: path or URL of the run's folder.
+        driver: id of the driver whose attempts are counted; "": none are.
     """
 
     runner: Runner
@@ -168,9 +168,9 @@ def find_garbage(folder: Folder, *, older: float, unfinished: bool = False) -> d
     """Return the files of runs that no one needs, to be removed: name -> what is known of it.
 
     Args:
-        folder: with the folders of runs.
-        older: seconds that a file, and the last sign of its run's life, has to be old.
-        unfinished: also take the runs that could be resumed.
+        folder: the --work-dir, with the folders of runs.
+        older: seconds since the last change of a file, and the last sign of its run's life, at least.
+        unfinished: whether to take the runs, too, that could be resumed.
     """
     limit = time.time_ns() - int(older * 1e9)
     runs: dict[str, dict[str, Stored]] = {}

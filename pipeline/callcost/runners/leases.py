@@ -50,7 +50,7 @@ def hold_lease(folder: Folder, run_id: str) -> Iterator[Callable[[], None]]:
     """Hold a folder while the block runs.
 
     Args:
-        folder: in a store.
+        folder: folder in a store.
         run_id: id of the run that takes it.
 
     Yields:
@@ -77,7 +77,7 @@ class _Lease:
     """The leases of one run.
 
     Args:
-        folder: in a store.
+        folder: folder in a store.
         run_id: id of the run.
     """
 

@@ -46,7 +46,7 @@ class Ledger:
     """The state folder of one job.
 
     Args:
-        folder: its lock must be held.
+        folder: the state folder, whose lock is held.
         assure: raises where the lock is lost; called before anything is written.
         rebuild: go on with what is whole where the ledger or an entry is not; ``dropped`` says what that was.
 
@@ -55,9 +55,9 @@ class Ledger:
         lost: number -> entry that the ledger knows and that cannot be used.
         layouts: layout of results -> what is to be known of it later.
         writer: the version that wrote the ledger last.
-        closed: what is written down of closed days, by day.
-        published: what was published last.
-        dropped: what was left out because it cannot be used.
+        closed: day -> what is written down of it when it is closed.
+        published: record of what was published last.
+        dropped: names of files that were left out because they cannot be used.
 
     Raises:
         RunError: the ledger is gone or damaged, or a newer callcost wrote it.
@@ -256,7 +256,7 @@ class Ledger:
         """Check the results of entries, and make them readable; an entry of which a file is not as it was made is lost.
 
         Args:
-            work: see local_files.
+            work: folder on the disk to make them readable in.
             entries: None: all.
         """
         for entry, file in self._make_local(list(self.entries.values() if entries is None else entries), work):
@@ -267,9 +267,9 @@ class Ledger:
         """Make results of entries readable in a folder on the disk, as KIND-NUMBER-REST.parquet.
 
         Args:
-            entries: of this ledger.
-            work: the folder.
-            kinds: of files: the word before the first hyphen of their names; none: all.
+            entries: entries of this ledger.
+            work: folder on the disk.
+            kinds: kinds of files: the word before the first hyphen of their names; none: all.
 
         Returns:
             Their paths, in order.

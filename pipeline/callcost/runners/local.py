@@ -45,9 +45,9 @@ def run_tasks(
     """Run a function over tasks and return its results in the order of the tasks; see Runner.
 
     Args:
-        function: picklable, of (task, tick).
-        tasks: picklable.
-        workers: processes; 1 runs inline.
+        function: picklable function of (task, tick).
+        tasks: picklable tasks.
+        workers: number of processes; 1 runs inline.
         retries: see Runner.
         tick: see Runner.
         done: see Runner.
@@ -93,8 +93,8 @@ class _Workers:
         """Return a pool of so many processes: the one at hand, if it is that.
 
         Args:
-            size: how many.
-            module: that each imports before it has anything to do.
+            size: number of processes.
+            module: name of a module that each imports before it has anything to do.
         """
         if self._pool is None or self._size != size:
             self.end()

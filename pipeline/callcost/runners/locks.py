@@ -25,8 +25,8 @@ def hold_lock(folder: Folder, run_id: str) -> Iterator[Callable[[], None]]:
     """Hold a folder while the block runs, for one run at a time.
 
     Args:
-        folder: made if it is missing.
-        run_id: of the run that takes it.
+        folder: folder to lock, made if it is missing.
+        run_id: id of the run that takes it.
 
     Yields:
         What raises a RunError if the lock is lost, to be called before something is written.

@@ -28,8 +28,8 @@ def worker_count(asked: int | None, total_bytes: int) -> int:
     """Return how many processes the work is worth: 1 (inline) for little input, never more than the cores.
 
     Args:
-        asked: the user's cap; None: the cores.
-        total_bytes: of all inputs.
+        asked: most processes that the user wants; None: as many as cores.
+        total_bytes: size of all inputs.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threshold = int(os.environ.get("CALLCOST_INLINE_BYTES", INLINE_BYTES))
@@ -45,8 +45,8 @@ def pack_pieces(pieces: Sequence[T], workers: int, size: int | None = None) -> l
     """Pack pieces, in order, into tasks of about equal size.
 
     Args:
-        pieces: in the order of the run.
-        workers: processes that will share the tasks.
+        pieces: all pieces, in the order of the run.
+        workers: number of processes that will share the tasks.
         size: bytes of a task; None: what suits so many processes.
 
     Returns:

@@ -44,10 +44,10 @@ class Runner(Protocol):
             function: picklable, of (task, tick).
             tasks: picklable.
             workers: processes of this machine; an executor that has machines of its own does not look at it.
-            retries: how often a task whose worker died is tried again.
+            retries: number of times that a task whose worker died is tried again.
             tick: called with (bytes, calls) as the work goes on.
             done: called here with (number of the task, its result) as tasks end; what it raises ends the run.
-            quarantine: what stands for the result of a task that went beyond its retries; None: it ends the run.
+            quarantine: function of a task that went beyond its retries, to stand for its result; None: it ends the run.
 
         Returns:
             One result per task.

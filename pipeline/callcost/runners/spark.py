@@ -65,9 +65,10 @@ class Cluster:
     """Spark as an executor; every task has to count once however often it is run, see exactly_once.py.
 
     Attributes:
-        session: of Spark.
-        seen: files that all workers must be able to read.
-        identity: picklable; says what results depend on beside the tasks: here and at the workers the same.
+        session: session of Spark.
+        seen: paths and URLs that all workers must be able to read.
+        identity: picklable function that gives what results depend on beside the tasks, by name: the same here and at
+            the workers.
     """
 
     session: Any
@@ -120,10 +121,10 @@ class Worker:
     """What a worker of Spark does with its rows.
 
     Attributes:
-        seen: see Cluster.
-        identity: see Cluster.
-        expected: what it says at the driver.
-        variables: of the environment; options of object stores are among them, which no task names.
+        seen: paths and URLs that this worker must be able to read.
+        identity: function that gives what results depend on beside the tasks, by name.
+        expected: what ``identity`` gives at the driver.
+        variables: variables of the environment: the options of object stores, which no task names.
     """
 
     seen: tuple[str, ...]

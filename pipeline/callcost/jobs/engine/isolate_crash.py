@@ -20,8 +20,8 @@ def set_aside(function: Callable[[MapTask, Tick], MapResult], task: MapTask) -> 
     """Do a task that ended its worker twice half by half, each in a process of its own.
 
     Args:
-        function: of the task, see tasks.map_inputs.
-        task: to narrow.
+        function: function of (task, tick), as tasks.map_inputs.
+        task: task to narrow.
 
     Returns:
         Its result. A record that ends its worker again is a reject; so is a file that cannot be cut.
@@ -45,8 +45,8 @@ def reject_task(task: MapTask, detail: str, *, is_record: bool = False) -> MapRe
     """Stand for a task that ends its worker: one reject, of its first piece.
 
     Args:
-        task: what cannot be read.
-        detail: of the reject.
+        task: task that cannot be done.
+        detail: detail of the reject.
         is_record: whether the task is one record; else it is a file whose records cannot be told apart from outside.
     """
     piece = task.pieces[0]

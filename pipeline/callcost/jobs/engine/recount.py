@@ -37,12 +37,12 @@ def run_counting(
     """Run tasks that count; all of them again, without fast engines, where one of these is found to differ.
 
     Args:
-        function: a module-level function of (task, tick).
-        plan: makes the tasks of the options, and takes back what an earlier plan's tasks left behind.
-        options: of the run.
-        runner: runs them.
+        function: module-level function of (task, tick).
+        plan: function that makes the tasks of the options, and takes back what an earlier plan's tasks left behind.
+        options: options of the run.
+        runner: executor that runs them.
         done: called with (number of the task, its result) as tasks end.
-        how: more for the runner.
+        how: further keyword arguments for the runner.
 
     Returns:
         One result per task.

@@ -36,9 +36,9 @@ class Workplace:
     """Where a run works, and who does its work.
 
     Attributes:
-        folder: for files that pass between its steps.
-        runner: runs tasks.
-        finish: says that the results are published.
+        folder: path or URL of the folder for files that pass between the steps.
+        runner: executor of the tasks.
+        finish: function to call when the results are published.
     """
 
     folder: str

@@ -21,7 +21,7 @@ from callcost.logs.tracing.conversations import is_whole, unquote
 from callcost.logs.tracing.span_text import answer_of, request_of
 from callcost.logs.usage.usage import read_counts
 from callcost.logs.values.json import Refusal
-from callcost.logs.values.json_path import compile_table, read_places
+from callcost.logs.values.json_path import compile_table, read_paths
 from callcost.logs.values.signatures import sign
 from callcost.models import PROVIDERS, provider_of
 from callcost.tables import Call
@@ -117,7 +117,7 @@ def prepare_span(record: dict[str, Any]) -> dict[str, Any]:
     }
     stated = read_attributes(flat.pop("ai.response.providerMetadata", None))
     flat |= {f"provider.{name}": value for name, value in stated.items()}
-    lineage = {f"span.{name}": value for name, value in read_places(plain, _LINEAGE).items()}
+    lineage = {f"span.{name}": value for name, value in read_paths(plain, _LINEAGE).items()}
     times = {name: _moment(lineage[name]) for name in ("span.began", "span.ended") if name in lineage}
     host = flat.get("server.address")
     url = {"url": f"https://{host}"} if type(host) is str and "//" not in host else {}

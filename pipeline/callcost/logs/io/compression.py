@@ -25,8 +25,8 @@ class Damage(Exception):  # noqa: N818 - how a compressed stream says that it en
     """A compressed file ends too early or is broken; what came before is good.
 
     Args:
-        message: what is wrong.
-        offset: how many uncompressed bytes could be read.
+        message: description of the damage.
+        offset: number of uncompressed bytes that could be read.
     """
 
     def __init__(self, message: str, offset: int = 0) -> None:
@@ -52,7 +52,7 @@ def decompress(stream: BinaryIO) -> Iterator[bytes]:
     """Yield the plain bytes of a file, piece by piece.
 
     Args:
-        stream: at its beginning; it must be seekable.
+        stream: a seekable file, at its beginning.
 
     Raises:
         Damage: the file ends too early or is broken.
@@ -103,8 +103,8 @@ def open_range(stream: BinaryIO, start: int, end: int | None) -> tuple[int, Iter
 
     Args:
         stream: the file; one that is packed is read as a whole.
-        start: of the range, in bytes.
-        end: of the range; None: the end of the file.
+        start: position of the first byte of the range.
+        end: position after the last byte of the range; None: the end of the file.
 
     Raises:
         OSError: the file cannot be read; so do the blocks, and Damage where a packed file is.

@@ -59,7 +59,7 @@ def delimiter_of(header: bytes, columns: int = 2) -> str | None:
 
     Args:
         header: the first line of a file.
-        columns: how many names it must have.
+        columns: number of names that it must have.
 
     >>> delimiter_of(b"model;user;tokens"), delimiter_of(b"Dear Ida, it rains.")
     (';', None)

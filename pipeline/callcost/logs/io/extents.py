@@ -26,8 +26,8 @@ class Extent:
     """What was read of a file, unpacked.
 
     Attributes:
-        bytes: how many; a last line that is not whole is left out.
-        sha256: of these bytes.
+        bytes: number of bytes that were read; a last line that is not whole is left out.
+        sha256: digest of these bytes as hex.
     """
 
     bytes: int

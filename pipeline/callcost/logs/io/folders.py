@@ -61,7 +61,7 @@ class Folder:
     """A folder on a disk, made as soon as something is written.
 
     Args:
-        place: its path.
+        place: path of the folder.
 
     Attributes:
         place: absolute path of the folder; the URL of one in a store.
@@ -185,7 +185,7 @@ class _StoredFolder(Folder):
     """A folder in an object store.
 
     Args:
-        url: its URL.
+        url: URL of the folder.
     """
 
     def __init__(self, url: str) -> None:

@@ -30,7 +30,7 @@ from callcost.logs.io.records import Raw, read_lines, read_values
 from callcost.logs.io.sniff import REFUSALS, SAMPLE, sniff
 from callcost.logs.io.store_access import is_url
 from callcost.logs.io.temporary import folder_of_process
-from callcost.logs.own_output import HIDDEN_MARKS, Own, Read, Skipped, find_own
+from callcost.logs.own_output import HIDDEN_DOCUMENTS, OwnFolder, Read, Skipped, find_own
 from callcost.settings import STOP_SIGNALS
 from callcost.tables import Reject
 
@@ -50,11 +50,11 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     """One file to read.
 
     Attributes:
-        path: where it is.
-        name: how reports call it: the last component of the argument and the path below it, as written_name has them.
-        bytes: its size as stored.
-        stored: what its object store says of it; None: it is a file.
-        disk_name: its name with the bytes that it has on disk, where that is another one.
+        path: path or URL of the file.
+        name: name in reports: last component of the argument and the path below it, as written_name has them.
+        bytes: size of the file as stored, packed or not.
+        stored: description by its object store; None: it is a file on a disk.
+        disk_name: name with the bytes that it has on disk, where that is another one.
     """
 
     path: str
@@ -69,7 +69,7 @@ class Found(NamedTuple):
 
     Attributes:
         inputs: files, in order, each once.
-        skipped: what callcost itself wrote below the arguments.
+        skipped: folders below the arguments that callcost itself wrote.
     """
 
     inputs: list[Input]
@@ -113,7 +113,7 @@ def find_logs(paths: Sequence[str]) -> Found:
     return Found(inputs, tuple(skipped))
 
 
-def _refuse_own(argument: str, own: Sequence[Own]) -> None:
+def _refuse_own(argument: str, own: Sequence[OwnFolder]) -> None:
     if own:
         named = ", ".join(f"{one.folder} ({one.what})" if one.folder else one.what for one in own)
         raise LogError(f"{argument} holds no logs, only what callcost wrote: {named}", hint=own[0].hint)
@@ -141,8 +141,8 @@ def read_again(arguments: Sequence[str], inputs: Sequence[Input]) -> tuple[str, 
     """Return arguments that any process may read, at any time: for what can be read only once, the copies of it.
 
     Args:
-        arguments: of the command.
-        inputs: that were found for them.
+        arguments: LOGS of the command.
+        inputs: files that were found for them.
     """
     return tuple(source.path for source in inputs) if any(map(is_read_once, arguments)) else tuple(arguments)
 
@@ -177,9 +177,9 @@ def read_raw(
 
     Args:
         source: any file but Parquet.
-        start: with ``end``, only lines that begin in this range of bytes; uncompressed JSONL only.
-        end: see ``start``; None: the end of the file.
-        first_row: row of the first line of the range.
+        start: position from which on lines begin that are read; uncompressed JSONL only.
+        end: position from which on they are not; None: the end of the file.
+        first_row: row of the first line of the range, from 1.
         longest: bytes that a record may have; None: MAX_RECORD of containers.
     """
     container = container_of(source) if not start else "jsonl"
@@ -210,43 +210,46 @@ def unreadable(error: OSError) -> Reject:
     return Reject(reason="unreadable_file", detail=type(error).__name__)
 
 
+_File = tuple[str, str, int, Stored | None]  # path, where that really is, size, what its store says
+
+
 class _Root(NamedTuple):
     """A file or folder that an argument names.
 
     Attributes:
         last: component of its path.
-        files: path below -> (path, where it really is, size, what its store says) of each that is no result of ours.
+        files: path below -> file, of each that is no result of ours.
         own: folders below that callcost wrote.
     """
 
     last: str
-    files: Mapping[str, tuple[str, str, int, Stored | None]]
-    own: Sequence[Own]
+    files: Mapping[str, _File]
+    own: Sequence[OwnFolder]
 
 
 def _local_roots(argument: str) -> Iterator[_Root]:
     for root in _expand(argument):
-        paths, marks = _walk(root)
+        paths, hidden = _walk(root)
         files = {
             path.relative_to(root).as_posix(): (str(path), str(path.resolve()), _size_of(path), None) for path in paths
         }
-        below = [path.relative_to(root).as_posix() for path in marks]
+        below = [path.relative_to(root).as_posix() for path in hidden]
         yield _root_of(STDIN if argument == STDIN else _last_component(root), str(root), files, below)
 
 
 def _stored_roots(argument: str) -> Iterator[_Root]:
-    found = list(find_objects(argument, HIDDEN_MARKS))
+    found = list(find_objects(argument, HIDDEN_DOCUMENTS))
     if not found:
         raise _no_match(argument)
     for root, objects in found:
         files = {each.url[len(root) + 1 :]: (each.url, each.url, each.bytes, each) for each in objects}
-        marks = [name for name in files if name.rpartition("/")[2] in HIDDEN_MARKS]
-        shown = {name: file for name, file in files.items() if name not in marks}
-        yield _root_of(root.rpartition("/")[2], root, shown, marks)
+        hidden = [name for name in files if name.rpartition("/")[2] in HIDDEN_DOCUMENTS]
+        shown = {name: file for name, file in files.items() if name not in hidden}
+        yield _root_of(root.rpartition("/")[2], root, shown, hidden)
 
 
-def _root_of(last: str, root: str, files: Mapping[str, tuple[str, str, int, Stored | None]], marks: list[str]) -> _Root:
-    own, ours = find_own([*files], marks, _reader(root))
+def _root_of(last: str, root: str, files: Mapping[str, _File], hidden: list[str]) -> _Root:
+    own, ours = find_own([*files], hidden, _reader(root))
     kept = {"" if name == "." else name: file for name, file in files.items() if name not in ours}
     return _Root(last, kept, own)
 
@@ -310,7 +313,7 @@ def _walk(root: Path) -> tuple[list[Path], list[Path]]:
     if not _is(root, stat.S_ISDIR):
         return [root], []
     found: list[Path] = []
-    marks: list[Path] = []
+    hidden: list[Path] = []
     visited = set()
 
     def note(error: OSError) -> None:
@@ -323,17 +326,17 @@ def _walk(root: Path) -> tuple[list[Path], list[Path]]:
         ]
         shown = (name for name in names if not name.startswith(".") and not name.endswith(TEMPORARY_SUFFIX))
         found.extend(path for path in (Path(folder, name) for name in shown) if _is(path, stat.S_ISREG, denied=True))
-        marks += [Path(folder, name) for name in names if name in HIDDEN_MARKS]
-    return sorted(found, key=lambda path: path.as_posix()), marks
+        hidden += [Path(folder, name) for name in names if name in HIDDEN_DOCUMENTS]
+    return sorted(found, key=lambda path: path.as_posix()), hidden
 
 
 def _is(path: Path, kind: Callable[[int], bool], *, denied: bool = False) -> bool:
     """Tell what kind of thing a path is.
 
     Args:
-        path: it may be gone.
-        kind: asks the mode of a file.
-        denied: the answer where nobody may look.
+        path: path of what is asked about; it may be gone.
+        kind: predicate of the mode of a file, of the module stat.
+        denied: answer where nobody may look.
     """
     try:
         return kind(path.stat().st_mode)

@@ -24,10 +24,10 @@ class Stored(NamedTuple):
     """An object.
 
     Attributes:
-        url: where it is.
-        bytes: its size.
-        changed_ns: when it was last written, in nanoseconds since 1970.
-        etag: what its store says tells its content; None: it says nothing.
+        url: URL of the object; of a file on a disk its path.
+        bytes: size.
+        changed_ns: time of the last change, in nanoseconds since 1970 UTC.
+        etag: ETag without quotes; None: the store gives none.
     """
 
     url: str
@@ -40,8 +40,8 @@ def find_objects(url: str, shown: Collection[str] = ()) -> Iterator[tuple[str, l
     """Yield (root, the objects at or below it) of each root that a URL names, in order.
 
     Args:
-        url: of an object, of a folder, or a glob; hidden entries below a folder are left out.
-        shown: names of hidden objects that are not.
+        url: URL of an object or a folder, or a glob; hidden entries below a folder are left out.
+        shown: names of hidden objects that are not left out.
 
     Raises:
         LogError: the store refuses or cannot be reached.

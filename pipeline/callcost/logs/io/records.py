@@ -35,8 +35,8 @@ class Raw(NamedTuple):
     """One record as bytes.
 
     Attributes:
-        row: 1-based in its container.
-        offset: of its first byte, in uncompressed bytes.
+        row: position in its container, from 1.
+        offset: position of its first byte in the uncompressed file, from 0.
         data: the record, without the end of its line.
     """
 
@@ -52,8 +52,8 @@ def read_lines(
 
     Args:
         blocks: the file from ``offset`` on, in pieces of any size.
-        offset: of the first byte.
-        row: of the first line.
+        offset: position of the first byte, in uncompressed bytes.
+        row: number of the first line, from 1.
         sse: an event stream: its data lines are the records, without "data:".
         longest: bytes that a record may have; None: MAX_RECORD.
     """
@@ -121,7 +121,7 @@ def read_values(blocks: Iterable[bytes], longest: int | None = None) -> Iterator
 
     Args:
         blocks: the whole file, in pieces of any size.
-        longest: see read_lines.
+        longest: bytes that a record may have; None: MAX_RECORD.
     """
     scanner = ValueScanner(longest)
     for block in blocks:
@@ -146,7 +146,7 @@ class ValueScanner:
     """Find where values begin and end; fed piece by piece.
 
     Args:
-        longest: see read_lines.
+        longest: bytes that a record may have; None: MAX_RECORD.
     """
 
     def __init__(self, longest: int | None = None) -> None:

@@ -34,10 +34,10 @@ class Refused(msgspec.Struct, frozen=True):
     """A kind of file that is never a log of calls.
 
     Attributes:
-        container: its name.
-        pattern: what the file begins with.
+        container: name of the kind.
+        pattern: pattern of the bytes that such a file begins with.
         reason: a slug of REJECT_REASONS.
-        detail: what to do instead.
+        detail: advice to the user, for the reject.
         certain: the beginning alone tells; else no line of the sample may look like JSON.
     """
 

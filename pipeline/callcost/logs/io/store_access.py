@@ -128,7 +128,7 @@ def store_errors(url: str, *, writing: bool = False) -> Iterator[None]:
 
     Args:
         url: URL of the object, or of the folder.
-        writing: what cannot be found is the bucket, then.
+        writing: whether the block writes or lists: what cannot be found is the bucket, then.
 
     Raises:
         OSError: the object is gone, or changed while it was read.

@@ -28,7 +28,7 @@ def _lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold a folder while the block runs, at the latest until the process ends.
 
     Args:
-        folder: it must exist; nothing is written into it.
+        folder: folder that exists; nothing is written into it.
         wait: False gives up at once where another holds it.
 
     Raises:
@@ -48,7 +48,7 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     """Make a folder for the block that runs, and remove those of runs that were killed, there and among the system's.
 
     Args:
-        parent: where it is; it must exist. None: the system's folder for temporary files.
+        parent: folder to make it in, which exists; None: the system's folder for temporary files.
 
     Raises:
         OSError: it cannot be made.
@@ -110,11 +110,12 @@ def refused_place(error: BaseException, places: Sequence[str | Path]) -> str:
     """Return which of the folders that were written to an error is about.
 
     Args:
-        error: of a disk.
-        places: the folders, on disks or not, beside the one for temporary files; the first where nothing tells.
+        error: what a disk refused, or Polars said of it.
+        places: folders on disks or in stores that were written to, beside the one for temporary files.
 
     Returns:
-        The folder that holds what the error names, or that file; or the folder that is full, which no error names.
+        The folder that holds what the error names, or that file; or the folder that is full, which no error names; or
+        the first.
     """
     local = [str(place) for place in places if not is_url(str(place))]
     with contextlib.suppress(RunError):

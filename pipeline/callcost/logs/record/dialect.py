@@ -32,7 +32,7 @@ from callcost.logs.usage.usage import (
 )
 from callcost.logs.values.api_urls import read_host
 from callcost.logs.values.json import Refusal, decode_text, digest
-from callcost.logs.values.json_path import compile_table, follow, follow_first, parse_path, parse_paths, read_places
+from callcost.logs.values.json_path import compile_table, follow, follow_first, parse_path, parse_paths, read_paths
 from callcost.logs.values.scalars import read_cost, read_tags, read_text
 from callcost.logs.values.signatures import Signature
 from callcost.logs.values.times import read_time
@@ -233,8 +233,8 @@ class FieldReader:
         named = bodies.endpoint_named(read_text(follow_first(record, self.endpoint))) if self.endpoint else None
         api = self.api or bodies.api_of(response) or (ENDPOINTS[named] if named else None)
         known = api is not None and type(response) is dict and not self.is_body
-        facts = read_places(response, bodies.FACTS[api.endpoint]) if api and known else {}
-        values = read_places(record, self.places, facts)
+        facts = read_paths(response, bodies.FACTS[api.endpoint]) if api and known else {}
+        values = read_paths(record, self.places, facts)
         values["endpoint"] = named or (api.endpoint if api else None)
         return Entry(record, values, request, response, api, request)
 

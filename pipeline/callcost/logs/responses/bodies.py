@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from callcost.logs.values.json import dicts_in, list_in
-from callcost.logs.values.json_path import Path, Places, compile_table, follow, parse_paths
+from callcost.logs.values.json_path import Path, PathTree, compile_table, follow, parse_paths
 from callcost.logs.values.signatures import Recogniser, Signature, sign
 
 Units = dict[str, Decimal]
@@ -197,7 +197,7 @@ ALIASES = {
     "agenerate_content": "gemini", "converse": "bedrock_converse", "conversestream": "bedrock_converse",
     "invoke": "bedrock_invoke",
 }  # fmt: skip
-FACTS: dict[str, Places] = {api.endpoint: compile_table(api.facts) for api in APIS}
+FACTS: dict[str, PathTree] = {api.endpoint: compile_table(api.facts) for api in APIS}
 USAGE_PATHS: dict[str | None, tuple[Path, ...]] = {api.endpoint: parse_paths(api.usage) for api in APIS}
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from callcost.logs.values.json_path import Places, compile_table, parse_path
+from callcost.logs.values.json_path import PathTree, compile_table, parse_path
 
 Table = Mapping[str, tuple[str, ...]]
 
@@ -63,8 +63,8 @@ class Compiled(msgspec.Struct, frozen=True):
 
     shape: Shape
     marks: frozenset[str]
-    counts: Places
-    units: Places
+    counts: PathTree
+    units: PathTree
     unit_keys: frozenset[str]  # top-level keys below which units stand
 
 

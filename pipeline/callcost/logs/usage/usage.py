@@ -16,7 +16,7 @@ import msgspec
 
 from callcost.logs.usage.spellings import COMPILED, Compiled, Labelled
 from callcost.logs.values.json import Refusal
-from callcost.logs.values.json_path import Places, follow, parse_path, read_places
+from callcost.logs.values.json_path import PathTree, follow, parse_path, read_paths
 from callcost.tables import MAX_COUNT, USAGE_COUNTS, Usage
 
 INCONSISTENT = "inconsistent_usage"
@@ -136,14 +136,14 @@ def _whole_number(value: Any, field: str) -> int | None:
     return int(value)
 
 
-def read_counts(record: Any, places: Places) -> Counts:
+def read_counts(record: Any, tree: PathTree) -> Counts:
     """Return the counts that stand at the places of a table.
 
     Raises:
         Refusal: ``bad_count`` or ``count_out_of_range``.
     """
     counts: Counts = {}
-    for name, value in read_places(record, places).items():
+    for name, value in read_paths(record, tree).items():
         number = value if type(value) is int and 0 <= value <= MAX_COUNT else read_count(value, name)
         if number is not None:
             counts[name] = number
@@ -207,7 +207,7 @@ def _read_shape(body: Mapping[str, Any], compiled: Compiled, model: str) -> tupl
             counts["prompt_tokens"] = counts.get("prompt_tokens", 0) + extra
     usage, flags = settle_counts(counts, prompt=shape.prompt, reasoning=shape.reasoning, model=model)
     if compiled.unit_keys and not compiled.unit_keys.isdisjoint(body):
-        usage.billed_units = _read_units(read_places(body, compiled.units)) or None
+        usage.billed_units = _read_units(read_paths(body, compiled.units)) or None
     return usage, flags
 
 

@@ -20,7 +20,7 @@ _DOT = re.compile(r"(?<!\\)\.")
 _NO_FACTS: Mapping[str, Any] = {}
 
 
-class Places(msgspec.Struct, frozen=True):
+class PathTree(msgspec.Struct, frozen=True):
     """A table as a tree of keys, so that a part that a record lacks costs one look-up, however many paths lead there.
 
     Attributes:
@@ -29,9 +29,9 @@ class Places(msgspec.Struct, frozen=True):
     """
 
     fields: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
-    parts: tuple[tuple[str, Places], ...] = ()
+    parts: tuple[tuple[str, PathTree], ...] = ()
 
-    def part(self, key: str) -> Places | None:
+    def part(self, key: str) -> PathTree | None:
         """Return what stands below a key."""
         return next((below for name, below in self.parts if name == key), None)
 
@@ -70,12 +70,12 @@ def parse_paths(texts: Iterable[str]) -> tuple[Path, ...]:
     return tuple(map(parse_path, texts))
 
 
-def compile_table(table: Mapping[str, tuple[str, ...]]) -> Places:
+def compile_table(table: Mapping[str, tuple[str, ...]]) -> PathTree:
     """Turn a table into a tree."""
     return _tree((column, rank, parse_path(text)) for column, paths in table.items() for rank, text in enumerate(paths))
 
 
-def _tree(entries: Iterable[tuple[str, int, Path]]) -> Places:
+def _tree(entries: Iterable[tuple[str, int, Path]]) -> PathTree:
     fields: dict[str, list[tuple[str, int]]] = {}
     parts: dict[str, list[tuple[str, int, Path]]] = {}
     for column, rank, path in entries:
@@ -83,33 +83,33 @@ def _tree(entries: Iterable[tuple[str, int, Path]]) -> Places:
             fields.setdefault(path[0], []).append((column, rank))
         elif path:
             parts.setdefault(path[0], []).append((column, rank, path[1:]))
-    return Places(
+    return PathTree(
         tuple((key, tuple(columns)) for key, columns in fields.items()),
         tuple((key, _tree(below)) for key, below in parts.items()),
     )
 
 
-def read_places(record: Any, places: Places, facts: Mapping[str, Any] = _NO_FACTS) -> dict[str, Any]:
+def read_paths(record: Any, tree: PathTree, facts: Mapping[str, Any] = _NO_FACTS) -> dict[str, Any]:
     """Return the first value that is something of each column; null and "" are nothing, and left out.
 
     Args:
         record: the object that the paths start from.
-        places: the table.
-        facts: of the response body, for paths that start with "@".
+        tree: the table.
+        facts: facts of the response body, for paths that start with "@".
     """
     values: dict[str, Any] = {}
     ranks: dict[str, int] = {}
     if type(record) is dict:
-        _collect(record, places, values, ranks)
-    about = places.part(FACTS) if facts else None
+        _collect(record, tree, values, ranks)
+    about = tree.part(FACTS) if facts else None
     if about:
         _collect(facts, about, values, ranks)
     return values
 
 
-def _collect(record: Mapping[str, Any], places: Places, values: dict[str, Any], ranks: dict[str, int]) -> None:
+def _collect(record: Mapping[str, Any], tree: PathTree, values: dict[str, Any], ranks: dict[str, int]) -> None:
     get = record.get
-    for key, columns in places.fields:
+    for key, columns in tree.fields:
         value = get(key)
         if value is None or value == "":
             continue
@@ -117,7 +117,7 @@ def _collect(record: Mapping[str, Any], places: Places, values: dict[str, Any], 
             if not rank or ranks.get(column, _LAST) > rank:
                 values[column] = value
                 ranks[column] = rank
-    for key, part in places.parts:
+    for key, part in tree.parts:
         below = get(key)
         if not below:
             continue

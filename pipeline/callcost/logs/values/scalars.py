@@ -53,7 +53,7 @@ def read_cost(value: Any, data: bytes = b"", keys: Iterable[str] = ()) -> Decima
     """Return an amount exactly as it is written; None for nothing.
 
     Args:
-        value: as decoded; a float has lost digits beyond its seventeenth.
+        value: amount as decoded; a float has lost digits beyond its seventeenth.
         data: the bytes it was decoded from, where the written number is looked up; b"": none.
         keys: names that the field may have in these bytes.
 

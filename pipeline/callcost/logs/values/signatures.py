@@ -32,11 +32,11 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """A set of conditions that must all hold.
 
     Attributes:
-        keys: all of these are keys of the record.
-        some: at least one of these is.
-        none: none of these is.
-        values: dotted path -> the values that may stand there.
-        loose: keys are compared by plain_key.
+        keys: names that are all keys of the record.
+        some: names of which at least one is a key.
+        none: names of which none is a key.
+        values: dotted path -> texts that may stand there.
+        loose: whether keys are compared by plain_key.
         kinds: dotted path -> kinds of what must stand there: "object", "array", "text", "number".
     """
 
@@ -120,9 +120,9 @@ def sign(
     """Write a signature in short: names separated by spaces.
 
     Args:
-        keys: all of these must be there.
-        some: at least one of these must be.
-        none: none of these may be.
+        keys: names that must all be keys.
+        some: names of which at least one must be a key.
+        none: names of which none may be a key.
         values: dotted path -> the texts that may stand there.
         kinds: dotted path -> the kinds that may stand there, see KINDS.
     """

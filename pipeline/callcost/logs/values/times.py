@@ -70,8 +70,8 @@ def read_time(value: Any, zone: tzinfo = UTC, *, us_dates: bool = False) -> int 
     """Return a time as microseconds since 1970 UTC; None where it cannot be read, or is of no year from 1970 to 9999.
 
     Args:
-        value: as the log has it: text, a number, or a datetime from Parquet.
-        zone: of naive times.
+        value: time as the log has it: text, a number, or a datetime from Parquet.
+        zone: time zone of naive times.
         us_dates: whether 11/10/2026 is November 10; where nobody says so, it is no time.
     """
     if isinstance(value, str):

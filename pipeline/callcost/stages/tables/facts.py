@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from callcost.logs.io.store_access import storage_options
-from callcost.logs.own_output import FACTS_MARK
+from callcost.logs.own_output import FACTS_METADATA
 from callcost.stages.tables.dictionary import says_one_word
 from callcost.stages.tables.schemas import Column, Facts, Rejects
 from callcost.tables import MONEY_SCALE, USAGE_COUNTS, Call, Reject, Usage
@@ -29,7 +29,7 @@ _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it s
 ROW_GROUP = 100_000
 _SECOND = 1_000_000  # microseconds
 # In the metadata of a file of facts: column -> what it says of every row, column -> the one that says the same.
-_WORDS, _ECHOES = FACTS_MARK, "callcost.echoes"
+_WORDS, _ECHOES = FACTS_METADATA, "callcost.echoes"
 _OWN = ("key", "record")  # columns that are always written
 BUCKETS = 64  # = 2**6; every fact names its bucket; a small run compares the keys of all in one step
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from callcost.logs.io.object_store import as_source
-from callcost.logs.own_output import FACTS_MARK, are_own_columns
+from callcost.logs.own_output import FACTS_METADATA, are_own_columns
 from callcost.settings import ReadOptions
 from callcost.stages.tables.parquet_pages import BATCH_BYTES, RowGroup, measure_group, refuse_group, refuse_table
 from callcost.tables import Reject
@@ -88,7 +88,7 @@ def holds_own_table(path: str) -> bool:
     """Tell whether a file is a table that callcost wrote; one that cannot be read is none."""
     try:
         schema = pq.read_schema(as_source(path))
-        return are_own_columns(schema.names) or FACTS_MARK.encode() in (schema.metadata or {})
+        return are_own_columns(schema.names) or FACTS_METADATA.encode() in (schema.metadata or {})
     except UNREADABLE_TABLE:
         return False
 
