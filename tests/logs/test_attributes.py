@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from callcost.logs.tracing.attributes import numbered, read_attributes
+from callcost.logs.tracing.attributes import items_below, read_attributes
 from callcost.logs.tracing.conversations import chat_request, chat_response, is_whole, unquote
 
 FLAT = {"gen_ai.usage.input_tokens": 5, "gen_ai.system": "openai", "stop": ["a", "b"]}
@@ -39,7 +39,7 @@ def test_what_is_no_mapping_has_no_attributes(written: Any) -> None:
 
 def test_numbered_names_are_a_list_in_their_order() -> None:
     flat = {"p.10.role": "c", "p.2.role": "b", "p.2.text": "x", "p.0.role": "a", "p.x.role": "-", "q.0.role": "-"}
-    assert numbered(flat, "p") == [{"role": "a"}, {"role": "b", "text": "x"}, {"role": "c"}]
+    assert items_below(flat, "p") == [{"role": "a"}, {"role": "b", "text": "x"}, {"role": "c"}]
 
 
 ASKED = [{"role": "user", "content": "Tides?"}]

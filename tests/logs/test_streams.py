@@ -143,7 +143,8 @@ def test_chunks_are_gathered_by_id_in_any_order() -> None:
     assert [gatherer.add({**CHAT[n % 4], "id": f"s{n % 3}"}, n, None)[0] for n in range(12)] == [
         n < 3 for n in range(12)
     ]
-    assert sorted((joined.body["id"], joined.row) for joined in gatherer.finish()) == [("s0", 0), ("s1", 1), ("s2", 2)]
+    streams = sorted((stream.joiner.result()["id"], stream.row) for stream in gatherer.finish())
+    assert streams == [("s0", 0), ("s1", 1), ("s2", 2)]
 
 
 def test_events_without_an_id_belong_to_the_stream_that_is_open() -> None:
@@ -156,7 +157,7 @@ def test_events_without_an_id_belong_to_the_stream_that_is_open() -> None:
             {"type": "message_stop"},
         ]
         done += [joined for event in events for joined in gatherer.add(event, 1, None)[1]]
-    assert [joined.body["content"][0]["text"] for joined in done] == ["msg_1", "msg_2"]
+    assert [stream.joiner.result()["content"][0]["text"] for stream in done] == ["msg_1", "msg_2"]
     assert list(gatherer.finish()) == []
 
 

@@ -34,7 +34,7 @@ from callcost.logs.own_output import BACKFILLED, Skipped
 from callcost.runners.packing import worker_count
 from callcost.runners.protocol import Tick
 from callcost.settings import ReportOptions
-from callcost.stages.backfill.fill import Filled, copy_table, fill_text
+from callcost.stages.backfill.fill import FilledWindow, copy_table, fill_text
 from callcost.stages.count.missing_usage import open_counter
 from callcost.stages.report.publish import document_bytes, publish_file
 from callcost.tables import TaskResult
@@ -52,7 +52,7 @@ class BackfillTask:
     Attributes:
         source: the log.
         target: where its copy goes; None: nowhere, only say what would be added.
-        options: of the run.
+        options: the options of the run.
     """
 
     source: Input
@@ -64,14 +64,14 @@ class FillResult(TaskResult):
     """What filling one log gave.
 
     Attributes:
-        line: see ``inputs`` of Backfilled.
+        line: what BackfillReport lists of the log in ``inputs``.
     """
 
     line: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Backfilled:
+class BackfillReport:
     """What was filled in, or would be.
 
     Attributes:
@@ -92,7 +92,7 @@ def backfill_usage(
     dry_run: bool = False,
     progress: Progress = lambda _bytes, _calls: None,
     planned: Callable[[int], None] = lambda _bytes: None,
-) -> Backfilled:
+) -> BackfillReport:
     """Write the logs again with the usage and cost that they lack.
 
     Args:
@@ -115,7 +115,7 @@ def backfill_usage(
             raise ConfigError(f"--out {options.out} would overwrite {target}", hint="Give another folder")
     if not dry_run:  # a run that is ended early leaves copies, too
         nothing = {**dict.fromkeys(TALLIES, 0), "added_cost": "0"}
-        _publish_record(options, Backfilled(inputs=[{"path": source.name} for source in inputs], totals=nothing))
+        _publish_record(options, BackfillReport(inputs=[{"path": source.name} for source in inputs], totals=nothing))
     total = sum(source.bytes for source in inputs)
     planned(total)
 
@@ -126,13 +126,13 @@ def backfill_usage(
     lines = [result.line for result in results]
     totals: dict[str, Any] = {name: sum(line[name] for line in lines) for name in TALLIES}
     totals["added_cost"] = encode(sum((Decimal(line["added_cost"]) for line in lines), Decimal(0))).decode()
-    found = Backfilled(inputs=lines, totals=totals, skipped=skipped)
+    found = BackfillReport(inputs=lines, totals=totals, skipped=skipped)
     if not dry_run:
         _publish_record(options, found)
     return found
 
 
-def _publish_record(options: ReportOptions, found: Backfilled) -> None:
+def _publish_record(options: ReportOptions, found: BackfillReport) -> None:
     """Write down which files of the folder are copies, so that nobody reads them beside their originals."""
     document = {
         "schema_version": SCHEMA_VERSION, "callcost": {"version": __version__}, "inputs": found.inputs,
@@ -159,7 +159,7 @@ def fill_log(task: BackfillTask, tick: Tick) -> FillResult:
     """
     tally: Counter[str] = Counter()
     cost = Decimal(0)
-    windows: list[Filled] = []
+    windows: list[FilledWindow] = []
     kept = left_out = None
     with open_counter(task.options) as counter:
         try:
@@ -185,13 +185,13 @@ class _Unchanged(Exception):  # noqa: N818 - how a log to which nothing is added
     """Nothing is added."""
 
 
-def _publish(task: BackfillTask, counter: TextCounter) -> tuple[list[Filled], str | None]:
+def _publish(task: BackfillTask, counter: TextCounter) -> tuple[list[FilledWindow], str | None]:
     """Write the copy, whole or not at all; a log to which nothing is added is copied as it is."""
     with contextlib.closing(_read_or_say_why(_stored_blocks(task.source, 1))) as blocks:
         next(blocks, b"")
     try:
         with contextlib.suppress(_Unchanged), _open_copy(task) as copy:
-            held, kept = _filled(task, copy, counter)
+            held, kept = _fill_copy(task, copy, counter)
             if task.target is None or any(filled.tally["records"] for filled in held):
                 return held, kept
             raise _Unchanged
@@ -222,7 +222,7 @@ def _open_copy(task: BackfillTask) -> AbstractContextManager[BinaryIO]:
     return open_whole(task.target) if task.target is not None else Path(os.devnull).open("wb")
 
 
-def _filled(task: BackfillTask, copy: BinaryIO, counter: TextCounter) -> tuple[list[Filled], str | None]:
+def _fill_copy(task: BackfillTask, copy: BinaryIO, counter: TextCounter) -> tuple[list[FilledWindow], str | None]:
     """Write the filled log; return what was filled, or why nothing can be."""
     try:
         container = container_of(task.source)
@@ -231,14 +231,14 @@ def _filled(task: BackfillTask, copy: BinaryIO, counter: TextCounter) -> tuple[l
         if container == "parquet":
             return list(copy_table(task.source.path, copy, task.options, counter)), None
         with _sink(task.source.path, copy) as sink:
-            return list(_spliced(task.source, fill_text(task.source, task.options, counter), sink)), None
+            return list(_splice_log(task.source, fill_text(task.source, task.options, counter), sink)), None
     except Damage:
         return [], "it is damaged"
     except pa.ArrowException:
         return [], "it is no readable table, or has a column callcost of its own"
 
 
-def _spliced(source: Input, windows: Iterable[Filled], sink: BinaryIO) -> Iterator[Filled]:
+def _splice_log(source: Input, windows: Iterable[FilledWindow], sink: BinaryIO) -> Iterator[FilledWindow]:
     """Copy the log's plain bytes, a window behind the reading, with the edits made."""
     blocks = _read_or_say_why(blocks_of(source))
     held, position = b"", 0  # bytes read and not written yet, and where they begin

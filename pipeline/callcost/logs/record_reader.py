@@ -18,7 +18,7 @@ from callcost.logs.record import dialect as fields
 from callcost.logs.record.dialect import FieldReader, Notes
 from callcost.logs.record.origin import ORIGIN, read_origin
 from callcost.logs.record.summed_rows import Sum
-from callcost.logs.responses.chunk_rows import Gatherer, Joined, is_chunk
+from callcost.logs.responses.chunk_rows import Gatherer, Stream, is_chunk
 from callcost.logs.values.json import Refusal, decode
 from callcost.settings import ReadOptions
 from callcost.tables import Call, Reject
@@ -70,7 +70,7 @@ class RecordReader:
 
     def finish(self) -> list[Outcome]:
         """Return the calls of the streams that had no end yet, and forget them."""
-        return [self._read_joined(joined) for joined in self._gatherer.finish()]
+        return [self._read_stream(stream) for stream in self._gatherer.finish()]
 
     def _read_decoded(self, value: Any, row: int, offset: int | None, data: bytes) -> list[Outcome]:
         rows = self._unwrapper.unwrap(value) if type(value) is dict else None
@@ -89,10 +89,10 @@ class RecordReader:
         """Take a chunk: the first of a stream stands for the call, which comes when the stream is complete."""
         first, done = self._gatherer.add(chunk, row, offset)
         outcomes: list[Outcome] = [] if first else [FRAGMENT]
-        return outcomes + [self._read_joined(joined) for joined in done]
+        return outcomes + [self._read_stream(stream) for stream in done]
 
-    def _read_joined(self, joined: Joined) -> Outcome:
-        return self._read_record(joined.body, joined.row, joined.offset, b"")
+    def _read_stream(self, stream: Stream) -> Outcome:
+        return self._read_record(stream.joiner.result(), stream.row, stream.offset, b"")
 
     def _read_record(self, record: dict[str, Any], row: int, offset: int | None, data: bytes) -> Outcome:
         try:

@@ -16,7 +16,7 @@ from callcost.cli.terminal.listing import skipped_lines
 from callcost.cli.terminal.output import say, show, show_document
 
 if TYPE_CHECKING:
-    from callcost.jobs.backfill import Backfilled
+    from callcost.jobs.backfill import BackfillReport
 
 
 @click.command(cls=Verb)
@@ -57,7 +57,7 @@ def backfill(**words: Any) -> int:
     return 1
 
 
-def lines_of(found: Backfilled, *, dry_run: bool, out: str | None) -> list[str]:
+def lines_of(found: BackfillReport, *, dry_run: bool, out: str | None) -> list[str]:
     """Return what was added, or would be, a line per log that lacks something, one for all, and where it is."""
     from callcost.cli.terminal.summary import dollars  # noqa: PLC0415 - rich loads when it runs
 

@@ -37,9 +37,9 @@ class Target(NamedTuple):
     Attributes:
         raw: the bytes it stands in.
         location: () where it is the whole of them; where they are an envelope, the keys and positions that lead to it.
-        number: of the record in its envelope, from 0.
+        number: position of the record in its envelope, from 0.
         record: decoded.
-        call: as read.
+        call: the call as it was read.
     """
 
     raw: Raw
@@ -79,20 +79,19 @@ def usage_places(record: Mapping[str, Any], call: Call, counted: Mapping[str, in
     """
     names = {paths[0]: counted[name] for name, paths in _dialect_of(call).counts.items() if name in counted}
     flat: dict[str | int, Any] = {name: count for name, count in names.items() if record.get(name, 0) is None}
-    places = [flat | nested(path, _spelled(shape, counted)) for path, shape in _own_places(record, call)]
+    places = [flat | put_below(path, _spell(shape, counted)) for path, shape in _own_places(record, call)]
     return [*places[:_MAX_PLACES], {ORIGIN: {USAGE: dict(counted)}}]
 
 
 def flat_places(record: Mapping[str, Any], call: Call, counted: Mapping[str, int]) -> list[dict[str | int, Any]]:
     """Return additions for a row of a table: columns of its own for the counts, else the callcost object."""
     fields = _dialect_of(call).counts
-    names = {name: fields.get(name, (name,))[0] for name in counted}
-    own: dict[str | int, Any] = {names[name]: count for name, count in counted.items()}
+    own: dict[str | int, Any] = {fields.get(name, (name,))[0]: count for name, count in counted.items()}
     fits = all(name in record and record[str(name)] is None for name in own)
     return [*([own] if fits else []), {ORIGIN: {USAGE: dict(counted)}}]
 
 
-def nested(path: tuple[str | int, ...], value: dict[str | int, Any]) -> dict[str | int, Any]:
+def put_below(path: tuple[str | int, ...], value: dict[str | int, Any]) -> dict[str | int, Any]:
     """Return an addition that goes in at a path."""
     for key in reversed(path):
         value = {key: value}
@@ -136,10 +135,10 @@ def _follow(record: Mapping[str, Any], path: Path) -> Any:
     """Return what stands at a path, also inside JSON kept as text."""
     value: Any = record
     for key in path:
-        value = follow(decode_text(value) if type(value) is str else value, (key,))
-    return decode_text(value) if type(value) is str else value
+        value = follow(decode_text(value), (key,))
+    return decode_text(value)
 
 
-def _spelled(shape: Shape, counted: Mapping[str, int]) -> dict[str | int, Any]:
+def _spell(shape: Shape, counted: Mapping[str, int]) -> dict[str | int, Any]:
     """Return counts in a shape's spelling; what it has no word for is left out."""
     return {shape.counts[name][0]: count for name, count in counted.items() if name in shape.counts}

@@ -20,7 +20,7 @@ def carry_gemini_cli(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
     """Return an answer with its session, which the first line of a file names.
 
     Raises:
-        Refusal: it is what the user or the program said.
+        Refusal: it is a message of the user or of the program.
     """
     if type(record.get("sessionId")) is str:
         notes["sessionId"] = record["sessionId"]

@@ -71,7 +71,7 @@ def _counts_of(details: Mapping[str, Any]) -> dict[str, int]:
         counts.setdefault("cache_creation_input_tokens", sum(written))
     sides = [counts.get(name, 0) for name in ("prompt_tokens", "completion_tokens")]
     beside = [sum(counts.get(name, 0) for name in names) for names in (_INSIDE_PROMPT, _INSIDE_COMPLETION)]
-    added = _added(sides, beside, counts.get("total_tokens"), own=any(name.startswith(_OWN) for name in details))
+    added = _left_out(sides, beside, counts.get("total_tokens"), own=any(name.startswith(_OWN) for name in details))
     if added is not None:
         counts.pop("total_tokens", None)
         for name, more in zip(("prompt_tokens", "completion_tokens"), added, strict=True):
@@ -80,13 +80,13 @@ def _counts_of(details: Mapping[str, Any]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if name not in _PREDICTIONS}
 
 
-def _added(sides: list[int], beside: list[int], total: int | None, *, own: bool) -> tuple[int, int] | None:
+def _left_out(sides: list[int], beside: list[int], total: int | None, *, own: bool) -> tuple[int, int] | None:
     """Return what is to be added to prompt and completion; None where the total contradicts every reading.
 
     Args:
         sides: prompt and completion as stated.
         beside: the sums of their parts.
-        total: as stated.
+        total: the total as stated.
         own: whether parts are named as Langfuse's SDKs name what they took out.
     """
     if not any(beside):

@@ -25,14 +25,10 @@ STRIPPED = "[BASE64_REDACTED]"
 CUT_MARKS = {"litellm_spend": b"truncated"}  # dialect -> what stands in every text that its writer cut
 CACHE_HIT = "_cache_hit"  # in the id of a call that a cache answered; its time follows
 _CACHE_HIT_ID = re.compile(rf"{CACHE_HIT}[\d.]+$")
-_CALL_TYPES = (
-    ("responses", "responses"),
-    ("anthropic_messages", "anthropic"),
-    ("embedding", "embeddings"),
-    ("text_completion", "completions"),
-    ("generate_content", "gemini"),
-    ("completion", "chat"),
-)
+_CALL_TYPES = {  # word in the type of a call, the most telling first -> endpoint
+    "responses": "responses", "anthropic_messages": "anthropic", "embedding": "embeddings",
+    "text_completion": "completions", "generate_content": "gemini", "completion": "chat",
+}  # fmt: skip
 # Records of LiteLLM's other routes: no model answered, unless they carry tokens after all.
 _NO_CALLS = re.compile("mcp|vector_store|(create|list|cancel)_batch|file|assistant|thread|fine_tuning|container")
 _DEPLOYMENTS = frozenset(("azure", "azure_ai"))  # what is asked for there is a name of one's own
@@ -82,7 +78,7 @@ def settle_litellm(call: Call, entry: Entry) -> None:
     call_type = str(entry.values.get("call_type", ""))
     if call.usage is None and _NO_CALLS.search(call_type):
         raise Refusal(CONTEXT)
-    call.endpoint = next((name for word, name in _CALL_TYPES if word in call_type), call.endpoint)
+    call.endpoint = next((name for word, name in _CALL_TYPES.items() if word in call_type), call.endpoint)
     if call.provider in _DEPLOYMENTS:
         call.model = str(entry.values.get("answered_by") or entry.values.get("priced_as") or call.model)
     if entry.values.get("batch") or "batch" in call_type:

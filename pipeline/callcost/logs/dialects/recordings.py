@@ -99,7 +99,7 @@ _FIELDS = like_named("provider endpoint org project url @provider_response_id @m
 }
 
 
-def _recorded(name: str, signature: Signature, *envelopes: Envelope) -> Dialect:
+def _recording(name: str, signature: Signature, *envelopes: Envelope) -> Dialect:
     return Dialect(
         name=name,
         family="provider",
@@ -116,13 +116,13 @@ def _recorded(name: str, signature: Signature, *envelopes: Envelope) -> Dialect:
 
 
 DIALECTS = (
-    _recorded(
+    _recording(
         "vcr",
         sign("request response", kinds={"request.uri": "text"}),
         envelope("interactions", sign(kinds={"interactions.0.request": "object"})),
         envelope("http_interactions", sign(kinds={"http_interactions.0.request": "object"})),
     ),
-    _recorded(
+    _recording(
         "har",
         sign("startedDateTime request response", kinds={"request.url": "text"}),
         envelope("log.entries", sign(kinds={"log.entries": "array"})),

@@ -93,7 +93,7 @@ DIALECTS = (
         sign("httpMethod requestId responseLength status"),  # AWS API Gateway
         reason="no_usage_possible",
     ),
-    # Azure's content filter speaks first and last in a stream, of no answer and no object.
+    # Results of Azure's content filter, first and last in a stream, which have no answer and name no object.
     refusing_dialect(
         "azure_filter_results",
         "",

@@ -24,7 +24,7 @@ class Wanted(msgspec.Struct, frozen=True):
     """A column and how to know it.
 
     Attributes:
-        column: of the mapping.
+        column: name of the column in the mapping.
         names: patterns of its name in lower case with "_", the most certain first.
         kinds: what it holds; nearly every value is of one of these.
         distinct: nearly every record has a value of its own.
@@ -106,7 +106,7 @@ class Draft(msgspec.Struct):
     """A mapping file that somebody should look at.
 
     Attributes:
-        text: of the file.
+        text: text of the mapping file.
         complete: it names the model, so that it can be used as it is.
     """
 
@@ -118,19 +118,19 @@ def draft_mapping(profile: Profile, name: str) -> Draft:
     """Return a draft of the mapping for records of a profile.
 
     Args:
-        profile: of a sample of them.
-        name: of the mapping.
+        profile: profile of a sample of the records.
+        name: name that the mapping gets.
     """
     found = _choose(profile)
     head = [
         f"# Drafted from {profile.records:,} records. Read it, mend it, and give it to --mapping.",
-        f"name = {_quoted(name)}",
+        f"name = {_quote(name)}",
         *_meaning(profile, found),
     ]
     complete = "model" in found or "response" in found
     columns = [] if complete else ['# model = "..."  # no field looks like the name of a model']
     if "response" in found:
-        columns.append(f"model = {_listed([_BODY_MODEL, *(_path_of(place) for place in found.pop('model', [])[:1])])}")
+        columns.append(f"model = {_list_of([_BODY_MODEL, *(_path_of(place) for place in found.pop('model', [])[:1])])}")
     for column, places in found.items():
         others = f"  # or {', '.join(map(_path_text, places[1 : 1 + _MAX_OTHERS]))}" if len(places) > 1 else ""
         columns.append(f"{column} = {_path_text(places[0])}{others}")
@@ -184,10 +184,10 @@ def _meaning(profile: Profile, found: dict[str, list[FieldProfile]]) -> Iterator
     always = [path[0] for path, place in profile.places.items() if len(path) == 1 and place.seen == profile.records]
     match = [key for key in always if key in used][:4]
     if match:
-        yield f"match = {_listed(match)}"
+        yield f"match = {_list_of(match)}"
     columns = sorted(profile.json_columns & used)
     if columns:
-        yield f"json = {_listed(columns)}"
+        yield f"json = {_list_of(columns)}"
 
 
 def _is_exclusive(profile: Profile, found: dict[str, list[FieldProfile]]) -> bool:
@@ -212,7 +212,7 @@ def _tag_lines(profile: Profile, found: dict[str, list[FieldProfile]]) -> list[s
     """Return what else could be grouped by, for the reader to choose from."""
     used = {places[0].path for places in found.values()}
     lines = [
-        f"# {_quoted(place.path[0])} = {_path_text(place)}"
+        f"# {_quote(place.path[0])} = {_path_text(place)}"
         for place in profile.places.values()
         if len(place.path) == 1 and place.path not in used and place.is_mostly("text") and not place.kinds["number"]
         and 1 < len(place.texts) <= max(profile.records // 4, 2) and place.seen * 2 >= profile.records
@@ -221,16 +221,16 @@ def _tag_lines(profile: Profile, found: dict[str, list[FieldProfile]]) -> list[s
 
 
 def _path_text(place: FieldProfile) -> str:
-    return _quoted(_path_of(place))
+    return _quote(_path_of(place))
 
 
 def _path_of(place: FieldProfile) -> str:
     return ".".join(key.replace(".", "\\.") for key in place.path)
 
 
-def _listed(texts: list[str]) -> str:
-    return f"[{', '.join(map(_quoted, texts))}]"
+def _list_of(texts: list[str]) -> str:
+    return f"[{', '.join(map(_quote, texts))}]"
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)

@@ -81,7 +81,7 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
 
     Args:
         table: the mapping.
-        path: of the file, for messages.
+        path: path of the file, for messages.
 
     Raises:
         ConfigError: the mapping says something unknown.
@@ -112,9 +112,9 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
         no_counts=frozenset(path for paths in (*columns.values(), *tags.values()) for path in paths),
         settle=partial(
             _settle,
-            tags=_parsed(tags),
-            messages=_parsed(columns).get("messages", ()),
-            answer=_parsed(columns).get("output_text", ()),
+            tags=_parse_all(tags),
+            messages=_parse_all(columns).get("messages", ()),
+            answer=_parse_all(columns).get("output_text", ()),
             only={parse_path(place): patterns for place, patterns in only.items()},
             provider=str(table["provider"]) if "provider" in table else None,
         ),
@@ -141,7 +141,7 @@ def _settle(
     call.endpoint = call.endpoint or ("chat" if call.request or call.response else None)
 
 
-def _parsed(columns: Mapping[str, tuple[str, ...]]) -> dict[str, Paths]:
+def _parse_all(columns: Mapping[str, tuple[str, ...]]) -> dict[str, Paths]:
     return {column: parse_paths(paths) for column, paths in columns.items()}
 
 

@@ -54,10 +54,10 @@ class Profile(msgspec.Struct):
     """What a sample of records looks like.
 
     Attributes:
-        records: how many.
-        places: of everything that stands in them.
+        records: number of records.
+        places: path -> what stands there.
         json_columns: columns that hold JSON as text.
-        numbers: of each record, path -> number.
+        numbers: for each record, path -> number.
     """
 
     records: int = 0
@@ -93,7 +93,7 @@ def _values_of(record: Mapping[str, Any], profile: Profile) -> Iterator[tuple[tu
     for key, value in record.items():
         if not _TOP_KEY.fullmatch(key):
             continue
-        decoded = decode_text(value) if type(value) is str else value
+        decoded = decode_text(value)
         if decoded is not value:
             profile.json_columns.add(key)
         yield from _below((key,), decoded)

@@ -54,7 +54,7 @@ _TEXTS = frozenset(TEXT_COLUMNS)
 COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, COST_COLUMN, TICKS_COLUMN))
 FAILURES = frozenset(["failure", "failed", "fail", "error", "errored", "expired", "cancelled", "canceled"])
 CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t"))
-# What people and models said: no field below it is about the row.
+# Texts of people and models: no field below these keys is about the row.
 _BODIES = frozenset(("request", "response", "messages", "message", "body", "prompt", "input", "completion", "output"))
 CONTEXT = "context"  # the outcome of a recognised record that is no call
 BATCH_INPUT = "the input of a batch: give its output file"  # stages/read/batch_join.py takes it back where it was
@@ -87,7 +87,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One way of writing logs, as data.
 
     Attributes:
-        name: as in source_format.
+        name: the name of the dialect, as calls have it in source_format.
         family: duplicates are sought among dialects of one family, the dialect's name if left out; say beside a family
             of several why their ids are comparable.
         signatures: a record that meets one of them is in this dialect.
@@ -103,7 +103,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         response: paths of the response body; "" is the record itself.
         endpoint: the API that every record comes from, where the dialect is one API's.
         provider: who answered every record of it, where that is one.
-        zone: of naive times.
+        zone: the time zone of times that name none.
         cost_scale: US dollars in one unit of logged_cost.
         zero_is_missing: the writer puts 0 where it knows no counts.
         no_counts: a record may be the sum of many calls, where a count of them stands beside its tokens. Fields that
@@ -162,9 +162,9 @@ def refusing_dialect(
         detail: what to give instead; "" where nothing is missing.
         signatures: a record that meets one of them is refused.
         reason: a slug of REJECT_REASONS, or CONTEXT.
-        rank: as in Dialect; low, so that its records are known before any dialect takes them for calls.
-        family: as in Dialect.
-        envelopes: as in Dialect.
+        rank: place in the order in which dialects are asked; low, so that no other takes its records for calls.
+        family: the family of the dialect, its name if left out.
+        envelopes: what several records may be wrapped in.
     """
     refusal = (reason, detail)
     return Dialect(name=name, family=family, rank=rank, signatures=signatures, envelopes=envelopes, refusal=refusal)
@@ -227,9 +227,7 @@ class FieldReader:
         if texts:
             record = record | {name: decode_text(text) for name, text in texts.items()}
         response = join_body(follow_first(record, self.response))
-        request = follow_first(record, self.request)
-        if type(request) is str:
-            request = decode_text(request)
+        request = decode_text(follow_first(record, self.request))
         named = bodies.endpoint_named(read_text(follow_first(record, self.endpoint))) if self.endpoint else None
         api = self.api or bodies.api_of(response) or (ENDPOINTS[named] if named else None)
         known = api is not None and type(response) is dict and not self.is_body

@@ -73,7 +73,7 @@ class Unwrapper:
     """Take records out of envelopes, also out of envelopes in envelopes.
 
     Args:
-        envelopes: of the dialects, asked before those of this file.
+        envelopes: the envelopes of the dialects; they are asked before those of this file.
     """
 
     def __init__(self, envelopes: Iterable[Envelope]) -> None:
@@ -82,7 +82,7 @@ class Unwrapper:
     def unwrap(self, value: dict[str, Any]) -> list[Row] | None:
         """Return the records of an envelope, none where it is empty; None where the value is a record itself."""
         rows = self._open(value)
-        return None if rows is None else [inner for row in rows for inner in self._opened(row, 1)]
+        return None if rows is None else [inner for row in rows for inner in self._open_all(row, 1)]
 
     def _open(self, value: Any) -> list[Row] | None:
         kind = self._recogniser.find(value) if type(value) is dict else None
@@ -95,19 +95,19 @@ class Unwrapper:
                 return None
         return list(_rows_of(value, kind.rows, kind.inherits, {}, ()))
 
-    def _opened(self, row: Row, depth: int) -> Iterator[Row]:
+    def _open_all(self, row: Row, depth: int) -> Iterator[Row]:
         inner = self._open(row.value) if depth < MAX_DEPTH else None
         if inner is None:
             yield row
             return
         for below in inner:
-            yield from self._opened(Row(row.location + below.location, below.value), depth + 1)
+            yield from self._open_all(Row(row.location + below.location, below.value), depth + 1)
 
 
 def _rows_of(
     value: Any, keys: tuple[str, ...], inherits: tuple[str, ...], inherited: dict[str, Any], at: Location
 ) -> Iterator[Row]:
-    """Yield the records below a value, with what the objects on the way lend them."""
+    """Yield the records below a value, with what they inherit from the objects on the way."""
     if type(value) is not dict or not keys:
         yield Row(at, inherited | value if inherited and type(value) is dict else value)
         return

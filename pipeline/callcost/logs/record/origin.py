@@ -27,14 +27,14 @@ def read_origin(call: Call, origin: Any) -> None:
     """Take back what was filled in: whose counts they are, and that the cost is not the writer's.
 
     Args:
-        call: as read from the record; changed in place.
+        call: the call as it was read from the record; changed in place.
         origin: the record's ``callcost``.
     """
     if type(origin) is not dict:
         return
     source, method, error = origin.get(USAGE_SOURCE), origin.get(COUNT_METHOD), origin.get(COUNT_ERROR)
     if source in FILLED and type(method) is str:
-        _lay_over(call, origin.get(USAGE))
+        _fill_sides(call, origin.get(USAGE))
         call.usage_source, call.count_method = source, method
         call.count_error = float(error) if isinstance(error, int | float) else None
     if origin.get(COST_IN):
@@ -44,7 +44,7 @@ def read_origin(call: Call, origin: Any) -> None:
         call.record_digest = digest if len(digest) == _DIGEST_BYTES else call.record_digest
 
 
-def _lay_over(call: Call, counts: Any) -> None:
+def _fill_sides(call: Call, counts: Any) -> None:
     """Fill the sides that had no place of their own in the record."""
     if not isinstance(counts, Mapping):
         return

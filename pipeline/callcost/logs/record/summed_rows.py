@@ -1,6 +1,6 @@
-"""Rows that sum many calls: exports of usage by day or model, told by a count of calls beside their tokens.
+"""Rows that sum many calls: exports of usage by day or model, known by a count of calls beside their tokens.
 
-Such a row is no call: priced as one, its tokens would reach the rates of long prompts. What it sums is said with its
+Such a row is no call: priced as one, its tokens would reach the rates of long prompts. What it sums stands in its
 reject, so that a run can tell how much it did not price.
 """
 
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from callcost.logs.usage.usage import read_usage
-from callcost.logs.values.json import Refusal
+from callcost.logs.values.json import Refusal, dicts_in
 
 AGGREGATE = "aggregate"
 _CALL = r"(?:call|request|invocation|generation)"
@@ -43,7 +43,7 @@ class Sum(Refusal):
 
     Args:
         detail: what to give instead.
-        calls: how many it says it sums; 0: it does not say.
+        calls: number of calls that the record says it sums; 0 where it does not say.
         tokens: prompt and completion, as far as they are stated.
     """
 
@@ -63,8 +63,8 @@ def refuse_sum(
     """Refuse a record that says how many calls it is, itself or in an object that measures it.
 
     Args:
-        record: as it was written.
-        tokens: of prompt and completion; None: it states none.
+        record: the record as it was written.
+        tokens: prompt and completion tokens of the record; None where it states none.
         known: fields whose meaning is known to be another, by their dotted paths.
         usages: objects of the record that its tokens may stand in.
         bodies: objects of the record that are a provider's, whose fields are never such a count.
@@ -124,11 +124,9 @@ def _tokens_in(record: Mapping[str, Any]) -> int:
     return own + sum(map(_tokens_in, _below(record)))
 
 
-def _below(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _below(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     values = (record.get(name) for name in _NESTED)
-    return [
-        item for value in values for item in (value if type(value) is list else [value]) if isinstance(item, Mapping)
-    ]
+    return [item for value in values for item in dicts_in(value if type(value) is list else [value])]
 
 
 def _whole(value: Any) -> int | None:

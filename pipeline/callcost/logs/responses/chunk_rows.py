@@ -14,7 +14,7 @@ from callcost.logs.responses.stream_joiners import ANTHROPIC_EVENTS, JOINERS, Ch
 from callcost.logs.values.json import list_in
 from callcost.logs.values.json_path import follow
 
-MAX_OPEN = 10_000  # streams held at a time; the one that rested longest is closed first
+MAX_OPEN = 10_000  # streams held at a time; the one that had no chunk for longest is closed first
 _ENDS = frozenset(
     ("message_stop", *(f"response.{end}" for end in ("completed", "incomplete", "failed", "cancelled", "done")))
 )
@@ -23,15 +23,9 @@ _WITH_EVENTS = frozenset(("anthropic", "responses"))  # kinds whose events leave
 _BODY_LIKE = frozenset(("completions", "ollama"))  # kinds whose last chunk looks like a body
 
 
-class Joined(NamedTuple):
-    """A stream that is complete: its body, and the place of its first chunk."""
+class Stream(NamedTuple):
+    """A stream: what joins its chunks, and the place of the first of them."""
 
-    body: Chunk
-    row: int
-    offset: int | None
-
-
-class _Open(NamedTuple):
     joiner: Joiner
     row: int
     offset: int | None
@@ -65,7 +59,7 @@ class Gatherer:
     """Hold the open streams of one file."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[tuple[str, str], _Open] = OrderedDict()
+        self._open: OrderedDict[tuple[str, str], Stream] = OrderedDict()
         self._latest: dict[str, tuple[str, str]] = {}  # kind -> the stream that chunks without an id belong to
 
     def takes(self, record: Chunk) -> bool:
@@ -75,7 +69,7 @@ class Gatherer:
         kind = kind_of(record) if self._open else None
         return kind in _BODY_LIKE and self._key_of(kind, record) in self._open
 
-    def add(self, chunk: Chunk, row: int, offset: int | None) -> tuple[bool, list[Joined]]:
+    def add(self, chunk: Chunk, row: int, offset: int | None) -> tuple[bool, list[Stream]]:
         """Take a chunk.
 
         Returns:
@@ -85,21 +79,21 @@ class Gatherer:
         key = self._key_of(kind, chunk)
         first = key not in self._open
         if first:
-            self._open[key] = _Open(JOINERS[kind](), row, offset)
+            self._open[key] = Stream(JOINERS[kind](), row, offset)
         self._open[key].joiner.add(chunk)
         self._open.move_to_end(key)
         done = []
         if _event_of(chunk) in _ENDS or chunk.get("done") is True:
             self._latest.pop(kind, None)
-            done.append(self._close(key))
+            done.append(self._open.pop(key))
         elif len(self._open) > MAX_OPEN:
-            done.append(self._close(next(iter(self._open))))
+            done.append(self._open.popitem(last=False)[1])
         return first, done
 
-    def finish(self) -> Iterator[Joined]:
+    def finish(self) -> Iterator[Stream]:
         """Hand over every stream that is still open."""
         while self._open:
-            yield self._close(next(iter(self._open)))
+            yield self._open.popitem(last=False)[1]
 
     def _key_of(self, kind: str, chunk: Chunk) -> tuple[str, str]:
         own = str(chunk.get("model")) if kind == "ollama" else _id_of(chunk)
@@ -108,10 +102,6 @@ class Gatherer:
         if kind in _WITH_EVENTS and (_event_of(chunk) in _STARTS or kind not in self._latest):
             self._latest[kind] = (kind, own)
         return kind, own
-
-    def _close(self, key: tuple[str, str]) -> Joined:
-        stream = self._open.pop(key)
-        return Joined(stream.joiner.result(), stream.row, stream.offset)
 
 
 def _event_of(chunk: Chunk) -> str:

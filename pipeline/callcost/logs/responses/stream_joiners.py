@@ -1,6 +1,6 @@
 """The chunks of a streamed answer, brought together to the body that the provider would have sent at once.
 
-One joiner per API, told by the first chunk. Chunks come as the events of an SSE text, as a list, or one a row
+One joiner per API, chosen by the first chunk. Chunks come as the events of an SSE text, as a list, or one a row
 (chunk_rows.py). Usage is taken from wherever it stands; where no chunk has any, the body has none.
 """
 
@@ -127,7 +127,7 @@ class Joiner:
         base: what the chunks state beside the parts below, the last of each.
         parts: choices, blocks or candidates by their index.
         usage: where it is gathered apart.
-        text: of the answer, where that is one text.
+        text: pieces of the answer, where that is one text.
     """
 
     def __init__(self) -> None:
@@ -259,7 +259,7 @@ class Anthropic(Joiner):
 
     def body(self) -> Chunk:
         """Return the body that the events so far make."""
-        blocks = [_settled_block(self.parts[place]) for place in sorted(self.parts)]
+        blocks = [_settle_block(self.parts[place]) for place in sorted(self.parts)]
         body = self.base | {"type": "message", "content": blocks}
         return body | {"usage": self.usage} if self.usage else body
 
@@ -268,7 +268,7 @@ _METRICS = "amazon-bedrock-invocationMetrics"
 _BLOCK_TEXTS = ("text", "thinking", "partial_json", "signature")
 
 
-def _settled_block(block: Chunk) -> Chunk:
+def _settle_block(block: Chunk) -> Chunk:
     """Return a block with the input of a tool decoded, which comes as pieces of JSON text."""
     pieces = block.get("partial_json")
     if type(pieces) is not Text:

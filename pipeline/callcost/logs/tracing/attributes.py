@@ -31,17 +31,16 @@ def read_attributes(value: Any) -> dict[str, Any]:
 
 def as_mapping(value: Any) -> dict[str, Any]:
     """Return what is written as a mapping as one; empty where it is none."""
-    if type(value) is str:
-        value = decode_text(value)
+    value = decode_text(value)
     if type(value) is dict:
         return value
     return dict(_pairs(value)) if type(value) is list else {}
 
 
-def numbered(flat: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
+def items_below(flat: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
     """Return the mappings that numbered names make a list of, in the order of their numbers.
 
-    >>> numbered({"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Hi"}, "gen_ai.prompt")
+    >>> items_below({"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Hi"}, "gen_ai.prompt")
     [{'role': 'user', 'content': 'Hi'}]
     """
     before = f"{prefix}."

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from callcost.logs.tracing.attributes import numbered
+from callcost.logs.tracing.attributes import items_below
 from callcost.logs.tracing.conversations import chat_request, chat_response, unquote
 from callcost.logs.values.json import decode_text, list_in
 
@@ -23,7 +23,7 @@ def request_of(flat: Mapping[str, Any], endpoint: str) -> dict[str, Any] | None:
     """
     if endpoint == "embeddings":
         texts = flat.get("ai.values", flat.get("ai.value"))
-        texts = texts or [item.get("embedding.text") for item in numbered(flat, "embedding.embeddings")]
+        texts = texts or [item.get("embedding.text") for item in items_below(flat, "embedding.embeddings")]
         texts = [unquote(text) for text in texts] if type(texts) is list else unquote(texts)
         return {"input": texts} if texts else None
     found = _list_of(flat, "gen_ai.input.messages", "ai.prompt.messages", "gen_ai.prompt")
@@ -31,7 +31,7 @@ def request_of(flat: Mapping[str, Any], endpoint: str) -> dict[str, Any] | None:
     system = _list_of(flat, "gen_ai.system_instructions")
     if system and type(found) is list:
         found = [{"role": "system", "parts": system}, *found]
-    tools = [decode_text(tool) if type(tool) is str else tool for tool in list_in(flat.get("ai.prompt.tools"))]
+    tools = [*map(decode_text, list_in(flat.get("ai.prompt.tools")))]
     return chat_request(
         found or flat.get("input.value"),
         tools=tools or _list_of(flat, "gen_ai.tool.definitions"),
@@ -54,10 +54,10 @@ def answer_of(flat: Mapping[str, Any]) -> dict[str, Any] | None:
 def _traceloop(flat: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
     """Return numbered messages; a content of parts is JSON as text, calls of tools are numbered in their message."""
     messages = []
-    for item in numbered(flat, prefix):
+    for item in items_below(flat, prefix):
         calls = [
             {"type": "function", "function": {"name": tool.get("name", ""), "arguments": tool.get("arguments", "")}}
-            for tool in numbered(item, "tool_calls")
+            for tool in items_below(item, "tool_calls")
         ]
         messages.append({"role": item.get("role"), "content": unquote(item.get("content")), "tool_calls": calls})
     return messages
@@ -65,15 +65,15 @@ def _traceloop(flat: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
 
 def _openinference(flat: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
     messages = []
-    for item in numbered(flat, prefix):
+    for item in items_below(flat, prefix):
         parts = [
             {"type": part.get("message_content.type", "text"), "text": part.get("message_content.text", "")}
-            for part in numbered(item, "message.contents")
+            for part in items_below(item, "message.contents")
         ]
         calls = [
             {"type": "tool_call", "name": tool.get("tool_call.function.name", ""),
              "arguments": tool.get("tool_call.function.arguments", "")}
-            for tool in numbered(item, "message.tool_calls")
+            for tool in items_below(item, "message.tool_calls")
         ]  # fmt: skip
         content = item.get("message.content")
         texts = [{"type": "text", "text": content}] if type(content) is str else []
@@ -84,8 +84,7 @@ def _openinference(flat: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]
 def _list_of(flat: Mapping[str, Any], *names: str) -> Any:
     """Return the first that is a list, or is one as JSON text."""
     for name in names:
-        value = flat.get(name)
-        value = decode_text(value) if type(value) is str else value
+        value = decode_text(flat.get(name))
         if type(value) is list and value:
             return [item for item in value if type(item) in (dict, str)]
     return None

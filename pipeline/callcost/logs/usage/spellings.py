@@ -2,7 +2,7 @@
 
 The first place that holds something wins. ``prompt`` says whether cache reads and writes stand inside the prompt
 count or beside it, ``reasoning`` the same for reasoning and the completion. usage.py reads these tables; what it
-makes of them (identities, clamping, flags) is said there. Sources: each provider's API reference, and the identities
+makes of them (identities, clamping, flags) stands there. Sources: each provider's API reference, and the identities
 measured over recorded bodies.
 """
 
@@ -22,7 +22,7 @@ class Labelled(msgspec.Struct, frozen=True):
     """A list of {label, number} in a usage object, as Gemini's [{modality, tokenCount}].
 
     Attributes:
-        path: of the list.
+        path: dotted path of the list.
         label: key of the label.
         number: key of the count.
         counts: label -> canonical count; other labels are not kept.
@@ -38,7 +38,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """One spelling of usage.
 
     Attributes:
-        name: for messages and tests.
+        name: name of the spelling, for messages and tests.
         marks: the usage object has one of these keys.
         counts: canonical count -> dotted paths in the usage object.
         units: billed unit -> dotted paths in the usage object.
@@ -86,8 +86,8 @@ def _spell(prompt: str, completion: str, **more: str) -> dict[str, tuple[str, ..
     """Return the table of the counts that most APIs have.
 
     Args:
-        prompt: paths, separated by spaces.
-        completion: likewise.
+        prompt: paths of the prompt count, separated by spaces.
+        completion: paths of the completion count, separated by spaces.
         more: word of _COUNTS -> paths; a count that cannot be read is refused in this order.
     """
     paths = {"prompt_tokens": prompt, "completion_tokens": completion} | {_COUNTS[word]: more[word] for word in more}

@@ -229,13 +229,11 @@ def _read_iterations(entries: list[Any], top: Usage, flags: set[str]) -> Reading
     runs = []
     for entry in entries:
         compiled = shape_of(entry)
-        if compiled is None:
-            continue
-        run, wrong = _read_shape(entry, compiled, "")
-        run.model = entry.get("model") if type(entry.get("model")) is str else None
-        runs.append(run)
-        flags |= wrong
-    runs = [run for run in runs if has_tokens(run)]
+        if compiled is not None:
+            run, wrong = _read_shape(entry, compiled, "")
+            run.model = entry.get("model") if type(entry.get("model")) is str else None
+            runs += [run] if has_tokens(run) else []
+            flags |= wrong
     if not runs:
         return Reading(usage=top if has_tokens(top) else None, flags=flags)
     if top.billed_units and not any(run.billed_units for run in runs):

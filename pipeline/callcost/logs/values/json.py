@@ -66,9 +66,9 @@ def decode(data: bytes, room: int = ROOM) -> Any:
         return _decode_slowly(data)
 
 
-def decode_text(text: str) -> Any:
-    """Decode a JSON object or array kept as text inside a column; the text itself where it is neither."""
-    if not text.lstrip().startswith(("{", "[")):
+def decode_text(text: Any) -> Any:
+    """Decode a JSON object or array kept as text inside a column; the value itself where it is neither, or no text."""
+    if type(text) is not str or not text.lstrip().startswith(("{", "[")):
         return text
     try:
         return decode(text.encode())

@@ -38,8 +38,7 @@ def read_tags(value: Any) -> dict[str, str] | None:
     Args:
         value: a mapping; a list of "k:v", "k=v" and bare items; either as JSON text; or one item.
     """
-    if type(value) is str:
-        value = decode_text(value)
+    value = decode_text(value)
     if type(value) is str:
         value = [value]
     found: dict[str, set[str]] = {}
@@ -83,8 +82,7 @@ def read_rates(value: Any) -> str | None:
     Args:
         value: an entry, or its JSON as text; what is no rate in it is left out, and so is every text.
     """
-    if type(value) is str:
-        value = decode_text(value)
+    value = decode_text(value)
     if type(value) is not dict:
         return None
     stated = ((key, item) for key, item in value.items() if item is not None and _is_rate_field(key))

@@ -14,12 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, BinaryIO
 
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from callcost.logs.backfill.json_splice import Additions, Edit, splice
-from callcost.logs.backfill.places import COST_FIELDS, Target, flat_places, nested, targets_of, usage_places
+from callcost.logs.backfill.places import COST_FIELDS, Target, flat_places, put_below, targets_of, usage_places
 from callcost.logs.io.inputs import Input, read_raw
 from callcost.logs.io.object_store import as_source
 from callcost.logs.io.records import Raw
@@ -40,7 +39,8 @@ from callcost.tokens.engines.text_counter import TextCounter
 Columns = Mapping[str, pa.DataType]  # of a table; None stands for a text log
 WINDOW_BYTES = 16 << 20
 _COUNTS = (*SIDES, "total_tokens")
-_MAY_DIFFER = frozenset(["request", "response", "record"])  # their usage; who counts them
+# All but the bodies, which hold the usage, and the number of the record.
+_SETTLED = tuple(name for name in Call.__struct_fields__ if name not in {"request", "response", "record"})
 _ORIGIN_TYPE = pa.struct(
     [
         (USAGE_SOURCE, pa.string()),
@@ -57,11 +57,11 @@ _ORIGIN_TYPE = pa.struct(
 
 
 @dataclasses.dataclass(slots=True)
-class Filled:
+class FilledWindow:
     """What filling came to.
 
     Attributes:
-        edits: of the file's uncompressed bytes, in order.
+        edits: edits of the file's uncompressed bytes, in order.
         rows: row of a table -> its additions.
         tally: "records" (filled), "usage" and "cost" (of these), "prompt_tokens", "completion_tokens", "left" (calls
             that lack something no place takes).
@@ -88,10 +88,10 @@ class _Gap:
         if not self.counted:
             return [self.beside]
         offered = (usage_places if columns is None else flat_places)(self.target.record, self.target.call, self.counted)
-        return [_merged(place, self.beside) for place in offered if _fits(place, columns)]
+        return [_merge(place, self.beside) for place in offered if _fits(place, columns)]
 
 
-def fill_text(source: Input, options: ReportOptions, counter: TextCounter) -> Iterator[Filled]:
+def fill_text(source: Input, options: ReportOptions, counter: TextCounter) -> Iterator[FilledWindow]:
     """Find what the records of a text log lack, window by window, in the order of the file."""
     batches = Batches(options.logs)
     for window in _windows_of(source, options.read):
@@ -119,7 +119,7 @@ def _windows_of(source: Input, options: ReadOptions) -> Iterator[list[Target | C
 
 def fill_table(
     records: Sequence[dict[str, Any]], columns: Columns, options: ReportOptions, counter: TextCounter
-) -> Filled:
+) -> FilledWindow:
     """Find what the rows of a table lack; rows are numbered from 0."""
     reader = RecordReader(options.read)
     targets = []
@@ -131,8 +131,8 @@ def fill_table(
     return _fill(targets, options, counter, columns)
 
 
-def _fill(targets: list[Target], options: ReportOptions, counter: TextCounter, columns: Columns | None) -> Filled:
-    filled = Filled()
+def _fill(targets: list[Target], options: ReportOptions, counter: TextCounter, columns: Columns | None) -> FilledWindow:
+    filled = FilledWindow()
     gaps = _gaps_of(targets, options, counter, columns)
     offers = [gap.places(columns) for gap in gaps]
     accepted: dict[int, Additions] = {}
@@ -159,14 +159,14 @@ def _edits_of(accepted: list[tuple[Target, Additions]]) -> list[Edit]:
     stretches: dict[int, tuple[Raw, dict[str | int, Any]]] = {}
     for target, additions in accepted:
         raw, known = stretches.get(target.raw.offset, (target.raw, {}))
-        stretches[raw.offset] = raw, _merged(known, nested(target.location, dict(additions)))
+        stretches[raw.offset] = raw, _merge(known, put_below(target.location, dict(additions)))
     return [Edit(raw.offset, raw.offset + len(raw.data), splice(raw.data, more)) for raw, more in stretches.values()]
 
 
 def _gaps_of(
     targets: list[Target], options: ReportOptions, counter: TextCounter, columns: Columns | None
 ) -> list[_Gap]:
-    """Count and price calls; return those that lack something that can be said now."""
+    """Count and price calls; return those that lack something that is known now."""
     calls = [target.call for target in targets]
     stated = [{name: getattr(call.usage, name, None) for name in _COUNTS} for call in calls]
     count_missing(calls, counter)
@@ -176,7 +176,7 @@ def _gaps_of(
     by_call = {row["record"]: row for row in priced.select(*_PRICED).iter_rows(named=True)}
     gaps = []
     for number, (target, before) in enumerate(zip(targets, stated, strict=True)):
-        counted = _counted(target.call, before)
+        counted = _count_of(target.call, before)
         fields, origin, cost = _cost_of(target, by_call[number], columns)
         if target.call.usage_source == "timed_out" or not (counted or fields or origin):
             continue
@@ -190,7 +190,7 @@ def _gaps_of(
 _PRICED = ("record", "total_cost", "price_status", "price_reason", "price_version")
 
 
-def _counted(call: Call, before: Mapping[str, int | None]) -> dict[str, int]:
+def _count_of(call: Call, before: Mapping[str, int | None]) -> dict[str, int]:
     if call.count_method is None or call.usage_source not in FILLED:
         return {}
     now = {name: getattr(call.usage, name) for name in _COUNTS}
@@ -219,10 +219,10 @@ def _read_filled(target: Target, additions: Additions, options: ReadOptions) -> 
     raw = target.raw
     try:
         if raw.data:
-            data = splice(raw.data, nested(target.location, dict(additions)))
+            data = splice(raw.data, put_below(target.location, dict(additions)))
             outcomes = reader.read(Raw(raw.row, raw.offset, data))
         else:
-            record = _merged({name: value for name, value in target.record.items() if value is not None}, additions)
+            record = _merge({name: value for name, value in target.record.items() if value is not None}, additions)
             outcomes = reader.read_value({str(name): value for name, value in record.items()}, raw.row)
     except (Refusal, ValueError):
         return None
@@ -231,29 +231,28 @@ def _read_filled(target: Target, additions: Additions, options: ReadOptions) -> 
 
 
 def _reads_the_same(one: Call, other: Call) -> bool:
-    ours, theirs = (msgspec.structs.asdict(call) for call in (one, other))
-    return all(ours[name] == theirs[name] for name in ours if name not in _MAY_DIFFER)
+    return all(getattr(one, name) == getattr(other, name) for name in _SETTLED)
 
 
-def _merged(one: Mapping[str | int, Any], other: Mapping[str | int, Any]) -> dict[str | int, Any]:
+def _merge(one: Mapping[str | int, Any], other: Mapping[str | int, Any]) -> dict[str | int, Any]:
     both = dict(one)
     for key, value in other.items():
         known = both.get(key)
-        both[key] = _merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+        both[key] = _merge(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
     return both
 
 
 # --- Parquet ----------------------------------------------------------------------------------------------------------
 
 
-def copy_table(source: str, copy: BinaryIO, options: ReportOptions, counter: TextCounter) -> Iterator[Filled]:
+def copy_table(source: str, copy: BinaryIO, options: ReportOptions, counter: TextCounter) -> Iterator[FilledWindow]:
     """Write a Parquet file with what its rows lack: the same schema and row groups, and the callcost column.
 
     Args:
         source: path or URL of the file.
         copy: where its copy goes.
-        options: of the run.
-        counter: of this worker.
+        options: the options of the run.
+        counter: the token counter of this worker.
 
     Yields:
         What was filled, a row group at a time.
@@ -273,7 +272,7 @@ def copy_table(source: str, copy: BinaryIO, options: ReportOptions, counter: Tex
             for number in range(table.num_row_groups):
                 rows = table.read_row_group(number)
                 filled = fill_table(rows.to_pylist(), columns, options, counter)
-                writer.write_table(_filled_rows(rows, filled.rows, wider), row_group_size=max(rows.num_rows, 1))
+                writer.write_table(_fill_rows(rows, filled.rows, wider), row_group_size=max(rows.num_rows, 1))
                 filled.rows = {}
                 yield filled
 
@@ -284,14 +283,14 @@ def _codec_of(metadata: pq.FileMetaData) -> Any:
     return "none" if codec == "uncompressed" else codec
 
 
-def _filled_rows(rows: pa.Table, additions: Mapping[int, Additions], schema: pa.Schema) -> pa.Table:
+def _fill_rows(rows: pa.Table, additions: Mapping[int, Additions], schema: pa.Schema) -> pa.Table:
     if ORIGIN not in rows.schema.names:
         rows = rows.append_column(schema.field(ORIGIN), pa.nulls(rows.num_rows, _ORIGIN_TYPE))
     for name in sorted({ORIGIN, *(str(name) for below in additions.values() for name in below)}):
         field = schema.field(name)
         column = rows.column(name).to_pylist()
         for row, below in additions.items():
-            column[row] = _held_by(field.type, below[name]) if name in below else column[row]
+            column[row] = _cast(field.type, below[name]) if name in below else column[row]
         rows = rows.set_column(rows.schema.get_field_index(name), field, pa.array(column, field.type))
     return rows
 
@@ -301,11 +300,11 @@ def _fits(additions: Additions, columns: Columns | None) -> bool:
     try:
         for name, value in additions.items() if columns is not None else ():
             if columns is not None and name != ORIGIN:
-                pa.array([_held_by(columns[str(name)], value)], columns[str(name)])
+                pa.array([_cast(columns[str(name)], value)], columns[str(name)])
     except (pa.ArrowException, TypeError, ValueError, KeyError):
         return False
     return True
 
 
-def _held_by(kind: pa.DataType, value: Any) -> Any:
+def _cast(kind: pa.DataType, value: Any) -> Any:
     return float(value) if pa.types.is_floating(kind) else value

@@ -129,9 +129,8 @@ class Batches:
 
 
 def _lacks_text(call: Call) -> bool:
-    return (
-        call.source_format in _OUTPUTS and bool(call.own_id) and not call.request and not states_both_sides(call.usage)
-    )
+    is_answer = call.source_format in _OUTPUTS and bool(call.own_id)
+    return is_answer and not call.request and not states_both_sides(call.usage)
 
 
 def _survey(source: Input) -> _File:

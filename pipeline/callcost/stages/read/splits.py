@@ -34,7 +34,7 @@ class Piece:
     """A stretch of one input that is read in one go.
 
     Attributes:
-        number: of the piece in the run; pieces of one input follow each other.
+        number: position of the piece in the run, from 0; pieces of one input follow each other.
         input: number of the input.
         source: the input.
         start: first byte (of text) or row group (of Parquet).
@@ -62,8 +62,8 @@ class Survey:
     """What one pass over a file tells.
 
     Attributes:
-        sha256: of its bytes, as hex; "" when it cannot be read.
-        rows_before: for each asked offset, the lines that begin before it.
+        sha256: SHA-256 of its bytes, as hex; "" where it cannot be read.
+        rows_before: number of lines that begin before each of the offsets.
     """
 
     sha256: str
@@ -83,20 +83,16 @@ _Span = tuple[int, int | None, int | None, int]  # start, end, rows before, byte
 
 
 def _spans(source: Input) -> Iterator[_Span]:
-    whole: _Span = (0, None, 0, source.bytes)
-    if source.bytes <= PIECE_BYTES:
-        yield whole
-        return
-    container = container_of(source)
-    if container == "parquet":
-        yield from _row_groups(source) or [whole]
-        return
+    container = container_of(source) if source.bytes > PIECE_BYTES else ""
+    groups = _row_groups(source) if container == "parquet" else []
     edges = [*range(0, source.bytes - PIECE_BYTES // 2, PIECE_BYTES), source.bytes]
-    if container == "jsonl" and _is_cuttable(source, edges[:-1]):
+    if groups:
+        yield from groups
+    elif container == "jsonl" and _is_cuttable(source, edges[:-1]):
         for start, end in pairwise(edges):
             yield start, None if end == source.bytes else end, None if start else 0, end - start
     else:
-        yield whole
+        yield 0, None, 0, source.bytes
 
 
 def halve_piece(piece: Piece) -> tuple[Piece, ...] | None:
@@ -144,7 +140,7 @@ def _row_groups(source: Input) -> list[_Span]:
 
 
 def _is_cuttable(source: Input, edges: Sequence[int]) -> bool:
-    """Say whether lines stand for themselves: not packed, and no line behind an edge leans on earlier ones."""
+    """Say whether lines stand for themselves: not packed, and no line behind an edge needs earlier ones."""
     with open_input(source.path) as stream:
         if packing_of(stream) is not None:
             return False
@@ -156,7 +152,7 @@ def survey(path: str, offsets: Sequence[int] = ()) -> Survey:
     """Read a file once for its digest and the number of lines that begin before each offset.
 
     Args:
-        path: of the file.
+        path: path or URL of the file.
         offsets: ascending byte offsets, each above 0.
     """
     state, lines, position = sha256(), 1, 0
@@ -182,9 +178,9 @@ class SurveyTask:
     """An input that was cut, to be read once as a whole.
 
     Attributes:
-        number: of the task.
+        number: position of the task in the plan, from 0.
         input: number of the input.
-        path: of the input.
+        path: path or URL of the input.
         edges: (number of a piece, its start) of the pieces that do not know the rows before them.
         folder: not used; nothing is written.
     """

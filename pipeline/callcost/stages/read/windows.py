@@ -45,7 +45,7 @@ class Window:
     """A stretch of one input, read.
 
     Attributes:
-        calls: in the order of the input, still with their text.
+        calls: the calls in the order of the input, still with their text.
         facts: of calls that the lane read; columns that are null for all of them left out.
         talks: the chats of the last calls of each table of facts, where they are to be counted.
         rejects: records that could not become calls.
@@ -101,7 +101,7 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False, cou
     """Read one piece of input, window by window.
 
     Args:
-        piece: of the input.
+        piece: the piece of input.
         options: how logs are read.
         lanes: whether calls that need no counting, or are plain chats, may come as facts.
         counted: whether usage that is missing will be counted.
