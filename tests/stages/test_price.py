@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import polars as pl
 import pytest
 
 from callcost.prices.book.archive import microseconds
@@ -77,6 +78,8 @@ RATES: dict[str, dict[str, object]] = {
     "draws": {"mode": "image_generation", "input_cost_per_token": 1e-3, "output_cost_per_image_token": 4e-3},
     "gratis": {"mode": "chat", "input_cost_per_token": 0, "output_cost_per_token": 0},
     "listed": {"mode": "chat"},
+    "asks": {"mode": "chat", "input_cost_per_token": 1e-3},
+    "answers": {"mode": "chat", "output_cost_per_token": 2e-3},
 }  # fmt: skip
 FREE, NONE = ("0", "0", None, "0"), (None, None, None, None)
 SEARCHES = {"web_search_requests": Decimal(2)}
@@ -117,6 +120,14 @@ def stating(prompt: int | None = None, completion: int | None = None, /, **count
         # a part has no rate, or one that is not its own
         ("chat", stating(10, 0, billed_units={"bananas": Decimal(1)}), {"usage_source": "timed_out"},
          "partly_priced missing_rate", ("0.01", "0", None, "0.01")),
+        ("chat", stating(1, 0, billed_units={"bananas": Decimal(1)}), {}, "partly_priced missing_rate",
+         ("0.001", "0", None, "0.001")),
+        ("chat", stating(0, 1, billed_units={"bananas": Decimal(1)}), {}, "partly_priced missing_rate",
+         ("0", "0.002", None, "0.002")),
+        ("asks", stating(1, 1), {}, "partly_priced missing_rate", ("0.001", None, None, "0.001")),
+        ("answers", stating(1, 1), {}, "partly_priced missing_rate", (None, "0.002", None, "0.002")),
+        ("asks", stating(1, 0), {}, "priced", ("0.001", "0", None, "0.001")),
+        ("asks", stating(0, 1), {}, "unpriced no_rate", NONE),
         ("chat", stating(10, 10), {"usage_source": "timed_out"}, "partly_priced timed_out",
          ("0.01", "0.02", None, "0.03")),
         ("chat", stating(10), {"usage_source": "timed_out"}, "partly_priced timed_out", ("0.01", None, None, "0.01")),
@@ -156,3 +167,21 @@ def test_both_readers_judge_a_price_by_the_same_rules(
     assert priced.select(columns).row(1)[:2] == ("priced", None)
     without_version = words[0] == "unpriced" or words[1] in {"cache_hit", "failed_call"}
     assert priced["price_version"].to_list() == [None if without_version else "mine", "mine"]
+
+
+def test_rows_that_come_priced_stay_as_they_are_and_where_they_are(book: Book) -> None:
+    facts = facts_of([call(model, usage=MILLION) for model in ("gpt-4o", "o3", "gpt-9", "gpt-4o")], 0)
+    whole = price_facts(facts, book)
+    marked = whole.with_columns(pl.lit(Decimal(7)).cast(whole["total_cost"].dtype).alias("total_cost"))
+
+    mixed = price_facts(pl.concat([facts[:1], marked[1:2], facts[2:3], marked[3:]]), book)
+
+    assert mixed["total_cost"].to_list() == [Decimal("12.5"), Decimal(7), None, Decimal(7)]
+    assert mixed["model"].to_list() == facts["model"].to_list()
+    assert price_facts(marked, book).equals(marked)
+
+
+def test_no_rows_are_priced_as_none(book: Book) -> None:
+    empty = facts_of([], 0)
+
+    assert price_facts(empty, book).equals(empty)

@@ -40,6 +40,7 @@ from callcost.prices.rates import Case, RateCard, Terms
 from callcost.prices.tariffs import read_tariff
 from callcost.tables import MONEY_SCALE, Usage
 
+_Text = str | None  # an argument that need not be given
 _BATCHES = frozenset({"retrieve_batch", "aretrieve_batch"})
 _SECOND = 1000  # milliseconds
 _SECONDS = "output_seconds"  # what a rate of the caller's own by the second is laid on
@@ -184,9 +185,7 @@ def _seconds(name: str, milliseconds: Any) -> int | float | Decimal:
     return (amount_if_given(name, milliseconds) or 0) / _SECOND
 
 
-def _count(
-    names: list[str], body: Mapping[str, Any], prompt: str, messages: Sequence[Any], completion: str
-) -> Usage:
+def _count(names: list[str], body: Mapping[str, Any], prompt: str, messages: Sequence[Any], completion: str) -> Usage:
     """Return the counts of a call that states none."""
     model, answer = names[0] if names else "", text("completion", completion) or texts_of(body)
     if not (prompt or messages or answer):
@@ -202,13 +201,7 @@ def _add_units(usage: Usage, **quantities: Any) -> None:
 
 
 def _terms(
-    stated: Any,
-    usage: Usage,
-    call_type: str | None,
-    tier: str | None,
-    residency: str | None,
-    location: str | None,
-    at: datetime | None,
+    stated: Any, usage: Usage, call_type: _Text, tier: _Text, residency: _Text, location: _Text, at: datetime | None
 ) -> Terms:
     return Terms(
         tier=text_if_given("service_tier", tier),
@@ -241,13 +234,7 @@ def _own_card(per_token: Mapping[str, Any] | None, per_second: float | None) -> 
 
 
 def _bill(
-    names: list[str],
-    provider: str | None,
-    region: str | None,
-    usage: Usage,
-    terms: Terms,
-    book: Book,
-    own: RateCard | None,
+    names: list[str], provider: _Text, region: _Text, usage: Usage, terms: Terms, book: Book, own: RateCard | None
 ) -> Bill:
     """Charge a usage at the caller's own rates, else at those of the first of the names that has any.
 

@@ -10,18 +10,12 @@ from collections.abc import Callable
 
 import polars as pl
 
-from callcost.jobs.engine.map_reduce import (
-    Progress,
-    Settled,
-    map_logs,
-    merged_spend,
-    reduce_facts,
-    working_folder,
-)
+from callcost.jobs.engine.map_reduce import Progress, Settled, map_logs, merged_spend, reduce_facts, working_folder
 from callcost.jobs.report import settle_options
 from callcost.settings import PriceOptions, ReportOptions
 from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.pricing.price_facts import price_facts
+from callcost.stages.pricing.priced_calls import sum_stated
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.spend import filter_calls
 from callcost.stages.tables.schemas import MONEY
@@ -77,19 +71,15 @@ def _changes_of(settled: Settled, old: ReportOptions, new: ReportOptions) -> pl.
     verdicts, parts = settled.tables("verdicts"), [pl.DataFrame(schema=_CHANGES)]
     for path in settled.tables("facts"):
         facts = filter_calls(settled_facts(path, verdicts), old)
-        before, after = (price_facts(facts, book_of(options.prices)) for options in (old, new))
-        lines = facts.select(pl.col("line_model").alias("model")).with_columns(
-            before["total_cost"].cast(MONEY).alias("old"), after["total_cost"].cast(MONEY).alias("new")
+        before, after = (price_facts(facts, book_of(each.prices))["total_cost"].cast(MONEY) for each in (old, new))
+        lines = facts.select(model=pl.col("line_model"), old=pl.lit(before), new=pl.lit(after))
+        changes = lines.select(
+            "model",
+            difference=pl.col("new") - pl.col("old"),
+            newly_priced=pl.when(pl.col("old").is_null()).then("new"),
+            no_longer_priced=pl.when(pl.col("new").is_null()).then("old"),
         )
-        parts.append(
-            lines.select(
-                "model",
-                difference=pl.col("new") - pl.col("old"),
-                newly_priced=pl.when(pl.col("old").is_null()).then("new"),
-                no_longer_priced=pl.when(pl.col("new").is_null()).then("old"),
-            )
-        )
-        parts = [_sum_by_model(pl.concat(parts))]
+        parts = [_sum_by_model(pl.concat([*parts, changes]))]
     nothing = pl.lit(0).cast(MONEY)
     return _sum_by_model(pl.concat(parts)).with_columns(pl.col("newly_priced", "no_longer_priced").fill_null(nothing))
 
@@ -99,8 +89,7 @@ _CHANGES = {"model": pl.String(), "difference": MONEY, "newly_priced": MONEY, "n
 
 def _sum_by_model(rows: pl.DataFrame) -> pl.DataFrame:
     """Add rows up by model; a sum over nothing stated stays null."""
-    sums = (pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in list(_CHANGES)[1:])
-    return rows.group_by("model").agg(sums)
+    return rows.group_by("model").agg(sum_stated(name) for name in list(_CHANGES)[1:])
 
 
 def _side(spend: pl.DataFrame, side: str) -> pl.DataFrame:

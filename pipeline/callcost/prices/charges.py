@@ -214,12 +214,12 @@ def price_usage(
     return Bill(verdict.status, verdict.reason, charges, costs if verdict.costs == "charged" else (None,) * 4)
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache
 def _conditions_of(card: RateCard | None) -> frozenset[str]:
     return frozenset(name for name, holds in CARD_CONDITIONS.items() if holds(card))
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.cache
 def _judge(conditions: frozenset[str]) -> Verdict:
     return next(
         each for each in VERDICTS if all((name in conditions) == must for name, must in each.conditions.items())

@@ -8,6 +8,7 @@ moves more than threefold.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
@@ -48,10 +49,7 @@ def check_map(new: Mapping[str, Entry], old: Mapping[str, Entry]) -> Findings:
     """
     change = compare_maps(old, new)
     jumps = [price for price in change.prices if _jumps(price)]
-    unplaced: dict[str, int] = {}
-    for entry in new.values():
-        for field in unplaced_fields(entry):
-            unplaced[field] = unplaced.get(field, 0) + 1
+    unplaced = Counter(field for entry in new.values() for field in unplaced_fields(entry))
     return Findings([*_refusals(new, old, change, jumps), *_find_wrong_rates(new)], unplaced, jumps, change)
 
 

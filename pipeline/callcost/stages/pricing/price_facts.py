@@ -57,24 +57,18 @@ def _price(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
 
 def _token_costs(facts: pl.DataFrame, cards: RowCards) -> Costs:
     columns = quantities(facts)
+    held = {unit: flag(column > 0) for unit, column in columns.items()}
     prices = {unit: cards.prices(unit) for unit in columns}
     sums = exact_costs(columns, {unit: prices[unit].rates for unit in columns}, cards.cards) if columns else {}
     costs = Costs(total=sums.get("total"))
-    for side, count in COUNTS.items():
+    for side in COUNTS:
         own = [unit for unit in columns if TOKEN_UNITS[unit].side == side]
-        missing = {unit: _where(columns[unit], prices[unit].missing, cards) for unit in own}
-        lacking = any_of(*missing.values())
-        with_rate = (without(flag(columns[unit] > 0), missing[unit]) for unit in own)
-        priced = flag(facts[count] > 0) if lacking is None else any_of(*with_rate)
-        costs.sides[side] = SideCosts(sums.get(side), lacking, priced)
-    costs.weak = any_of(*(_where(columns[unit], prices[unit].weak, cards) for unit in columns))
-    costs.zero = any_of(*(_where(columns[unit], prices[unit].zero, cards) for unit in columns))
+        missing = {unit: both(held[unit], cards.flag(prices[unit].missing)) for unit in own}
+        priced = any_of(*(without(held[unit], missing[unit]) for unit in own))
+        costs.sides[side] = SideCosts(sums.get(side), any_of(*missing.values()), priced)
+    costs.weak = any_of(*(both(held[unit], cards.flag(prices[unit].weak)) for unit in columns))
+    costs.zero = any_of(*(both(held[unit], cards.flag(prices[unit].zero)) for unit in columns))
     return costs
-
-
-def _where(column: pl.Series, of_cards: list[bool], cards: RowCards) -> Flag:
-    """Return the rows that hold some of a unit and whose card has a flag."""
-    return both(flag(column > 0), cards.flag(of_cards)) if any(of_cards) else None
 
 
 def _judge(facts: pl.DataFrame, costs: Costs, cards: RowCards) -> pl.Series:
