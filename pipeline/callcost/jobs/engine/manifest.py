@@ -191,8 +191,13 @@ def reject_reasons(settled: Settled) -> list[dict[str, Any]]:
     ]
 
 
+def result_options(options: ReportOptions) -> dict[str, Any]:
+    """Return the options that may change a result, by name."""
+    return {name: value for name, value in dataclasses.asdict(options).items() if name not in _HOW}
+
+
 def _options_of(options: ReportOptions) -> dict[str, Any]:
-    what = {name: value for name, value in dataclasses.asdict(options).items() if name not in _HOW}
+    what = result_options(options)
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in what.items()}
 
 

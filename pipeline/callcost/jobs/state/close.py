@@ -10,7 +10,8 @@ from callcost.jobs.engine.manifest import RunClock
 from callcost.jobs.report import settle_options
 from callcost.jobs.state.closed_days import ClosedDay, closed_days, remember_day
 from callcost.jobs.state.intake import settle_lost
-from callcost.jobs.state.report import open_state, work_folder
+from callcost.jobs.state.report import open_state
+from callcost.logs.io.temporary import temporary_folder
 from callcost.settings import ReportOptions, StateOptions
 from callcost.stages.tables.facts import layout_of_facts
 
@@ -51,5 +52,5 @@ def close_day(day: date, options: ReportOptions, state: StateOptions) -> Closing
             raise ConfigError(f"{day} was closed at {known[day].closed_at}", hint="--restate closes it anew")
         if str(day) not in ledger.published.get("days", {}):
             raise ConfigError(f"no call of {day} was published", hint="Run the report with this --state first")
-        with work_folder(ledger) as work:
+        with temporary_folder(ledger.folder.path) as work:
             return Closing(closed=remember_day(ledger, day, options, work), again=day in known)

@@ -10,7 +10,8 @@ from callcost.jobs.engine.fingerprint import prices_of
 from callcost.jobs.engine.manifest import RunClock
 from callcost.jobs.state.intake import plan_intake
 from callcost.jobs.state.log_rotation import latest_of
-from callcost.jobs.state.report import open_state, settle_state, work_folder
+from callcost.jobs.state.report import open_state, settle_state
+from callcost.logs.io.temporary import temporary_folder
 from callcost.settings import ReportOptions, StateOptions
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.days import plain_day
@@ -47,7 +48,7 @@ def plan_report(options: ReportOptions, state: StateOptions) -> Plan:
         intake = plan_intake(ledger, options, state.forget)
         latest = latest_of(ledger)
         changed = [latest[stamp.path] for _, stamp in intake.fresh if stamp.path in latest]
-        with work_folder(ledger) as work:
+        with temporary_folder(ledger.folder.path) as work:
             facts = scan_facts(ledger.local_files(changed, work, "facts"))
             days = facts.select(pl.col("started_at").dt.convert_time_zone(options.timezone)).collect()
         return Plan(

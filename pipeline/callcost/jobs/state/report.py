@@ -19,7 +19,7 @@ from callcost import __version__
 from callcost.errors import LogError, ReportError, RunError, UnfinishedError, reason_of
 from callcost.jobs.engine.conservation import check_conservation
 from callcost.jobs.engine.fingerprint import digest_of_words, prices_of
-from callcost.jobs.engine.manifest import RunClock, gate_of, gate_of_share, manifest_of, verdicts_of
+from callcost.jobs.engine.manifest import RunClock, gate_of, gate_of_share, manifest_of, result_options, verdicts_of
 from callcost.jobs.engine.map_reduce import Progress, Settled, reduce_facts
 from callcost.jobs.report import SpendReport, refuse_parts_of_days, settle_options
 from callcost.jobs.state.carry_over import carry_over
@@ -53,7 +53,6 @@ from callcost.stages.tables.layouts import describe_layout
 from callcost.stages.tables.schemas import Adjustments, Calls
 
 SPEND = "spend.parquet"
-_HOW = ("logs", "out", "work")
 _FACT_BYTES = 100  # of input that settling one fact is worth, when processes are counted
 
 
@@ -115,68 +114,21 @@ def report_incremental(
         fresh_bytes = sum(stamp.bytes for _, stamp in intake.fresh)
         planned(fresh_bytes)
         event("plan", read=len(intake.fresh), bytes=fresh_bytes, known=len(intake.found) - len(intake.fresh))
-        with _saying_what_is_kept(ledger), work_folder(ledger) as work:
-            how = _Reading(ledger, options, state, work, deadline, progress, event)
-            how.read(intake)
+        with _tell_what_is_kept(ledger), temporary_folder(ledger.folder.path) as work:
+            run = _Run(ledger, options, state, clock, intake, work, deadline, progress, event)
+            run.read(intake)
             if not ledger.entries:
                 raise UnfinishedError("no input could be read", hint="Run again")
-            rewrite = state.rebuild or (state.restate and ledger.closed)
-            same = ledger.published.get("what") == _what_of(ledger, options)
-            if same and not rewrite and Partitions(options, ledger).are_untouched():
-                known = _known_report(ledger, options, state, intake, clock)
-                if known is not None:
-                    event("unchanged", inputs=len(ledger.entries))
-                    return known
-            how.mend(intake)
-            return _settle_and_publish(ledger, intake, options, state, clock, work, event)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Reading:
-    """How a run reads what is new."""
-
-    ledger: Ledger
-    options: ReportOptions
-    state: StateOptions
-    work: Path
-    deadline: float | None
-    progress: Progress
-    event: Event
-
-    def read(self, intake: Intake) -> None:
-        """Read what is planned; refuse, or with --rebuild leave out, what is lost and not among it."""
-        self.ledger.describe(layout_of_facts(), describe_layout())
-        read_fresh(
-            self.ledger, intake, self.options, self.work, deadline=self.deadline, progress=self.progress,
-            event=self.event,
-        )  # fmt: skip
-        carry_over(self.ledger, self.work, intake.note)
-        settle_lost(self.ledger, rebuild=self.state.rebuild)
-
-    def mend(self, intake: Intake) -> None:
-        """Check all results that the ledger has, and read again the logs of those that are damaged."""
-        self.ledger.check(self.work)
-        if self.ledger.lost:
-            again = plan_intake(self.ledger, self.options)
-            self.read(again)
-            for word, names in again.notes.items():
-                for name in names:
-                    intake.note(word, name)
-            for source, stamp in again.fresh:
-                intake.note("read again", source.name)
-                intake.fresh.append((source, stamp))
+            known = run.known_report()
+            if known is not None:
+                event("unchanged", inputs=len(ledger.entries))
+                return known
+            run.mend()
+            return run.settle_and_publish()
 
 
 @contextmanager
-def work_folder(ledger: Ledger) -> Iterator[Path]:
-    """Make a folder to work in: in the state folder, or among the system's temporary ones where that is in a store."""
-    parent = ledger.folder.path
-    with temporary_folder(parent) as work:
-        yield work
-
-
-@contextmanager
-def _saying_what_is_kept(ledger: Ledger) -> Iterator[None]:
+def _tell_what_is_kept(ledger: Ledger) -> Iterator[None]:
     """Turn what a disk or a store refuses into an error that says whether a part is done."""
     known = set(ledger.entries)
     try:
@@ -204,99 +156,185 @@ def settle_state(options: ReportOptions) -> ReportOptions:
     return options
 
 
-def _what_of(ledger: Ledger, options: ReportOptions) -> str:
-    """Return the digest of everything that the published files are a function of."""
-    what = {name: value for name, value in dataclasses.asdict(options).items() if name not in _HOW}
-    closed = sorted(day.file for day in closed_days(ledger).values())
-    numbers = sorted(ledger.entries)
-    out = folder_at(options.out or ".").place
-    return digest_of_words([what, out, closed, numbers, prices_of(options), __version__, pl.__version__])
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Run:
+    """A run of a report that remembers.
 
+    Attributes:
+        ledger: of the state, opened.
+        options: of the report.
+        state: the folder and how to go on.
+        clock: of the run.
+        intake: what there is to read.
+        work: a working folder.
+        deadline: when the run ends at the latest, by time.monotonic(), in seconds; None: no limit.
+        progress: see report_incremental.
+        event: see report_incremental.
+    """
 
-# --- Settle -----------------------------------------------------------------------------------------------------------
+    ledger: Ledger
+    options: ReportOptions
+    state: StateOptions
+    clock: RunClock
+    intake: Intake
+    work: Path
+    deadline: float | None
+    progress: Progress
+    event: Event
 
+    # --- Read ---------------------------------------------------------------------------------------------------------
 
-def _settle_and_publish(
-    ledger: Ledger,
-    intake: Intake,
-    options: ReportOptions,
-    state: StateOptions,
-    clock: RunClock,
-    work: Path,
-    event: Event,
-) -> SpendReport:
-    settled = settle_entries(ledger, options, work)
-    event("settled", inputs=len(settled.inputs), calls=sum(settled.reduced.price_status.values()))
-    partitions = Partitions(options, ledger)
-    closed = {day: each for day, each in closed_days(ledger).items() if partitions.covers(day)}
-    spend, held = merge_with_closed(settled.tables("spend"), options, {} if state.restate else closed)
-    spend = sort_spend(spend, options.by)
-    rejected = settled.rejects().parquet()
-    manifest = manifest_of(options, settled, spend, clock) | {"closed_calls": held}
-    check_conservation(manifest, count_rows(rejected), spend, held)
-    adjustments, newest = _publish_days(ledger, settled, options, partitions, closed, restate=state.restate)
-    manifest["adjustments"] = plain_decimals(adjustments).with_columns(pl.col("day").cast(pl.String)).to_dicts()
-    manifest["closed_days"] = sorted(ledger.closed)
-    for day in sorted(closed.keys() - closed_days(ledger).keys()):
-        intake.note("open again, since no call is left", str(day))
-    manifest["run"] |= _doings(intake, partitions, ledger)
-    code = _exit_code(manifest, state, intake, newest, (partitions.late, partitions.fresh))
-    for kind in options.formats:
-        partitions.write(f"spend.{kind}", WRITERS[kind](spend))
-    partitions.write("rejects.parquet", rejected)
-    for kind in options.formats if adjustments.height else ():
-        partitions.write(f"adjustments.{kind}", WRITERS[kind](adjustments))
-    partitions.finish()
-    partitions.write("manifest.json", document_bytes(manifest))
-    _commit(ledger, options, partitions, spend, newest)
-    event(
-        "published", days=len(partitions.replaced), added=len(partitions.added), removed=len(partitions.removed),
-        late=partitions.late,
-    )  # fmt: skip
-    return SpendReport(spend=spend, rejected=rejected, manifest=manifest, exit_code=code)
+    def read(self, intake: Intake) -> None:
+        """Read what is planned; refuse, or with --rebuild leave out, what is lost and not among it."""
+        self.ledger.describe(layout_of_facts(), describe_layout())
+        read_fresh(
+            self.ledger, intake, self.options, self.work, deadline=self.deadline, progress=self.progress,
+            event=self.event,
+        )  # fmt: skip
+        carry_over(self.ledger, self.work, intake.note)
+        settle_lost(self.ledger, rebuild=self.state.rebuild)
 
+    def mend(self) -> None:
+        """Check all results that the ledger has, and read again the logs of those that are damaged."""
+        self.ledger.check(self.work)
+        if self.ledger.lost:
+            again = plan_intake(self.ledger, self.options)
+            self.read(again)
+            for word, names in again.notes.items():
+                for name in names:
+                    self.intake.note(word, name)
+            for source, stamp in again.fresh:
+                self.intake.note("read again", source.name)
+                self.intake.fresh.append((source, stamp))
 
-def _publish_days(
-    ledger: Ledger, settled: Settled, options: ReportOptions, partitions: Partitions, closed: Mapping[date, ClosedDay],
-    *, restate: bool,
-) -> tuple[pl.DataFrame, datetime | None]:  # fmt: skip
-    """Publish each day; return what would change closed ones, and the time of the newest call."""
-    found = [pl.DataFrame(schema=Adjustments.types)]
-    newest: datetime | None = None
-    for day, calls in split_with_closed(settled.tables("calls"), options.timezone, closed):
-        shown = calls
-        if day is not None and restate and calls.is_empty():
-            ledger.reopen(str(day))  # there is nothing to close it with
-            continue
-        if day is not None and day in closed and restate:
-            remember_day(ledger, day, options, Path(settled.folder))
-        elif day is not None and day in closed:
-            frozen = closed[day].facts()
-            found.append(adjustments_of(day, frozen, calls))
-            shown = gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)
-        partitions.publish(day, shown.select(Calls.names))
-        times = (newest, calls["started_at"].max(), shown["started_at"].max())
-        newest = max((time for time in times if isinstance(time, datetime)), default=None)
-    partitions.end_days()
-    return pl.concat(found).sort("day", "reason"), newest
+    # --- Publish ------------------------------------------------------------------------------------------------------
 
+    def known_report(self) -> SpendReport | None:
+        """Return the report that is published already; None where it would be another one, or is not as it was left."""
+        ledger, partitions = self.ledger, Partitions(self.options, self.ledger)
+        rewrite = self.state.rebuild or (self.state.restate and ledger.closed)
+        if rewrite or ledger.published.get("what") != self._what() or not partitions.are_untouched():
+            return None
+        spend = ledger.folder.read(SPEND) or b""
+        document, rejects = (partitions.read(name) for name in ("manifest.json", "rejects.parquet"))
+        if document is None or rejects is None or digest_of_bytes(spend) != ledger.published.get("spend"):
+            return None
+        save_days(ledger)
+        manifest = json.loads(document)
+        manifest["run"] |= {"id": self.clock.run_id, **self._doings(partitions)}
+        newest = ledger.published.get("newest")
+        code = self._exit_code(manifest, datetime.fromisoformat(newest) if newest else None, (0, 0))
+        return SpendReport(spend=pl.read_parquet(spend), rejected=rejects, manifest=manifest, exit_code=code)
 
-def _commit(
-    ledger: Ledger, options: ReportOptions, partitions: Partitions, spend: pl.DataFrame, newest: datetime | None
-) -> None:
-    """Write down what the published files were made of, last of all."""
-    kept = parquet_bytes(spend)
-    ledger.folder.write(SPEND, kept)  # for a run that finds nothing new
-    ledger.commit(
-        {
-            "what": _what_of(ledger, options),
-            "prices": prices_of(options),
-            "newest": newest.isoformat() if newest else None,
-            "spend": digest_of_bytes(kept),
-            **partitions.record(),
+    def settle_and_publish(self) -> SpendReport:
+        """Settle everything from facts, and publish what changed."""
+        ledger, options = self.ledger, self.options
+        settled = settle_entries(ledger, options, self.work)
+        self.event("settled", inputs=len(settled.inputs), calls=sum(settled.reduced.price_status.values()))
+        partitions = Partitions(options, ledger)
+        closed = {day: each for day, each in closed_days(ledger).items() if partitions.covers(day)}
+        spend, held = merge_with_closed(settled.tables("spend"), options, {} if self.state.restate else closed)
+        spend = sort_spend(spend, options.by)
+        rejected = settled.rejects().parquet()
+        manifest = manifest_of(options, settled, spend, self.clock) | {"closed_calls": held}
+        check_conservation(manifest, count_rows(rejected), spend, held)
+        adjustments, newest = self._publish_days(settled, partitions, closed)
+        manifest["adjustments"] = plain_decimals(adjustments).with_columns(pl.col("day").cast(pl.String)).to_dicts()
+        manifest["closed_days"] = sorted(ledger.closed)
+        for day in sorted(closed.keys() - closed_days(ledger).keys()):
+            self.intake.note("open again, since no call is left", str(day))
+        manifest["run"] |= self._doings(partitions)
+        code = self._exit_code(manifest, newest, (partitions.late, partitions.fresh))
+        tables = {"spend": spend, "adjustments": adjustments} if adjustments.height else {"spend": spend}
+        for name, table in tables.items():
+            for kind in options.formats:
+                partitions.write(f"{name}.{kind}", WRITERS[kind](table))
+        partitions.write("rejects.parquet", rejected)
+        partitions.finish()
+        partitions.write("manifest.json", document_bytes(manifest))
+        self._commit(partitions, spend, newest)
+        days = {"days": partitions.replaced, "added": partitions.added, "removed": partitions.removed}
+        self.event("published", **{word: len(found) for word, found in days.items()}, late=partitions.late)
+        return SpendReport(spend=spend, rejected=rejected, manifest=manifest, exit_code=code)
+
+    def _publish_days(
+        self, settled: Settled, partitions: Partitions, closed: Mapping[date, ClosedDay]
+    ) -> tuple[pl.DataFrame, datetime | None]:
+        """Publish each day; return what would change closed ones, and the time of the newest call."""
+        found = [pl.DataFrame(schema=Adjustments.types)]
+        newest: datetime | None = None
+        for day, calls in split_with_closed(settled.tables("calls"), self.options.timezone, closed):
+            shown = calls
+            if day is not None and self.state.restate and calls.is_empty():
+                self.ledger.reopen(str(day))  # there is nothing to close it with
+                continue
+            if day is not None and day in closed and self.state.restate:
+                remember_day(self.ledger, day, self.options, self.work)
+            elif day is not None and day in closed:
+                frozen = closed[day].facts()
+                found.append(adjustments_of(day, frozen, calls))
+                shown = gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)
+            partitions.publish(day, shown.select(Calls.names))
+            times = (newest, calls["started_at"].max(), shown["started_at"].max())
+            newest = max((time for time in times if isinstance(time, datetime)), default=None)
+        partitions.end_days()
+        return pl.concat(found).sort("day", "reason"), newest
+
+    def _commit(self, partitions: Partitions, spend: pl.DataFrame, newest: datetime | None) -> None:
+        """Write down what the published files were made of, last of all."""
+        kept = parquet_bytes(spend)
+        self.ledger.folder.write(SPEND, kept)  # for a run that finds nothing new
+        self.ledger.commit(
+            {
+                "what": self._what(),
+                "prices": prices_of(self.options),
+                "newest": newest.isoformat() if newest else None,
+                "spend": digest_of_bytes(kept),
+                **partitions.record(),
+            }
+        )
+        save_days(self.ledger)
+
+    def _what(self) -> str:
+        """Return the digest of everything that the published files are a function of."""
+        closed = sorted(day.file for day in closed_days(self.ledger).values())
+        out, numbers = folder_at(self.options.out or ".").place, sorted(self.ledger.entries)
+        parts = [result_options(self.options), out, closed, numbers, prices_of(self.options)]
+        return digest_of_words([*parts, __version__, pl.__version__])
+
+    # --- Record -------------------------------------------------------------------------------------------------------
+
+    def _doings(self, partitions: Partitions) -> dict[str, Any]:
+        ledger, intake = self.ledger, self.intake
+        kept = Counter[str]()  # calls of each log that only the state holds: its new content has them no more
+        for entry in ledger.entries.values():
+            kept[entry.name] += result_of(entry).kept_calls
+        days = {"added": partitions.added, "replaced": partitions.replaced, "removed": partitions.removed}
+        return {
+            "inputs_read": len(intake.fresh),
+            "inputs_known": len(intake.found) - len(intake.fresh),
+            "bytes_read": intake.read_bytes,
+            "inputs_gone": len(ledger.entries) - len(intake.found),
+            "dropped": ledger.dropped,
+            "kept": {name: calls for name, calls in sorted(kept.items()) if calls},
+            **{f"days_{word}": [plain_day(day) for day in found] for word, found in days.items()},
+            "late_calls": partitions.late,
+            "notes": intake.notes,
+            "skipped": to_builtins(intake.skipped),
         }
-    )
-    save_days(ledger)
+
+    def _exit_code(self, manifest: dict[str, Any], newest: datetime | None, late: tuple[int, int]) -> int:
+        """Return 1, 4, 3 or 0, in this order; the gates that depend on the clock or the last run are in ``run``."""
+        state, gates = self.state, [gate_of_share("--max-late", self.state.max_late, *late)]
+        if state.fresh_within is not None:
+            age = round((datetime.now(UTC) - newest).total_seconds() / 3600, 2) if newest else None
+            newest_at = newest.isoformat() if newest else None
+            gates.append(gate_of("--fresh-within", state.fresh_within, age) | {"newest_at": newest_at})
+        manifest["run"]["gates"] = [gate for gate in gates if gate is not None]
+        code = verdicts_of(manifest)
+        if code != 1 and {"vanished", "quarantined"} & self.intake.notes.keys():
+            return 4
+        return 3 if code == 0 and any(gate["crossed"] for gate in manifest["run"]["gates"]) else code
 
 
 def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settled:
@@ -326,64 +364,3 @@ def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settle
         for fate, counts in settled.reduced.per_input.items()
     }
     return settled
-
-
-# --- Say --------------------------------------------------------------------------------------------------------------
-
-
-def _doings(intake: Intake, partitions: Partitions, ledger: Ledger) -> dict[str, Any]:
-    return {
-        "inputs_read": len(intake.fresh),
-        "inputs_known": len(intake.found) - len(intake.fresh),
-        "bytes_read": intake.read_bytes,
-        "inputs_gone": len(ledger.entries) - len(intake.found),
-        "dropped": ledger.dropped,
-        "kept": _kept_calls(ledger),
-        "days_added": [plain_day(day) for day in partitions.added],
-        "days_replaced": [plain_day(day) for day in partitions.replaced],
-        "days_removed": [plain_day(day) for day in partitions.removed],
-        "late_calls": partitions.late,
-        "notes": intake.notes,
-        "skipped": to_builtins(intake.skipped),
-    }
-
-
-def _kept_calls(ledger: Ledger) -> dict[str, int]:
-    """Return how many calls of each log only the state holds: its new content has them no more."""
-    kept = Counter[str]()
-    for entry in ledger.entries.values():
-        kept[entry.name] += result_of(entry).kept_calls
-    return {name: calls for name, calls in sorted(kept.items()) if calls}
-
-
-def _known_report(
-    ledger: Ledger, options: ReportOptions, state: StateOptions, intake: Intake, clock: RunClock
-) -> SpendReport | None:
-    """Return the report that is published already, nothing is read but it; None where it is not as it was left."""
-    partitions = Partitions(options, ledger)
-    spend = ledger.folder.read(SPEND) or b""
-    document, rejects = (partitions.read(name) for name in ("manifest.json", "rejects.parquet"))
-    if document is None or rejects is None or digest_of_bytes(spend) != ledger.published.get("spend"):
-        return None
-    save_days(ledger)
-    manifest = json.loads(document)
-    manifest["run"] |= {"id": clock.run_id, **_doings(intake, partitions, ledger)}
-    newest = ledger.published.get("newest")
-    code = _exit_code(manifest, state, intake, datetime.fromisoformat(newest) if newest else None, (0, 0))
-    return SpendReport(spend=pl.read_parquet(spend), rejected=rejects, manifest=manifest, exit_code=code)
-
-
-def _exit_code(
-    manifest: dict[str, Any], state: StateOptions, intake: Intake, newest: datetime | None, late: tuple[int, int]
-) -> int:
-    """Return 1, 4, 3 or 0, in this order; the gates that depend on the clock or the last run are in ``run``."""
-    gates = [gate_of_share("--max-late", state.max_late, *late)]
-    if state.fresh_within is not None:
-        age = round((datetime.now(UTC) - newest).total_seconds() / 3600, 2) if newest else None
-        newest_at = newest.isoformat() if newest else None
-        gates.append(gate_of("--fresh-within", state.fresh_within, age) | {"newest_at": newest_at})
-    manifest["run"]["gates"] = [gate for gate in gates if gate is not None]
-    code = verdicts_of(manifest)
-    if code != 1 and {"vanished", "quarantined"} & intake.notes.keys():
-        return 4
-    return 3 if code == 0 and any(gate["crossed"] for gate in manifest["run"]["gates"]) else code
