@@ -119,6 +119,8 @@ def test_an_explicit_zero_is_not_missing(counter: TextCounter, zero: Usage) -> N
 def test_the_other_side_of_a_stated_total_is_the_difference(counter: TextCounter) -> None:
     assert settle(counter, usage=Usage(prompt_tokens=7, total_tokens=9)) == (7, 2, 9, "reported", None, None)
     assert settle(counter, usage=Usage(completion_tokens=2, total_tokens=9)) == (7, 2, 9, "reported", None, None)
+    assert settle(counter, usage=Usage(prompt_tokens=9, total_tokens=9)) == (9, 0, 9, "reported", None, None)
+    assert settle(counter, usage=Usage(completion_tokens=9, total_tokens=9)) == (0, 9, 9, "reported", None, None)
 
 
 def test_a_total_smaller_than_its_side_says_nothing_about_the_other(counter: TextCounter) -> None:
@@ -136,6 +138,22 @@ def test_an_embedding_has_no_completion(counter: TextCounter) -> None:
 
 def test_without_usage_both_sides_are_counted(counter: TextCounter) -> None:
     assert settle(counter) == (5, 1, 6, "counted", "exact", 0.01)
+
+
+def test_an_ordinary_chat_goes_the_short_way(counter: TextCounter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(count, "frame_prompt", None)
+    monkeypatch.setattr(count, "frame_completion", None)
+    chat = {"messages": [{"role": "user", "content": "hello world"}]}
+
+    assert settle(counter, request=chat, response="yes") == (9, 1, 10, "counted", "exact", 0.01)
+
+
+def test_a_call_without_usage_says_so_and_gets_none(counter: TextCounter) -> None:
+    call = make_call(text_missing="redacted")
+
+    count_missing([call], counter)
+
+    assert (call.usage, call.usage_source) == (None, "absent")
 
 
 def test_a_total_alone_is_no_usage(counter: TextCounter) -> None:

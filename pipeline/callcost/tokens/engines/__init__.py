@@ -1,4 +1,4 @@
-"""Vocabularies and the encoders over them; no text holds a run up.
+"""Vocabularies, and the encoders that count with them, each text within its time.
 
 In: texts. Out: numbers of tokens, or tokens.
 Open text_counter.py first.

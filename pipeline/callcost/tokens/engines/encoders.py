@@ -1,4 +1,4 @@
-"""One face over the engines that turn text into tokens.
+"""One interface over the engines that turn text into tokens.
 
 An ``Encoder`` counts, encodes and decodes whole strings with one vocabulary. Text is only text: a special token written
 in it is counted letter by letter, as providers do with what a user sends. A lone surrogate, which no encoding can

@@ -1,4 +1,4 @@
-"""Faster engines where they are installed, each kept honest by the reference engine.
+"""Faster engines where they are installed, each checked by the reference engine.
 
 ``pip install 'callcost[fast]'`` brings toktok-rs (o200k and cl100k) and gigatoken (a tokenizer.json); both only count.
 Each loads in the time that the reference takes for some megabytes, so that little text is left to the reference.
