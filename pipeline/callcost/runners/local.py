@@ -162,12 +162,7 @@ def has_workers() -> bool:
 
 
 def _run_pool(
-    function: Callable[[T, Tick], R],
-    tasks: Sequence[T],
-    batch: list[int],
-    size: int,
-    keep: Done[R],
-    tick: Tick,
+    function: Callable[[T, Tick], R], tasks: Sequence[T], batch: list[int], size: int, keep: Done[R], tick: Tick
 ) -> bool:
     """Run a batch in a pool; tell whether a worker died."""
     with keep_workers() as workers:

@@ -21,7 +21,7 @@ from callcost.logs.io.records import MAX_RECORD
 from callcost.logs.values.json import Refusal, decode
 
 _GZIP, _ZLIB, _DEFLATE = 31, 15, -15  # window bits
-_FRAME_HEAD, _CHECKSUM = 12, 4
+_FRAME_HEAD, _CHECKSUM, _FRAMING = 12, 4, 16  # bytes of a frame before its headers, after its payload, both
 _SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}  # of header values, by type; 6 and 7 say their size
 _TEXT = 7
 
@@ -91,13 +91,9 @@ def _text_of(data: bytes) -> str | None:
 
 def _chunks_of(data: bytes) -> Iterator[Any]:
     """Yield the events of an AWS event stream, each under its name; nothing for what is none."""
-    while len(data) > _FRAME_HEAD + _CHECKSUM:
+    while len(data) > _FRAMING:
         size, head = int.from_bytes(data[:4]), int.from_bytes(data[4:8])
-        if (
-            size > len(data)
-            or head > size - _FRAME_HEAD - _CHECKSUM
-            or zlib.crc32(data[:8]) != int.from_bytes(data[8:12])
-        ):
+        if size > len(data) or head > size - _FRAMING or zlib.crc32(data[:8]) != int.from_bytes(data[8:12]):
             return
         names = dict(_headers_of(data[_FRAME_HEAD : _FRAME_HEAD + head]))
         payload = data[_FRAME_HEAD + head : size - _CHECKSUM]

@@ -52,6 +52,10 @@ def _refused(container: str, pattern: bytes, reason: str, detail: str, *, certai
     return Refused(container, re.compile(pattern, re.DOTALL), reason, detail, certain)
 
 
+def _no_usage(container: str, pattern: bytes, detail: str, *, certain: bool = False) -> Refused:
+    return _refused(container, pattern, "no_usage_possible", detail, certain=certain)
+
+
 def _binary(container: str, pattern: bytes, detail: str) -> Refused:
     return _refused(container, pattern, "unreadable_file", detail, certain=True)
 
@@ -74,39 +78,27 @@ REFUSED = (
     _refused("own_table", rb"(?!)", REASON, DETAIL),  # told by its columns
     _refused("utf16", rb"\xff\xfe|\xfe\xff", "invalid_utf8", "UTF-16 text: convert it to UTF-8", certain=True),
     _refused("binary", rb".{0,200}?\x00", "unreadable_file", "binary data: give text logs or Parquet"),
-    _refused(
+    _no_usage(
         "access_log",
         rb'(?:\S+ ){1,2}\S+ \S+ \[\d\d/\w{3}/\d{4}:[^\]]*\] "'  # Apache, nginx
         rb"|(?:(?:https?|h2|grpcs?|wss?) )?\d{4}-\d\d-\d\dT\S+ [\w./-]+ [\d.:\[\]a-f]+:\d+ "  # load balancers of AWS
         rb"|#(?:Version|Software|Fields): ",  # IIS, CloudFront
-        "no_usage_possible",
         "a web server's access log holds neither tokens nor text: log the response bodies",
     ),
-    _refused(
+    _no_usage(
         "proxy_log",  # Envoy's
         rb'\[\d{4}-\d\d-\d\dT[^\]]*\] "(?:[A-Z]+|-) ',
-        "no_usage_possible",
         "a proxy's access log holds neither tokens nor text: log the response bodies",
         certain=True,
     ),
-    _refused(
+    _no_usage(
         "server_log",
         rb"(?:\x1b\[[\d;]*m|\([\w ]+ pid=\d+\) |\s)*(?:INFO|WARNING|DEBUG|ERROR)(?::\s+| \d\d-\d\d \d\d:\d\d:\d\d )",
-        "no_usage_possible",
         "a model server's own log (vLLM) states no tokens of a call: log the responses, or export its traces",
     ),
+    _no_usage("script", rb"#!|(?:\$ )?curl ", "a script that sends requests: give the responses", certain=True),
     _refused(
-        "script",
-        rb"#!|(?:\$ )?curl ",
-        "no_usage_possible",
-        "a script that sends requests: give the responses",
-        certain=True,
-    ),
-    _refused(
-        "prose",
-        rb"(?![\d\"-])(?:[^\S\n]*+\S[^\n]*+\n\s*+){4}\S",
-        "unknown_dialect",
-        "no JSON in its first lines",
+        "prose", rb"(?![\d\"-])(?:[^\S\n]*+\S[^\n]*+\n\s*+){4}\S", "unknown_dialect", "no JSON in its first lines"
     ),
 )
 REFUSALS = {refused.container: refused for refused in REFUSED}
