@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import to_builtins
 
-from callcost.cli.click_types import PathType, Verb, WordType
-from callcost.cli.options import logs_argument, price_options, read_options, report_options_of, work_options
+from callcost.cli.click_types import PathType, Verb
+from callcost.cli.options import (
+    form_option,
+    logs_argument,
+    price_options,
+    read_options,
+    report_options_of,
+    work_options,
+)
 from callcost.cli.terminal.events import counted
 from callcost.cli.terminal.listing import skipped_lines
 from callcost.cli.terminal.output import say, show, show_document
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
 @logs_argument
 @click.option("--out", metavar="DIR", type=PathType(file_okay=False), help="Folder for the filled logs.")
 @click.option("--dry-run", is_flag=True, help="Write nothing; say how many records, tokens and dollars would be added.")
-@click.option("--format", "form", type=WordType(["text", "json"]), default="text", show_default=True)
+@form_option
 @read_options
 @price_options
 @work_options
@@ -33,23 +40,18 @@ def backfill(**words: Any) -> int:
     The same records in the same order, dialect and compression. What is stated stays byte for byte; what is added is
     named in the record's `callcost` object, so that the filled logs report the same totals.
     """
-    from callcost.cli.terminal.summary import shorten, watch  # noqa: PLC0415 - rich and Polars load when it runs
+    from callcost.cli.terminal.summary import shorten, watched  # noqa: PLC0415 - rich and Polars load when it runs
     from callcost.jobs.backfill import backfill_usage  # noqa: PLC0415
 
     if words["out"] is None and not words["dry_run"]:
         raise click.UsageError("Give --out DIR, or --dry-run to see what would be added.")
     options = report_options_of({**words, "by": "model"})
-    with watch(quiet=words["quiet"]) as progress:
-        found = backfill_usage(options, dry_run=words["dry_run"], progress=progress.advance, planned=progress.plan)
+    found = watched(backfill_usage, options, dry_run=words["dry_run"], quiet=words["quiet"])
     if words["form"] == "json":
         show_document(json.dumps({"inputs": found.inputs, "totals": found.totals}, indent=2))
     elif not words["quiet"]:
         lines = lines_of(found, dry_run=words["dry_run"], out=words["out"])
-        if words["dry_run"]:
-            show(*lines)
-        else:
-            *logs, total, end = lines
-            say(*shorten(logs, [total, end]))
+        show(*lines) if words["dry_run"] else say(*shorten(lines[:-2], lines[-2:]))
     if not all(row["left_out"] for row in found.inputs):
         return 0
     first = found.inputs[0]

@@ -17,8 +17,7 @@ from callcost.settings import COST_SOURCES, StateOptions
 
 def _known_folder(_context: click.Context, _option: click.Parameter, place: str) -> str:
     if not is_url(place) and not Path(place).is_dir():
-        message = f"there is no folder {place!r}"
-        raise click.BadParameter(message)
+        raise click.BadParameter(f"there is no folder {place!r}")
     return place
 
 

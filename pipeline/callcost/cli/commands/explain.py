@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from callcost.cli.click_types import Verb, WordType
-from callcost.cli.options import logs_argument, price_options, read_options, report_options_of, work_options
+from callcost.cli.click_types import Verb
+from callcost.cli.options import (
+    form_option,
+    logs_argument,
+    price_options,
+    read_options,
+    report_options_of,
+    work_options,
+)
+from callcost.cli.terminal.listing import plain
 from callcost.cli.terminal.output import show, show_document
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--call", "call_id", required=True, metavar="ID", help="call_id of calls.parquet, or the provider's id.")
 @read_options
 @price_options
-@click.option("--format", "form", type=WordType(["text", "json"]), default="text", show_default=True)
+@form_option
 @work_options
 def explain(**words: Any) -> int:
     """Explain one call of LOGS: usage found, how it was read, each rate and where it comes from."""
@@ -40,10 +48,6 @@ def explain(**words: Any) -> int:
 
 def _plain(value: object) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
-
-
-def _trimmed(value: Decimal | None) -> str:
-    return "-" if value is None else format(value.normalize(), "f")
 
 
 def _page(one: Explanation) -> list[str]:
@@ -65,7 +69,7 @@ def _total(lines: list[LineAccount]) -> str:
         return f"unpriced{why}"
     if len(priced) < len(lines):
         status = "partly priced"
-    return f"{_trimmed(sum(priced, Decimal(0)))} USD" + (f", {status}{why}" if status else "")
+    return f"{plain(sum(priced, Decimal(0)))} USD" + (f", {status}{why}" if status else "")
 
 
 # How a line's status reads in the total; the first that a line has is said of all.
@@ -76,12 +80,12 @@ def _verdict(lines: list[LineAccount]) -> str:
     if all(line.total == line.reported for line in lines):
         return "the report's figure" if any(line.total is not None for line in lines) else "in the report, too"
     reported = [line.reported for line in lines if line.reported is not None]
-    return f"the report says {_trimmed(sum(reported, Decimal(0)))}" if reported else "the report says unpriced"
+    return f"the report says {plain(sum(reported, Decimal(0)))}" if reported else "the report says unpriced"
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, Decimal):
-        return _trimmed(value)
+        return plain(value)
     return ", ".join(value) or "-" if isinstance(value, list) else str(value)
 
 
@@ -103,8 +107,8 @@ def _account(title: str, line: LineAccount) -> list[str]:
 
 
 def _charge(charge: LineCharge) -> str:
-    factors = "".join(f" x {_trimmed(factor)} ({field})" for field, factor in charge.factors)
+    factors = "".join(f" x {plain(factor)} ({field})" for field, factor in charge.factors)
     origin = f" [{charge.field}]" if charge.field else ""
     note = f"  ({charge.note})" if charge.note else ""
-    rate = f"{_trimmed(charge.listed)}{origin}{factors}"
-    return f"{charge.unit:<18} {_trimmed(charge.quantity):>12} x {rate} = {_trimmed(charge.cost)}{note}"
+    rate = f"{plain(charge.listed)}{origin}{factors}"
+    return f"{charge.unit:<18} {plain(charge.quantity):>12} x {rate} = {plain(charge.cost)}{note}"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from callcost.cli.click_types import Verb, WordType
-from callcost.cli.options import logs_argument, read_options, report_options_of, work_options
+from callcost.cli.click_types import Verb
+from callcost.cli.options import form_option, logs_argument, read_options, report_options_of, work_options
 from callcost.cli.terminal.events import no_call_line
 from callcost.cli.terminal.listing import show_rows, skipped_lines
 from callcost.cli.terminal.output import say, show, show_document
@@ -31,25 +31,20 @@ _FIGURES = ("calls", "exact", "median error", "90 % within", "error of the sum")
 @click.command(cls=Verb)
 @logs_argument
 @read_options
-@click.option(
-    "--calibrate", is_flag=True,
-    help="Count the calls that state their tokens, too, and say how far off our counts are, per model.",
-)
-@click.option("--format", "form", type=WordType(["text", "json"]), default="text", show_default=True)
+@click.option("--calibrate", is_flag=True,
+              help="Count the calls that state their tokens, too, and say how far off our counts are, per model.")
+@form_option
 @click.option("--infer-mapping", is_flag=True, help="Draft a mapping file for records of no dialect, to stdout.")
-@work_options
+@work_options  # fmt: skip
 def inspect(**words: Any) -> int:
     """Say what is in LOGS: dialects, calls, dates, models, usage missing, duplicates, rejects. Prices nothing."""
     if words.pop("infer_mapping"):
         return _draft(words["logs"])
-    from callcost.cli.terminal.summary import watch  # noqa: PLC0415 - rich and Polars load when it runs
+    from callcost.cli.terminal.summary import watched  # noqa: PLC0415 - rich and Polars load when it runs
     from callcost.jobs.inspect import inspect_logs  # noqa: PLC0415
 
     options = report_options_of({**words, "by": "model"})
-    with watch(quiet=words["quiet"]) as progress:
-        found = inspect_logs(
-            options, calibrate=words["calibrate"], progress=progress.advance, planned=progress.plan
-        )
+    found = watched(inspect_logs, options, calibrate=words["calibrate"], quiet=words["quiet"])
     if words["form"] == "json":
         show_document(json.dumps(dataclasses.asdict(found), indent=2))
     else:

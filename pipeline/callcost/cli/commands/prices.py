@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from callcost.cli.click_types import FileType, LogType, VerbGroup, WordType
-from callcost.cli.options import (
-    price_options,
-    price_options_of,
-    read_options,
-    report_options_of,
-    select_options,
-    work_options,
-)
+from callcost.cli import options as shared
+from callcost.cli.click_types import FileType, LogType, VerbGroup
 from callcost.cli.terminal.listing import per_million, plain, show_json, show_rows
 from callcost.cli.terminal.output import say, show
 from callcost.errors import ConfigError, PriceError, UnknownModelError
+from callcost.prices.book.archive import isoformat, microseconds
+from callcost.prices.book.book import Book, open_book
+from callcost.prices.book.catalog import Version, load_catalog
+from callcost.prices.book.changes import MapChange, PriceChange, compare_entries, compare_maps, prices_of
+from callcost.prices.book.cost_map import Entry
+from callcost.prices.upstream.checks import explain_fields, find_damage, find_unplaced_fields
+from callcost.settings import PriceOptions
 
 if TYPE_CHECKING:
-    from callcost.prices.book.book import Book
-    from callcost.prices.book.catalog import Version
-    from callcost.prices.book.changes import MapChange, PriceChange
-    from callcost.prices.book.cost_map import Entry
     from callcost.prices.upstream.pull import Addition
 
 
@@ -36,17 +32,10 @@ def prices() -> None:
     """List, show and compare the dated cost maps, and add to them."""
 
 
-def _form_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    forms = WordType(["text", "json"])
-    return click.option("--format", "form", type=forms, default="text", show_default=True)(function)
-
-
 @prices.command("list")
-@_form_option
+@shared.form_option
 def list_versions(form: str) -> None:
     """List every version, oldest first, with the moment from which it is in force."""
-    from callcost.prices.book.catalog import load_catalog  # noqa: PLC0415 - heavy imports inside commands, as everywhere here
-
     catalog = load_catalog()
     sizes = catalog.sizes()
     if form == "json":
@@ -65,13 +54,11 @@ def list_versions(form: str) -> None:
 @prices.command("show")
 @click.argument("model")
 @click.option("--at", metavar="TIME", help="When the call is made (ISO date or time, UTC).  [default: now]")
-@price_options
-@_form_option
+@shared.price_options
+@shared.form_option
 def show_price(model: str, at: str | None, form: str, **words: Any) -> None:
     """Show what a call of MODEL costs, which version says so, and how the name was found."""
-    from callcost.prices.book.book import open_book  # noqa: PLC0415
-
-    book = open_book(price_options_of(words))
+    book = open_book(shared.price_options_of(words))
     found = book.resolve(model, at=_moment(at))
     if found.key is None or found.entry is None:
         raise _unknown(model, book)
@@ -94,13 +81,9 @@ def show_price(model: str, at: str | None, form: str, **words: Any) -> None:
 
 @prices.command()
 @click.argument("model")
-@_form_option
+@shared.form_option
 def history(model: str, form: str) -> None:
     """Show every price that MODEL had, and since when."""
-    from callcost.prices.book.book import open_book  # noqa: PLC0415
-    from callcost.prices.book.changes import compare_entries  # noqa: PLC0415
-    from callcost.settings import PriceOptions  # noqa: PLC0415
-
     book = open_book(PriceOptions())
     name = book.resolve(model, at=_moment(None)).key
     if name is None:
@@ -131,18 +114,15 @@ def history(model: str, form: str) -> None:
 @click.argument("new", metavar="B")
 @click.option("--logs", multiple=True, metavar="LOGS", type=LogType(),
               help="Say what it means in money for these calls. Repeatable.")  # fmt: skip
-@select_options
-@read_options
-@work_options
-@_form_option
+@shared.select_options
+@shared.read_options
+@shared.work_options
+@shared.form_option
 def diff(old: str, new: str, form: str, **words: Any) -> int:
     """Show what version B says that version A does not: names, dates or latest.
 
     With --logs, show by model what the calls in the logs cost by either version.
     """
-    from callcost.prices.book.catalog import load_catalog  # noqa: PLC0415
-    from callcost.prices.book.changes import compare_maps  # noqa: PLC0415
-
     catalog = load_catalog()
     first, second = catalog.find(old), catalog.find(new)
     if words["logs"]:
@@ -169,13 +149,10 @@ def diff(old: str, new: str, form: str, **words: Any) -> int:
 
 
 def _diff_of_calls(first: Version, second: Version, form: str, words: dict[str, Any]) -> int:
-    from callcost.cli.terminal.summary import watch  # noqa: PLC0415 - rich and Polars load when logs are read
+    from callcost.cli.terminal.summary import watched  # noqa: PLC0415 - rich and Polars load when logs are read
     from callcost.jobs.diff_prices import revalue_calls  # noqa: PLC0415
 
-    with watch(quiet=words["quiet"]) as progress:
-        table = revalue_calls(
-            report_options_of(words), first.name, second.name, progress=progress.advance, planned=progress.plan
-        )
+    table = watched(revalue_calls, shared.report_options_of(words), first.name, second.name, quiet=words["quiet"])
     rows, calls = table.to_dicts(), int(table["calls"].sum())
     if form == "json":
         show_json({"a": _facts(first), "b": _facts(second), "models": rows})
@@ -209,26 +186,20 @@ def _between(first: Version, second: Version) -> str:
 
 @prices.command()
 @click.argument("file", type=FileType("rb"))
-@click.option(
-    "--effective-from", required=True, metavar="TIME", help="Since when it is in force (ISO date or time, UTC)."
-)
+@click.option("--effective-from", required=True, metavar="TIME",
+              help="Since when it is in force (ISO date or time, UTC).")  # fmt: skip
 @click.option("--name", metavar="NAME", help="What the version is called.  [default: user- and the date]")
 @click.option("--source", metavar="TEXT", help="Where the map comes from.  [default: the file's name]")
 @click.option("--force", is_flag=True, help="Add it whatever the checks say.")
-@_form_option
+@shared.form_option
 def add(file: IO[bytes], effective_from: str, name: str | None, source: str | None, force: bool, form: str) -> None:
     """Add FILE, a map in LiteLLM's format (- is stdin), to your own versions."""
-    from callcost.prices.book.archive import isoformat  # noqa: PLC0415
     from callcost.prices.upstream.pull import add_checked  # noqa: PLC0415
 
     moment = _moment(effective_from)
-    added = add_checked(
-        file.read(),
-        name=f"user-{isoformat(moment)[:10]}" if name is None else name,
-        effective_from=moment,
-        source=source or Path(file.name).name,
-        force=force,
-    )
+    name = f"user-{isoformat(moment)[:10]}" if name is None else name
+    source = source or Path(file.name).name
+    added = add_checked(file.read(), name=name, effective_from=moment, source=source, force=force)
     _show_addition(added, "it says what the version before it says", form)
 
 
@@ -236,7 +207,7 @@ def add(file: IO[bytes], effective_from: str, name: str | None, source: str | No
 @click.option("--url", metavar="URL", help="Of a map in LiteLLM's format.  [default: the one that LiteLLM publishes]")
 @click.option("--dry-run", is_flag=True, help="Fetch, check and show; add nothing.")
 @click.option("--force", is_flag=True, help="Add it whatever the checks say.")
-@_form_option
+@shared.form_option
 def pull(url: str | None, dry_run: bool, force: bool, form: str) -> None:
     """Fetch the published map and add it to your own versions, in force from now on."""
     from callcost.prices.upstream.pull import LITELLM_MAP, pull_map  # noqa: PLC0415
@@ -246,12 +217,9 @@ def pull(url: str | None, dry_run: bool, force: bool, form: str) -> None:
 
 
 @prices.command()
-@_form_option
+@shared.form_option
 def verify(form: str) -> int:
     """Check every version: its digest, and that each of its cost fields is understood."""
-    from callcost.prices.book.catalog import load_catalog  # noqa: PLC0415
-    from callcost.prices.upstream.checks import explain_fields, find_damage, find_unplaced_fields  # noqa: PLC0415
-
     catalog = load_catalog()
     damaged, unplaced, explained = find_damage(catalog), find_unplaced_fields(catalog), explain_fields(catalog)
     if form == "json":
@@ -274,16 +242,11 @@ def _show_addition(added: Addition, why_not: str, form: str) -> None:
     """Say what became of a map, and what is remarkable about it."""
     found = added.findings
     if form == "json":
-        show_json(
-            {
-                "added": added.version,
-                "modified": found is not None,
-                "refusals": found.refusals if found else [],
-                "unplaced": found.unplaced if found else {},
-                "jumps": [price._asdict() for price in found.jumps] if found else [],
-                "change": found.change._asdict() if found else None,
-            }
-        )
+        about: dict[str, Any] = {"refusals": [], "unplaced": {}, "jumps": [], "change": None}
+        if found is not None:
+            about = {"refusals": found.refusals, "unplaced": found.unplaced, "change": found.change._asdict(),
+                    "jumps": [price._asdict() for price in found.jumps]}  # fmt: skip
+        show_json({"added": added.version, "modified": found is not None, **about})
         return
     if found is None:
         show("nothing new: the map has not changed since it was last pulled")
@@ -307,8 +270,6 @@ def _show_block(
 
 
 def _show_entry(entry: Entry) -> None:
-    from callcost.prices.book.changes import prices_of  # noqa: PLC0415
-
     amounts = prices_of(entry)
     rows = [(field, plain(amount), per_million(field, amount)) for field, amount in amounts.items()]
     heads = {field.partition(".")[0].partition("[")[0] for field in amounts}
@@ -330,13 +291,8 @@ def _unknown(model: str, book: Book) -> UnknownModelError:
 
 
 def _facts(version: Version) -> dict[str, object]:
-    return {
-        "version": version.name,
-        "effective_from": version.effective_text,
-        "source": version.source,
-        "origin": version.origin,
-        "sha256": version.sha256,
-    }
+    about = {name: getattr(version, name) for name in ("source", "origin", "sha256")}
+    return {"version": version.name, "effective_from": version.effective_text, **about}
 
 
 def _by_field(changes: list[PriceChange]) -> list[dict[str, object]]:
@@ -357,8 +313,6 @@ def _times(change: PriceChange) -> str:
 
 def _moment(words: str | None) -> int:
     """Return --at as microseconds since 1970; None is now."""
-    from callcost.prices.book.archive import microseconds  # noqa: PLC0415
-
     if words is None:
         return time.time_ns() // 1000
     try:

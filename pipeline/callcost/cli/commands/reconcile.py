@@ -7,15 +7,8 @@ from typing import Any
 
 import click
 
+from callcost.cli import options as shared
 from callcost.cli.click_types import LogType, PathType, Verb
-from callcost.cli.options import (
-    logs_argument,
-    price_options,
-    read_options,
-    report_options_of,
-    select_options,
-    work_options,
-)
 from callcost.cli.terminal.events import counted, gate_lines, no_call_line, reason_words
 from callcost.cli.terminal.listing import skipped_lines
 from callcost.cli.terminal.output import say
@@ -43,7 +36,7 @@ _WORDS = {
 
 
 @click.command(cls=Verb)
-@logs_argument
+@shared.logs_argument
 @click.option("--bill", "bills", multiple=True, metavar="FILE", type=LogType(),
               help="A bill: file, folder or glob. Repeatable; later ones restate earlier ones.")
 @click.option("--out", required=True, metavar="DIR", type=PathType(file_okay=False), help="Folder for the results.")
@@ -53,34 +46,31 @@ _WORDS = {
               help="Exit 3 when final days differ by more: 0.5% of the bill, or an amount in its currency.")
 @click.option("--as-of", "as_of", metavar="TIME",
               help="When the bill was fetched; days within the provider's lag are marked open.  [default: now]")
-@select_options
-@read_options
-@price_options
-@work_options  # fmt: skip
+@shared.select_options
+@shared.read_options
+@shared.price_options
+@shared.work_options  # fmt: skip
 def reconcile(**words: Any) -> int:
     """Compare what the calls in LOGS cost with the bill, and with what the log itself says, and explain the gap.
 
     Writes reconciliation.parquet, reconciliation.csv, causes.csv and manifest.json to DIR; the causes of a difference
     add up to it exactly.
     """
-    from callcost.cli.terminal.summary import shorten, watch  # noqa: PLC0415 - rich and Polars load when it runs
+    from callcost.cli.terminal.summary import shorten, watched  # noqa: PLC0415 - rich and Polars load when it runs
     from callcost.jobs.reconcile import reconcile_costs  # noqa: PLC0415
 
-    options = _options_of(words)
-    with watch(quiet=words["quiet"]) as progress:
-        result = reconcile_costs(options, progress=progress.advance, planned=progress.plan)
-    manifest = result.manifest
-    summary = [] if words["quiet"] else summary_lines(manifest)
-    say(*shorten(summary, alarm_lines(manifest)))
+    result = watched(reconcile_costs, _options_of(words), quiet=words["quiet"])
+    summary = [] if words["quiet"] else summary_lines(result.manifest)
+    say(*shorten(summary, alarm_lines(result.manifest)))
     return result.exit_code
 
 
 def _options_of(words: dict[str, Any]) -> ReconcileOptions:
-    shared = report_options_of({**words, "by": "model"})
+    same = shared.report_options_of({**words, "by": "model"})
     return ReconcileOptions(
-        logs=shared.logs, bills=words["bills"], out=words["out"], fx=words["fx"], tolerance=words["tolerance"],
-        as_of=words["as_of"], since=shared.since, until=shared.until,
-        where=shared.where, prices=shared.prices, read=shared.read, count=shared.count, work=shared.work,
+        logs=same.logs, bills=words["bills"], out=words["out"], fx=words["fx"], tolerance=words["tolerance"],
+        as_of=words["as_of"], since=same.since, until=same.until, where=same.where, prices=same.prices,
+        read=same.read, count=same.count, work=same.work,
     )  # fmt: skip
 
 
@@ -124,9 +114,9 @@ def _side(name: str, totals: dict[str, Any]) -> list[str]:
     if not totals["states_amounts"]:
         return [f"{name} states counts and no amounts: see reconciliation.csv"]
     share = totals["explained_percent"]
-    told = f", {Decimal(share):.1f} % explained" if share is not None else ""
+    explained = f", {Decimal(share):.1f} % explained" if share is not None else ""
     stated, computed = (_money(totals[figure], currency) for figure in ("stated", "computed"))
-    lines = [f"{name} {stated}, {'logs' if name == 'bill' else 'computed'} {computed}{told}"]
+    lines = [f"{name} {stated}, {'logs' if name == 'bill' else 'computed'} {computed}{explained}"]
     causes = [(row["cause"], row["amount"]) for row in totals["causes"]]
     width = max((len(_money(amount, currency)) for _, amount in causes), default=0) + 1
     for cause, amount in causes[:_SHOWN_CAUSES]:

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import click
 
+from callcost.cli import options as shared
 from callcost.cli.click_types import PathType, Verb, WordType
-from callcost.cli.options import (
-    logs_argument,
-    place_options,
-    price_options,
-    read_options,
-    report_options_of,
-    select_options,
-    state_options,
-    state_options_of,
-    work_options,
-)
 from callcost.cli.terminal.events import EventLog, alarm_lines, plan_lines, state_lines
 from callcost.cli.terminal.output import say, show
 from callcost.jobs.engine.prestart import start_workers
@@ -27,16 +18,16 @@ from callcost.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
 
 
 @click.command(cls=Verb)
-@logs_argument
+@shared.logs_argument
 @click.option("--out", required=True, metavar="DIR", type=PathType(file_okay=False), help="Folder for the report.")
 @click.option(
     "--by", default="model,user", show_default=True, metavar="LIST",
     help="Group by any of hour day week month provider model model_group user end_user team api_key org project "
     "session service_tier region status source_format source_file, tag:NAME.",
 )  # fmt: skip
-@select_options
-@read_options
-@price_options
+@shared.select_options
+@shared.read_options
+@shared.price_options
 @click.option("--cost-source", type=WordType(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
               help="Sum the computed cost, the logged one, or the logged one where there is one.")  # fmt: skip
 @click.option("--format", "formats", default="parquet,csv", show_default=True, metavar="LIST",
@@ -53,9 +44,9 @@ from callcost.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
               help="Exit 3 on any reject, unpriced, partly priced, timed-out or inconsistent call.")  # fmt: skip
 @click.option("--log-format", type=WordType(["text", "json"]), default="text", show_default=True,
               help="On stderr, lines for people or one JSON event a line.")  # fmt: skip
-@state_options
-@place_options
-@work_options
+@shared.state_options
+@shared.place_options
+@shared.work_options
 def report(**words: Any) -> int:
     """Price the calls in LOGS and sum the cost per group.
 
@@ -64,29 +55,26 @@ def report(**words: Any) -> int:
     """
     log = EventLog(words["log_format"], words["run_id"])
     with log.telling_failures(keeps=words["state"] is not None or words["work_dir"] is not None):
-        options, state = report_options_of(words), state_options_of(words)
+        options, state = shared.report_options_of(words), shared.state_options_of(words)
         with start_workers(options) if state is None else nullcontext():  # a state may have nothing to do
             return _report(words, options, state, log)
 
 
 def _report(words: dict[str, Any], options: ReportOptions, state: StateOptions | None, log: EventLog) -> int:
-    from callcost.cli.terminal.summary import show_summary, summary_lines, watch  # noqa: PLC0415 - loads rich and Polars
+    from callcost.cli.terminal.summary import show_summary, summary_lines, watched  # noqa: PLC0415 - loads rich and Polars
     from callcost.jobs.report import report_spend  # noqa: PLC0415
 
     if words["plan"] and state is not None:
         show(*plan_lines(options, state))
         return 0
-    quiet = words["quiet"] or log.is_json
-    with watch(quiet=quiet) as progress:
-        if state is None:
-            result = report_spend(options, progress=progress.advance, planned=progress.plan)
-        else:
-            from callcost.jobs.state.report import report_incremental  # noqa: PLC0415
+    job = partial(report_spend, options)
+    if state is not None:
+        from callcost.jobs.state.report import report_incremental  # noqa: PLC0415
 
-            state = dataclasses.replace(state, run_id=log.run_id)
-            result = report_incremental(
-                options, state, progress=progress.advance, planned=progress.plan, event=log.tell
-            )
+        state = dataclasses.replace(state, run_id=log.run_id)
+        job = partial(report_incremental, options, state, event=log.tell)
+    quiet = words["quiet"] or log.is_json
+    result = watched(job, quiet=quiet)
     manifest = result.manifest
     lines = [*summary_lines(manifest, options), *(state_lines(manifest) if state is not None else ())]
     log.tell_end(result, lines)

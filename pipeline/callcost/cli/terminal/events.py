@@ -24,12 +24,8 @@ if TYPE_CHECKING:
 
 _ALARMS = ("quarantined", "vanished")  # notes for which a run exits 4
 _SHOWN_NAMES = 5  # of days, logs and the like that a line names
-_FATES = {  # of records, if there is no call at all
-    "rejects": "rejected",
-    "context": "context",
-    "fragments": "fragments",
-    "filtered": "filtered",
-}
+# What became of records, if there is no call at all.
+_FATES = {"rejects": "rejected", "context": "context", "fragments": "fragments", "filtered": "filtered"}
 _SHARES = {  # gate -> what is a share, and of what
     "--max-unpriced": ("unpriced", "calls"),
     "--max-rejected": ("rejected", "records"),
@@ -82,16 +78,15 @@ class EventLog:
         """
         try:
             yield
-        except CallcostError as error:
+        except (CallcostError, click.ClickException) as error:
             if not self.is_json:
                 raise
-            self.tell("failed", exit_code=error.exit_code, error=error.message, hint=error.hint)
-            raise click.exceptions.Exit(error.exit_code) from error
-        except click.ClickException as error:
-            if not self.is_json:
-                raise
-            self.tell("failed", exit_code=EXIT_USAGE, error=error.format_message(), hint="")
-            raise click.exceptions.Exit(EXIT_USAGE) from error
+            if isinstance(error, CallcostError):
+                code, text, hint = error.exit_code, error.message, error.hint
+            else:
+                code, text, hint = EXIT_USAGE, error.format_message(), ""
+            self.tell("failed", exit_code=code, error=text, hint=hint)
+            raise click.exceptions.Exit(code) from error
         except KeyboardInterrupt as interrupt:
             hint = _RESUMED if keeps else RESUME
             if self.is_json:

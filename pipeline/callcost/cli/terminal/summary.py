@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from datetime import time as time_of_day
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -25,18 +25,12 @@ from callcost.cli.terminal.output import STDERR, console_of, say, text_of, visib
 from callcost.jobs.report import SpendReport
 from callcost.settings import MOST_NAMED, ReportOptions
 
-_SHOWN = (
-    ("calls", "calls"),
-    ("prompt_tokens", "prompt"),
-    ("completion_tokens", "completion"),
-    ("total_cost", "cost"),
-)
-
-
+_SHOWN = (("calls", "calls"), ("prompt_tokens", "prompt"), ("completion_tokens", "completion"), ("total_cost", "cost"))
 MOST_LINES = 20  # of a summary that no terminal shows
 _MOST_GROUPS = 5  # of these, for the dearest groups
 _MOST_SIGNS = 48  # of a name there
 _PROGRESS_EVERY = 30.0  # seconds, where no terminal shows it
+Result = TypeVar("Result")
 
 
 class Watcher:
@@ -80,6 +74,12 @@ def watch(*, quiet: bool) -> Iterator[Watcher]:
         return
     with make_bar(console_of(STDERR)) as bar:
         yield Watcher(bar)
+
+
+def watched(job: Callable[..., Result], *given: Any, quiet: bool, **more: Any) -> Result:
+    """Run a job over logs, show how far it is, and return its result."""
+    with watch(quiet=quiet) as progress:
+        return job(*given, progress=progress.advance, planned=progress.plan, **more)
 
 
 def make_bar(console: Console) -> Progress:
