@@ -49,6 +49,79 @@ def test_multipliers_are_folded_in_and_rounded_once_half_to_even() -> None:
     assert effective_rate(Decimal("5e-18"), factors[:1]) == Decimal("2e-18")
 
 
+IN, OUT, READ = "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"
+LARGE = Terms(prompt_tokens=200_001)
+
+
+@pytest.mark.parametrize(
+    ("entry", "terms", "unit", "rate", "note", "weak"),
+    [
+        ({IN: 4e-6}, Terms(), "text_input", "4e-6", "", False),
+        ({IN: 4e-6, f"{IN}_batches": 1e-6}, Terms(batch=True), "text_input", "1e-6", "", False),
+        ({IN: 4e-6, f"{IN}_batches": 1e-6, f"{IN}_above_200k_tokens": 8e-6}, LARGE._replace(batch=True), "text_input",
+         "1e-6", "no batch rate above the threshold", True),
+        ({IN: 4e-6, f"{IN}_batches": 1e-6, f"{IN}_above_200k_tokens_batches": 2e-6}, LARGE._replace(batch=True),
+         "text_input", "2e-6", "", False),
+        ({IN: 4e-6}, Terms(batch=True), "text_input", "2e-6", "no batch rate: half of the standard one is assumed",
+         True),
+        ({IN: 4e-6}, Terms(tier="flex"), "text_input", "4e-6", "no flex rate: the standard one", False),
+        ({IN: 4e-6}, Terms(tier="priority"), "text_input", "4e-6", "no priority rate: the standard one", True),
+        ({f"{IN}_priority": 4e-6}, Terms(), "text_input", "4e-6", "no standard rate: that of a dearer tier", False),
+        ({IN: 4e-6, OUT: 1e-6, f"{OUT}_above_200k_tokens": 2e-6}, LARGE, "text_input", "4e-6",
+         "no rate above 200000 tokens", True),
+        ({IN: 4e-6, f"{IN}_priority": 6e-6, f"{IN}_above_200k_tokens": 8e-6}, LARGE._replace(tier="priority"),
+         "text_input", "12e-6", f"no priority rate above the threshold: scaled by {IN}_priority", True),
+        ({IN: 4e-6, f"{IN}_above_200k_tokens": 8e-6}, LARGE._replace(tier="priority"), "text_input", "8e-6",
+         "no priority rate: the standard one", True),
+        ({IN: 4e-6}, Terms(), "cache_read", "4e-6", "no cache_read rate: that of text_input", False),
+        ({IN: 4e-6, "litellm_provider": "fireworks_ai"}, Terms(), "cache_read", "2e-6",
+         "no cache_read rate: that of text_input; 0.5 of it", False),
+        ({IN: 4e-6, READ: 1e-6}, Terms(), "cache_read_image", "1e-6", "no cache_read_image rate: that of cache_read",
+         False),
+        ({IN: 4e-6, READ: 1e-6}, Terms(), "cache_read_audio", "1e-6", "no cache_read_audio rate: that of cache_read",
+         True),
+        ({IN: 4e-6, f"{IN}_cache_hit": 1e-6}, Terms(batch=True), "cache_read", "0.5e-6",
+         "no batch rate: half of the standard one is assumed", True),
+        ({IN: 4e-6, READ: 0}, Terms(), "cache_read", "0", "", False),
+        ({OUT: 0}, Terms(), "text_output", "0", "", False),
+        ({OUT: 0, "output_cost_per_image_token": 5e-6}, Terms(), "text_output", "5e-6",
+         "no text_output rate: that of image_output", False),
+        ({OUT: 4e-6}, Terms(), "reasoning", "4e-6", "no reasoning rate: that of text_output", False),
+        ({OUT: 4e-6, "litellm_provider": "dashscope"}, Terms(), "reasoning", "4e-6",
+         "no reasoning rate: that of text_output", True),
+        ({IN: 4e-6, "litellm_provider": "openai"}, Terms(), "file_search_calls", "0.0025",
+         "the map names no fee: the provider's usual one", True),
+        ({IN: 4e-6}, Terms(), "web_fetch_requests", "0", "costs nothing but its tokens", False),
+        ({"output_cost_per_second": 0.1}, Terms(), "text_output", "0", "the model is not charged by tokens", True),
+        ({"output_cost_per_second": 0.1}, Terms(), "output_seconds_720p", "0.1",
+         "no output_seconds_720p rate: that of output_seconds", True),
+    ],
+)  # fmt: skip
+def test_a_rate_says_what_it_stands_in_for(
+    entry: dict[str, Any], terms: Terms, unit: str, rate: str, note: str, weak: bool
+) -> None:
+    tariff = read_tariff(entry_of({"mode": "chat", **entry}))
+
+    line = RateCard(tariff, case_of(tariff, terms)).line(unit)
+
+    assert line is not None
+    assert (line.rate, line.listed.note, line.listed.weak) == (Decimal(rate), note, weak)
+
+
+@pytest.mark.parametrize(
+    ("entry", "unit"),
+    [
+        ({IN: 4e-6}, "text_output"), ({IN: 4e-6}, "web_search_requests"), ({IN: 4e-6}, "bananas"),
+        ({IN: 4e-6, "litellm_provider": "xai"}, "file_search_calls"), ({}, "text_input"),
+        ({"search_context_cost_per_query": {"search_context_size_medium": 1}}, "text_input"),
+    ],
+)  # fmt: skip
+def test_what_nothing_prices_has_no_rate(entry: dict[str, Any], unit: str) -> None:
+    tariff = read_tariff(entry_of({"mode": "chat", **entry}))
+
+    assert RateCard(tariff, case_of(tariff, Terms())).line(unit) is None
+
+
 def test_every_stand_in_is_named() -> None:
     written = {"usage": {"prompt_tokens": 9, "cache_write_1h_tokens": 9}, "terms": {}}
 

@@ -141,9 +141,6 @@ class Case(NamedTuple):
     factors: Factors = ()
 
 
-_PLAIN = Case()
-
-
 class Line(NamedTuple):
     """One unit's line of a rate card.
 
@@ -204,7 +201,7 @@ def effective_rate(rate: Decimal, factors: Factors) -> Decimal:
 def case_of(tariff: Tariff, terms: Terms, discount: Factors = ()) -> Case:
     """Return what the terms settle of a tariff's rates."""
     if terms.tier is None and not (terms.batch or tariff.varies):
-        return Case(factors=discount) if discount else _PLAIN
+        return Case(factors=discount)
     tier = _TIERS.get(terms.tier.strip().lower(), "") if terms.tier else ""
     batch = terms.batch or (tier == _BATCH and any(placed.tier == _BATCH for placed in tariff.rates))
     size = terms.prompt_tokens
