@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -16,9 +18,11 @@ from callcost.stages.dedup.rules import settle_duplicates
 from callcost.stages.pricing.charge_lines import charge_classes
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.reconcile import day_shifts, rules
+from callcost.stages.reconcile.alternative_prices import REGION, TIER, VERSION
 from callcost.stages.reconcile.bill_tables import half_places
 from callcost.stages.reconcile.cells import BillGrain, Cell, CellKey, Part, build_cells
-from callcost.stages.reconcile.rules import RULES
+from callcost.stages.reconcile.price_hypotheses import DISCOUNT, UNIT
 from callcost.stages.tables.facts import scan_facts
 from tests.command import SAMPLES
 
@@ -105,7 +109,8 @@ def test_rounding_hides_half_a_place_and_no_more_than_a_cent() -> None:
 
 
 def test_every_cause_has_a_rule_and_a_name() -> None:
-    ruled = {cause for rule in RULES for cause in rule.causes} | {"unmapped_line_item"}
-    assert ruled == set(reconcile._WORDS)
-    assert RULES[-1].causes == ("unexplained",)
-    assert all(rule.evidence for rule in RULES)
+    text = "".join(path.read_text(encoding="utf-8") for path in Path(rules.__file__).parent.glob("*.py"))
+    found = set(re.findall(r'(?:settle|settle_vector|Finding)\((?:[a-z_]+, )?"([a-z_]+)"', text))
+    found |= set(re.findall(r'cause = "([a-z_]+)" if .* else "([a-z_]+)"', text)[0])
+    assert found | {UNIT, DISCOUNT, TIER, REGION, VERSION, day_shifts._CAUSE} == set(reconcile._WORDS)
+    assert rules.RULES[-1] is rules.CALL_RULES[-1] is rules.settle_leftovers

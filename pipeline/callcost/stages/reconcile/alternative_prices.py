@@ -33,7 +33,7 @@ class Alternative(NamedTuple):
     """One cause, and what each cell costs once it is taken in.
 
     Attributes:
-        cause: name in ``rules.CAUSES``.
+        cause: slug of the cause, as in causes.csv.
         label: words that say what is different.
         costs: money, one per cell, in the order of the cells.
     """

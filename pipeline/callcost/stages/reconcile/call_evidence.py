@@ -68,14 +68,14 @@ class Evidence:
 
     # --- Calls near midnight ------------------------------------------------------------------------------------------
 
-    def calls_by_time(self, grain: BillGrain, key: CellKey, day: int, *, late: bool) -> list[Vector]:
-        """Return the calls of a model on a day, those nearest to its end (``late``) or beginning first."""
-        rows = self._scan().filter(pl.col("day") == day, pl.col("paid") == key.provider)
+    def calls_by_time(self, grain: BillGrain, key: CellKey, *, late: bool) -> list[Vector]:
+        """Return the calls of a model on a day (undated: none), nearest to its end (``late``) or beginning first."""
+        rows = self._scan().filter(pl.col("day") == key.day, pl.col("paid") == key.provider)
         rows = rows.select("at", *UID, "unit", "day", "model", "token_class", "quantity", "cost")
         rows = rows.sort("at", *UID, "unit", descending=[late, False, False, False])
         calls: dict[tuple[int, int], Vector] = {}
         for row in rows.collect().iter_rows(named=True):
-            found = grain.key(day, key.provider, row["model"], row["token_class"])
+            found = grain.key(key.day, key.provider, row["model"], row["token_class"])
             if found.model == key.model:
                 self._add(calls, (row["piece"], row["record"]), found.token_class, row)
         return list(calls.values())

@@ -1,4 +1,4 @@
-"""A comparison while it is explained, and what a rule is.
+"""A comparison while it is explained: what every rule is given.
 
 The rules themselves, and their order, are in ``rules.py``.
 """
@@ -6,7 +6,7 @@ The rules themselves, and their order, are in ``rules.py``.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from callcost.prices.book.book import Book
@@ -66,17 +66,3 @@ class Case:
         """Yield the groups, only their cells of tokens."""
         for key, cells in self.groups:
             yield key, [cell for cell in cells if cell.is_token]
-
-
-class Rule(NamedTuple):
-    """One rule.
-
-    Attributes:
-        causes: names that it may give.
-        evidence: what it takes for evidence.
-        settle: function that measures it and settles cells.
-    """
-
-    causes: tuple[str, ...]
-    evidence: str
-    settle: Callable[[Case], None]

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from callcost.logs.bills.labels import PART_OF, TOKEN_CLASSES
-from callcost.logs.bills.lines import DAY, BillLine, Kind
+from callcost.logs.bills.lines import DAY, BillLine, Kind, day_of
 from callcost.logs.bills.names import ModelKey, model_key
 from callcost.prices.rates import EXACT, LAST_PLACE, Terms
 
@@ -66,7 +66,7 @@ class Finding(NamedTuple):
     """A part of a difference, and why it is there.
 
     Attributes:
-        cause: name in ``rules.CAUSES``.
+        cause: slug of the cause, as in causes.csv.
         tokens: quantity on the bill above ours; negative: below.
         amount: money on the bill above ours; None: the bill states none.
         evidence: words that say what was measured.
@@ -162,7 +162,7 @@ class Cell:
     @property
     def expected(self) -> Decimal:
         """What the bill should say after all that is explained."""
-        return NOTHING if self.amount is None or self.rest is None else self.amount - self.rest
+        return NOTHING if self.rest is None else (self.amount or NOTHING) - self.rest
 
     @property
     def is_open(self) -> bool:
@@ -182,7 +182,7 @@ class Cell:
         """Name a part of the difference.
 
         Args:
-            cause: name in ``rules.CAUSES``.
+            cause: slug of the cause, as in causes.csv.
             tokens: quantity to take from ``gap``.
             amount: money to take from ``rest``; None: not known.
             evidence: words that say what was measured.
@@ -201,8 +201,7 @@ class Cell:
         """Return what tokens are worth: at our rate of this cell, else at the bill's; None: the bill has no amount."""
         priced = self.ours - self.unpriced
         if self.cost is not None and priced > 0:
-            whole = abs(tokens) == priced
-            return self.cost.copy_sign(tokens) if whole else quantized(share(self.cost, tokens, priced))
+            return quantized(share(self.cost, tokens, priced))
         if self.amount is not None and self.billed:
             return self.rest if tokens == self.gap else quantized(share(self.amount, tokens, self.billed))
         return self.rest
@@ -271,8 +270,6 @@ class BillGrain:
         billed = self._provider_classes.get(provider, set())
         if None in known and (is_token(token_class) or token_class not in billed):
             token_class = None
-        elif None in self._classes.get((provider, None), set()) and token_class not in billed:
-            label, token_class = None, None
         if token_class in PART_OF and token_class not in known and PART_OF[token_class] in known:
             token_class = PART_OF[token_class]
         return CellKey(self._period(provider, day), provider, label, token_class)
@@ -286,15 +283,15 @@ class BillGrain:
         periods = self._periods.get(provider, [])
         if day is None or not periods:
             return day
-        found = bisect_right(periods, (day, 2**62)) - 1
+        found = bisect_right(periods, day, key=lambda period: period[0]) - 1
         return periods[found][0] if found >= 0 and day < periods[found][1] else day
 
 
 def _periods(lines: Iterable[BillLine]) -> dict[str, list[tuple[int, int]]]:
     found: dict[str, set[tuple[int, int]]] = defaultdict(set)
     for line in lines:
-        if line.day is not None and line.end_at is not None and line.end_at - (line.start_at or 0) > _LONGEST_DAY:
-            found[line.provider].add((line.day, line.end_at))
+        if line.start_at is not None and line.end_at is not None and line.end_at - line.start_at > _LONGEST_DAY:
+            found[line.provider].add((day_of(line.start_at), line.end_at))
     return {provider: sorted(periods) for provider, periods in found.items()}
 
 

@@ -69,7 +69,7 @@ def _settle_neighbours(day: CellKey, after: CellKey, dated: Mapping[CellKey, Seq
         both = any(lacks.get(name, NOTHING) > 0 for name, gap in over.items() if gap)
         if min(over.values()) < 0 or not both:
             continue
-        calls = case.evidence.calls_by_time(case.grain, whose, whose.day or 0, late=whose is day)
+        calls = case.evidence.calls_by_time(case.grain, whose, late=whose is day)
         found = first_prefix(calls, lambda total, over=over, lacks=lacks: _is_exact(total, over, lacks))  # type: ignore[misc]
         if found:
             settle_vector(dated[day], _CAUSE, found, sign, "calls near midnight")

@@ -1,7 +1,9 @@
 """Money first meets tokens here: what the bill asks for the tokens it counts, and which other rates would ask the same.
 
-A hypothesis holds if it gives every amount of a model's day at once, to the rounding of the bill. Hypotheses are tried
-in the order of ``HYPOTHESES``; what none gives is left to be called unexplained.
+A hypothesis holds if it gives every amount of a model's day at once, to the rounding of the bill. In the order in which
+they are tried: another unit; another tier of the price list, or half or twice our rates; an uplift for processing in
+one place, of the price list or of 10 %; another dated version of the price list; the same part of every amount. What
+none gives is left to be called unexplained.
 """
 
 from __future__ import annotations
@@ -25,13 +27,6 @@ from callcost.stages.reconcile.case import Case
 from callcost.stages.reconcile.cells import NOTHING, Cell, share
 
 UNIT, DISCOUNT = "unit_error", "discount"
-HYPOTHESES = (
-    (UNIT, "the bill's amounts are 100, 1,000 or 1,000,000 times ours, or that part of them"),
-    (TIER, "the amounts are those of another tier of the price list, or half or twice ours"),
-    (REGION, "the amounts hold an uplift for processing in one place, of the price list or of 10 %"),
-    (VERSION, "the amounts are those of another dated version of the price list"),
-    (DISCOUNT, "every amount is the same part of ours"),
-)
 POWERS = tuple(
     power for places in (2, 3, 6) for power in (Decimal(10) ** places, Decimal(10) ** -places)
 )
@@ -113,7 +108,7 @@ def _hypotheses(cells: Sequence[Cell], book: Book, factors: Sequence[Decimal]) -
     for power in POWERS:
         yield [_times(UNIT, f"amounts x {power:f}", plain, power)]
     listed = [_for_billed_counts(cells, other) for other in alternatives_of(cells, book)]
-    by_cause = {cause: [other for other in listed if other.cause == cause] for cause, _ in HYPOTHESES}
+    by_cause = {cause: [other for other in listed if other.cause == cause] for cause in (TIER, REGION, VERSION)}
     yield from ([other] for other in by_cause[TIER])
     yield from ([_times(TIER, label, plain, factor)] for factor, label in _TIER_FACTORS)
     yield from ([other] for other in by_cause[REGION])

@@ -12,15 +12,12 @@ from decimal import Decimal
 
 from callcost.logs.bills.labels import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
 from callcost.prices.rates import EXACT
-from callcost.stages.reconcile.alternative_prices import VERSION
 from callcost.stages.reconcile.call_evidence import fits_in
 from callcost.stages.reconcile.call_rules import settle_call_caches, settle_call_runs, settle_free_calls
-from callcost.stages.reconcile.case import Case, Rule
+from callcost.stages.reconcile.case import Case
 from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Vector, settle_vector, share
 from callcost.stages.reconcile.day_shifts import settle_shifts
 from callcost.stages.reconcile.price_hypotheses import (
-    DISCOUNT,
-    HYPOTHESES,
     POWERS,
     UNIT,
     amounts_agree,
@@ -35,15 +32,15 @@ _COUNT_TOLERANCE = Decimal("0.001")  # relative: counts in thousands are rounded
 
 def explain(case: Case) -> None:
     """Apply every rule; afterwards no difference is left without a name."""
-    for rule in CALL_RULES if case.per_call else RULES:
-        rule.settle(case)
+    for settle in CALL_RULES if case.per_call else RULES:
+        settle(case)
 
 
 # --- Tokens -----------------------------------------------------------------------------------------------------------
 
 
 def settle_unpriced(case: Case) -> None:
-    """Take what is asked for tokens that we have and cannot price."""
+    """Take what is asked for tokens that we have and cannot price; of more tokens, the share that is ours."""
     for _, cells in case.token_cells():
         for cell in cells:
             if cell.cost is None and cell.rest and (cell.unpriced or case.per_call):
@@ -52,7 +49,7 @@ def settle_unpriced(case: Case) -> None:
 
 
 def settle_units(case: Case) -> None:
-    """Take counts that are ours in another unit."""
+    """Take counts that are all 100, 1,000 or 1,000,000 times ours, or that part of them."""
     for _, cells in case.token_cells():
         known = [cell for cell in cells if cell.ours > 0 and cell.billed]
         for power in POWERS if known else ():
@@ -87,7 +84,7 @@ def _whole_tokens(cell: Cell) -> Decimal | None:
 
 
 def settle_copies(case: Case) -> None:
-    """Take calls that are in the logs twice, and days or calls that the bill has twice."""
+    """Take calls that are in the logs twice (by response id, or moment and counts), and what the bill has twice."""
     copies = case.evidence.copies(case.grain)
     for key, cells in case.token_cells():
         if not _are_counted(cells):
@@ -101,9 +98,7 @@ def settle_copies(case: Case) -> None:
 
 def _settle_billed_twice(case: Case, key: CellKey, cells: Sequence[Cell]) -> None:
     """Take what the bill has again: every call, or exactly one. Where calls are all alike, no count can tell."""
-    if key.day is None:
-        return
-    calls = case.evidence.calls_by_time(case.grain, key, key.day, late=True)
+    calls = case.evidence.calls_by_time(case.grain, key, late=True)
     counts = [{name: quantity for name, (quantity, _) in call.items()} for call in calls]
     if all(count == counts[0] for count in counts):
         return
@@ -118,7 +113,7 @@ def _settle_billed_twice(case: Case, key: CellKey, cells: Sequence[Cell]) -> Non
 
 
 def settle_runs(case: Case) -> None:
-    """Take sampling runs of a call that only one side has."""
+    """Take sampling runs of calls that only one side has: the gap is what they hold, in every class."""
     hidden = case.evidence.runs(case.grain)
     for key, cells in case.token_cells():
         if not _are_counted(cells):
@@ -177,7 +172,7 @@ def settle_tools(case: Case) -> None:
 
 
 def settle_missing(case: Case) -> None:
-    """Take tokens that only one side has, after all that could be said of them."""
+    """Take tokens that only one side has, after all other rules of tokens."""
     for _, cells in case.token_cells():
         for cell in cells:
             if cell.gap:
@@ -210,7 +205,7 @@ def _lacking_side(cell: Cell) -> str:
 
 
 def settle_rates(case: Case) -> None:
-    """Take what other rates would ask for the same tokens."""
+    """Take what other rates would ask for the same tokens, where one hypothesis gives all amounts of a model's day."""
     groups = [(key.provider, cells) for key, cells in case.token_cells()]
     factors = factors_of(groups)
     for provider, cells in groups:
@@ -233,35 +228,25 @@ def settle_leftovers(case: Case) -> None:
             cell.settle("unexplained", cell.gap or NOTHING, cell.rest, "no rule gives this amount")
 
 
-_UNPRICED = Rule(("unpriced_model",), "we have the tokens and no price", settle_unpriced)
-_TOOLS = Rule(("server_tools",), "the row is charged beside tokens", settle_tools)
-_MONEY = (
-    Rule(tuple(cause for cause, _ in HYPOTHESES), "tokens agree and one hypothesis gives all amounts", settle_rates),
-    Rule(("rounding",), "less than half the last place of the bill's amounts, per line", settle_rounding),
-    Rule(("unexplained",), "what is left", settle_leftovers),
-)
+_MONEY_RULES = (settle_rates, settle_rounding, settle_leftovers)
 RULES = (
-    _UNPRICED,
-    Rule(("unit_error",), "every count is 100, 1,000 or 1,000,000 times ours, or that part", settle_units),
-    Rule((), "counts are whole tokens of the amounts, where the bill has none", settle_implied),
-    Rule(
-        ("day_shift",),
-        "the days agree if they are cut in another zone, or the calls nearest to midnight are what one day has over",
-        settle_shifts,
-    ),
-    Rule(("duplicates",), "calls with one response id, or one moment and counts; calls billed twice", settle_copies),
-    Rule(("missing_iterations",), "the gap is what further runs of our calls hold, in every class", settle_runs),
-    Rule(("cache",), "answers agree and cached tokens do not, or input differs by just the cached", settle_caches),
-    _TOOLS,
-    Rule(("billed_not_logged", "logged_not_billed"), "tokens that only one side has", settle_missing),
-    *_MONEY,
+    settle_unpriced,
+    settle_units,
+    settle_implied,
+    settle_shifts,
+    settle_copies,
+    settle_runs,
+    settle_caches,
+    settle_tools,
+    settle_missing,
+    *_MONEY_RULES,
 )
 CALL_RULES = (
-    Rule((DISCOUNT, VERSION), "the amount is that of the rates that the log states", settle_stated_rates),
-    _UNPRICED,
-    Rule(("logged_not_billed",), "the amount is 0 and ours is not", settle_free_calls),
-    _TOOLS,
-    Rule(("missing_iterations",), "the amount is that of one run of the call", settle_call_runs),
-    Rule(("cache",), "the amount has cached tokens twice, as input or not at all", settle_call_caches),
-    *_MONEY,
+    settle_stated_rates,
+    settle_unpriced,
+    settle_free_calls,
+    settle_tools,
+    settle_call_runs,
+    settle_call_caches,
+    *_MONEY_RULES,
 )
