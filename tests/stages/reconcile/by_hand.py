@@ -8,13 +8,21 @@ from decimal import Decimal
 from typing import Any, cast
 
 from callcost.logs.bills.lines import DAY, BillLine
-from callcost.prices.book.book import Book
+from callcost.prices.book.book import Book, Resolution
 from callcost.prices.rates import Terms
 from callcost.stages.reconcile.call_evidence import Evidence
 from callcost.stages.reconcile.case import Case
 from callcost.stages.reconcile.cells import BillGrain, Cell, CellKey, Part, Vector, group_cells
 
-NO_BOOK = cast("Book", None)  # of cells without charges no price is asked
+
+class EmptyBook:
+    """A price book that lists no model."""
+
+    def resolve(self, *_names: Any, **_more: Any) -> Resolution:
+        return Resolution()
+
+
+NO_BOOK = cast("Book", EmptyBook())
 Number = int | str | Decimal
 
 

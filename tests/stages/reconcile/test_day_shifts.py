@@ -142,12 +142,30 @@ def test_calls_move_with_all_their_classes() -> None:
     cells = [*day(0, -1, -7), *day(1, 1, 7)]
     settle_shifts(make_case(cells, evidence))
     assert [bool(cell.findings) for cell in cells] == [True, True, False] * 2
-    mixed = [*day(0, -1, 7), *day(1, 1, -7)]
-    settle_shifts(make_case(mixed, evidence))
-    assert not any(cell.findings for cell in mixed)
+    assert cells[0].findings[0].evidence == cells[3].findings[0].evidence == "calls near midnight"
+    for output in (7, 1):
+        mixed = [*day(0, -1, output), *day(1, 1, -output)]
+        plain = FakeEvidence(calls={(_key(0), True): LATE})
+        settle_shifts(make_case(mixed, evidence if output == 7 else plain))
+        assert not any(cell.findings for cell in mixed)
     only = [*day(0, -1, 0), *day(1, 1, 7)]
     settle_shifts(make_case(only, evidence))
     assert not any(cell.findings for cell in only)
+
+
+def test_calls_of_a_class_that_the_other_day_does_not_lack_stay() -> None:
+    """The first day has input over, the second lacks output only."""
+    first = make_cell(ours=100, billed=50), make_cell("output", ours=100, billed=100)
+    second = make_cell(day=DAY, ours=100, billed=100), make_cell("output", day=DAY, ours=100, billed=105)
+    settle_shifts(make_case([*first, *second], FakeEvidence(calls={(_key(0), True): LATE})))
+    assert not any(cell.findings for cell in (*first, *second))
+
+
+def test_calls_move_between_any_two_days_and_not_to_one_without_counts() -> None:
+    cells = [make_cell(day=number * DAY, ours=100, billed=100 + gap) for number, gap in ((4, -50), (5, 50))]
+    uncounted = make_cell(day=3 * DAY, ours=100, cost=1, amount=1), make_cell(day=6 * DAY, ours=100, cost=1, amount=1)
+    settle_shifts(make_case([*cells, *uncounted], FakeEvidence(calls={(_key(4), True): LATE})))
+    assert [causes(cell) for cell in cells] == [[("day_shift", -50, None)], [("day_shift", 50, None)]]
 
 
 def test_days_that_are_no_neighbours_lend_no_calls() -> None:

@@ -70,7 +70,7 @@ def test_the_evidence_of_a_factor_says_which(factor: str, words: str) -> None:
 
 
 def test_one_amount_alone_is_a_discount_of_whole_percents_only() -> None:
-    for factor, found in (("0.83", True), ("0.831", False), ("0.9999", False), ("0.8300009", True), ("0.83001", False)):
+    for factor, found in (("0.83", True), ("0.831", False), ("0.9999", False), ("0.830005", True), ("0.83001", False)):
         (causes_found,) = _settled(make_cell(cost=10, amount=10 * Decimal(factor)))
         assert bool(causes_found) == found, factor
 
@@ -93,6 +93,10 @@ def test_amounts_that_disagree_are_settled_one_by_one_but_never_as_a_discount() 
 def test_cells_that_agree_or_have_no_price_are_left_alone() -> None:
     assert _settled(*_pair(10, 40)) == [[], []]
     assert _settled(*_pair("10.5", 40, slack=Decimal(1))) == [[], []]
+    assert _settled(make_cell(cost=10, amount="10.5", slack=Decimal(1))) == [[]]  # which is near an uplift, too
+    near = make_cell(cost=10, amount="10.5", slack=Decimal(1)), make_cell("output", cost=40, amount=47)
+    assert _settled(*near) == [[], []]
+    assert _settled(make_cell(cost="0.5", amount="0.25")) == [[("tier_or_batch", 0, Decimal("-0.25"))]]
     assert _settled(make_cell(amount=5), make_cell("output", cost=40, amount=20)) == [
         [], [("tier_or_batch", 0, -20)],
     ]  # fmt: skip
@@ -136,6 +140,7 @@ def test_factors_come_by_votes_then_by_size_and_near_ones_are_one() -> None:
     groups = _votes("7", "7", "8", "8", "8", "6", "6", "8.0003", "9", "5.5")
     assert factors_of(groups) == {"openai": [Decimal("0.8"), Decimal("0.6"), Decimal("0.7")]}
     assert factors_of(_votes("8", "8.001")) == {"openai": []}
+    assert factors_of(_votes("8.0008", "8")) == {"openai": [Decimal("0.80008")]}
     assert factors_of(_votes("11", "11.0005")) == {"openai": [Decimal("1.1")]}
 
 
@@ -153,8 +158,10 @@ def test_the_shortest_factor_that_gives_all_amounts_is_taken() -> None:
     assert factors_of([("openai", exact)] * 2) == {}  # eight places do not give it
     eight = [make_cell(cost=Decimal(10), amount="8.3304115")]
     assert factors_of([("openai", eight)] * 2) == {"openai": [Decimal("0.83304115")]}
-    wide = [make_cell(cost=30, amount="29.9", slack=Decimal("0.09")), make_cell("output", cost=3, amount=3)]
-    assert factors_of([("openai", wide)] * 2) == {}  # 1.00 is no factor
+    two = [make_cell(cost=30, amount="24.92", slack=Decimal("0.05"))]
+    assert factors_of([("openai", two)] * 2) == {"openai": [Decimal("0.83")]}
+    coarse = [make_cell(cost=30, amount="24.45", slack=Decimal("0.5"))]
+    assert factors_of([("openai", coarse)] * 2) == {"openai": [Decimal("0.82")]}
 
 
 def test_amounts_alone_agree_where_any_rates_give_them() -> None:
@@ -169,7 +176,8 @@ RATES = {
     "input_cost_per_token": 2, "output_cost_per_token": 8, "input_cost_per_token_batches": 1.5,
     "output_cost_per_token_batches": 3, "input_cost_per_token_priority": 5, "output_cost_per_token_priority": 16,
     "input_cost_per_token_flex": 1.75, "output_cost_per_token_flex": 7, "litellm_provider": "openai", "mode": "chat",
-    "provider_specific_entry": {"us": 1.25},
+    "provider_specific_entry": {"us": 1.25}, "regional_processing_uplift_multiplier_eu": 1.5,
+    "regional_processing_uplift_multiplier_us": 1.75,
 }  # fmt: skip
 OLD = {"input_cost_per_token": 3, "output_cost_per_token": 9, "litellm_provider": "openai", "mode": "chat"}
 
@@ -201,7 +209,7 @@ class FakeBook:
     def resolve(self, model: str, provider: str | None, moment: int | None, **more: Any) -> Resolution:
         if model != "gpt-4.1":
             return Resolution()
-        return Resolution(key="gpt-4.1", tariff=read_tariff(_entry(RATES)), discount=())
+        return Resolution(key="gpt-4.1", tariff=read_tariff(_entry(RATES)), discount=self.discount)
 
 
 BOOK = cast("Book", FakeBook())
@@ -233,9 +241,25 @@ def test_every_tier_place_and_version_is_an_alternative_once() -> None:
         ("tier_or_batch", "batch", (15, 15)),
         ("tier_or_batch", "flex", (Decimal("17.5"), 35)),
         ("tier_or_batch", "priority", (50, 80)),
+        ("region_uplift", "data residency in Europe", (30, 60)),
+        ("region_uplift", "data residency in the United States", (35, 70)),
         ("region_uplift", "inference in the United States", (25, 50)),
         ("price_version", "prices as of 2025-01-01 (v01)", (30, 45)),
     ]
+
+
+def test_a_place_may_have_been_left_out() -> None:
+    cell = make_cell(ours=10, cost=25, parts=[_parts(terms=Terms(geo="us"))[0]._replace(cost=Decimal(25))])
+    found: dict[str, Any] = {one.label: one.costs for one in alternatives_of([cell], BOOK)}
+    assert found["no regional uplift"] == (20,)
+
+
+def test_the_tiers_of_a_bill_are_tiers_whatever_the_log_says() -> None:
+    cell = make_cell(ours=10, cost="17.5", parts=[_parts(terms=Terms(tier="flex"))[0]._replace(cost=Decimal("17.5"))])
+    cell.tiers = {None: Decimal(6), "batch": Decimal(2)}
+    assert _first(cell).costs == ((20 * 6 + 15 * 2) / Decimal(8),)
+    cell.tiers = {None: Decimal(6)}
+    assert _first(cell).label == "batch"
 
 
 def test_the_tiers_that_a_bill_names_come_first_in_their_shares() -> None:
@@ -281,6 +305,7 @@ def test_alternatives_are_in_the_currency_of_the_bill() -> None:
         (("16.5", "16.5"), [("tier_or_batch", "batch"), ("region_uplift", "an uplift of 10 %")]),
         (("30", "45"), [("price_version", "prices as of 2025-01-01 (v01)")]),
         (("24.9", "37.35"), [("price_version", "prices as of 2025-01-01 (v01)"), ("discount", "every amount x 0.83")]),
+        (("33", "49.5"), []),  # no older version has an uplift, too
         (("31", "46"), []),
     ],
 )
@@ -304,7 +329,8 @@ def test_alternatives_are_for_the_tokens_that_the_bill_counts() -> None:
 
 def _call(amount: str, rates: Any = OLD, **more: Any) -> Any:
     text = json.dumps(rates) if rates is not None else None
-    return make_cell(None, ours=15, cost=60, amount=amount, parts=_parts(stated_rates=text, **more))
+    slack = more.pop("slack", Decimal(0))
+    return make_cell(None, ours=15, cost=60, amount=amount, parts=_parts(stated_rates=text, **more), slack=slack)
 
 
 def test_a_call_at_the_rates_of_its_log_is_another_version() -> None:
@@ -312,9 +338,30 @@ def test_a_call_at_the_rates_of_its_log_is_another_version() -> None:
     settle_stated_rates(make_case([cell], book=BOOK))
     assert causes(cell) == [("price_version", 0, 15)]
     assert cell.findings[0].evidence == "the rates that the log states: text_input 3, text_output 9"
-    for other in (_call("76"), _call("60"), _call("75", None), make_cell(None, amount=75, parts=_parts())):
+    unpriced = _call("75")
+    unpriced.cost = None
+    rounded = _call("60", slack=Decimal(20))
+    for other in (_call("76"), _call("60"), _call("75", None), unpriced, rounded):
         settle_stated_rates(make_case([other], book=BOOK))
         assert not other.findings
+
+
+def test_stated_rates_without_our_discount_are_a_discount() -> None:
+    book = cast("Book", FakeBook(discount=(("mine", Decimal("0.75")),)))
+    cell = _call("60", RATES)
+    cell.cost, cell.rest = Decimal(45), Decimal(15)
+    settle_stated_rates(make_case([cell], book=book))
+    assert causes(cell) == [("discount", 0, 15)]
+    found = stated_cost(_call("75"), book)
+    assert found is not None
+    assert found.plain == 75
+    assert found.discounted == Decimal("56.25")
+
+
+def test_the_evidence_of_a_discount_has_six_places() -> None:
+    cell = make_cell(cost=10, amount="8.3123456")
+    _settled(cell, factors=("0.83123456",))
+    assert cell.findings[0].evidence == "every amount x 0.831235"
 
 
 def test_stated_rates_are_for_the_case_of_the_call_and_leave_the_rest_as_it_is() -> None:
@@ -326,8 +373,9 @@ def test_stated_rates_are_for_the_case_of_the_call_and_leave_the_rest_as_it_is()
     assert found is not None
     assert found.plain >= 30
     mixed = _call("75")
-    mixed.parts.append(make_part(cost=Decimal(4)))
+    mixed.parts.insert(0, make_part(cost=Decimal(4)))
     mixed.parts.append(make_part(cost=None))
     priced = stated_cost(mixed, BOOK)
     assert priced is not None
     assert priced.plain == priced.discounted == 79
+    assert stated_cost(make_cell(None, parts=_parts()), BOOK) is None

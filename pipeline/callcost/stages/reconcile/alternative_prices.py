@@ -70,10 +70,8 @@ def alternatives_of(cells: Sequence[Cell], book: Book) -> Iterator[Alternative]:
     known = {tuple(cell.cost or NOTHING for cell in cells)}
     costs = {part: dict(_costs_of(part, book)) for cell in cells for part in cell.parts}
     keys = {key for of_part in costs.values() for key in of_part}
-    found = [(key, tuple(_cost(cell, costs, key) for cell in cells)) for key in sorted(keys, key=_order)]
-    if any(set(cell.tiers) - {None} for cell in cells):
-        named = tuple(_cost_in_tiers(cell, costs) for cell in cells)
-        found.insert(0, ((TIER, "the tiers that the bill names"), named))
+    found = [((TIER, "the tiers that the bill names"), tuple(_cost_in_tiers(cell, costs) for cell in cells))]
+    found += [(key, tuple(_cost(cell, costs, key) for cell in cells)) for key in sorted(keys, key=_order)]
     for (cause, label), amounts in found:
         if amounts not in known:
             known.add(amounts)
@@ -147,8 +145,7 @@ def _costs_of(part: Part, book: Book) -> Iterator[tuple[tuple[str, str], Decimal
 
 
 def _charge(part: Part, line: Line) -> Decimal:
-    whole = part.quantity == part.quantity.to_integral_value()
-    return converted(money(charge_for(int(part.quantity) if whole else part.quantity, line)), part.fx)
+    return converted(money(charge_for(part.quantity, line)), part.fx)
 
 
 def _line(tariff: Tariff, part: Part, terms: Terms, discount: Factors = ()) -> Line | None:

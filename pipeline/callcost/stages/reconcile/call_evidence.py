@@ -70,7 +70,7 @@ class Evidence:
 
     def calls_by_time(self, grain: BillGrain, key: CellKey, *, late: bool) -> list[Vector]:
         """Return the calls of a model on a day (undated: none), nearest to its end (``late``) or beginning first."""
-        rows = self._scan().filter(pl.col("day") == key.day, pl.col("paid") == key.provider)
+        rows = self._scan().filter(pl.col("day") == pl.lit(key.day, dtype=pl.Int64), pl.col("paid") == key.provider)
         rows = rows.select("at", *UID, "unit", "day", "model", "token_class", "quantity", "cost")
         rows = rows.sort("at", *UID, "unit", descending=[late, False, False, False])
         calls: dict[tuple[int, int], Vector] = {}

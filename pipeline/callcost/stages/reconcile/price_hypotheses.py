@@ -119,7 +119,7 @@ def _hypotheses(cells: Sequence[Cell], book: Book, factors: Sequence[Decimal]) -
     own = _common_factor(cells)
     for factor in [*factors, *([own] if own is not None and _is_convincing(own, cells) else [])]:
         cause = REGION if _is_near(factor, UPLIFT) else DISCOUNT
-        label = f"every amount x {factor.quantize(Decimal('1e-6')).normalize():f}"
+        label = f"every amount x {round(factor, 6).normalize():f}"
         yield [_times(cause, label, plain, factor)]
         yield from ([other, _times(cause, label, other.costs, factor)] for other in listed)
 
@@ -131,8 +131,7 @@ def _times(cause: str, label: str, costs: Sequence[Decimal], factor: Decimal) ->
 def _for_billed_counts(cells: Sequence[Cell], other: Alternative) -> Alternative:
     """Return an alternative's costs for the quantities of the bill."""
     costs = tuple(
-        cost if cell.expected == cell.cost else share(cost, cell.expected, cell.cost or cost)
-        for cell, cost in zip(cells, other.costs, strict=True)
+        share(cost, cell.expected, cell.cost or cost) for cell, cost in zip(cells, other.costs, strict=True)
     )
     return other._replace(costs=costs)
 
@@ -150,9 +149,8 @@ def _common_factor(cells: Sequence[Cell]) -> Decimal | None:
     if not (_SMALLEST_FACTOR < read < 1 or _is_near(read, UPLIFT)):
         return None
     plain = [cell.expected for cell in cells]
-    short = (read.quantize(Decimal(1).scaleb(-places), context=EXACT) for places in range(2, 9))
-    found = next((factor for factor in short if _fits(cells, _times(DISCOUNT, "", plain, factor))), None)
-    return None if found == 1 else found
+    short = (round(read, places) for places in range(2, 9))
+    return next((factor for factor in short if _fits(cells, _times(DISCOUNT, "", plain, factor))), None)
 
 
 def _is_convincing(factor: Decimal, cells: Sequence[Cell]) -> bool:
