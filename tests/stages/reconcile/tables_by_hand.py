@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 
 from callcost.stages.pricing.charge_lines import TERMS
-from callcost.stages.tables.facts import MONEY, UID
+from callcost.stages.tables.facts import UID
+from callcost.stages.tables.schemas import MONEY
 
 TIME = pl.Datetime("us", "UTC")
 _CHARGE = {
