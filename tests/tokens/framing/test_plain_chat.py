@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from callcost.tokens.frame import Frame
 from callcost.tokens.framing import messages
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
-from callcost.tokens.framing.plain_chat import READ_FIELDS, frame_plain
+from callcost.tokens.framing.plain_chat import READ_FIELDS, frame_plain, templates_of
 from callcost.tokens.model_families import choose
 from callcost.tokens.requests.bodies import read_prompt
 
@@ -136,3 +136,11 @@ def test_any_other_answer_goes_the_long_way(more: dict[str, Any], choice: dict[s
     response = {"choices": [{"finish_reason": "stop", "message": message, **choice}], **more}
 
     assert frame_plain(choose("gpt-4o", "openai", "chat"), "chat", request, response) is None
+
+
+@pytest.mark.parametrize("role", ["tool", "function", "model", ""])
+def test_only_ordinary_roles_have_templates(role: str) -> None:
+    choice = choose("gpt-4o", "openai", "chat")
+
+    assert templates_of(choice, "chat", ("user", "assistant"), -1) is not None
+    assert templates_of(choice, "chat", ("user", role), -1) is None
