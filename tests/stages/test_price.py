@@ -147,6 +147,10 @@ def stating(prompt: int | None = None, completion: int | None = None, /, **count
          ("0.01", "0", None, "0.01")),
         ("chat", stating(0, 10, billed_units={"input_seconds": Decimal(2)}), {}, "priced",
          ("0.014", "0.02", None, "0.034")),
+        ("chat", stating(None, 10, billed_units={"input_seconds": Decimal(2)}), {}, "priced",
+         ("0.014", "0.02", None, "0.034")),
+        ("chat", stating(1, 10, billed_units={"input_seconds": Decimal(2)}), {}, "priced",
+         ("0.001", "0.02", None, "0.021")),
     ],
 )  # fmt: skip
 def test_both_readers_judge_a_price_by_the_same_rules(
@@ -185,3 +189,62 @@ def test_no_rows_are_priced_as_none(book: Book) -> None:
     empty = facts_of([], 0)
 
     assert price_facts(empty, book).equals(empty)
+
+
+def test_each_row_pays_what_its_minute_its_prompt_and_its_terms_cost() -> None:
+    """Rows that share a rate card are told apart by whatever changes a rate, and by nothing else."""
+    off_peak = {"hours_utc": "16:30-00:30", "input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}
+    rates = {"input_cost_per_token": 4e-6, "output_cost_per_token": 4e-6}
+    more = {"input_cost_per_token_above_200k_tokens": 8e-6, "output_cost_per_token_above_200k_tokens": 8e-6}
+    flex = {"input_cost_per_token_flex": 2e-6, "output_cost_per_token_flex": 2e-6}
+    book = pin_book("mine", {
+        "night": entry_of(rates | {"off_peak_pricing": off_peak}),
+        "sunday": entry_of(rates | {"off_peak_pricing": off_peak | {"hours_utc": "00:00-24:00", "weekdays": ["sun"]}}),
+        "large": entry_of(rates | more),
+        "flexible": entry_of(rates | flex),
+        "uplift": entry_of(rates | {"provider_specific_entry": {"us": 2.0, "fast": 3.0}}),
+        "resident": entry_of(rates | {"regional_processing_uplift_multiplier_eu": 2.0}),
+    })  # fmt: skip
+    small = Usage(prompt_tokens=10**5, completion_tokens=0)
+    rows: list[tuple[Call, str]] = [
+        (call("night", "2026-09-06T16:29:59", usage=small), "0.4"),
+        (call("night", "2026-09-06T16:30:00", usage=small), "0.1"),
+        (call("night", "2026-09-06T16:31:00", usage=small), "0.1"),
+        (call("night", "2026-09-07T00:29:59", usage=small), "0.1"),
+        (call("night", "2026-09-07T00:30:00", usage=small), "0.4"),
+        (call("night", None, usage=small), "0.4"),
+        (call("sunday", "2026-09-06T12:00:00", usage=small), "0.1"),
+        (call("sunday", "2026-09-07T12:00:00", usage=small), "0.4"),
+        (call("large", usage=Usage(prompt_tokens=200_000, completion_tokens=0)), "0.8"),
+        (call("large", usage=Usage(prompt_tokens=200_001, completion_tokens=0)), "1.600008"),
+        (call("large", usage=Usage(prompt_tokens=0, completion_tokens=10**6)), "4"),
+        (call("flexible", usage=small, service_tier="flex"), "0.2"),
+        (call("flexible", usage=small), "0.4"),
+        (call("flexible", usage=small, source_format="openai_batch"), "0.2"),
+        (call("uplift", usage=small), "0.4"),
+        (call("uplift", usage=small, inference_geo="us"), "0.8"),
+        (call("uplift", usage=small, speed="fast"), "1.2"),
+        (call("resident", usage=small, data_residency="eu"), "0.8"),
+        (call("resident", usage=small, data_residency="us"), "0.4"),
+    ]
+
+    priced = price_facts(facts_of([made for made, _ in rows], 0), book)
+
+    assert priced["total_cost"].to_list() == [Decimal(cost) for _, cost in rows]
+    assert [price_line(book, made, made.usage or Usage())[1].total_cost for made, _ in rows] == [
+        Decimal(cost) for _, cost in rows
+    ]
+
+
+def test_a_moment_names_the_version_only_where_the_book_follows_versions() -> None:
+    days = ["2024-06-01", "2025-07-01", None]
+    made = [call("o3" if day == "2025-07-01" else "gpt-4o", day, usage=MILLION) for day in days]
+
+    found = {
+        prices: price_facts(facts_of(made, 0), open_book(PriceOptions(prices=prices)))["price_basis"].to_list()
+        for prices in ("as-of", "latest", "2025-08-01")
+    }
+
+    assert found["as-of"] == ["in_force", "in_force", "newest"]
+    assert found["latest"] == ["newest"] * 3
+    assert found["2025-08-01"] == ["in_force"] * 3

@@ -129,9 +129,9 @@ def _resolve(facts: pl.DataFrame, book: Book) -> Numbered:
     requested = facts["model_requested"]
     if requested.null_count() < facts.height:  # it stands for the call's own model, not for that of an iteration
         requested = facts.select(pl.when(pl.col("line_model") == pl.col("model")).then(requested)).to_series()
-    models = facts["line_model"].fill_null("") if facts["line_model"].null_count() else facts["line_model"]
+    models = facts["line_model"].fill_null("")
     names = cross(*(number_text(column) for column in (models, facts["provider"], facts["region"], requested)))
-    if book.era(-(2**62)) == book.era(2**62):
+    if book.rules.fixed is not None or not book.moments:  # it makes no difference when a call was made
         eras = Numbered(None, [book.era(0)])
     else:
         eras = number_spans(facts["started_at"].to_physical(), book.moments)
