@@ -38,7 +38,7 @@ def kept(default: Any, reader: Reader) -> Any:
 
     Args:
         default: what is kept where nothing is given; MISSING: something must be.
-        reader: of what is given.
+        reader: function that reads what is given.
     """
     return dataclasses.field(default=default, metadata={_READER: reader})
 
@@ -277,7 +277,7 @@ def read_moment(value: Any, name: str, zone: str = "UTC") -> datetime:
 
     Args:
         value: what has no offset of its own is in the zone.
-        name: of the option.
+        name: name of the option, for errors.
         zone: name of a time zone.
 
     Returns:
@@ -351,13 +351,6 @@ def number(least: float, most: float = math.inf) -> Reader:
     return read
 
 
-def read_switch(value: Any, name: str, _zone: str = "UTC") -> bool:
-    """Read yes or no."""
-    if not isinstance(value, bool):
-        raise _wrong(name, value, "True or False")
-    return value
-
-
 def read_pairs(value: Any, name: str, _zone: str = "UTC") -> tuple[tuple[str, str], ...]:
     """Read pairs of texts."""
     pairs = tuple(_each(value, name, "pairs"))
@@ -367,15 +360,18 @@ def read_pairs(value: Any, name: str, _zone: str = "UTC") -> tuple[tuple[str, st
     return tuple((read_text(first, name), read_text(second, name)) for first, second in pairs)
 
 
-def instance_of(kind: type) -> Reader:
-    """Return the reader of an options object inside another."""
+def instance_of(kind: type, wanted: str = "") -> Reader:
+    """Return the reader of an object of a class, which errors call what is wanted, or by its name."""
 
     def read(value: Any, name: str, _zone: str = "UTC") -> Any:
         if not isinstance(value, kind):
-            raise _wrong(name, value, kind.__name__)
+            raise _wrong(name, value, wanted or kind.__name__)
         return value
 
     return read
+
+
+read_switch = instance_of(bool, "True or False")
 
 
 def or_none(reader: Reader) -> Reader:

@@ -129,7 +129,7 @@ class ReportOptions(_Options):
         timezone: IANA name for hour, day, week and month.
         where: (column, glob) pairs; calls that do not match are filtered.
         cost_source: "computed", "logged" or "auto" (logged where there is one).
-        formats: of spend: "parquet", "csv", "json".
+        formats: how spend is written: "parquet", "csv", "json".
         calls: also write calls.parquet.
         table: what calls by day are: "parquet" (files in folders, where the report remembers), "delta" (a table).
         max_unpriced: percent of calls that may be unpriced before the gate is crossed; None: no gate.

@@ -203,7 +203,7 @@ class TaskResult(Sum):
         files: their paths.
         read_bytes: bytes of logs that the task has read, where an executor has to remember that.
         read_calls: calls that it has read, likewise.
-        counting: of tokens.
+        counting: what counted tokens, and what became of it.
     """
 
     files: list[str] = []
@@ -247,9 +247,9 @@ class RepeatedRows(Sum):
     """Calls that equal another and have nothing that tells them apart.
 
     Attributes:
-        calls: how many.
-        with_cost: those that have a cost.
-        cost: of all, in the last place of money (10**-18 US dollars), so exactly.
+        calls: how many calls there are.
+        with_cost: how many of them have a cost.
+        cost: sum of the costs, in the last place of money (10**-18 US dollars), so exactly.
     """
 
     calls: int = 0
@@ -261,9 +261,9 @@ class CountedTokens(Sum):
     """Calls with a side that was counted here.
 
     Attributes:
-        calls: how many.
-        prompt_tokens: of them.
-        completion_tokens: of them.
+        calls: how many calls there are.
+        prompt_tokens: tokens of their prompts, null counted as 0.
+        completion_tokens: tokens of their answers, null counted as 0.
         millionths: by how much the tokens may be off, in millionths of a token, so that sums are exact.
     """
 
@@ -281,7 +281,7 @@ class ReduceResult(TaskResult):
         per_input: ``read``, ``kept`` (no duplicates) and ``calls`` (not filtered): number of an input -> calls.
         filtered_by: the filter that left a call out.
         spans: (first, last) time of calls, microseconds since 1970 UTC.
-        usage_source: of calls, as all that follow.
+        usage_source: whose the token counts are.
         count_method: null is left out, as below.
         price_status: one of four.
         price_basis: when the rates were in force.

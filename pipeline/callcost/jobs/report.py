@@ -130,8 +130,8 @@ def refuse_parts_of_days(options: ReportOptions, flag: str) -> None:
     """Refuse what would leave a day with a part of its calls, where days are replaced as a whole.
 
     Args:
-        options: of the report.
-        flag: that makes it so.
+        options: what the report was asked for.
+        flag: option that replaces whole days, as users write it.
 
     Raises:
         ConfigError: there is a filter, an interval that does not begin and end at midnight, or nowhere to publish.

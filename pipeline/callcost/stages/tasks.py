@@ -52,10 +52,10 @@ class MapTask:
     """Inputs to read, count and lay out as facts.
 
     Attributes:
-        number: of the task.
-        pieces: of inputs.
-        folder: where fact files go.
-        options: of the run.
+        number: position of the task in the plan, from 0.
+        pieces: parts of inputs to read.
+        folder: folder for files of facts.
+        options: what the run was asked for.
         counted: False leaves missing usage missing.
         lanes: whether calls that need no counting, or are plain chats, are read by columns; their facts have no
             digests.
@@ -74,11 +74,11 @@ class ReduceTask:
     """Files of facts to filter, price and sum, once the keys are settled.
 
     Attributes:
-        number: of the task.
-        files: of facts.
+        number: position of the task in the plan, from 0.
+        files: paths of files of facts.
         verdicts: files of verdicts on records of the run.
-        folder: where results go.
-        options: of the run.
+        folder: folder for the results.
+        options: what the run was asked for.
         rows_before: number of a piece -> rows of its file before it, where the facts do not know it.
         priced: False for what only wants to know what is there.
         listed: whether the calls are written too.

@@ -17,9 +17,9 @@ def check_conservation(
     """Compare what was read with what came of it.
 
     Args:
-        manifest: of the run.
+        manifest: record of the run.
         rejects: rows of the table of rejects.
-        spend: of the run.
+        spend: table of spend.
         closed: how many calls of closed days were "read", and in their place are "published".
 
     Raises:

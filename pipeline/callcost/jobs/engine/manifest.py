@@ -49,10 +49,10 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
     """Write the record of a run.
 
     Args:
-        options: of the run.
+        options: what the run was asked for.
         settled: what map and reduce left.
         spend: the merged spend.
-        clock: of the run.
+        clock: name of the run, and when it began.
 
     Returns:
         A JSON-able document; without its ``run`` it is the same for the same input and options.
@@ -228,11 +228,7 @@ def gate_of_share(name: str, limit: float | None, part: int, whole: int) -> dict
     """Return a gate on a share, in percent, with what it is a share of; None: the user set none."""
     if limit is None:
         return None
-    return gate_of(name, limit, _percent(part, whole)) | {"part": part, "whole": whole}
-
-
-def _percent(part: int, whole: int) -> float:
-    return 100 * part / whole if whole else 0.0
+    return gate_of(name, limit, 100 * part / whole if whole else 0.0) | {"part": part, "whole": whole}
 
 
 def verdicts_of(manifest: dict[str, Any]) -> int:

@@ -52,7 +52,7 @@ class Settled:
         reduced: sum of the settle and reduce tasks; nothing before these.
         workers: processes that did the work.
         folder: where files of the run go.
-        pieces: of the inputs, in order.
+        pieces: parts of the inputs, in order.
         runner: function that runs the tasks.
         skipped: what callcost itself wrote below the logs.
         timed_out: (source_file, row) of each call of which an item timed out, sorted.
@@ -129,11 +129,11 @@ def map_logs(
     """Read the logs, count what their calls do not state, and write facts.
 
     Args:
-        options: of the run.
-        folder: the working folder.
+        options: what the run was asked for.
+        folder: working folder.
         counted: False leaves missing usage missing.
         lanes: see MapTask.
-        runner: does the work.
+        runner: function that runs the tasks.
         progress: see report_spend.
         planned: see report_spend.
 
@@ -142,7 +142,8 @@ def map_logs(
     """
     inputs, skipped = _found_anywhere(options.logs)
     planned(total := sum(source.bytes for source in inputs))
-    workers, size = _share_of(options.work, total)
+    is_here = options.work.executor == "local"  # else the bytes of a task decide how many there are
+    workers, size = (worker_count(options.work.workers, total), None) if is_here else (1, cluster_task_bytes())
     pieces = cut_inputs(inputs)
 
     def plan(asked: ReportOptions) -> list[MapTask]:
@@ -165,13 +166,6 @@ def map_logs(
         inputs=inputs, pieces=tuple(pieces), workers=workers, mapped=whole, folder=str(folder), runner=runner,
         skipped=skipped, timed_out=timed_out,
     )  # fmt: skip
-
-
-def _share_of(work: WorkOptions, total: int) -> tuple[int, int | None]:
-    """Return the processes of this machine, and the bytes of a task where they do not decide that."""
-    if work.executor == "spark":
-        return 1, cluster_task_bytes()
-    return worker_count(work.workers, total), None
 
 
 def _found_anywhere(logs: Sequence[str]) -> Found:
@@ -205,8 +199,8 @@ def settle_logs(
     """Read, count, settle and (where asked) price the calls of the logs.
 
     Args:
-        options: of the run.
-        folder: the working folder.
+        options: what the run was asked for.
+        folder: working folder.
         priced: False counts and prices nothing.
         listed: whether the calls are wanted beside their sums.
         runner: see map_logs.
@@ -224,7 +218,7 @@ def reduce_facts(options: ReportOptions, found: Settled, *, priced: bool = True,
     """Settle, price and sum what map left behind; done again with other options, it replaces what it wrote.
 
     Args:
-        options: of the run.
+        options: what the run was asked for.
         found: what map left behind.
         priced: see settle_logs.
         listed: see settle_logs.

@@ -34,8 +34,8 @@ def carry_over(ledger: Ledger, work: Path, note: Callable[[str, str], None]) -> 
     """Bring entries of another layout into today's; logs that are at hand were read anew.
 
     Args:
-        ledger: with every input read.
-        work: a working folder.
+        ledger: ledger in which every input is read.
+        work: working folder.
         note: called with (what became of an input, its name).
 
     Raises:

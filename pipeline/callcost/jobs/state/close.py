@@ -33,7 +33,7 @@ def close_day(day: date, options: ReportOptions, state: StateOptions) -> Closing
     """Freeze a day as it is reported now.
 
     Args:
-        day: in the report's time zone.
+        day: date in the report's time zone.
         options: of the report: time zone, prices and cost source are those it is frozen with.
         state: the folder; with ``restate`` a closed day is closed anew.
 

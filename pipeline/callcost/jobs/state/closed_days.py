@@ -35,10 +35,10 @@ class ClosedDay:
     """A day that only --restate changes.
 
     Attributes:
-        day: in the report's time zone.
-        folder: of the state.
-        file: its facts, there.
-        sha256: of the file.
+        day: date in the report's time zone.
+        folder: folder of the state.
+        file: name of the file of its facts, there.
+        sha256: digest of the file, as hex.
         closed_at: when it was closed, or restated.
     """
 
@@ -88,7 +88,7 @@ def take_up_days(ledger: Ledger, *, rebuild: bool) -> None:
     """Make the ledger know the closed days of a state that has no ledger which does.
 
     Args:
-        ledger: opened.
+        ledger: opened ledger of the state.
         rebuild: leave out, by name, the days of which something is damaged.
 
     Raises:
@@ -130,10 +130,10 @@ def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) 
     """Write down the facts of a day as they are now; the last thing written is what says so.
 
     Args:
-        ledger: with every input read.
-        day: in the report's time zone.
-        options: of the report.
-        work: a working folder.
+        ledger: ledger in which every input is read.
+        day: date in the report's time zone.
+        options: what the report was asked for.
+        work: working folder.
 
     Raises:
         ConfigError: the day has no call.
@@ -164,7 +164,7 @@ def merge_with_closed(
 
     Args:
         paths: tables of partial spends.
-        options: of the report.
+        options: what the report was asked for.
         closed: the days that stay as they are.
 
     Returns:

@@ -55,7 +55,7 @@ class Intake:
         fresh: those that are new or changed.
         forget: paths and names of logs of which only what they hold now is to count.
         notes: "vanished", "grew", "quarantined", "unreadable", "kept", "read again", "carried over" -> names of inputs.
-        read_bytes: of the inputs that were read.
+        read_bytes: bytes of the inputs that were read.
         skipped: what callcost itself wrote below the logs.
         present: paths of all inputs of the run.
         standing: what the logs that are read stand for.
@@ -81,8 +81,8 @@ def plan_intake(ledger: Ledger, options: ReportOptions, forget: Sequence[str] = 
     """Tell new and changed inputs from those that are known.
 
     Args:
-        ledger: opened.
-        options: of the report.
+        ledger: opened ledger of the state.
+        options: what the report was asked for.
         forget: paths and names of logs of which only what they hold now is to count.
 
     Raises:
@@ -223,7 +223,7 @@ def settle_lost(ledger: Ledger, *, rebuild: bool) -> None:
     """Leave out entries whose results are lost and whose logs were not read again.
 
     Args:
-        ledger: with every input read.
+        ledger: ledger in which every input is read.
         rebuild: whether they may be left out.
 
     Raises:

@@ -63,7 +63,7 @@ def find_standing(ledger: Ledger, fresh: Fresh, present: set[str]) -> Standing:
     """Compare logs with what was read before; each is read once as far as there is something to compare.
 
     Args:
-        ledger: opened.
+        ledger: opened ledger of the state.
         fresh: the logs that are new or changed.
         present: paths of all logs of the run.
     """
@@ -110,7 +110,7 @@ class Leftovers:
     """What becomes of the calls that an entry holds beside those of a log that is read now.
 
     Attributes:
-        calls: that the log does not hold any more.
+        calls: how many calls the log does not hold any more.
         is_replaced: whether the entry has done its work; else it stays as it is.
         taken: what the new entry takes over of it.
     """
@@ -124,11 +124,11 @@ def take_leftovers(ledger: Ledger, old: Entry, source: Input, number: int, folde
     """Find the calls that a log does not hold any more; of a document or a table, put them beside the new ones.
 
     Args:
-        ledger: opened.
+        ledger: opened ledger of the state.
         old: an entry of what the log held.
         source: the log as it is now.
-        number: of its new entry.
-        folder: of the new entry's results.
+        number: number of its new entry.
+        folder: folder of the new entry's results.
     """
     ledger.check(folder.parent, [old])
     if old.number not in ledger.entries or old.layout != layout_of_facts():

@@ -26,8 +26,8 @@ class Partitions:
     """The folder of a report, as the ledger knows it.
 
     Args:
-        options: of the report.
-        ledger: opened.
+        options: what the report was asked for.
+        ledger: opened ledger of the state.
 
     Attributes:
         added: days published for the first time.
@@ -125,16 +125,15 @@ class Partitions:
         since, until = self._options.since, self._options.until
         return (since is None or start >= since) and (until is None or start < until)
 
-    def write(self, name: str, data: bytes) -> bool:
-        """Publish a file, if it is not there with these bytes; say whether it was written.
+    def write(self, name: str, data: bytes) -> None:
+        """Publish a file, if it is not there with these bytes.
 
         Raises:
             ReportError: it cannot be written.
         """
-        written = self._write(name, data, lambda data: publish_file(self.out, name, data))
+        self._write(name, data, lambda data: publish_file(self.out, name, data))
         if name == MANIFEST:
             self.out.remove([UNFINISHED])
-        return written
 
     def _write(self, name: str, data: bytes, put: Callable[[bytes], FileVersion]) -> bool:
         self._made.add(name)
@@ -151,9 +150,9 @@ class Partitions:
     def _begin(self) -> None:
         """Write down what the first files of a folder are, until its manifest says so."""
         options = {"formats": self._options.formats, "table": self._options.table}
-        said = {"schema_version": SCHEMA_VERSION, "callcost": {"version": __version__}, "options": options}
+        known = {"schema_version": SCHEMA_VERSION, "callcost": {"version": __version__}, "options": options}
         nothing: dict[str, Any] = {"inputs": [], "records": {}, "price_versions": [], "closed_days": [], "run": {}}
-        publish_file(self.out, UNFINISHED, document_bytes({**said, **nothing}))
+        publish_file(self.out, UNFINISHED, document_bytes({**known, **nothing}))
 
     def record(self) -> dict[str, Any]:
         """Return what the ledger keeps."""

@@ -25,7 +25,7 @@ class Plan:
     Attributes:
         read: inputs that are new or changed, with their bytes.
         known: inputs that are not read again.
-        days: of the inputs that changed, as they were read last; these are replaced.
+        days: days of the calls of changed inputs, as read last; these are replaced.
         prices: the newest price version.
         repriced: whether the stored calls would be priced again.
     """

@@ -92,7 +92,7 @@ def report_incremental(
     """Report on everything that was ever read into a state folder, reading only what is new.
 
     Args:
-        options: of the report; with ``out``.
+        options: what the report was asked for; with ``out``.
         state: the folder and how to go on.
         progress: called with (bytes, calls) read since the last call.
         planned: called once with the bytes to read.
@@ -161,12 +161,12 @@ class _Run:
     """A run of a report that remembers.
 
     Attributes:
-        ledger: of the state, opened.
-        options: of the report.
+        ledger: ledger of the state, opened.
+        options: what the report was asked for.
         state: the folder and how to go on.
-        clock: of the run.
+        clock: name of the run, and when it began.
         intake: what there is to read.
-        work: a working folder.
+        work: working folder.
         deadline: when the run ends at the latest, by time.monotonic(), in seconds; None: no limit.
         progress: see report_incremental.
         event: see report_incremental.
@@ -341,9 +341,9 @@ def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settle
     """Settle, price and sum all calls of the ledger from their facts.
 
     Args:
-        ledger: with every input read.
-        options: of the report.
-        work: a working folder; calls and partial spends per day are left there.
+        ledger: ledger in which every input is read.
+        options: what the report was asked for.
+        work: working folder; calls and partial spends per day are left there.
     """
     entries = sorted(ledger.entries.values(), key=lambda entry: entry.name)
     places = {str(entry.number): str(place) for place, entry in enumerate(entries)}

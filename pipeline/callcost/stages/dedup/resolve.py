@@ -34,14 +34,14 @@ class SettleTask:
     """Buckets whose keys are compared.
 
     Attributes:
-        number: of the task.
+        number: position of the task in the plan, from 0.
         first: first bucket, inclusive.
         last: last bucket, inclusive.
         facts: files of facts of the run.
         spans: files of verdicts on the calls that lie in each other.
         folder: where verdicts go.
         read: how the logs were read.
-        pieces: that the facts were read from, where the lane read some: their digests are made when they are asked for.
+        pieces: parts of inputs that the facts were read from; digests of what was read by columns are made late.
     """
 
     number: int

@@ -32,8 +32,8 @@ class Sifted(NamedTuple):
     """Facts without duplicates.
 
     Attributes:
-        facts: of the calls that stay.
-        causes: why -> calls that went.
+        facts: facts of the calls that stay.
+        causes: why a call went -> how many did.
     """
 
     facts: pl.DataFrame
@@ -45,7 +45,7 @@ class Verdicts(NamedTuple):
 
     Attributes:
         table: columns of VerdictRows, a row a record; ``occurrence`` is null for one that does not stay.
-        causes: why -> calls that went.
+        causes: why a call went -> how many did.
     """
 
     table: pl.DataFrame

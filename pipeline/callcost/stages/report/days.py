@@ -30,7 +30,7 @@ def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | Non
     """Yield (day, its calls in their published order), the days in order, the undated ones first.
 
     Args:
-        paths: tables of calls, the columns of summary.GATHERED.
+        paths: tables of calls, the columns of priced_calls.GATHERED.
         timezone: IANA name.
     """
     if not paths:
@@ -57,8 +57,8 @@ def facts_of_day(
     Args:
         paths: tables of facts.
         rows_before: see tasks.ReduceTask.
-        day: in the report's time zone.
-        options: of the report.
+        day: date in the report's time zone.
+        options: what the report was asked for.
     """
     on_day = group_column("day", options.timezone) == day
     facts, _ = settle_duplicates(number_rows(facts_beside(scan_facts(paths), on_day), rows_before))
@@ -69,9 +69,9 @@ def adjustments_of(day: date, frozen: pl.DataFrame, calls: pl.DataFrame) -> pl.D
     """Return what would change a closed day: a row per reason, whose differences add up to the whole.
 
     Args:
-        day: that was closed.
-        frozen: its facts when it was closed.
-        calls: of this day as they are now.
+        day: date that was closed.
+        frozen: facts of the day when it was closed.
+        calls: calls of the day as they are now.
     """
     old, new = (_numbered(table) for table in (gather_calls(frozen), calls))
     both = old.join(new, on=["call_id", "copy"], how="full", suffix="_now")

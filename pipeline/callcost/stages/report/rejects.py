@@ -29,7 +29,7 @@ class RejectFiles:
     """Write the rejects of one task, file by file.
 
     Args:
-        task: its number.
+        task: number of the task.
         folder: where the files go.
     """
 
@@ -63,7 +63,7 @@ class RejectTable:
     """The rejects of a run, in the files of its tasks.
 
     Args:
-        paths: of the files.
+        paths: paths of the files.
         rows_before: (number of a piece, rows of its file before it) where its rejects do not know it.
         count: how many there are.
     """

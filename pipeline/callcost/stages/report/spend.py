@@ -36,7 +36,7 @@ def tally_filtered(facts: pl.DataFrame, options: ReportOptions) -> dict[str, int
 
     Args:
         facts: before they are filtered; of the lines of a call the first one counts.
-        options: of the run.
+        options: what the run was asked for.
 
     Returns:
         "undated" (with an interval), "since", "until" or "where COLUMN=GLOB" -> calls.

@@ -134,7 +134,8 @@ def widen_facts(narrow: pl.DataFrame) -> pl.DataFrame:
 def write_facts(facts: pl.DataFrame, path: Path) -> None:
     """Write facts to a file of a run: what says the same of every row, or what another column says, only once."""
     stated = [name for name in Facts.names if name in facts.columns and facts[name].null_count() < facts.height]
-    words = {name: facts[name][0] for name in stated if name not in _OWN and _is_one_word(facts[name])}
+    plain = [name for name in stated if name not in _OWN and facts[name].dtype in (pl.String, pl.Int64)]
+    words = {name: facts[name][0] for name in plain if says_one_word(facts[name])}
     pairs = [(name, name.removeprefix("line_")) for name in stated if name.startswith("line_") and name not in words]
     echoes = {name: call for name, call in pairs if call in stated and facts[name].equals(facts[call])}
     columns = [facts[name].cast(Facts.types[name]) for name in stated if name not in words and name not in echoes]
@@ -145,15 +146,11 @@ def write_facts(facts: pl.DataFrame, path: Path) -> None:
     )
 
 
-def _is_one_word(column: pl.Series) -> bool:
-    return column.dtype in (pl.String, pl.Int64) and says_one_word(column)
-
-
 def read_facts(path: str | Path, *, without: Sequence[str] = ()) -> pl.DataFrame:
     """Read a file of facts.
 
     Args:
-        path: of the file.
+        path: path or URL of the file.
         without: columns that nobody will look at; they are null.
     """
     place = str(path)

@@ -42,7 +42,7 @@ def rules_of(layout: str, described: Mapping[str, Any]) -> int | None:
     """Return the rules of the keys of a layout that goes over into today's; None: it does not.
 
     Args:
-        layout: its name.
+        layout: name of the layout.
         described: layout -> what describe_layout said of it.
     """
     if layout == layout_of_facts():
@@ -69,10 +69,10 @@ def renew_facts(path: Path, rules: int, number: int, target: Path) -> None:
     """Write a file of facts of an older layout as one of today's.
 
     Args:
-        path: of the file.
-        rules: of its keys.
-        number: of the input that the facts are of from now on.
-        target: of the new file.
+        path: path or URL of the file.
+        rules: number of the rules that made its keys.
+        number: number of the input that the facts are of from now on.
+        target: path of the new file.
     """
     facts = read_facts(path)
     for step in range(rules, KEY_RULES):

@@ -51,7 +51,7 @@ class RowGroup:
     """What a row group takes once it is unpacked.
 
     Attributes:
-        number: of the row group.
+        number: position of the row group in the file, from 0.
         columns: path of a leaf column -> its widths.
     """
 
@@ -104,9 +104,9 @@ def measure_group(path: str, metadata: pq.FileMetaData, number: int) -> RowGroup
     """Return what a row group takes once it is unpacked.
 
     Args:
-        path: of the file.
-        metadata: its footer.
-        number: of the row group.
+        path: path or URL of the file.
+        metadata: footer of the file.
+        number: position of the row group in the file, from 0.
 
     Raises:
         OSError: the file cannot be read.

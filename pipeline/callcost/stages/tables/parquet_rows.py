@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     """Some rows of a file.
 
     Attributes:
-        place: of the first of them; 0 is the first row of the first row group that is read.
+        place: position of the first of them; 0 is the first row of the first row group that is read.
         rows: without their null columns, which JSON would leave out; a reject, which has no place yet, in the place of
             a row that cannot be read.
         bytes: their size, unpacked.
@@ -48,7 +48,7 @@ def read_rows(path: str, start: int, end: int | None, options: ReadOptions = _US
     """Yield the rows of some row groups.
 
     Args:
-        path: of the file.
+        path: path or URL of the file.
         start: first row group.
         end: the row group to stop before; None: read all.
         options: how much may be unpacked.
@@ -97,7 +97,7 @@ def read_some(path: str, start: int, end: int | None, wanted: Sequence[int]) -> 
     """Yield some rows, as read_rows does, and which they are.
 
     Args:
-        path: of the file.
+        path: path or URL of the file.
         start: first row group.
         end: the row group to stop before; None: the end of the file.
         wanted: places of the rows, ascending; the first row of the first group is 0.

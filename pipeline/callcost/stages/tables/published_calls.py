@@ -21,7 +21,7 @@ def facts_of_published(calls: pl.DataFrame, number: int, piece: int) -> pl.DataF
 
     Args:
         calls: columns of Calls, as far as there were any when they were published.
-        number: of the input that they are of from now on.
+        number: number of the input that they are of from now on.
         piece: number of the piece that they are of from now on.
     """
     known = calls.select(pl.col(name).cast(kind) for name, kind in Calls.types.items() if name in calls.columns)

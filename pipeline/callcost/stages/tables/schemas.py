@@ -81,8 +81,8 @@ class Schema:
     """A table: subclasses have a column per attribute, in order.
 
     Attributes:
-        columns: of the table, those of the schema that it extends first.
-        names: of the columns.
+        columns: columns of the table, in order; those of the schema that it extends come first.
+        names: names of the columns.
         types: name -> Polars type.
     """
 
@@ -215,11 +215,8 @@ class Rejects(Schema):
     detail = Text("a field or a position, never content")
 
 
-class Reconciliation(Schema):
-    """What lies between our costs and a bill (``against`` bill) or the log's costs (``against`` log), cell by cell.
-
-    Null in a column of the place means all of them together: the bill says no more.
-    """
+class ReconciledCell(Schema):
+    """Where our costs are compared with a bill or the log. Null means all of them together: the bill says no more."""
 
     against = Text("bill | log")
     day = Date("UTC day, or the first day of the bill's period; null: undated")
@@ -229,6 +226,11 @@ class Reconciliation(Schema):
     line_item = Text("the bill's own label, where the row is a line of its own")
     status = Text("final | open: the bill of that day may still change")
     currency = Text("of all amounts of the row")
+
+
+class Reconciliation(ReconciledCell):
+    """What lies between our costs and a bill (``against`` bill) or the log's costs (``against`` log), cell by cell."""
+
     computed_tokens = Amount("how much the logs have")
     billed_tokens = Amount("how much the bill has; null: it does not say")
     token_difference = Amount("billed - computed")
@@ -240,17 +242,9 @@ class Reconciliation(Schema):
     unexplained = Amount("of the difference, what has none")
 
 
-class Causes(Schema):
-    """Why a cell differs: causes add up to its difference. The columns of the place are those of Reconciliation."""
+class Causes(ReconciledCell):
+    """Why a cell differs: causes add up to its difference."""
 
-    against = Text("bill | log")
-    day = Date("as in the reconciliation")
-    provider = Text("as in the reconciliation")
-    model = Text("as in the reconciliation")
-    token_class = Text("as in the reconciliation")
-    line_item = Text("as in the reconciliation")
-    status = Text("as in the reconciliation")
-    currency = Text("as in the reconciliation")
     cause = Text("one of the causes, by name")
     tokens = Amount("how many tokens it moves; 0: it is about money")
     amount = Amount("how much of the difference; null: the bill states no amounts")
