@@ -14,8 +14,12 @@ from callcost.stages.report.spend import (
     filter_calls,
     group_column,
     merge_spend,
+    merge_unpriced,
     sort_spend,
+    span_of,
     sum_spend,
+    tally_filtered,
+    unpriced_groups,
 )
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import Call, Usage
@@ -92,3 +96,71 @@ def test_merging_partial_spends_commutes_and_adds_up() -> None:
     forth, back = (sort_spend(merge_spend(order, ("user",)), ("user",)) for order in (parts, parts[::-1]))
     assert forth.equals(back)
     assert forth["total_cost"].to_list() == [Decimal(2), Decimal(1)]
+
+
+def test_a_call_is_tallied_by_the_first_filter_that_leaves_it_out_whatever_its_lines() -> None:
+    runs = [Usage(prompt_tokens=3), Usage(model="advisor", prompt_tokens=4)]
+    calls = [
+        make_call(1, started_at=None, user="b", iterations=runs), make_call(2, started_at=0, user="b"),
+        make_call(3, started_at=2 * DAY, iterations=runs), make_call(4, started_at=3 * DAY, user="a"),
+        make_call(5, started_at=DAY, user="b"), make_call(6, started_at=DAY, user="a", iterations=runs),
+    ]  # fmt: skip
+    since, until = (datetime(1970, 1, day, tzinfo=UTC) for day in (2, 3))
+    options = ReportOptions(logs=(), since=since, until=until, where=(("user", "a"),))
+    facts = facts_of(calls, 0)
+    assert tally_filtered(facts, options) == {"undated": 1, "since": 1, "until": 2, "where user=a": 1}
+    assert filter_calls(facts, options)["source_row"].to_list() == [6, 6]
+    assert tally_filtered(facts, ReportOptions(logs=(), until=until)) == {"undated": 1, "until": 2}
+    assert tally_filtered(facts, ReportOptions(logs=(), where=(("user", "a"),))) == {"where user=a": 4}
+    assert tally_filtered(facts, ReportOptions(logs=())) == {}
+
+
+def test_the_span_of_facts_is_that_of_the_dated_calls() -> None:
+    assert span_of(facts_of([make_call(1, started_at=7), make_call(2, started_at=None), make_call(3)], 0)) == [(0, 7)]
+    assert span_of(facts_of([make_call(1, started_at=None)], 0)) == []
+
+
+def test_each_call_is_counted_where_it_belongs() -> None:
+    statuses = ["unpriced", "partly_priced", "free", "priced", "priced", "priced"]
+    sources = ["reported", "counted", "partial", "timed_out", "absent", None]
+    facts = facts_of(
+        [make_call(row, status="failure" if row < 2 else "success", usage_source=source,
+                   logged_cost=Decimal(row) if row > 2 else None) for row, source in enumerate(sources)], 0,
+    ).with_columns(pl.Series("price_status", statuses))  # fmt: skip
+    (row,) = spend_of(facts, "model")
+    assert {name: row[name] for name in row if name.endswith("calls")} == {
+        "calls": 6, "failed_calls": 2, "counted_calls": 3, "unpriced_calls": 1, "partly_priced_calls": 1,
+        "free_calls": 1, "logged_calls": 3,
+    }  # fmt: skip
+    assert (row["logged_cost"], row["total_cost"], row["prompt_tokens"]) == (Decimal(12), None, 60)
+
+
+def test_a_logged_cost_stands_once_for_all_lines_of_a_call_and_its_parts_are_not_stated() -> None:
+    runs = [Usage(prompt_tokens=3), Usage(model="advisor", prompt_tokens=4)]
+    facts = charge_by_source(priced(make_call(1, logged_cost=Decimal("0.5"), iterations=runs), make_call(2)), "auto")
+    assert facts["total_cost"].to_list() == [Decimal("0.5"), None, Decimal(1)]
+    assert facts["input_cost"].to_list() == [None, None, Decimal(1)]
+    unpriced = charge_by_source(priced(make_call(1, logged_cost=Decimal("0.5")), make_call(2)), "logged")
+    assert unpriced.select("price_status", "price_reason", "input_cost").rows() == [
+        ("priced", None, None), ("unpriced", "no_logged_cost", None),
+    ]  # fmt: skip
+    assert charge_by_source(unpriced, "computed") is unpriced
+
+
+def test_calls_without_a_full_price_are_grouped_with_the_first_place_and_groups_add() -> None:
+    statuses = ["unpriced", "unpriced", "partly_priced", "priced", "free"]
+    calls = gather_calls(
+        facts_of([make_call(row) for row in (5, 3, 7, 1, 2)], 0).with_columns(
+            pl.Series("price_status", statuses), price_reason=pl.lit("no_rate")
+        )
+    )
+    found = merge_unpriced([unpriced_groups(calls), unpriced_groups(calls.head(1))]).sort("price_status")
+    assert found.rows() == [
+        ("gpt-4o", "partly_priced", "no_rate", 1, "a.jsonl:7"), ("gpt-4o", "unpriced", "no_rate", 3, "a.jsonl:3"),
+    ]  # fmt: skip
+
+
+def test_a_report_is_ordered_dearest_first_unpriced_last_then_by_group() -> None:
+    costs = pl.Series("total_cost", ["1", None, "2", "1"]).cast(pl.Decimal(38, 18))
+    table = pl.DataFrame({"user": ["b", "d", "c", "a"]}).with_columns(costs)
+    assert sort_spend(table, ("user",))["user"].to_list() == ["c", "a", "b", "d"]
