@@ -42,7 +42,7 @@ from callcost.tables import CountedTokens, MapResult, ReduceResult, RepeatedRows
 FLUSH_ROWS = 100_000  # facts held before they go to a file
 FLUSH_BYTES = 256 << 20  # of them: names may be long
 MOST_GROUPS = 200_000  # of a partial spend
-_FEW_WORDS = 3  # of a column, that are counted one by one
+_FEW_VALUES = 3  # of a column, that are counted one by one
 _TALLIED = ("usage_source", "count_method", "price_status", "price_basis", "price_version", "source_format")
 Tick = Callable[[int, int], None]  # (bytes read, calls read) since the last tick
 
@@ -112,7 +112,7 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
                     window.facts = count_facts(window.facts, window.talks, counter)
                     late = [call for call in window.calls if call.usage_source == TIMED_OUT]
                     done.timed_out += [(piece.number, call.source_file, call.source_row) for call in late]
-                held += [of_lane.with_columns(*lineage) for of_lane in window.facts]
+                held += [table.with_columns(*lineage) for table in window.facts]
                 if window.calls:
                     held.append(facts_of(window.calls, piece.input, piece.number))
                 rejected.add(window.rejects, piece.number)
@@ -167,12 +167,12 @@ def reduce_files(task: ReduceTask, tick: Tick) -> ReduceResult:
 
 
 def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFrame, pl.DataFrame, ReduceResult]:
-    per_input = {"read": _heads(scan_facts([path]).select("line", "input").collect())}
+    per_input = {"read": _count_calls(scan_facts([path]).select("line", "input").collect())}
     facts = number_rows(settled_facts(path, task.verdicts), task.rows_before)
-    per_input["kept"] = _heads(facts)
+    per_input["kept"] = _count_calls(facts)
     filtered_by, spans = tally_filtered(facts, task.options), span_of(facts)
     facts = filter_calls(facts, task.options)
-    per_input["calls"] = _heads(facts)
+    per_input["calls"] = _count_calls(facts)
     if task.priced:
         facts = charge_by_source(price_facts(facts, book_of(task.options.prices)), task.options.cost_source)
     calls = gather_calls(facts)
@@ -184,7 +184,7 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     return sum_spend(facts, calls, task.options), unpriced_groups(calls), found
 
 
-def _heads(facts: pl.DataFrame) -> dict[str, int]:
+def _count_calls(facts: pl.DataFrame) -> dict[str, int]:
     return _counts((facts if facts["line"].max() == 0 else facts.filter(pl.col("line") == 0))["input"])
 
 
@@ -223,7 +223,7 @@ def _counted(calls: pl.DataFrame) -> CountedTokens:
 
 def _counts(column: pl.Series) -> dict[str, int]:
     values, counts = column.drop_nulls(), dict[str, int]()
-    while len(values) and len(counts) < _FEW_WORDS:  # most columns have few, and asking for one is quick
+    while len(values) and len(counts) < _FEW_VALUES:  # most columns have few, and asking for one is quick
         same = values == values[0]
         counts[str(values[0])] = int(same.sum())
         values = values.filter(~same)

@@ -79,7 +79,7 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
         "timed_out": [list(item) for item in settled.timed_out],
         **_unpriced(settled),
     }
-    document |= _meant(document["unpriced"], options.prices)
+    document |= _guess_models(document["unpriced"], options.prices)
     document["gates"] = _gates(options, document)
     document["run"] = _run(options, settled, clock)
     return document
@@ -143,7 +143,7 @@ def _unpriced(settled: Settled) -> dict[str, Any]:
     return {"unpriced": listed.to_dicts(), "unpriced_not_listed": rest}
 
 
-def _meant(unpriced: list[dict[str, Any]], prices: PriceOptions) -> dict[str, dict[str, str]]:
+def _guess_models(unpriced: list[dict[str, Any]], prices: PriceOptions) -> dict[str, dict[str, str]]:
     """Return what the most frequent unknown models probably mean.
 
     Returns:

@@ -19,13 +19,13 @@ from callcost.jobs.engine.isolate_crash import reject_task
 from callcost.jobs.engine.map_reduce import Progress, survey_cut
 from callcost.jobs.engine.recount import run_counting
 from callcost.jobs.state.log_rotation import (
-    Leftovers,
+    Overwritten,
     Standing,
     facts_of_entry,
     find_standing,
+    keep_overwritten,
     latest_of,
     readable_again,
-    take_leftovers,
 )
 from callcost.logs.io.extents import Extent, extent_of
 from callcost.logs.io.inputs import Input, find_logs
@@ -301,7 +301,7 @@ def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
     for word, holds in {"grew": now != batch.stamp, "quarantined": read.quarantined, "unreadable": not sha256}.items():
         if holds:
             intake.note(word, name)
-    replaced, left = _leftovers_of(ledger, batch, intake, _replaced_by(ledger, batch, intake, now, sha256))
+    replaced, left = _overwritten_of(ledger, batch, intake, _replaced_by(ledger, batch, intake, now, sha256))
     entry = Entry(
         number=batch.number, stamp=batch.stamp, name=name, sha256=sha256, made=made, layout=layout_of_facts(),
         facts=facts_of_entry(add_up([read, *(each.taken for each in left)], read)),
@@ -311,19 +311,19 @@ def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
     ledger.keep(entry, batch.folder)
 
 
-def _leftovers_of(
+def _overwritten_of(
     ledger: Ledger, batch: _Batch, intake: Intake, replaced: set[int]
-) -> tuple[set[int], list[Leftovers]]:
+) -> tuple[set[int], list[Overwritten]]:
     """Return the numbers of the entries that an input replaces, and what it takes over of these."""
     own = intake.standing.overwritten.get(batch.stamp.path)
     held = [ledger.entries[number] for number in sorted(replaced & ledger.entries.keys())]
     olds = [entry for entry in held if entry.holds_more]
     if own is not None and own.number not in replaced:
         olds.append(own)
-    found: list[Leftovers] = []
+    found: list[Overwritten] = []
     for old in olds:
         forgotten = _is_among(intake.forget, old)
-        left = Leftovers() if forgotten else take_leftovers(ledger, old, batch.source, batch.number, batch.folder)
+        left = Overwritten() if forgotten else keep_overwritten(ledger, old, batch.source, batch.number, batch.folder)
         replaced = replaced | {old.number} if left.is_replaced else replaced - {old.number}
         if left.calls:
             intake.note("kept", f"{batch.source.name} ({left.calls:,} calls that it does not hold any more)")

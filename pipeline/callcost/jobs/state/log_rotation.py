@@ -21,7 +21,7 @@ from callcost.logs.io.extents import LINES, Extent, begins_with
 from callcost.logs.io.inputs import Input, container_of
 from callcost.runners.entries import Entry, Known, Lost, Stamp
 from callcost.runners.ledger import Ledger
-from callcost.stages.dedup.overwritten import leftover_facts
+from callcost.stages.dedup.overwritten import overwritten_facts
 from callcost.stages.tables.facts import layout_of_facts, write_facts
 from callcost.tables import MapResult, add_up
 
@@ -106,7 +106,7 @@ def _extent_of(known: Known) -> Extent | None:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Leftovers:
+class Overwritten:
     """What becomes of the calls that an entry holds beside those of a log that is read now.
 
     Attributes:
@@ -120,7 +120,7 @@ class Leftovers:
     taken: MapResult = dataclasses.field(default_factory=MapResult)
 
 
-def take_leftovers(ledger: Ledger, old: Entry, source: Input, number: int, folder: Path) -> Leftovers:
+def keep_overwritten(ledger: Ledger, old: Entry, source: Input, number: int, folder: Path) -> Overwritten:
     """Find the calls that a log does not hold any more; of a document or a table, put them beside the new ones.
 
     Args:
@@ -132,18 +132,18 @@ def take_leftovers(ledger: Ledger, old: Entry, source: Input, number: int, folde
     """
     ledger.check(folder.parent, [old])
     if old.number not in ledger.entries or old.layout != layout_of_facts():
-        return Leftovers(is_replaced=False)
+        return Overwritten(is_replaced=False)
     new = sorted(folder.glob("facts-[0-9]*.parquet"))
-    left = leftover_facts(ledger.local_files([old], folder.parent, "facts"), new)
+    left = overwritten_facts(ledger.local_files([old], folder.parent, "facts"), new)
     calls = left.filter(pl.col("line") == 0).height
     if not calls:
-        return Leftovers()
+        return Overwritten()
     if container_of(source) in LINES:
-        return Leftovers(calls=calls, is_replaced=False)
+        return Overwritten(calls=calls, is_replaced=False)
     path = folder / f"facts-leftovers-{old.number:08}.parquet"
     write_facts(left.with_columns(pl.lit(number, pl.Int64).alias("input")), path)
     rows_before = result_of(old).rows_before
     inputs = {str(number): {"records": calls}}
-    return Leftovers(
+    return Overwritten(
         calls=calls, taken=MapResult(inputs=inputs, facts=left.height, kept_calls=calls, rows_before=rows_before)
     )

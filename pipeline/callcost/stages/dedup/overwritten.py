@@ -11,7 +11,7 @@ from callcost.stages.tables.facts import UID, scan_facts
 
 _HEAD = pl.col("line") == 0
 
-def leftover_facts(old: Sequence[Path], new: Sequence[Path]) -> pl.DataFrame:
+def overwritten_facts(old: Sequence[Path], new: Sequence[Path]) -> pl.DataFrame:
     """Return the facts of calls that a log does not hold any more; those that share a key are counted against it.
 
     Args:

@@ -48,7 +48,7 @@ class Numbered(NamedTuple):
         return of_values[self.numbers]
 
 
-def says_one_word(column: pl.Series) -> bool:
+def is_constant(column: pl.Series) -> bool:
     """Say whether every row holds the same, and none nothing; some rows tell at once where they differ."""
     if column.null_count() or not len(column):
         return False
@@ -60,7 +60,7 @@ def number_text(column: pl.Series) -> Numbered:
     """Number the rows by a column of text; null is a value."""
     if column.null_count() == len(column):
         return Numbered(None, [None])
-    if says_one_word(column):
+    if is_constant(column):
         return Numbered(None, [column[0]])
     if isinstance(column.dtype, pl.Enum):
         words, numbers = list[Any](column.dtype.categories), column.to_physical().cast(pl.UInt32)

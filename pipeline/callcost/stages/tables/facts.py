@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from callcost.logs.io.store_access import storage_options
 from callcost.logs.own_output import FACTS_METADATA
-from callcost.stages.tables.dictionary import says_one_word
+from callcost.stages.tables.dictionary import is_constant
 from callcost.stages.tables.schemas import Column, Facts, Rejects
 from callcost.tables import MONEY_SCALE, USAGE_COUNTS, Call, Reject, Usage
 
@@ -29,8 +29,8 @@ _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it s
 ROW_GROUP = 100_000
 _SECOND = 1_000_000  # microseconds
 # In the metadata of a file of facts: column -> what it says of every row, column -> the one that says the same.
-_WORDS, _ECHOES = FACTS_METADATA, "callcost.echoes"
-_OWN = ("key", "record")  # columns that are always written
+_CONSTANTS, _COPIES = FACTS_METADATA, "callcost.echoes"
+_ALWAYS_WRITTEN = ("key", "record")  # columns that are always written
 BUCKETS = 64  # = 2**6; every fact names its bucket; a small run compares the keys of all in one step
 
 
@@ -134,12 +134,14 @@ def widen_facts(narrow: pl.DataFrame) -> pl.DataFrame:
 def write_facts(facts: pl.DataFrame, path: Path) -> None:
     """Write facts to a file of a run: what says the same of every row, or what another column says, only once."""
     stated = [name for name in Facts.names if name in facts.columns and facts[name].null_count() < facts.height]
-    plain = [name for name in stated if name not in _OWN and facts[name].dtype in (pl.String, pl.Int64)]
-    words = {name: facts[name][0] for name in plain if says_one_word(facts[name])}
-    pairs = [(name, name.removeprefix("line_")) for name in stated if name.startswith("line_") and name not in words]
-    echoes = {name: call for name, call in pairs if call in stated and facts[name].equals(facts[call])}
-    columns = [facts[name].cast(Facts.types[name]) for name in stated if name not in words and name not in echoes]
-    metadata = {name: msgspec.json.encode(table).decode() for name, table in ((_WORDS, words), (_ECHOES, echoes))}
+    plain = [name for name in stated if name not in _ALWAYS_WRITTEN and facts[name].dtype in (pl.String, pl.Int64)]
+    constants = {name: facts[name][0] for name in plain if is_constant(facts[name])}
+    varied = [name for name in stated if name not in constants]
+    pairs = [(name, name.removeprefix("line_")) for name in varied if name.startswith("line_")]
+    copies = {name: call for name, call in pairs if call in stated and facts[name].equals(facts[call])}
+    columns = [facts[name].cast(Facts.types[name]) for name in varied if name not in copies]
+    tables = {_CONSTANTS: constants, _COPIES: copies}
+    metadata = {name: msgspec.json.encode(table).decode() for name, table in tables.items()}
     # not compressed: words that repeat are numbered anyway, and ids would take long for little
     pl.DataFrame(columns).write_parquet(
         path, compression="uncompressed", statistics=False, row_group_size=ROW_GROUP, metadata=metadata
@@ -170,9 +172,10 @@ def scan_facts(paths: Sequence[str | Path]) -> pl.LazyFrame:
 def _stated_once(path: str) -> list[pl.Expr]:
     """Return the columns of a file of facts that only its metadata tells of."""
     metadata = pl.read_parquet_metadata(path, storage_options=storage_options(path))
-    words, echoes = (msgspec.json.decode(metadata.get(name, "{}"), type=dict[str, Any]) for name in (_WORDS, _ECHOES))
-    stated = [pl.lit(word, dtype=Facts.types[name]).alias(name) for name, word in words.items()]
-    return [*stated, *(pl.col(call).alias(name) for name, call in echoes.items())]
+    tables = (metadata.get(name, "{}") for name in (_CONSTANTS, _COPIES))
+    constants, copies = (msgspec.json.decode(table, type=dict[str, Any]) for table in tables)
+    stated = [pl.lit(word, dtype=Facts.types[name]).alias(name) for name, word in constants.items()]
+    return [*stated, *(pl.col(call).alias(name) for name, call in copies.items())]
 
 
 def round_money(amount: Decimal | None) -> Decimal | None:
