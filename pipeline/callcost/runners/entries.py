@@ -126,6 +126,11 @@ def digest_of_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def digest_of_value(value: Any) -> str:
+    """Return the sha256 of a value's JSON as hex; what is no JSON is taken as its text."""
+    return digest_of_bytes(json.dumps(value, sort_keys=True, default=str).encode())
+
+
 def digest_of_file(path: Path) -> str | None:
     """Return the sha256 of a file as hex; None where there is none."""
     try:
@@ -147,6 +152,12 @@ def entry_bytes(entry: Entry) -> bytes:
     return json.dumps({**document, "digest": digest_of_document(document)}, sort_keys=True).encode()
 
 
+def typed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a document says of an input, its stamp and its extent as what they are."""
+    extent = record.get("extent")
+    return {**record, "stamp": Stamp(**record["stamp"]), "extent": Extent(**extent) if extent else None}
+
+
 def entry_of(data: bytes | None, *, signed: bool = True) -> Entry | None:
     """Read an entry; None where it is damaged.
 
@@ -159,8 +170,6 @@ def entry_of(data: bytes | None, *, signed: bool = True) -> Entry | None:
         digest = words.pop("digest", None)
         if digest != digest_of_document(words) if signed or digest is not None else False:
             return None
-        extent = words.get("extent")
-        words |= {"stamp": Stamp(**words["stamp"]), "extent": Extent(**extent) if extent else None}
-        return Entry(**{**words, "replaces": tuple(words.get("replaces", ()))})
+        return Entry(**{**typed(words), "replaces": tuple(words.get("replaces", ()))})
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

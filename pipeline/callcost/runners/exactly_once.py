@@ -9,7 +9,6 @@ was killed goes on where it was, and two drivers of one run share the work. What
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import time
 import uuid
@@ -24,6 +23,7 @@ from msgspec import structs
 from callcost.errors import CallcostError, RunError, reason_of
 from callcost.logs.io.folders import Folder, folder_at
 from callcost.logs.io.object_store import Stored
+from callcost.runners.entries import digest_of_value
 from callcost.runners.protocol import R, Runner, Tick, ignore_progress
 
 RUN_PREFIX = "run-"
@@ -106,8 +106,7 @@ def key_of(function: Callable[..., Any], task: Any) -> str:
     fields = {field.name: repr(getattr(task, field.name)) for field in dataclasses.fields(task)}
     fields.pop("folder", None)
     step = getattr(function, "__name__", type(function).__name__)
-    digest = hashlib.sha256(json.dumps([step, fields], sort_keys=True, default=str).encode()).hexdigest()
-    return f"{step}-{task.number:06}-{digest[:20]}"
+    return f"{step}-{task.number:06}-{digest_of_value([step, fields])[:20]}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

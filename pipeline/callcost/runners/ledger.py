@@ -19,7 +19,6 @@ from typing import Any
 
 from callcost import __version__
 from callcost.errors import RunError
-from callcost.logs.io.extents import Extent
 from callcost.logs.io.folders import Folder
 from callcost.runners.entries import (
     ENTRY,
@@ -34,6 +33,7 @@ from callcost.runners.entries import (
     entry_bytes,
     entry_of,
     place_of,
+    typed,
 )
 
 SCHEMA_VERSION = 2
@@ -224,7 +224,7 @@ class Ledger:
         if self._saved:
             return
         self.assure()
-        for entry in map(self._sealed, list(self.entries.values())):
+        for entry in map(self._with_digests, list(self.entries.values())):
             if self._digests[entry.number] is None:
                 data = entry_bytes(entry)
                 self.folder.write(f"{entry.place}/{ENTRY}", data)
@@ -290,7 +290,7 @@ class Ledger:
         self._local = {name: path for name, path in self._local.items() if path.parent == work}
         wanted = {
             f"{entry.place}/{file}": (entry, digest)
-            for entry in map(self._sealed, entries)
+            for entry in map(self._with_digests, entries)
             for file, digest in entry.files.items()
             if file.endswith(".parquet") and (not kinds or _kind_of(file) in kinds)
         }
@@ -307,16 +307,16 @@ class Ledger:
         self._local |= {name: path for name, path in paths.items() if name not in bad}
         return [(wanted[name][0], name) for name in bad]
 
-    def _sealed(self, entry: Entry) -> Entry:
+    def _with_digests(self, entry: Entry) -> Entry:
         """Return an entry with the digests of its files; one of a ledger of schema 1 gets them now."""
         if entry.files:
             return entry
         names = [name for name in self.folder.names(entry.place) if not name.endswith(ENTRY)]
         digests = [digest_of_bytes(data or b"") for data in self.folder.read_all(names)]
         files = {name.rpartition("/")[2]: digest for name, digest in zip(names, digests, strict=True)}
-        sealed = dataclasses.replace(entry, files=files)
-        self.entries[entry.number], self._digests[entry.number], self._saved = sealed, None, False
-        return sealed
+        complete = dataclasses.replace(entry, files=files)
+        self.entries[entry.number], self._digests[entry.number], self._saved = complete, None, False
+        return complete
 
 
 def _record_of(entry: Entry) -> dict[str, Any]:
@@ -334,10 +334,7 @@ def _kind_of(name: str) -> str:
 
 def _records_of(document: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     """Return what a ledger says of its entries, by number."""
-    records = {int(number): dict(record) for number, record in document.get("entries", {}).items()}
-    for record in records.values():
-        extent = record["extent"]
-        record |= {"stamp": Stamp(**record["stamp"]), "extent": Extent(**extent) if extent else None}
+    records = {int(number): typed(record) for number, record in document.get("entries", {}).items()}
     for line in document.get("published", {}).get("inputs", ()) if document.get("schema_version") == 1 else ():
         stamp = Stamp(path=line["path"], bytes=line["bytes"], mtime_ns=0)
         records[int(line["entry"])] = {"stamp": stamp, "name": line["name"], "sha256": line["sha256"]}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 import callcost
 from callcost import __version__
-from callcost.runners.entries import digest_of_bytes
+from callcost.runners.entries import digest_of_bytes, digest_of_value
 from callcost.settings import ReadOptions, ReportOptions
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.tables.facts import layout_of_facts
@@ -22,7 +20,7 @@ def made_of(options: ReportOptions) -> str:
     """Return what facts depend on beside the bytes of their input: columns, how it is read, vocabularies."""
     mapping, usual = options.read.mapping, ReadOptions()
     limits = [options.read.max_record, options.read.max_rows]
-    return digest_of_words(
+    return digest_of_value(
         {
             "layout": layout_of_facts(),
             "dialect": options.read.dialect,
@@ -38,7 +36,7 @@ def prices_of(options: ReportOptions) -> str:
     versions = [[version.name, version.sha256] for version in book_of(options.prices).catalog.versions]
     override = options.prices.override
     own = digest_of_bytes(Path(override).read_bytes()) if override else None
-    return digest_of_words([versions, own, options.prices.prices, options.prices.registered])
+    return digest_of_value([versions, own, options.prices.prices, options.prices.registered])
 
 
 def identity_of(options: ReportOptions) -> dict[str, str]:
@@ -56,9 +54,4 @@ def _code() -> str:
     """Return the digest of every module of the package, 16 hexadecimal digits."""
     package = Path(callcost.__file__).resolve().parent
     parts = [[path.relative_to(package).as_posix(), path.read_text("utf-8")] for path in sorted(package.rglob("*.py"))]
-    return digest_of_words(parts)[:16]
-
-
-def digest_of_words(value: Any) -> str:
-    """Return the sha256 of a value's JSON as hex."""
-    return digest_of_bytes(json.dumps(value, sort_keys=True, default=str).encode())
+    return digest_of_value(parts)[:16]

@@ -16,13 +16,13 @@ from pathlib import Path
 import polars as pl
 
 from callcost.errors import ConfigError, RunError, reason_of
-from callcost.jobs.engine.fingerprint import digest_of_words, identity_of
+from callcost.jobs.engine.fingerprint import identity_of
 from callcost.jobs.engine.map_reduce import options_for_workers, working_folder
 from callcost.logs.io.folders import folder_at
 from callcost.logs.io.inputs import STDIN, Input, find_inputs
 from callcost.logs.io.store_access import is_url
 from callcost.logs.io.temporary import refused_place
-from callcost.runners.entries import stamp_of
+from callcost.runners.entries import digest_of_value, stamp_of
 from callcost.runners.exactly_once import RUN_PREFIX, Once, check_place, mark_published
 from callcost.runners.local import run_tasks
 from callcost.runners.protocol import Runner
@@ -70,9 +70,9 @@ def open_workplace(options: ReportOptions) -> Iterator[Workplace]:
             spark = stack.enter_context(open_session(work.spark_remote)) if work.executor == "spark" else None
             check_place(place)
             inputs = find_inputs(options.logs)
-            stamps = [_stamp(source) for source in inputs]
-            document = {"identity": identity_of(options), "options": _result_options(options), "inputs": stamps}
-            run = f"{RUN_PREFIX}{digest_of_words(document)[:32]}"
+            asked = {name: value for name, value in dataclasses.asdict(options).items() if name not in {"out", "work"}}
+            document = {"identity": identity_of(options), "options": asked, "inputs": [*map(_stamp, inputs)]}
+            run = f"{RUN_PREFIX}{digest_of_value(document)[:32]}"
             folder.create(f"{run}/run.json", document_bytes(document))
             folder.create(f"{run}/drivers/{driver}.json", b"{}")  # a sign of life
             kept = f"{place}/{run}"
@@ -110,11 +110,6 @@ def check_work(options: ReportOptions) -> None:
         raise ConfigError("--executor spark needs --work-dir", hint=hint)
     if work.work_dir is not None and STDIN in options.logs:
         raise ConfigError("- cannot go with --work-dir: what came from there cannot be read again")
-
-
-def _result_options(options: ReportOptions) -> dict[str, object]:
-    kept = ("out", "work")
-    return {name: value for name, value in dataclasses.asdict(options).items() if name not in kept}
 
 
 def _stamp(source: Input) -> list[object]:

@@ -18,7 +18,7 @@ from msgspec import to_builtins
 from callcost import __version__
 from callcost.errors import LogError, ReportError, RunError, UnfinishedError, reason_of
 from callcost.jobs.engine.conservation import check_conservation
-from callcost.jobs.engine.fingerprint import digest_of_words, prices_of
+from callcost.jobs.engine.fingerprint import prices_of
 from callcost.jobs.engine.manifest import RunClock, gate_of, gate_of_share, manifest_of, result_options, verdicts_of
 from callcost.jobs.engine.map_reduce import Progress, Settled, reduce_facts
 from callcost.jobs.report import SpendReport, refuse_parts_of_days, settle_options
@@ -38,7 +38,7 @@ from callcost.jobs.state.partitions import Partitions
 from callcost.logs.io.folders import folder_at
 from callcost.logs.io.inputs import Input
 from callcost.logs.io.temporary import refused_place, temporary_folder
-from callcost.runners.entries import digest_of_bytes
+from callcost.runners.entries import digest_of_bytes, digest_of_value
 from callcost.runners.ledger import Ledger
 from callcost.runners.locks import hold_lock
 from callcost.runners.packing import worker_count
@@ -300,7 +300,7 @@ class _Run:
         closed = sorted(day.file for day in closed_days(self.ledger).values())
         out, numbers = folder_at(self.options.out or ".").place, sorted(self.ledger.entries)
         parts = [result_options(self.options), out, closed, numbers, prices_of(self.options)]
-        return digest_of_words([*parts, __version__, pl.__version__])
+        return digest_of_value([*parts, __version__, pl.__version__])
 
     # --- Record -------------------------------------------------------------------------------------------------------
 

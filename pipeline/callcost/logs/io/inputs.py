@@ -109,7 +109,10 @@ def find_logs(paths: Sequence[str]) -> Found:
                 if place not in seen:
                     seen.add(place)
                     whole = f"{name}/{below}" if below else name
-                    inputs.append(_input_of(path, whole, names, size, stored))
+                    written = written_name(whole)  # no other's, also where only that is what other bytes are written as
+                    disk_name = whole if written != whole else None
+                    free = _free_name(written, names)
+                    inputs.append(Input(path=path, name=free, bytes=size, stored=stored, disk_name=disk_name))
     return Found(inputs, tuple(skipped))
 
 
@@ -117,13 +120,6 @@ def _refuse_own(argument: str, own: Sequence[OwnFolder]) -> None:
     if own:
         named = ", ".join(f"{one.folder} ({one.what})" if one.folder else one.what for one in own)
         raise LogError(f"{argument} holds no logs, only what callcost wrote: {named}", hint=own[0].hint)
-
-
-def _input_of(path: str, name: str, names: Counter[str], size: int, stored: Stored | None) -> Input:
-    """Return an input; its name is no other's, also where only that is what other bytes are written as."""
-    written = written_name(name)
-    disk_name = name if written != name else None
-    return Input(path=path, name=_free_name(written, names), bytes=size, stored=stored, disk_name=disk_name)
 
 
 def is_read_once(argument: str) -> bool:

@@ -31,10 +31,6 @@ class PathTree(msgspec.Struct, frozen=True):
     fields: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
     parts: tuple[tuple[str, PathTree], ...] = ()
 
-    def part(self, key: str) -> PathTree | None:
-        """Return what stands below a key."""
-        return next((below for name, below in self.parts if name == key), None)
-
 
 def parse_path(text: str) -> Path:
     """Take a dotted path apart."""
@@ -101,7 +97,7 @@ def read_paths(record: Any, tree: PathTree, facts: Mapping[str, Any] = _NO_FACTS
     ranks: dict[str, int] = {}
     if type(record) is dict:
         _collect(record, tree, values, ranks)
-    about = tree.part(FACTS) if facts else None
+    about = next((below for key, below in tree.parts if key == FACTS), None) if facts else None
     if about:
         _collect(facts, about, values, ranks)
     return values
