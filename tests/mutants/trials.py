@@ -28,6 +28,7 @@ from tests.mutants.mutate import Mutant, mutated_text
 
 _COPIED = ("pyproject.toml", "README.md", "pipeline", "tests", "data", "sample_logs", "docs")
 _QUIET = ("-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:randomly")
+_OUTPUT = "output.txt"  # of the last run of the tests in a copy
 _FAILED = 1  # pytest's exit code where a test failed; 2 and more: it could not begin, which a mutant may cause, too
 
 
@@ -107,10 +108,11 @@ class Copies:
         folder = self._free.get()
         try:
             outcome, seconds = _test(folder, room, 3600.0)
+            if outcome != "survived":
+                output = (folder / _OUTPUT).read_text(encoding="utf-8", errors="replace")
+                raise RuntimeError(f"{outcome} without any mutant: {output[-2000:]}")
         finally:
             self._free.put(folder)
-        if outcome != "survived":
-            raise RuntimeError(f"{' '.join(room.tests)}: {outcome} without any mutant")
         return seconds
 
     def try_mutant(self, room: Room, mutant: Mutant, limit: float) -> Trial:
@@ -183,9 +185,12 @@ def _test(folder: Path, room: Room, limit: float) -> tuple[str, float]:
     begun = time.monotonic()
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder)}
     words = [str(folder / ".venv/bin/python"), "-m", "pytest", *_QUIET, *room.test_files(folder)]
-    with subprocess.Popen(
-        words, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
+    with (
+        (folder / _OUTPUT).open("wb") as output,
+        subprocess.Popen(
+            words, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        ) as process,
+    ):
         try:
             code = process.wait(limit)
         except subprocess.TimeoutExpired:

@@ -57,5 +57,5 @@ def texts_of(body: Mapping[str, Any]) -> str:
     """Return the text of an answer, "" where it has none."""
     choices = body.get("choices")
     listed = choices if isinstance(choices, (list, tuple)) else ()
-    said = [field(field(choice, "message"), "content") or field(choice, "text") for choice in listed]
-    return "".join(text for text in said if isinstance(text, str))
+    texts = [field(field(choice, "message"), "content") or field(choice, "text") for choice in listed]
+    return "".join(text for text in texts if isinstance(text, str))

@@ -44,7 +44,7 @@ class Watcher:
     def __init__(self, bar: Progress | None, say: Callable[[str], None] | None = None) -> None:
         self._bar, self._say = bar, say
         self._calls = self._read = self._total = 0
-        self._begun = self._said = time.monotonic()
+        self._begun = self._last = time.monotonic()
         self._task = bar.add_task("reading", total=None, calls="0 calls") if bar is not None else None
 
     def plan(self, total_bytes: int) -> None:
@@ -61,8 +61,8 @@ class Watcher:
         if self._bar is not None and self._task is not None:
             speed = self._calls / max(now - self._begun, 0.1)
             self._bar.update(self._task, advance=read_bytes, calls=f"{self._calls:,} calls, {speed:,.0f} calls/s")
-        elif self._say is not None and now - self._said >= _PROGRESS_EVERY:
-            self._said = now
+        elif self._say is not None and now - self._last >= _PROGRESS_EVERY:
+            self._last = now
             self._say(f"read {self._read / 1e9:.1f} of {self._total / 1e9:.1f} GB, {_calls(self._calls)}")
 
 

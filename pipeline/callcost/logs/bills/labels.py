@@ -97,12 +97,12 @@ def read_label(text: str) -> Label:
 
 def class_of_words(words: list[str]) -> str | None:
     """Return the token class that words say; caches are looked for before input, which their names contain."""
-    said = set(words)
-    if "cached" in said and "write" in said:
-        return CACHE_WRITE_1H if "1h" in said else CACHE_WRITE_5M if "5m" in said else CACHE_WRITE
-    if "uncached" not in said and "no" not in said and "cached" in said:
+    present = set(words)
+    if "cached" in present and "write" in present:
+        return CACHE_WRITE_1H if "1h" in present else CACHE_WRITE_5M if "5m" in present else CACHE_WRITE
+    if "uncached" not in present and "no" not in present and "cached" in present:
         return CACHE_READ
-    side = next((word for word in words if word in _SIDES), INPUT if EMBEDDING in said else None)
+    side = next((word for word in words if word in _SIDES), INPUT if EMBEDDING in present else None)
     modality = next((word for word in words if word in _MODALITIES), None)
     return f"{modality}_{side}" if side and modality else side
 
