@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.tokens.frame import Frame
-from callcost.tokens.framing import messages
+from callcost.tokens.framing import messages, plain_chat
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.framing.plain_chat import READ_FIELDS, frame_plain, templates_of
-from callcost.tokens.model_families import choose
+from callcost.tokens.model_families import Choice, choose
 from callcost.tokens.requests.bodies import read_prompt
 
 MODELS = (
@@ -144,3 +145,26 @@ def test_only_ordinary_roles_have_templates(role: str) -> None:
 
     assert templates_of(choice, "chat", ("user", "assistant"), -1) is not None
     assert templates_of(choice, "chat", ("user", role), -1) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda text: [(text.strip(), 1000)],
+        lambda _text: [],
+        lambda text: [(text, 2000)],
+        lambda text: [(text, 1000), (text, 1000)],
+        lambda text: [(text, 1000), (f"<{text}>", 1000)],
+    ],
+    ids=["trims it", "drops it", "weighs it", "repeats it", "wraps it"],
+)
+def test_where_a_rule_does_something_with_a_text_there_is_no_template(
+    rule: Callable[[str], list[tuple[str, int]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frame(_choice: Choice, _endpoint: str | None, request: Any, *_: Any) -> Frame:
+        parts = [part for message in request["messages"] for part in rule(message["content"])]
+        return Frame("o200k_base", tuple(text for text, _ in parts), tuple(weight for _, weight in parts))
+
+    monkeypatch.setattr(plain_chat, "frame_prompt", frame)
+
+    assert templates_of.__wrapped__(choose("gpt-4o", "openai", "chat"), "chat", ("user",), -1) is None
