@@ -78,6 +78,7 @@ RATES: dict[str, dict[str, object]] = {
     "draws": {"mode": "image_generation", "input_cost_per_token": 1e-3, "output_cost_per_image_token": 4e-3},
     "gratis": {"mode": "chat", "input_cost_per_token": 0, "output_cost_per_token": 0},
     "listed": {"mode": "chat"},
+    "ranks": {"mode": "rerank", "input_cost_per_query": 0},
     "asks": {"mode": "chat", "input_cost_per_token": 1e-3},
     "answers": {"mode": "chat", "output_cost_per_token": 2e-3},
 }  # fmt: skip
@@ -139,6 +140,8 @@ def stating(prompt: int | None = None, completion: int | None = None, /, **count
         ("gratis", stating(10, 10), {}, "free free_model", FREE),
         ("gratis", stating(0, 0), {}, "free free_model", FREE),
         ("embeds", stating(0, 10), {}, "free free_model", FREE),
+        ("ranks", stating(billed_units={"input_queries": Decimal(2)}), {}, "free free_model", ("0", None, None, "0")),
+        ("chat", stating(0, 0, billed_units=SEARCHES), {}, "priced", ("0", "0", "0.01", "0.01")),
         ("embeds", stating(10, 10), {}, "priced", ("0.01", "0", None, "0.01")),
         # two measures of one thing
         ("chat", stating(10, 0, billed_units={"input_characters": Decimal(30)}), {}, "priced",

@@ -50,7 +50,7 @@ def charge_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
         dollars; 0: no rate), ``priced`` (there is a rate) and ``weak`` (it may be too low).
     """
     asked = extras.with_columns(card=cards.numbers.gather(extras[_ROW]))
-    distinct = asked.select(_KEY).unique(maintain_order=True)
+    distinct = asked.select(_KEY).unique()
     charges = [(cards.cards.values[number], unit, quantity) for number, unit, quantity in distinct.iter_rows()]
     lines = [card.line(unit) for card, unit, _ in charges]
     costs = [charge_for(n, line) if line else 0 for (*_, n), line in zip(charges, lines, strict=True)]

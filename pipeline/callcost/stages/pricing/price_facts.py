@@ -73,9 +73,10 @@ def _token_costs(facts: pl.DataFrame, cards: RowCards) -> Costs:
 
 def _judge(facts: pl.DataFrame, costs: Costs, cards: RowCards) -> pl.Series:
     """Return the number of each row's verdict."""
+    every = pl.repeat(True, facts.height, eager=True)
     found = pl.repeat(len(VERDICTS) - 1, facts.height, dtype=pl.UInt8, eager=True)
     for number, verdict in reversed(list(enumerate(VERDICTS[:-1]))):
-        rows: Flag = pl.repeat(True, facts.height, eager=True)
+        rows: Flag = every
         for name, must in verdict.conditions.items():
             rows = None if rows is None else (both if must else without)(rows, _condition(name, facts, costs, cards))
         found = found if rows is None else found.set(rows, number)

@@ -158,7 +158,8 @@ def _offers(resolutions: Numbered) -> Numbered:
     offered = list(dict(zip(keys, resolutions.values, strict=True)).values())
     if resolutions.numbers is None or len(offered) == 1:
         return Numbered(None, offered)
-    return Numbered(of_values[resolutions.numbers], offered)
+    same = len(offered) == len(keys)
+    return Numbered(resolutions.numbers if same else of_values[resolutions.numbers], offered)
 
 
 def _off_peak(offers: Numbered, moments: pl.Series) -> Numbered:
