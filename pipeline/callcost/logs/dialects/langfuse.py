@@ -165,7 +165,6 @@ DIALECTS = (
         "",
         sign("id timestamp", some="htmlPath bookmarked", none="traceId trace_id"),
         sign("id value source", some="dataType data_type stringValue string_value"),
-        family="langfuse",
-        rank=20,
-        reason=CONTEXT),
+        family="langfuse", rank=20, reason=CONTEXT,
+    ),
 )  # fmt: skip
