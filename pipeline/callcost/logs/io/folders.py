@@ -148,7 +148,7 @@ class Folder:
         """Make a folder of files on this machine's disk one below; ``last`` is the file that is there only if all are.
 
         Raises:
-            FileExistsError: there is one of this name.
+            OSError: there is one of this name; in a store, where another run may have made it, a FileExistsError.
         """
         for path in made.iterdir():
             _sync(path)

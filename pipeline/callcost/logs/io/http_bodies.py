@@ -12,6 +12,7 @@ import binascii
 import importlib
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -45,16 +46,14 @@ def decode_content(data: bytes, encoding: str = "") -> str | None:
     return _text_of(data)
 
 
-def _readers_of(data: bytes, encoding: str) -> Iterator[Callable[[bytes], bytes]]:
+def _readers_of(data: bytes, encoding: str) -> list[Callable[[bytes], bytes]]:
     if data.startswith(b"\x1f\x8b"):
-        yield lambda packed: _inflate(packed, _GZIP)
-    elif data.startswith(b"\x28\xb5\x2f\xfd"):
-        yield _unzstd
-    elif encoding == "deflate":
-        yield lambda packed: _inflate(packed, _ZLIB)
-        yield lambda packed: _inflate(packed, _DEFLATE)
-    elif encoding == "br":
-        yield _unbrotli
+        return [partial(_inflate, window=_GZIP)]
+    if data.startswith(b"\x28\xb5\x2f\xfd"):
+        return [_unzstd]
+    if encoding == "deflate":
+        return [partial(_inflate, window=_ZLIB), partial(_inflate, window=_DEFLATE)]
+    return [_unbrotli] if encoding == "br" else []
 
 
 def _inflate(packed: bytes, window: int) -> bytes:

@@ -56,7 +56,10 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     """
     with contextlib.ExitStack() as stack:
         parent = parent or Path(temporary_place())
-        _clean_temporary()
+        with contextlib.suppress(OSError, RunError):  # unless another run is about to
+            temporary = Path(temporary_place())
+            with _lock(temporary, wait=False):
+                _remove_dead(temporary)
         with _lock(parent):  # nobody takes a folder for dead that is only being made
             _remove_dead(parent)
             folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=parent))
@@ -72,14 +75,6 @@ def _remove_dead(parent: Path) -> None:
             if not folder.is_symlink() and folder.stat().st_uid == os.getuid():
                 with _lock(folder, wait=False):
                     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _clean_temporary() -> None:
-    """Remove what killed runs left in the system's folder for temporary files, unless another run is about to."""
-    with contextlib.suppress(OSError, RunError):
-        parent = Path(temporary_place())
-        with _lock(parent, wait=False):
-            _remove_dead(parent)
 
 
 def folder_of_process() -> Path:
