@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -149,3 +150,23 @@ def test_schemas_that_refer_to_themselves_end(schema: dict[str, Any]) -> None:
 
     assert len(write_tool(Tool("f", "", schema))) < 8 * MAX_WRITTEN
     assert time.monotonic() - before < 20
+
+
+@pytest.mark.parametrize(
+    ("wrap", "sign", "levels"),
+    [
+        (lambda inner: {"type": "array", "items": inner}, "[]", 24),
+        (lambda inner: {"type": "object", "properties": {"k": inner}}, "k?", 24),
+        (lambda inner: {"anyOf": [inner, {"type": "null"}]}, "null", 23),
+        (lambda inner: {"type": ["array"], "items": inner}, "[]", 12),  # a list of types is a level of its own
+    ],
+    ids=["arrays", "objects", "alternatives", "lists of types"],
+)
+def test_schemas_that_nest_too_deep_are_cut_off(
+    wrap: Callable[[dict[str, Any]], dict[str, Any]], sign: str, levels: int
+) -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(60):
+        schema = wrap(schema)
+
+    assert "\n".join(write({"a": schema})).count(sign) == levels
