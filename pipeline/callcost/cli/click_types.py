@@ -41,7 +41,7 @@ class VerbGroup(click.Group):
 
 
 class LogType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
-    """Where logs or bills are: told from other words, since the names of files may be any bytes."""
+    """A place of logs or bills. Unlike other words it need not be UTF-8, since the names of files may be any bytes."""
 
     name = "text"
 
@@ -54,7 +54,7 @@ class PathType(click.Path):
     """A path; "~" is the user's own folder, also where the shell did not see it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read a path, and check what is to be checked."""
+        """Read a path, and make the checks of click.Path on it."""
         return super().convert(arguments.read_place(value, name_of(param)), param, ctx)
 
 

@@ -1,4 +1,4 @@
-"""`callcost backfill`: words in, the same logs out, and a line on what was added."""
+"""`callcost backfill`: write the same logs again, and print a line on what was added to each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`callcost gc`: words in, what was removed out."""
+"""`callcost gc`: remove what nobody reads any more from a folder of work, and say how much that was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`callcost reconcile`: words in, files and a summary that a finance person understands out."""
+"""`callcost reconcile`: write the comparison, and print a summary that a finance person understands."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def summary_lines(manifest: dict[str, Any]) -> list[str]:
 
 
 def alarm_lines(manifest: dict[str, Any]) -> list[str]:
-    """Return what an exit code is about: it is said however quiet the rest is to be."""
+    """Return why a run ends with another code than 0; these lines are printed with --quiet, too."""
     none = [] if manifest["calls"] else [no_call_line(manifest["inputs"], manifest["reject_reasons"])]
     return [*none, *gate_lines(manifest)]
 

@@ -1,4 +1,4 @@
-"""`callcost report`: words in, files and a summary out."""
+"""`callcost report`: write the files of a report, and print a summary."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class EventLog:
             keeps: whether what was done is kept for the next run.
 
         Raises:
-            click.exceptions.Exit: it was said; with the code to end with.
+            click.exceptions.Exit: the failure is written; it has the code to end with.
         """
         try:
             yield
@@ -138,7 +138,7 @@ def state_lines(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def alarm_lines(manifest: Mapping[str, Any]) -> list[str]:
-    """Return what an exit code is about, for people: it is said however quiet the rest is to be."""
+    """Return why a run ends with another code than 0, for people; these lines are printed with --quiet, too."""
     from callcost.jobs.engine.manifest import has_calls  # noqa: PLC0415 - Polars loads when it runs
 
     notes = manifest["run"].get("notes", {})
@@ -152,8 +152,8 @@ def no_call_line(inputs: Sequence[Mapping[str, Any]], reasons: Sequence[Mapping[
     """Return why there is no call at all.
 
     Args:
-        inputs: what became of the records of each.
-        reasons: of the rejects, the commonest first.
+        inputs: rows of the manifest, one per input: what became of its records.
+        reasons: reasons of the rejects, the commonest first.
     """
     records, *fates = (sum(row[name] for row in inputs) for name in ("records", *_FATES))
     parts = [counted(records, "record") + (f" in {counted(len(inputs), 'file')}" if not records else "")]

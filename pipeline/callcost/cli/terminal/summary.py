@@ -37,8 +37,8 @@ class Watcher:
     """How far the reading is: a progress bar, a line now and then, or nothing at all.
 
     Args:
-        bar: on a terminal.
-        say: takes a line, where there is no terminal; None: nobody wants to know.
+        bar: progress bar of a terminal; None: there is no terminal.
+        say: function that writes a line, where there is no terminal; None: nothing is written.
     """
 
     def __init__(self, bar: Progress | None, say: Callable[[str], None] | None = None) -> None:
@@ -97,11 +97,11 @@ def show_summary(
     """Print the dearest groups, the totals, and a line each for what the totals leave out.
 
     Args:
-        report: of the run.
-        options: of the run.
-        lines: summary_lines, and those of the run that follow.
-        alarms: lines that are said in any case, last.
-        top: groups to show on a terminal.
+        report: result of the run.
+        options: options of the run.
+        lines: lines of summary_lines, and lines on the run itself.
+        alarms: lines that are written in any case, last.
+        top: number of groups to show on a terminal.
     """
     if STDERR.isatty():
         console_of(STDERR).print(_table(report.spend.head(top).to_dicts(), options.by, report.manifest["totals"]))
@@ -261,8 +261,8 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
     """Return what a run found as plain lines: the totals, then a line each for what a reader should know of.
 
     Args:
-        manifest: of the run.
-        options: of the run.
+        manifest: manifest of the run.
+        options: options of the run.
     """
     records, sources = manifest["records"], manifest["usage_source"]
     lines = [_title(manifest), *skipped_lines(manifest["run"].get("skipped", [])), *_filtered_lines(manifest, options)]
