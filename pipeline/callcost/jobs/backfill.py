@@ -235,6 +235,8 @@ def _fill_copy(task: BackfillTask, copy: BinaryIO, counter: TextCounter) -> tupl
     except Damage:
         return [], "it is damaged"
     except pa.ArrowException:
+        if container_of(task.source) != "parquet":
+            raise
         return [], "it is no readable table, or has a column callcost of its own"
 
 

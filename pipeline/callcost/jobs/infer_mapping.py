@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -55,8 +56,6 @@ def _records_of(source: Input) -> Iterator[dict[str, Any]]:
 
 
 def _rows_of(source: Input) -> Iterator[Any]:
-    try:
+    with contextlib.suppress(*UNREADABLE_TABLE):
         for batch in read_rows(source.path, 0, None):
             yield from batch.rows
-    except UNREADABLE_TABLE:
-        return

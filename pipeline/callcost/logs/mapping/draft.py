@@ -132,8 +132,8 @@ def draft_mapping(profile: Profile, name: str) -> Draft:
     if "response" in found:
         columns.append(f"model = {_list_of([_BODY_MODEL, *(_path_of(place) for place in found.pop('model', [])[:1])])}")
     for column, places in found.items():
-        others = f"  # or {', '.join(map(_path_text, places[1 : 1 + _MAX_OTHERS]))}" if len(places) > 1 else ""
-        columns.append(f"{column} = {_path_text(places[0])}{others}")
+        best, *others = [_quote(_path_of(place)) for place in places[: 1 + _MAX_OTHERS]]
+        columns.append(f"{column} = {best}{'  # or ' if others else ''}{', '.join(others)}")
     return Draft("\n".join([*head, "", "[columns]", *columns, *_tag_lines(profile, found)]) + "\n", complete)
 
 
@@ -212,16 +212,12 @@ def _tag_lines(profile: Profile, found: dict[str, list[FieldProfile]]) -> list[s
     """Return what else could be grouped by, for the reader to choose from."""
     used = {places[0].path for places in found.values()}
     lines = [
-        f"# {_quote(place.path[0])} = {_path_text(place)}"
+        f"# {_quote(place.path[0])} = {_quote(_path_of(place))}"
         for place in profile.places.values()
         if len(place.path) == 1 and place.path not in used and place.is_mostly("text") and not place.kinds["number"]
         and 1 < len(place.texts) <= max(profile.records // 4, 2) and place.seen * 2 >= profile.records
     ]  # fmt: skip
     return ["", "# [tags]  # what else may be worth grouping by", *lines] if lines else []
-
-
-def _path_text(place: FieldProfile) -> str:
-    return _quote(_path_of(place))
 
 
 def _path_of(place: FieldProfile) -> str:
