@@ -122,6 +122,20 @@ def test_what_nothing_prices_has_no_rate(entry: dict[str, Any], unit: str) -> No
     assert RateCard(tariff, case_of(tariff, Terms())).line(unit) is None
 
 
+@pytest.mark.parametrize(
+    ("newer", "older"),
+    [
+        ("cache_read_input_token_cost", "input_cost_per_token_cache_hit"),
+        ("input_cost_per_token_batches", "input_cost_per_token_batch_requests"),
+    ],
+)
+def test_of_two_spellings_of_a_rate_the_shorter_counts(newer: str, older: str) -> None:
+    for fields in ({newer: 1e-6, older: 2e-6}, {older: 2e-6, newer: 1e-6}):
+        (listed,) = read_tariff(entry_of(fields)).rates.values()
+
+        assert (listed.rate, listed.field) == (Decimal("1e-6"), newer)
+
+
 def test_every_stand_in_is_named() -> None:
     written = {"usage": {"prompt_tokens": 9, "cache_write_1h_tokens": 9}, "terms": {}}
 

@@ -129,14 +129,15 @@ def _resolve(facts: pl.DataFrame, book: Book) -> Numbered:
     requested = facts["model_requested"]
     if requested.null_count() < facts.height:  # it stands for the call's own model, not for that of an iteration
         requested = facts.select(pl.when(pl.col("line_model") == pl.col("model")).then(requested)).to_series()
-    models = facts["line_model"].fill_null("")
-    names = cross(*(number_text(column) for column in (models, facts["provider"], facts["region"], requested)))
+    columns = (facts["line_model"], facts["provider"], facts["region"], requested)
+    names = cross(*(number_text(column) for column in columns))
     if book.rules.fixed is not None or not book.moments:  # it makes no difference when a call was made
         eras = Numbered(None, [book.era(0)])
     else:
         eras = number_spans(facts["started_at"].to_physical(), book.moments)
     spots = cross(names, eras)
-    return Numbered(spots.numbers, [book.resolve_in(name, era) for name, era in spots.values])
+    found = [book.resolve_in((model or "", *terms), era) for (model, *terms), era in spots.values]
+    return Numbered(spots.numbers, found)
 
 
 def _units(facts: pl.DataFrame, stated_units: pl.Series | None) -> list[Numbered]:
