@@ -8,17 +8,17 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from callcost.errors import LogError
-from callcost.jobs.engine.map_reduce import map_logs, working_folder
+from callcost.jobs.engine.map_reduce import settle_logs, working_folder
 from callcost.jobs.explain import explain_call
 from callcost.settings import PriceOptions, ReportOptions
-from callcost.stages.dedup.rules import settle_duplicates
+from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.line_accounts import account_lines
-from callcost.stages.tables.facts import scan_facts
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ReportOptions(logs=(str(ROOT / "sample_logs"),))
@@ -27,8 +27,10 @@ SAMPLES = ReportOptions(logs=(str(ROOT / "sample_logs"),))
 def test_every_line_of_every_sample_call_adds_up_to_the_reports_figure() -> None:
     book = book_of(PriceOptions())
     with working_folder(None) as folder:
-        facts = scan_facts(map_logs(SAMPLES, folder).tables("facts")).collect()
-    priced = price_facts(settle_duplicates(facts).facts, book)
+        settled = settle_logs(SAMPLES, folder)
+        verdicts = settled.tables("verdicts")
+        facts = pl.concat(settled_facts(path, verdicts) for path in settled.tables("facts"))
+    priced = price_facts(facts, book)
     accounts = [line for call in priced.partition_by("piece", "record") for line in account_lines(call, book)]
     assert len(accounts) == priced.height > 100
     assert [line for line in accounts if line.total != line.reported] == []

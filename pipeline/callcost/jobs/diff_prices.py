@@ -50,7 +50,7 @@ def revalue_calls(
     """
     options = settle_options(dataclasses.replace(options, out=None, by=("model",), calls=False))
     with working_folder(None) as folder:
-        found = map_logs(options, folder, lanes=True, progress=progress, planned=planned)
+        found = map_logs(options, folder, progress=progress, planned=planned)
         both = [dataclasses.replace(options, prices=PriceOptions(prices=version)) for version in (old, new)]
         before, settled = _spend_of(both[0], found)
         changes = _changes_of(settled, *both)

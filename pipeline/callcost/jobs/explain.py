@@ -60,7 +60,7 @@ def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
     """
     options = settle_options(options)
     with working_folder(None) as folder:
-        mapped = map_logs(options, folder, lanes=True)
+        mapped = map_logs(options, folder)
         facts = _facts_of(mapped, call_id, options)
         facts = price_facts(facts, book_of(options.prices))
     if facts.is_empty():

@@ -57,7 +57,7 @@ class MapTask:
         folder: folder for files of facts.
         options: what the run was asked for.
         counted: False leaves missing usage missing.
-        lanes: whether calls that need no counting, or are plain chats, are read by columns; their facts have no
+        by_columns: whether calls that need no counting, or are plain chats, are read by columns; their facts have no
             digests.
     """
 
@@ -66,7 +66,7 @@ class MapTask:
     folder: str
     options: ReportOptions
     counted: bool = True
-    lanes: bool = False
+    by_columns: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
         for piece in task.pieces:
             lineage = [pl.lit(piece.input, pl.Int64).alias("input"), pl.lit(piece.number, pl.Int64).alias("piece")]
             tally = tallies.setdefault(str(piece.input), Counter())
-            for window in read_windows(piece, task.options.read, lanes=task.lanes, counted=task.counted):
+            for window in read_windows(piece, task.options.read, lanes=task.by_columns, counted=task.counted):
                 batches.join(window, piece.source)
                 if task.counted:
                     count_missing(window.calls, counter)

@@ -121,7 +121,6 @@ def map_logs(
     folder: Path | str,
     *,
     counted: bool = True,
-    lanes: bool = False,
     runner: Runner = run_tasks,
     progress: Progress = lambda _bytes, _calls: None,
     planned: Callable[[int], None] = lambda _bytes: None,
@@ -132,7 +131,6 @@ def map_logs(
         options: what the run was asked for.
         folder: working folder.
         counted: False leaves missing usage missing.
-        lanes: see MapTask.
         runner: function that runs the tasks.
         progress: see report_spend.
         planned: see report_spend.
@@ -149,7 +147,7 @@ def map_logs(
     def plan(asked: ReportOptions) -> list[MapTask]:
         asked = dataclasses.replace(options_for_workers(asked), logs=read_again(asked.logs, inputs))
         return [
-            MapTask(number=n, pieces=packed, folder=str(folder), options=asked, counted=counted, lanes=lanes)
+            MapTask(number=n, pieces=packed, folder=str(folder), options=asked, counted=counted, by_columns=True)
             for n, packed in enumerate(pack_pieces(pieces, workers, size))
         ]
 
@@ -210,7 +208,7 @@ def settle_logs(
     Raises:
         LogError: an argument matches no file.
     """
-    found = map_logs(options, folder, counted=priced, lanes=True, runner=runner, progress=progress, planned=planned)
+    found = map_logs(options, folder, counted=priced, runner=runner, progress=progress, planned=planned)
     return reduce_facts(options, found, priced=priced, listed=listed)
 
 
