@@ -51,7 +51,7 @@ _SIDES = ("input", "output")
 _MODALITIES = ("audio", "image", "video")
 EMBEDDING = "embedding"  # such a model has input only
 # Words that say nothing about which model it is.
-_NOISE = frozenset({
+_WORDS_OF_NO_MODEL = frozenset({
     "1k", "1m", "amazon", "anthropic", "azure", "bedrock", "count", "cross", "edition", "for", "ga", "mantle",
     "meta", "model", "mp", "no", "of", "online", "openai", "per", "prediction", "predictions", "read", "reasoning",
     "region", "request", "requests", "standard", "text", "the", "token", "tokens", "uncached", "unit", "units",
@@ -65,10 +65,10 @@ class Label(NamedTuple):
     """What a label says.
 
     Attributes:
-        model: its words, joined; None: it names none.
-        token_class: of TOKEN_CLASSES, or a tool's name; None: it says none.
+        model: words of the model's name, joined by "-"; None: it names none.
+        token_class: one of TOKEN_CLASSES, or the name of a tool; None: it states none.
         tier: batch | flex | priority; None: standard.
-        region: global | datazone | regional | geo; None: not said.
+        region: global | datazone | regional | geo; None: not stated.
     """
 
     model: str | None
@@ -96,7 +96,7 @@ def read_label(text: str) -> Label:
 
 
 def class_of_words(words: list[str]) -> str | None:
-    """Return the token class that words say; caches are looked for before input, which their names contain."""
+    """Return the token class that words mean; caches are looked for before input, which their names contain."""
     present = set(words)
     if "cached" in present and "write" in present:
         return CACHE_WRITE_1H if "1h" in present else CACHE_WRITE_5M if "5m" in present else CACHE_WRITE
@@ -108,7 +108,7 @@ def class_of_words(words: list[str]) -> str | None:
 
 
 def _model_of(words: list[str]) -> str | None:
-    known = {*_TIERS, *_PLACES, *_SIDES, *_MODALITIES, *_NOISE, "cached", "1h", "5m"}
+    known = {*_TIERS, *_PLACES, *_SIDES, *_MODALITIES, *_WORDS_OF_NO_MODEL, "cached", "1h", "5m"}
     if EMBEDDING in words:
         known.discard("text")  # text-embedding-3-small
     named = [word for word in words if word not in known]

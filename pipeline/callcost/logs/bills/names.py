@@ -38,9 +38,9 @@ class ModelKey(NamedTuple):
     """A model's name, taken apart.
 
     Attributes:
-        words: sorted.
-        numbers: in order.
-        date: month and day of the snapshot; "": the name has none.
+        words: words of the name, sorted.
+        numbers: numbers of the name, in its order.
+        date: month and day of the snapshot, "1120"; "": the name has none.
     """
 
     words: tuple[str, ...]

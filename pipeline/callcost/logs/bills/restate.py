@@ -1,4 +1,4 @@
-"""What a bill states in the end: repeated pages count once, restated buckets replace what they said before.
+"""What a bill states in the end: repeated pages count once, restated buckets replace what they stated before.
 
 Providers restate buckets in place, and pages are fetched twice; neither may add. A record with a key is worth what its
 latest version says, in the order of the files, and a version's place is where it stood first, so that a page given

@@ -50,12 +50,12 @@ def settle_call_caches(case: Case) -> None:
 
 def _cache_guesses(cached: Sequence[Part], plain: Part | None) -> Iterator[tuple[Decimal, str]]:
     """Yield what a stated cost is off by if it counts cached tokens wrongly."""
-    paid, tokens = sum_costs(cached), sum((part.quantity for part in cached), NOTHING)
-    if not paid:
+    cost, tokens = sum_costs(cached), sum((part.quantity for part in cached), NOTHING)
+    if not cost:
         return
-    yield -paid, "not at all"
-    yield paid, "twice"
+    yield -cost, "not at all"
+    yield cost, "twice"
     if plain is not None and plain.cost is not None:
         as_input = share(plain.cost, tokens, plain.quantity)
         yield as_input, "as input, too"
-        yield as_input - paid, "at the price of input"
+        yield as_input - cost, "at the price of input"

@@ -63,10 +63,10 @@ def _moved(cell: Cell, figures: Mapping[CellKey, Vector]) -> tuple[Decimal, Deci
 def _settle_neighbours(day: CellKey, after: CellKey, dated: Mapping[CellKey, Sequence[Cell]], case: Case) -> None:
     """Move calls between a day and the next where they are exactly what one of them has over or lacks."""
     here, there = _gaps(dated[day]), _gaps(dated.get(after, ()))
-    for over, lacks, whose, sign in ((_negative(here), there, day, -1), (here, _negative(there), after, 1)):
+    for over, lacks, origin, sign in ((_negative(here), there, day, -1), (here, _negative(there), after, 1)):
         if not any(lacks.get(name, NOTHING) > 0 for name, gap in over.items() if gap) or min(over.values()) < 0:
             continue
-        calls = case.evidence.calls_by_time(case.grain, whose, late=whose is day)
+        calls = case.evidence.calls_by_time(case.grain, origin, late=origin is day)
         found = first_prefix(calls, lambda total, over=over, lacks=lacks: _is_exact(total, over, lacks))  # type: ignore[misc]
         if found:
             settle_vector(dated[day], _CAUSE, found, sign, "calls near midnight")
