@@ -149,10 +149,10 @@ def test_rates_of_a_currency_are_read_in_order(tmp_path: Path) -> None:
     path.write_text("\n".join(("date,currency,rate", *rows)), encoding="utf-8-sig")
     assert read_fx(str(path), "EUR") == Rates((DAY, 2 * DAY), (Decimal("0.8"), Decimal("0.9")))
     assert read_fx(None, "USD") == Rates()
-    with pytest.raises(ConfigError, match="has no rate of CHF") as caught:
+    with pytest.raises(ConfigError, match=r"fx\.csv has no rate of CHF\. ") as caught:
         read_fx(str(path), "CHF")
     assert caught.value.hint == "Add rows: date, currency, what one US dollar buys of it"
-    with pytest.raises(ConfigError, match="the bill is in EUR, the calls are priced in USD") as caught:
+    with pytest.raises(ConfigError, match=r"^the bill is in EUR, the calls are priced in USD\. ") as caught:
         read_fx(None, "EUR")
     assert caught.value.hint == "Give dated rates with --fx FILE (CSV: date, currency, rate)"
 
@@ -161,7 +161,7 @@ def test_rates_of_a_currency_are_read_in_order(tmp_path: Path) -> None:
 def test_a_rate_is_a_number_above_nothing(tmp_path: Path, rate: str) -> None:
     path = tmp_path / "fx.csv"
     path.write_text(f"date,currency,rate\n1970-01-02,EUR,{rate}\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"the rates in .*fx\.csv cannot be read") as caught:
+    with pytest.raises(ConfigError, match=r"^the rates in .*fx\.csv cannot be read") as caught:
         read_fx(str(path), "EUR")
     assert caught.value.hint == "A CSV with the columns date (2026-11-01), currency, rate"
     with pytest.raises(ConfigError):
@@ -223,7 +223,7 @@ def test_parquet_that_is_none_is_refused(tmp_path: Path) -> None:
     assert [line.amount for line in bills.lines] == [2]
     assert bills.currency == "EUR"
     bad.write_bytes(good.read_bytes()[:-40] + b"PAR1")
-    with pytest.raises(LogError, match=r"the bill bad\.parquet is no readable Parquet file") as caught:
+    with pytest.raises(LogError, match=r"^the bill bad\.parquet is no readable Parquet file") as caught:
         open_bills([str(bad)])
     assert caught.value.hint == "Export it again"
 
@@ -232,6 +232,6 @@ def test_bills_of_two_currencies_are_refused_by_their_names(tmp_path: Path) -> N
     (tmp_path / "bill.csv").write_text(
         "period,provider,amount,currency\n2025-11,openai,2,EUR\n2025-11,azure,2,GBP\n", encoding="utf-8"
     )
-    with pytest.raises(ConfigError, match="the bills are in EUR and GBP") as caught:
+    with pytest.raises(ConfigError, match=r"^the bills are in EUR and GBP\. ") as caught:
         open_bills([str(tmp_path)])
     assert caught.value.hint == "Reconcile the bills of one currency at a time"
