@@ -68,8 +68,8 @@ def test_of_copies_that_differ_in_nothing_else_the_one_of_the_first_piece_stays(
 
 def test_calls_of_one_id_that_have_no_name_of_their_own_are_numbered_by_file() -> None:
     calls = [make_call(row, duplicate_id="x", request_digest=bytes([row]) * 16, record_digest=FIRST, total=row,
-                       source_file=f"{9 - row}.jsonl") for row in (1, 2)]  # fmt: skip
-    assert [row["call_id"] for row in settle(*calls)] == [f"x-{FIRST.hex()}-2", f"x-{FIRST.hex()}-1"]
+                       source_file=f"{row}.jsonl") for row in (1, 2)]  # fmt: skip
+    assert [row["call_id"] for row in settle(*calls)] == [f"x-{FIRST.hex()}-1", f"x-{FIRST.hex()}-2"]
 
 
 def test_a_copy_goes_with_all_its_charge_lines() -> None:
