@@ -13,7 +13,16 @@ import pytest
 
 from callcost.errors import ConfigError, LogError
 from callcost.logs.bills.lines import DAY, Kind
-from callcost.stages.reconcile.bill_tables import Bills, Rates, _choose, cut_bill, half_places, open_bills, read_fx
+from callcost.stages.reconcile.bill_tables import (
+    Bills,
+    Rates,
+    _choose,
+    _one_currency,
+    cut_bill,
+    half_places,
+    open_bills,
+    read_fx,
+)
 from tests.stages.reconcile.by_hand import make_line
 
 ONE = Decimal(1)
@@ -62,6 +71,28 @@ def test_counts_of_the_bill_of_amounts_are_believed_where_every_amount_has_one()
     free = [both, _money("openai_costs", 0), _money("openai_costs", kind=Kind.FEE)]
     both.quantity = Decimal(7)
     assert ("openai_costs", 1, 7) in _lines(_choose([*free, _count("openai_usage", 5)]))
+
+
+def test_a_source_is_believed_for_what_it_states_only() -> None:
+    assert _lines(_choose([_count("openai_costs", 5), _money("focus", 2)])) == [
+        ("openai_costs", None, 5), ("focus", 2, None),
+    ]  # fmt: skip
+    three = [_money("openai_costs"), _money("openai_costs_csv", 2), _count("openai_usage", 5)]
+    assert _lines(_choose(three)) == [("openai_costs", 1, None), ("openai_usage", None, 5)]
+
+
+def test_undated_lines_are_of_no_day() -> None:
+    bills = _choose([_money("openai_costs", start_at=None, end_at=None), _money("focus", 2)])
+    assert _lines(bills) == [("openai_costs", 1, None), ("focus", 2, None)]
+
+
+def test_only_amounts_that_are_compared_have_a_currency() -> None:
+    lines = [
+        _money("focus", currency="EUR"), _money("aws_cur", kind=Kind.OTHER, currency="USD"),
+        _count("openai_usage", currency="GBP"),
+    ]  # fmt: skip
+    assert _one_currency(lines) == "EUR"
+    assert _one_currency([]) == "USD"
 
 
 def test_counts_of_some_amounts_only_count_where_there_are_no_others() -> None:
@@ -166,6 +197,9 @@ def test_a_rate_is_a_number_above_nothing(tmp_path: Path, rate: str) -> None:
     assert caught.value.hint == "A CSV with the columns date (2026-11-01), currency, rate"
     with pytest.raises(ConfigError):
         read_fx(str(tmp_path / "none.csv"), "EUR")
+    path.write_text("date,currency,rate\nsome day,EUR,1\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"^the rates in .*fx\.csv cannot be read"):
+        read_fx(str(path), "EUR")
 
 
 # --- Files ------------------------------------------------------------------------------------------------------------
@@ -185,6 +219,7 @@ def test_a_bill_is_listed_with_what_came_of_its_records(tmp_path: Path) -> None:
     assert len(str(entry["sha256"])) == 64
     assert [reject.source_row for reject in bills.rejects] == [3]
     assert (bills.currency, bills.periods) == ("USD", {"anthropic": (DAY, 2 * DAY)})
+    assert bills.notes == []
 
 
 def test_notes_say_what_was_given_twice_restated_or_cut_off(tmp_path: Path) -> None:
