@@ -71,12 +71,14 @@ def test_every_cost_field_of_every_version_is_placed_or_explained() -> None:
         ("output_cost_per_video_per_second", RateKey("video_output_seconds")),
         ("output_cost_per_image_above_512_and_512_pixels", RateKey("output_images_above_512_and_512_pixels")),
         ("output_cost_per_image_premium_image", RateKey("output_images_premium_image")),
+        ("output_cost_per_image_above_512_and_512_pixels_and_premium_image",
+         RateKey("output_images_above_512_and_512_pixels_premium_image")),
         ("cost_per_image", RateKey("output_images")),
         ("input_cost_per_blink", None),
         ("max_tokens", None),
         ("output_cost_per_token_cost", None),
     ],
-)
+)  # fmt: skip
 def test_the_grammar_places_a_field_by_its_parts(field: str, placed: RateKey | None) -> None:
     assert place_field(field) == placed
 

@@ -331,7 +331,6 @@ def _without_endings(name: str) -> tuple[str, dict[str, str]]:
                 earlier = found.get(kind)
                 found[kind] = f"{match[1]}_{earlier}" if earlier else match[1]
                 name, cut = name[: match.start()], True
-                break
     return name, found
 
 
