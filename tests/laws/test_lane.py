@@ -43,7 +43,7 @@ def read(path: Path, *, lanes: bool) -> tuple[Read, int]:
             for window in read_windows(piece, ReadOptions(), lanes=lanes):
                 count_missing(window.calls, counter)
                 lineage = [pl.lit(number, pl.Int64).alias(name) for name, number in (("input", 0), ("piece", 0))]
-                of_table = count_facts(window.facts, window.talks, counter)
+                of_table = count_facts(window.facts, window.chats, counter)
                 tables += [facts_of(window.calls, 0), *(widen_facts(one.with_columns(lineage)) for one in of_table)]
                 of_lane += sum(map(len, window.facts))
                 rejects += window.rejects

@@ -27,7 +27,6 @@ KINDS = (  # folders whose modules may share a name, since it means the same in 
     r"logs/responses|tokens/requests",  # the two sides of a call
 )
 OLD_NAMES = {"told", "talks", "deal", "said", "rivals", "leaves", "lend", "but_not"}
-UNTIL_ONE_READER = {"columnar", "read"}  # folders that are written anew with the one reader of blocks
 TOP_LEVEL = {
     *("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
     *("pipeline", "tests", "data", "sample_logs", "docs", ".ci", ".github", ".gitignore"),
@@ -105,8 +104,6 @@ def test_a_folder_says_what_comes_in_what_goes_out_and_what_to_open(folder: Path
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
 def test_nothing_bears_a_name_that_a_stranger_must_guess(path: Path) -> None:
-    if path.parent.name in UNTIL_ONE_READER:
-        return
     assert [f"{line}: {name}" for line, name in _defined_names(path) if name.strip("_").lower() in OLD_NAMES] == []
 
 

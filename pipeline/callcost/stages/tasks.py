@@ -109,7 +109,7 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
                 batches.join(window, piece.source)
                 if task.counted:
                     count_missing(window.calls, counter)
-                    window.facts = count_facts(window.facts, window.talks, counter)
+                    window.facts = count_facts(window.facts, window.chats, counter)
                     late = [call for call in window.calls if call.usage_source == TIMED_OUT]
                     done.timed_out += [(piece.number, call.source_file, call.source_row) for call in late]
                 held += [table.with_columns(*lineage) for table in window.facts]

@@ -70,6 +70,7 @@ DIALECTS = (
         usage=("@",),
         response=("message",),
         endpoint="anthropic",
+        reads=("type", "data", "message.role", "isApiErrorMessage", "isSidechain"),
         settle=settle_claude_code,
     ),
     refusing_dialect(

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, refusing_dialect
 from callcost.logs.record.envelopes import envelope
 from callcost.logs.tracing.attributes import as_mapping
@@ -158,6 +160,10 @@ DIALECTS = (
         },
         counts={name: (f"counts.{name}",) for name in _COUNTS if name not in _PREDICTIONS},
         zero_is_missing=True,
+        texts={"input": msgspec.Raw, "output": msgspec.Raw},
+        reads=(
+            "usage_details", "usageDetails", "usage", "promptTokens", "completionTokens", "cost_details", "costDetails",
+        ),
         settle=settle_observation,
     ),
     refusing_dialect(

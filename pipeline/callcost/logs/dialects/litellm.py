@@ -166,6 +166,7 @@ DIALECTS = (
         counts=_COUNTS,
         response=("response",),
         zero_is_missing=True,
+        peculiar_ids=CACHE_HIT,
         settle=settle_litellm,
     ),
     Dialect(
@@ -193,6 +194,7 @@ DIALECTS = (
         counts=_COUNTS | _PARTS,
         response=("response",),
         zero_is_missing=True,
+        peculiar_ids=CACHE_HIT,
         settle=settle_litellm,
     ),
 )  # fmt: skip

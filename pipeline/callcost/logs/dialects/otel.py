@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
 from callcost.logs.record.envelopes import envelope
 from callcost.logs.tracing.attributes import as_mapping, read_attributes
@@ -211,6 +213,15 @@ _FLAT = """
     gen_ai.usage.input_tokens gen_ai.usage.prompt_tokens llm.model_name llm.token_count.prompt llm.request.type
     openinference.span.kind ai.operationId ai.model.id
 """
+_TEXTS = {
+    f"{place}{name}": msgspec.Raw
+    for place in ("", "attributes.", "attributes\\.")
+    for name in _names(
+        "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.definitions",
+        "gen_ai.prompt", "gen_ai.completion", "input.value", "output.value", "ai.prompt.messages", "ai.response.text",
+        "gen_ai.input", "gen_ai.output",
+    )
+}  # fmt: skip
 _BESIDE = """
     spanContext spanId span_id context SpanId spanName span_name parent_id parentSpanId traceId trace_id TraceId
 """
@@ -257,6 +268,9 @@ DIALECTS = (
         fields={column: _names(*names) for column, names in _TRACED.items()} | {"url": ("url",)},
         counts={name: (f"counts.{name}",) for name in _COUNTS},
         no_counts=frozenset(),
+        reads=("",),
+        texts=_TEXTS,
+        peculiar_ids=r"^0x|^0*$",
         settle=settle_span,
     ),
 )

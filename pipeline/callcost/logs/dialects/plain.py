@@ -6,6 +6,10 @@ comparable with other plain rows only. Text is put in the shape of a chat, so th
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+
 from callcost.logs.record.dialect import Dialect, Entry, like_named
 from callcost.logs.tracing.conversations import body_of, messages_of
 from callcost.logs.values.json_path import first_filled
@@ -14,6 +18,9 @@ from callcost.tables import Call
 
 _PROMPTS = ("messages", "prompt", "input", "query", "question")
 _ANSWERS = ("response", "output", "completion", "text", "answer", "output_text", "response_text")
+# An answer as text; one that is JSON or an event stream is a body.
+_PROSE = Annotated[str, msgspec.Meta(pattern=r"^(?!\s*(?:[\[{:]|data:|event:))")]
+_TEXTS = dict.fromkeys((*_PROMPTS, *_ANSWERS), msgspec.Raw) | dict.fromkeys(("response", "output"), _PROSE)
 _TOOLS = ("tools", "tool_choice", "functions", "response_format", "system")
 
 
@@ -66,6 +73,7 @@ DIALECTS = (
         usage=("usage", "@", ""),
         response=("response", "output"),
         no_counts=frozenset(),
+        texts=_TEXTS,
         settle=settle_plain,
     ),
 )  # fmt: skip

@@ -48,7 +48,7 @@ COST_COLUMN = "logged_cost"
 URL_COLUMN = "url"
 TICKS_COLUMN = "logged_ticks"  # xAI's unit of cost
 USD_PER_TICK = Decimal("1e-10")
-_EXACT = Context(prec=60)  # the default of 28 digits would round a long amount
+EXACT = Context(prec=60)  # the default of 28 digits would round a long amount
 STATUS_COLUMNS = ("status", "error", "http_status", "cache_hit", "endpoint", "tags")
 _TEXTS = frozenset(TEXT_COLUMNS)
 COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, COST_COLUMN, TICKS_COLUMN))
@@ -108,6 +108,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         zero_is_missing: the writer puts 0 where it knows no counts.
         no_counts: a record may be the sum of many calls, where a count of them stands beside its tokens. Fields that
             are no such count although their names say so; None: no record is a sum.
+        peculiar_ids: a regular expression; an id in which it is found says more than which call it is.
+        texts: path -> type of what stands there and is never read where usage is complete, beside bodies.
+        reads: paths that ``prepare`` and ``settle`` look at beside those of the tables; "" stands for all.
         refusal: (reason, detail) where records of this kind never become calls; ("context", "") where they are none.
         carry: what a record takes from those before it in its file: (notes so far, record) -> what is read in its
             place. Such files are read from their beginning, in their order, and never cut.
@@ -133,6 +136,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     cost_scale: Decimal = Decimal(1)
     zero_is_missing: bool = False
     no_counts: frozenset[str] | None = None
+    peculiar_ids: str | None = None
+    texts: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    reads: tuple[str, ...] = ()
     refusal: tuple[str, str] | None = None
     carry: Callable[[Notes, Mapping[str, Any]], dict[str, Any]] | None = None
     settle: Callable[[Call, Entry], None] | None = None
@@ -274,9 +280,9 @@ class FieldReader:
         if COST_COLUMN in values:
             cost = read_cost(values[COST_COLUMN], data, self.cost_keys)
             scale = self.dialect.cost_scale
-            return cost if cost is None or scale == 1 else _EXACT.multiply(cost, scale)
+            return cost if cost is None or scale == 1 else EXACT.multiply(cost, scale)
         ticks = read_cost(values[TICKS_COLUMN]) if TICKS_COLUMN in values else None
-        return None if ticks is None else _EXACT.multiply(ticks, USD_PER_TICK)
+        return None if ticks is None else EXACT.multiply(ticks, USD_PER_TICK)
 
     def _read_counts(self, call: Call, entry: Entry) -> None:
         reading = self._reading(call, entry)

@@ -38,6 +38,11 @@ def _is_count(name: Any) -> bool:
     return type(name) is str and _COUNT.fullmatch(_GAP.sub("_", name.strip())) is not None
 
 
+def names_count(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record, or an object in it, has a key that may be a count of calls."""
+    return any(_is_count(name) or (isinstance(value, Mapping) and names_count(value)) for name, value in record.items())
+
+
 class Sum(Refusal):
     """A record sums many calls.
 

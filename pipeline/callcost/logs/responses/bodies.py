@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -31,6 +31,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
         issuers: beginning of a response id -> the provider that gives such ids.
         asked: the model that was asked for is the billed name, not the one in the body.
         count_tools: what the body says about tools that the provider ran and bills apart.
+        texts: key -> type of what was said; where it fits, nothing but its text is said there, and no tool was run.
     """
 
     endpoint: str
@@ -41,6 +42,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     issuers: tuple[tuple[str, str], ...] = ()
     asked: bool = False
     count_tools: Callable[[Mapping[str, Any]], Units] | None = None
+    texts: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 _COSTS = {
@@ -95,9 +97,42 @@ def _count_grounding(body: Mapping[str, Any]) -> Units:
     return {"web_search_requests": Decimal(queries)} if queries else {}
 
 
+class _Any(msgspec.Struct, gc=False):
+    """An object that nobody looks into."""
+
+
+class _Message(msgspec.Struct, gc=False):
+    annotations: Annotated[list[Any], msgspec.Meta(max_length=0)] | None = None  # they tell of searches
+
+
+class _Choice(msgspec.Struct, gc=False):
+    message: _Message
+
+
+class _Completion(msgspec.Struct, gc=False):
+    text: str
+
+
+class _Candidate(msgspec.Struct, gc=False, rename="camel"):
+    content: _Any
+    grounding_metadata: None = None
+
+
+class _Item(msgspec.Struct, gc=False):
+    type: Annotated[str, msgspec.Meta(pattern=f"^(?!(?:{'|'.join(OUTPUT_ITEMS)})$)")] = ""
+
+
+_SOME = msgspec.Meta(min_length=1)
+# What a request says, which nobody looks at where the answer states its usage.
+REQUEST_TEXTS = (
+    "messages", "input", "prompt", "contents", "system", "instructions", "tools", "functions", "systemInstruction",
+    "system_instruction", "inputText", "chat_history", "response_format",
+)  # fmt: skip
+
 APIS = (
     Api(
         endpoint="chat",
+        texts={"choices": Annotated[list[_Choice], _SOME]},
         signatures=(sign(values={"object": "chat.completion"}), sign("choices", kinds={"choices.0.message": "object"})),
         facts=_OPENAI,
         usage=("usage", "x_groq.usage"),
@@ -110,6 +145,7 @@ APIS = (
     ),
     Api(
         endpoint="responses",
+        texts={"output": list[_Item], "output_text": msgspec.Raw, "instructions": msgspec.Raw},
         signatures=(sign(values={"object": "response"}), sign("output usage", kinds={"output": "array"})),
         facts=_OPENAI | {"started_at": ("created_at",), "ended_at": ("completed_at",)},
         bare=(sign(values={"object": "response"}),),
@@ -117,6 +153,7 @@ APIS = (
     ),
     Api(
         endpoint="completions",
+        texts={"choices": Annotated[list[_Completion], _SOME]},
         signatures=(sign(values={"object": "text_completion"}), sign("choices", kinds={"choices.0.text": "text"})),
         facts=_OPENAI,
         bare=(sign(values={"object": "text_completion"}),),
@@ -129,6 +166,7 @@ APIS = (
     ),
     Api(
         endpoint="anthropic",
+        texts={"content": list[_Any] | str},
         signatures=(sign("content", values={"type": "message"}), sign("usage", values={"type": "message"})),
         facts={
             "provider_response_id": ("id",),
@@ -142,6 +180,7 @@ APIS = (
     ),
     Api(
         endpoint="gemini",
+        texts={"candidates": Annotated[list[_Candidate], _SOME]},
         signatures=(sign(some="usageMetadata usage_metadata"), sign("candidates")),
         facts={
             "provider_response_id": ("responseId", "response_id"),
@@ -159,6 +198,7 @@ APIS = (
     ),
     Api(
         endpoint="bedrock_converse",
+        texts={"output": _Any},
         signatures=(sign("usage stopReason", none="schemaVersion"),),
         facts={
             "provider_response_id": ("ResponseMetadata.RequestId",),
@@ -175,6 +215,7 @@ APIS = (
     ),
     Api(
         endpoint="ollama",
+        texts={"message": _Any, "response": str},
         signatures=(sign("done model"),),
         facts={"model": ("model",), "started_at": ("created_at",)},
         usage=("",),

@@ -35,6 +35,13 @@ _WHOLES = (
     | {f"cache_read_{kind}_tokens": "cache_read_input_tokens" for kind in ("text", "audio", "image")}
     | {"reasoning_tokens": "completion_tokens"}
 )
+PARTS_OF_PARTS = frozenset((*_WRITE_PARTS, *(name for name, whole in _WHOLES.items() if whole not in _SIDES)))
+# (counts, the count that they stand in together): where all of these hold, nothing is clamped.
+SHARES = (
+    *(((name,), whole) for name, whole in _WHOLES.items()),
+    (_CACHE_PARTS[:2], "prompt_tokens"),
+    (_WRITE_PARTS, "cache_creation_input_tokens"),
+)
 Counts = dict[str, int]
 
 

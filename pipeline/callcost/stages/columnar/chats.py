@@ -1,4 +1,4 @@
-"""Plain chats of the lane whose usage is missing: their texts out of JSON, and their counts as columns of facts.
+"""Plain chats whose usage is missing, by columns: their texts out of JSON, and their counts as columns of facts.
 
 What a plain chat is, and what it comes to, is known by tokens/framing/plain_chat.py; this file reads and counts them by
 columns, without an object per chat. A chat that is not plain, or whose text settles what the call is, is for the record
@@ -33,7 +33,7 @@ _CHUNK = 256  # rows that are decoded together, and one by one where one of them
 _LONGEST = 1 << 18  # bytes of messages or of an answer; larger ones may be items that have a deadline
 
 
-class _Said(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class _Message(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     role: str
     content: Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -60,7 +60,7 @@ class _Ending(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 _text = msgspec.json.Decoder(str)
 _any = msgspec.json.Decoder()
-_messages = msgspec.json.Decoder(Annotated[list[_Said], msgspec.Meta(min_length=1)])
+_messages = msgspec.json.Decoder(Annotated[list[_Message], msgspec.Meta(min_length=1)])
 _choices = msgspec.json.Decoder(Choices)
 _endings = msgspec.json.Decoder(Annotated[list[_Ending], msgspec.Meta(min_length=1, max_length=1)])
 _role, _content = attrgetter("role"), attrgetter("content")
@@ -69,7 +69,7 @@ Roles = tuple[str, ...]
 
 
 @dataclasses.dataclass(slots=True)
-class Talks:
+class Chats:
     """The plain chats of some rows, as columns.
 
     Attributes:
@@ -82,29 +82,29 @@ class Talks:
     texts: list[str] = dataclasses.field(default_factory=list)
     answers: list[str] = dataclasses.field(default_factory=list)
 
-    def add(self, other: Talks) -> None:
+    def add(self, other: Chats) -> None:
         """Put the rows of another after these."""
         self.roles += other.roles
         self.texts += other.texts
         self.answers += other.answers
 
-    def pick(self, wanted: Sequence[bool]) -> Talks:
+    def pick(self, wanted: Sequence[bool]) -> Chats:
         """Return some of the rows."""
         if all(wanted):
             return self
-        said = compress(self.texts, chain.from_iterable(map(repeat, wanted, map(len, self.roles))))
-        return Talks(list(compress(self.roles, wanted)), list(said), list(compress(self.answers, wanted)))
+        texts = compress(self.texts, chain.from_iterable(map(repeat, wanted, map(len, self.roles))))
+        return Chats(list(compress(self.roles, wanted)), list(texts), list(compress(self.answers, wanted)))
 
 
 class Learned(NamedTuple):
     """Plain chats, and what decides what each comes to.
 
     Attributes:
-        talks: the chats.
+        chats: the chats.
         kinds: of the rows; its values are what a prompt and an answer come to beside their texts.
     """
 
-    talks: Talks
+    chats: Chats
     kinds: Numbered
 
 
@@ -116,16 +116,17 @@ class Asker(NamedTuple):
     endpoint: str | None
 
 
-def read_talks(asked: Sequence[msgspec.Raw], answers: Sequence[str]) -> Talks:
+def read_chats(asked: Sequence[msgspec.Raw], answers: Sequence[str]) -> Chats:
     """Return the plain chats of some rows.
 
     Args:
         asked: of each row, the JSON of its messages.
         answers: of each row, the text of its plain answer; "": it has none.
     """
-    found = Talks(answers=list(answers))
+    found = Chats(answers=list(answers))
     for first in range(0, len(asked), _CHUNK):
-        for messages, answer in zip(_said(asked[first : first + _CHUNK]), answers[first : first + _CHUNK], strict=True):
+        rows = zip(_read_messages(asked[first : first + _CHUNK]), answers[first : first + _CHUNK], strict=True)
+        for messages, answer in rows:
             if messages and answer:
                 found.roles.append(tuple(map(_role, messages)))
                 found.texts += map(_content, messages)
@@ -135,26 +136,26 @@ def read_talks(asked: Sequence[msgspec.Raw], answers: Sequence[str]) -> Talks:
     return found
 
 
-def _said(values: Sequence[msgspec.Raw]) -> list[list[_Said]]:
+def _read_messages(values: Sequence[msgspec.Raw]) -> list[list[_Message]]:
     """Return the messages of each row; none where they are not plain, or say of themselves that text is missing."""
     datas = list(map(bytes, values))
     if max(map(len, datas)) <= _LONGEST:
         try:
-            found: list[list[_Said]] = _messages.decode_lines(b"\n".join(datas))
+            found: list[list[_Message]] = _messages.decode_lines(b"\n".join(datas))
         except UNDECODABLE:
             found = []
         if len(found) == len(datas):
             texts = map(_content, chain.from_iterable(found))
             if not any(text == REDACTED or STRIPPED in text for text in texts):
                 return found
-    return [_said_once(data) for data in datas]
+    return [_messages_of(data) for data in datas]
 
 
-def _said_once(data: bytes) -> list[_Said]:
+def _messages_of(data: bytes) -> list[_Message]:
     try:
         if len(data) > _LONGEST:
             return []
-        messages: list[_Said] = _messages.decode(_text.decode(data) if data.startswith(b'"') else data)
+        messages: list[_Message] = _messages.decode(_text.decode(data) if data.startswith(b'"') else data)
     except UNDECODABLE:
         return []
     stripped = any(STRIPPED in message.content for message in messages)
@@ -162,7 +163,7 @@ def _said_once(data: bytes) -> list[_Said]:
 
 
 def read_answers(values: Sequence[msgspec.Raw | msgspec.UnsetType]) -> tuple[list[str], list[int]]:
-    """Return the texts of plain answers, "" for others, and which rows have choices that the lane may not have."""
+    """Return the texts of plain answers, "" for others, and which rows have choices that columns may not have."""
     found: list[str] = []
     odd: list[int] = []
     for first in range(0, len(values), _CHUNK):
@@ -190,7 +191,7 @@ def _plain_answers(values: Sequence[msgspec.Raw | msgspec.UnsetType]) -> list[st
 
 
 def _answer_of(data: bytes) -> tuple[str, bool]:
-    """Return the text of a plain answer, and whether the choices are such as the lane may have."""
+    """Return the text of a plain answer, and whether the choices are such as columns may have."""
     if len(data) <= _LONGEST:
         try:
             text = read_plain_answer({"choices": _any.decode(data)})
@@ -205,13 +206,13 @@ def _answer_of(data: bytes) -> tuple[str, bool]:
     return "", True
 
 
-def learn_talks(
-    talks: Talks, classes: pl.Series, asker_of: Callable[[int], Asker], times: pl.Series | None
+def learn_chats(
+    chats: Chats, classes: pl.Series, asker_of: Callable[[int], Asker], times: pl.Series | None
 ) -> tuple[Learned, pl.Series]:
     """Tell how chats are counted.
 
     Args:
-        talks: the chats, one in each row.
+        chats: the chats, one in each row.
         classes: of the rows.
         asker_of: class -> whom its chats were asked of.
         times: when, in microseconds since 1970 UTC; None: unknown.
@@ -220,7 +221,7 @@ def learn_talks(
         How those chats are counted into whose texts the rules do not look, and which they are.
     """
     numbers: dict[Roles, int] = {}
-    roles = pl.Series([numbers.setdefault(one, len(numbers)) for one in talks.roles], dtype=pl.UInt32)
+    roles = pl.Series([numbers.setdefault(one, len(numbers)) for one in chats.roles], dtype=pl.UInt32)
     eras = Numbered(None, [-1]) if times is None else number_spans(times, RULE_CHANGES)
     some = range(1 + int(classes.max()))  # type: ignore[arg-type]  # no row is of no class
     kinds = cross(Numbered(roles, list(numbers)), Numbered(classes.cast(pl.UInt32), some), eras)
@@ -232,32 +233,32 @@ def learn_talks(
         templates.append(templates_of(choice, asker.endpoint, own_roles, era))
     fine = kinds.to_rows(pl.Series([one is not None for one in templates], dtype=pl.Boolean), len(classes))
     rows = kinds.numbers if kinds.numbers is None else kinds.numbers.filter(fine)
-    return Learned(talks.pick(fine.to_list()), Numbered(rows, templates)), fine
+    return Learned(chats.pick(fine.to_list()), Numbered(rows, templates)), fine
 
 
 def count_facts(
-    tables: Sequence[pl.DataFrame], talks: Sequence[Learned | None], counter: TextCounter
+    tables: Sequence[pl.DataFrame], chats: Sequence[Learned | None], counter: TextCounter
 ) -> list[pl.DataFrame]:
-    """Count what is missing in facts of the lane, each distinct text once.
+    """Count what is missing in facts that are read by columns, each distinct text once.
 
     Args:
         tables: of facts.
-        talks: of each table, the chats of its last rows.
+        chats: of each table, the chats of its last rows.
         counter: of this worker.
     """
-    groups = [list(_groups(learned)) if learned else [] for learned in talks]
+    groups = [list(_groups(learned)) if learned else [] for learned in chats]
     wanted: dict[str, dict[str, None]] = {}
     for group in chain.from_iterable(groups):
         texts = wanted.setdefault(group.vocabulary, {})
-        texts.update(dict.fromkeys(group.talks.texts))
-        texts.update(dict.fromkeys(group.talks.answers))
-    for prompt, answer in (pair for learned in talks if learned for pair in learned.kinds.values if pair):
+        texts.update(dict.fromkeys(group.chats.texts))
+        texts.update(dict.fromkeys(group.chats.answers))
+    for prompt, answer in (pair for learned in chats if learned for pair in learned.kinds.values if pair):
         for frame in (prompt.frame, answer.frame):
             wanted.setdefault(frame.vocabulary, {}).update(dict.fromkeys(frame.texts))
     counts = {vocabulary: counter.count(vocabulary, texts) for vocabulary, texts in wanted.items()}
     return [
         _fill(facts, learned.kinds, _add_up(learned, of_table, counts)) if learned and of_table else facts
-        for facts, learned, of_table in zip(tables, talks, groups, strict=True)
+        for facts, learned, of_table in zip(tables, chats, groups, strict=True)
     ]
 
 
@@ -267,40 +268,40 @@ class _Group(NamedTuple):
     Attributes:
         vocabulary: its name.
         corrections: what it gets wrong; a key of vocabulary_corrections.py's table.
-        talks: the chats.
+        chats: the chats.
         rows: which they are; None: all.
     """
 
     vocabulary: str
     corrections: str
-    talks: Talks
+    chats: Chats
     rows: pl.Series | None
 
 
 def _groups(learned: Learned) -> Iterator[_Group]:
-    talks, kinds = learned
+    chats, kinds = learned
     keys = [(pair[0].frame.vocabulary, pair[0].corrections) if pair else None for pair in kinds.values]
     known = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    dealt = kinds.to_rows(pl.Series([known[key] for key in keys], dtype=pl.UInt32), len(talks.roles))
+    of_rows = kinds.to_rows(pl.Series([known[key] for key in keys], dtype=pl.UInt32), len(chats.roles))
     for key, number in known.items():
-        own = dealt == number
+        own = of_rows == number
         if key is not None and own.any():
-            yield _Group(*key, talks.pick(own.to_list()), None if own.all() else own.arg_true())
+            yield _Group(*key, chats.pick(own.to_list()), None if own.all() else own.arg_true())
 
 
 def _add_up(learned: Learned, groups: Sequence[_Group], counts: dict[str, Counts]) -> list[pl.Series]:
     """Return the tokens of prompts and of answers."""
-    height = len(learned.talks.roles)
+    height = len(learned.chats.roles)
     sides = []
     for side in (0, 1):
         tokens = extras = pl.zeros(height, dtype=pl.Int64, eager=True)
         for group in groups:
             counted = counts[group.vocabulary]
-            tokens = _put(tokens, group.rows, _sums(group.talks, side, counted))
+            tokens = _put(tokens, group.rows, _sums(group.chats, side, counted))
             if group.corrections:
-                texts = group.talks.answers if side else group.talks.texts
+                texts = group.chats.answers if side else group.chats.texts
                 weighed = {text: correction_of(group.corrections, text) for text in dict.fromkeys(texts)}
-                extras = _put(extras, group.rows, _sums(group.talks, side, weighed))
+                extras = _put(extras, group.rows, _sums(group.chats, side, weighed))
         templates = [pair[side] if pair else None for pair in learned.kinds.values]
         fixed = [(one.thousandths(counts[one.frame.vocabulary]), one.frame.weights[-1], one.frame.share)
                  if one else (0, 0, 1) for one in templates]  # fmt: skip
@@ -311,12 +312,12 @@ def _add_up(learned: Learned, groups: Sequence[_Group], counts: dict[str, Counts
     return sides
 
 
-def _sums(talks: Talks, side: int, values: dict[str, int] | Counts) -> pl.Series:
+def _sums(chats: Chats, side: int, values: dict[str, int] | Counts) -> pl.Series:
     """Return per chat what its messages, or its answer, have of something."""
-    each = pl.Series(list(map(values.__getitem__, talks.answers if side else talks.texts)), dtype=pl.Int64)
+    each = pl.Series(list(map(values.__getitem__, chats.answers if side else chats.texts)), dtype=pl.Int64)
     if side:
         return each
-    ends = pl.Series(list(map(len, talks.roles)), dtype=pl.UInt32).cum_sum()
+    ends = pl.Series(list(map(len, chats.roles)), dtype=pl.UInt32).cum_sum()
     so_far = each.cum_sum()[ends - 1]
     return so_far - so_far.shift(1, fill_value=0)
 

@@ -1,6 +1,6 @@
-"""Decoded objects to columns: what stands at the leaves of many records, a column a leaf.
+"""Decoded objects to columns: what stands at the places of many records, a column for each.
 
-A leaf is read by the kind of what stands there (schema.py); costs stay exact, and what a table cannot hold marks its
+A place is read by the kind of what stands there (schema.py); costs stay exact, and what a table cannot hold marks its
 row for the record reader.
 """
 
@@ -9,78 +9,106 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
 
+from callcost.logs.record.dialect import EXACT
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.scalars import read_cost
 from callcost.stages.columnar.chats import read_answers
-from callcost.stages.columnar.schema import ANSWERED, ASKED, COST, COUNT, EPOCH, FLAG, JSON, UNDECODABLE, Leaf, Node
+from callcost.stages.columnar.schema import (
+    ABSENT_JSON,
+    ANSWERED,
+    ASKED,
+    COST,
+    COUNT,
+    EPOCH,
+    FLAG,
+    JSON,
+    UNDECODABLE,
+    Field,
+    Node,
+)
 from callcost.stages.tables.facts import round_money, series_of
 from callcost.stages.tables.schemas import MONEY, MONEY_TYPE
 
 _NULL = b"null"
 
 
-def flatten(node: Node) -> tuple[tuple[Leaf, ...], tuple[Path, ...]]:
-    """Return all leaves of an object and of those below it, and the paths of those below it."""
-    leaves, parts = list(node.leaves), []
-    for _, part in node.parts:
+def flatten(node: Node) -> tuple[tuple[Field, ...], tuple[Path, ...]]:
+    """Return all fields of an object and of those below it, and the paths of those below it."""
+    fields, parts = list(node.fields), []
+    for name, part in node.parts:
         below, inner = flatten(part)
-        leaves += below
-        parts += [part.path, *inner]
-    return tuple(leaves), tuple(parts)
+        fields += below
+        parts += [*([part.path] if type(name) is str else []), *inner]  # what is in a list of some length is there
+    return tuple(fields), tuple(parts)
 
 
 class Columns(NamedTuple):
-    """What stands at the leaves of some rows, as columns.
+    """What stands at the places of some rows, as columns.
 
     Attributes:
-        leaves: path -> column.
-        parts: path of an object -> in which rows it is there; one that is in none has no column, nor have its leaves.
+        fields: path -> column.
+        parts: path of an object -> which rows have it (GONE, THERE or NULL); one that is in none has no column, nor
+            have its fields.
         asked: of each row, where texts are read: the messages.
         answers: the text of a plain answer; "": there is none.
     """
 
-    leaves: dict[Path, pl.Series]
+    fields: dict[Path, pl.Series]
     parts: dict[Path, pl.Series]
     asked: list[msgspec.Raw]
     answers: list[str]
 
 
+GONE, THERE, NULL = range(3)  # what is at the place of an object: nothing, it, null
+
+
 class Table:
-    """What stands at the leaves of rows, gathered a block of rows at a time.
+    """What stands at the places of rows, gathered a block of rows at a time.
+
+    Args:
+        scale: US dollars in one unit of a cost.
+        strict: whether null is not nothing, but a value.
 
     Attributes:
         height: the number of rows.
         odd: positions of rows that are for the record reader.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scale: Decimal = Decimal(1), *, strict: bool = False) -> None:
         self.height = 0
         self.odd: set[int] = set()
+        self._scale, self._strict = scale, strict
         self._values: defaultdict[Path, list[Any]] = defaultdict(list)
-        self._there: defaultdict[Path, list[bool]] = defaultdict(list)
+        self._there: defaultdict[Path, list[int]] = defaultdict(list)
         self._decoded: defaultdict[Path, dict[str, Any]] = defaultdict(dict)  # what JSON text holds
 
     def take(self, node: Node, objects: Sequence[Any]) -> None:
         """Put rows after those that are there.
 
         Args:
-            node: their type; it has the leaves and parts of all rows of the table.
+            node: their type; it has the fields and parts of all rows of the table.
             objects: of each row the object.
         """
-        for leaf in node.leaves:
-            self._values[leaf.path] += map(attrgetter(leaf.name), objects)
+        for field in node.fields:
+            self._values[field.path] += map(attrgetter(field.name), objects)
         for name, part in node.parts:
-            below = list(map(attrgetter(name), objects))
-            if set(map(type, below)) != {part.kind}:
+            if type(name) is int:
+                self.take(part, list(map(itemgetter(name), objects)))
+                continue
+            below = list(map(attrgetter(str(name)), objects))
+            there = None
+            if part.named and None in below:  # null is not nothing
+                there = [NULL if one is None else GONE if one is part.empty else THERE for one in below]
+            if set(map(type, below)) != {type(part.empty)}:
                 below = [self.part_of(value, part, self.height + row) for row, value in enumerate(below)]
-            self._there[part.path] += presence_of(part, below)
+            self._there[part.path] += there or presence_of(part, below)
             self.take(part, below)
         if not node.path:
             self.height += len(objects)
@@ -109,30 +137,39 @@ class Table:
         return found
 
     def _lay(self, node: Node, found: Columns) -> None:
-        for leaf in node.leaves:
-            values = self._values[leaf.path]
-            if leaf.reading == ASKED:
+        for field in node.fields:
+            values = self._values[field.path]
+            if field.reading == ASKED:
                 found.asked.extend(values)
                 continue
-            if leaf.reading == ANSWERED:
+            if field.reading == ANSWERED:
                 answers, odd = read_answers(values)
                 found.answers.extend(answers)
                 self.odd.update(odd)
-            found.leaves[leaf.path] = _SERIES.get(leaf.reading, _texts)(values, self.odd)
-        for _, part in node.parts:
+            if field.reading == COST:
+                if self._strict:
+                    self.odd.update(row for row, value in enumerate(values) if bytes(value) == _NULL)
+                found.fields[field.path] = _amounts(values, self.odd, self._scale)
+            else:
+                found.fields[field.path] = _SERIES.get(field.reading, _texts)(values)
+        for name, part in node.parts:
+            if type(name) is int:
+                self._lay(part, found)
+                continue
             there = self._there[part.path]
             if any(there):
-                found.parts[part.path] = pl.Series(there)
+                found.parts[part.path] = pl.Series(there, dtype=pl.UInt8)
                 self._lay(part, found)
 
 
-def presence_of(part: Node, objects: list[Any]) -> list[bool]:
+def presence_of(part: Node, objects: list[Any]) -> list[int]:
     """Tell which objects are there; a blank one is as good as none, but where the dialect is told by it."""
     empty = part.empty
-    return [one is not empty for one in objects] if part.told else [one != empty for one in objects]
+    found = [one is not empty for one in objects] if part.named else [one != empty for one in objects]
+    return list(map(int, found))
 
 
-def _texts(values: list[Any], _: set[int]) -> pl.Series:
+def _texts(values: list[Any]) -> pl.Series:
     if _is_one(values):
         return pl.Series(values[:1], dtype=pl.String).new_from_index(0, len(values))
     return pl.Series(values, dtype=pl.String)
@@ -144,19 +181,19 @@ def _is_one(values: list[Any]) -> bool:
     return bool(values[-1] == first and values[len(values) // 2] == first and values.count(first) == len(values))
 
 
-def _numbers(values: list[Any], _: set[int]) -> pl.Series:
+def _numbers(values: list[Any]) -> pl.Series:
     return pl.Series(values, dtype=pl.Int64)
 
 
-def _seconds(values: list[Any], _: set[int]) -> pl.Series:
+def _seconds(values: list[Any]) -> pl.Series:
     return pl.Series(values, dtype=pl.Float64)
 
 
-def _presence(values: list[Any], _: set[int]) -> pl.Series:
+def _presence(values: list[Any]) -> pl.Series:
     return pl.Series(["yes" if value is not msgspec.UNSET else None for value in values], dtype=pl.String)
 
 
-def _json(values: list[Any], _: set[int]) -> pl.Series:
+def _json(values: list[Any]) -> pl.Series:
     """Return JSON values as text, each distinct one once: a cost map's entry is long, and the same on most lines."""
     known: dict[bytes, int] = {_NULL: 0}
     numbers, last, number = [], None, 0
@@ -168,10 +205,10 @@ def _json(values: list[Any], _: set[int]) -> pl.Series:
     return pl.Series(texts, dtype=pl.String).gather(pl.Series(numbers, dtype=pl.UInt32))
 
 
-def _amounts(values: list[Any], odd: set[int]) -> pl.Series:
-    """Return costs, each exactly as it is written."""
+def _amounts(values: list[Any], odd: set[int], scale: Decimal) -> pl.Series:
+    """Return costs in dollars, each exactly as it is written."""
     texts = [bytes(value) for value in values]
-    amounts = {text: _amount(text) for text in set(texts)}
+    amounts = {text: _amount(text, scale) for text in set(texts)}
     wrong = [text for text, (_, fine) in amounts.items() if not fine]
     if wrong:
         odd.update(row for row, text in enumerate(texts) if text in wrong)
@@ -180,28 +217,30 @@ def _amounts(values: list[Any], odd: set[int]) -> pl.Series:
     return series_of([amounts[text][0] for text in texts], MONEY_TYPE).cast(MONEY)
 
 
-def _amount(text: bytes) -> tuple[Decimal | None, bool]:
+def _amount(text: bytes, scale: Decimal) -> tuple[Decimal | None, bool]:
+    if text == ABSENT_JSON:
+        return None, True
     if text[:1] in (b"t", b"f", b"{", b"["):
         return None, False
     try:
-        return money_of(msgspec.json.decode(text) if text[:1] == b'"' or text == _NULL else text.decode())
+        return money_of(msgspec.json.decode(text) if text[:1] == b'"' or text == _NULL else text.decode(), scale)
     except UNDECODABLE:
         return None, False
 
 
-def money_of(value: Any) -> tuple[Decimal | None, bool]:
-    """Return a cost as a table holds it, and whether it is one."""
+def money_of(value: Any, scale: Decimal = Decimal(1)) -> tuple[Decimal | None, bool]:
+    """Return a cost in dollars as a table holds it, and whether it is one."""
     try:
-        return round_money(read_cost(value)), True
+        cost = read_cost(value)
     except Refusal:
         return None, False
+    return round_money(cost if cost is None or scale == 1 else EXACT.multiply(cost, scale)), True
 
 
-_SERIES: dict[str, Callable[[list[Any], set[int]], pl.Series]] = {
+_SERIES: dict[str, Callable[[list[Any]], pl.Series]] = {
     COUNT: _numbers,
     EPOCH: _seconds,
     FLAG: _presence,
     ANSWERED: _presence,
     JSON: _json,
-    COST: _amounts,
 }

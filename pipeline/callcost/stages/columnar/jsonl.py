@@ -8,113 +8,36 @@ an order of work, not another reading. Where most lines are like that, the rest 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
-from callcost.logs.dialects import recogniser
+from callcost.logs.dialects import field_reader, recogniser
 from callcost.logs.dialects.litellm import CUT_MARKS
-from callcost.logs.io.compression import Damage
 from callcost.logs.io.records import Raw, read_lines
 from callcost.logs.record.dialect import FieldReader
 from callcost.logs.record_reader import UNFORESEEN
 from callcost.logs.values.json import Refusal, decode
 from callcost.logs.values.json_path import Path
-from callcost.stages.columnar.chats import Talks, read_talks
+from callcost.stages.columnar.chats import Chats, read_chats
 from callcost.stages.columnar.decode import Table, flatten
+from callcost.stages.columnar.learn import learn_layout
+from callcost.stages.columnar.line_blocks import Block
 from callcost.stages.columnar.probe import Judge
-from callcost.stages.columnar.schema import LANES, UNDECODABLE, Leaves, Node, leaves_of, node_of, observe
+from callcost.stages.columnar.schema import LITELLM, UNDECODABLE, Layout, Node, litellm_layout, node_of, observe
 from callcost.stages.columnar.to_facts import Laid, Rows, join_rows, lay_out
 from callcost.stages.count.missing_usage import missing_sides
 from callcost.tables import Reject
 
-BLOCK_BYTES = 512 << 10  # so few that what they hold stays in a core's cache until it is in lists
-LONGEST_LINE = 16 << 20  # beyond it the record reader streams
 MAX_CLASSES = 4_000  # of a piece
 _ROWS_BYTES, _ROWS = 8 << 20, 4_096  # lines of which columns are made: by then lists cost no more than few long columns
 _HELD_BYTES, _HELD_ROWS = 48 << 20, 64_000  # of lines that are laid out together
-_SAMPLED_LINES = 16
+_SAMPLED_LINES = 64
 _MOST_ODD = 0.5  # of the lines; more of them, and columns are no gain
 _FEW_ODD = 100  # lines that tell nothing of the rest
 _OPENED, _CLOSED = frozenset(b"{"), frozenset(b"}\r")
-
-
-class Block(NamedTuple):
-    """Whole lines of a text; the last may lack its line break.
-
-    Attributes:
-        data: their bytes.
-        offset: of the first byte in the text.
-        row: of the first line.
-    """
-
-    data: bytes
-    offset: int
-    row: int
-
-
-class LineBlocks:
-    """A text cut into blocks of whole lines, as its bytes come.
-
-    Args:
-        pieces: the text from ``offset`` on, in pieces of any size.
-        offset: of the first byte, where a line begins.
-        row: of that line.
-
-    Attributes:
-        offset: of what is not handed out yet.
-        row: of its first line.
-    """
-
-    def __init__(self, pieces: Iterable[bytes], offset: int, row: int) -> None:
-        self.offset, self.row = offset, row
-        self._pieces = iter(pieces)
-        self._held: list[bytes] = []
-
-    def __iter__(self) -> Iterator[Block]:
-        """Yield blocks until the text or its pieces end, or a line is longer than LONGEST_LINE.
-
-        Raises:
-            OSError, Damage: as the pieces do, when all whole lines before are handed out.
-        """
-        size, broken = 0, False
-        try:
-            for piece in self._pieces:
-                self._held.append(piece)
-                size += len(piece)
-                broken = broken or b"\n" in piece
-                if size < BLOCK_BYTES:
-                    continue
-                if broken:
-                    yield self._cut()
-                    size, broken = sum(map(len, self._held)), False
-                elif size > LONGEST_LINE:
-                    return
-        except (Damage, OSError):
-            if broken:
-                yield self._cut()
-            self._held = []  # the beginning of a line whose end cannot be read
-            raise
-        if self._held:
-            yield self._cut(last=True)
-
-    def _cut(self, *, last: bool = False) -> Block:
-        """Take the whole lines out of what is held."""
-        data = b"".join(self._held)
-        end = len(data) if last else data.rfind(b"\n") + 1
-        block = Block(data[:end], self.offset, self.row)
-        self._held = [data[end:]] if end < len(data) else []
-        self.offset += end
-        self.row += block.data.count(b"\n")
-        return block
-
-    def rest(self) -> Iterator[bytes]:
-        """Yield what is not handed out."""
-        held, self._held = self._held, []
-        yield from held
-        yield from self._pieces
 
 
 class BlockReader:
@@ -127,7 +50,7 @@ class BlockReader:
         worthwhile: False where most lines had to be left.
     """
 
-    def __init__(self, layouts: Sequence[Layout]) -> None:
+    def __init__(self, layouts: Sequence[DialectLines]) -> None:
         self._layouts = layouts
         self._read = self._left = 0
         self.worthwhile = True
@@ -166,28 +89,28 @@ class BlockReader:
             yield laid, left
 
 
-class Layout:
+class DialectLines:
     """The lines of one dialect.
 
-    The leaves may take in the texts of chats whose usage is missing; then these are counted, not left.
+    The layout may take in the texts of chats whose usage is missing; then these are counted, not left.
 
     Args:
-        leaves: of the dialect.
+        layout: of the dialect.
         sample: some of its records.
 
     Attributes:
         judge: of the classes of its lines.
     """
 
-    def __init__(self, leaves: Leaves, sample: list[dict[str, Any]]) -> None:
-        self._leaves, self._seen = leaves, tuple(observe(sample, leaves).items())
-        self._node, self.judge = _type_of(leaves, self._seen, wide=False)
+    def __init__(self, layout: Layout, sample: list[dict[str, Any]]) -> None:
+        self._layout, self._seen = layout, tuple(observe(sample, layout).items())
+        self._node, self.judge = _type_of(layout, self._seen, wide=False)
         self._wide = False
-        self._gathered = _Gathered()
+        self._gathered = self._gather()
         self._held: list[Rows] = []
         self._lines: list[tuple[int, _Lines, Sequence[int]]] = []  # (rows before, block, numbers of its lines)
         self._rows = self._bytes = 0
-        self._cut_mark = CUT_MARKS.get(leaves.reader.dialect.name, b"") if leaves.talking else b""
+        self._cut_mark = CUT_MARKS.get(layout.reader.dialect.name, b"") if layout.chats else b""
 
     @property
     def is_full(self) -> bool:
@@ -217,9 +140,9 @@ class Layout:
     def _decode(self, lines: _Lines, numbers: Sequence[int] | None) -> tuple[Sequence[int], list[Any], Sequence[int]]:
         """Return which lines were decoded, what they hold, and the lines that were not."""
         objects = lines.decode_all(self._node.decoder) if numbers is None else None
-        if objects is None and not self._wide and not self._rows:
+        if objects is None and not self._wide and not self._rows and not self._layout.strict:
             self._wide = True
-            self._node, self.judge = _type_of(self._leaves, self._seen, wide=True)
+            self._node, self.judge = _type_of(self._layout, self._seen, wide=True)
             objects = lines.decode_all(self._node.decoder) if numbers is None else None
         if objects is not None:
             return range(len(objects)), objects, []
@@ -228,7 +151,10 @@ class Layout:
     def _make_rows(self) -> None:
         if self._gathered.table.height:
             self._held.append(self._gathered.rows(self._node))
-        self._gathered = _Gathered()
+        self._gathered = self._gather()
+
+    def _gather(self) -> _Gathered:
+        return _Gathered(Table(self._layout.reader.dialect.cost_scale, strict=self._layout.strict))
 
     def lay_out(self) -> tuple[Laid, list[Raw | Reject]] | None:
         """Hand out what was read: facts, and the lines that are not ordinary; None: nothing was."""
@@ -246,9 +172,9 @@ class Layout:
 
 
 @lru_cache(maxsize=16)
-def _type_of(leaves: Leaves, seen: tuple[tuple[Path, frozenset[type]], ...], *, wide: bool) -> tuple[Node, Judge]:
-    node = node_of(leaves, dict(seen), wide=wide)
-    return node, Judge(leaves, *flatten(node))
+def _type_of(layout: Layout, seen: tuple[tuple[Path, frozenset[type]], ...], *, wide: bool) -> tuple[Node, Judge]:
+    node = node_of(layout, dict(seen), wide=wide)
+    return node, Judge(layout, *flatten(node))
 
 
 class _Lines:
@@ -325,8 +251,8 @@ class _Gathered:
         bytes: of all of them.
     """
 
-    def __init__(self) -> None:
-        self.table = Table()
+    def __init__(self, table: Table) -> None:
+        self.table = table
         self.bytes = 0
         self._numbers: list[int] = []
         self._offsets: list[int] = []
@@ -351,14 +277,14 @@ class _Gathered:
 
     def rows(self, node: Node) -> Rows:
         """Return the decoded lines as columns."""
-        leaves, parts, asked, answers = self.table.columns(node)
+        fields, parts, asked, answers = self.table.columns(node)
         height = self.table.height
         odd = pl.Series([False]).new_from_index(0, height)
         if self.table.odd:
             odd = odd.scatter(sorted(self.table.odd), values=True)
         numbers, offsets = (pl.Series(values, dtype=pl.Int64) for values in (self._numbers, self._offsets))
-        talks = read_talks(asked, answers or [""] * height) if asked else Talks()
-        return Rows(numbers, offsets, leaves, parts, odd, talks)
+        chats = read_chats(asked, answers or [""] * height) if asked else Chats()
+        return Rows(numbers, offsets, fields, parts, odd, chats)
 
 
 def _decode_text(decode_json: Callable[[bytes], Any], data: bytes) -> Any:
@@ -383,14 +309,19 @@ def open_block_reader(first: Block, *, counted: bool) -> BlockReader | None:
         except Refusal:
             continue
         reader = recogniser().find(value) if isinstance(value, dict) else None
-        if reader is None or reader.dialect.name not in LANES:
+        if reader is None:
             continue
         name = reader.dialect.name
         sample.setdefault(name, []).append(value)  # type: ignore[arg-type]  # it is a dict, else it has no reader
-        if counted and name not in chatty and _is_to_count(reader, value):
+        if counted and name in LITELLM and name not in chatty and _is_to_count(reader, value):
             chatty.add(name)
-    layouts = [Layout(leaves_of(name, talking=name in chatty), records) for name, records in sample.items()]
-    return BlockReader(layouts) if layouts else None
+    found: list[DialectLines] = []
+    for name, records in sample.items():
+        if name in LITELLM:
+            found.append(DialectLines(litellm_layout(name, chats=name in chatty), records))
+        elif (layout := learn_layout(field_reader(name), records)) is not None:
+            found.append(DialectLines(layout, records))
+    return BlockReader(found) if found else None
 
 
 def _is_to_count(reader: FieldReader, record: Any) -> bool:

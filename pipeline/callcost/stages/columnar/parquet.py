@@ -1,4 +1,4 @@
-"""The lane for Parquet: columns as they are stored to columns of leaves, without an object per row.
+"""The lane for Parquet: columns as they are stored to columns of fields, without an object per row.
 
 Only the columns that the dialect's table reads are read at all. A column of JSON text is decoded once per distinct
 text. A file whose columns are not plain (nested ones, counts as fractions, another dialect's keys) has no lane.
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from callcost.logs.dialects import recogniser
 from callcost.logs.io.object_store import as_source
 from callcost.logs.values.json_path import Path
-from callcost.stages.columnar.chats import Talks
+from callcost.stages.columnar.chats import Chats
 from callcost.stages.columnar.decode import Table, flatten, money_of, presence_of
 from callcost.stages.columnar.probe import Judge
 from callcost.stages.columnar.schema import (
@@ -24,15 +24,15 @@ from callcost.stages.columnar.schema import (
     COUNT,
     EPOCH,
     JSON,
-    LANES,
+    LITELLM,
     NEVER,
     TEXT,
     TIME,
     WORD,
-    Leaf,
-    Leaves,
+    Field,
+    Layout,
     Node,
-    leaves_of,
+    litellm_layout,
     node_of,
 )
 from callcost.stages.columnar.to_facts import Rows
@@ -53,14 +53,14 @@ class Flat(NamedTuple):
     """What is read of a Parquet file.
 
     Attributes:
-        leaves: of its dialect.
-        columns: leaves that are columns.
+        layout: of its dialect.
+        columns: places that are columns.
         parts: columns of JSON text, each with what is read of it.
         judge: of the classes of rows.
     """
 
-    leaves: Leaves
-    columns: tuple[Leaf, ...]
+    layout: Layout
+    columns: tuple[Field, ...]
     parts: tuple[tuple[str, Node], ...]
     judge: Judge
 
@@ -115,28 +115,28 @@ def open_flat(schema: pa.Schema) -> Flat | None:
     """Return how a file is read by columns; None where it cannot be."""
     kinds = _kinds_of(schema)
     reader = recogniser().find(dict.fromkeys(kinds, "")) if kinds else None
-    if reader is None or reader.dialect.name not in LANES:
+    if reader is None or reader.dialect.name not in LITELLM:
         return None
-    leaves = leaves_of(reader.dialect.name)
-    inner = {path[0] for path in leaves.roles if len(path) > 1}
-    if any(leaves.roles.get((name,)) == NEVER for name in kinds):
+    layout = litellm_layout(reader.dialect.name)
+    inner = {path[0] for path in layout.roles if len(path) > 1}
+    if any(layout.roles.get((name,)) == NEVER for name in kinds):
         return None
     columns = []
     for name, kind in kinds.items():
-        role = leaves.roles.get((name,), "")
+        role = layout.roles.get((name,), "")
         reading = _READINGS.get((role, kind), "")
         if role and not reading:
             return None
         if name in inner and (kind != pl.String or name not in reader.dialect.json_columns):
             return None
         if role and name not in inner:
-            columns.append(Leaf(name, (name,), reading))
-    root = node_of(leaves, {}, wide=True)
+            columns.append(Field(name, (name,), reading))
+    root = node_of(layout, {}, wide=True)
     parts = tuple((part.path[0], part) for _, part in root.parts if part.path[0] in kinds)
     found = [flatten(part) for _, part in parts]
-    read = (*columns, *(leaf for below, _ in found for leaf in below))
+    read = (*columns, *(field for below, _ in found for field in below))
     objects = tuple(path for (_, part), (_, inside) in zip(parts, found, strict=True) for path in (part.path, *inside))
-    return Flat(leaves, tuple(columns), parts, Judge(leaves, read, objects))
+    return Flat(layout, tuple(columns), parts, Judge(layout, read, objects))
 
 
 def _kinds_of(schema: pa.Schema) -> dict[str, Any]:
@@ -172,29 +172,29 @@ _READINGS = {
 
 def read_flat(table: FlatTable, flat: Flat, group: RowGroup, first_row: int) -> Iterator[Rows]:
     """Yield the rows of a row group."""
-    names = [leaf.name for leaf in flat.columns] + [name for name, _ in flat.parts]
+    names = [field.name for field in flat.columns] + [name for name, _ in flat.parts]
     for batch in table.batches(group, names):
         batch = batch.select(names)  # noqa: PLW2901 - in this order
         numbers = pl.int_range(first_row, first_row + batch.num_rows, eager=True)
         first_row += batch.num_rows
         if not _is_text(batch):
             every = pl.Series([True]).new_from_index(0, len(numbers))
-            yield Rows(numbers, None, {}, {}, every, Talks())
+            yield Rows(numbers, None, {}, {}, every, Chats())
             continue
         frame = pl.DataFrame([_series(name, column) for name, column in zip(names, batch.columns, strict=True)])
-        leaves: dict[Path, pl.Series] = {}
+        fields: dict[Path, pl.Series] = {}
         parts: dict[Path, pl.Series] = {}
         odd = pl.Series([False]).new_from_index(0, frame.height)
-        for key in flat.leaves.required:  # a column that is null is as good as not there
+        for key in flat.layout.required:  # a column that is null is as good as not there
             if frame[key].null_count():
                 odd = odd | frame[key].is_null()
-        for leaf in flat.columns:
-            column, wrong = _column(frame[leaf.name], leaf.reading)
-            leaves[leaf.path] = column
+        for field in flat.columns:
+            column, wrong = _column(frame[field.name], field.reading)
+            fields[field.path] = column
             odd = odd if wrong is None else odd | wrong
         for name, part in flat.parts:
-            odd = odd | _take_text(frame[name], part, leaves, parts)
-        yield Rows(numbers, None, leaves, parts, odd, Talks())
+            odd = odd | _take_text(frame[name], part, fields, parts)
+        yield Rows(numbers, None, fields, parts, odd, Chats())
 
 
 def _is_text(batch: pa.RecordBatch) -> bool:
@@ -255,19 +255,19 @@ def _costs(column: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     return dealt["amount"], dealt["wrong"] if wrong.any() else None
 
 
-def _take_text(column: pl.Series, part: Node, leaves: dict[Path, pl.Series], parts: dict[Path, pl.Series]) -> pl.Series:
+def _take_text(column: pl.Series, part: Node, fields: dict[Path, pl.Series], parts: dict[Path, pl.Series]) -> pl.Series:
     """Read a column of JSON text, each distinct text once; return which rows are for the record reader."""
     texts = pl.DataFrame({"text": column.cast(pl.String)})
     distinct = texts.unique().with_row_index("number")
     numbers = texts.join(distinct, on="text", how="left", nulls_equal=True, maintain_order="left")["number"]
     table = Table()
     below = [table.part_of(text, part, row) for row, text in enumerate(distinct["text"])]
-    there = pl.Series(presence_of(part, below), dtype=pl.Boolean)
-    if there.any():
+    there = pl.Series(presence_of(part, below), dtype=pl.UInt8)
+    if (there > 0).any():
         parts[part.path] = there[numbers]
         table.take(part, below)
         found = table.columns(part)
-        leaves |= {path: values[numbers] for path, values in found.leaves.items()}
+        fields |= {path: values[numbers] for path, values in found.fields.items()}
         parts |= {path: flags[numbers] for path, flags in found.parts.items()}
     odd = pl.Series([row in table.odd for row in range(len(below))], dtype=pl.Boolean)
     return odd[numbers]

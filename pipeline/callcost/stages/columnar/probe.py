@@ -1,23 +1,25 @@
-"""Rows by class: what the record reader says of one record holds for every row that differs only in what is carried.
+"""Rows by class: what the record reader says of one record holds for every row that differs only in what varies.
 
-Rows that agree in every leaf but ids and names that are carried as they are, times, counts and costs, form a class. For
-each class two records are made, one with a mark in every place of these, one with as few as there can be, and read
-with the ordinary FieldReader. Only where both calls come out as the marks say (usage is the marks, nothing flagged, no
-charge beside tokens) is the class ordinary: then each of its rows has that call's columns, and its own where the marks
-were. What a field means stays the reader's affair.
+Rows that agree in every word, and in which places hold something at all, form a class. For each class two records are
+made, with a mark of its own in each place that varies (ids and names, times, counts, costs), and read with the ordinary
+FieldReader. Where both calls say the same of every mark (this column is that id, this count the sum of those), the
+class is ordinary: each of its rows has that call's columns, and its own where the marks were. What a field means stays
+the reader's affair; what a row's counts must be for that to hold, to_facts.py asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import Any
+import re
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any, NamedTuple
 
-import msgspec
 import polars as pl
 
-from callcost.logs.record.dialect import COST_COLUMN, TIME_COLUMNS
+from callcost.logs.dialects import recogniser, unwrapper
+from callcost.logs.record.dialect import CONTEXT, COST_COLUMN, TIME_COLUMNS
 from callcost.logs.record_reader import UNFORESEEN
+from callcost.logs.responses.chunk_rows import is_chunk
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.times import read_time
@@ -34,69 +36,90 @@ from callcost.stages.columnar.schema import (
     TEXT,
     TIME,
     WORD,
-    Leaf,
-    Leaves,
+    Field,
+    Layout,
+)
+from callcost.stages.columnar.sentinels import (
+    ANSWER,
+    ASKED,
+    ATTEMPTS,
+    MARK,
+    TOTAL,
+    RowClass,
+    class_of,
+    make_marks,
+    make_record,
 )
 from callcost.stages.tables.facts import facts_of
-from callcost.tables import Call, Usage
+from callcost.tables import USAGE_COUNTS, Call
 from callcost.tokens.framing.plain_chat import ENDPOINTS, read_plain_answer
 
-_MARK = "\x02{}\x03"  # around the number of a leaf: no name or id of a log is like that
-_UNREAD = frozenset(("request", "response", "text_missing", "request_digest", "record_digest"))  # of no fact here
-_STAMP, _EPOCH = "2001-02-03 04:05:0{}.5", 981_173_100.5
+_VARYING = frozenset((TEXT, COUNT, TIME, EPOCH, COST))
+_WORDS = frozenset((WORD, JSON, FLAG, ANSWERED))
+TEMPLATED = (*sorted(CARRIED), "span", "parent")
 _COMMON = (
     "source_format", "provider", "model", "model_requested", "tags", "service_tier", "region", "status", "flags",
     "usage_source", "model_group", "endpoint", "data_residency", "inference_geo", "speed", "stated_rates", "line",
-    "lines", "line_model", "key_kind",
+    "lines", "line_model", "key_kind", "user", "end_user", "team", "api_key", "org", "project", "session",
 )  # fmt: skip
-_IDS = ("own_id", "duplicate_id")
-BLANK = -1  # the place of the counts of classes whose usage is missing and whose text is there
-_SAID = "-"
-_ASKED = [{"role": "user", "content": _SAID}]
-_FIRST_PROMPT, _FIRST_COMPLETION = 500_009, 300_007
+_UNREAD = frozenset(("request", "response", "text_missing", "request_digest", "record_digest", "usage"))
+_IDS = ("own_id", "duplicate_id", "provider_response_id", "span", "parent")  # of no class
+_NO_CALL = "no call of the dialect"  # a reason that nobody sees
+_LARGEST_SUM = 5  # places that a count adds up
+
+CONTEXT_CLASS = -1  # rows that the record reader knows for no calls
+Part = str | Path  # of a text: as it is, or what stands at a place
+
+
+class Plan(NamedTuple):
+    """Where the columns of a class come from.
+
+    Attributes:
+        family: of its keys.
+        texts: (column, parts that give it, one after the other).
+        times: (column, place).
+        cost: place of the logged cost; None: there is none.
+        counts: (count, places that add up to it); () where usage is missing and the text is there.
+        total: places that state the total.
+        zeros: places of counts that must be 0: of a usage that is missing.
+    """
+
+    family: str
+    texts: tuple[tuple[str, tuple[Part, ...]], ...]
+    times: tuple[tuple[str, Path], ...]
+    cost: Path | None
+    counts: tuple[tuple[str, tuple[Path, ...]], ...]
+    total: tuple[Path, ...]
+    zeros: tuple[Path, ...]
 
 
 class Judge:
-    """Read one record for each class, once.
+    """Read two records for each class, once.
 
     Args:
-        leaves: of the dialect.
-        read: the leaves at hand.
+        layout: of the dialect.
+        read: the places at hand.
         parts: paths of the objects at hand that may be there or not.
 
     Attributes:
-        words: leaves whose values tell classes apart.
-        places: of the ordinary classes so far: number of the place that their counts are taken from, or BLANK.
+        words: places whose values tell classes apart.
+        varying: places of which only tells classes apart whether they hold anything.
+        plans: of the ordinary classes so far, by number.
     """
 
-    def __init__(self, leaves: Leaves, read: tuple[Leaf, ...], parts: tuple[Path, ...]) -> None:
-        self._leaves, self.parts, self.carried = leaves, parts, tuple(leaves.columns)
-        self.words = tuple(leaf for leaf in read if leaf.reading in (WORD, JSON, FLAG, ANSWERED))
-        self._marked = tuple(leaf for leaf in read if leaf.reading in (TEXT, COUNT, TIME, EPOCH, COST))
-        self._marks = {leaf.path: self._mark_of(number, leaf) for number, leaf in enumerate(self._marked)}
+    def __init__(self, layout: Layout, read: tuple[Field, ...], parts: tuple[Path, ...]) -> None:
+        self.layout, self.parts = layout, parts
+        self.words = tuple(field for field in read if field.reading in _WORDS)
+        self.varying = tuple(field for field in read if field.reading in _VARYING)
+        self._readings = {field.path: field.reading for field in self.varying}
         self._known: dict[tuple[bool, tuple[Any, ...]], int | None] = {}
-        self.places: list[int] = []
+        self.plans: list[Plan] = []
         self._calls: list[Call] = []
         self._commons = pl.DataFrame()
-        self.family = leaves.reader.dialect.family
 
     def __len__(self) -> int:
         """Return how many classes there were so far."""
         return len(self._known)
-
-    def columns(self, name: str) -> list[Path]:
-        """Return the paths at hand of a carried column, a time or the cost."""
-        return [path for path in self._leaves.columns.get(name, ()) if path in self._marks]
-
-    def counts(self, place: int) -> dict[str, list[Path]]:
-        """Return the paths at hand of the counts of a place; of BLANK all, each by itself."""
-        if place == BLANK:
-            return {".".join(leaf.path): [leaf.path] for leaf in self._marked if leaf.reading == COUNT}
-        found = {
-            name: [path for path in paths if path in self._marks]
-            for name, paths in self._leaves.places[place].counts.items()
-        }
-        return {name: paths for name, paths in found.items() if paths}
 
     def commons(self) -> pl.DataFrame:
         """Return the columns of facts that the rows of a class have in common, one row per ordinary class."""
@@ -114,150 +137,153 @@ class Judge:
         """Return the number of an ordinary class; None: its rows are for the record reader.
 
         Args:
-            values: of the words, then whether each of the parts is there.
+            values: of the words; what is at the place of each part; what each varying place holds.
             blank: whether its rows state no usage, but hold the text of a plain chat.
         """
         if (blank, values) not in self._known:
-            self._known[blank, values] = self._read(values, blank=blank)
+            self._known[blank, values] = self._number_of(values, blank=blank)
         return self._known[blank, values]
 
-    def _read(self, values: tuple[Any, ...], *, blank: bool) -> int | None:
-        words = dict(zip((leaf.path for leaf in self.words), values, strict=False))
-        there = {path for path, held in zip(self.parts, values[len(self.words) :], strict=True) if held}
-        places = enumerate(place.root for place in self._leaves.places)
-        number = BLANK if blank else next((number for number, root in places if root in there or not root), None)
-        call = None if number is None else self._compare(words, there, number)
-        if number is None or call is None:
+    def _number_of(self, values: tuple[Any, ...], *, blank: bool) -> int | None:
+        own = class_of(self.layout, self.words, self.parts, self.varying, values)
+        some = self.layout.reader.dialect.signatures[0].some
+        named = self.layout.strict or not some or any(own.parts.get((key,)) for key in some)
+        if own.ranks is None or not named:
+            return None
+        found = [self._try(own, attempt, blank=blank) for attempt in ATTEMPTS]
+        if found == [CONTEXT_CLASS, CONTEXT_CLASS]:
+            return CONTEXT_CLASS
+        (call, plan), (other, same) = (one if isinstance(one, tuple) else (None, None) for one in found)
+        if call is None or other is None or plan is None or plan != same:
+            return None
+        if _constants(call, plan) != _constants(other, plan):
             return None
         self._calls.append(call)
-        self.places.append(number)
+        self.plans.append(plan)
         return len(self._calls) - 1
 
-    def _compare(self, words: Mapping[Path, Any], there: set[Path], number: int) -> Call | None:
-        some = self._leaves.reader.dialect.signatures[0].some
-        if some and not any((key,) in there for key in some):
-            return None
-        counts = {name: _held(paths, there) for name, paths in self.counts(number).items()}
-        counts = {name: paths for name, paths in counts.items() if paths}
-        marks, kept = self._marks, counts
-        usage = least = None
-        if number == BLANK:
-            zeros = {path: 0 for paths in counts.values() for path in paths}
-            marks, kept = {**marks, **zeros}, {}
-        elif not {"prompt_tokens", "completion_tokens"} <= counts.keys():
-            return None
-        else:
-            stated = {name: marks[paths[0]] for name, paths in counts.items()}
-            stated["total_tokens"] = stated["prompt_tokens"] + stated["completion_tokens"]
-            usage, least = Usage(**stated), Usage(**{name: stated[name] for name in SIDES})
+    def _try(self, own: RowClass, attempt: int, *, blank: bool) -> tuple[Call, Plan] | int | None:
+        """Return the call of a marked record and where its columns come from; CONTEXT_CLASS where it is none."""
+        marks = make_marks(self.layout, own, self._readings, attempt, blank=blank)
         try:
-            full = self._leaves.reader.read(self._record(words, there, marks))
-            bare = self._leaves.reader.read(self._record(words, there, self._few(kept)))
-        except (Refusal, *UNFORESEEN):
+            call = self._call_of(own, marks)
+        except Refusal as refusal:
+            return CONTEXT_CLASS if refusal.reason == CONTEXT and self.layout.strict else None
+        except UNFORESEEN:
             return None
-        expected = {column: self._expected(column, there) for column in self._leaves.columns}
-        few = {column: expected[column] if column in _IDS else None for column in expected}
-        if not (_is_expected(full, usage, expected) and _is_expected(bare, least, few)):
-            return None
-        if (
-            _constants(full) != _constants(bare)
-            or not _is_clean(full)
-            or not full.provider
-            or full.family != self.family
+        plan = self._plan_of(call, marks, blank=blank)
+        return None if plan is None else (call, plan)
+
+    def _call_of(self, own: RowClass, marks: dict[Path, Any]) -> Call:
+        """Read a record with marks in it; its totals are made what the sides add up to."""
+        totals = [path for path, mark in marks.items() if mark == TOTAL]
+        if totals:
+            usage = self._call(own, {path: mark for path, mark in marks.items() if path not in totals}).usage
+            if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
+                raise Refusal(_NO_CALL)
+            marks |= dict.fromkeys(totals, usage.prompt_tokens + usage.completion_tokens)
+        return self._call(own, marks)
+
+    def _call(self, own: RowClass, marks: Mapping[Path, Any]) -> Call:
+        record = make_record(self.layout, own, self.words, marks)
+        reader = self.layout.reader
+        if self.layout.strict and (
+            recogniser().find(record) is not reader or unwrapper().unwrap(record) is not None or is_chunk(record)
         ):
+            raise Refusal(_NO_CALL)
+        return reader.read(record)
+
+    def _plan_of(self, call: Call, marks: Mapping[Path, Any], *, blank: bool) -> Plan | None:
+        """Return where a call's columns come from; None where it is not ordinary."""
+        if call.iterations or call.flags or call.count_method or call.status != "success":
             return None
-        return full
-
-    def _few(self, counts: Mapping[str, list[Path]]) -> dict[Path, Any]:
-        """Return the marks without which there is no call: of its id and of its counts."""
-        kept = {paths[0] for name, paths in counts.items() if name in SIDES[:2]}
-        kept |= {path for name in _IDS for path in self._leaves.columns[name]}
-        nulls = {(key,) for key in self._leaves.required} - kept
-        return {path: mark if path in kept else None for path, mark in self._marks.items() if path in kept | nulls}
-
-    def _expected(self, column: str, there: set[Path]) -> Any:
-        paths = _held(self.columns(column), there)
-        if not paths:
+        if not (self.layout.strict or call.provider):
             return None
-        mark = self._marks[paths[0]]
-        if column in TIME_COLUMNS:
-            return read_time(mark)
-        return Decimal(mark) if column == COST_COLUMN else mark
-
-    def _mark_of(self, number: int, leaf: Leaf) -> Any:
-        if leaf.reading == TEXT:
-            return _MARK.format(number)
-        if leaf.reading == TIME:
-            return _STAMP.format(number % 10)
-        if leaf.reading == EPOCH:
-            return _EPOCH + number
-        return number + 1 if leaf.reading == COST else self._count_of(leaf.path)
-
-    def _count_of(self, path: Path) -> int:
-        """Return a count of its own for each place: prompt and completion give the total, parts are below both."""
-        for step, place in enumerate(self._leaves.places):
-            for number, (name, paths) in enumerate(place.counts.items()):
-                if path in paths:
-                    sides = {SIDES[0]: _FIRST_PROMPT + 1_000 * step, SIDES[1]: _FIRST_COMPLETION + 10 * step}
-                    sides[SIDES[2]] = sum(sides.values())
-                    return sides.get(name, 1_000 * (step + 1) + 10 * number + paths.index(path))
-        raise LookupError(path)
-
-    def _record(self, words: Mapping[Path, Any], there: set[Path], marks: Mapping[Path, Any]) -> dict[str, Any]:
-        record: dict[str, Any] = {}
-        for path in sorted(there, key=len):
-            _put(record, path, {}, there)
-        for leaf in self.words:
-            value = words[leaf.path]
-            if leaf.reading in (FLAG, ANSWERED):
-                value = [{"message": {"role": "assistant", "content": _SAID}}] if value else None
-            elif leaf.reading == JSON and value is not None:
-                value = msgspec.json.decode(value)
-            if value is not None or leaf.path[0] in self._leaves.required:
-                _put(record, leaf.path, value, there)
+        of = {reading: {} for reading in (TEXT, TIME, EPOCH, COST, COUNT)}  # type: dict[str, dict[Any, Path]]
         for path, mark in marks.items():
-            _put(record, path, mark, there)
-        return record | ({"messages": _ASKED} if self._leaves.talking else {})
+            if mark is not None and mark != "" and not (mark == 0 and self._readings[path] == COUNT):
+                of[self._readings[path]].setdefault(mark, path)
+        times = {read_time(mark): path for mark, path in (of[TIME] | of[EPOCH]).items()}
+        scale = self.layout.reader.dialect.cost_scale
+        costs = {mark * scale: path for mark, path in of[COST].items()}
+        texts = {name: _template(getattr(call, name), of[TEXT]) for name in TEMPLATED}
+        texts |= {name: (text,) for name in _IDS if (text := getattr(call, name)) and not texts[name]}
+        texts = {name: parts for name, parts in texts.items() if parts}
+        stated = {name: moment for name in TIME_COLUMNS if (moment := getattr(call, name)) is not None}
+        if "duplicate_id" not in texts or not set(stated.values()) <= times.keys() or not _is_clean(call, texts):
+            return None
+        if call.logged_cost is not None and call.logged_cost not in costs:
+            return None
+        counts = self._no_counts(call, marks) if blank else self._counts(call, marks)
+        if counts is None:
+            return None
+        return Plan(
+            call.family,
+            tuple(texts.items()),
+            tuple((name, times[moment]) for name, moment in stated.items()),
+            None if call.logged_cost is None else costs[call.logged_cost],
+            *counts,
+        )
+
+    def _counts(self, call: Call, marks: Mapping[Path, Any]) -> Counts | None:
+        """Return which places each count adds up, and which state the total."""
+        usage = call.usage
+        if usage is None or call.usage_source != "reported" or usage.billed_units:
+            return None
+        stated = {path: mark for path, mark in marks.items() if self._readings[path] == COUNT and mark is not None}
+        totals = tuple(path for path in stated if self.layout.counts[path] == SIDES[2])
+        sums = _sums_of({path: mark for path, mark in stated.items() if path not in totals})
+        found = {name: value for name in USAGE_COUNTS if (value := getattr(usage, name)) is not None}
+        if not set(SIDES) <= found.keys() or not set(found.values()) <= sums.keys() | {found[SIDES[2]]}:
+            return None
+        places = {name: sums[value] for name, value in found.items() if name != SIDES[2] and value in sums}
+        if len(places) != len(found) - 1:
+            return None
+        used = {stated[path] for paths in (*places.values(), totals) for path in paths}
+        if self.layout.adds_up and not set(stated.values()) <= used | {0}:
+            return None
+        return tuple(places.items()), totals, ()
+
+    def _no_counts(self, call: Call, marks: Mapping[Path, Any]) -> Counts | None:
+        """Return what must be 0 where a call has no usage, and its text is that of the record and nothing else."""
+        asked = call.request.get("messages") if type(call.request) is dict else None
+        plain = asked == ASKED and call.text_missing is None and read_plain_answer(call.response) == ANSWER
+        if call.usage is not None or call.usage_source is not None or not plain or call.endpoint not in ENDPOINTS:
+            return None
+        return (), (), tuple(path for path in marks if self._readings[path] == COUNT)
 
 
-def _put(record: dict[str, Any], path: Path, value: Any, there: set[Path]) -> None:
-    """Set a value where all objects above it are there."""
-    for size in range(1, len(path)):
-        if path[:size] not in there:
-            return
-        record = record.setdefault(path[size - 1], {})
-    record[path[-1]] = value
+Counts = tuple[tuple[tuple[str, tuple[Path, ...]], ...], tuple[Path, ...], tuple[Path, ...]]
 
 
-def _constants(call: Call) -> dict[str, Any]:
-    names = set(call.__struct_fields__) - _UNREAD - CARRIED - {*TIME_COLUMNS, COST_COLUMN, "usage"}
+def _sums_of(stated: Mapping[Path, int]) -> dict[int, tuple[Path, ...]]:
+    """Return every sum of few places, with the places; 0 is that of none."""
+    places = [path for path, mark in stated.items() if mark]
+    found: dict[int, tuple[Path, ...]] = {0: ()}
+    for size in range(1, min(len(places), _LARGEST_SUM) + 1):
+        for some in combinations(places, size):
+            found.setdefault(sum(stated[path] for path in some), some)
+    return found
+
+
+def _template(text: str | None, marks: Mapping[Any, Path]) -> tuple[Part, ...]:
+    """Return a text's parts, as they are or by their places; (): there is no mark in it."""
+    if not text or MARK not in text:
+        return ()
+    pattern = "|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True))
+    pieces = [piece for piece in re.split(f"({pattern})", text) if piece] if pattern else [text]
+    return tuple(marks.get(piece, piece) for piece in pieces)
+
+
+def _constants(call: Call, plan: Plan) -> dict[str, Any]:
+    names = set(call.__struct_fields__) - _UNREAD - {*TIME_COLUMNS, COST_COLUMN, *(name for name, _ in plan.texts)}
     return {name: getattr(call, name) for name in names}
 
 
-def _held(paths: Iterable[Path], there: set[Path]) -> list[Path]:
-    return [path for path in paths if all(path[:size] in there for size in range(1, len(path)))]
-
-
-def _is_expected(call: Call, usage: Usage | None, columns: Mapping[str, Any]) -> bool:
-    """Tell whether a call holds the marks where they belong, and is ordinary otherwise."""
-    if call.usage != usage or call.usage_source != ("reported" if usage else None) or call.status != "success":
-        return False
-    if usage is None and not _is_plain(call):
-        return False
-    if call.iterations or call.flags or call.count_method or not call.own_id or call.own_id != call.duplicate_id:
-        return False
-    return all(getattr(call, column) == value for column, value in columns.items())
-
-
-def _is_plain(call: Call) -> bool:
-    """Tell whether a call's text is that of the record, and nothing else."""
-    asked = call.request.get("messages") if type(call.request) is dict else None
-    said = asked == _ASKED and call.text_missing is None and read_plain_answer(call.response) == _SAID
-    return said and call.endpoint in ENDPOINTS
-
-
-def _is_clean(call: Call) -> bool:
+def _is_clean(call: Call, texts: Mapping[str, tuple[Part, ...]]) -> bool:
     """Tell whether no mark came out where none belongs."""
-    constants = [value for value in _constants(call).values() if isinstance(value, str)]
+    constants = [value for name in call.__struct_fields__ if name not in texts and name not in _UNREAD
+                 for value in [getattr(call, name)] if isinstance(value, str)]  # fmt: skip
     constants += [text for pair in (call.tags or {}).items() for text in pair]
-    return not any("\x02" in text for text in constants)
+    constants += [part for parts in texts.values() for part in parts if isinstance(part, str)]
+    return not any(MARK in text for text in constants)

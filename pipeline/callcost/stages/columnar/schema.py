@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import takewhile
+from secrets import token_hex
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -26,7 +27,7 @@ from callcost.tables import MAX_COUNT
 from callcost.tokens.framing.plain_chat import MORE_ANSWER, READ_FIELDS
 
 WORD, TEXT, COUNT, TIME, COST, NOTHING, NEVER = "word", "text", "count", "time", "cost", "nothing", "never"
-JSON, EPOCH, FLAG = "json", "epoch", "flag"
+JSON, EPOCH, FLAG, UNREAD = "json", "epoch", "flag", "unread"
 UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 ASKED, ANSWERED = "asked", "answered"  # messages and choices with their texts, where usage is missing
 SIDES = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -35,87 +36,81 @@ CARRIED = frozenset(
     ("own_id", "duplicate_id", "provider_response_id", "user", "end_user", "team", "api_key", "org", "project",
      "session")
 )  # fmt: skip
+# What stands in a column for a place that a record does not have; what no log has there.
+ABSENT_TEXT, ABSENT_NUMBER, ABSENT_JSON = token_hex(16), -1, b""
 # Read by the dialect's ``settle`` only for calls that are never in a class (hits of a cache).
 _UNREAD = frozenset(("litellm_call_id",))
-LANES = ("litellm_spend", "litellm_standard")  # whose settle looks at no more than what is declared here
+LITELLM = ("litellm_spend", "litellm_standard")  # whose settle looks at no more than what is declared here
 _CHUNK_OR_PAGE = ("type", "object", "done", "data", ORIGIN)  # what the record reader asks before the dialect
 _DERIVED = frozenset(("cache_write_5m_tokens", "cache_write_1h_tokens"))  # others are added up from them
 _BODY, _CHOICES = "response", "choices"
-_MESSAGES, _SETTINGS = "messages", "model_parameters"  # the request of the dialects of LANES
+_MESSAGES, _SETTINGS = "messages", "model_parameters"  # the request of the dialects of LITELLM
 _OF_CHATS = frozenset(("object", _CHOICES, "usage"))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Place:
-    """Where counts stand together: a usage object, or the record itself.
-
-    Attributes:
-        root: of the usage object; (): the dialect's own counts.
-        counts: canonical count -> paths in the record, the first that is stated wins.
-    """
-
-    root: Path
-    counts: Mapping[str, tuple[Path, ...]]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Leaves:
-    """What a dialect's table reads.
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Layout:
+    """What is read of a dialect's records.
 
     Attributes:
         reader: of the dialect.
         roles: path -> what stands there.
-        columns: carried column, time or cost -> paths, the first that is something wins.
-        places: of usage, in the order in which they are asked.
+        counts: path of a count -> its canonical name, which says how large it can be.
         required: first-level keys by which the dialect is recognised.
-        talking: whether texts are read, too, of plain chats whose usage is missing.
+        strict: a record may hold nothing that is not listed; else what is not listed is not looked at.
+        shells: path -> type that texts must fit which nobody reads where usage is complete.
+        samples: path -> what stood there in a record.
+        chats: whether texts are read, too, of plain chats whose usage is missing.
+        prefixed: where ids stand whose first letters tell who gave them.
     """
 
     reader: FieldReader
     roles: Mapping[Path, str]
-    columns: Mapping[str, tuple[Path, ...]]
-    places: tuple[Place, ...]
-    required: frozenset[str]
-    talking: bool = False
+    counts: Mapping[Path, str]
+    required: frozenset[str] = frozenset()
+    strict: bool = False
+    shells: Mapping[Path, Any] = dataclasses.field(default_factory=dict)
+    samples: Mapping[Path, Any] = dataclasses.field(default_factory=dict)
+    chats: bool = False
+    prefixed: frozenset[Path] = frozenset()
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the dialect adds counts up by rules of its own, which may compare them."""
+        return self.strict and self.reader.dialect.prepare is not None and bool(self.reader.dialect.counts)
 
 
 @cache
-def leaves_of(name: str, *, talking: bool = False) -> Leaves:
-    """Return the leaves of a dialect of LANES.
+def litellm_layout(name: str, *, chats: bool = False) -> Layout:
+    """Return what is read of a dialect of LITELLM, by its tables.
 
     Args:
         name: of the dialect.
-        talking: whether texts are read, too.
+        chats: whether texts are read, too.
     """
     reader = field_reader(name)
     dialect = reader.dialect
     roles: dict[Path, str] = {}
-    columns: dict[str, tuple[Path, ...]] = {}
     for column, texts in dialect.fields.items():
-        if column in _UNREAD:
-            continue
-        paths = tuple(path for text in texts for path in _resolved(text))
         role = _role_of(column)
-        if role != WORD:
-            columns[column] = paths
-        for path in paths:
+        for path in (path for text in texts for path in _resolved(text) if column not in _UNREAD):
             roles[path] = WORD if WORD in (role, roles.get(path)) else role
     roles[_BODY, "object"] = WORD
-    if talking:
+    if chats:
         roles[(_MESSAGES,)] = ASKED
         roles |= dict.fromkeys(((_SETTINGS, key) for key in sorted({*READ_FIELDS, "contents"})), NOTHING)
         roles |= dict.fromkeys(((_BODY, key) for key in sorted(MORE_ANSWER)), NOTHING)
     places = tuple(_places(dialect))
-    for place in places:
-        roles |= {path: COUNT for paths in place.counts.values() for path in paths}
+    counts = {path: name for _, found in places for name, paths in found.items() for path in paths}
+    roles |= dict.fromkeys(counts, COUNT)
     required = dialect.signatures[0].keys
-    for path in _unwelcome(dialect, places):
+    for path in _unwelcome(dialect, [root for root, _ in places]):
         roles.setdefault(path, NOTHING)
     held = frozenset(path[0] for path in roles)
     never = [(key,) for key in _of_others(reader, required, held)] + [(_BODY, key) for key in _of_other_apis()]
     for path in never:
         roles.setdefault(path, NEVER)
-    return Leaves(reader, roles, columns, places, required, talking)
+    return Layout(reader=reader, roles=roles, counts=counts, required=required, chats=chats)
 
 
 def _role_of(column: str) -> str:
@@ -132,13 +127,13 @@ def _resolved(text: str) -> list[Path]:
     return [(_BODY, *parse_path(place)) for place in ENDPOINTS["chat"].facts.get(path[1], ())]
 
 
-def _places(dialect: Dialect) -> Iterable[Place]:
-    shape = SHAPES[0]
+def _places(dialect: Dialect) -> Iterable[tuple[Path, Mapping[str, tuple[Path, ...]]]]:
+    """Yield where counts stand together (the root of a usage object, or the record), and the paths of each count."""
     for text in dialect.usage:
         root = (_BODY, *USAGE_PATHS["chat"][0]) if text == FACTS else parse_path(text)
-        yield Place(root, _paths_below(root, shape.counts))
+        yield root, _paths_below(root, SHAPES[0].counts)
     if dialect.counts:
-        yield Place((), _paths_below((), dialect.counts))
+        yield (), _paths_below((), dialect.counts)
 
 
 def _paths_below(root: Path, table: Mapping[str, Sequence[str]]) -> dict[str, tuple[Path, ...]]:
@@ -149,15 +144,15 @@ def _paths_below(root: Path, table: Mapping[str, Sequence[str]]) -> dict[str, tu
     }
 
 
-def _unwelcome(dialect: Dialect, places: Iterable[Place]) -> Iterable[Path]:
+def _unwelcome(dialect: Dialect, roots: Iterable[Path]) -> Iterable[Path]:
     """Return where something would change what the counts mean."""
-    for place in places:
-        tables = [dialect.counts] if not place.root else [SHAPES[0].counts, SHAPES[0].units]
+    for root in roots:
+        tables = [dialect.counts] if not root else [SHAPES[0].counts, SHAPES[0].units]
         for table in tables:
             for texts in table.values():
-                yield from ((*place.root, *parse_path(text)) for text in texts)
-        if place.root:
-            yield (*place.root, "iterations")
+                yield from ((*root, *parse_path(text)) for text in texts)
+        if root:
+            yield (*root, "iterations")
     yield from ((_BODY, *path) for path in USAGE_PATHS["chat"][1:])
 
 
@@ -203,8 +198,8 @@ class _Choice(msgspec.Struct, gc=False):
 Choices = Annotated[list[_Choice], msgspec.Meta(min_length=1)]
 
 
-class Leaf(NamedTuple):
-    """A leaf that is read.
+class Field(NamedTuple):
+    """A place of a record that is read.
 
     Attributes:
         name: attribute of its object.
@@ -224,32 +219,33 @@ class Node:
 
     Attributes:
         path: of the object.
-        kind: the Struct; its fields are the keys, numbered.
+        kind: the Struct; its fields are the keys, numbered. Of a list, a tuple of them.
         empty: what stands for an object that is not there.
-        leaves: that are read.
-        parts: (attribute, node) of each object below.
+        fields: that are read.
+        parts: (attribute, or position in a list, and node) of each object below.
         textual: whether the object may be written as JSON text.
-        told: whether the dialect is told by its being there, be it blank.
+        named: whether the dialect is recognised by its being there, be it blank.
         decoder: of its JSON.
     """
 
     path: Path
-    kind: type[msgspec.Struct]
+    kind: Any
     empty: Any
-    leaves: tuple[Leaf, ...]
-    parts: tuple[tuple[str, Node], ...]
+    fields: tuple[Field, ...]
+    parts: tuple[tuple[str | int, Node], ...]
     textual: bool
-    told: bool
+    named: bool
     decoder: Any
 
 
 Seen = Mapping[Path, frozenset[type]]
+Tree = Mapping[Path, Sequence[Any]]
 
 
-def observe(records: Iterable[Mapping[str, Any]], leaves: Leaves) -> Seen:
-    """Return what kinds of values stand at each leaf of some records."""
+def observe(records: Iterable[Mapping[str, Any]], layout: Layout) -> Seen:
+    """Return what kinds of values stand at each place of some records."""
     found: dict[Path, set[type]] = {}
-    inner = {path[:size] for path in leaves.roles for size in range(1, len(path))}
+    inner = {path[:size] for path in layout.roles for size in range(1, len(path))}
 
     def look(value: Any, path: Path) -> None:
         for key, below in value.items():
@@ -261,7 +257,7 @@ def observe(records: Iterable[Mapping[str, Any]], leaves: Leaves) -> Seen:
                 if type(part) is dict:
                     look(part, place)
 
-    for record in records:
+    for record in records if not layout.strict else ():
         look(record, ())
     return {path: frozenset(kinds) for path, kinds in found.items()}
 
@@ -273,69 +269,103 @@ def _object_in(text: str) -> Any:
         return None
 
 
-def node_of(leaves: Leaves, seen: Seen, *, wide: bool) -> Node:
+def node_of(layout: Layout, seen: Seen, *, wide: bool) -> Node:
     """Return the type of a dialect's records.
 
     Args:
-        leaves: of the dialect.
-        seen: what stands at the leaves of the records at hand.
-        wide: whether leaves that were not seen may hold something too.
+        layout: of the dialect.
+        seen: what stands at the places of the records at hand.
+        wide: whether places that were not seen may hold something too.
     """
-    tree: dict[Path, list[str]] = {(): []}
-    for path in sorted(leaves.roles, key=len):
+    tree: dict[Path, list[Any]] = {(): []}
+    for path in sorted(layout.roles, key=len):
         for size in range(len(path)):
             tree.setdefault(path[:size], [])
             if path[size] not in tree[path[:size]]:
                 tree[path[:size]].append(path[size])
-    return _node(leaves, seen, (), tree, wide=wide)
+    return _node(layout, seen, (), tree, wide=wide or layout.strict)
 
 
-def _node(leaves: Leaves, seen: Seen, path: Path, tree: Mapping[Path, Sequence[str]], *, wide: bool) -> Node:
+def _node(layout: Layout, seen: Seen, path: Path, tree: Tree, *, wide: bool) -> Node:
+    if tree[path] and type(tree[path][0]) is int:
+        items = tuple((number, _node(layout, seen, (*path, number), tree, wide=wide)) for number in tree[path])
+        kind: Any = tuple.__class_getitem__(tuple(item.kind for _, item in items))
+        empty = tuple(item.empty for _, item in items)
+        return Node(path, kind, empty, (), items, textual=False, named=False, decoder=None)
     order = {place: number for number, place in enumerate(seen)}
-    fields: list[tuple[str, Any, Any]] = []
+    defaults: list[tuple[str, Any, Any]] = []
     names: dict[str, str] = {}
-    found: list[Leaf] = []
-    parts: list[tuple[str, Node]] = []
+    found: list[Field] = []
+    parts: list[tuple[str | int, Node]] = []
     for number, key in enumerate(sorted(tree[path], key=lambda key: order.get((*path, key), 1 << 30))):
         place, name = (*path, key), f"f{number}"
         names[name] = key
         if place in tree and (wide or place in seen):
-            part = _node(leaves, seen, place, tree, wide=wide)
+            part = _node(layout, seen, place, tree, wide=wide)
             parts.append((name, part))
             kind = part.kind | str | None if part.textual else part.kind | None
-            fields.append((name, kind, part.empty))
+            defaults.append((name, kind, part.empty))
             continue
-        reading, kind = _kind(leaves.roles.get(place, NOTHING), seen.get(place, frozenset()), wide=wide)
+        reading, kind, default = _kind(layout, place, seen.get(place, frozenset()), wide=wide)
         if reading:
-            found.append(Leaf(name, place, reading))
-        default: Any = msgspec.NODEFAULT if not path and key in leaves.required else None
-        if kind is msgspec.Raw and default is None:
-            default = msgspec.Raw(b"null")
-        fields.append((name, kind, default))
-    if path == (_BODY,):
+            found.append(Field(name, place, reading))
+        defaults.append((name, kind, default))
+    if path == (_BODY,) and not layout.strict:
         names[_CHOICES] = _CHOICES
-        fields.append((_CHOICES, (msgspec.Raw if leaves.talking else Choices) | msgspec.UnsetType, msgspec.UNSET))
-        found.append(Leaf(_CHOICES, (*path, _CHOICES), ANSWERED if leaves.talking else FLAG))
-    made = msgspec.defstruct("Part", fields, gc=False, frozen=True, kw_only=True, rename=names.get)
-    textual = len(path) == 1 and path[0] in leaves.reader.dialect.json_columns
-    empty = None if not path else made()
-    told = len(path) == 1 and path[0] in leaves.reader.dialect.signatures[0].some
-    return Node(path, made, empty, tuple(found), tuple(parts), textual, told, msgspec.json.Decoder(made))
+        defaults.append((_CHOICES, (msgspec.Raw if layout.chats else Choices) | msgspec.UnsetType, msgspec.UNSET))
+        found.append(Field(_CHOICES, (*path, _CHOICES), ANSWERED if layout.chats else FLAG))
+    made = msgspec.defstruct(
+        "Part", defaults, gc=False, frozen=True, kw_only=True, rename=names.get, forbid_unknown_fields=layout.strict
+    )
+    dialect = layout.reader.dialect
+    return Node(
+        path,
+        made,
+        made() if path else None,
+        tuple(found),
+        tuple(parts),
+        textual=len(path) == 1 and path[0] in dialect.json_columns and not layout.strict,
+        named=layout.strict or (len(path) == 1 and path[0] in dialect.signatures[0].some),
+        decoder=msgspec.json.Decoder(made),
+    )
 
 
-def _kind(role: str, seen: frozenset[type], *, wide: bool) -> tuple[str, Any]:
-    """Return how a leaf is read ("": not at all), and its type."""
+def _kind(layout: Layout, place: Path, seen: frozenset[type], *, wide: bool) -> tuple[str, Any, Any]:
+    """Return how a place is read ("": not at all), its type, and what stands for nothing there."""
+    role = layout.roles.get(place, NOTHING)
+    if layout.strict:
+        if role == FLAG:
+            return FLAG, layout.shells[place] | msgspec.UnsetType, msgspec.UNSET
+        return ("" if role == UNREAD else role), *_STRICT[role]
+    default: Any = msgspec.NODEFAULT if len(place) == 1 and place[0] in layout.required else None
     if role == NEVER:
-        return "", _Never
+        return "", _Never, default
     if role == NOTHING or (not seen and not wide):
-        return "", None
-    if role == ASKED:
-        return role, msgspec.Raw
+        return "", None, default
     if role == TIME and seen and str not in seen:
-        return EPOCH, float | None
-    if role == WORD and (wide or seen != {str}):
-        return JSON, msgspec.Raw
-    return role, _KINDS[role]
+        return EPOCH, float | None, default
+    reading = JSON if role == WORD and (wide or seen != {str}) else role
+    kind = _KINDS[reading]
+    return reading, kind, msgspec.Raw(b"null") if kind is msgspec.Raw and default is None else default
 
 
-_KINDS: dict[str, Any] = {COUNT: _Count, TEXT: str | None, TIME: str | None, WORD: str | None, COST: msgspec.Raw}
+_KINDS: dict[str, Any] = {
+    COUNT: _Count,
+    TEXT: str | None,
+    TIME: str | None,
+    WORD: str | None,
+    COST: msgspec.Raw,
+    JSON: msgspec.Raw,
+    ASKED: msgspec.Raw,
+}
+_NOT_THERE = msgspec.Raw(ABSENT_JSON)
+_STRICT: dict[str, tuple[Any, Any]] = {
+    TEXT: (str | None, ABSENT_TEXT),
+    TIME: (str | None, ABSENT_TEXT),
+    COUNT: (_Count, ABSENT_NUMBER),
+    EPOCH: (Annotated[float, msgspec.Meta(ge=0)] | None, float(ABSENT_NUMBER)),
+    COST: (msgspec.Raw, _NOT_THERE),
+    WORD: (str | None, ABSENT_TEXT),
+    JSON: (msgspec.Raw, _NOT_THERE),
+    UNREAD: (msgspec.Raw, _NOT_THERE),
+}

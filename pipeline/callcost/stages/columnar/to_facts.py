@@ -1,39 +1,34 @@
-"""Leaves as columns to facts: every row of an ordinary class at once, without an object per row.
+"""Columns of places to facts: every row of an ordinary class at once, without an object per row.
 
-What the leaves are is known by schema.py, what a class of rows has in common by probe.py. This file does what is left
-per row, as arithmetic on whole columns: the first place that states something, blank text, times, counts that add up.
-A row that is not as plain as that is handed back for the record reader.
+What the places are is known by schema.py, what a class of rows has in common, and where its columns come from, by
+probe.py. This file does what is left per row, as arithmetic on whole columns: what each place holds, times, counts that
+add up. A row that is not as plain as that is handed back for the record reader.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import polars as pl
 import pyarrow as pa
 
-from callcost.logs.dialects.litellm import CACHE_HIT
-from callcost.logs.record.dialect import COST_COLUMN, TIME_COLUMNS
+from callcost.logs.record.dialect import COST_COLUMN
+from callcost.logs.usage.usage import SHARES
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.times import FIRST_EPOCH, LATEST
-from callcost.stages.columnar.chats import Learned, Talks, learn_talks
-from callcost.stages.columnar.probe import BLANK, Judge
-from callcost.stages.columnar.schema import SIDES
+from callcost.stages.columnar.chats import Chats, Learned, learn_chats
+from callcost.stages.columnar.probe import CONTEXT_CLASS, Judge, Part, Plan
+from callcost.stages.columnar.schema import ABSENT_NUMBER, ABSENT_TEXT, COST, COUNT, SIDES, Field
+from callcost.stages.columnar.sentinels import ABSENT, BLANK, NULL, PREFIXES, THERE, ZERO
 from callcost.stages.tables.dictionary import Numbered, cross, number_text
 from callcost.stages.tables.facts import key_columns
 from callcost.stages.tables.schemas import Facts
 
+_MOST_PAIRS = 40  # of which the orders fit into one number
 _LATEST_EPOCH = 9_000_000_000.0  # until then microseconds are whole numbers that a float holds exactly
 _STAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?$"
-_OUTPUT = (
-    "reasoning_tokens",
-    "text_output_tokens",
-    "audio_output_tokens",
-    "image_output_tokens",
-    "video_output_tokens",
-)
-_CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 class Rows(NamedTuple):
@@ -42,18 +37,18 @@ class Rows(NamedTuple):
     Attributes:
         numbers: of the rows in the piece or file.
         offsets: of their first bytes; None: the file has none.
-        leaves: path -> column; a leaf without a column is null everywhere.
-        parts: path of an object -> in which rows it is there; an object without a column is in none.
+        fields: path -> column; a place without a column holds nothing anywhere.
+        parts: path of an object -> what is there (see decode.py); an object without a column is in no row.
         odd: which rows are for the record reader.
-        talks: the plain chats of the rows; without rows where no texts are read.
+        chats: the plain chats of the rows; without rows where no texts are read.
     """
 
     numbers: pl.Series
     offsets: pl.Series | None
-    leaves: dict[Path, pl.Series]
+    fields: dict[Path, pl.Series]
     parts: dict[Path, pl.Series]
     odd: pl.Series
-    talks: Talks
+    chats: Chats
 
     @property
     def height(self) -> int:
@@ -62,22 +57,22 @@ class Rows(NamedTuple):
 
 
 def join_rows(blocks: Sequence[Rows]) -> Rows:
-    """Put the rows of several blocks, which have the same leaves and parts, after each other."""
+    """Put the rows of several blocks, which have the same places and parts, after each other."""
     if len(blocks) == 1:
         return blocks[0]
-    leaves = dict.fromkeys(path for block in blocks for path in block.leaves)
+    fields = dict.fromkeys(path for block in blocks for path in block.fields)
     parts = dict.fromkeys(path for block in blocks for path in block.parts)
     offsets = [block.offsets for block in blocks if block.offsets is not None]
-    talks = Talks()
+    chats = Chats()
     for block in blocks:
-        talks.add(block.talks)
+        chats.add(block.chats)
     return Rows(
         pl.concat([block.numbers for block in blocks]),
         pl.concat(offsets) if offsets else None,
-        {path: _joined([block.leaves.get(path) for block in blocks], blocks, None) for path in leaves},
-        {path: _joined([block.parts.get(path) for block in blocks], blocks, False) for path in parts},
+        {path: _joined([block.fields.get(path) for block in blocks], blocks, None) for path in fields},
+        {path: _joined([block.parts.get(path) for block in blocks], blocks, 0) for path in parts},
         pl.concat([block.odd for block in blocks]),
-        talks,
+        chats,
     )
 
 
@@ -98,13 +93,15 @@ class Laid(NamedTuple):
     Attributes:
         facts: of ordinary rows; columns that are null for all of them are left out, and source_file, input and piece
             for the caller to fill.
-        talks: the chats of the last of them, whose usage is missing; the others state theirs. None: all do.
+        chats: of the last of them, whose usage is missing; the others state theirs. None: all do.
         left: the rows that are for the record reader, by position.
+        contexts: how many rows are no calls, and known for it.
     """
 
     facts: pl.DataFrame
-    talks: Learned | None
+    chats: Learned | None
     left: pl.Series
+    contexts: int
 
 
 def lay_out(rows: Rows, judge: Judge) -> Laid:
@@ -117,135 +114,244 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
     numbered = cross(*_numbered(rows, judge))
     found = pl.Series([judge.judge(values) for values in numbered.values], dtype=pl.Int64)
     classes = numbered.to_rows(found, rows.height)
+    plans = [None if number is None or number == CONTEXT_CLASS else judge.plans[number] for number in found]
     tables, left = [], pl.Series([True]).new_from_index(0, rows.height)
-    for place in sorted({judge.places[number] for number in found if number is not None}):
-        own = pl.Series([judge.places[number] == place if number is not None else False for number in found])
-        facts, fit = _facts(rows, judge, classes, place)
-        fit = fit & ~rows.odd & numbered.to_rows(own, rows.height)
-        tables.append(facts if fit.all() else facts.filter(fit))
-        left = left & ~fit
-    talks: Learned | None = None
-    if any(rows.talks.roles):
-        facts, talks, fit = _blank_facts(rows, judge, numbered, left)
+    for plan in dict.fromkeys(plan for plan in plans if plan is not None):
+        own = numbered.to_rows(pl.Series([other == plan for other in plans], dtype=pl.Boolean), rows.height)
+        facts, fit = _facts(rows, judge, classes, plan, own & ~rows.odd)
         tables.append(facts)
         left = left & ~fit
-    return Laid(pl.concat(tables, how="diagonal") if tables else pl.DataFrame(), talks, left.arg_true())
+    known = (classes == CONTEXT_CLASS).fill_null(value=False) & ~rows.odd
+    left = left & ~known
+    chats: Learned | None = None
+    if any(rows.chats.roles):
+        for facts, learned, fit in _uncounted(rows, judge, numbered, left):
+            tables.append(facts)
+            chats = learned
+            left = left & ~fit
+    facts = pl.concat(tables, how="diagonal") if tables else pl.DataFrame()
+    return Laid(facts, chats, left.arg_true(), int(known.sum()))
 
 
-def _blank_facts(
+def _uncounted(
     rows: Rows, judge: Judge, numbered: Numbered, left: pl.Series
-) -> tuple[pl.DataFrame, Learned | None, pl.Series]:
-    """Return the facts of plain chats whose usage is missing, these chats, and which rows they are."""
-    numbers = pl.Series([judge.judge(values, blank=True) for values in numbered.values], dtype=pl.Int64)
-    classes = numbered.to_rows(numbers, rows.height)
-    fit = left & ~rows.odd & classes.is_not_null() & pl.Series(list(map(bool, rows.talks.roles)), dtype=pl.Boolean)
-    facts, plain = _facts(rows, judge, classes, BLANK) if fit.any() else (pl.DataFrame(), fit)
-    fit = fit & plain
-    if not fit.any():
-        return pl.DataFrame(), None, fit
-    facts = facts.filter(fit)
+) -> list[tuple[pl.DataFrame, Learned, pl.Series]]:
+    """Return the facts of plain chats whose usage is missing, these chats, and which rows they are; none or one."""
+    found = [judge.judge(values, blank=True) for values in numbered.values]
+    classes = numbered.to_rows(pl.Series(found, dtype=pl.Int64), rows.height)
+    fit = left & ~rows.odd & classes.is_not_null() & pl.Series(list(map(bool, rows.chats.roles)), dtype=pl.Boolean)
+    plans = [None if number is None else judge.plans[number] for number in found]
+    tables, plain = [], pl.Series([False]).new_from_index(0, rows.height)
+    for plan in dict.fromkeys(plan for plan in plans if plan is not None):
+        own = numbered.to_rows(pl.Series([other == plan for other in plans], dtype=pl.Boolean), rows.height)
+        facts, fine = _facts(rows, judge, classes, plan, own & fit)
+        tables.append(facts.with_columns(fine.arg_true().alias(_ROW)))
+        plain = plain | fine
+    if not plain.any():
+        return []
+    facts = pl.concat(tables, how="diagonal").sort(_ROW).drop(_ROW)
     times = facts["started_at"].to_physical() if "started_at" in facts.columns else None
-    learned, fine = learn_talks(rows.talks.pick(fit.to_list()), classes.filter(fit), judge.asker, times)
+    learned, fine = learn_chats(rows.chats.pick(plain.to_list()), classes.filter(plain), judge.asker, times)
     if fine.all():
-        return facts, learned, fit
-    return facts.filter(fine), learned, fit.scatter(fit.arg_true().filter(~fine), values=False)
+        return [(facts, learned, plain)]
+    return [(facts.filter(fine), learned, plain.scatter(plain.arg_true().filter(~fine), values=False))]
+
+
+_ROW = "row"
 
 
 def _numbered(rows: Rows, judge: Judge) -> list[Numbered]:
-    """Number the rows by each of the words and parts that tell classes apart."""
-    words = [rows.leaves.get(leaf.path) for leaf in judge.words]
+    """Number the rows by each thing that tells classes apart: words, parts, what the other places hold."""
+    words = [rows.fields.get(field.path) for field in judge.words]
     found = [Numbered(None, [None]) if column is None else number_text(column) for column in words]
-    for there in (rows.parts.get(path) for path in judge.parts):
-        if there is None or there.all() or not there.any():
-            found.append(Numbered(None, [there is not None and bool(there[0])]))
-        else:
-            found.append(Numbered(there.cast(pl.UInt32), [False, True]))
+    parts = [rows.parts.get(path) for path in judge.parts]
+    found += [Numbered(None, [0]) if there is None else _numbers(there) for there in parts]
+    found += [_kinds(rows.fields.get(field.path), field, judge) for field in judge.varying]
+    if judge.layout.adds_up:
+        found.append(_order_of_counts(rows, judge))
     return found
 
 
-def _facts(rows: Rows, judge: Judge, classes: pl.Series, place: int) -> tuple[pl.DataFrame, pl.Series]:
-    """Return the facts of all rows as if all were in classes of a place, and which rows are as plain as that."""
-    used = {path for name in judge.carried for path in judge.columns(name)}
-    used |= {path for paths in judge.counts(place).values() for path in paths}
-    stated = {path: rows.leaves[path] for path in used & rows.leaves.keys()}
-    stated = {path: column for path, column in stated.items() if column.null_count() < rows.height}
-    frame = pl.DataFrame([column.alias(".".join(path)) for path, column in stated.items()])
-    none = pl.Series([False]).new_from_index(0, rows.height)
-    counts = {
-        name: _first(stated, paths)
-        for name, paths in judge.counts(place).items()
-        if not stated.keys().isdisjoint(paths)
-    }
-    carried = {
-        name: _first(stated, judge.columns(name), text=name != COST_COLUMN)
-        for name in judge.carried
-        if not stated.keys().isdisjoint(judge.columns(name))
-    }
-    if not ({"prompt_tokens", "completion_tokens"} <= counts.keys() or place == BLANK) or "own_id" not in carried:
-        return pl.DataFrame(), none
-    if place == BLANK:
-        fit = [(column == 0).fill_null(value=True) for column in counts.values()]
-        counts = {}
-    else:
-        total = counts.pop("total_tokens", None)
-        whole = counts["prompt_tokens"] + counts["completion_tokens"]
-        sums = [] if total is None else [(total == whole).fill_null(value=True)]
-        fit = [whole > 0, *_consistent(counts, rows), *sums]
-        counts["total_tokens"] = whole
-    times = {name: carried.pop(name) for name in TIME_COLUMNS if name in carried}
-    ids = carried["own_id"]
-    named = ~ids.str.contains(CACHE_HIT, literal=True)  # null where there is none
+def _order_of_counts(rows: Rows, judge: Judge) -> Numbered:
+    """Number the rows by which of their counts are larger than which: a dialect's own arithmetic may ask.
+
+    Returns:
+        The values are (place, how many others are smaller), of each place of a count but totals.
+    """
+    counts = judge.layout.counts
+    places = [field.path for field in judge.varying if counts.get(field.path, SIDES[2]) != SIDES[2]]
+    places = [path for path in places if path in rows.fields]
+    pairs = list(combinations(range(len(places)), 2))
+    if len(pairs) > _MOST_PAIRS:
+        return Numbered(None, [None])
+    code = pl.Series([0], dtype=pl.UInt64).new_from_index(0, rows.height)
+    for one, other in pairs:
+        first, second = rows.fields[places[one]], rows.fields[places[other]]
+        larger = (first > second).fill_null(value=False).cast(pl.UInt64)
+        smaller = (first < second).fill_null(value=False).cast(pl.UInt64)
+        code = code * 3 + larger * 2 + smaller
+    numbered = _numbers(code)
+    return Numbered(numbered.numbers, [_ranks(places, pairs, value) for value in numbered.values])
+
+
+def _ranks(places: Sequence[Path], pairs: Sequence[tuple[int, int]], code: int) -> tuple[tuple[Path, int], ...]:
+    smaller = [0] * len(places)
+    for one, other in reversed(pairs):
+        code, order = divmod(code, 3)
+        smaller[one] += order == 2
+        smaller[other] += order == 1
+    return tuple(zip(places, smaller, strict=True))
+
+
+def _numbers(kinds: pl.Series) -> Numbered:
+    """Number the rows by a few small numbers."""
+    values = kinds.unique().sort().to_list()
+    if len(values) == 1:
+        return Numbered(None, values)
+    return Numbered(kinds.replace_strict(values, range(len(values)), return_dtype=pl.UInt32), values)
+
+
+def _kinds(column: pl.Series | None, field: Field, judge: Judge) -> Numbered:
+    """Number the rows by what a place holds: ABSENT, NULL, BLANK, THERE or ZERO."""
+    strict = judge.layout.strict
+    nothing = NULL if strict and field.reading != COST else ABSENT
+    if column is None or column.null_count() == len(column):
+        return Numbered(None, [nothing if column is not None else ABSENT])
+    marked: list[tuple[pl.Series, int]] = []
+    if column.dtype in (pl.String, pl.Enum, pl.Categorical):
+        text = column.cast(pl.String) if column.dtype != pl.String else column
+        marked = [(text == "", BLANK), *([(text == ABSENT_TEXT, ABSENT)] if strict else [])]
+    elif strict and column.dtype in (pl.Int64, pl.Float64):
+        marked = [(column == ABSENT_NUMBER, ABSENT)]
+        if field.reading == COUNT and judge.layout.adds_up:
+            marked.append((column == 0, ZERO))
+    if field.path in judge.layout.prefixed:
+        starts = [(column.str.starts_with(prefix), THERE + n) for n, prefix in enumerate(PREFIXES, 1)]
+        marked += reversed(starts)  # the first that fits is the one
+    marked = [(where, kind) for where, kind in marked if where.any()]
+    if not marked and not column.null_count():
+        return Numbered(None, [THERE])
+    kinds = pl.Series([THERE], dtype=pl.UInt8).new_from_index(0, len(column))
+    for where, kind in [*marked, (column.is_null(), nothing)]:
+        kinds = kinds.zip_with(~where.fill_null(value=False), pl.Series([kind], dtype=pl.UInt8))
+    return _numbers(kinds)
+
+
+def _facts(
+    rows: Rows, judge: Judge, classes: pl.Series, plan: Plan, wanted: pl.Series
+) -> tuple[pl.DataFrame, pl.Series]:
+    """Return the facts of those rows of a plan's classes that are as plain as that, and which they are."""
+    every = wanted.all()
+
+    def pick(column: pl.Series) -> pl.Series:
+        return column if every else column.filter(wanted)
+
+    counts = {name: _sum(places) for name, places in plan.counts}
+    fit = _rules(plan, counts, judge)
+    if counts:
+        counts[SIDES[2]] = counts[SIDES[0]] + counts[SIDES[1]]
+    texts = dict(plan.texts)
+    ids = _text(texts.pop("duplicate_id"))
+    own = _text(texts.pop("own_id")) if "own_id" in texts else None
+    columns = {name: _text(parts) for name, parts in texts.items()}
+    if own is not None or "provider_response_id" in columns:
+        columns["call_id"] = columns["provider_response_id"] if own is None else own
+    if plan.cost is not None:
+        columns[COST_COLUMN] = pl.col(_name(plan.cost))
+    times = {name: pl.col(_name(path)) for name, path in plan.times}
+    used = _used(plan)
+    frame = pl.DataFrame([pick(rows.fields[path]).alias(_name(path)) for path in sorted(used, key=_name)])
     laid = frame.select(
-        fit=pl.all_horizontal(*fit, named).fill_null(value=False),
-        **{name: carried[name] for name in carried if name in Facts.types},
+        fit=pl.all_horizontal(*fit, pl.lit(value=True)).fill_null(value=False),
+        **{name: column for name, column in columns.items() if name in Facts.types},
         **counts,
         **{f"line_{name}": count for name, count in counts.items()},
         **times,
-        call_id=ids,
-        **key_columns(judge.family, ids.fill_null("")),
+        **key_columns(plan.family, ids.fill_null("")),
     )
     fits, laid = laid["fit"], laid.drop("fit")
     for name in times:
         moments, read = _moments(laid[name])
         laid, fits = laid.with_columns(moments.alias(name)), fits if read is None else fits & read
-    lineage = [rows.numbers.alias("source_row"), (rows.numbers * 2**20).alias("record")]
+    numbers = pick(rows.numbers)
+    lineage = [numbers.alias("source_row"), (numbers * 2**20).alias("record")]
     if rows.offsets is not None:
-        lineage.append(rows.offsets.alias("byte_offset"))
-    return laid.with_columns(*_commons(judge, classes), *lineage), fits
+        lineage.append(pick(rows.offsets).alias("byte_offset"))
+    commons = [column for column in _commons(judge, pick(classes)) if column.name not in laid.columns]
+    laid = laid.with_columns(*commons, *lineage)
+    if fits.all():
+        return laid, wanted
+    return laid.filter(fits), wanted.scatter(wanted.arg_true().filter(~fits), values=False)
+
+
+_IDS = ("own_id", "duplicate_id", "span", "parent")
+_CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def _name(path: Path) -> str:
+    return "\0".join(map(str, path))
+
+
+def _used(plan: Plan) -> set[Path]:
+    """Return the places that the columns of a plan come from."""
+    texts = {part for _, parts in plan.texts for part in parts if not isinstance(part, str)}
+    counts = {path for _, places in plan.counts for path in places}
+    times = {path for _, path in plan.times}
+    return texts | counts | times | {*plan.total, *plan.zeros} | ({plan.cost} if plan.cost is not None else set())
+
+
+def _sum(places: Sequence[Path]) -> pl.Expr:
+    columns = [pl.col(_name(path)) for path in places]
+    return sum(columns[1:], columns[0]) if columns else pl.lit(0, dtype=pl.Int64)
+
+
+def _text(parts: Sequence[Part]) -> pl.Expr:
+    columns = [pl.lit(part) if isinstance(part, str) else pl.col(_name(part)).cast(pl.String) for part in parts]
+    return columns[0] if len(columns) == 1 else pl.concat_str(columns)
+
+
+def _rules(plan: Plan, counts: dict[str, pl.Expr], judge: Judge) -> list[pl.Expr]:
+    """Return what must hold of a row, so that it is what the marks of its class were."""
+    fit = [pl.col(_name(path)) == 0 for path in plan.zeros]
+    if counts:
+        whole = counts[SIDES[0]] + counts[SIDES[1]]
+        fit += [whole > 0, *(pl.col(_name(path)) == whole for path in plan.total), *_shares(counts)]
+        fit += _sums(counts) if judge.layout.adds_up else []
+        cached = [counts[name] for name in _CACHE if name in counts]
+        if plan.total and cached and len(dict(plan.counts)[SIDES[1]]) > 1:
+            # a total that reasoning beside the completion gives may be taken for one that the cache gives
+            fit.append((sum(cached[1:], cached[0]) == 0) | (sum(cached[1:], cached[0]) != counts["reasoning_tokens"]))
+    peculiar = judge.layout.reader.dialect.peculiar_ids
+    if peculiar:
+        places = {part for name, parts in plan.texts if name in _IDS for part in parts if not isinstance(part, str)}
+        fit += [~pl.col(_name(path)).str.contains(peculiar) for path in sorted(places)]
+    return fit
+
+
+def _shares(counts: dict[str, pl.Expr]) -> list[pl.Expr]:
+    """Return what holds where no part is larger than its whole."""
+    rules = []
+    for names, whole in SHARES:
+        parts = [counts[name] for name in names if name in counts]
+        if parts and whole in counts:
+            rules.append(sum(parts[1:], parts[0]) <= counts[whole])
+    return rules
+
+
+def _sums(counts: dict[str, pl.Expr]) -> list[pl.Expr]:
+    """Return what holds where all parts of a side together are not larger than it."""
+    rules = []
+    for side in SIDES[:2]:
+        parts = [counts[name] for names, whole in SHARES for name in names if whole == side and name in counts]
+        rules += [sum(parts[1:], parts[0]) <= counts[side]] if parts else []
+    return rules
 
 
 def _commons(judge: Judge, classes: pl.Series) -> list[pl.Series]:
     commons = judge.commons()
     if commons.height > 1:
-        return commons[classes.fill_null(0)].get_columns()
+        return commons[classes.fill_null(0).clip(0)].get_columns()
     return [column.new_from_index(0, len(classes)) for column in commons]
-
-
-def _first(stated: dict[Path, pl.Series], paths: Sequence[Path], *, text: bool = False) -> pl.Expr:
-    """Return per row the first of some leaves that is something."""
-    found = [path for path in paths if path in stated]
-    columns = [pl.col(".".join(path)) for path in found]
-    if text:
-        columns = [
-            pl.when(column != "").then(column)
-            if stated[path].dtype == pl.String and (stated[path] == "").any()
-            else column
-            for path, column in zip(found, columns, strict=True)
-        ]
-    return columns[0] if len(columns) == 1 else pl.coalesce(columns)
-
-
-def _consistent(counts: dict[str, pl.Expr], rows: Rows) -> list[pl.Expr]:
-    """Return what holds where no part is larger than its whole."""
-    rules = []
-    prompt, completion = counts["prompt_tokens"], counts["completion_tokens"]
-    for name, count in counts.items():
-        if name.startswith("cache_read_") and name not in _CACHE:
-            rules.append(count.fill_null(0) == 0)
-        elif name not in SIDES:
-            rules.append(count.fill_null(0) <= (completion if name in _OUTPUT else prompt))
-    cached = [counts[name].fill_null(0) for name in _CACHE if name in counts]
-    return [*rules, pl.sum_horizontal(cached) <= prompt] if len(cached) > 1 else rules
 
 
 def _moments(column: pl.Series) -> tuple[pl.Series, pl.Series | None]:
@@ -267,7 +373,9 @@ def _stamps(column: pl.Series) -> pl.Series:
     """Return the microseconds of ISO times, naive ones in UTC; null for what is not written like that."""
     texts: Any = column.to_arrow()
     leaping = column.str.contains(":60", literal=True).any()  # Arrow takes a 60th second for the next minute
-    for zone in () if leaping else (None, "UTC"):
+    first = column.drop_nulls().head(1).to_list()
+    zoned = bool(first) and first[0][-1:] in ("Z", "z")  # which of the two is tried first
+    for zone in () if leaping else ("UTC", None) if zoned else (None, "UTC"):
         try:
             return pl.Series(texts.cast(pa.timestamp("us", zone))).to_physical()
         except pa.ArrowInvalid:

@@ -24,7 +24,8 @@ from callcost.logs.record.summed_rows import AGGREGATE
 from callcost.logs.record_reader import CONTEXT, FRAGMENT, Outcome, RecordReader
 from callcost.settings import ReadOptions
 from callcost.stages.columnar.chats import Learned
-from callcost.stages.columnar.jsonl import LONGEST_LINE, BlockReader, LineBlocks, open_block_reader
+from callcost.stages.columnar.jsonl import BlockReader, open_block_reader
+from callcost.stages.columnar.line_blocks import LONGEST_LINE, LineBlocks
 from callcost.stages.columnar.parquet import FlatTable, open_flat, read_flat
 from callcost.stages.columnar.to_facts import Laid, lay_out
 from callcost.stages.read.splits import Piece
@@ -47,7 +48,7 @@ class Window:
     Attributes:
         calls: the calls in the order of the input, still with their text.
         facts: of calls that the lane read; columns that are null for all of them left out.
-        talks: the chats of the last calls of each table of facts, where they are to be counted.
+        chats: the chats of the last calls of each table of facts, where they are to be counted.
         rejects: records that could not become calls.
         tally: "records", "context" and "fragments" of this stretch; of "aggregates" what they sum, too.
         seen_bytes: how much of the input this stretch covers, as stored.
@@ -55,7 +56,7 @@ class Window:
 
     calls: list[Call] = dataclasses.field(default_factory=list)
     facts: list[pl.DataFrame] = dataclasses.field(default_factory=list)
-    talks: list[Learned | None] = dataclasses.field(default_factory=list)
+    chats: list[Learned | None] = dataclasses.field(default_factory=list)
     rejects: list[Reject] = dataclasses.field(default_factory=list)
     tally: Counter[str] = dataclasses.field(default_factory=Counter)
     seen_bytes: int = 0
@@ -126,10 +127,11 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False, cou
     for row, found, seen in stretches(piece, reader, options):
         if not isinstance(found, Laid):
             window.add(found, row)
-        elif found.facts.height:
-            window.facts.append(found.facts)
-            window.talks.append(found.talks)
-            window.tally["records"] += found.facts.height
+        else:
+            if found.facts.height:
+                window.facts.append(found.facts)
+                window.chats.append(found.chats)
+            window.tally.update(records=found.facts.height + found.contexts, context=found.contexts)
         window.seen_bytes += seen
         if window.is_full:
             yield _named(window, source)

@@ -1,0 +1,87 @@
+"""A text as blocks of whole lines, as its bytes come: of a file, a range of one, or what is unpacked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from callcost.logs.io.compression import Damage
+
+BLOCK_BYTES = 512 << 10  # so few that what they hold stays in a core's cache until it is in lists
+LONGEST_LINE = 16 << 20  # beyond it the record reader streams
+
+
+class Block(NamedTuple):
+    """Whole lines of a text; the last may lack its line break.
+
+    Attributes:
+        data: their bytes.
+        offset: of the first byte in the text.
+        row: of the first line.
+    """
+
+    data: bytes
+    offset: int
+    row: int
+
+
+class LineBlocks:
+    """A text cut into blocks of whole lines, as its bytes come.
+
+    Args:
+        pieces: the text from ``offset`` on, in pieces of any size.
+        offset: of the first byte, where a line begins.
+        row: of that line.
+
+    Attributes:
+        offset: of what is not handed out yet.
+        row: of its first line.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], offset: int, row: int) -> None:
+        self.offset, self.row = offset, row
+        self._pieces = iter(pieces)
+        self._held: list[bytes] = []
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield blocks until the text or its pieces end, or a line is longer than LONGEST_LINE.
+
+        Raises:
+            OSError, Damage: as the pieces do, when all whole lines before are handed out.
+        """
+        size, broken = 0, False
+        try:
+            for piece in self._pieces:
+                self._held.append(piece)
+                size += len(piece)
+                broken = broken or b"\n" in piece
+                if size < BLOCK_BYTES:
+                    continue
+                if broken:
+                    yield self._cut()
+                    size, broken = sum(map(len, self._held)), False
+                elif size > LONGEST_LINE:
+                    return
+        except (Damage, OSError):
+            if broken:
+                yield self._cut()
+            self._held = []  # the beginning of a line whose end cannot be read
+            raise
+        if self._held:
+            yield self._cut(last=True)
+
+    def _cut(self, *, last: bool = False) -> Block:
+        """Take the whole lines out of what is held."""
+        data = b"".join(self._held)
+        end = len(data) if last else data.rfind(b"\n") + 1
+        block = Block(data[:end], self.offset, self.row)
+        self._held = [data[end:]] if end < len(data) else []
+        self.offset += end
+        self.row += block.data.count(b"\n")
+        return block
+
+    def rest(self) -> Iterator[bytes]:
+        """Yield what is not handed out."""
+        held, self._held = self._held, []
+        yield from held
+        yield from self._pieces

@@ -1,0 +1,41 @@
+"""Both readers give the same facts of every dialect that is read by columns, whatever its records hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.laws.records import WRITERS, Draw, Record, lines, ordinary
+from tests.laws.test_lane import assert_same, read, written
+
+pytestmark = pytest.mark.usefixtures("lanes_for_all")
+LONG = bool(os.environ.get("CALLCOST_LONG"))
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+@given(data=st.data())
+@settings(max_examples=500 if LONG else 40, deadline=None, suppress_health_check=SLOW)
+def test_both_readers_say_the_same_of_any_record(write: Callable[[int, Draw], Record], data: st.DataObject) -> None:
+    with written(data.draw(lines(write))) as path:
+        assert_same(path)
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+def test_ordinary_records_are_read_by_columns(write: Callable[[int, Draw], Record]) -> None:
+    shares = []
+
+    @seed(20261130)
+    @given(data=st.data())
+    @settings(max_examples=8, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=SLOW)
+    def look(data: st.DataObject) -> None:
+        with written(data.draw(ordinary(write))) as path:
+            (facts, _, _), found = read(path, lanes=True)
+            shares.append(found / facts.height if facts.height else 0.0)
+
+    look()
+    assert max(shares) > 0.8
