@@ -56,6 +56,7 @@ def lanes_for_all() -> Iterator[None]:
     """The smallest log is read by columns, too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("callcost.stages.read.windows.LANE_BYTES", 0)
+        patch.setattr("callcost.stages.read.windows.LEARN_BYTES", 0)
         yield
 
 

@@ -294,12 +294,13 @@ def _decode_text(decode_json: Callable[[bytes], Any], data: bytes) -> Any:
     return decode_json(data)
 
 
-def open_block_reader(first: Block, *, counted: bool) -> BlockReader | None:
+def open_block_reader(first: Block, *, counted: bool, learning: bool) -> BlockReader | None:
     """Return the reader of a text's blocks; None where its first lines are of no dialect that is read by columns.
 
     Args:
         first: the first block.
         counted: whether usage that is missing will be counted.
+        learning: whether there is so much text that it is worth while to learn what is read of a dialect.
     """
     sample: dict[str, list[dict[str, Any]]] = {}
     chatty: set[str] = set()  # dialects whose texts are to be counted
@@ -319,7 +320,7 @@ def open_block_reader(first: Block, *, counted: bool) -> BlockReader | None:
     for name, records in sample.items():
         if name in LITELLM:
             found.append(DialectLines(litellm_layout(name, chats=name in chatty), records))
-        elif (layout := learn_layout(field_reader(name), records)) is not None:
+        elif learning and (layout := learn_layout(field_reader(name), records)) is not None:
             found.append(DialectLines(layout, records))
     return BlockReader(found) if found else None
 

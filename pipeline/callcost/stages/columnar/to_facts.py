@@ -26,6 +26,7 @@ from callcost.stages.tables.dictionary import Numbered, cross, number_text
 from callcost.stages.tables.facts import key_columns
 from callcost.stages.tables.schemas import Facts
 
+_FEW_CLASSES, _ROWS_OF_A_CLASS = 400, 8  # to judge a class costs as much as to read several records
 _MOST_PAIRS = 40  # of which the orders fit into one number
 _LATEST_EPOCH = 9_000_000_000.0  # until then microseconds are whole numbers that a float holds exactly
 _STAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?$"
@@ -112,6 +113,8 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
         judge: of their classes.
     """
     numbered = cross(*_numbered(rows, judge))
+    if len(numbered.values) > max(_FEW_CLASSES, rows.height // _ROWS_OF_A_CLASS):
+        return Laid(pl.DataFrame(), None, pl.int_range(rows.height, eager=True, dtype=pl.UInt32), 0)
     found = pl.Series([judge.judge(values) for values in numbered.values], dtype=pl.Int64)
     classes = numbered.to_rows(found, rows.height)
     plans = [None if number is None or number == CONTEXT_CLASS else judge.plans[number] for number in found]

@@ -38,6 +38,7 @@ WINDOW_CALLS = 25_000  # per window, each an object of some 2 KB even where its 
 WINDOW_ROWS = 100_000  # calls per window, where they come without text
 WINDOW_REJECTS = 50_000  # per window: a line that is no call may be two bytes long
 LANE_BYTES = 32 << 10  # below it, laying out tables costs more than reading record by record
+LEARN_BYTES = 4 << 20  # below it, to learn what is read of a dialect costs more
 _LATE = 1 << 19  # numbers from here on are of calls that came after their row: streams joined
 
 
@@ -176,7 +177,7 @@ def _block_outcomes(piece: Piece, reader: RecordReader, options: ReadOptions, *,
         with open_input(piece.source.path) as stream:
             begin, pieces = open_range(stream, piece.start, piece.end)
             blocks = LineBlocks(pieces, begin, 1 + (piece.rows_before or 0))
-            yield from _by_columns(blocks, reader, counted=counted)
+            yield from _by_columns(blocks, reader, counted=counted, learning=piece.bytes >= LEARN_BYTES)
             rest = read_lines(blocks.rest(), blocks.offset, blocks.row, longest=options.max_record << 20)
             yield from _read(rest, reader)
     except Damage as damage:
@@ -185,11 +186,13 @@ def _block_outcomes(piece: Piece, reader: RecordReader, options: ReadOptions, *,
         yield 0, [unreadable(error)], 0
 
 
-def _by_columns(blocks: LineBlocks, reader: RecordReader, *, counted: bool) -> Iterator[_Stretch]:
+def _by_columns(
+    blocks: LineBlocks, reader: RecordReader, *, counted: bool, learning: bool
+) -> Iterator[_Stretch]:
     found: BlockReader | None = None
     try:
         for block in blocks:
-            found = found or open_block_reader(block, counted=counted)
+            found = found or open_block_reader(block, counted=counted, learning=learning)
             if found is None:
                 yield from _read(read_lines([block.data], block.offset, block.row), reader)
                 return
