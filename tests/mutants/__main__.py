@@ -43,7 +43,10 @@ ROOMS = {
     ),
     "columnar": Room(
         (f"{_PACKAGE}/stages/columnar",),
-        ("tests/stages/test_lane*.py", "tests/golden", "tests/laws/test_lane*.py", "tests/stages/test_table*.py"),
+        (
+            *("tests/stages/test_lane*.py", "tests/golden", "tests/laws/test_lane*.py", "tests/laws/test_columns.py"),
+            "tests/stages/test_table*.py",
+        ),
     ),
     "framing": Room(
         (f"{_PACKAGE}/tokens/framing",),

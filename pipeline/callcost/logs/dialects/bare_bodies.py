@@ -10,6 +10,7 @@ from __future__ import annotations
 from callcost.logs.record.dialect import Dialect, like_named
 from callcost.logs.responses.bodies import APIS, Api
 
+_ENDS_OF_STREAMS = ("completions", "ollama")  # whose last chunk looks like a body
 _OPENAI = ("chat", "responses", "completions", "embeddings")
 
 
@@ -25,6 +26,7 @@ def _dialect_of(api: Api, rank: int) -> Dialect:
         usage=("@",),
         endpoint=api.endpoint,
         response=("",),
+        alone=bool(api.texts) and api.endpoint not in _ENDS_OF_STREAMS,
     )
 
 

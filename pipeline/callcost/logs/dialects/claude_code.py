@@ -70,6 +70,7 @@ DIALECTS = (
         usage=("@",),
         response=("message",),
         endpoint="anthropic",
+        alone=True,
         reads=("type", "data", "message.role", "isApiErrorMessage", "isSidechain"),
         settle=settle_claude_code,
     ),

@@ -160,6 +160,7 @@ DIALECTS = (
         },
         counts={name: (f"counts.{name}",) for name in _COUNTS if name not in _PREDICTIONS},
         zero_is_missing=True,
+        alone=True,
         texts={"input": msgspec.Raw, "output": msgspec.Raw},
         reads=(
             "usage_details", "usageDetails", "usage", "promptTokens", "completionTokens", "cost_details", "costDetails",

@@ -270,6 +270,7 @@ DIALECTS = (
         no_counts=frozenset(),
         reads=("",),
         texts=_TEXTS,
+        alone=True,
         peculiar_ids=r"^0x|^0*$",
         settle=settle_span,
     ),

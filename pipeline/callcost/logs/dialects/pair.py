@@ -62,6 +62,7 @@ DIALECTS = (
         usage=("@", "usage"),
         request=("request.body", "request"),
         response=("response.body", "response"),
+        alone=True,
         settle=settle_pair,
     ),
 )

@@ -73,6 +73,7 @@ DIALECTS = (
         usage=("usage", "@", ""),
         response=("response", "output"),
         no_counts=frozenset(),
+        alone=True,
         texts=_TEXTS,
         settle=settle_plain,
     ),

@@ -109,6 +109,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         no_counts: a record may be the sum of many calls, where a count of them stands beside its tokens. Fields that
             are no such count although their names say so; None: no record is a sum.
         peculiar_ids: a regular expression; an id in which it is found says more than which call it is.
+        alone: each record stands by itself, and what is looked at stands in these tables, ``texts`` and ``reads``:
+            records may be read by columns.
         texts: path -> type of what stands there and is never read where usage is complete, beside bodies.
         reads: paths that ``prepare`` and ``settle`` look at beside those of the tables; "" stands for all.
         refusal: (reason, detail) where records of this kind never become calls; ("context", "") where they are none.
@@ -137,6 +139,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     zero_is_missing: bool = False
     no_counts: frozenset[str] | None = None
     peculiar_ids: str | None = None
+    alone: bool = False
     texts: Mapping[str, Any] = msgspec.field(default_factory=dict)
     reads: tuple[str, ...] = ()
     refusal: tuple[str, str] | None = None

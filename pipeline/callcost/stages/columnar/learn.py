@@ -51,7 +51,7 @@ def learn_layout(reader: FieldReader, records: Sequence[dict[str, Any]]) -> Layo
         records: some of them.
     """
     dialect = reader.dialect
-    if dialect.carry or dialect.refusal or dialect.name not in COLUMNAR:
+    if not dialect.alone:
         return None
     records = [record for record in records if ORIGIN not in record and not is_chunk(record)]
     known = [(record, call) for record in records if (call := _read(reader, record)) is not None and _is_whole(call)]
@@ -96,12 +96,6 @@ def _sampled(
             if value is not None and type(value) is not str:
                 others.add(path)
     return samples, {path for path, value in samples.items() if type(value) is str} - others
-
-
-COLUMNAR = frozenset(
-    ("openai_chat", "openai_responses", "anthropic", "gemini", "bedrock_converse",
-     "pair", "plain", "otel", "langfuse", "claude_code")
-)  # fmt: skip
 
 
 def _read(reader: FieldReader, record: dict[str, Any]) -> Call | None:

@@ -1,7 +1,7 @@
-"""The lane for Parquet: columns as they are stored to columns of fields, without an object per row.
+"""Parquet by columns: as they are stored to columns of places, without an object per row.
 
 Only the columns that the dialect's table reads are read at all. A column of JSON text is decoded once per distinct
-text. A file whose columns are not plain (nested ones, counts as fractions, another dialect's keys) has no lane.
+text. A file whose columns are not plain (nested ones, counts as fractions, another dialect's keys) is read row by row.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Digests of the few records that need them: those whose key stands more than once and that the lane read.
+"""Digests of the few records that need them: those whose key stands more than once and that were read by columns.
 
-Facts of the lane come without digests, since most keys stand once and to digest a record costs more than to read it.
-Where a key repeats, its records are read again: copies that are equal byte by byte need no more than that, others go
-through the ordinary reader.
+Facts that were read by columns come without digests, since most keys stand once and to digest a record costs more than
+to read it. Where a key repeats, its records are read again: copies that are equal byte by byte need no more than that,
+others go through the ordinary reader.
 """
 
 from __future__ import annotations

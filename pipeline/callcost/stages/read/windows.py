@@ -48,7 +48,7 @@ class Window:
 
     Attributes:
         calls: the calls in the order of the input, still with their text.
-        facts: of calls that the lane read; columns that are null for all of them left out.
+        facts: of calls that were read by columns; columns that are null for all of them left out.
         chats: the chats of the last calls of each table of facts, where they are to be counted.
         rejects: records that could not become calls.
         tally: "records", "context" and "fragments" of this stretch; of "aggregates" what they sum, too.
@@ -142,7 +142,7 @@ def read_windows(piece: Piece, options: ReadOptions, *, lanes: bool = False, cou
 
 
 def _are_usual(options: ReadOptions) -> bool:
-    """Say whether each line is read as its dialect has it, and may be as long as the lane takes it."""
+    """Say whether each line is read as its dialect has it, and may be as long as a block takes it."""
     return options.dialect is None and options.mapping is None and options.max_record << 20 >= LONGEST_LINE
 
 
