@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -39,3 +41,16 @@ def test_ordinary_records_are_read_by_columns(write: Callable[[int, Draw], Recor
 
     look()
     assert max(shares) > 0.8
+
+
+@pytest.mark.parametrize(
+    "lines_of", [b'{"nothing": "of use"}\n', b'{"request_id": "r", "call_type": "x", "metadata": 1}\n']
+)
+def test_a_packed_log_that_breaks_off_is_said_to_whatever_its_lines_are(tmp_path: Path, lines_of: bytes) -> None:
+    path = tmp_path / "log.jsonl.gz"
+    path.write_bytes(gzip.compress(lines_of * 500, 1)[:-12])
+
+    assert_same(path)
+
+    (_, rejects, _), _ = read(path, lanes=True)
+    assert [reject.reason for reject in rejects].count("truncated_file") == 1

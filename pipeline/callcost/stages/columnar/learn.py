@@ -36,6 +36,7 @@ from callcost.tables import USAGE_COUNTS, Call
 _PROBED = 3  # records in which a place is tried
 _MARK, _TIME = "\x02probe\x03", "2001-02-03T04:05:06Z"
 _LONGEST_LIST = 4
+_ID = "provider_response_id"  # whose first letters may say who gave it
 _SECONDS = 10**11  # a number below it is an epoch in seconds
 _COUNT = re.compile(
     r"token|units$|count$|^(?:input|output|total|prompt|completion|cached|thoughts|tool)", re.IGNORECASE
@@ -78,7 +79,7 @@ def learn_layout(reader: FieldReader, records: Sequence[dict[str, Any]]) -> Layo
         strict=True,
         shells=shells,
         samples={path: value for path, value in samples.items() if roles.get(path) == FLAG},
-        prefixed=frozenset(path for path in roles if "provider_response_id" in look.columns(path)),
+        prefixed=frozenset(path for path in roles if counts.get(path) == _ID or _ID in look.columns(path)),
     )
 
 
@@ -251,19 +252,25 @@ def _role(
     if found and {role for role, _ in found} == {COUNT}:
         parts = {name for _, name in found} - {*SIDES, ""}
         return COUNT, min(parts) if parts else _COUNTS.get(str(path[-1])) or min(found)[1]
+    if found and {role for role, _ in found} == {TEXT}:
+        return TEXT, max(name for _, name in found)
     if len(found) == 1:
         return found.pop()
-    columns = look.columns(path)
-    if columns and not found and columns <= set(TIME_COLUMNS):
+    return (JSON, "") if found else _named(path, value, look.columns(path))
+
+
+def _named(path: Path, value: Any, columns: set[str]) -> Role:
+    """Return what a place is for, by its name, where no change there tells: something else goes before it."""
+    if columns and columns <= set(TIME_COLUMNS):
         return TIME if type(value) is str else EPOCH, ""
-    if columns and not found and columns <= set(TEMPLATED) and type(value) is str:
+    if columns and columns <= set(TEMPLATED) and type(value) is str:
         return TEXT, ""
-    if type(value) is int and not found and _COUNT.search(str(path[-1])):
+    if type(value) is int and _COUNT.search(str(path[-1])):
         return COUNT, _COUNTS.get(str(path[-1]), SIDES[2] if "total" in str(path[-1]).lower() else "")
     return JSON, ""
 
 
-Role = tuple[str, str]  # what a place is for, and of a count, its name
+Role = tuple[str, str]  # what a place is for, and of a count, its name; _ID for the provider's own id
 
 
 def _probed(reader: FieldReader, record: dict[str, Any], call: Call, path: Path) -> Role | None:
@@ -293,7 +300,8 @@ def _probed_text(reader: FieldReader, record: dict[str, Any], call: Call, path: 
     if not names:
         return None
     if other is not None and names <= set(TEMPLATED):
-        return (TEXT if all(_MARK in str(getattr(other, name)) for name in names) else JSON), ""
+        carried = all(_MARK in str(getattr(other, name)) for name in names)
+        return TEXT if carried else JSON, _ID if carried and _ID in names else ""
     other, names = _changes(reader, record, call, path, _TIME)
     is_time = read_time(value) is not None and other is not None and names and names <= set(TIME_COLUMNS)
     return (TIME if is_time else JSON), ""

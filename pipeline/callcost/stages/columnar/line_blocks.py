@@ -42,6 +42,7 @@ class LineBlocks:
         self.offset, self.row = offset, row
         self._pieces = iter(pieces)
         self._held: list[bytes] = []
+        self._error: Exception | None = None  # that ended the pieces
 
     def __iter__(self) -> Iterator[Block]:
         """Yield blocks until the text or its pieces end, or a line is longer than LONGEST_LINE.
@@ -62,10 +63,12 @@ class LineBlocks:
                     size, broken = sum(map(len, self._held)), False
                 elif size > LONGEST_LINE:
                     return
-        except (Damage, OSError):
-            if broken:
-                yield self._cut()
+        except (Damage, OSError) as error:
+            self._error = error
+            block = self._cut() if broken else None
             self._held = []  # the beginning of a line whose end cannot be read
+            if block is not None:
+                yield block
             raise
         if self._held:
             yield self._cut(last=True)
@@ -81,7 +84,13 @@ class LineBlocks:
         return block
 
     def rest(self) -> Iterator[bytes]:
-        """Yield what is not handed out."""
+        """Yield what is not handed out.
+
+        Raises:
+            OSError, Damage: as the pieces do.
+        """
         held, self._held = self._held, []
         yield from held
+        if self._error is not None:
+            raise self._error
         yield from self._pieces
