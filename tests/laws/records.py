@@ -149,6 +149,7 @@ def pair(number: int, draw: Draw) -> Record:
             "temperature": 0.2,
         },
         "response": body,
+        "extra": {"attempts": draw(_SMALL)},
         "latency_ms": draw(_COUNTS),
     }
 
@@ -166,6 +167,7 @@ def plain(number: int, draw: Draw) -> Record:
         "prompt_tokens": counts.prompt,
         "completion_tokens": counts.completion,
         "latency_ms": draw(_COUNTS),
+        "metrics": {"speed": draw(_SMALL), "tokens_out": counts.completion},
         "cost": draw(_SMALL) / 7,
     }
 
@@ -239,7 +241,8 @@ def claude_code(number: int, draw: Draw) -> Record:
 WRITERS = (openai_chat, openai_responses, anthropic, gemini, pair, plain, otel, langfuse, claude_code)
 
 _VALUES: tuple[Any, ...] = (
-    None, 0, 1, -1, 5, 5.0, 1.5, "5", "", "x", True, False, [], {}, ["a"], {"a": 1}, 10**12, 10**12 + 1, 10**20, "null",
+    None, 0, 1, -1, 5, 5.0, 1.5, "5", "", "x", True, False, [], {}, ["a"], {"a": 1}, {"requests": 7, "total_tokens": 9},
+    10**12, 10**12 + 1, 10**20, "null",
     "error", "failed", 500, "2025-02-30", 1_772_000_000_000, 1e300, "\x02", "msg_1", "data: {}", "0", "0x5",
     "GENERATION",
 )  # fmt: skip

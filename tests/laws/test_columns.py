@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,17 @@ from hypothesis import strategies as st
 from tests.laws.records import WRITERS, Draw, Record, lines, ordinary
 from tests.laws.test_lane import assert_same, read, written
 
-pytestmark = pytest.mark.usefixtures("lanes_for_all")
+pytestmark = pytest.mark.usefixtures("lanes_for_all", "few_samples")
 LONG = bool(os.environ.get("CALLCOST_LONG"))
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@pytest.fixture(scope="module")
+def few_samples() -> Iterator[None]:
+    """Most lines of a log are others than those that its layout is learned from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("callcost.stages.columnar.jsonl._SAMPLED_LINES", 4)
+        yield
 
 
 @pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)

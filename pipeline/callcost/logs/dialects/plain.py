@@ -20,7 +20,11 @@ _PROMPTS = ("messages", "prompt", "input", "query", "question")
 _ANSWERS = ("response", "output", "completion", "text", "answer", "output_text", "response_text")
 # An answer as text; one that is JSON or an event stream is a body.
 _PROSE = Annotated[str, msgspec.Meta(pattern=r"^(?!\s*(?:[\[{:]|data:|event:))")]
-_TEXTS = dict.fromkeys((*_PROMPTS, *_ANSWERS), msgspec.Raw) | dict.fromkeys(("response", "output"), _PROSE)
+_TEXTS = (
+    dict.fromkeys((*_PROMPTS, *_ANSWERS), str | list[msgspec.Raw] | None)
+    | dict.fromkeys(("messages", "prompt", "input", "completion"), msgspec.Raw)
+    | dict.fromkeys(("response", "output"), _PROSE)
+)
 _TOOLS = ("tools", "tool_choice", "functions", "response_format", "system")
 
 

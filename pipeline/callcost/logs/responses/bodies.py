@@ -273,10 +273,10 @@ def endpoint_of_request(request: Any) -> str | None:
     """Return the endpoint that a request without an answer went to, by its fields; None where they do not tell."""
     if type(request) is not dict:
         return None
-    return next((endpoint for key, endpoint in _REQUEST_KEYS.items() if key in request), None)
+    return next((endpoint for key, endpoint in REQUEST_MARKS.items() if key in request), None)
 
 
-_REQUEST_KEYS = {  # key of a request, the most telling first -> endpoint
+REQUEST_MARKS = {  # key of a request, the most telling first -> endpoint
     "anthropic_version": "anthropic", "contents": "gemini", "encoding_format": "embeddings", "input": "responses",
     "inferenceConfig": "bedrock_converse", "inputText": "bedrock_invoke", "chat_history": "cohere", "messages": "chat",
     "prompt": "completions",

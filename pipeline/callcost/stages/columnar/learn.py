@@ -21,19 +21,33 @@ from callcost.logs.record.dialect import COST_COLUMN, TIME_COLUMNS, FieldReader
 from callcost.logs.record.origin import ORIGIN
 from callcost.logs.record.summed_rows import names_count
 from callcost.logs.record_reader import UNFORESEEN
-from callcost.logs.responses.bodies import APIS, REQUEST_TEXTS, USAGE_PATHS, Api, api_of
+from callcost.logs.responses.bodies import ANY_USAGE, APIS, REQUEST_MARKS, REQUEST_TEXTS, USAGE_PATHS, Api, api_of
 from callcost.logs.responses.chunk_rows import is_chunk
 from callcost.logs.usage.spellings import SHAPES
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import Path, follow, parse_path
-from callcost.logs.values.signatures import Signature
+from callcost.logs.values.signatures import Signature, plain_key
 from callcost.logs.values.times import read_time
 from callcost.stages.columnar.probe import TEMPLATED
-from callcost.stages.columnar.schema import COST, COUNT, EPOCH, FLAG, JSON, SIDES, TEXT, TIME, UNREAD, WORD, Layout
+from callcost.stages.columnar.schema import (
+    COST,
+    COUNT,
+    EPOCH,
+    FLAG,
+    JSON,
+    SIDES,
+    TEXT,
+    TIME,
+    UNREAD,
+    UNREAD_TYPES,
+    WORD,
+    Layout,
+)
 from callcost.stages.columnar.sentinels import PREFIXES
 from callcost.tables import USAGE_COUNTS, Call
 
 _PROBED = 3  # records in which a place is tried
+_CHUNK_KEYS = (("type",), ("object",), ("done",))  # that tell a chunk of a stream by what stands there
 _MARK, _TIME = "\x02probe\x03", "2001-02-03T04:05:06Z"
 _LONGEST_LIST = 4
 _ID = "provider_response_id"  # whose first letters may say who gave it
@@ -66,9 +80,9 @@ def learn_layout(reader: FieldReader, records: Sequence[dict[str, Any]]) -> Layo
     for path, value in samples.items():
         if path in shells:
             roles[path] = FLAG
-        elif look.is_unread(path):
-            roles[path] = UNREAD if path[-1] not in _signed_keys() else FLAG
-            shells[path] = msgspec.Raw
+        elif look.is_unread(path, value):
+            roles[path] = FLAG if _signed_keys() & {str(path[-1]), plain_key(str(path[-1]))} else UNREAD
+            shells[path] = UNREAD_TYPES[dialect.no_counts is not None]
         else:
             roles[path], counts[path] = _role(reader, known, path, value, look)
     roles = {path: WORD if role == JSON and path in texts else role for path, role in _gathered(roles).items()}
@@ -140,17 +154,17 @@ class _Looked:
         dialect = reader.dialect
         tables = (*dialect.fields.items(), *dialect.counts.items())
         paths = {(name, parse_path(text)) for name, texts in tables for text in texts if not text.startswith("@")}
-        signed = set(_signed_paths())
+        signed = {*_signed_paths(), *_CHUNK_KEYS}
         for path, api in bodies:
             facts = api.facts if api else {}
             paths |= {(name, (*path, *parse_path(text))) for name, texts in facts.items() for text in texts}
-            usage = USAGE_PATHS[api.endpoint] if api else ()
+            usage = (*ANY_USAGE, *(USAGE_PATHS[api.endpoint] if api else ()))
             paths |= {("", (*path, *root)) for root in usage if root}
             signed |= {(*path, *key) for key in _API_PATHS}
             if () in usage:
                 paths |= {("", (*path, key)) for key in _USAGE_KEYS}
         paths |= {("", parse_path(text)) for text in (*dialect.usage, *dialect.reads) if not text.startswith("@")}
-        paths |= {("", (*path, key)) for path in reader.request for key in REQUEST_TEXTS}
+        paths |= {("", (*path, key)) for path in reader.request for key in (*REQUEST_TEXTS, *REQUEST_MARKS)}
         self._columns: dict[Path, set[str]] = {}
         for name, path in paths:
             self._columns.setdefault(path, set()).add(name)
@@ -159,10 +173,11 @@ class _Looked:
         if "" in dialect.usage:
             self._paths |= {(key,) for key in _USAGE_KEYS}
         self._everything = "" in dialect.reads
+        self._sums = dialect.no_counts is not None
 
-    def is_unread(self, path: Path) -> bool:
-        """Tell whether nobody looks at a place, nor at anything below it."""
-        if self._everything:
+    def is_unread(self, path: Path, value: Any) -> bool:
+        """Tell whether nobody looks at a place, nor at anything below it; an object may count the calls of a sum."""
+        if self._everything or (self._sums and type(value) is dict):
             return False
         names = tuple(map(str, path))
         looked_into = any(names[: len(own)] == own[: len(names)] for own in self._paths)
@@ -213,7 +228,7 @@ def _places(
     path: Path, value: Any, shells: Mapping[Path, Any], look: _Looked, lists: frozenset[Path]
 ) -> Iterator[tuple[Path, Any]]:
     """Yield the places of a record, down to what has no parts or is not looked into, with what stands there."""
-    if path and (path in shells or look.is_unread(path)):
+    if path and (path in shells or look.is_unread(path, value)):
         yield path, value
     elif type(value) is dict and value:
         for key, below in value.items():

@@ -334,9 +334,7 @@ def _kind(layout: Layout, place: Path, seen: frozenset[type], *, wide: bool) -> 
     """Return how a place is read ("": not at all), its type, and what stands for nothing there."""
     role = layout.roles.get(place, NOTHING)
     if layout.strict:
-        if role == FLAG:
-            return FLAG, layout.shells[place] | msgspec.UnsetType, msgspec.UNSET
-        return ("" if role == UNREAD else role), *_STRICT[role]
+        return _strict_kind(layout, place, role)
     default: Any = msgspec.NODEFAULT if len(place) == 1 and place[0] in layout.required else None
     if role == NEVER:
         return "", _Never, default
@@ -347,6 +345,13 @@ def _kind(layout: Layout, place: Path, seen: frozenset[type], *, wide: bool) -> 
     reading = JSON if role == WORD and (wide or seen != {str}) else role
     kind = _KINDS[reading]
     return reading, kind, msgspec.Raw(b"null") if kind is msgspec.Raw and default is None else default
+
+
+def _strict_kind(layout: Layout, place: Path, role: str) -> tuple[str, Any, Any]:
+    if role in (FLAG, UNREAD):
+        kind = layout.shells[place] if role == FLAG else UNREAD_TYPES[layout.reader.dialect.no_counts is not None]
+        return ("" if role == UNREAD else role), kind | msgspec.UnsetType, msgspec.UNSET
+    return role, *_STRICT[role]
 
 
 _KINDS: dict[str, Any] = {
@@ -367,5 +372,6 @@ _STRICT: dict[str, tuple[Any, Any]] = {
     COST: (msgspec.Raw, _NOT_THERE),
     WORD: (str | None, ABSENT_TEXT),
     JSON: (msgspec.Raw, _NOT_THERE),
-    UNREAD: (msgspec.Raw, _NOT_THERE),
 }
+# Whether a record of the dialect may be a sum -> what may stand where nobody looks: no object, which might say so.
+UNREAD_TYPES: dict[bool, Any] = {False: msgspec.Raw, True: str | int | float | bool | list[msgspec.Raw] | None}
