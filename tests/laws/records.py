@@ -18,7 +18,7 @@ SPANS = (*MODELS, *CLAUDES)
 PEOPLE = ("ann", "bob", None)
 TEXTS = ("Hello there", "", "data: no", "{}", "Zoë 🙂", "[1]")
 _SMALL = st.integers(0, 9)
-_COUNTS = st.integers(1, 10**6) | _SMALL
+_COUNTS = st.integers(1, 10**6) | _SMALL | st.sampled_from((10**12 - 1, 10**12))
 
 
 def _moment(number: int) -> str:

@@ -75,16 +75,20 @@ def learn_layout(reader: FieldReader, records: Sequence[dict[str, Any]]) -> Layo
     shells = {path: kind for record in records for path, kind in _shells(reader, record)}
     look = _Looked(reader, [body for record in records for body in _bodies(reader, record)])
     samples, texts = _sampled(records, shells, look)
+    unfit = {path for path, kind in shells.items() if path in samples and not _fits(samples[path], kind)}
     roles: dict[Path, str] = {}
     counts: dict[Path, str] = {}
+    telling: set[Path] = set()
     for path, value in samples.items():
         if path in shells:
-            roles[path] = FLAG
+            roles[path], counts[path] = JSON if path in unfit else FLAG, ""
         elif look.is_unread(path, value):
             roles[path] = FLAG if _signed_keys() & {str(path[-1]), plain_key(str(path[-1]))} else UNREAD
             shells[path] = UNREAD_TYPES[dialect.no_counts is not None]
         else:
-            roles[path], counts[path] = _role(reader, known, path, value, look)
+            found = _probes(reader, known, path)
+            roles[path], counts[path] = _role(found, path, value, look)
+            telling |= {path} if COUNT in {role for role, _ in found} else set()
     roles = {path: WORD if role == JSON and path in texts else role for path, role in _gathered(roles).items()}
     return Layout(
         reader=reader,
@@ -93,8 +97,20 @@ def learn_layout(reader: FieldReader, records: Sequence[dict[str, Any]]) -> Layo
         strict=True,
         shells=shells,
         samples={path: value for path, value in samples.items() if roles.get(path) == FLAG},
+        telling=frozenset(path for path in roles if path in telling),
         prefixed=frozenset(path for path in roles if counts.get(path) == _ID or _ID in look.columns(path)),
     )
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Tell whether a value says what stands at a place: where texts stand, one of their type, else any but null."""
+    if kind is None or kind is msgspec.Raw:
+        return value is not None
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return value is not None
 
 
 def _sampled(
@@ -106,7 +122,7 @@ def _sampled(
     lists = _short_lists(records)
     for record in records:
         for path, value in _places((), record, shells, look, lists):
-            if value is not None or path not in samples:
+            if path not in samples or (value is not None and not _fits(samples[path], shells.get(path))):
                 samples[path] = value
             if value is not None and type(value) is not str:
                 others.add(path)
@@ -258,12 +274,14 @@ def _short_lists(records: Sequence[dict[str, Any]]) -> frozenset[Path]:
     return frozenset(path for path, sizes in found.items() if len(sizes) == 1 and 0 < min(sizes) <= _LONGEST_LIST)
 
 
-def _role(
-    reader: FieldReader, known: Sequence[tuple[dict[str, Any], Call]], path: Path, value: Any, look: _Looked
-) -> Role:
-    """Return what a place is for."""
+def _probes(reader: FieldReader, known: Sequence[tuple[dict[str, Any], Call]], path: Path) -> set[Role]:
+    """Return what a place is for in some records that hold something there."""
     held = [(record, call) for record, call in known if follow(record, tuple(map(str, path))) is not None][:_PROBED]
-    found = {role for record, call in held if (role := _probed(reader, record, call, path))}
+    return {role for record, call in held if (role := _probed(reader, record, call, path))}
+
+
+def _role(found: set[Role], path: Path, value: Any, look: _Looked) -> Role:
+    """Return what a place is for, by what it was found to be for and by the tables."""
     if found and {role for role, _ in found} == {COUNT}:
         parts = {name for _, name in found} - {*SIDES, ""}
         return COUNT, min(parts) if parts else _COUNTS.get(str(path[-1])) or min(found)[1]

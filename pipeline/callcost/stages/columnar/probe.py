@@ -240,7 +240,8 @@ class Judge:
         if len(places) != len(found) - 1:
             return None
         used = {stated[path] for paths in (*places.values(), totals) for path in paths}
-        if self.layout.adds_up and not set(stated.values()) <= used | {0}:
+        must = stated.keys() if self.layout.adds_up else stated.keys() & self.layout.telling
+        if not {stated[path] for path in must} <= used | {0}:
             return None
         return tuple(places.items()), totals, ()
 

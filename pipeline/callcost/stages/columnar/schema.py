@@ -62,6 +62,7 @@ class Layout:
         samples: path -> what stood there in a record.
         chats: whether texts are read, too, of plain chats whose usage is missing.
         prefixed: where ids stand whose first letters tell who gave them.
+        telling: places of counts that were seen to change a usage, so that they must be in it.
     """
 
     reader: FieldReader
@@ -73,6 +74,7 @@ class Layout:
     samples: Mapping[Path, Any] = dataclasses.field(default_factory=dict)
     chats: bool = False
     prefixed: frozenset[Path] = frozenset()
+    telling: frozenset[Path] = frozenset()
 
     @property
     def adds_up(self) -> bool:

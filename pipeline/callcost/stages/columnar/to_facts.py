@@ -25,6 +25,7 @@ from callcost.stages.columnar.sentinels import ABSENT, BLANK, NULL, PREFIXES, TH
 from callcost.stages.tables.dictionary import Numbered, cross, number_text
 from callcost.stages.tables.facts import key_columns
 from callcost.stages.tables.schemas import Facts
+from callcost.tables import MAX_COUNT
 
 _FEW_CLASSES, _ROWS_OF_A_CLASS = 400, 8  # to judge a class costs as much as to read several records
 _MOST_PAIRS = 40  # of which the orders fit into one number
@@ -125,6 +126,8 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
         tables.append(facts)
         left = left & ~fit
     known = (classes == CONTEXT_CLASS).fill_null(value=False) & ~rows.odd
+    if known.any():
+        known = known & _are_fair(rows, judge)
     left = left & ~known
     chats: Learned | None = None
     if any(rows.chats.roles):
@@ -134,6 +137,14 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
             left = left & ~fit
     facts = pl.concat(tables, how="diagonal") if tables else pl.DataFrame()
     return Laid(facts, chats, left.arg_true(), int(known.sum()))
+
+
+def _are_fair(rows: Rows, judge: Judge) -> pl.Series:
+    """Tell in which rows no counts can add up to more than a count may be, which is refused whatever the record is."""
+    fair = pl.Series([True]).new_from_index(0, rows.height)
+    for path in judge.layout.counts.keys() & rows.fields.keys():
+        fair = fair & (rows.fields[path] <= MAX_COUNT // 100).fill_null(value=True)
+    return fair
 
 
 def _uncounted(
@@ -319,6 +330,7 @@ def _rules(plan: Plan, counts: dict[str, pl.Expr], judge: Judge) -> list[pl.Expr
     if counts:
         whole = counts[SIDES[0]] + counts[SIDES[1]]
         fit += [whole > 0, *(pl.col(_name(path)) == whole for path in plan.total), *_shares(counts)]
+        fit += [counts[name] <= MAX_COUNT for name, places in plan.counts if len(places) > 1]
         fit += _sums(counts) if judge.layout.adds_up else []
         cached = [counts[name] for name in _CACHE if name in counts]
         if plan.total and cached and len(dict(plan.counts)[SIDES[1]]) > 1:
