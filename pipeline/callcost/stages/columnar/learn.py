@@ -298,7 +298,7 @@ def _named(path: Path, value: Any, columns: set[str]) -> Role:
         return TIME if type(value) is str else EPOCH, ""
     if columns and columns <= set(TEMPLATED) and type(value) is str:
         return TEXT, ""
-    if type(value) is int and _COUNT.search(str(path[-1])):
+    if type(value) is int and columns <= set(USAGE_COUNTS) and _COUNT.search(str(path[-1])):
         return COUNT, _COUNTS.get(str(path[-1]), SIDES[2] if "total" in str(path[-1]).lower() else "")
     return JSON, ""
 
