@@ -29,6 +29,9 @@ from callcost.stages.columnar.schema import (
     EPOCH,
     FLAG,
     JSON,
+    NO_OBJECT,
+    NULL_OBJECT,
+    OBJECT,
     UNDECODABLE,
     Field,
     Node,
@@ -54,7 +57,7 @@ class Columns(NamedTuple):
 
     Attributes:
         fields: path -> column.
-        parts: path of an object -> which rows have it (GONE, THERE or NULL); one that is in none has no column, nor
+        parts: path of an object -> what each row has there (see schema.py); one that is in none has no column, nor
             have its fields.
         asked: of each row, where texts are read: the messages.
         answers: the text of a plain answer; "": there is none.
@@ -64,9 +67,6 @@ class Columns(NamedTuple):
     parts: dict[Path, pl.Series]
     asked: list[msgspec.Raw]
     answers: list[str]
-
-
-GONE, THERE, NULL = range(3)  # what is at the place of an object: nothing, it, null
 
 
 class Table:
@@ -105,7 +105,9 @@ class Table:
             below = list(map(attrgetter(str(name)), objects))
             there = None
             if part.named and None in below:  # null is not nothing
-                there = [NULL if one is None else GONE if one is part.empty else THERE for one in below]
+                there = [
+                    NULL_OBJECT if one is None else NO_OBJECT if one is part.empty else OBJECT for one in below
+                ]
             if set(map(type, below)) != {type(part.empty)}:
                 below = [self.part_of(value, part, self.height + row) for row, value in enumerate(below)]
             self._there[part.path] += there or presence_of(part, below)

@@ -28,7 +28,7 @@ from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import Path, follow, parse_path
 from callcost.logs.values.signatures import Signature, plain_key
 from callcost.logs.values.times import read_time
-from callcost.stages.columnar.probe import TEMPLATED
+from callcost.stages.columnar.probe import TEMPLATED, UNSEEN
 from callcost.stages.columnar.schema import (
     COST,
     COUNT,
@@ -55,7 +55,6 @@ _SECONDS = 10**11  # a number below it is an epoch in seconds
 _COUNT = re.compile(
     r"token|units$|count$|^(?:input|output|total|prompt|completion|cached|thoughts|tool)", re.IGNORECASE
 )
-_UNSEEN = frozenset(("request", "response", "text_missing", "request_digest", "record_digest"))
 
 
 def learn_layout(reader: FieldReader, records: Sequence[dict[str, Any]]) -> Layout | None:
@@ -323,7 +322,7 @@ def _changes(
 ) -> tuple[Call | None, set[str]]:
     """Return the call of a record with another value at a place, and what is otherwise in it."""
     other = _read(reader, _with(record, path, new))
-    names = set(call.__struct_fields__) - _UNSEEN
+    names = set(call.__struct_fields__) - UNSEEN
     return other, {name for name in names if other is None or getattr(other, name) != getattr(call, name)}
 
 

@@ -62,8 +62,8 @@ _COMMON = (
     "usage_source", "model_group", "endpoint", "data_residency", "inference_geo", "speed", "stated_rates", "line",
     "lines", "line_model", "key_kind", "user", "end_user", "team", "api_key", "org", "project", "session",
 )  # fmt: skip
-_UNREAD = frozenset(("request", "response", "text_missing", "request_digest", "record_digest", "usage"))
-_IDS = ("own_id", "duplicate_id", "provider_response_id", "span", "parent")  # of no class
+UNSEEN = frozenset(("request", "response", "text_missing", "request_digest", "record_digest"))  # of no fact here
+IDS = ("own_id", "duplicate_id", "provider_response_id", "span", "parent")  # of no class
 _NO_CALL = "no call of the dialect"  # a reason that nobody sees
 _LARGEST_SUM = 5  # places that a count adds up
 
@@ -207,7 +207,7 @@ class Judge:
         scale = self.layout.reader.dialect.cost_scale
         costs = {mark * scale: path for mark, path in of[COST].items()}
         texts = {name: _template(getattr(call, name), of[TEXT]) for name in TEMPLATED}
-        texts |= {name: (text,) for name in _IDS if (text := getattr(call, name)) and not texts[name]}
+        texts |= {name: (text,) for name in IDS if (text := getattr(call, name)) and not texts[name]}
         texts = {name: parts for name, parts in texts.items() if parts}
         stated = {name: moment for name in TIME_COLUMNS if (moment := getattr(call, name)) is not None}
         if "duplicate_id" not in texts or not set(stated.values()) <= times.keys() or not _is_clean(call, texts):
@@ -277,13 +277,14 @@ def _template(text: str | None, marks: Mapping[Any, Path]) -> tuple[Part, ...]:
 
 
 def _constants(call: Call, plan: Plan) -> dict[str, Any]:
-    names = set(call.__struct_fields__) - _UNREAD - {*TIME_COLUMNS, COST_COLUMN, *(name for name, _ in plan.texts)}
+    own = {"usage", *TIME_COLUMNS, COST_COLUMN, *(name for name, _ in plan.texts)}
+    names = set(call.__struct_fields__) - UNSEEN - own
     return {name: getattr(call, name) for name in names}
 
 
 def _is_clean(call: Call, texts: Mapping[str, tuple[Part, ...]]) -> bool:
     """Tell whether no mark came out where none belongs."""
-    constants = [value for name in call.__struct_fields__ if name not in texts and name not in _UNREAD
+    constants = [value for name in call.__struct_fields__ if name not in texts and name not in UNSEEN
                  for value in [getattr(call, name)] if isinstance(value, str)]  # fmt: skip
     constants += [text for pair in (call.tags or {}).items() for text in pair]
     constants += [part for parts in texts.values() for part in parts if isinstance(part, str)]

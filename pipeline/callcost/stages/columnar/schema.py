@@ -1,9 +1,9 @@
-"""Which leaves of a record a dialect's table reads, and the type that a line is decoded into so as to read only those.
+"""Which places of a record are read, and the type that a line is decoded into so as to read only those.
 
-The leaves come from the dialect's own field table, the tables of usage and the facts of a chat body. What a line may
-not hold for its dialect to be sure (another dialect's keys, a body of another API, a usage of another shape) stands in
-the type as what never fits, so that such a line does not decode and goes to the record reader. What leaves mean is not
-known here: probe.py asks the record reader.
+LiteLLM's come from its own field tables, the tables of usage and the facts of a chat body: what a line may not hold for
+its dialect to be sure (another dialect's keys, a body of another API, a usage of another shape) stands in the type as
+what never fits, so that such a line does not decode and goes to the record reader. Those of other dialects are learned
+in learn.py. What the places mean is not known here: probe.py asks the record reader.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ CARRIED = frozenset(
     ("own_id", "duplicate_id", "provider_response_id", "user", "end_user", "team", "api_key", "org", "project",
      "session")
 )  # fmt: skip
+NO_OBJECT, OBJECT, NULL_OBJECT = range(3)  # what is at the place of an object: nothing, it, null
 # What stands in a column for a place that a record does not have; what no log has there.
 ABSENT_TEXT, ABSENT_NUMBER, ABSENT_JSON = token_hex(16), -1, b""
 # Read by the dialect's ``settle`` only for calls that are never in a class (hits of a cache).
@@ -189,15 +190,7 @@ _Never = Annotated[str, msgspec.Meta(min_length=1, max_length=0)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)] | None
 
 
-class _Message(msgspec.Struct, gc=False):
-    annotations: Annotated[list[Any], msgspec.Meta(max_length=0)] | None = None  # they tell of searches
-
-
-class _Choice(msgspec.Struct, gc=False):
-    message: _Message
-
-
-Choices = Annotated[list[_Choice], msgspec.Meta(min_length=1)]
+Choices: Any = ENDPOINTS["chat"].texts[_CHOICES]
 
 
 class Field(NamedTuple):

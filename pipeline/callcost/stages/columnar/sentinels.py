@@ -25,6 +25,7 @@ from callcost.stages.columnar.schema import (
     EPOCH,
     FLAG,
     JSON,
+    OBJECT,
     SIDES,
     TEXT,
     TIME,
@@ -41,7 +42,6 @@ MARK = "\x02"  # in every mark that is text, and in no name or id of a log
 ANSWER = "-"
 ASKED = [{"role": "user", "content": ANSWER}]
 _CHOICES = [{"message": {"role": "assistant", "content": ANSWER}}]
-_HERE = 1  # decode.THERE: an object is at its place
 
 
 class RowClass(NamedTuple):
@@ -49,7 +49,7 @@ class RowClass(NamedTuple):
 
     Attributes:
         words: place -> what stands there.
-        parts: path of an object -> what is there (see decode.py).
+        parts: path of an object -> what is there (see schema.py).
         kinds: place that varies -> what it holds: ABSENT, NULL, BLANK, ZERO, THERE or more.
         ranks: (place of a count, how many others are smaller), where the dialect may ask; None: too many to tell.
     """
@@ -89,7 +89,7 @@ def make_marks(
     marks = {
         path: _mark_of(attempt, number, readings[path], kind, layout.counts.get(path, ""))
         for number, (path, kind) in enumerate(own.kinds.items())
-        if kind != ABSENT and all(own.parts.get(path[:size], _HERE) == _HERE for size in range(1, len(path)))
+        if kind != ABSENT and all(own.parts.get(path[:size], OBJECT) == OBJECT for size in range(1, len(path)))
     }
     marks |= {path: (16 + attempt) * 16**rank for path, rank in own.ranks or () if marks.get(path)}
     if blank:
@@ -130,7 +130,7 @@ def make_record(layout: Layout, own: RowClass, words: tuple[Field, ...], marks: 
     for path in sorted(own.parts, key=len):
         if own.parts[path]:
             there: Any = [] if path in lists else {}
-            _put(record, path, there if own.parts[path] == _HERE else None, own.parts)
+            _put(record, path, there if own.parts[path] == OBJECT else None, own.parts)
     for field in words:
         value, held = _word_of(layout, field, own.words[field.path])
         if held or (not layout.strict and field.path[0] in layout.required):
@@ -154,7 +154,7 @@ def _word_of(layout: Layout, field: Field, value: Any) -> tuple[Any, bool]:
 def _put(record: Any, path: Path, value: Any, parts: Mapping[Path, int]) -> None:
     """Set a value where all objects above it are there."""
     for size in range(1, len(path)):
-        if parts.get(path[:size], _HERE) != _HERE or record is None:
+        if parts.get(path[:size], OBJECT) != OBJECT or record is None:
             return
         record = _below(record, path[size - 1])
     last: Any = path[-1]

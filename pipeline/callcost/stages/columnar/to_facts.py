@@ -19,8 +19,8 @@ from callcost.logs.usage.usage import SHARES
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.times import FIRST_EPOCH, LATEST
 from callcost.stages.columnar.chats import Chats, Learned, learn_chats
-from callcost.stages.columnar.probe import CONTEXT_CLASS, Judge, Part, Plan
-from callcost.stages.columnar.schema import ABSENT_NUMBER, ABSENT_TEXT, COST, COUNT, SIDES, Field
+from callcost.stages.columnar.probe import CONTEXT_CLASS, IDS, Judge, Part, Plan
+from callcost.stages.columnar.schema import ABSENT_NUMBER, ABSENT_TEXT, COST, COUNT, NO_OBJECT, SIDES, Field
 from callcost.stages.columnar.sentinels import ABSENT, BLANK, NULL, PREFIXES, THERE, ZERO
 from callcost.stages.tables.dictionary import Numbered, cross, number_text
 from callcost.stages.tables.facts import key_columns
@@ -40,7 +40,7 @@ class Rows(NamedTuple):
         numbers: of the rows in the piece or file.
         offsets: of their first bytes; None: the file has none.
         fields: path -> column; a place without a column holds nothing anywhere.
-        parts: path of an object -> what is there (see decode.py); an object without a column is in no row.
+        parts: path of an object -> what is there (see schema.py); an object without a column is in no row.
         odd: which rows are for the record reader.
         chats: the plain chats of the rows; without rows where no texts are read.
     """
@@ -72,7 +72,7 @@ def join_rows(blocks: Sequence[Rows]) -> Rows:
         pl.concat([block.numbers for block in blocks]),
         pl.concat(offsets) if offsets else None,
         {path: _joined([block.fields.get(path) for block in blocks], blocks, None) for path in fields},
-        {path: _joined([block.parts.get(path) for block in blocks], blocks, 0) for path in parts},
+        {path: _joined([block.parts.get(path) for block in blocks], blocks, NO_OBJECT) for path in parts},
         pl.concat([block.odd for block in blocks]),
         chats,
     )
@@ -179,7 +179,7 @@ def _numbered(rows: Rows, judge: Judge) -> list[Numbered]:
     words = [rows.fields.get(field.path) for field in judge.words]
     found = [Numbered(None, [None]) if column is None else number_text(column) for column in words]
     parts = [rows.parts.get(path) for path in judge.parts]
-    found += [Numbered(None, [0]) if there is None else _numbers(there) for there in parts]
+    found += [Numbered(None, [NO_OBJECT]) if there is None else _numbers(there) for there in parts]
     found += [_kinds(rows.fields.get(field.path), field, judge) for field in judge.varying]
     if judge.layout.adds_up:
         found.append(_order_of_counts(rows, judge))
@@ -298,7 +298,6 @@ def _facts(
     return laid.filter(fits), wanted.scatter(wanted.arg_true().filter(~fits), values=False)
 
 
-_IDS = ("own_id", "duplicate_id", "span", "parent")
 _CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
@@ -338,7 +337,7 @@ def _rules(plan: Plan, counts: dict[str, pl.Expr], judge: Judge) -> list[pl.Expr
             fit.append((sum(cached[1:], cached[0]) == 0) | (sum(cached[1:], cached[0]) != counts["reasoning_tokens"]))
     peculiar = judge.layout.reader.dialect.peculiar_ids
     if peculiar:
-        places = {part for name, parts in plan.texts if name in _IDS for part in parts if not isinstance(part, str)}
+        places = {part for name, parts in plan.texts if name in IDS for part in parts if not isinstance(part, str)}
         fit += [~pl.col(_name(path)).str.contains(peculiar) for path in sorted(places)]
     return fit
 
