@@ -52,11 +52,11 @@ def stopped_by_signals() -> None:
 
 
 @pytest.fixture(scope="module")
-def lanes_for_all() -> Iterator[None]:
+def columns_for_all() -> Iterator[None]:
     """The smallest log is read by columns, too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("callcost.stages.read.windows.LANE_BYTES", 0)
-        patch.setattr("callcost.stages.read.windows.LEARN_BYTES", 0)
+        patch.setattr("callcost.stages.columnar.stretches.COLUMN_BYTES", 0)
+        patch.setattr("callcost.stages.columnar.stretches.LEARN_BYTES", 0)
         yield
 
 

@@ -43,7 +43,7 @@ def spend_rows(times: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(params=[plain_calls, spend_rows], ids=["plain", "litellm"])
-def log(request: pytest.FixtureRequest, tmp_path: Path, lanes_for_all: None) -> Path:
+def log(request: pytest.FixtureRequest, tmp_path: Path, columns_for_all: None) -> Path:
     return write_lines(tmp_path / "log.jsonl", request.param([*BAD, *GOOD]))
 
 

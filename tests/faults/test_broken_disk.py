@@ -15,10 +15,11 @@ import pytest
 from callcost.logs.io.compression import BLOCK
 from callcost.logs.io.inputs import Input
 from callcost.settings import ReadOptions
+from callcost.stages.columnar.stretches import read_by_columns
 from callcost.stages.read.splits import cut_inputs
 from callcost.stages.read.windows import read_windows
-from tests.laws.test_lane import SPEND, ordinary, stated
-from tests.laws.test_lane_parquet import ORDINARY
+from tests.laws.test_litellm_columns import SPEND, ordinary, stated
+from tests.laws.test_parquet_columns import ORDINARY
 
 ROWS = 40_000
 
@@ -61,7 +62,7 @@ def failing(good: int) -> Callable[[str], BinaryIO]:
 def records_of(path: Path) -> tuple[int, int, list[tuple[str, int | None]]]:
     """Return how many records a log has, how many of them are calls, and its rejects."""
     piece = cut_inputs([Input(path=str(path), name=path.name, bytes=path.stat().st_size)])[0]
-    windows = list(read_windows(piece, ReadOptions(), lanes=True))
+    windows = list(read_windows(piece, ReadOptions(), read_by_columns))
     rejects = [(reject.reason, reject.source_row) for window in windows for reject in window.rejects]
     return sum(window.tally["records"] for window in windows), sum(window.found for window in windows), rejects
 
@@ -75,7 +76,7 @@ def test_lines_before_the_fault_are_calls(tmp_path: Path, monkeypatch: pytest.Mo
         lines[odd] = json.dumps(stated(ordinary(SPEND) | {"call_type": "pass_through"}))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     good = path.stat().st_size // 2
-    for module in ("callcost.stages.read.windows", "callcost.logs.io.inputs"):
+    for module in ("callcost.stages.columnar.stretches", "callcost.logs.io.inputs"):
         monkeypatch.setattr(f"{module}.open_input", failing(good))
     whole = path.read_bytes()[:good].count(b"\n")
     records, calls, rejects = records_of(path)

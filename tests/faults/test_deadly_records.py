@@ -16,7 +16,7 @@ from callcost.settings import ReportOptions, WorkOptions
 from callcost.stages import tasks as kernel
 from callcost.stages.tasks import MapTask, Tick
 from callcost.tables import MapResult
-from tests.laws.test_lane import SPEND, ordinary, stated
+from tests.laws.test_litellm_columns import SPEND, ordinary, stated
 
 DEADLY = b"deadly"
 ROWS, BAD = 9, 6

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.laws.records import WRITERS, Draw, Record, lines, ordinary
-from tests.laws.test_lane import assert_same, read, written
+from tests.laws.test_litellm_columns import assert_same, read, written
 
-pytestmark = pytest.mark.usefixtures("lanes_for_all", "few_samples")
+pytestmark = pytest.mark.usefixtures("columns_for_all", "few_samples")
 LONG = bool(os.environ.get("CALLCOST_LONG"))
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -44,7 +44,7 @@ def test_ordinary_records_are_read_by_columns(write: Callable[[int, Draw], Recor
     @settings(max_examples=8, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=SLOW)
     def look(data: st.DataObject) -> None:
         with written(data.draw(ordinary(write))) as path:
-            (facts, _, _), found = read(path, lanes=True)
+            (facts, _, _), found = read(path, by_columns=True)
             shares.append(found / facts.height if facts.height else 0.0)
 
     look()
@@ -60,5 +60,5 @@ def test_a_packed_log_that_breaks_off_is_said_to_whatever_its_lines_are(tmp_path
 
     assert_same(path)
 
-    (_, rejects, _), _ = read(path, lanes=True)
+    (_, rejects, _), _ = read(path, by_columns=True)
     assert [reject.reason for reject in rejects].count("truncated_file") == 1

@@ -128,7 +128,7 @@ def assert_equal_reports(plain: bytes, packed: bytes) -> None:
             assert (found[0].out / name).read_bytes() == (found[1].out / name).read_bytes(), name
 
 
-@pytest.mark.usefixtures("lanes_for_all")
+@pytest.mark.usefixtures("columns_for_all")
 @pytest.mark.parametrize(("kind", "level"), [(kind, level) for kind, (_, levels) in KINDS.items() for level in levels])
 def test_a_log_packed_at_any_level_reports_as_its_plain_one(kind: str, level: int) -> None:
     plain = _lines(level, 60)
@@ -144,7 +144,7 @@ def packings(draw: st.DrawFn) -> tuple[bytes, bytes]:
     return plain, _packed(plain, kind, levels, draw(st.integers(0, 2**32)))
 
 
-@pytest.mark.usefixtures("lanes_for_all")
+@pytest.mark.usefixtures("columns_for_all")
 @settings(max_examples=300 if LONG else 25)
 @given(packings())
 def test_members_and_frames_of_any_levels_report_as_the_plain_log(made: tuple[bytes, bytes]) -> None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
 from callcost.settings import ReportOptions
-from callcost.stages.columnar.chats import count_facts
+from callcost.stages.columnar.stretches import read_by_columns
+from callcost.stages.count.chat_counts import count_facts
 from callcost.stages.count.missing_usage import TIMED_OUT, count_missing, open_counter
 from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.dedup.rules import REPEATED
@@ -101,11 +103,12 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
     held: list[pl.DataFrame] = []
     rejected = RejectFiles(task.number, task.folder)
     batches = Batches(task.options.logs)
+    stretches = partial(read_by_columns, counted=task.counted) if task.by_columns else None
     with open_counter(task.options, sum(piece.bytes for piece in task.pieces)) as counter:
         for piece in task.pieces:
             lineage = [pl.lit(piece.input, pl.Int64).alias("input"), pl.lit(piece.number, pl.Int64).alias("piece")]
             tally = tallies.setdefault(str(piece.input), Counter())
-            for window in read_windows(piece, task.options.read, lanes=task.by_columns, counted=task.counted):
+            for window in read_windows(piece, task.options.read, stretches):
                 batches.join(window, piece.source)
                 if task.counted:
                     count_missing(window.calls, counter)

@@ -162,7 +162,7 @@ def test_the_helper_ends_with_its_parent_however_that_ends(end: signal.Signals) 
     assert ends_within(helper, 2)
 
 
-def test_an_unclosed_lane_ends_its_helper_at_exit() -> None:
+def test_an_unclosed_worker_ends_its_helper_at_exit() -> None:
     done = subprocess.run([sys.executable, "-c", _PARENT], capture_output=True, text=True, check=True, timeout=60)
 
     assert ends_within(int(done.stdout), 2)

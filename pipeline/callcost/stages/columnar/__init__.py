@@ -1,5 +1,5 @@
 """The fast reader: blocks of lines and row groups become facts without an object per row.
 
 In: bytes of lines, or row groups of Parquet. Out: facts, and the rows that the record reader must read.
-Open jsonl.py first.
+Open stretches.py first.
 """

@@ -21,14 +21,15 @@ from callcost.logs.record.dialect import FieldReader
 from callcost.logs.record_reader import UNFORESEEN
 from callcost.logs.values.json import Refusal, decode
 from callcost.logs.values.json_path import Path
-from callcost.stages.columnar.chats import Chats, read_chats
+from callcost.stages.columnar.chats import read_chats
 from callcost.stages.columnar.decode import Table, flatten
 from callcost.stages.columnar.learn import learn_layout
 from callcost.stages.columnar.line_blocks import Block
 from callcost.stages.columnar.probe import Judge
 from callcost.stages.columnar.schema import LITELLM, UNDECODABLE, Layout, Node, litellm_layout, node_of, observe
-from callcost.stages.columnar.to_facts import Laid, Rows, join_rows, lay_out
-from callcost.stages.count.missing_usage import missing_sides
+from callcost.stages.columnar.to_facts import Rows, join_rows, lay_out
+from callcost.stages.read.windows import FactRows
+from callcost.stages.tables.plain_chats import Chats
 from callcost.tables import Reject
 
 MAX_CLASSES = 4_000  # of a piece
@@ -77,16 +78,16 @@ class BlockReader:
         self.worthwhile = self._left <= max(_FEW_ODD, _MOST_ODD * self._read)
         return [raw for number in left or () for raw in lines.raw(number)]
 
-    def lay_out(self) -> Iterator[tuple[Laid, list[Raw | Reject]]]:
+    def lay_out(self) -> Iterator[tuple[FactRows, list[Raw | Reject]]]:
         """Yield what was read: facts of ordinary rows, and the other lines, which are for the record reader."""
         for layout in self._layouts:
             found = layout.lay_out()
             if found is None:
                 continue
-            laid, left = found
-            height = laid.facts.height + len(left)
+            rows, left = found
+            height = rows.facts.height + len(left)
             self.worthwhile &= len(left) <= _MOST_ODD * height and len(layout.judge) <= MAX_CLASSES
-            yield laid, left
+            yield rows, left
 
 
 class DialectLines:
@@ -156,7 +157,7 @@ class DialectLines:
     def _gather(self) -> _Gathered:
         return _Gathered(Table(self._layout.reader.dialect.cost_scale, strict=self._layout.strict))
 
-    def lay_out(self) -> tuple[Laid, list[Raw | Reject]] | None:
+    def lay_out(self) -> tuple[FactRows, list[Raw | Reject]] | None:
         """Hand out what was read: facts, and the lines that are not ordinary; None: nothing was."""
         self._make_rows()
         if not self._held:
@@ -164,7 +165,7 @@ class DialectLines:
         laid = lay_out(join_rows(self._held), self.judge)
         left = [raw for position in laid.left for raw in self._raw(position)]
         self._held, self._lines, self._rows, self._bytes = [], [], 0, 0
-        return laid, left
+        return laid.rows, left
 
     def _raw(self, position: int) -> list[Raw | Reject]:
         before, lines, numbers = self._lines[bisect_right(self._lines, position, key=lambda one: one[0]) - 1]
@@ -327,6 +328,7 @@ def open_block_reader(first: Block, *, counted: bool, learning: bool) -> BlockRe
 
 def _is_to_count(reader: FieldReader, record: Any) -> bool:
     try:
-        return bool(missing_sides(reader.read(record)))
+        call = reader.read(record)
     except (Refusal, *UNFORESEEN):
         return False
+    return call.usage is None and call.text_missing is None

@@ -18,12 +18,14 @@ from callcost.logs.record.dialect import COST_COLUMN
 from callcost.logs.usage.usage import SHARES
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.times import FIRST_EPOCH, LATEST
-from callcost.stages.columnar.chats import Chats, Learned, learn_chats
+from callcost.stages.columnar.chats import learn_chats
 from callcost.stages.columnar.probe import CONTEXT_CLASS, IDS, Judge, Part, Plan
 from callcost.stages.columnar.schema import ABSENT_NUMBER, ABSENT_TEXT, COST, COUNT, NO_OBJECT, SIDES, Field
 from callcost.stages.columnar.sentinels import ABSENT, BLANK, NULL, PREFIXES, THERE, ZERO
+from callcost.stages.read.windows import FactRows
 from callcost.stages.tables.dictionary import Numbered, cross, number_text
 from callcost.stages.tables.facts import key_columns
+from callcost.stages.tables.plain_chats import ChatKinds, Chats
 from callcost.stages.tables.schemas import Facts
 from callcost.tables import MAX_COUNT
 
@@ -93,17 +95,12 @@ class Laid(NamedTuple):
     """Rows laid out.
 
     Attributes:
-        facts: of ordinary rows; columns that are null for all of them are left out, and source_file, input and piece
-            for the caller to fill.
-        chats: of the last of them, whose usage is missing; the others state theirs. None: all do.
+        rows: the ordinary ones, and those that are known for no calls.
         left: the rows that are for the record reader, by position.
-        contexts: how many rows are no calls, and known for it.
     """
 
-    facts: pl.DataFrame
-    chats: Learned | None
+    rows: FactRows
     left: pl.Series
-    contexts: int
 
 
 def lay_out(rows: Rows, judge: Judge) -> Laid:
@@ -115,7 +112,7 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
     """
     numbered = cross(*_numbered(rows, judge))
     if len(numbered.values) > max(_FEW_CLASSES, rows.height // _ROWS_OF_A_CLASS):
-        return Laid(pl.DataFrame(), None, pl.int_range(rows.height, eager=True, dtype=pl.UInt32), 0)
+        return Laid(FactRows(pl.DataFrame()), pl.int_range(rows.height, eager=True, dtype=pl.UInt32))
     found = pl.Series([judge.judge(values) for values in numbered.values], dtype=pl.Int64)
     classes = numbered.to_rows(found, rows.height)
     plans = [None if number is None or number == CONTEXT_CLASS else judge.plans[number] for number in found]
@@ -129,14 +126,14 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
     if known.any():
         known = known & _are_fair(rows, judge)
     left = left & ~known
-    chats: Learned | None = None
+    chats: ChatKinds | None = None
     if any(rows.chats.roles):
         for facts, learned, fit in _uncounted(rows, judge, numbered, left):
             tables.append(facts)
             chats = learned
             left = left & ~fit
     facts = pl.concat(tables, how="diagonal") if tables else pl.DataFrame()
-    return Laid(facts, chats, left.arg_true(), int(known.sum()))
+    return Laid(FactRows(facts, chats, int(known.sum())), left.arg_true())
 
 
 def _are_fair(rows: Rows, judge: Judge) -> pl.Series:
@@ -149,7 +146,7 @@ def _are_fair(rows: Rows, judge: Judge) -> pl.Series:
 
 def _uncounted(
     rows: Rows, judge: Judge, numbered: Numbered, left: pl.Series
-) -> list[tuple[pl.DataFrame, Learned, pl.Series]]:
+) -> list[tuple[pl.DataFrame, ChatKinds, pl.Series]]:
     """Return the facts of plain chats whose usage is missing, these chats, and which rows they are; none or one."""
     found = [judge.judge(values, blank=True) for values in numbered.values]
     classes = numbered.to_rows(pl.Series(found, dtype=pl.Int64), rows.height)

@@ -1,4 +1,4 @@
-"""The lane and the record reader give the same facts: of the samples, and of records made to differ in every way."""
+"""Both readers give the same facts of LiteLLM's logs: of the samples, and of records that differ in every way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from callcost.logs.io.inputs import Input
 from callcost.settings import ReadOptions
-from callcost.stages.columnar.chats import count_facts
+from callcost.stages.columnar.stretches import read_by_columns
+from callcost.stages.count.chat_counts import count_facts
 from callcost.stages.count.missing_usage import count_missing
 from callcost.stages.read.splits import cut_inputs
 from callcost.stages.read.windows import read_windows
@@ -27,37 +28,37 @@ from callcost.tables import Reject
 from callcost.tokens.engines.text_counter import TextCounter
 from tests.command import SAMPLES
 
-pytestmark = pytest.mark.usefixtures("lanes_for_all")
+pytestmark = pytest.mark.usefixtures("columns_for_all")
 
 DIGESTS = ("request_digest", "record_digest")  # made when they are asked for
 
 Read = tuple[pl.DataFrame, list[Reject], Counter[str]]
 
 
-def read(path: Path, *, lanes: bool) -> tuple[Read, int]:
-    """Return what a file holds, and how many calls of it the lane read."""
+def read(path: Path, *, by_columns: bool) -> tuple[Read, int]:
+    """Return what a file holds, and how many calls of it were read by columns."""
     tables, rejects, tally = [pl.DataFrame(schema=Facts.types)], [], Counter[str]()
-    of_lane = 0
+    of_columns = 0
     with TextCounter() as counter:
         for piece in cut_inputs([Input(path=str(path), name=path.name, bytes=path.stat().st_size)]):
-            for window in read_windows(piece, ReadOptions(), lanes=lanes):
+            for window in read_windows(piece, ReadOptions(), read_by_columns if by_columns else None):
                 count_missing(window.calls, counter)
                 lineage = [pl.lit(number, pl.Int64).alias(name) for name, number in (("input", 0), ("piece", 0))]
                 of_table = count_facts(window.facts, window.chats, counter)
                 tables += [facts_of(window.calls, 0), *(widen_facts(one.with_columns(lineage)) for one in of_table)]
-                of_lane += sum(map(len, window.facts))
+                of_columns += sum(map(len, window.facts))
                 rejects += window.rejects
                 tally.update(window.tally)
     facts = pl.concat(tables).sort("record", "line").drop(DIGESTS)
-    return (facts, sorted(rejects, key=lambda one: (one.source_row or 0, one.reason)), tally), of_lane
+    return (facts, sorted(rejects, key=lambda one: (one.source_row or 0, one.reason)), tally), of_columns
 
 
 def assert_same(path: Path) -> int:
-    """Check that both give the same, and return how many calls the lane read."""
-    (facts, rejects, tally), _ = read(path, lanes=False)
-    (of_lane, *others), found = read(path, lanes=True)
+    """Check that both give the same, and return how many calls were read by columns."""
+    (facts, rejects, tally), _ = read(path, by_columns=False)
+    (of_columns, *others), found = read(path, by_columns=True)
     assert others == [rejects, tally]
-    assert of_lane.rows(named=True) == facts.rows(named=True)
+    assert of_columns.rows(named=True) == facts.rows(named=True)
     return found
 
 
@@ -187,7 +188,7 @@ ODD = (
 SAID = {"role": "user", "content": "How many?"}
 ANSWER = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Two.", "tool_calls": None}}
 # What a chat whose usage is missing may hold instead of plain messages and a plain answer.
-TALKS = {
+CHATS = {
     "prompt_tokens": mostly(0, None, MISSING, 7),
     "completion_tokens": mostly(0, None, MISSING, 3),
     "total_tokens": mostly(0, None, MISSING, 12),
@@ -240,7 +241,7 @@ def firsts(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def ordinary(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Return the record that the lane is for."""
+    """Return the record that the columnar reader is for."""
     plain = firsts(fields)
     names = dict.fromkeys(("user", "end_user", "session_id", "team_id", "api_key"), "a")
     metadata = {"user_api_key_user_id": "u", "user_api_key_alias": "k"}
@@ -272,7 +273,7 @@ def test_made_records_give_the_same_facts(lines: list[bytes]) -> None:
         assert_same(path)
 
 
-def test_a_time_that_is_none_is_none_in_the_lane_too() -> None:
+def test_a_time_that_is_none_is_none_by_columns_too() -> None:
     records = [
         ordinary(SPEND, request_id=f"r-{second}", endTime=f"2025-01-24 09:20:{second}") for second in range(58, 62)
     ]
@@ -280,28 +281,28 @@ def test_a_time_that_is_none_is_none_in_the_lane_too() -> None:
         assert_same(path)
 
 
-def talk(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Return a chat whose usage is missing, as the lane counts it."""
-    return ordinary(fields) | firsts(TALKS) | more
+def chat(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a chat whose usage is missing, as it is counted by columns."""
+    return ordinary(fields) | firsts(CHATS) | more
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.one_of(*(lines_of(fields | TALKS, talk(fields)) for fields in (SPEND, STANDARD))))
+@given(st.one_of(*(lines_of(fields | CHATS, chat(fields)) for fields in (SPEND, STANDARD))))
 def test_chats_without_usage_come_to_the_same_counts(lines: list[bytes]) -> None:
     with written(lines) as path:
         assert_same(path)
 
 
 @pytest.mark.parametrize(("fields", "name"), [(SPEND, "request_id"), (STANDARD, "id")])
-def test_plain_chats_without_usage_are_read_by_the_lane(fields: dict[str, Any], name: str) -> None:
-    talks = [talk(fields, **{name: f"r-{number}"}) for number in range(30)]
+def test_plain_chats_without_usage_are_read_by_columns(fields: dict[str, Any], name: str) -> None:
+    chats = [chat(fields, **{name: f"r-{number}"}) for number in range(30)]
     stating = [ordinary(fields, **{name: f"s-{number}"}) for number in range(20)]
-    with written([written_of(record) for record in [*talks, *stating]]) as path:
+    with written([written_of(record) for record in [*chats, *stating]]) as path:
         assert assert_same(path) == 50
 
 
 @pytest.mark.parametrize(("fields", "name"), [(SPEND, "request_id"), (STANDARD, "id")])
-def test_ordinary_records_are_read_by_the_lane(fields: dict[str, Any], name: str) -> None:
+def test_ordinary_records_are_read_by_columns(fields: dict[str, Any], name: str) -> None:
     records = [ordinary(fields, **{name: f"r-{number}", "user": f"u-{number}"}) for number in range(50)]
     with written([json.dumps(stated(record)).encode() for record in records]) as path:
         assert assert_same(path) == 50

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.command import SAMPLES
-from tests.laws.test_lane import assert_same
+from tests.laws.test_litellm_columns import assert_same
 
-pytestmark = pytest.mark.usefixtures("lanes_for_all")
+pytestmark = pytest.mark.usefixtures("columns_for_all")
 
 DAY = datetime(2025, 1, 24, 9, 20, 46)  # noqa: DTZ001 - as a database exports it
 METADATA = {"user_api_key_alias": "k", "usage_object": None}

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from callcost.logs.io.inputs import Input
 from callcost.settings import ReadOptions
+from callcost.stages.columnar.stretches import read_by_columns
 from callcost.stages.dedup.late_digests import settle_digests
 from callcost.stages.dedup.rules import settle_duplicates
 from callcost.stages.read.splits import cut_inputs
 from callcost.stages.read.windows import read_windows
 from callcost.stages.tables.facts import facts_of, widen_facts
-from tests.laws.test_lane import SPEND, ordinary, stated, written
+from tests.laws.test_litellm_columns import SPEND, ordinary, stated, written
 
-pytestmark = pytest.mark.usefixtures("lanes_for_all")
+pytestmark = pytest.mark.usefixtures("columns_for_all")
 
 COPY = st.fixed_dictionaries(
     {
@@ -33,11 +34,11 @@ COPY = st.fixed_dictionaries(
 )
 
 
-def settled(path: Path, *, lanes: bool) -> pl.DataFrame:
+def settled(path: Path, *, by_columns: bool) -> pl.DataFrame:
     pieces = cut_inputs([Input(path=str(path), name=path.name, bytes=path.stat().st_size)])
     lineage = [pl.lit(0, pl.Int64).alias(name) for name in ("input", "piece")]
     tables = []
-    for window in read_windows(pieces[0], ReadOptions(), lanes=lanes):
+    for window in read_windows(pieces[0], ReadOptions(), read_by_columns if by_columns else None):
         tables += [facts_of(window.calls, 0), *(widen_facts(one.with_columns(lineage)) for one in window.facts)]
     facts = settle_duplicates(settle_digests(pl.concat(tables), pieces, ReadOptions())).facts
     return facts.sort("record").drop("request_digest", "record_digest")
@@ -48,4 +49,4 @@ def settled(path: Path, *, lanes: bool) -> pl.DataFrame:
 def test_copies_and_conflicts_come_out_the_same(copies: list[dict[str, Any]]) -> None:
     copies = [{**copy, "total_tokens": copy["prompt_tokens"] + 5} for copy in copies]
     with written([json.dumps(stated(ordinary(SPEND) | copy)).encode() for copy in copies]) as path:
-        assert settled(path, lanes=True).rows() == settled(path, lanes=False).rows()
+        assert settled(path, by_columns=True).rows() == settled(path, by_columns=False).rows()
