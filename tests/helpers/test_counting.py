@@ -93,6 +93,21 @@ def test_the_helper_counts_a_request_as_a_report_does(model: str) -> None:
     assert token_counter(model=model, messages=CHAT, tools=TOOLS, tool_choice="auto") == call.usage.prompt_tokens
 
 
+@pytest.mark.parametrize(
+    "model", ["claude-sonnet-4-5", "llama-3.3-70b", "qwen3-32b", "gemini-2.5-pro", "glm-4.6", "gpt-4o"]
+)
+def test_the_helper_counts_a_text_as_a_report_does(model: str) -> None:
+    """A stand-in vocabulary's corrections are of the text, not of the messages."""
+    text = "In 2025, 12345 'units' x 678 were + sold\n    to 東京 и Москва.\n" * 9
+    call = Call(source_format="pair", family="pair", model=model, endpoint="embeddings", request={"input": text})
+
+    with TextCounter() as counter:
+        count_missing([call], counter)
+
+    assert call.usage is not None
+    assert token_counter(model=model, text=text) == call.usage.prompt_tokens
+
+
 def test_a_response_format_is_counted() -> None:
     schema = {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
     form = {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}

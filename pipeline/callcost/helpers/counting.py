@@ -25,7 +25,7 @@ from callcost.helpers import parameters
 from callcost.helpers.text import encoder_of
 from callcost.tokens.engines.encoders import Encoder
 from callcost.tokens.engines.vocabularies import installed
-from callcost.tokens.frame import UNIT, Frame, total
+from callcost.tokens.frame import ESTIMATED, UNIT, Frame, FrameBuilder, total
 from callcost.tokens.framing.messages import frame_prompt
 from callcost.tokens.model_families import Choice, choose
 
@@ -255,7 +255,7 @@ def _prepare(
     if custom_tokenizer is not None:  # it stands for the family's own vocabulary
         choice = choose(model, endpoint=_ENDPOINT, available=installed() | {choice.wanted})
     if isinstance(request, str):
-        return _Count(Frame(vocabulary=choice.vocabulary, texts=(request,), weights=(choice.factor,)), load)
+        return _Count(_frame_text(choice, request), load)
     extra = 0
     if default_images:
         request, images = _without_images(request)
@@ -269,6 +269,13 @@ def _prepare(
     if as_answer is not False:
         frame = replace(frame, constant=frame.constant - primer)
     return _Count(frame, load, extra)
+
+
+def _frame_text(choice: Choice, text: str) -> Frame:
+    """Return a text by itself, counted as the texts of a conversation are."""
+    builder = FrameBuilder(choice.factor, choice.corrections)
+    builder.text(text)
+    return builder.frame(choice.vocabulary, ESTIMATED, 1.0)
 
 
 @functools.lru_cache(maxsize=256)
