@@ -50,7 +50,7 @@ def amount_if_given(name: str, value: Any) -> int | float | Decimal | None:
     """
     if value is None:
         return None
-    number = _finite(value)
+    number = value if type(value) is float else _finite(value)  # no comparison holds of NaN
     if number is None or not 0 <= number <= MAX_COUNT:
         raise ArgumentError(f"{name}: {_describe(value)} is no amount: a number from 0 to {MAX_COUNT:,}")
     return number

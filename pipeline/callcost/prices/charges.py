@@ -74,6 +74,7 @@ CALL_CONDITIONS = {
     "absent": ("usage_source", "absent"),
     "timed_out": ("usage_source", "timed_out"),
 }
+_CALL_WORDS = {fact: name for name, fact in CALL_CONDITIONS.items()}
 # Conditions on a rate card; None: no version that applies lists the model.
 CARD_CONDITIONS: Mapping[str, Callable[[RateCard | None], bool]] = {
     "unknown": lambda card: card is None,
@@ -152,6 +153,9 @@ class UnitPlan(NamedTuple):
     replaced: frozenset[str] = frozenset()
 
 
+_NO_UNITS = UnitPlan()
+
+
 def money(scaled: int) -> Decimal:
     """Return a whole number of 10**-18 dollars as dollars."""
     return EXACT.scaleb(Decimal(scaled), -MONEY_SCALE)
@@ -204,8 +208,9 @@ def price_usage(
     units = {name: amount for name, amount in usage.billed_units.items() if amount > 0} if usage.billed_units else {}
     charges = tuple(_charges(usage, units, card)) if card else ()
     costs, conditions = _sum_charges(usage, charges)
-    call = {"status": status, "usage_source": usage_source}
-    conditions.update(name for name, (column, word) in CALL_CONDITIONS.items() if call[column] == word)
+    for fact in (("status", status), ("usage_source", usage_source)):
+        if fact in _CALL_WORDS:
+            conditions.add(_CALL_WORDS[fact])
     if units:
         conditions.add("units")
     verdict = _judge(_conditions_of(card) | conditions)
@@ -228,7 +233,7 @@ def _judge(conditions: frozenset[str]) -> Verdict:
 
 def _charges(usage: Usage, units: Mapping[str, Decimal], card: RateCard) -> Iterator[Charge]:
     prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
-    plan = plan_units(sorted(units), card, prompt=prompt > 0, completion=completion > 0) if units else UnitPlan()
+    plan = plan_units(sorted(units), card, prompt=prompt > 0, completion=completion > 0) if units else _NO_UNITS
     held: list[tuple[str, int | Decimal]] = [pair for pair in quantities(usage) if pair[0] not in plan.replaced]
     held += [(unit, units[unit]) for unit in plan.charged]
     for unit, quantity in held:
@@ -236,6 +241,7 @@ def _charges(usage: Usage, units: Mapping[str, Decimal], card: RateCard) -> Iter
         yield Charge(unit, side_of(unit), quantity, line, charge_for(quantity, line) if line else 0)
 
 
+@functools.lru_cache(maxsize=4096)
 def side_of(unit: str) -> str:
     """Return the cost column that a unit counts into; one that no row knows is neither input nor output."""
     found = unit_of(unit)

@@ -8,8 +8,9 @@ they mean the same to both. What a unit costs is left to ``rates.py``.
 from __future__ import annotations
 
 import functools
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from callcost.tables import Usage
@@ -185,6 +186,7 @@ class _Cut(NamedTuple):
     """The steps of one side for a list of counts: places instead of names, as a list is twice as fast as a dict."""
 
     read: tuple[str, ...]  # counts at the head of the list: the whole, then its parts
+    counts_of: Callable[[Usage], tuple[int | None, ...]]  # a usage's counts of these
     steps: tuple[tuple[str, int, int], ...]  # (operation, place, place); each adds a place
     units: tuple[tuple[str, int], ...]  # (token unit, place)
     rest: str  # the unit that takes what no other does
@@ -196,7 +198,7 @@ def _cut(side: str, whole: str, steps: tuple[Step, ...]) -> _Cut:
     place = {name: number for number, name in enumerate([*read, *(step.name for step in steps)])}
     coded = tuple((step.operation, place[step.left], place[step.right]) for step in steps)
     units = tuple((unit.name, place[unit.name]) for unit in TOKEN_UNITS.values() if unit.side == side)
-    return _Cut(read, coded, units, f"text_{side}")
+    return _Cut(read, operator.attrgetter(*read), coded, units, f"text_{side}")
 
 
 _CUTS = (_cut("input", "prompt_tokens", PROMPT_STEPS), _cut("output", "completion_tokens", COMPLETION_STEPS))
@@ -206,12 +208,13 @@ COUNTS_READ = tuple(name for cut in _CUTS for name in cut.read)
 def quantities(usage: Usage) -> list[tuple[str, int]]:
     """Return (unit, count) of each token unit of which a usage holds any."""
     found: list[tuple[str, int]] = []
-    for read, steps, units, rest in _CUTS:
-        counts: list[int] = [getattr(usage, name) or 0 for name in read]
-        if not any(counts[1:]):  # what the steps would say, sooner
-            if counts[0]:
-                found.append((rest, counts[0]))
+    for _, counts_of, steps, units, rest in _CUTS:
+        whole, *parts = counts_of(usage)
+        if not any(parts):  # what the steps would say, sooner
+            if whole:
+                found.append((rest, whole))
             continue
+        counts = [whole or 0, *(part or 0 for part in parts)]
         for operation, left, right in steps:
             one, other = counts[left], counts[right]
             if operation == "less":
