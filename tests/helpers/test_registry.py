@@ -97,6 +97,60 @@ def test_a_report_and_an_explanation_use_the_new_rate(tmp_path: Path, workers: i
     assert [line.total for line in explained.lines] == [Decimal("0.003")]
 
 
+def test_model_cost_is_a_dict_to_whoever_takes_one() -> None:
+    plain = dict(model_cost)
+
+    assert isinstance(model_cost, dict)
+    assert plain.keys() == set(model_cost)
+    assert len(plain) == len(model_cost) > 1000
+    assert json.loads(json.dumps(model_cost)) == plain == json.loads(json.dumps(model_cost, indent=1))
+    pickled = pickle.loads(pickle.dumps(model_cost))
+    for copied in (model_cost.copy(), model_cost | {}, {} | model_cost, {**model_cost}, pickled):
+        assert type(copied) is dict
+        assert copied == plain == model_cost
+    assert model_cost | OWN == plain | OWN
+    assert (OWN | model_cost)["my/model"] == OWN["my/model"]
+    assert "my/model" not in model_cost
+    assert repr(model_cost) == repr(plain)
+    assert model_cost.get("no-such-model") is None
+    assert model_cost.get("gpt-4o") == plain["gpt-4o"] == model_cost.setdefault("gpt-4o", {})
+
+
+def test_what_is_put_into_model_cost_is_registered() -> None:
+    other = {"my/other": {"input_cost_per_token": 3e-6}}
+    live = model_cost
+    model_cost.update(OWN, **other)
+    live |= {"my/third": {"input_cost_per_token": 4e-6}}
+    model_cost["gpt-4o"] = {"input_cost_per_token": 5e-6}
+
+    assert live is model_cost
+    assert cost_per_token("my/model", 1000, 1000) == (0.001, 0.002)
+    assert [cost_per_token(model, 1000)[0] for model in ("my/other", "my/third", "gpt-4o")] == [0.003, 0.004, 0.005]
+    assert model_cost["gpt-4o"] == {"input_cost_per_token": 5e-6}  # as with any dict, nothing of before is left
+    with pytest.raises(PriceError, match="'bad': input_cost_per_token"):
+        model_cost.update({"good": OWN["my/model"], "bad": {"input_cost_per_token": -1}})
+    assert "good" not in model_cost
+    with pytest.raises(PriceError, match="'gpt-4o' stays in model_cost"):
+        model_cost.pop("gpt-4o")
+    assert model_cost.pop("no-such-model", None) is None
+
+
+def test_rows_of_a_map_that_are_no_models_are_not_registered() -> None:
+    register_model({"sample_spec": {"input_cost_per_token": 0.0, "max_tokens": "LEGACY parameter"}, **OWN})
+
+    assert "sample_spec" not in model_cost
+    assert "my/model" in model_cost
+
+
+def test_max_tokens_are_those_of_the_answer_else_of_the_prompt_where_a_map_leaves_them_out() -> None:
+    for model, limit in (("gpt-3.5-turbo", 4096), ("text-embedding-3-small", 8191)):
+        assert "max_tokens" not in (model_cost.entry(model) or {"max_tokens"})
+        assert model_cost[model]["max_tokens"] == get_model_info(model)["max_tokens"] == get_max_tokens(model) == limit
+    register_model({"my/model": {**OWN["my/model"], "max_tokens": 7, "max_output_tokens": 8}})
+    assert model_cost["my/model"]["max_tokens"] == 7
+    assert get_max_tokens("my/model") == 8
+
+
 def test_new_fields_are_laid_over_a_known_model() -> None:
     before = model_cost["gpt-4o"]
     register_model({"gpt-4o": {"input_cost_per_token": "0.5"}})

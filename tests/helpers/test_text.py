@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 import tiktoken
 
 from callcost.errors import TokenizerError
+from callcost.helpers import hub
 from callcost.helpers.counting import token_counter
 from callcost.helpers.text import KIND, create_pretrained_tokenizer, create_tokenizer, decode, encode
 from callcost.tokens.engines.encoders import repair
@@ -114,20 +119,75 @@ def test_what_is_no_custom_tokenizer_is_a_named_error() -> None:
         encode(text="x", custom_tokenizer={"type": KIND})
 
 
-def test_a_hub_that_cannot_be_reached_is_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    import tokenizers
+def test_a_hub_that_cannot_be_reached_is_a_named_error_at_once_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(hub, "ENDPOINT", "https://127.0.0.1:1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    started = time.monotonic()
 
-    def refuse(*_: object, **__: object) -> None:
-        message = "no network"
-        raise OSError(message)
-
-    class Unreachable:
-        from_pretrained = staticmethod(refuse)
-
-    monkeypatch.setattr(tokenizers, "Tokenizer", Unreachable)
-
-    with pytest.raises(TokenizerError, match=r"someone/some-tokenizer.*Hugging Face hub"):
+    with pytest.raises(TokenizerError, match=r"^[^\n]*someone/some-tokenizer[^\n]*Hugging Face hub[^\n]*$"):
         create_pretrained_tokenizer("someone/some-tokenizer")
+
+    assert time.monotonic() - started < 3
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_name_that_nobody_looks_up_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def look_up(*_: object) -> socket.socket:
+        answered.wait(5)
+        raise OSError
+
+    monkeypatch.setattr(hub, "SECONDS", 0.05)
+    monkeypatch.setattr(socket, "create_connection", look_up)
+    try:
+        assert not hub.hub_answers()
+    finally:
+        answered.set()
+
+
+def test_what_was_fetched_before_is_used_where_the_hub_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    snapshot = tmp_path / "models--someone--some-tokenizer" / "snapshots" / "0" / "tokenizer.json"
+    snapshot.parent.mkdir(parents=True)
+    snapshot.write_bytes(read_file(find_vocabulary("claude2")))
+    named = tmp_path / "models--someone--some-tokenizer" / "refs" / "main"
+    named.parent.mkdir()
+    named.write_text("0")
+    monkeypatch.setattr(hub, "ENDPOINT", "https://127.0.0.1:1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+
+    made = create_pretrained_tokenizer("someone/some-tokenizer")
+
+    assert decode(tokens=encode(text=SAMPLE, custom_tokenizer=made), custom_tokenizer=made) == SAMPLE
+
+
+@pytest.mark.parametrize(
+    ("proxies", "asked"),
+    [
+        ({}, ("hub.example", 8443)),
+        ({"https": "http://proxy.example:3128"}, ("proxy.example", 3128)),
+        ({"all": "proxy.example"}, ("proxy.example", 80)),
+    ],
+)
+def test_behind_a_proxy_the_proxy_is_asked(
+    monkeypatch: pytest.MonkeyPatch, proxies: dict[str, str], asked: tuple[str, int]
+) -> None:
+    seen = []
+
+    def connect(address: tuple[str, int], _: float) -> socket.socket:
+        seen.append(address)
+        return socket.socket()
+
+    monkeypatch.setattr(hub, "ENDPOINT", "https://hub.example:8443")
+    monkeypatch.setattr("urllib.request.getproxies", lambda: proxies)
+    monkeypatch.setattr(socket, "create_connection", connect)
+
+    assert hub.hub_answers()
+    assert seen == [asked]
 
 
 @pytest.mark.parametrize("ids", [[10**7], [2**40]])

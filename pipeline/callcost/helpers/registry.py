@@ -6,16 +6,16 @@ report that the same program makes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from callcost.errors import PriceError, UnknownModelError
 from callcost.helpers.books import Prices, book_of, microseconds_of, sound_entry
 from callcost.helpers.parameters import check_utf8, mapping, text, text_if_given
 from callcost.prices.book.book import Book
-from callcost.prices.book.cost_map import Entry, is_number, parse_map
+from callcost.prices.book.cost_map import NO_MODELS, Entry, is_number, parse_map
 from callcost.prices.book.registered import register, registered
 
 # What LiteLLM's answer always has, None where the map says nothing.
@@ -53,8 +53,7 @@ def get_model_info(
     found = book.resolve(model, provider, microseconds_of(at))
     if found.entry is None or found.key is None:
         raise unknown_model(model, book)
-    stated = {field: _plain(value) for field, value in found.entry.items()}
-    return {"key": found.key, **dict.fromkeys(_ALWAYS), **stated}
+    return {"key": found.key, **dict.fromkeys(_ALWAYS), **_fields_of(found.entry)}
 
 
 def get_max_tokens(model: str, *, at: datetime | None = None, prices: Prices = None) -> int | None:
@@ -106,12 +105,7 @@ def register_model(
         check_utf8("model_cost", model_cost)
         model_cost = parse_map(fetch(model_cost).content or b"{}")
     models = mapping("model_cost", model_cost)
-    stated = {"litellm_provider": provider} if provider else {}
-    sound = {
-        text("a name in model_cost", model): {**stated, **sound_entry(model, given, force=force)}
-        for model, given in models.items()
-    }
-    check_utf8("model_cost", sound)  # what is registered goes to every worker process, and into what they write
+    sound = _sound(models, provider=provider, force=force)
     register({model: (fields, _MODELS.entry(model)) for model, fields in sound.items()})
     return _MODELS
 
@@ -122,8 +116,23 @@ def unknown_model(model: str, book: Book) -> UnknownModelError:
     return UnknownModelError(f"no price for the model {model!r}", hint=f"Near names: {near}" if near else "")
 
 
-class ModelCost(Mapping[str, dict[str, Any]]):
-    """The version in force now and what was registered, as LiteLLM's ``model_cost``: always up to date."""
+if TYPE_CHECKING:
+    _LiveDict = dict[str, dict[str, Any]]
+else:
+
+    class _LiveDict(MutableMapping, dict):
+        """A dict to isinstance and json.dumps whose methods all go through those that ModelCost has."""
+
+
+class ModelCost(_LiveDict):
+    """The version in force now and what was registered, as LiteLLM's ``model_cost``: always up to date.
+
+    It is a dict that holds nothing of its own: what it shows is made when it is asked for, what is put into it is
+    registered. A copy, as ``copy`` and ``|`` make one, is a plain dict of this moment.
+    """
+
+    def __init__(self) -> None:
+        dict.__setitem__(self, "", {})  # json.dumps takes a dict without any of its own for an empty one
 
     def entry(self, model: str) -> Entry | None:
         """Return a model's fields with exact decimals, None where it is not listed."""
@@ -135,7 +144,13 @@ class ModelCost(Mapping[str, dict[str, Any]]):
         entry = self.entry(model)
         if entry is None:
             raise KeyError(model)
-        return {field: _plain(value) for field, value in entry.items()}
+        return _fields_of(entry)
+
+    def __setitem__(self, model: str, fields: Mapping[str, Any]) -> None:
+        self.update({model: fields})
+
+    def __delitem__(self, model: str) -> None:
+        raise PriceError(f"{model!r} stays in model_cost: what is in force or registered cannot be taken out")
 
     def __iter__(self) -> Iterator[str]:
         book = book_of(None)
@@ -144,11 +159,64 @@ class ModelCost(Mapping[str, dict[str, Any]]):
         yield from registered()
         yield from (name for name in listed if name not in registered())
 
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self))
+
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def __repr__(self) -> str:
+        return repr(self.copy())
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other if isinstance(other, dict) else NotImplemented
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy() if isinstance(other, dict) else NotImplemented
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override]
+        self.update(other)
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (self.copy(),)
+
+    def copy(self) -> dict[str, dict[str, Any]]:
+        """Return what is in force or registered now as a plain dict."""
+        return dict(self.items())
+
+    def update(self, *models: Any, **more: Any) -> None:
+        """Register models, each with these fields and no others; arguments are those of ``dict.update``.
+
+        Raises:
+            PriceError: one holds what can be no price; then nothing is registered.
+        """
+        register({model: (fields, None) for model, fields in _sound(dict(*models, **more)).items()})
+
 
 model_cost = _MODELS = ModelCost()
+
+
+def _sound(models: Mapping[str, Any], *, provider: str = "", force: bool = False) -> dict[str, Entry]:
+    """Return the models of a map, checked, with exact decimals; rows that describe the map itself are none."""
+    stated = {"litellm_provider": provider} if provider else {}
+    sound: dict[str, Entry] = {
+        text("a name in model_cost", model): {**stated, **sound_entry(model, given, force=force)}
+        for model, given in models.items()
+        if model not in NO_MODELS
+    }
+    check_utf8("model_cost", sound)  # what is registered goes to every worker process, and into what they write
+    return sound
+
+
+def _fields_of(entry: Entry) -> dict[str, Any]:
+    """Return a model's fields as LiteLLM has them.
+
+    Its newer maps leave ``max_tokens`` out, which their "sample_spec" calls max_output_tokens, else max_input_tokens.
+    """
+    fields: dict[str, Any] = {field: _plain(value) for field, value in entry.items()}
+    limit = fields.get("max_output_tokens") or fields.get("max_input_tokens")
+    return fields if limit is None or "max_tokens" in fields else {"max_tokens": limit, **fields}
 
 
 def _plain(value: Any) -> Any:

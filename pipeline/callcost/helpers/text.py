@@ -94,6 +94,8 @@ def create_pretrained_tokenizer(
 ) -> dict[str, Any]:
     """Make a tokenizer of a repository on the Hugging Face hub, for ``custom_tokenizer``. Reads the network.
 
+    Where the hub does not take a connection within two seconds, what was fetched before is used.
+
     Args:
         identifier: name of the repository, such as "Xenova/llama-3-tokenizer".
         revision: branch, tag or commit of the repository.
@@ -105,10 +107,10 @@ def create_pretrained_tokenizer(
     Raises:
         TokenizerError: the repository cannot be reached, or has no tokenizer.json.
     """
-    import tokenizers  # noqa: PLC0415 - as above
+    from callcost.helpers.hub import fetch_tokenizer  # noqa: PLC0415 - as above
 
     try:
-        made = tokenizers.Tokenizer.from_pretrained(identifier, revision=revision, token=auth_token)
+        made = fetch_tokenizer(identifier, revision, auth_token)
     except Exception as error:
         message = f"no tokenizer can be had from {identifier!r} on the Hugging Face hub ({type(error).__name__})"
         hint = "Check the name and the network, or read a tokenizer.json with create_tokenizer"
