@@ -69,6 +69,10 @@ def _zero_for_tokens(case: Case, ours: Answer) -> bool:
     return dollars(case["expect"]) == 0 and tokens
 
 
+def _name_is_known_here(case: Case, ours: Answer) -> bool:
+    return "error" in case["expect"] and "error" not in ours
+
+
 NOTES: Mapping[str, Note] = {
     "S1-exclusive-prompt-underbilled": Note(
         "cost_per_token documents an inclusive prompt_tokens; given an exclusive one it bills the uncached tokens at "
@@ -119,8 +123,13 @@ NOTES: Mapping[str, Note] = {
         "provider that a family rule knows. Here they cost half of the band, or nothing prices them.",
         _zero_for_tokens,
     ),
+    "names": Note(
+        "Names that say one model are not resolved there: a path of Fireworks, a version of Vertex AI's or a profile "
+        "of Bedrock's without a provider, and an OpenAI model on Bedrock's Mantle endpoint.",
+        _name_is_known_here,
+    ),
 }
-UNTAGGED = ("searches", "zero")
+UNTAGGED = ("searches", "zero", "names")
 
 
 def _takes_too_much(case: Case) -> bool:

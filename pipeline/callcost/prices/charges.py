@@ -52,18 +52,20 @@ VERDICTS = (
     *_verdicts("""
     free           cache_hit         zero     cache_hit
     free           failed_call       zero     failed no_input no_output !units
+    free           local             zero     local
     unpriced       no_usage          none     no_input no_output !units
     unpriced       no_usage          none     absent
     unpriced       unknown_model     none     unknown
+    unpriced       provisioned       none     provisioned
     unpriced       no_rate           none     lists_no_rate
     unpriced       no_rate           none     missing !rated
     partly_priced  missing_rate      charged  missing
     partly_priced  timed_out         charged  timed_out
     partly_priced  usage_incomplete  charged  no_input input_costs !units           # the other side is stated
     partly_priced  usage_incomplete  charged  no_output output_costs !units
+    free           free_model        charged  lists_zeros !cost
     partly_priced  rate_fallback     charged  weak
     free           free_model        charged  zero_charge !cost
-    free           free_model        charged  lists_zeros !cost
     priced         -                 charged
 """),
 )
@@ -80,6 +82,8 @@ CARD_CONDITIONS: Mapping[str, Callable[[RateCard | None], bool]] = {
     "unknown": lambda card: card is None,
     "lists_no_rate": lambda card: card is not None and card.empty,
     "lists_zeros": lambda card: card is not None and card.free,
+    "local": lambda card: card is not None and card.local,
+    "provisioned": lambda card: card is not None and card.provisioned,
     "input_costs": lambda card: _has_cost(card, "text_input"),
     "output_costs": lambda card: _has_cost(card, "text_output"),
 }

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
+from callcost.models import PROVISIONED, PROVISIONED_TIERS
 from callcost.prices.tariffs import ListedRate, Rates, Tariff
 from callcost.prices.units import TIERS, TOKEN_UNITS, UNITS, RateKey, unit_of
 from callcost.tables import MONEY_SCALE
@@ -21,17 +22,29 @@ LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
 
 Factors = tuple[tuple[str, Decimal], ...]  # (field, multiplier) pairs
 
-# What a call says about its tier -> the suffix of cost fields. Everything else pays the standard rate.
+# What a call says about its tier -> the suffix of cost fields, "" for the standard rate. A word that is not here is a
+# tier that no map has a rate for. https://platform.openai.com/docs/api-reference/responses/object (service_tier),
+# https://platform.claude.com/docs/en/api/service-tiers,
+# https://docs.aws.amazon.com/bedrock/latest/userguide/service-tiers-inference.html,
+# https://docs.cloud.google.com/vertex-ai/generative-ai/docs/deploy/consumption-options (trafficType)
 _TIERS = {tier: tier for tier in TIERS} | {
     "batch": "batches",
     "on_demand_flex": "flex",
     "fast": "priority",
     "on_demand_priority": "priority",
+    **dict.fromkeys(PROVISIONED_TIERS, PROVISIONED),
+    **dict.fromkeys(("", "auto", "default", "none", "on_demand", "standard", "standard_only", "unspecified"), ""),
 }
 _DEARER = ("priority", "ultrafast", "decisions")  # than the standard rate
+# What Anthropic says where no geography or speed was asked for that costs more:
+# https://platform.claude.com/docs/en/build-with-claude/data-residency, .../fast-mode
+_USUAL = frozenset({"", "global", "not_available", "standard"})
 _BATCH = "batches"
 BATCH_FORMATS = ("_batch",)  # how the dialects of batch results end: what they hold is known to be from a batch
 _HALF = Decimal("0.5")
+# Whose every batch costs half: https://platform.claude.com/docs/en/build-with-claude/batch-processing,
+# https://platform.openai.com/docs/guides/batch, https://ai.google.dev/gemini-api/docs/batch-api
+_BATCHES_AT_HALF = frozenset({"anthropic", "gemini", "openai"})
 # What a provider charges for a unit as a share of what stands in for it.
 _SHARES = {("fireworks_ai", "cache_read"): _HALF}  # https://docs.fireworks.ai/guides/prompt-caching
 
@@ -64,7 +77,7 @@ class StandIn(NamedTuple):
 
 # A charge at a stand-in that is not fair keeps its call from being plainly priced.
 STAND_INS = {
-    "cache_read": StandIn("text_input", None),  # a cache read is never dearer than reading afresh
+    "cache_read": StandIn("text_input"),
     "cache_read_audio": StandIn("cache_read"),
     "cache_read_image": StandIn("cache_read", _TEXT_MODES),
     "cache_write_5m": StandIn("text_input"),
@@ -131,6 +144,7 @@ class Case(NamedTuple):
         band: number of the band of prompt sizes; -1: the tariff has none.
         off_peak: in off-peak hours.
         factors: multipliers of the rates.
+        lacks: terms that cost more, for which the tariff has no multiplier.
     """
 
     tier: str = ""
@@ -139,6 +153,7 @@ class Case(NamedTuple):
     band: int = -1
     off_peak: bool = False
     factors: Factors = ()
+    lacks: tuple[str, ...] = ()
 
 
 class Line(NamedTuple):
@@ -165,15 +180,19 @@ class RateCard:
     Attributes:
         empty: the entry lists no rate at all.
         free: every rate of the entry is an explicit 0.
+        local: the model runs on the user's own machine.
+        provisioned: capacity was paid for, and tokens are not.
     """
 
-    __slots__ = ("_case", "_lines", "_tariff", "empty", "free")
+    __slots__ = ("_case", "_lines", "_tariff", "empty", "free", "local", "provisioned")
 
     def __init__(self, tariff: Tariff, case: Case) -> None:
         self._tariff, self._case = tariff, case
         self._lines: dict[str, Line | None] = {}
         self.empty = tariff.empty
         self.free = tariff.free
+        self.local = tariff.local
+        self.provisioned = case.tier == PROVISIONED
 
     def line(self, unit: str) -> Line | None:
         """Return the line of any unit, of tokens or of what is billed beside them; None: nothing prices it."""
@@ -185,8 +204,9 @@ class RateCard:
         listed = listed_rate(self._tariff, unit, self._case)
         if listed is None:
             return None
-        found = unit_of(unit)
-        factors = self._case.factors if found and found[0].side != "other" else ()
+        factors = () if _is_tool(unit) else self._case.factors
+        if self._case.lacks and not _is_tool(unit):
+            listed = listed._replace(note=f"no rate for {' and '.join(self._case.lacks)}: the standard one", weak=True)
         rate = effective_rate(listed.rate, factors)
         return Line(rate, int(rate.scaleb(MONEY_SCALE)), listed, factors, unit in self._tariff.once)
 
@@ -200,19 +220,37 @@ def effective_rate(rate: Decimal, factors: Factors) -> Decimal:
 
 def case_of(tariff: Tariff, terms: Terms, discount: Factors = ()) -> Case:
     """Return what the terms settle of a tariff's rates."""
-    if terms.tier is None and not (terms.batch or tariff.varies):
+    if terms.tier is None and not (terms.batch or terms.geo or terms.speed or tariff.varies):
         return Case(factors=discount)
-    tier = _TIERS.get(terms.tier.strip().lower(), "") if terms.tier else ""
-    batch = terms.batch or (tier == _BATCH and any(placed.tier == _BATCH for placed in tariff.rates))
-    size = terms.prompt_tokens
+    word = (terms.tier or "").strip().lower()
+    tier, size = _TIERS.get(word, word), terms.prompt_tokens
+    batch = terms.batch or (tier == _BATCH and (tariff.provider in _BATCHES_AT_HALF or _has_batch_rates(tariff)))
     return Case(
-        tier="" if tier == _BATCH else tier,
+        tier="" if batch else tier,
         batch=batch,
         crossed=tuple(n for n in tariff.thresholds if size > n or (size == n and tariff.at_threshold)),
         band=max(0, sum(size > start for start, _ in tariff.bands) - 1) if tariff.bands else -1,
         off_peak=tariff.hours is not None and terms.moment is not None and tariff.hours.open_at(terms.moment),
         factors=(*_factors(tariff, terms), *discount) if tariff.factors or discount else (),
+        lacks=tuple(_lacking(tariff, terms)),
     )
+
+
+def _has_batch_rates(tariff: Tariff) -> bool:
+    return any(placed.tier == _BATCH for placed in tariff.rates)
+
+
+def _lacking(tariff: Tariff, terms: Terms) -> Iterator[str]:
+    for name, word in (("inference_geo", terms.geo), ("speed", terms.speed)):
+        asked = (word or "").lower()
+        if asked not in _USUAL and f"entry {asked}" not in tariff.factors:
+            yield f"{name} {asked}"
+
+
+def _is_tool(unit: str) -> bool:
+    """Say whether a unit is charged the same in every tier, geography and prompt: a search, a page, a session."""
+    found = unit_of(unit)
+    return found is None or found[0].side == "other"
 
 
 def _factors(tariff: Tariff, terms: Terms) -> Iterator[tuple[str, Decimal]]:
@@ -231,6 +269,8 @@ def _factors(tariff: Tariff, terms: Terms) -> Iterator[tuple[str, Decimal]]:
 
 def listed_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     """Return the rate that a unit gets in a case, its own or what stands in for it; None: nothing prices it."""
+    if case.tier and _is_tool(unit):
+        case = case._replace(tier="")
     if case.batch:
         return _batch_rate(tariff, unit, case)
     if case.off_peak and unit in tariff.off_peak:
@@ -257,7 +297,8 @@ def _own_rate(rates: Rates, unit: str, tier: str, crossed: tuple[int, ...]) -> L
     standard, tiered = rates.get(RateKey(unit)), rates.get(RateKey(unit, tier)) if tier else None
     if standard is None and not tiered:
         dearer = filter(None, (rates.get(RateKey(unit, other)) for other in _DEARER))
-        standard = next((each._replace(note="no standard rate: that of a dearer tier") for each in dearer), None)
+        note = "no standard rate: that of a dearer tier"
+        standard = next((each._replace(note=note, weak=True) for each in dearer), None)
     best = tiered or (standard and _other_tier(standard, tier))
     for above in crossed:
         exact, plain = rates.get(RateKey(unit, tier, above)), rates.get(RateKey(unit, "", above))
@@ -275,7 +316,7 @@ def _own_rate(rates: Rates, unit: str, tier: str, crossed: tuple[int, ...]) -> L
 def _other_tier(listed: ListedRate, tier: str) -> ListedRate:
     if not tier or listed.weak:
         return listed
-    return listed._replace(note=f"no {tier} rate: the standard one", weak=tier in _DEARER)
+    return listed._replace(note=f"no {tier} rate: the standard one", weak=True)
 
 
 def _scale(plain: ListedRate, tiered: ListedRate, standard: ListedRate, tier: str) -> ListedRate:
@@ -294,7 +335,8 @@ def _stand_in_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     share = _SHARES.get((tariff.provider, unit))
     if found and share:
         found = found._replace(rate=EXACT.multiply(found.rate, share), note=f"{share} of it; {found.note}".rstrip("; "))
-    return found and _in_place_of(found, unit, stand_in.unit, fair=stand_in.is_fair(tariff, UNITS[unit].modality))
+    fair = bool(share) or stand_in.is_fair(tariff, UNITS[unit].modality)
+    return found and _in_place_of(found, unit, stand_in.unit, fair=fair)
 
 
 def _in_place_of(listed: ListedRate, unit: str, other: str, *, fair: bool) -> ListedRate:

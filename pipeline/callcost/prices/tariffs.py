@@ -12,8 +12,9 @@ import functools
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard, TypeVar
 
+from callcost.models import LOCAL
 from callcost.prices.peak_hours import Hours, read_hours
 from callcost.prices.units import RateKey, place_field, unit_of
 
@@ -45,6 +46,7 @@ class ListedRate(NamedTuple):
 
 
 Rates = Mapping[RateKey, ListedRate]
+_K = TypeVar("_K")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,6 +89,11 @@ class Tariff:
         banded = (listed for _, rates in self.bands for listed in rates.values())
         return not (self.empty or any(listed.rate for listed in (*flat, *banded)))
 
+    @property
+    def local(self) -> bool:
+        """Whether the model runs on the user's own machine, and the user says nothing of what that costs."""
+        return self.provider in LOCAL and self.free
+
     @functools.cached_property
     def modalities(self) -> frozenset[str]:
         """Which modalities the entry prices apart from text."""
@@ -105,12 +112,24 @@ class Tariff:
         return tuple(sorted(steps))
 
 
-def read_tariff(entry: Mapping[str, Any]) -> Tariff:
-    """Read an entry, with exact decimals as ``cost_map.py`` gives it."""
+def read_tariff(entry: Mapping[str, Any], doubt: str = "") -> Tariff:
+    """Read an entry, with exact decimals as ``cost_map.py`` gives it.
+
+    Args:
+        entry: the model's fields.
+        doubt: why none of its rates is surely what the model costs; "": each is.
+    """
     provider = str(entry.get("litellm_provider") or "")
     rates = dict(_plain_rates(entry)) | dict(_tool_rates(entry))
     off_peak = _table(entry, "off_peak_pricing")
     bands = tuple(sorted(_bands(entry, rates), key=lambda band: band[0]))
+    off_peak_rates = {
+        placed.unit: listed._replace(field=f"off_peak_pricing.{listed.field}")
+        for placed, listed in _plain_rates(off_peak)
+    }
+    if doubt:
+        rates, off_peak_rates = _doubted(rates, doubt), _doubted(off_peak_rates, doubt)
+        bands = tuple((start, MappingProxyType(_doubted(own, doubt))) for start, own in bands)
     return Tariff(
         provider=provider,
         mode=str(entry.get("mode") or ""),
@@ -119,13 +138,14 @@ def read_tariff(entry: Mapping[str, Any]) -> Tariff:
         at_threshold=provider in _THRESHOLD_AT,
         bands=bands,
         hours=read_hours(off_peak) if off_peak else None,
-        off_peak={
-            placed.unit: listed._replace(field=f"off_peak_pricing.{listed.field}")
-            for placed, listed in _plain_rates(off_peak)
-        },
+        off_peak=off_peak_rates,
         factors=dict(_factors(entry)),
         once=frozenset(_once(entry, provider)),
     )
+
+
+def _doubted(rates: Mapping[_K, ListedRate], doubt: str) -> dict[_K, ListedRate]:
+    return {key: listed._replace(note=doubt, weak=True) for key, listed in rates.items()}
 
 
 def _table(entry: Mapping[str, Any], field: str) -> Mapping[str, Any]:

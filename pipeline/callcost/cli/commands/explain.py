@@ -103,6 +103,8 @@ def _account(title: str, line: LineAccount) -> list[str]:
     status = f"{line.status}: {line.reason}" if line.reason else line.status
     read = ", ".join(f"{name} {_cell(value)}" for name, value in line.read.items()) or "nothing"
     head = ["", title, f"  read as  {read}", f"  rates of {where}", f"  status   {status}"]
+    if line.named:
+        head.append(f"  provider {line.named} by the model's name, where the log states another")
     return head + [f"  {_charge(charge)}" for charge in line.charges]
 
 

@@ -36,6 +36,7 @@ from callcost.logs.values.json_path import compile_table, follow, follow_first, 
 from callcost.logs.values.scalars import read_cost, read_tags, read_text
 from callcost.logs.values.signatures import Signature
 from callcost.logs.values.times import read_time
+from callcost.models import PROVISIONED, PROVISIONED_TIERS
 from callcost.tables import Call, Usage
 
 TEXT_COLUMNS = (
@@ -363,6 +364,8 @@ def _finish(call: Call, entry: Entry) -> None:
             call.flags.append(f"text_{call.text_missing}")
     elif not call.request and not call.response:
         call.text_missing = "no_text"
+    if call.service_tier and call.service_tier.lower() in PROVISIONED_TIERS:
+        call.flags.append(PROVISIONED)
     call.flags = sorted(set(call.flags))
     if entry.distinct:
         call.request_digest = digest(entry.distinct)

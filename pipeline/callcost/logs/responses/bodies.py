@@ -186,7 +186,10 @@ APIS = (
             "provider_response_id": ("responseId", "response_id"),
             "model": ("modelVersion", "model_version"),
             "started_at": ("createTime", "create_time"),
-            "service_tier": ("usageMetadata.serviceTier",),
+            "service_tier": (  # Gemini API; Vertex AI, in JSON and as its SDK has it
+                "usageMetadata.serviceTier", "usageMetadata.trafficType", "usage_metadata.service_tier",
+                "usage_metadata.traffic_type",
+            ),
         },
         usage=("usageMetadata", "usage_metadata"),
         bare=(
@@ -224,7 +227,7 @@ APIS = (
     Api(
         endpoint="bedrock_invoke",
         signatures=(sign(some="amazon-bedrock-invocationMetrics inputTextTokenCount generation_token_count"),),
-        facts={"provider_response_id": ("id",), "model": ("model",)},
+        facts={"provider_response_id": ("id",), "model": ("model",), "service_tier": ("service_tier",)},
         usage=("amazon-bedrock-invocationMetrics", "usage", "", "meta"),
         asked=True,
     ),

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 _TERMS = (
     ("data_residency", re.compile(r"//(eu|us)\.api\.openai\.com")),
     ("region", re.compile(r"//bedrock-runtime(?:-fips)?\.([a-z]{2}(?:-[a-z]+)+-\d)\.")),
+    ("region", re.compile(r"//bedrock-mantle\.([a-z]{2}(?:-[a-z]+)+-\d)\.api\.aws")),
     ("region", re.compile(r"//([a-z]+-[a-z]+\d+)-aiplatform\.googleapis")),
     ("region", re.compile(r"googleapis\.com/.*/locations/([a-z0-9-]+)/")),
 )
@@ -24,6 +25,7 @@ _PROVIDERS = (
     ("gemini", r"generativelanguage\.googleapis\.com"),
     ("vertex_ai", r"(?:[a-z0-9-]+-)?aiplatform\.googleapis\.com"),
     ("bedrock", r"bedrock-runtime(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?"),
+    ("bedrock_mantle", r"bedrock-mantle\.[a-z0-9-]+\.api\.aws"),
     ("openrouter", r"openrouter\.ai"),
     ("groq", r"api\.groq\.com"),
     ("mistral", r"api\.mistral\.ai"),
@@ -38,6 +40,14 @@ _PROVIDERS = (
     ("deepinfra", r"api\.deepinfra\.com"),
     ("nebius", r"api\.studio\.nebius\.(?:ai|com)"),
     ("voyage", r"api\.voyageai\.com"),
+    ("zai", r"api\.z\.ai"),
+    ("dashscope", r"dashscope(?:-intl|-us)?\.aliyuncs\.com"),
+    ("minimax", r"api\.minimax(?:i)?\.(?:io|com)"),
+    ("sambanova", r"api\.sambanova\.ai"),
+    ("nvidia_nim", r"integrate\.api\.nvidia\.com"),
+    ("huggingface", r"router\.huggingface\.co"),
+    ("github", r"models\.github\.ai"),
+    ("vercel_ai_gateway", r"ai-gateway\.vercel\.sh"),
     ("ollama", r"[^/:]+:11434"),
 )
 # Endpoint -> the end of the path; a group is the model.

@@ -41,6 +41,8 @@ class Resolution:
         reason: why it is unpriced: unknown_model | no_rate; None: it is priced.
         discount: what the user's own prices take off.
         entry: the fields as the map, or the user's own prices, have them.
+        region: where the model is served, as its name says; None: it does not.
+        named: the provider that the name says, where the log states another; None: they agree.
     """
 
     key: str | None = None
@@ -51,6 +53,8 @@ class Resolution:
     reason: str | None = None
     discount: Factors = ()
     entry: Entry | None = None
+    region: str | None = None
+    named: str | None = None
 
 
 UNKNOWN = Resolution(reason="unknown_model")
@@ -81,7 +85,7 @@ class Book:
         self.moments = sorted({*starts, *rules.overrides.moments})
         self._resolved: dict[tuple[tuple[str, str | None, str | None, str | None], int], Resolution] = {}
         self._changes: dict[_Query, list[int]] = {}
-        self._tariffs: dict[int, tuple[Entry, Tariff]] = {}
+        self._tariffs: dict[tuple[int, str], tuple[Entry, Tariff]] = {}
         self._cards: dict[tuple[Tariff, Case], RateCard] = {}
 
     @property
@@ -134,6 +138,8 @@ class Book:
         """Return the rate card of what was resolved under given terms; None: nothing was."""
         if resolution.tariff is None:
             return None
+        if resolution.region and not terms.region:
+            terms = terms._replace(region=resolution.region)
         case = case_of(resolution.tariff, terms, resolution.discount)
         card = self._cards.get((resolution.tariff, case))
         if card is None:
@@ -192,20 +198,21 @@ class Book:
         found = search.listing(moment)
         if found is None or self._tariff(found.entry).empty:  # a launch is listed late, or first without its rates
             found = search.later_listing(moment) or found
+        named = search.says_another(found, moment)
         if found is None:
-            return UNKNOWN
-        found = found._replace(rung=rung or found.rung)
-        tariff = self._tariff(found.entry)
+            return dataclasses.replace(UNKNOWN, named=named) if named else UNKNOWN
+        tariff, rung = self._tariff(found.entry, found.name.note), rung or found.rung
         if tariff.empty:
-            return Resolution(found.key, tariff, found.rung, reason="no_rate", entry=found.entry)
+            return Resolution(found.key, tariff, rung, reason="no_rate", entry=found.entry, named=named)
         discount = self.rules.overrides.discount(found.key, search.provider or tariff.provider, moment)
         factors = (discount,) if discount else ()
-        return Resolution(found.key, tariff, found.rung, found.basis, found.version, None, factors, found.entry)
+        place = None if search.region == asked.region else search.region
+        return Resolution(found.key, tariff, rung, found.basis, found.version, None, factors, found.entry, place, named)
 
-    def _tariff(self, entry: Entry) -> Tariff:
-        known = self._tariffs.get(id(entry))
+    def _tariff(self, entry: Entry, note: str = "") -> Tariff:
+        known = self._tariffs.get((id(entry), note))
         if known is None:  # the entry is kept with it, so that its id is never another's
-            known = self._tariffs[id(entry)] = (entry, read_tariff(entry))
+            known = self._tariffs[id(entry), note] = (entry, read_tariff(entry, note))
         return known[1]
 
 

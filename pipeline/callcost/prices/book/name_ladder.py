@@ -1,19 +1,23 @@
 """One way up the name ladder: which entry of which version a log's name means at a moment.
 
-The ladder's names come from ``models.py``; here they are looked up, in the user's own prices, in what the program
+The ladder's names come from ``rungs.py``; here they are looked up, in the user's own prices, in what the program
 registered and in the versions that apply. What the entry costs is left to ``rates.py``.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
-from callcost.models import PROVIDERS, Name, accepts, makers_name, names_itself, names_of, provider_of
+from callcost.models import PROVIDERS, accepts, names_itself, provider_of
 from callcost.prices.book.catalog import Catalog, Version
 from callcost.prices.book.cost_map import CostMap, Entry
 from callcost.prices.book.overrides import Overrides
+from callcost.prices.book.rungs import Name, names_of
 from callcost.prices.tariffs import read_tariff
 
 
@@ -64,6 +68,7 @@ class Listing(NamedTuple):
         rung: how it was found.
         version: which map says so.
         basis: in_force | retired | first_listed_later | newest.
+        name: of the ladder that was listed.
     """
 
     key: str
@@ -71,9 +76,32 @@ class Listing(NamedTuple):
     rung: str
     version: str
     basis: str
+    name: Name = Name("exact", "")
 
 
 _VERY_NAME = frozenset({"exact", "provider_added"})
+_FREE = "rule"  # the version of what costs nothing by rule
+_ZERO = Decimal(0)
+
+
+@functools.cache
+def _free_entry(provider: str | None) -> Entry:
+    return {"litellm_provider": provider, "input_cost_per_token": _ZERO, "output_cost_per_token": _ZERO}
+
+
+# Where a name says where its model is served: https://docs.cloud.google.com/vertex-ai/docs/reference/rest (locations),
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+_PLACES = re.compile(r"(?:^|/)locations/([a-z0-9-]+)/|^(?:.*/)?arn:aws[^:]*:bedrock:([a-z0-9-]+):")
+
+
+def region_of(model: str) -> str | None:
+    """Return the region or location that a model's full name says.
+
+    >>> region_of("projects/p/locations/europe-west1/publishers/google/models/gemini-2.5-flash")
+    'europe-west1'
+    """
+    found = _PLACES.search(model)
+    return found[1] or found[2] if found else None
 
 
 class Search:
@@ -81,12 +109,14 @@ class Search:
 
     Attributes:
         provider: who serves the model, as cost maps spell it; None: nobody knows.
+        region: where it is served, as the log or the name says; None: neither does.
     """
 
     def __init__(self, rules: Rules, model: str, provider: str | None, region: str | None) -> None:
         self._rules, self._model, self._stated = rules, model, provider
         self.provider = provider_of(provider, model)
-        self._names = names_of(model, self.provider, region)
+        self.region = region or region_of(model)
+        self._names = names_of(model, self.provider, self.region)
 
     def listing(self, moment: int | None) -> Listing | None:
         """Return what the version in force at a moment lists, or the last one that did.
@@ -98,10 +128,10 @@ class Search:
         for name in self._candidates():
             if dropped and name.rung not in _VERY_NAME:
                 break
-            found = self._find(name.model, moment)
+            found = self._find(name, moment)
             if found is None or not self._may_price(name, found.entry):
                 continue
-            found = found if found.rung else found._replace(rung=name.rung)
+            found = found._replace(rung=found.rung or name.rung, name=name)
             if found.basis != "retired" or name.rung not in _VERY_NAME:
                 return found
             dropped.append(found)
@@ -114,8 +144,17 @@ class Search:
             for listing, entry in self._rules.catalog.history(name.model):
                 later = version is None or listing.index > version.index
                 if later and entry is not None and self._may_price(name, entry) and not read_tariff(entry).empty:
-                    return Listing(name.model, entry, name.rung, listing.name, "first_listed_later")
+                    return Listing(name.model, entry, name.rung, listing.name, "first_listed_later", name)
         return None
+
+    def says_another(self, found: Listing | None, moment: int | None) -> str | None:
+        """Return the provider that the name says where the log states another; None: they agree, or nobody knows."""
+        if self._stated is None or self.provider not in PROVIDERS:
+            return None
+        if found is None:
+            found = Search(self._rules, self._model, None, self.region).listing(moment)
+            return str(found.entry.get("litellm_provider") or "") or None if found else None
+        return found.name.claimed or None
 
     def changes(self) -> Iterator[int]:
         """Yield every moment at which a version says something new of one of the names."""
@@ -123,31 +162,31 @@ class Search:
             yield from (version.effective_from for version, _ in self._rules.catalog.history(name.model))
 
     def _candidates(self) -> Iterator[Name]:
-        """Yield the ladder's names as they are, then however they are spelled, then the maker's own."""
-        yield from self._names
-        for name in self._names:
-            spellings = self._rules.spellings(name.model)
-            yield from (Name("case", spelled) for spelled in spellings if spelled != name.model)
-        maker = None if self._rules.pinned or self.provider in PROVIDERS else makers_name(self._model)
-        if maker:
-            yield maker
+        """Yield the ladder's names as they are, then however they are spelled."""
+        names = [name for name in self._names if not (self._rules.pinned and name.rung == "maker")]
+        yield from names
+        for name in names:
+            spellings = () if name.free else self._rules.spellings(name.model)
+            yield from (name._replace(rung="case", model=spelled) for spelled in spellings if spelled != name.model)
 
     def _may_price(self, name: Name, entry: Entry) -> bool:
         listed, pinned = entry.get("litellm_provider"), bool(self._rules.pinned)
-        if name.rung == "maker" or (name.model == self._model and not (self._stated or pinned)):
+        if name.free or (name.model == self._model and not (self._stated or pinned)):
             return True  # the very name of the map, and nobody says that another serves it
-        if pinned and not self._stated and not names_itself(name.model, listed):
+        if pinned and not (self._stated or name.claimed) and not names_itself(name.model, listed):
             return False
-        return accepts(self.provider, listed, pinned=pinned)
+        return accepts(name.provider, listed, pinned=pinned)
 
-    def _find(self, model: str, moment: int | None) -> Listing | None:
+    def _find(self, name: Name, moment: int | None) -> Listing | None:
         """Return the listing of one name, the user's own rates laid over it."""
-        found = self._find_in_maps(model, moment)
-        own = self._rules.overrides.rates(model, moment)
+        if name.free:
+            return Listing(name.model, _free_entry(name.provider), name.rung, _FREE, "in_force")
+        found = self._find_in_maps(name.model, moment)
+        own = self._rules.overrides.rates(name.model, moment)
         if own is None:
             return found
         entry = own.over(found.entry if found else None)
-        return Listing(model, entry, "override", own.place, found.basis if found else "in_force")
+        return Listing(name.model, entry, "override", own.place, found.basis if found else "in_force")
 
     def _find_in_maps(self, model: str, moment: int | None) -> Listing | None:
         pinned, catalog = self._rules.pinned, self._rules.catalog

@@ -68,7 +68,7 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
 
 
 def _paid(rows: pl.DataFrame, book: Book) -> pl.Series:
-    """Return who is paid for each row: the provider that the log states, else whose price the model has."""
+    """Return who is paid for each row: the provider that the name or the log states, else whose price the model has."""
     pairs = rows.select("provider", "model").unique(maintain_order=True)
     paid = [_who(book, provider, model or "") for provider, model in pairs.iter_rows()]
     known = pairs.with_columns(pl.Series("paid", paid, dtype=pl.String))
@@ -78,11 +78,12 @@ def _paid(rows: pl.DataFrame, book: Book) -> pl.Series:
 
 
 def _who(book: Book, provider: str | None, model: str) -> str:
-    stated = provider_of(provider, model)
+    stated, found = provider_of(provider, model), book.resolve(model, provider)
+    if found.key and found.named:
+        return paid_provider(found.named)
     if stated in PROVIDERS:
         return paid_provider(stated)
-    tariff = book.resolve(model, provider).tariff
-    return paid_provider(tariff.provider if tariff and tariff.provider else stated) or "unknown"
+    return paid_provider(found.tariff.provider if found.tariff and found.tariff.provider else stated) or "unknown"
 
 
 def _charges_of(rows: pl.DataFrame, unit: str, held: pl.Series, cards: RowCards) -> pl.DataFrame:

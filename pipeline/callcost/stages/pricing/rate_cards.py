@@ -153,8 +153,8 @@ def _units(facts: pl.DataFrame, stated_units: pl.Series | None) -> list[Numbered
 
 def _offers(resolutions: Numbered) -> Numbered:
     """Number the rows by tariff and discount: where versions say the same, what they say comes together."""
-    numbers: dict[tuple[int, Any], int] = {}
-    keys = [(id(each.tariff), each.discount) for each in resolutions.values]
+    numbers: dict[tuple[Any, ...], int] = {}
+    keys = [(id(each.tariff), each.discount, each.region) for each in resolutions.values]
     of_values = pl.Series([numbers.setdefault(key, len(numbers)) for key in keys], dtype=pl.UInt32)
     offered = list(dict(zip(keys, resolutions.values, strict=True)).values())
     if resolutions.numbers is None or len(offered) == 1:

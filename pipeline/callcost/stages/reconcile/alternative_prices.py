@@ -131,7 +131,7 @@ def _costs_of(part: Part, book: Book) -> Iterator[tuple[tuple[str, str], Decimal
     found = _resolution(part, book)
     if found.tariff is None or found.key is None:
         return
-    own = part.terms
+    own = part.terms._replace(region=part.terms.region or found.region)
     changes = [(TIER, label, own._replace(tier=tier, batch=tier == "batch"), found.tariff) for tier, label in _TIERS]
     changes += [
         (REGION, label, own._replace(geo=geo, data_residency=residency), found.tariff)

@@ -54,6 +54,7 @@ class LineAccount:
         read: the counts as they are charged, null left out.
         key: the model's name in the cost map; None: unknown.
         rung: the step of the name ladder that found it.
+        named: the provider that the name says, where the log states another; None: they agree.
         basis: in_force | retired | first_listed_later | newest.
         version: name of the cost map.
         effective_from: when that version came into force (ISO 8601, UTC).
@@ -68,6 +69,7 @@ class LineAccount:
     read: dict[str, int | Decimal]
     key: str | None
     rung: str | None
+    named: str | None
     basis: str | None
     version: str | None
     effective_from: str | None
@@ -100,6 +102,7 @@ def _account(row: dict[str, Any], book: Book) -> LineAccount:
         read=counts | units,
         key=found.key,
         rung=found.rung,
+        named=found.named,
         basis=found.basis,
         version=found.version,
         effective_from=versions.get(found.version or ""),
