@@ -244,13 +244,15 @@ _VALUES: tuple[Any, ...] = (
     None, 0, 1, -1, 5, 5.0, 1.5, "5", "", "x", True, False, [], {}, ["a"], {"a": 1}, {"requests": 7, "total_tokens": 9},
     10**12, 10**12 + 1, 10**20, "null",
     "error", "failed", 500, "2025-02-30", 1_772_000_000_000, 1e300, "\x02", "msg_1", "data: {}", "0", "0x5",
-    "GENERATION",
+    "GENERATION", "low", "response.done", {"web_search": {"num_requests": 2}},
+    {"image_gen": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}},
 )  # fmt: skip
 _NAMES = (
     "usage", "id", "model", "object", "type", "error", "status", "user_id", "requests", "count", "total_tokens",
     "cached_tokens", "server_tool_use", "iterations", "cache_hit", "service_tier", "messages", "choices", "callcost",
     "x",
     "reasoning_tokens", "url", "session_id", "cost", "isApiErrorMessage", "annotations", "done",
+    "tool_usage", "search_context_size", "num_search_queries", "is_byok", "seconds", "duration", "response", "type",
 )  # fmt: skip
 
 

@@ -112,6 +112,37 @@ def test_seconds_of_a_machine_are_charged_where_no_tokens_are(prompt: bool, comp
     assert len(plan_units(["seconds"], both, prompt=prompt, completion=completion).charged) == charged
 
 
+@pytest.mark.parametrize("unit", ["input_images", "input_characters", "output_characters"])
+def test_what_tokens_stand_for_is_missing_only_where_they_have_no_rate_either(unit: str) -> None:
+    chat = card(input_cost_per_token=1e-6, output_cost_per_token=1e-6)
+    images = card(input_cost_per_token=1e-6, input_cost_per_image=1e-3)
+
+    assert plan_units([unit], chat, prompt=True, completion=True).charged == ()
+    assert plan_units([unit], chat, prompt=False, completion=False).charged == (unit,)
+    assert plan_units([unit], card(), prompt=True, completion=True).charged == (unit,)
+    assert plan_units(["input_images"], images, prompt=True, completion=True).charged == ("input_images",)
+
+
+def test_a_model_that_is_charged_by_the_second_or_page_is_not_charged_by_tokens() -> None:
+    heard = Usage(prompt_tokens=4, completion_tokens=635, billed_units={"input_seconds": Decimal(200)})
+    read = Usage(billed_units={"pages": Decimal(2)})
+
+    bill = price_usage(heard, card(input_cost_per_second=1e-4))
+
+    assert bill[:2] == ("priced", None)
+    assert bill.total_cost == Decimal("0.02")
+    assert price_usage(read, card(ocr_cost_per_page=1e-3)).total_cost == Decimal("0.002")
+    by_token = Usage(prompt_tokens=4, completion_tokens=635)
+    assert price_usage(by_token, card(input_cost_per_second=1e-4))[:2] == ("partly_priced", "rate_fallback")
+
+
+def test_a_tool_does_not_make_up_for_tokens_that_nothing_prices() -> None:
+    fetched = Usage(prompt_tokens=4, completion_tokens=1, billed_units={"web_fetch_requests": Decimal(1)})
+
+    assert price_usage(fetched, card(cost_per_second=1))[:2] == ("partly_priced", "rate_fallback")
+    assert price_usage(fetched, card(code_interpreter_cost_per_session=1))[:2] == ("partly_priced", "missing_rate")
+
+
 def test_seconds_of_a_modality_are_charged_beside_tokens() -> None:
     plan = plan_units(["audio_input_seconds", "pages"], CHAT, prompt=True, completion=True)
 

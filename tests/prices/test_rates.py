@@ -112,6 +112,17 @@ LARGE = Terms(prompt_tokens=200_001)
         ({"output_cost_per_second": 0.1}, Terms(), "text_output", "0", "the model is not charged by tokens", True),
         ({"output_cost_per_second": 0.1}, Terms(), "output_seconds_720p", "0.1",
          "no output_seconds_720p rate: that of output_seconds", True),
+        ({"input_cost_per_second": 0, "output_cost_per_second": 0.1}, Terms(), "input_seconds", "0.1",
+         "no input_seconds rate: that of output_seconds", False),
+        ({"input_cost_per_second": 0.2, "output_cost_per_second": 0.1}, Terms(), "input_seconds", "0.2", "", False),
+        ({"mode": "image_generation", "input_cost_per_image": 0.04}, Terms(), "output_images", "0.04",
+         "no output_images rate: that of input_images", False),
+        ({IN: 4e-6}, Terms(), "citation_tokens", "4e-6", "no citation_tokens rate: that of text_input", True),
+        ({IN: 4e-6, "litellm_provider": "openai"}, Terms(), "web_search_requests_low", "0.01",
+         "no web_search_requests_low rate: that of web_search_requests; the map names no fee: the provider's usual one",
+         True),
+        ({IN: 4e-6, "litellm_provider": "xai"}, Terms(), "x_search_calls", "0.005",
+         "the map names no fee: the provider's usual one", True),
     ],
 )  # fmt: skip
 def test_a_rate_says_what_it_stands_in_for(

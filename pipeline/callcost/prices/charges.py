@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from callcost.prices.rates import EXACT, LAST_PLACE, Line, RateCard
-from callcost.prices.units import INSTEAD_OF, TOKENS_FIRST, quantities, unit_of
+from callcost.prices.units import INSTEAD_OF, TOKEN_UNITS, TOKENS_ELSE, TOKENS_FIRST, is_measure, quantities, unit_of
 from callcost.tables import MONEY_SCALE, Usage
 
 SIDES = ("input", "output", "other")
@@ -185,16 +185,21 @@ def plan_units(names: Iterable[str], card: RateCard | None, *, prompt: bool, com
     """
 
     def has_rate(unit: str) -> bool:
-        return card is not None and card.line(unit) is not None
+        line = card.line(unit) if card else None
+        return line is not None and bool(line.listed.field or line.listed.rate or not line.listed.weak)
 
     tokens = {"input": prompt and has_rate("text_input"), "output": completion and has_rate("text_output")}
     tokens["other"] = tokens["input"] or tokens["output"]
     charged = []
     for name in names:
         found = unit_of(name)
-        if not (found and found[0].name in TOKENS_FIRST and tokens[found[0].side]):
+        stem, side = (found[0].name, found[0].side) if found else ("", "")
+        if not (tokens.get(side) and (stem in TOKENS_FIRST or (stem in TOKENS_ELSE and not has_rate(name)))):
             charged.append(name)
-    replaced = (INSTEAD_OF[name] for name in charged if name in INSTEAD_OF and has_rate(name))
+    rated = [name for name in charged if has_rate(name)]
+    replaced = {INSTEAD_OF[name] for name in rated if name in INSTEAD_OF}
+    if any(is_measure(name) for name in rated):  # of a model that is not charged by tokens
+        replaced |= {unit for unit in TOKEN_UNITS if card and not has_rate(unit)}
     return UnitPlan(tuple(charged), frozenset(replaced))
 
 

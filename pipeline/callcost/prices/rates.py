@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from callcost.models import PROVISIONED, PROVISIONED_TIERS
 from callcost.prices.tariffs import ListedRate, Rates, Tariff
-from callcost.prices.units import TIERS, TOKEN_UNITS, UNITS, RateKey, unit_of
+from callcost.prices.tool_fees import usual_fee
+from callcost.prices.units import TIERS, TOKEN_UNITS, UNITS, RateKey, is_measure, unit_of
 from callcost.tables import MONEY_SCALE
 
 EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
@@ -93,21 +94,14 @@ STAND_INS = {
     "explicit_cache_read_tokens": StandIn("cache_read"),
     "cache_write_12h_tokens": StandIn("cache_write_1h"),
     "cache_write_audio_tokens": StandIn("cache_write_5m"),
+    "citation_tokens": StandIn("text_input"),
+    "input_seconds": StandIn("output_seconds", None),  # the map has a recording's seconds on either side
+    "output_images": StandIn("input_images", frozenset({"image_generation"})),  # and so a drawn picture
 }
+# Units whose rate of 0 may mean that the other side's holds.
+_EITHER_SIDE = frozenset({"text_output", "input_seconds"})
 # Units with a batch rate of their own even where the map names none: half of their standard rate.
 _HALVED = frozenset({"text_input", "cache_read", "cache_write_5m", "cache_write_1h", "text_output", "image_output"})
-
-# What providers charge for their tools where the map names no fee (litellm_semantics.md 1.11).
-_GOOGLE = frozenset({"gemini", "vertex_ai", "vertex_ai-language-models"})
-_OPENAI = frozenset({"openai", "azure"})
-_FEES = (
-    ("web_search_requests", _GOOGLE, Decimal("0.035")),
-    ("web_search_requests", frozenset({"xai"}), Decimal("0.005")),
-    ("file_search_calls", _OPENAI, Decimal("0.0025")),
-    ("code_interpreter_sessions", _OPENAI, Decimal("0.03")),
-)
-_FETCHED = "web_fetch_requests"  # costs nothing but the tokens it brings
-_TOOLS = frozenset({"web_search_requests", "maps_queries"})  # beside tokens, never instead of them
 
 
 class Terms(NamedTuple):
@@ -278,7 +272,7 @@ def listed_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     rates, stand_in = _rates(tariff, case), STAND_INS.get(unit)
     follows = stand_in is not None and stand_in.follows and _tells_apart(rates, stand_in.unit, unit, case)
     own = None if follows else _own_rate(rates, unit, case.tier, case.crossed)
-    if own is not None and (own.rate or unit != "text_output"):
+    if own is not None and (own.rate or unit not in _EITHER_SIDE):
         return own
     return _stand_in_rate(tariff, unit, case) or own or _last_resort(tariff, unit, case)
 
@@ -328,7 +322,7 @@ def _stand_in_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     stand_in = STAND_INS.get(unit)
     if stand_in is None:
         return None
-    if unit == "text_output":  # the other way round than all the others: no circle
+    if unit in _EITHER_SIDE:  # the other way round than all the others: no circle
         found = _own_rate(_rates(tariff, case), stand_in.unit, case.tier, case.crossed)
     else:
         found = listed_rate(tariff, stand_in.unit, case)
@@ -347,18 +341,13 @@ def _in_place_of(listed: ListedRate, unit: str, other: str, *, fair: bool) -> Li
 def _last_resort(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     """Return the rate of a unit that the entry does not name at all."""
     if unit in TOKEN_UNITS:
-        others = {unit_of(key.unit) for key in tariff.rates if key.unit not in TOKEN_UNITS}
-        charges_otherwise = any(other is not None and other[0].name not in _TOOLS for other in others)
+        charges_otherwise = any(map(is_measure, (key.unit for key in tariff.rates if key.unit not in TOKEN_UNITS)))
         return _NOT_BY_TOKENS if charges_otherwise else None
     found = unit_of(unit)
     if found and found[1]:  # output_seconds for output_seconds_720p
-        listed = _own_rate(_rates(tariff, case), found[0].name, case.tier, case.crossed)
+        listed = listed_rate(tariff, found[0].name, case)
         return listed and _in_place_of(listed, unit, found[0].name, fair=False)
-    if unit == _FETCHED:
-        return ListedRate(Decimal(0), "", "costs nothing but its tokens")
-    fees = (fee for name, providers, fee in _FEES if name == unit and tariff.provider in providers)
-    fee = next(fees, None)
-    return None if fee is None else ListedRate(fee, "", "the map names no fee: the provider's usual one", weak=True)
+    return usual_fee(unit, tariff.provider)
 
 
 _NOT_BY_TOKENS = ListedRate(Decimal(0), "", "the model is not charged by tokens", weak=True)

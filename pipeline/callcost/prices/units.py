@@ -87,6 +87,12 @@ BILLED_UNITS = _units("""
     citation_tokens             other   -              citation   token         a token of a cited page
     code_interpreter_sessions   other   -              code_interpreter  session  a session of a code interpreter
     file_search_calls           other   -              file_search  call         a search of the caller's own files
+    document_search_calls       other   -              document_search  call     a search of files sent along
+    x_search_calls              other   -              x_search  call            a search of posts on X
+    search_sources              other   -              search_source  source     a page that a live search used
+    code_execution_calls        other   -              code_execution  call      a run of code by the provider
+    image_generation_calls      other   -              image_generation  call    a picture drawn by a tool
+    server_tool_calls           other   -              server_tool  call         a tool that a gateway ran
     web_fetch_requests          other   -              web_fetch  request        a page fetched by the provider
     maps_queries                other   -              google_maps_grounding  query  a question to the maps
     web_search_requests         other   -              search_context  query    a search of the web by the provider
@@ -100,8 +106,11 @@ UNITS: Mapping[str, Unit] = TOKEN_UNITS | BILLED_UNITS
 TOKENS_FIRST = frozenset(
     {"input_seconds", "input_pixels", "output_seconds", "output_images", "output_pixels", "seconds"}
 )
+# nor these, which tokens stand for where these have no rate of their own,
+TOKENS_ELSE = frozenset({"input_characters", "input_images", "output_characters"})
 # and where these have a rate, they are charged instead of the tokens (litellm_semantics.md 1.3):
 INSTEAD_OF = {"input_characters": "text_input", "output_characters": "text_output"}
+_MEASURES = frozenset({"seconds", "pages", "annotation_pages", "credits"})  # neither input nor output, and no tools
 _BY_DIMENSIONS = {(u.side if u.side != "other" else "", u.cache, u.modality, u.measure): u for u in UNITS.values()}
 
 
@@ -118,6 +127,12 @@ def unit_of(name: str) -> tuple[Unit, str] | None:
             return None
         variant = f"{part}_{variant}".rstrip("_")
     return UNITS[stem], variant
+
+
+def is_measure(name: str) -> bool:
+    """Say whether a unit beside tokens measures what a model did; tools are charged beside whatever does."""
+    found = unit_of(name)
+    return found is not None and (found[0].side != "other" or found[0].name in _MEASURES)
 
 
 # --- How much of each token unit a usage holds ------------------------------------------------------------------------

@@ -27,12 +27,16 @@ CACHE_HIT = "_cache_hit"  # in the id of a call that a cache answered; its time 
 _CACHE_HIT_ID = re.compile(rf"{CACHE_HIT}[\d.]+$")
 _CALL_TYPES = {  # word in the type of a call, the most telling first -> endpoint
     "responses": "responses", "anthropic_messages": "anthropic", "embedding": "embeddings",
-    "text_completion": "completions", "generate_content": "gemini", "completion": "chat",
+    "text_completion": "completions", "generate_content": "gemini", "completion": "chat", "image": "images",
+    "transcription": "transcription", "speech": "speech", "rerank": "rerank", "ocr": "ocr", "realtime": "responses",
 }  # fmt: skip
 # Records of LiteLLM's other routes: no model answered, unless they carry tokens after all.
 _NO_CALLS = re.compile("mcp|vector_store|(create|list|cancel)_batch|file|assistant|thread|fine_tuning|container")
 _DEPLOYMENTS = frozenset(("azure", "azure_ai"))  # what is asked for there is a name of one's own
-_REQUEST_KEYS = {"responses": "input", "embeddings": "input", "completions": "prompt", "gemini": "contents"}
+_REQUEST_KEYS = {
+    "responses": "input", "embeddings": "input", "speech": "input", "completions": "prompt", "images": "prompt",
+    "gemini": "contents",
+}  # fmt: skip
 
 _EXTRA = "metadata.additional_usage_values"
 _DETAILS = f"{_EXTRA}.prompt_tokens_details"

@@ -2,8 +2,8 @@
 
 Ids are the response ids of the logged bodies, so that all three are one call (family "provider"). Cached tokens are
 inside the prompt count, reasoning inside the completion; native counts are the model's own and what is billed, plain
-ones beside them are counted with one tokenizer for all models. Costs are US dollars that OpenRouter charged: its fee
-alone where the model was paid with a provider key of one's own.
+ones beside them are counted with one tokenizer for all models. Costs are US dollars that OpenRouter charged; of a
+generation that was paid with a provider key of one's own, what the provider charged, and not OpenRouter's fee.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ DIALECTS = (
             "user": ("external_user",),
             "endpoint": ("api_type",),
             "logged_cost": ("total_cost", "usage"),
+            "own_key": ("is_byok",),
+            "upstream_cost": ("upstream_inference_cost",),
         }
         | like_named("model service_tier"),
         counts={

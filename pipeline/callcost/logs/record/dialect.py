@@ -16,10 +16,12 @@ from typing import Any
 import msgspec
 
 from callcost.logs.record.envelopes import Envelope
+from callcost.logs.record.media_calls import settle_media
 from callcost.logs.record.summed_rows import AGGREGATE, refuse_sum, sum_of
 from callcost.logs.responses import bodies
 from callcost.logs.responses.bodies import ENDPOINTS, Api
 from callcost.logs.responses.stream_joiners import join_body
+from callcost.logs.usage.unit_quantities import join_units
 from callcost.logs.usage.usage import (
     Reading,
     add_usages,
@@ -229,6 +231,7 @@ class FieldReader:
             self.dialect.settle(call, entry)
         if not call.model:
             raise Refusal("no_model", "no field of the record names one")
+        settle_media(call)
         _finish(call, entry)
         return call
 
@@ -241,8 +244,8 @@ class FieldReader:
         named = bodies.endpoint_named(read_text(follow_first(record, self.endpoint))) if self.endpoint else None
         api = self.api or bodies.api_of(response) or (ENDPOINTS[named] if named else None)
         known = api is not None and type(response) is dict and not self.is_body
-        facts = read_paths(response, bodies.FACTS[api.endpoint]) if api and known else {}
-        values = read_paths(record, self.places, facts)
+        facts = bodies.settle_facts(read_paths(response, bodies.FACTS[api.endpoint])) if api and known else {}
+        values = bodies.settle_facts(read_paths(record, self.places, facts))
         values["endpoint"] = named or (api.endpoint if api else None)
         return Entry(record, values, request, response, api, request)
 
@@ -290,10 +293,14 @@ class FieldReader:
 
     def _read_counts(self, call: Call, entry: Entry) -> None:
         reading = self._reading(call, entry)
-        units = bodies.tools_of(entry.api, entry.response)
+        units, runs = bodies.tools_of(entry.api, entry.response), bodies.runs_of(entry.api, entry.response)
         if units:
             usage = reading.usage = reading.usage or Usage()
-            usage.billed_units = units | (usage.billed_units or {})
+            usage.billed_units = join_units(units, usage.billed_units or {})
+        if runs:
+            own = reading.iterations or ([reading.usage] if reading.usage else [])
+            reading.iterations = [*own, *runs]
+            reading.usage = add_usages(reading.iterations)
         call.usage, call.iterations = reading.usage, reading.iterations
         call.flags.extend(reading.flags)
         if call.usage is not None and has_tokens(call.usage):
@@ -319,6 +326,8 @@ class FieldReader:
                     named = dict.fromkeys((entry.values["endpoint"], entry.api.endpoint if entry.api else None, None))
                     for places in (bodies.USAGE_PATHS.get(name, bodies.ANY_USAGE) for name in named):
                         yield from (follow(entry.response, place) for place in places)
+                    if entry.api and entry.api.add_usage:
+                        yield entry.api.add_usage(entry.response)
             else:
                 yield follow(entry.record, path)
 

@@ -6,17 +6,15 @@ One row of a table per API. How a body's text becomes tokens is for tokens/; wha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
 
-from callcost.logs.values.json import dicts_in, list_in
-from callcost.logs.values.json_path import Path, PathTree, compile_table, follow, parse_paths
+from callcost.logs.responses import tools
+from callcost.logs.usage.unit_quantities import Units
+from callcost.logs.values.json_path import Path, PathTree, compile_table, parse_paths
 from callcost.logs.values.signatures import Recogniser, Signature, sign
-
-Units = dict[str, Decimal]
-_NOTES, _QUERIES = ("message", "annotations"), ("groundingMetadata", "webSearchQueries")
+from callcost.tables import Usage
 
 
 class Api(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +28,10 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
         bare: a whole record that meets one of them is such a body.
         issuers: beginning of a response id -> the provider that gives such ids.
         asked: the model that was asked for is the billed name, not the one in the body.
-        count_tools: what the body says about tools that the provider ran and bills apart.
+        count_tools: what the body says about what the provider bills beside tokens.
+        add_usage: a usage object from what the body states in many places; empty where it states none.
+        tool_runs: usages of other models that a tool ran, which the body's own leaves out.
+        reads: paths that these functions look at beside ``texts``.
         texts: key -> type of what was said; where it fits, nothing but its text is said there, and no tool was run.
     """
 
@@ -42,59 +43,25 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     issuers: tuple[tuple[str, str], ...] = ()
     asked: bool = False
     count_tools: Callable[[Mapping[str, Any]], Units] | None = None
+    add_usage: Callable[[Mapping[str, Any]], Mapping[str, int]] | None = None
+    tool_runs: Callable[[Mapping[str, Any]], list[Usage]] | None = None
+    reads: tuple[str, ...] = ()
     texts: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 _COSTS = {
     "logged_cost": ("usage.cost.total_cost", "usage.cost"),  # Perplexity; OpenRouter
     "logged_ticks": ("usage.cost_in_usd_ticks",),
+    "own_key": ("usage.is_byok",),  # OpenRouter
+    "upstream_cost": ("usage.cost_details.upstream_inference_cost",),
 }
-BODY_COST_KEYS = ("cost", "total_cost")
+BODY_COST_KEYS = ("cost", "total_cost", "upstream_inference_cost")
 _OPENAI = _COSTS | {
     "provider_response_id": ("id",),
     "model": ("model",),
     "started_at": ("created",),
     "service_tier": ("service_tier",),
 }
-
-
-def _count_output_items(body: Mapping[str, Any]) -> Units:
-    """Count the tools in the output of a Responses body; opening a page found before is no new search."""
-    units: dict[str, int] = {}
-    sessions = set()
-    for item in dicts_in(body.get("output")):
-        kind = item.get("type")
-        unit = OUTPUT_ITEMS.get(kind) if type(kind) is str else None
-        action = item.get("action") if unit else None
-        if unit is None or (type(action) is dict and action.get("type", "search") not in BILLED_ACTIONS):
-            continue
-        if unit == "code_interpreter_sessions":
-            sessions.add(str(item.get("container_id")))
-        else:
-            units[unit] = units.get(unit, 0) + 1
-    if sessions:
-        units["code_interpreter_sessions"] = len(sessions)
-    return {unit: Decimal(number) for unit, number in units.items()}
-
-
-OUTPUT_ITEMS = {
-    "web_search_call": "web_search_requests",
-    "file_search_call": "file_search_calls",
-    "code_interpreter_call": "code_interpreter_sessions",
-}
-BILLED_ACTIONS = ("search",)
-
-
-def _count_citations(body: Mapping[str, Any]) -> Units:
-    """Tell from the citations of a chat answer that the model searched; chat states no number, so it is one."""
-    notes = [note for choice in dicts_in(body.get("choices")) for note in dicts_in(follow(choice, _NOTES))]
-    return {"web_search_requests": Decimal(1)} if any(note.get("type") == "url_citation" for note in notes) else {}
-
-
-def _count_grounding(body: Mapping[str, Any]) -> Units:
-    """Count the searches of a Gemini answer: the queries of its grounding."""
-    queries = sum(len(list_in(follow(one, _QUERIES))) for one in dicts_in(body.get("candidates")))
-    return {"web_search_requests": Decimal(queries)} if queries else {}
 
 
 class _Any(msgspec.Struct, gc=False):
@@ -119,7 +86,7 @@ class _Candidate(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _Item(msgspec.Struct, gc=False):
-    type: Annotated[str, msgspec.Meta(pattern=f"^(?!(?:{'|'.join(OUTPUT_ITEMS)})$)")] = ""
+    type: Annotated[str, msgspec.Meta(pattern=f"^(?!(?:{'|'.join(tools.OUTPUT_ITEMS)})$)")] = ""
 
 
 _SOME = msgspec.Meta(min_length=1)
@@ -141,15 +108,21 @@ APIS = (
             sign(values={"object": "chat.completion"}),
             sign("choices", none="messages request prompt", kinds={"choices.0.message": "object"}),
         ),
-        count_tools=_count_citations,
+        count_tools=tools.count_citations,
     ),
     Api(
         endpoint="responses",
         texts={"output": list[_Item], "output_text": msgspec.Raw, "instructions": msgspec.Raw},
-        signatures=(sign(values={"object": "response"}), sign("output usage", kinds={"output": "array"})),
+        signatures=(
+            sign(values={"object": "response"}),
+            sign(values={"object": "realtime.response"}),
+            sign("output usage", kinds={"output": "array"}),
+        ),
         facts=_OPENAI | {"started_at": ("created_at",), "ended_at": ("completed_at",)},
         bare=(sign(values={"object": "response"}),),
-        count_tools=_count_output_items,
+        count_tools=tools.count_output_items,
+        tool_runs=tools.image_tool_runs,
+        reads=("tool_usage",),
     ),
     Api(
         endpoint="completions",
@@ -160,9 +133,56 @@ APIS = (
     ),
     Api(
         endpoint="embeddings",
-        signatures=(sign("data", values={"data.0.object": "embedding"}),),
+        signatures=(
+            sign("data", values={"data.0.object": "embedding"}),
+            sign(kinds={"predictions.0.embeddings": "object"}),  # Vertex
+            sign(kinds={"embedding.values": "array"}),  # Gemini's embedContent and batchEmbedContents
+            sign(kinds={"embeddings.0.values": "array"}),
+        ),
         facts={"provider_response_id": ("id",), "model": ("model",), "started_at": ("created",)},
+        usage=("usage", "usageMetadata"),
         bare=(sign("data", values={"data.0.object": "embedding"}),),
+        add_usage=tools.add_predictions,
+        reads=("predictions",),
+    ),
+    Api(
+        endpoint="images",
+        signatures=(
+            sign(kinds={"data.0.b64_json": "text"}),
+            sign("created", kinds={"data.0.url": "text"}),
+            sign(kinds={"predictions.0.bytesBase64Encoded": "text"}),  # Vertex
+        ),
+        facts={"started_at": ("created",)},
+        count_tools=tools.count_pictures,
+        reads=("data", "predictions"),
+    ),
+    Api(
+        endpoint="transcription",
+        signatures=(
+            sign("text duration"),
+            sign("text", some="segments words", kinds={"text": "text"}),
+            sign("text", values={"usage.type": "duration tokens"}),
+        ),
+        facts={"model": ("model",)},
+        count_tools=tools.count_recording,
+        reads=("duration",),
+    ),
+    Api(endpoint="speech", signatures=(), facts={}),
+    Api(
+        endpoint="rerank",
+        signatures=(
+            sign(kinds={"results.0.relevance_score": "number"}),
+            sign(kinds={"results.0.relevanceScore": "number"}),  # Bedrock
+            sign("data", kinds={"data.0.relevance_score": "number"}),  # Voyage
+        ),
+        facts={"provider_response_id": ("id",), "model": ("model",)},
+        usage=("usage", "meta"),
+    ),
+    Api(
+        endpoint="ocr",
+        signatures=(sign("usage_info"), sign(kinds={"pages.0.markdown": "text"})),
+        facts={"model": ("model",)},
+        usage=("usage_info", "usage"),
     ),
     Api(
         endpoint="anthropic",
@@ -197,7 +217,7 @@ APIS = (
             sign("usage_metadata candidates", none="request contents"),
             sign("candidates", kinds={"candidates.0.content": "object"}, none="request contents"),
         ),
-        count_tools=_count_grounding,
+        count_tools=tools.count_grounding,
     ),
     Api(
         endpoint="bedrock_converse",
@@ -239,7 +259,11 @@ ALIASES = {
     "messages": "anthropic", "anthropic_messages": "anthropic", "text_completion": "completions",
     "atext_completion": "completions", "generatecontent": "gemini", "generate_content": "gemini",
     "agenerate_content": "gemini", "converse": "bedrock_converse", "conversestream": "bedrock_converse",
-    "invoke": "bedrock_invoke",
+    "invoke": "bedrock_invoke", "realtime": "responses", "embedcontent": "embeddings",
+    "batchembedcontents": "embeddings", "embed_content": "embeddings", "images/generations": "images",
+    "images/edits": "images", "images/variations": "images", "image_generation": "images", "image": "images",
+    "audio/transcriptions": "transcription", "audio/translations": "transcription", "transcriptions": "transcription",
+    "audio/speech": "speech", "tts": "speech", "text-to-speech": "speech", "reranking": "rerank",
 }  # fmt: skip
 FACTS: dict[str, PathTree] = {api.endpoint: compile_table(api.facts) for api in APIS}
 USAGE_PATHS: dict[str | None, tuple[Path, ...]] = {api.endpoint: parse_paths(api.usage) for api in APIS}
@@ -248,6 +272,7 @@ USAGE_PATHS: dict[str | None, tuple[Path, ...]] = {api.endpoint: parse_paths(api
 # Where usage stands in a body of no API that is known, or of another than its record says.
 ANY_USAGE: tuple[Path, ...] = (
     ("usage",), ("usageMetadata",), ("usage_metadata",), ("meta",), ("amazon-bedrock-invocationMetrics",),
+    ("usage_info",),
 )  # fmt: skip
 
 
@@ -255,14 +280,28 @@ def endpoint_named(name: str | None) -> str | None:
     """Return the endpoint that a log names in its own way ("/v1/chat/completions", "acompletion"); None: unknown."""
     if not name:
         return None
-    word = name.lower().strip("/").removeprefix("v1/").removeprefix("openai/")
+    word = name.lower().strip("/").removeprefix("v1/").removeprefix("openai/").removeprefix("openai_")
     word = ALIASES.get(word, word)
     return word if word in ENDPOINTS else None
 
 
 def tools_of(api: Api | None, body: Any) -> Units:
-    """Return what a body says about tools that the provider ran and bills apart."""
+    """Return what a body says about what the provider bills beside tokens."""
     return api.count_tools(body) if api and api.count_tools and type(body) is dict else {}
+
+
+def runs_of(api: Api | None, body: Any) -> list[Usage]:
+    """Return the usages of other models that a body says a tool ran."""
+    return api.tool_runs(body) if api and api.tool_runs and type(body) is dict else []
+
+
+def settle_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    """Say what a call cost that was paid with a key of one's own: what the provider bills, and no gateway's fee.
+
+    Source: https://openrouter.ai/docs/use-cases/usage-accounting.
+    """
+    own_key, upstream = facts.pop("own_key", None), facts.pop("upstream_cost", None)
+    return facts | {"logged_cost": upstream} if own_key is True and upstream is not None else facts
 
 
 def issuer_of(api: Api, response_id: Any) -> str | None:
@@ -280,7 +319,8 @@ def endpoint_of_request(request: Any) -> str | None:
 
 
 REQUEST_MARKS = {  # key of a request, the most telling first -> endpoint
-    "anthropic_version": "anthropic", "contents": "gemini", "encoding_format": "embeddings", "input": "responses",
+    "anthropic_version": "anthropic", "contents": "gemini", "encoding_format": "embeddings", "voice": "speech",
+    "requests": "embeddings", "content": "embeddings", "input": "responses",
     "inferenceConfig": "bedrock_converse", "inputText": "bedrock_invoke", "chat_history": "cohere", "messages": "chat",
     "prompt": "completions",
 }  # fmt: skip

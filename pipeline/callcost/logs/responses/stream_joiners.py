@@ -23,6 +23,7 @@ _CONVERSE_EVENTS = frozenset(
 )
 _RESPONSE_KEYS = frozenset(("response", "sequence_number", "item_id", "item", "delta"))
 _MESSAGE_KEYS = frozenset(("message", "index", "usage"))
+_EVENT = frozenset(("type", "response"))
 _TEXT_KEYS = ("outputText", "generation", "completion", "text", "response")
 
 
@@ -40,6 +41,8 @@ def join_body(value: Any) -> Any:
         return value if type(decoded) is str else join_body(decoded)
     if type(value) is list:
         return join_chunks(dicts_in(value))
+    if type(value) is dict and _EVENT & value.keys() == _EVENT and kind_of(value) == "responses":
+        return join_chunks([value])  # the last event of a stream, or of a turn of a Realtime session
     return value
 
 

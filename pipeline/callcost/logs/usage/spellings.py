@@ -45,6 +45,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         prompt: "inclusive" (cache inside the prompt count) or "exclusive" (beside it).
         reasoning: "inside" the completion count unless the total tells otherwise, "beside" it, or "within" it always.
         lists: counts that stand in lists of labelled numbers.
+        words: keys whose words say what is billed beside tokens.
         extra_prompt: path of a count that is billed as prompt and stands beside it.
     """
 
@@ -55,6 +56,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str = "inclusive"
     reasoning: str = "inside"
     lists: tuple[Labelled, ...] = ()
+    words: tuple[str, ...] = ()
     extra_prompt: tuple[str, ...] = ()
 
 
@@ -94,16 +96,29 @@ def _spell(prompt: str, completion: str, **more: str) -> dict[str, tuple[str, ..
     return {name: tuple(text.split()) for name, text in paths.items() if text}
 
 
-_SEARCHES = {
+_XAI = "server_side_tool_usage_details"  # https://docs.x.ai/docs/guides/tools/overview
+# What a usage states beside tokens; OpenRouter's tools may run models of their own, which its counts leave out.
+_UNITS = {
     "web_search_requests": (
         "server_tool_use.web_search_requests",
         *_under(_DETAILS, "web_search_requests"),
         "server_tool_use_details.web_search_requests",
-        "server_side_tool_usage_details.web_search_calls",
+        f"{_XAI}.web_search_calls",
         "num_search_queries",
     ),
     "web_fetch_requests": ("server_tool_use.web_fetch_requests",),
+    "x_search_calls": (f"{_XAI}.x_search_calls",),
+    "code_execution_calls": (f"{_XAI}.code_interpreter_calls",),
+    "file_search_calls": (f"{_XAI}.file_search_calls",),
+    "document_search_calls": (f"{_XAI}.document_search_calls",),
+    "search_sources": ("num_sources_used",),
+    "server_tool_calls": ("server_tool_use_details.tool_calls_executed",),
     "citation_tokens": ("citation_tokens",),
+    "input_seconds": ("seconds",),
+    "audio_input_seconds": ("prompt_audio_seconds", *_under(_DETAILS, "audio_length_seconds")),  # Mistral; Vertex
+    "video_input_seconds": _under(_DETAILS, "video_length_seconds"),
+    "input_characters": _under(_DETAILS, "character_count"),
+    "input_images": _under(_DETAILS, "image_count"),
 }
 
 _WRITES = (*_under(_DETAILS, "cache_creation_token_details"), "cache_creation")
@@ -182,7 +197,8 @@ SHAPES = (
         name="openai_chat",
         marks=("prompt_tokens", "completion_tokens"),
         counts=_spell("prompt_tokens", "completion_tokens") | _OPENAI_PARTS,
-        units=_SEARCHES,
+        units=_UNITS,
+        words=("search_context_size",),  # Perplexity's
     ),
     Shape(
         name="codex",
@@ -204,7 +220,7 @@ SHAPES = (
         name="openai_responses",
         marks=(*_DETAILS, "output_token_details"),
         counts=_spell("input_tokens", "output_tokens") | _OPENAI_PARTS,
-        units=_SEARCHES,
+        units=_UNITS,
     ),
     Shape(
         name="anthropic",
@@ -216,7 +232,7 @@ SHAPES = (
             reasoning="output_tokens_details.thinking_tokens output_tokens_details.reasoning_tokens",
             total="total_tokens",
         ),
-        units=_SEARCHES,
+        units=_UNITS,
         prompt="exclusive",
     ),
     _gemini("gemini", "promptTokenCount candidatesTokenCount totalTokenCount", str),
@@ -280,13 +296,22 @@ SHAPES = (
         counts=_spell(
             "billed_units.input_tokens tokens.input_tokens", "billed_units.output_tokens tokens.output_tokens"
         ),
-        units={"input_queries": ("billed_units.search_units",)},
+        units={"input_queries": ("billed_units.search_units",), "input_images": ("billed_units.images",)},
     ),
     Shape(
         name="transcription",
         marks=("seconds", "prompt_audio_seconds"),
         counts={},
         units={"input_seconds": ("seconds", "prompt_audio_seconds")},
+    ),
+    Shape(
+        name="ocr",
+        marks=("pages_processed", "pages_processed_annotation", "credits"),
+        counts={},
+        units={
+            "pages": ("pages_processed",), "annotation_pages": ("pages_processed_annotation",),
+            "credits": ("credits",),
+        },
     ),
     Shape(name="total_only", marks=("total_tokens",), counts=_spell("", "", total="total_tokens")),
 )  # fmt: skip
@@ -297,7 +322,8 @@ COMPILED = tuple(
         frozenset(shape.marks),
         compile_table(shape.counts),
         compile_table(shape.units),
-        frozenset(parse_path(path)[0] for paths in shape.units.values() for path in paths),
+        frozenset(parse_path(path)[0] for paths in shape.units.values() for path in paths)
+        | frozenset(shape.words),
     )
     for shape in SHAPES
 )

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from callcost.logs.usage.spellings import COMPILED, Compiled, Labelled
+from callcost.logs.usage.unit_quantities import read_quantities, settle_searches
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import PathTree, follow, parse_path, read_paths
 from callcost.tables import MAX_COUNT, USAGE_COUNTS, Usage
@@ -100,8 +101,8 @@ def states_both_sides(usage: Usage | None) -> bool:
 
 
 def is_zero(usage: Usage) -> bool:
-    """Tell whether every count that is stated is 0."""
-    return not any(getattr(usage, name) for name in USAGE_COUNTS)
+    """Tell whether every count that is stated is 0, and nothing is billed beside tokens."""
+    return not usage.billed_units and not any(getattr(usage, name) for name in USAGE_COUNTS)
 
 
 def read_count(value: Any, field: str) -> int | None:
@@ -214,7 +215,7 @@ def _read_shape(body: Mapping[str, Any], compiled: Compiled, model: str) -> tupl
             counts["prompt_tokens"] = counts.get("prompt_tokens", 0) + extra
     usage, flags = settle_counts(counts, prompt=shape.prompt, reasoning=shape.reasoning, model=model)
     if compiled.unit_keys and not compiled.unit_keys.isdisjoint(body):
-        usage.billed_units = _read_units(read_paths(body, compiled.units)) or None
+        usage.billed_units = settle_searches(read_quantities(read_paths(body, compiled.units)), body, model) or None
     return usage, flags
 
 
@@ -224,11 +225,6 @@ def _read_list(entries: Any, labelled: Labelled, counts: Counts) -> None:
         number = read_count(entry.get(labelled.number, ""), name) if name else None
         if name and number is not None:
             counts[name] = counts.get(name, 0) + number
-
-
-def _read_units(found: Mapping[str, Any]) -> dict[str, Decimal]:
-    units = {unit: read_count(value, unit) for unit, value in found.items()}
-    return {unit: Decimal(quantity) for unit, quantity in units.items() if quantity}
 
 
 def _read_iterations(entries: list[Any], top: Usage, flags: set[str]) -> Reading:

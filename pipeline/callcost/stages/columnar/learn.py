@@ -172,6 +172,7 @@ class _Looked:
         signed = {*_signed_paths(), *_CHUNK_KEYS}
         for path, api in bodies:
             facts = api.facts if api else {}
+            paths |= {("", (*path, *parse_path(text))) for text in (api.reads if api else ())}
             paths |= {(name, (*path, *parse_path(text))) for name, texts in facts.items() for text in texts}
             usage = (*ANY_USAGE, *(USAGE_PATHS[api.endpoint] if api else ()))
             paths |= {("", (*path, *root)) for root in usage if root}
@@ -236,7 +237,7 @@ _COUNTS = {
 _USAGE_KEYS = frozenset(
     parse_path(text)[0] for shape in SHAPES for texts in (*shape.counts.values(), *shape.units.values())
     for text in texts
-) | frozenset(key for shape in SHAPES for key in shape.marks)  # fmt: skip
+) | frozenset(key for shape in SHAPES for key in (*shape.marks, *shape.words))  # fmt: skip
 
 
 def _places(
@@ -360,6 +361,8 @@ def _count_of(call: Call, other: Call, path: Path) -> str:
     parts = names - set(SIDES)
     if parts:
         return min(parts, key=len)
+    if not names and call.usage != other.usage:  # what is billed beside tokens
+        return ""
     if "total" in str(path[-1]).lower() or not names:
         return SIDES[2]
     return next((side for side in SIDES if side in names), SIDES[2])

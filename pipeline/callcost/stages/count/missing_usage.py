@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from callcost.logs.record.media_calls import NOT_COUNTED, WITHOUT_ANSWER_TOKENS
 from callcost.settings import ReportOptions
 from callcost.tables import Call, Usage
 from callcost.tokens.engines.text_counter import Counts, TextCounter
@@ -84,10 +85,10 @@ def missing_sides(call: Call) -> Sequence[str]:
     usage = call.usage
     if usage is not None:
         _derive_sides(usage, call.endpoint)
-    sides = SIDES[:1] if call.endpoint == "embeddings" else SIDES
+    sides = SIDES[:1] if call.endpoint in WITHOUT_ANSWER_TOKENS else SIDES
     missing = sides if usage is None else [side for side in sides if getattr(usage, side) is None]
     otherwise_billed = bool(call.iterations) or (len(missing) == len(sides) and bool((usage or _NOTHING).billed_units))
-    answered = call.status not in {"failure", "cache_hit"}
+    answered = call.status not in {"failure", "cache_hit"} and call.endpoint not in NOT_COUNTED
     return () if otherwise_billed or not answered or call.text_missing is not None else missing
 
 
@@ -116,7 +117,7 @@ def frame_sides(call: Call, sides: Sequence[str], available: frozenset[str]) -> 
 def _derive_sides(usage: Usage, endpoint: str | None) -> None:
     """Fill in what follows from what is stated: an embedding has no completion, a total and one side have the other."""
     prompt, completion, whole = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
-    if endpoint == "embeddings" and completion is None and (prompt is not None or whole is not None):
+    if endpoint in WITHOUT_ANSWER_TOKENS and completion is None and (prompt is not None or whole is not None):
         completion = usage.completion_tokens = 0
     if whole is None:
         return

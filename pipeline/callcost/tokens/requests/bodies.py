@@ -143,7 +143,7 @@ def _gemini(body: Body) -> Prompt:
 
 
 def _texts(body: Body) -> Prompt:
-    """Read a body without messages: completions, embeddings, Cohere's and Bedrock's older models."""
+    """Read a body without messages: completions, embeddings of any API, Cohere's and Bedrock's older models."""
     given = first_of(body, *TEXT_KEYS)
     items = [given] if isinstance(given, (str, dict)) else list_of(given)
     if items and all(isinstance(item, int) for item in items):
@@ -152,12 +152,16 @@ def _texts(body: Body) -> Prompt:
     prompt.tokens = sum(len(item) for item in items if isinstance(item, list))
     for item in items:
         if isinstance(item, dict):
-            prompt.texts += [block.text for block in read_blocks(item.get("content", item)) if block.kind == TEXT]
+            content = item.get("content", item)
+            blocks = read_blocks(content.get("parts", content) if isinstance(content, dict) else content)
+            prompt.texts += [block.text for block in blocks if block.kind == TEXT]
     return prompt
 
 
 CONVERSATION = frozenset({"messages", "contents", "input", "prompt", "system"})
-TEXT_KEYS = ("prompt", "input", "inputText", "inputs", "texts", "message", "query", "text", "content")
+TEXT_KEYS = (
+    "prompt", "input", "inputText", "inputs", "texts", "message", "query", "text", "content", "requests", "instances",
+)  # fmt: skip
 PROMPT_READERS: tuple[tuple[str, Callable[[Body], Prompt]], ...] = (
     ("contents", _gemini),
     ("messages", _conversation),

@@ -1,0 +1,79 @@
+"""What calls that are no chats are billed for: characters of a speech, queries of a reranking, pictures of an answer.
+
+Such answers are bytes, or state no usage: then the request gives the quantity. Where they state tokens without saying
+of which kind, the endpoint says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from callcost.logs.usage.usage import is_zero
+from callcost.logs.values.json import list_in
+from callcost.tables import Call, Usage
+
+WITHOUT_ANSWER_TOKENS = frozenset(("embeddings", "rerank"))
+NOT_COUNTED = frozenset(("images", "speech", "transcription", "rerank", "ocr"))  # no text tells their usage
+ASSUMED = "assumed_units"
+_DOCUMENTS_PER_QUERY = 100
+_KINDS = ("text", "audio", "image", "video")
+# Endpoint -> what all tokens of its answers are, where the usage does not split them.
+# Source: https://platform.openai.com/docs/api-reference/images, .../audio/speech-audio-done-event
+_ANSWERS = {"images": "image_output_tokens", "speech": "audio_output_tokens"}
+
+
+def settle_media(call: Call) -> None:
+    """Complete the usage of a call that is no chat, in place; a failure or a hit of a cache is left as it is."""
+    usage, kind = call.usage, _ANSWERS.get(call.endpoint or "")
+    if usage is not None and kind and not any(getattr(usage, f"{word}_output_tokens") for word in _KINDS):
+        setattr(usage, kind, usage.completion_tokens)
+    if usage is not None and usage.billed_units and call.endpoint == "images":
+        usage.billed_units = _of_size(usage.billed_units, call.request)
+    count = _BY_REQUEST.get(call.endpoint or "")
+    if count is None or call.status != "success":
+        return
+    if usage is None or (is_zero(usage) and not call.iterations):
+        units, sure = count(call.request if type(call.request) is dict else {})
+        if units:
+            call.usage = usage = usage or Usage()
+            usage.billed_units = units
+            call.flags += [] if sure else [ASSUMED]
+
+
+def _of_size(units: dict[str, Decimal], request: Any) -> dict[str, Decimal]:
+    """Name pictures by the size and quality that were asked for, where these are not the usual ones."""
+    asked = [request.get(key) for key in ("quality", "size")] if type(request) is dict else []
+    words = "".join(f"_{word}" for word in asked if type(word) is str and word.lower() not in _USUAL)
+    return {f"{unit}{words}" if unit == _PICTURES else unit: number for unit, number in units.items()}
+
+
+_PICTURES, _USUAL = "output_images", frozenset(("standard", "auto", "1024x1024", ""))
+Count = tuple[dict[str, Decimal], bool]  # quantities, and whether nothing was assumed
+
+
+def _characters(request: Mapping[str, Any]) -> Count:
+    """Count the characters of the text that was spoken, blanks too."""
+    text = _text_of(request.get("input") or request.get("text") or request.get("messages"))
+    return ({"input_characters": Decimal(len(text))}, True) if text else ({}, True)
+
+
+def _text_of(value: Any) -> str:
+    if type(value) is list:
+        return "".join(map(_text_of, value))
+    if type(value) is dict:
+        return _text_of(value.get("content") or value.get("text"))
+    return value if type(value) is str else ""
+
+
+def _queries(request: Mapping[str, Any]) -> Count:
+    """Count a reranking that states nothing: one query for each hundred documents, one where they are not known.
+
+    Source: https://docs.aws.amazon.com/bedrock/latest/userguide/rerank-pricing.html, https://cohere.com/pricing
+    """
+    documents = len(list_in(request.get("documents") or request.get("sources")))
+    return {"input_queries": Decimal(max(1, -(-documents // _DOCUMENTS_PER_QUERY)))}, bool(documents)
+
+
+_BY_REQUEST: Mapping[str, Callable[[Mapping[str, Any]], Count]] = {"speech": _characters, "rerank": _queries}

@@ -1,0 +1,74 @@
+"""What a usage object states beside tokens: quantities as exact decimals, and what Perplexity's numbers mean.
+
+Where they stand is in spellings.py, what they cost in prices/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from callcost.logs.values.json import Refusal
+from callcost.tables import MAX_COUNT
+
+Units = dict[str, Decimal]
+SEARCHES = "web_search_requests"
+_CITED, _RUN = "citation_tokens", "server_tool_calls"
+_SIZES = ("low", "medium", "high")
+_SIZE, _QUERIES = "search_context_size", "num_search_queries"
+_PAID_BY_QUERY = "deep-research"  # in the name of the models that pay for queries and citations, and not for requests
+
+
+def read_quantities(found: Mapping[str, Any]) -> Units:
+    """Return what is stated of each unit; 0 and what is empty is left out.
+
+    Args:
+        found: unit -> number as written; seconds may have a fraction.
+
+    Raises:
+        Refusal: ``bad_count`` or ``count_out_of_range``.
+    """
+    units = {unit: _quantity(value, unit) for unit, value in found.items()}
+    return {unit: quantity for unit, quantity in units.items() if quantity}
+
+
+def _quantity(value: Any, unit: str) -> Decimal:
+    if value != value:  # noqa: PLR0124 - the NaN of a table's empty cell
+        return Decimal(0)
+    try:
+        quantity = Decimal(str(value).strip() or 0)
+        if isinstance(value, bool) or quantity < 0:
+            raise InvalidOperation
+    except InvalidOperation:
+        raise Refusal("bad_count", f"{unit} is no quantity") from None
+    if quantity > MAX_COUNT:
+        raise Refusal("count_out_of_range", unit)
+    return quantity
+
+
+def settle_searches(units: Units, body: Mapping[str, Any], model: str) -> Units:
+    """Return units with searches as they are billed.
+
+    OpenRouter counts a search among the tools that it ran. At Perplexity Deep Research pays by query and citation, all
+    other models once a request, by the size of its search context, "low" where none was asked for.
+    Source: https://docs.perplexity.ai/getting-started/pricing.
+
+    Args:
+        units: as its usage states them.
+        body: the usage.
+        model: who answered, in lower case.
+    """
+    if _RUN in units:
+        units = units | {_RUN: max(units[_RUN] - units.get(SEARCHES, 0), Decimal(0))}
+        units = {unit: number for unit, number in units.items() if number}
+    if _PAID_BY_QUERY in model or not (_SIZE in body or _QUERIES in body):
+        return units
+    size = body.get(_SIZE)
+    fee = f"{SEARCHES}_{size if size in _SIZES else _SIZES[0]}"
+    return {unit: number for unit, number in units.items() if unit not in {SEARCHES, _CITED}} | {fee: Decimal(1)}
+
+
+def join_units(shown: Units, stated: Units) -> Units:
+    """Return what a body shows and what its usage states; of one thing what is stated, of whatever size."""
+    return {unit: n for unit, n in shown.items() if not any(each.startswith(unit) for each in stated)} | stated
