@@ -21,7 +21,7 @@ ENVIRONMENT_PREFIX = "CALLCOST"
 
 GROUP_COLUMNS = (
     "hour", "day", "week", "month", "provider", "model", "model_group", "user", "end_user", "team", "api_key", "org",
-    "project", "session", "service_tier", "region", "status", "source_format", "source_file",
+    "project", "session", "branch", "service_tier", "region", "status", "source_format", "source_file",
 )  # fmt: skip
 FORMATS = ("parquet", "csv", "json")
 COST_SOURCES = ("computed", "logged", "auto")

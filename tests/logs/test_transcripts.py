@@ -67,6 +67,33 @@ def test_the_request_id_tells_calls_apart_but_not_in_a_sidechain(
     assert found["flags"].list.contains("id_conflict").sum() == conflicts
 
 
+def test_a_sidechains_replay_yields_to_the_main_row_though_its_counts_are_larger(tmp_path: Path) -> None:
+    main, replay = _row("msg_1", "req_1", 5), _row("msg_1", "req_2", 50_000, isSidechain=True)
+    calls = _calls(tmp_path, main=[main], agent=[replay, _row("msg_2", "req_3", 7, isSidechain=True)])
+    assert sorted(calls["completion_tokens"]) == [5, 7]
+
+
+def test_what_tools_put_out_is_no_log(tmp_path: Path) -> None:
+    """A file below tool-results may hold anything, also the answer of an API that nobody here called."""
+    outputs = tmp_path / "projects" / "s" / "tool-results"
+    outputs.mkdir(parents=True)
+    (outputs / "toolu_01.txt").write_text('{"id": "x", "model": "gpt-4o", "usage": {"prompt_tokens": 9}}')
+    (tmp_path / "projects" / "s.jsonl").write_text(json.dumps(_row("msg_1", "req_1", 5)))
+    options = ReportOptions(logs=(str(tmp_path / "projects"),), out=str(tmp_path / "out"), calls=True)
+    report_spend(options)
+    assert pl.read_parquet(tmp_path / "out" / "calls.parquet")["completion_tokens"].to_list() == [5]
+
+
+def test_spend_is_grouped_by_the_branch_of_a_transcript(tmp_path: Path) -> None:
+    meta = {"timestamp": "2025-10-01T09:00:00Z", "type": "session_meta", "payload": {"id": "s", "git": {"branch": "b"}}}
+    context = {"timestamp": "2025-10-01T09:00:00Z", "type": "turn_context", "payload": {"model": "gpt-5"}}
+    (tmp_path / "rollout.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (meta, context, _event(5, 100))))
+    (tmp_path / "s.jsonl").write_text(json.dumps(_row("msg_1", "req_1", 5, gitBranch="main")))
+    report_spend(ReportOptions(logs=(str(tmp_path),), out=str(tmp_path / "out"), by=("branch",)))
+    spend = pl.read_parquet(tmp_path / "out" / "spend.parquet").sort("branch")
+    assert spend.select("branch", "calls").rows() == [("b", 1), ("main", 1)]
+
+
 @pytest.mark.parametrize(
     "names", [{"sessionId": "s"}, {"session_id": "s"}, {"id": "1", "timestamp": "2025-01-01T00:00:00Z", "content": "a"}]
 )
@@ -80,14 +107,14 @@ def test_another_writers_row_is_never_context_for_its_names(names: dict[str, str
 
 def _event(second: int, prompt: int, **more: Any) -> dict[str, Any]:
     sums = {"input_tokens": prompt, "cached_input_tokens": 0, "output_tokens": 2, "total_tokens": prompt + 2}
-    info = {"total_token_usage": sums, "last_token_usage": sums}
+    info = {"total_token_usage": sums}
     return {"timestamp": f"2025-10-01T09:00:{second:02}Z", "type": "event_msg"} | {
         "payload": {"type": "token_count", "info": info} | more
     }
 
 
 def test_sessions_joined_in_one_file_are_read_one_after_the_other(tmp_path: Path) -> None:
-    """A fork's replay ends within a second; what follows of another time is another session, though it be older."""
+    """A fork's copies are those of calls that its parent made before it; what follows its own calls is another's."""
     fork = {"id": "s-9", "source": {"subagent": {"thread_spawn": {"parent_thread_id": "s-1"}}}}
     joined = [
         {"timestamp": "2026-02-01T10:00:00Z", "type": "session_meta", "payload": fork},

@@ -24,6 +24,7 @@ _CAUSES = {
     "same_bytes": "equal record without an id, with a time below the second",
     "same_row_elsewhere": "equal record without an id or a time below the second, in another file",
     "nested": "made around or inside another call that has its usage",
+    "replayed": "copied from the session that its own was forked from",
 }
 _FIGURES = ("calls", "exact", "median error", "90 % within", "error of the sum")
 

@@ -3,8 +3,9 @@
 A call is written as a row per block of its answer, each with the call's usage so far, and once more into the file of
 each session that resumes or forks this one: copies share the id of Anthropic's message, and the largest usage is the
 call's. A request id tells calls of one message id apart; a sidechain's replay of the main chain has one of its own,
-which therefore tells nothing. Rows without an answer are context, and so are those of no model (``<synthetic>``: API
-errors, interruptions). Sources: ccusage's Claude adapter, and the repeats counted over real sessions.
+which therefore tells nothing, and counts of its own, which yield to the main chain's (ccusage pull 1155). Rows without
+an answer are context, and so are those of no model (``<synthetic>``: API errors, interruptions). Sources: ccusage's
+Claude adapter, and the repeats counted over real sessions.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from callcost.tables import Call
 
 _NO_MODEL = "<synthetic>"
 _NESTED = ("data", "message")  # where the progress of an agent has the row that its own file has too
-_INHERITED = ("sessionId", "cwd")
+_INHERITED = ("sessionId", "cwd", "gitBranch")
 _OF_OTHERS = "model usage tokens messages prompt input output response request traceId"  # never beside a row's message
 
 
@@ -41,7 +42,8 @@ def find_answer(record: dict[str, Any]) -> dict[str, Any]:
 def settle_claude_code(call: Call, entry: Entry) -> None:
     """Leave the row's one block of text uncounted; say what a request id tells."""
     call.text_missing = "truncated"
-    entry.distinct = None if entry.record.get("isSidechain") is True else entry.record.get("requestId")
+    call.replayed = entry.record.get("isSidechain") is True or None
+    entry.distinct = None if call.replayed else entry.record.get("requestId")
 
 
 DIALECTS = (
@@ -65,6 +67,7 @@ DIALECTS = (
             "started_at": ("timestamp",),
             "session": ("sessionId", "session_id"),
             "project": ("cwd",),
+            "branch": ("gitBranch",),
             "logged_cost": ("costUSD",),
         },
         usage=("@",),

@@ -1,11 +1,14 @@
 """Codex rollouts (~/.codex/sessions/**/rollout-*.jsonl): events of a session, each leaning on those before it.
 
-A call is a ``token_count`` event with its counts so far; what it used is the difference to the event before it, or
-its own ``last_token_usage`` where none is there or the sums began anew. An event that repeats the sums (new rate
-limits) is no call, nor is one that only sums the context window up (after a compaction). The model is that of the last
-``turn_context``; where none names one, nobody knows it. A fork and a sub-agent begin with a replay of their parent's
-events, written within a second of their own start: the parent's file has these calls. Sums only grow, so that session
-and sums name a call, in whatever file it stands again. Source: ccusage's Codex adapter.
+A call is a ``token_usage_record`` by the id of its response, where a session has these (since 0.151). Before them it is
+a ``token_count`` event whose sums moved since the last one of its limit: what it used is its ``last_token_usage``, or
+the growth of the sums where none is there. An event that repeats the sums (new rate limits) is no call, nor is one that
+only sums the context window up (after a compaction). Model and tier are those of the last ``turn_context`` or
+``thread_settings_applied``. Sums only grow, so that session and sums name a call, in whatever file it stands again.
+
+A fork and a sub-agent may begin with their parent's history, which is no usage of theirs: codex_history.py tells.
+Sources: ccusage's Codex adapter and its issues 1288, 1422 and 1460; openai/codex issue 47003 (what compactions use);
+cc-switch pull 5854 (sums per limit).
 """
 
 from __future__ import annotations
@@ -13,13 +16,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from callcost.logs.record.dialect import CONTEXT, Dialect, Notes, like_named, refusing_dialect
+from callcost.logs.record.codex_history import begin_session, follow_history, is_copied, lineage_of
+from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, Notes, like_named, refusing_dialect
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.signatures import sign
-from callcost.logs.values.times import read_time
+from callcost.tables import Call
 
-_REPLAY_MICROSECONDS = 1_000_000
-_COUNTS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens", "total_tokens")
+NO_MODEL = "unknown"  # of a call that no event names a model for: builds of September 2025
+_SUMS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens", "total_tokens")
+_COUNTS = (*_SUMS, "cache_write_input_tokens")
+_TIERS = {"fast": "priority", "default": None, "auto": None}  # as Codex asks the API for them
 Counts = dict[str, Any]
 
 
@@ -27,8 +33,9 @@ def carry_codex(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a call with what the events before it say of it.
 
     Args:
-        notes: "session", "model", "provider", "project", "sums", "start", and "replays": whether it begins with its
-            parent's events.
+        notes: "session", "model", "provider", "project", "branch", "service_tier"; "sums": limit -> sums so far;
+            "counted": usage and sums of the last call; "records": whether calls are told by records; and what
+            codex_history.py keeps.
         record: the event.
 
     Raises:
@@ -38,30 +45,34 @@ def carry_codex(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
     if type(payload) is not dict:
         raise Refusal(CONTEXT)
     if kind == "session_meta":
-        _begin_session(notes, payload, read_time(record.get("timestamp")))
-    elif kind == "turn_context":
+        begin_session(notes, record, payload)
+        _note_session(notes, payload)
+    follow_history(notes, record, payload)
+    settings = payload.get("thread_settings") if payload.get("type") == "thread_settings_applied" else None
+    if kind == "turn_context":
         _note(notes, model=payload.get("model"), project=payload.get("cwd"))
+        _note_tier(notes, payload)
+    elif kind == "event_msg" and type(settings) is dict:
+        _note(notes, model=settings.get("model"))
+        _note_tier(notes, settings)
+    elif kind == "token_usage_record":
+        return _read_record(notes, record, payload)
     elif kind == "event_msg" and payload.get("type") == "token_count" and type(payload.get("info")) is dict:
         return _read_event(notes, record, payload)
     raise Refusal(CONTEXT)
 
 
-def _begin_session(notes: Notes, payload: Mapping[str, Any], moment: int | None) -> None:
-    """Note whose events follow; another's beginning at once is the parent's, in a replay."""
-    another = payload.get("id") != notes.get("session")
-    if another and _is_early(notes, moment) and (notes["replays"] or "sums" not in notes):
-        notes["replays"] = True
-        return
-    notes.clear()
-    _note(notes, session=payload.get("id"), project=payload.get("cwd"), provider=payload.get("model_provider"))
-    source = payload.get("source")
-    notes["start"] = moment
-    notes["replays"] = bool(payload.get("forked_from_id")) or (type(source) is dict and "subagent" in source)
+def _note_session(notes: Notes, payload: Mapping[str, Any]) -> None:
+    if payload.get("id") == notes.get("session"):
+        git = payload.get("git")
+        branch = git.get("branch") if type(git) is dict else None
+        _note(notes, project=payload.get("cwd"), provider=payload.get("model_provider"), branch=branch)
 
 
-def _is_early(notes: Notes, moment: int | None) -> bool:
-    start = notes.get("start")
-    return moment is not None and start is not None and 0 <= moment - start < _REPLAY_MICROSECONDS
+def _note_tier(notes: Notes, settings: Mapping[str, Any]) -> None:
+    if "service_tier" in settings:
+        tier = settings["service_tier"]
+        notes["service_tier"] = _TIERS.get(tier, tier) if _is_name(tier) else None
 
 
 def _note(notes: Notes, **stated: Any) -> None:
@@ -72,39 +83,73 @@ def _is_name(value: Any) -> bool:
     return type(value) is str and value != ""
 
 
-def _read_event(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
-    info, before = payload["info"], notes.get("sums")
-    sums, last = _counts(info.get("total_token_usage")), _counts(info.get("last_token_usage"))
-    if sums:
-        notes["sums"] = sums
-    used = _used(sums, last, before)
-    replayed = notes.get("replays") and _is_early(notes, read_time(record.get("timestamp")))
-    repeated = bool(sums) and sums == before
-    if repeated or replayed or not any(used.get(name) for name in _COUNTS[:-1]):
+def _read_record(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the call of one response; the event that tells of it, too, may stand on either side of the first."""
+    first, notes["records"] = not notes.get("records"), True
+    used, sums = _counts(payload.get("usage")), _counts(payload.get("thread_token_usage"))
+    if not _is_used(used) or (first and notes.get("counted") == (_plain(used), _plain(sums))):
         raise Refusal(CONTEXT)
+    session = next(filter(_is_name, (payload.get("thread_id"), notes.get("session"))), None)
+    response = payload.get("response_id")
+    call = _call_of(notes, record, payload, used) | {"session": session}
+    return call | {"call": response if _is_name(response) else _name(session, sums), "response": response}
+
+
+def _read_event(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
+    info, limits = payload["info"], payload.get("rate_limits")
+    limit = limits.get("limit_id") if type(limits) is dict else None
+    sums, last = _counts(info.get("total_token_usage")), _counts(info.get("last_token_usage"))
+    known = notes.setdefault("sums", {})
+    before, state = known.get(limit), (sums, last)
+    repeated = bool(sums) and (sums == before or state == notes.get("state"))
+    if sums:
+        known[limit], notes["state"] = sums, state
+    used = last or _growth(sums, before)
+    if notes.get("records") or repeated or not _is_used(used) or is_copied(notes, record):
+        raise Refusal(CONTEXT)
+    notes["counted"] = _plain(used), _plain(sums)
     session = notes.get("session")
-    return {
-        "timestamp": record.get("timestamp"),
-        "session": session,
-        "call": " ".join([session, *(str(sums.get(name)) for name in _COUNTS)]) if session and sums else None,
-        "model": next(filter(_is_name, (info.get("model"), payload.get("model"), notes.get("model"))), None),
-        "provider": notes.get("provider"),
-        "project": notes.get("project"),
-        "usage": used,
-    }
+    return _call_of(notes, record, info, used) | {"call": _name(session, sums)} | lineage_of(notes)
+
+
+def _call_of(notes: Notes, record: Mapping[str, Any], stating: Mapping[str, Any], used: Counts) -> dict[str, Any]:
+    names = ("session", "provider", "project", "branch", "service_tier")
+    payload = record["payload"]
+    models = (stating.get("model"), payload.get("model"), notes.get("model"))
+    call = {name: notes.get(name) for name in names} | {"timestamp": record.get("timestamp"), "usage": used}
+    return call | {"model": next(filter(_is_name, models), NO_MODEL)}
 
 
 def _counts(stated: Any) -> Counts:
     return {name: stated[name] for name in _COUNTS if stated.get(name) is not None} if type(stated) is dict else {}
 
 
-def _used(sums: Counts, last: Counts, before: Counts | None) -> Counts:
-    """Return what one call used: the growth of the sums, where it is known and no sum shrank."""
-    if sums and before and sums.keys() == before.keys():
+def _plain(counts: Counts) -> tuple[Any, ...]:
+    return tuple(counts.get(name) for name in _SUMS)
+
+
+def _is_used(used: Counts) -> bool:
+    """Tell whether a usage counts anything; a total alone is the size of the context."""
+    return any(used.get(name) for name in _COUNTS if name != "total_tokens")
+
+
+def _name(session: str | None, sums: Counts) -> str | None:
+    return " ".join([session, *map(str, _plain(sums))]) if session and sums else None
+
+
+def _growth(sums: Counts, before: Counts | None) -> Counts:
+    """Return what one call used, where nothing but sums says so: all of them where they began anew."""
+    if before and sums.keys() == before.keys():
         pairs = {name: (count, before[name]) for name, count in sums.items()}
         if all(type(count) is type(then) is int and count >= then for count, then in pairs.values()):
             return {name: count - then for name, (count, then) in pairs.items()}
-    return last or sums
+    return sums
+
+
+def settle_codex(call: Call, entry: Entry) -> None:
+    """Say whose call this may be a copy of."""
+    call.ancestors, call.forked_at = entry.record.get("ancestors"), entry.record.get("forked_at")
+    call.replayed = entry.record.get("replayed")
 
 
 DIALECTS = (
@@ -114,12 +159,17 @@ DIALECTS = (
         signatures=(
             sign(
                 kinds={"payload": "object"},
-                values={"type": "session_meta turn_context event_msg response_item compacted"},
+                values={
+                    "type": "session_meta turn_context event_msg response_item compacted token_usage_record world_state"
+                    " inter_agent_communication inter_agent_communication_metadata"
+                },
             ),
         ),
-        fields=like_named("model provider session project") | {"duplicate_id": ("call",), "started_at": ("timestamp",)},
+        fields=like_named("model provider session project branch service_tier")
+        | {"duplicate_id": ("call",), "provider_response_id": ("response",), "started_at": ("timestamp",)},
         usage=("usage",),
         carry=carry_codex,
+        settle=settle_codex,
     ),
     refusing_dialect(
         "codex_exec",

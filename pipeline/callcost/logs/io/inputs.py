@@ -85,8 +85,8 @@ def find_logs(paths: Sequence[str]) -> Found:
     """Return the files that the arguments name, without those that callcost wrote below them.
 
     Args:
-        paths: files, folders (searched recursively, hidden entries left out), globs, URLs of object stores, "-" for
-            stdin.
+        paths: files, folders (searched recursively, hidden entries and what tools put out for Claude Code left out),
+            globs, URLs of object stores, "-" for stdin.
 
     Raises:
         LogError: there is no argument, or one matches nothing, or only what callcost wrote.
@@ -206,6 +206,7 @@ def unreadable(error: OSError) -> Reject:
     return Reject(reason="unreadable_file", detail=type(error).__name__)
 
 
+_OUTPUTS = "tool-results"  # folder of what tools put out for Claude Code: an answer of an API there is no call
 _File = tuple[str, str, int, Stored | None]  # path, where that really is, size, what its store says
 
 
@@ -247,6 +248,7 @@ def _stored_roots(argument: str) -> Iterator[_Root]:
 def _root_of(last: str, root: str, files: Mapping[str, _File], hidden: list[str]) -> _Root:
     own, ours = find_own([*files], hidden, _reader(root))
     kept = {"" if name == "." else name: file for name, file in files.items() if name not in ours}
+    kept = {name: file for name, file in kept.items() if _OUTPUTS not in name.split("/")[:-1]}
     return _Root(last, kept, own)
 
 

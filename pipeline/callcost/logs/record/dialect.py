@@ -43,7 +43,7 @@ from callcost.tables import Call, Usage
 
 TEXT_COLUMNS = (
     "own_id", "provider_response_id", "duplicate_id", "provider", "model", "model_requested", "model_group", "user",
-    "end_user", "team", "api_key", "org", "project", "session", "service_tier", "region", "data_residency",
+    "end_user", "team", "api_key", "org", "project", "session", "branch", "service_tier", "region", "data_residency",
     "inference_geo", "speed",
 )  # fmt: skip
 TIME_COLUMNS = ("started_at", "ended_at")

@@ -204,8 +204,8 @@ SHAPES = (
         name="codex",
         marks=("cached_input_tokens", "reasoning_output_tokens"),
         counts=_spell(
-            "input_tokens", "output_tokens", read="cached_input_tokens", reasoning="reasoning_output_tokens",
-            total="total_tokens",
+            "input_tokens", "output_tokens", read="cached_input_tokens", written="cache_write_input_tokens",
+            reasoning="reasoning_output_tokens", total="total_tokens",
         ),
         reasoning="within",
     ),

@@ -228,14 +228,20 @@ def _read_list(entries: Any, labelled: Labelled, counts: Counts) -> None:
 
 
 def _read_iterations(entries: list[Any], top: Usage, flags: set[str]) -> Reading:
-    """Read Anthropic's usage.iterations: the top level leaves out compactions and other models' runs."""
+    """Read Anthropic's usage.iterations: the top level leaves out compactions and other models' runs.
+
+    Of a request that fell back to another model, attempts without output are not billed.
+    Source: https://platform.claude.com/docs/en/build-with-claude/refusals-and-fallback
+    """
     runs = []
+    fell_back = any(type(entry) is dict and entry.get("type") == "fallback_message" for entry in entries)
     for entry in entries:
         compiled = shape_of(entry)
         if compiled is not None:
             run, wrong = _read_shape(entry, compiled, "")
             run.model = entry.get("model") if type(entry.get("model")) is str else None
-            runs += [run] if has_tokens(run) else []
+            free = fell_back and run.completion_tokens == 0
+            runs += [run] if has_tokens(run) and not free else []
             flags |= wrong
     if not runs:
         return Reading(usage=top if has_tokens(top) else None, flags=flags)

@@ -16,7 +16,17 @@ import polars as pl
 
 from callcost.settings import ReadOptions
 from callcost.stages.dedup.late_digests import settle_digests
-from callcost.stages.dedup.rules import COPY_COLUMNS, NESTED, apply_verdicts, judge_copies, judge_nested
+from callcost.stages.dedup.rules import (
+    COPY_COLUMNS,
+    NESTED,
+    REPLAY_COLUMNS,
+    Verdicts,
+    apply_verdicts,
+    judge_copies,
+    judge_nested,
+    judge_replays,
+    lineages_of,
+)
 from callcost.stages.read.splits import Piece
 from callcost.stages.tables.facts import UID, read_facts, read_tables, scan_facts, scan_tables
 from callcost.stages.tables.schemas import VerdictRows
@@ -55,8 +65,9 @@ class SettleTask:
 
 
 def settle_spans(task: SettleTask, tick: Tick) -> ReduceResult:
-    """Judge the calls that lie in each other, of all buckets."""
+    """Judge the calls that lie in each other and the copies at the heads of sessions, of all buckets."""
     facts = scan_facts(task.facts).filter(_HEAD)
+    replays = _replays(facts)
     inner = facts.select(pl.col("parent").count()).collect().item()
     parts = -(-inner // MOST_HEADS)
     verdicts = [pl.DataFrame(schema=VerdictRows.types)]
@@ -68,7 +79,14 @@ def settle_spans(task: SettleTask, tick: Tick) -> ReduceResult:
         verdicts.append(found.table)
     gone = pl.concat(verdicts).unique(UID)  # a call that is around one and in another is judged in two parts
     tick(0, 0)
-    return _written(gone, Counter({NESTED: gone.height}), task, "spans")
+    causes = Counter({NESTED: gone.height} if gone.height else {}) + replays.causes
+    return _written(pl.concat([gone, replays.table]), causes, task, "spans")
+
+
+def _replays(facts: pl.LazyFrame) -> Verdicts:
+    asked = facts.filter(pl.col("ancestors").is_not_null()).select("session", "ancestors").collect()
+    sessions = pl.col("session").is_in(lineages_of(asked).implode())
+    return judge_replays(facts.filter(sessions).select(REPLAY_COLUMNS).collect())
 
 
 def settle_keys(task: SettleTask, tick: Tick) -> ReduceResult:

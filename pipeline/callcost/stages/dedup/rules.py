@@ -19,11 +19,15 @@ from callcost.stages.tables.facts import UID
 from callcost.stages.tables.schemas import VerdictRows
 
 SAME_ID, ELSEWHERE, SAME_BYTES, NESTED = "same_id", "same_id_elsewhere", "same_bytes", "nested"
+REPLAYED = "replayed"
 SAME_ROW = "same_row_elsewhere"
 CONFLICT, REPEATED = "id_conflict", "repeated_row"
 COPY_COLUMNS = (  # of facts: all that the rules of copies look at
     *UID, "input", "source_file", "key", "key_kind", "request_digest", "record_digest", "started_at", "total_tokens",
-    "completion_tokens",
+    "completion_tokens", "replayed",
+)  # fmt: skip
+REPLAY_COLUMNS = (  # all that the rule of replays looks at
+    *UID, "session", "key", "started_at", "ancestors", "forked_at", "replayed",
 )  # fmt: skip
 _STATED = ("reported", "estimated_upstream", "partial")
 
@@ -65,8 +69,11 @@ def settle_duplicates(facts: pl.DataFrame) -> Sifted:
     """
     heads = facts.filter(pl.col("line") == 0)
     nested = judge_nested(heads)  # before copies: of those that share an id, each has its own span
-    copies = judge_copies(heads.join(nested.table, on=UID, how="anti"))
-    return Sifted(apply_verdicts(facts, pl.concat([nested.table, copies.table])), nested.causes + copies.causes)
+    replays = judge_replays(heads)
+    gone = pl.concat([nested.table, replays.table])
+    copies = judge_copies(heads.join(gone, on=UID, how="anti"))
+    causes = nested.causes + replays.causes + copies.causes
+    return Sifted(apply_verdicts(facts, pl.concat([gone, copies.table])), causes)
 
 
 def facts_beside(scan: pl.LazyFrame, wanted: pl.Expr) -> pl.DataFrame:
@@ -76,10 +83,17 @@ def facts_beside(scan: pl.LazyFrame, wanted: pl.Expr) -> pl.DataFrame:
         scan: all facts.
         wanted: the condition.
     """
-    found = scan.filter(wanted).select("key", "span", "parent").collect()
-    keys, spans, parents = (found[name].drop_nulls().implode() for name in found.columns)
+    found = scan.filter(wanted).select("key", "span", "parent", "session", "ancestors").collect()
+    keys, spans, parents = (found[name].drop_nulls().implode() for name in ("key", "span", "parent"))
     family = pl.col("parent").is_in(spans) | pl.col("parent").is_in(parents) | pl.col("span").is_in(parents)
-    return scan.filter(pl.col("key").is_in(keys) | family).collect()
+    sessions = pl.col("session").is_in(lineages_of(found).implode())
+    return scan.filter(pl.col("key").is_in(keys) | family | sessions).collect()
+
+
+def lineages_of(facts: pl.DataFrame) -> pl.Series:
+    """Return the sessions whose calls decide on those that may be copies, and the sessions of these."""
+    asked = facts.filter(pl.col("ancestors").is_not_null()).select("session", "ancestors").unique("session")
+    return pl.concat([asked["session"], asked["ancestors"].explode(empty_as_null=False)]).drop_nulls().unique()
 
 
 def apply_verdicts(facts: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
@@ -123,8 +137,8 @@ def judge_copies(heads: pl.DataFrame) -> Verdicts:
     )
     same = ["key", "nth", "group"]
     ranked = heads.sort(
-        "total_tokens", "completion_tokens", "record_digest", "source_file", *UID,
-        descending=[True, True, False, False, False, False], nulls_last=True,
+        pl.col("replayed").fill_null(value=False), "total_tokens", "completion_tokens", "record_digest", "source_file",
+        *UID, descending=[False, True, True, False, False, False, False], nulls_last=True,
     ).with_columns(
         pl.col("started_at").min().over(same).alias("first_at"),
         ((pl.col("group").n_unique().over("key") > 1) & (pl.col("key_kind") == "id")).alias("conflict"),
@@ -160,5 +174,62 @@ def judge_nested(heads: pl.DataFrame) -> Verdicts:
     outer_stays = pl.col("stated_around") & ~pl.col("stated").any().over("parent")
     around = heads.join(pairs.filter(~outer_stays), left_on="span", right_on="parent", how="semi")
     gone = pl.concat([around.select(UID), pairs.filter(outer_stays).select(UID)]).unique()
+    return _all_gone(gone, NESTED)
+
+
+def _all_gone(gone: pl.DataFrame, cause: str) -> Verdicts:
     none = [pl.lit(None, dtype=kind).alias(name) for name, kind in VerdictRows.types.items() if name not in UID]
-    return Verdicts(gone.with_columns(none), Counter({NESTED: gone.height}))
+    return Verdicts(gone.with_columns(none), Counter({cause: gone.height} if gone.height else {}))
+
+
+def judge_replays(heads: pl.DataFrame) -> Verdicts:
+    """Judge records at the head of a session that may be copies of calls that other sessions made before it.
+
+    A record is a copy where one of its ancestors made a call before the session was made that has the same sums, and
+    so is all before it, copies being a head; all, where the parent's calls go by ids of responses, since a session
+    that is made after these writes them too. A head that nothing but its sums makes one is none as a whole: a
+    sub-agent makes a call at least. Where no call of the parent is known, the record's own file decides.
+
+    Args:
+        heads: facts of line 0 of some sessions and all of their ancestors.
+    """
+    heads = heads.select(REPLAY_COLUMNS)
+    asked = heads.filter(pl.col("ancestors").is_not_null())
+    if asked.is_empty():
+        return _all_gone(asked.select(UID), REPLAYED)
+    asked = asked.with_columns(nearest=pl.col("ancestors").list.first())
+    made = heads.group_by(nearest="session").agg(
+        first=pl.col("started_at").min(), first_response=pl.col("started_at").filter(_by_response()).min()
+    )
+    pairs = asked.with_columns(ancestor=pl.col("ancestors")).explode("ancestor")
+    originals = heads.select(original="key", made_at="started_at")
+    matched = pairs.with_columns(original=_key_in_ancestor()).join(originals, on="original")
+    matched = matched.filter(_before("made_at", undated=True))
+    head = ["piece", "session", "forked_at"]
+    ends = matched.group_by(head).agg(pl.col("record").max().alias("end"))
+    judged = (
+        asked.join(ends, on=head, how="left", nulls_equal=True)
+        .join(made, on="nearest", how="left")
+        .with_columns(copied=(pl.col("record") <= pl.col("end")).fill_null(value=False))
+        .with_columns(
+            copied=pl.col("copied") & (pl.col("replayed").any() | ~pl.col("copied").all()).over(head),
+        )
+    )
+    orphan = pl.col("replayed") & ~_before("first")
+    return _all_gone(judged.filter(pl.col("copied") | orphan | _before("first_response")).select(UID), REPLAYED)
+
+
+def _before(moment: str, *, undated: bool = False) -> pl.Expr:
+    """Tell whether a call was made before the session that may copy it."""
+    return (pl.col(moment) < pl.col("forked_at")).fill_null(value=undated)
+
+
+def _by_response() -> pl.Expr:
+    return ~pl.col("key").str.contains(pl.col("session"), literal=True)
+
+
+def _key_in_ancestor() -> pl.Expr:
+    """Return the key that a call would have in its ancestor: that of its own with the other session's name in it."""
+    start = pl.col("key").str.extract(r"^(by id \S+ )")
+    rest = pl.col("key").str.slice(start.str.len_chars() + pl.col("session").str.len_chars())
+    return pl.concat_str(start, "ancestor", rest)
