@@ -50,8 +50,9 @@ def test_perplexity_charges_a_request_or_its_queries_and_citations(queries: Any,
     body = {"search_context_size": size, "num_search_queries": int(queries)}
 
     assert settle_searches(units, body, "sonar-deep-research") == units
-    assert settle_searches(units, body, "sonar-pro") == {f"web_search_requests_{size}": 1}
-    assert settle_searches(units, {"num_search_queries": 1}, "sonar-pro") == {"web_search_requests_low": 1}
+    included = {"included_queries": queries, "included_citation_tokens": cited}
+    assert settle_searches(units, body, "sonar-pro") == included | {f"web_search_requests_{size}": 1}
+    assert settle_searches({}, {"num_search_queries": 1}, "sonar-pro") == {"web_search_requests_low": 1}
     assert settle_searches(units, {}, "gpt-5") == units
 
 
@@ -76,6 +77,7 @@ def test_a_usage_of_units_alone_is_a_usage() -> None:
     for body, units in (
         ({"pages_processed": 2}, {"pages": 2}),
         ({"type": "duration", "seconds": 11}, {"input_seconds": 11}),
+        ({"search_units": 2}, {"input_queries": 2}),
         ({"billed_units": {"search_units": 1, "images": 3}}, {"input_queries": 1, "input_images": 3}),
         ({"prompt_tokens": 0, "completion_tokens": 0, "seconds": 11}, {"input_seconds": 11}),
     ):

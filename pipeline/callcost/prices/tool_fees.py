@@ -23,7 +23,12 @@ _FEES = (
     ("file_search_calls", _OPENAI, Decimal("0.0025")),
     ("code_interpreter_sessions", _OPENAI, Decimal("0.03")),
 )
-_FETCHED = "web_fetch_requests"  # costs nothing but the tokens it brings
+# What costs nothing by itself, and why.
+_NOTHING = {
+    "web_fetch_requests": "costs nothing but its tokens",
+    "included_queries": "the fee of the request covers it",
+    "included_citation_tokens": "the fee of the request covers it",
+}
 
 
 def usual_fee(unit: str, provider: str) -> ListedRate | None:
@@ -33,7 +38,7 @@ def usual_fee(unit: str, provider: str) -> ListedRate | None:
         unit: of prices/units.py.
         provider: as cost maps spell it.
     """
-    if unit == _FETCHED:
-        return ListedRate(Decimal(0), "", "costs nothing but its tokens")
+    if unit in _NOTHING:
+        return ListedRate(Decimal(0), "", _NOTHING[unit])
     fee = next((fee for name, providers, fee in _FEES if name == unit and provider in providers), None)
     return None if fee is None else ListedRate(fee, "", "the map names no fee: the provider's usual one", weak=True)

@@ -84,6 +84,8 @@ BILLED_UNITS = _units("""
     pages                       other   -              ocr        page          a page read
     annotation_pages            other   -              annotation page          a page annotated
     credits                     other   -              ocr        credit        a credit of a document service
+    included_queries            other   -              included  query          a search that a fee of its own covers
+    included_citation_tokens    other   -              included  token          a token of a page that it covers
     citation_tokens             other   -              citation   token         a token of a cited page
     code_interpreter_sessions   other   -              code_interpreter  session  a session of a code interpreter
     file_search_calls           other   -              file_search  call         a search of the caller's own files

@@ -1,4 +1,4 @@
-"""What calls that are no chats are billed for: characters of a speech, queries of a reranking, pictures of an answer.
+"""What calls are billed for beside their tokens: characters of a speech, queries of a reranking, pictures, a fee.
 
 Such answers are bytes, or state no usage: then the request gives the quantity. Where they state tokens without saying
 of which kind, the endpoint says it.
@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from callcost.logs.usage.unit_quantities import SEARCHES, pays_for_requests, request_fee
 from callcost.logs.usage.usage import is_zero
 from callcost.logs.values.json import list_in
+from callcost.logs.values.json_path import follow
 from callcost.tables import Call, Usage
 
 WITHOUT_ANSWER_TOKENS = frozenset(("embeddings", "rerank"))
@@ -25,12 +27,14 @@ _ANSWERS = {"images": "image_output_tokens", "speech": "audio_output_tokens"}
 
 
 def settle_media(call: Call) -> None:
-    """Complete the usage of a call that is no chat, in place; a failure or a hit of a cache is left as it is."""
+    """Complete what a call states, in place; a request counts only where it was answered."""
     usage, kind = call.usage, _ANSWERS.get(call.endpoint or "")
     if usage is not None and kind and not any(getattr(usage, f"{word}_output_tokens") for word in _KINDS):
         setattr(usage, kind, usage.completion_tokens)
     if usage is not None and usage.billed_units and call.endpoint == "images":
         usage.billed_units = _of_size(usage.billed_units, call.request)
+    if usage is not None and call.provider == "perplexity" and pays_for_requests(call.model.lower()):
+        _add_fee(call, usage)
     count = _BY_REQUEST.get(call.endpoint or "")
     if count is None or call.status != "success":
         return
@@ -42,6 +46,15 @@ def settle_media(call: Call) -> None:
             call.flags += [] if sure else [ASSUMED]
 
 
+def _add_fee(call: Call, usage: Usage) -> None:
+    """Add Perplexity's fee of a request where its usage does not state the size of the search context."""
+    units = usage.billed_units or {}
+    if not any(unit.startswith(SEARCHES) for unit in units):
+        asked = follow(call.request, _SIZE_ASKED)
+        usage.billed_units = units | request_fee(asked)
+        call.flags += [] if asked else [ASSUMED]
+
+
 def _of_size(units: dict[str, Decimal], request: Any) -> dict[str, Decimal]:
     """Name pictures by the size and quality that were asked for, where these are not the usual ones."""
     asked = [request.get(key) for key in ("quality", "size")] if type(request) is dict else []
@@ -49,6 +62,7 @@ def _of_size(units: dict[str, Decimal], request: Any) -> dict[str, Decimal]:
     return {f"{unit}{words}" if unit == _PICTURES else unit: number for unit, number in units.items()}
 
 
+_SIZE_ASKED = ("web_search_options", "search_context_size")
 _PICTURES, _USUAL = "output_images", frozenset(("standard", "auto", "1024x1024", ""))
 Count = tuple[dict[str, Decimal], bool]  # quantities, and whether nothing was assumed
 

@@ -139,7 +139,7 @@ APIS = (
             sign(kinds={"embedding.values": "array"}),  # Gemini's embedContent and batchEmbedContents
             sign(kinds={"embeddings.0.values": "array"}),
         ),
-        facts={"provider_response_id": ("id",), "model": ("model",), "started_at": ("created",)},
+        facts=_COSTS | {"provider_response_id": ("id",), "model": ("model",), "started_at": ("created",)},
         usage=("usage", "usageMetadata"),
         bare=(sign("data", values={"data.0.object": "embedding"}),),
         add_usage=tools.add_predictions,
@@ -188,7 +188,8 @@ APIS = (
         endpoint="anthropic",
         texts={"content": list[_Any] | str},
         signatures=(sign("content", values={"type": "message"}), sign("usage", values={"type": "message"})),
-        facts={
+        facts=_COSTS
+        | {
             "provider_response_id": ("id",),
             "model": ("model",),
             "service_tier": ("usage.service_tier",),

@@ -74,6 +74,8 @@ def kind_of(chunk: Chunk) -> str | None:
     if type(event) is str:
         if event.startswith("response.") and not _RESPONSE_KEYS.isdisjoint(chunk):
             return "responses"
+        if event.startswith("session.") and type(chunk.get("session")) is dict:
+            return "responses"  # of a Realtime session
         if event in ANTHROPIC_EVENTS and (not _MESSAGE_KEYS.isdisjoint(chunk) or len(chunk) < 3):
             return "anthropic"
     return _nested_kind(chunk)
@@ -214,7 +216,10 @@ def _add_call(calls: list[Any], call: Chunk) -> None:
 
 
 class Responses(Joiner):
-    """OpenAI Responses: the last event that carries the response has it whole; before it, its items are joined."""
+    """OpenAI Responses: the last event that carries the response has it whole; before it, its items are joined.
+
+    A Realtime session has a response for each turn: their usages add up. Its model is the session's.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -223,7 +228,11 @@ class Responses(Joiner):
     def add(self, chunk: Chunk) -> None:
         """Take one more event."""
         number, kind = chunk.get("output_index"), chunk.get("type")
-        if type(chunk.get("response")) is dict:
+        if kind == "response.done" and type(chunk.get("response")) is dict:
+            _add_up(self.usage, chunk["response"].get("usage"))
+        if type(chunk.get("session")) is dict:
+            self._keep({"model": chunk["session"].get("model")})
+        elif type(chunk.get("response")) is dict:
             self._keep(chunk["response"])
         elif kind == "response.output_item.done" and type(chunk.get("item")) is dict:
             self.items[number if type(number) is int else len(self.items)] = chunk["item"]
@@ -237,7 +246,18 @@ class Responses(Joiner):
         }
         items = texts | self.items
         output = self.base.get("output") or [items[place] for place in sorted(items)]
-        return self.base | {"object": "response", "output": output}
+        body = self.base | {"object": "response", "output": output}
+        return body | {"usage": self.usage} if self.usage else body
+
+
+def _add_up(usage: Chunk, more: Any) -> None:
+    for key, value in more.items() if type(more) is dict else ():
+        before = usage.get(key)
+        if type(value) is dict:
+            usage[key] = dict(before) if type(before) is dict else {}
+            _add_up(usage[key], value)
+        else:
+            usage[key] = before + value if type(before) is int and type(value) is int else value
 
 
 class Anthropic(Joiner):

@@ -292,11 +292,13 @@ SHAPES = (
     ),
     Shape(
         name="cohere",
-        marks=("billed_units", "tokens"),  # what Cohere bills is not what the model was shown
+        marks=("billed_units", "tokens", "search_units"),  # what Cohere bills is not what the model was shown
         counts=_spell(
             "billed_units.input_tokens tokens.input_tokens", "billed_units.output_tokens tokens.output_tokens"
         ),
-        units={"input_queries": ("billed_units.search_units",), "input_images": ("billed_units.images",)},
+        units={
+            "input_queries": ("billed_units.search_units", "search_units"), "input_images": ("billed_units.images",),
+        },
     ),
     Shape(
         name="transcription",

@@ -14,10 +14,11 @@ from callcost.tables import MAX_COUNT
 
 Units = dict[str, Decimal]
 SEARCHES = "web_search_requests"
-_CITED, _RUN = "citation_tokens", "server_tool_calls"
+_RUN = "server_tool_calls"
 _SIZES = ("low", "medium", "high")
 _SIZE, _QUERIES = "search_context_size", "num_search_queries"
 _PAID_BY_QUERY = "deep-research"  # in the name of the models that pay for queries and citations, and not for requests
+_INCLUDED = {SEARCHES: "included_queries", "citation_tokens": "included_citation_tokens"}
 
 
 def read_quantities(found: Mapping[str, Any]) -> Units:
@@ -64,9 +65,17 @@ def settle_searches(units: Units, body: Mapping[str, Any], model: str) -> Units:
         units = {unit: number for unit, number in units.items() if number}
     if _PAID_BY_QUERY in model or not (_SIZE in body or _QUERIES in body):
         return units
-    size = body.get(_SIZE)
-    fee = f"{SEARCHES}_{size if size in _SIZES else _SIZES[0]}"
-    return {unit: number for unit, number in units.items() if unit not in {SEARCHES, _CITED}} | {fee: Decimal(1)}
+    return {_INCLUDED.get(unit, unit): number for unit, number in units.items()} | request_fee(body.get(_SIZE))
+
+
+def request_fee(size: Any) -> Units:
+    """Return the unit of Perplexity's fee of a request with a size of search context; "low" where it is none."""
+    return {f"{SEARCHES}_{size if size in _SIZES else _SIZES[0]}": Decimal(1)}
+
+
+def pays_for_requests(model: str) -> bool:
+    """Tell whether a model is one of Perplexity's that pay for requests."""
+    return "sonar" in model and _PAID_BY_QUERY not in model
 
 
 def join_units(shown: Units, stated: Units) -> Units:

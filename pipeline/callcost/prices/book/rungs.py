@@ -128,6 +128,8 @@ RUNGS = (
     # xAI
     _rung("dots", r"^grok-4\.1-fast", "grok-4-1-fast", _XAI, "xai"),
     _rung("alias", r"^grok-4(-1)?-fast$", r"grok-4\1-fast-reasoning", _XAI, "xai"),
+    # Mistral
+    _rung("alias", r"^(mistral-ocr-2505)$", r"\1-completion", "https://docs.mistral.ai/api/endpoint/ocr", "mistral"),
     # OpenRouter
     _rung("variant", r":(?:thinking|nitro|exacto|beta|floor)$", "", _OPENROUTER, *_RESOLD),
     _rung("variant", r":online$", "", _OPENROUTER, *_RESOLD,
