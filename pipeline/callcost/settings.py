@@ -24,6 +24,7 @@ GROUP_COLUMNS = (
     "project", "session", "branch", "service_tier", "region", "status", "source_format", "source_file",
 )  # fmt: skip
 FORMATS = ("parquet", "csv", "json")
+CORRECTIONS = ("none", "stated", "all")
 COST_SOURCES = ("computed", "logged", "auto")
 TABLES = ("parquet", "delta")
 EXECUTORS = ("local", "spark")
@@ -59,9 +60,14 @@ class PriceOptions(_Options):
         override: path of a TOML or JSON file with rates, discounts and aliases of the user's own; None: none.
         registered: models that the calling program registered: (name, fields as JSON), see prices/book/registered.py.
         force: take rates of ``override`` above one dollar a token.
+        corrections: which corrections lie over the cost maps: "none", "stated" (what a source states or two independent
+            ones say) or "all"; none lies over a map that is named.
+        as_known: use only versions and corrections that were known at this moment (UTC); None: all.
     """
 
     prices: Accepts[str | date, str] = kept("as-of", arguments.read_version)
+    corrections: str = kept(CORRECTIONS[1], arguments.one_of(CORRECTIONS))
+    as_known: Accepts[Moment, datetime | None] = kept(None, _MOMENT)
     override: Accepts[Place | None, str | None] = kept(None, _PLACE)
     registered: tuple[tuple[str, str], ...] = kept((), arguments.read_pairs)
     force: bool = kept(False, arguments.read_switch)

@@ -261,6 +261,18 @@ class RepeatedRows(Sum):
     cost: int = 0
 
 
+class CorrectedCalls(Sum):
+    """Calls whose cost corrections of prices moved.
+
+    Attributes:
+        calls: how many calls there are.
+        cost: by how much, in 10**-18 US dollars; below 0: they cost less.
+    """
+
+    calls: int = 0
+    cost: int = 0
+
+
 class CountedTokens(Sum):
     """Calls with a side that was counted here.
 
@@ -295,6 +307,7 @@ class ReduceResult(TaskResult):
         model: only where nothing is priced; there may be very many.
         day: UTC, only where nothing is priced.
         repeated_rows: calls that equal another.
+        corrected: calls whose cost corrections of prices moved.
         undated: calls without a time.
         counted: calls with counted tokens.
     """
@@ -313,5 +326,6 @@ class ReduceResult(TaskResult):
     model: dict[str, int] = {}
     day: dict[str, int] = {}
     repeated_rows: RepeatedRows = msgspec.field(default_factory=RepeatedRows)
+    corrected: CorrectedCalls = msgspec.field(default_factory=CorrectedCalls)
     undated: int = 0
     counted: CountedTokens = msgspec.field(default_factory=CountedTokens)

@@ -95,8 +95,17 @@ def test_a_later_price_version_is_not_used_before_its_day(tmp_path: Path, out: P
         tmp_path / "one.jsonl",
         [_call("gpt-4o", "2024-11-15"), {**_call("o3", "2025-06-14"), "timestamp": "2025-06-14T21:43:07Z"}],
     )
-    costs = {row["model"]: Decimal(row["total_cost"]) for row in report([log], out).spend}
+    costs = {row["model"]: Decimal(row["total_cost"]) for row in report([log], out, "--corrections", "none").spend}
     assert costs == {"gpt-4o": Decimal(20), "o3": Decimal(50)}
+
+
+def test_a_correction_goes_before_the_version_of_its_day(tmp_path: Path, out: Path) -> None:
+    log = write_lines(tmp_path / "one.jsonl", [_call("gpt-4o", "2024-11-15")])
+    finished = report([log], out, "--calls")
+    assert Decimal(_only(finished)["total_cost"]) == Decimal("12.5")
+    assert finished.calls[0]["price_basis"] == "corrected"
+    assert finished.manifest["corrections"] == {"calls": 1, "total_cost": "-7.5"}
+    assert "corrections of prices moved 1 call by -$7.50" in finished.stderr
 
 
 @pytest.mark.parametrize(("prices", "cost"), [("latest", "12.5"), ("2024-06-01", "20"), ("2025-01-01", "12.5")])

@@ -43,6 +43,8 @@ def price(
         ("claude-opus-4-20250514", "2026-01-01", 15, 75, "in_force"),
         ("claude-opus-4-20250514", "2026-11-20", 15, 75, "retired"),
         ("claude-opus-4-20250514", "2025-05-15", 15, 75, "first_listed_later"),
+        ("gemini/gemini-1.5-flash", "2026-07-01", Decimal("0.15"), Decimal("0.6"), "retired"),  # above 128k tokens
+        ("gemini/gemini-1.5-flash", "2026-11-20", Decimal("0.15"), Decimal("0.6"), "retired"),
     ],
 )
 def test_a_million_tokens_cost_what_they_cost_that_day(

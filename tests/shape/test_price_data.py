@@ -6,8 +6,11 @@ import hashlib
 import subprocess
 import sys
 
+import pytest
+
 from callcost.prices.book.archive import INDEX
 from callcost.prices.book.catalog import build_catalog
+from callcost.prices.book.corrections import FILE as CORRECTIONS
 from callcost.settings import data_dir
 from tests.command import ROOT
 
@@ -18,13 +21,18 @@ FOLDER = data_dir() / "prices"
 PINNED = [
     (103, "6fb21217a546329d44ec06d2279094f09b899c90afc085c0f29fc133febe10f0"),
 ]
+# Corrections too: (how many lines of the file, its header included, their sha256).
+PINNED_CORRECTIONS = [
+    (743, "c473b75d418a3dd6ce6018ea5e62752dd064b41aca38f85e1380d6e698f0a4d3"),
+]
 
 
-def test_what_has_shipped_never_changes() -> None:
-    lines = (FOLDER / INDEX).read_bytes().splitlines(keepends=True)
-    for count, digest in PINNED:
+@pytest.mark.parametrize(("file", "pinned"), [(INDEX, PINNED), (CORRECTIONS, PINNED_CORRECTIONS)])
+def test_what_has_shipped_never_changes(file: str, pinned: list[tuple[int, str]]) -> None:
+    lines = (FOLDER / file).read_bytes().splitlines(keepends=True)
+    for count, digest in pinned:
         assert hashlib.sha256(b"".join(lines[:count])).hexdigest() == digest
-    assert len(lines) == PINNED[-1][0], "pin the versions that were added"
+    assert len(lines) == pinned[-1][0], "pin the lines that were added"
 
 
 def test_every_map_is_what_its_digest_says() -> None:
@@ -37,7 +45,7 @@ def test_every_map_is_what_its_digest_says() -> None:
 
 def test_the_folder_holds_the_indexed_versions_and_nothing_else() -> None:
     versions = {f"{version.name}.jsonl.zst" for version in build_catalog([("bundled", FOLDER)]).versions}
-    assert {path.name for path in FOLDER.iterdir()} == versions | {INDEX, "README.md", "LICENSE"}
+    assert {path.name for path in FOLDER.iterdir()} == versions | {INDEX, CORRECTIONS, "README.md", "LICENSE"}
 
 
 def test_the_whole_history_is_under_one_megabyte() -> None:

@@ -71,6 +71,10 @@ price_options = _stack(
                  help="as-of (each call with the rates of its day), latest, a version's name, or a date."),
     click.option("--prices-override", metavar="FILE", type=PathType(exists=True, dir_okay=False),
                  help="TOML or JSON with your own rates, discounts and aliases."),
+    click.option("--corrections", type=WordType(settings.CORRECTIONS), default=settings.PriceOptions().corrections,
+                 show_default=True, help="Lay corrections over the cost maps: those that a source states or two "
+                 "independent ones say, all, or none."),
+    click.option("--as-known", metavar="TIME", help="Price with what was known then: no later version or correction."),
     click.option("--force", is_flag=True, help="Take rates of --prices-override above 1 dollar a token."),
 )  # fmt: skip
 # Which calls are looked at.

@@ -41,6 +41,15 @@ class Hours:
         return any(weekday in days and any(_in(span, minute) for span in spans) for days, spans in self.windows)
 
     @property
+    def words(self) -> str:
+        """The windows as text, such as "10:00-01:00 on 1-5, 00:00-00:00 on 6-7" (weekdays from Monday = 1)."""
+        texts = []
+        for days, spans in self.windows:
+            hours = " ".join(f"{a // 60:02}:{a % 60:02}-{b // 60:02}:{b % 60:02}" for a, b in spans)
+            texts.append(f"{hours} on {min(days, default=0)}-{max(days, default=0)}")
+        return ", ".join(texts) + ("" if self.zone == "UTC" else f" ({self.zone})")
+
+    @property
     def step(self) -> int:
         """Minutes between moments at which a window can open or close."""
         edges = [edge for _, spans in self.windows for span in spans for edge in span]

@@ -21,7 +21,7 @@ from callcost.stages.count.chat_counts import count_facts
 from callcost.stages.count.missing_usage import TIMED_OUT, count_missing, open_counter
 from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.dedup.rules import REPEATED
-from callcost.stages.pricing.price_facts import price_facts
+from callcost.stages.pricing.price_facts import price_facts, tally_corrected
 from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.read.batch_join import Batches
@@ -39,7 +39,7 @@ from callcost.stages.report.spend import (
     unpriced_groups,
 )
 from callcost.stages.tables.facts import facts_of, number_rows, scan_facts, write_facts
-from callcost.tables import CountedTokens, MapResult, ReduceResult, RepeatedRows
+from callcost.tables import CorrectedCalls, CountedTokens, MapResult, ReduceResult, RepeatedRows
 
 FLUSH_ROWS = 100_000  # facts held before they go to a file
 FLUSH_BYTES = 256 << 20  # of them: names may be long
@@ -176,10 +176,14 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     filtered_by, spans = tally_filtered(facts, task.options), span_of(facts)
     facts = filter_calls(facts, task.options)
     per_input["calls"] = _count_calls(facts)
+    corrected = CorrectedCalls()
     if task.priced:
-        facts = charge_by_source(price_facts(facts, book_of(task.options.prices)), task.options.cost_source)
+        priced = price_facts(facts, book_of(task.options.prices))
+        corrected = tally_corrected(facts, priced, task.options.prices)
+        facts = charge_by_source(priced, task.options.cost_source)
     calls = gather_calls(facts)
     found = tally_calls(calls, named=not task.priced)
+    found.corrected = corrected
     found.per_input, found.filtered_by, found.spans = per_input, filtered_by, spans
     if task.listed:
         calls.write_parquet(listing, compression="lz4")

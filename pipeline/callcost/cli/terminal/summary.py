@@ -172,6 +172,10 @@ def dollars(amount: Decimal) -> str:
     return f"${amount:,.{places}f}"
 
 
+def _signed(amount: str) -> str:
+    return f"{'-' if amount.startswith('-') else '+'}{dollars(abs(Decimal(amount)))}"
+
+
 def _calls(count: int) -> str:
     return counted(count, "call")
 
@@ -287,6 +291,9 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         lines.append(f"{_calls(sources['timed_out'])} with a text that took too long: counted 0 for it")
     statuses = ("unpriced", "partly_priced")
     lines += [_unpriced_line(status, manifest) for status in statuses if manifest["price_status"].get(status)]
+    corrected = manifest["corrections"]
+    if corrected["calls"]:
+        lines.append(f"corrections of prices moved {_calls(corrected['calls'])} by {_signed(corrected['total_cost'])}")
     if manifest["undated_calls"]:
         lines.append(f"{_calls(manifest['undated_calls'])} without a time: the newest rates apply")
     if options.out is not None:

@@ -33,10 +33,12 @@ def made_of(options: ReportOptions) -> str:
 
 def prices_of(options: ReportOptions) -> str:
     """Return the digest of all that says what calls cost."""
-    versions = [[version.name, version.sha256] for version in book_of(options.prices).catalog.versions]
+    book = book_of(options.prices)
+    versions = [[version.name, version.sha256] for version in book.catalog.versions]
     override = options.prices.override
     own = digest_of_bytes(Path(override).read_bytes()) if override else None
-    return digest_of_value([versions, own, options.prices.prices, options.prices.registered])
+    corrections = book.rules.corrections.sha256 if book.rules.corrections else None
+    return digest_of_value([versions, own, options.prices.prices, options.prices.registered, corrections])
 
 
 def identity_of(options: ReportOptions) -> dict[str, str]:

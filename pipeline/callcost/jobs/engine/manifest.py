@@ -71,6 +71,10 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
         **counts,
         "counting": _counting_of(settled.reduced.counted),
         "repeated_rows": _repeated_rows(settled),
+        "corrections": {
+            "calls": settled.reduced.corrected.calls,
+            "total_cost": _dollars(settled.reduced.corrected.cost),
+        },
         "undated_calls": settled.reduced.undated,
         **limits_of(settled),
         "reject_reasons": reject_reasons(settled),
@@ -121,9 +125,12 @@ def _counting_of(counted: CountedTokens) -> dict[str, Any]:
 def _repeated_rows(settled: Settled) -> dict[str, Any]:
     """Return the calls that equal another and have nothing that tells them apart, and how many of other files went."""
     rows, left_out = settled.reduced.repeated_rows, settled.reduced.duplicates.get(SAME_ROW, 0)
-    cost = _EXACT.scaleb(Decimal(rows.cost), -MONEY_SCALE)
-    text = f"{_EXACT.normalize(cost):f}" if rows.with_cost else None
-    return {"calls": rows.calls, "total_cost": text, "left_out": left_out}
+    return {"calls": rows.calls, "total_cost": _dollars(rows.cost) if rows.with_cost else None, "left_out": left_out}
+
+
+def _dollars(cost: int) -> str:
+    """Return 10**-18 dollars as plain decimal text of dollars."""
+    return f"{_EXACT.normalize(_EXACT.scaleb(Decimal(cost), -MONEY_SCALE)):f}"
 
 
 def _unpriced(settled: Settled) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from callcost.models import nearest
 from callcost.prices.book.archive import RESERVED, microseconds
 from callcost.prices.book.catalog import Catalog, load_catalog
+from callcost.prices.book.corrections import Correction, load_corrections
 from callcost.prices.book.cost_map import CostMap, Entry
 from callcost.prices.book.name_ladder import Rules, Search
 from callcost.prices.book.overrides import Overrides, load_overrides
@@ -25,6 +26,7 @@ from callcost.settings import PriceOptions
 
 AS_OF, LATEST = RESERVED
 _BEFORE_ALL = -(2**63)  # a moment before every version
+_OF_ITS_DAY = frozenset({"in_force", "corrected"})  # bases of what the version in force lists
 _MISSPELT = 0.8  # ratio of likeness: two letters changed places in a name of six
 
 
@@ -36,13 +38,14 @@ class Resolution:
         key: the model's name in the cost map; None: no version that applies lists it.
         tariff: its entry, read; None: unknown.
         rung: the step of the name ladder that found it.
-        basis: in_force | retired | first_listed_later | newest; None: unpriced.
+        basis: in_force | corrected | retired | first_listed_later | newest; None: unpriced.
         version: name of the cost map that prices it; None: unpriced.
         reason: why it is unpriced: unknown_model | no_rate; None: it is priced.
         discount: what the user's own prices take off.
         entry: the fields as the map, or the user's own prices, have them.
         region: where the model is served, as its name says; None: it does not.
         named: the provider that the name says, where the log states another; None: they agree.
+        corrections: what was laid over the map's entry.
     """
 
     key: str | None = None
@@ -55,6 +58,7 @@ class Resolution:
     entry: Entry | None = None
     region: str | None = None
     named: str | None = None
+    corrections: tuple[Correction, ...] = ()
 
 
 UNKNOWN = Resolution(reason="unknown_model")
@@ -82,7 +86,8 @@ class Book:
         self.rules = rules
         follows = not (rules.pinned or rules.latest or rules.fixed is not None)
         starts = (version.effective_from for version in rules.catalog.versions) if follows else ()
-        self.moments = sorted({*starts, *rules.overrides.moments})
+        corrected = rules.corrections.moments if follows and rules.corrections else ()
+        self.moments = sorted({*starts, *corrected, *rules.overrides.moments})
         self._resolved: dict[tuple[tuple[str, str | None, str | None, str | None], int], Resolution] = {}
         self._changes: dict[_Query, list[int]] = {}
         self._tariffs: dict[tuple[int, str], tuple[Entry, Tariff]] = {}
@@ -167,7 +172,7 @@ class Book:
         found = self._resolved.get((asked, start))
         if found is None:
             found = self._resolved[asked, start] = self._resolve_names(asked, self.moment_of(start))
-        if start == era or found.basis != "in_force":
+        if start == era or found.basis not in _OF_ITS_DAY:
             return found
         then, now = (self.rules.version_at(self.moment_of(number)) for number in (start, era))
         if then is None or now is None or found.version != then.name:
@@ -207,7 +212,10 @@ class Book:
         discount = self.rules.overrides.discount(found.key, search.provider or tariff.provider, moment)
         factors = (discount,) if discount else ()
         place = None if search.region == asked.region else search.region
-        return Resolution(found.key, tariff, rung, found.basis, found.version, None, factors, found.entry, place, named)
+        return Resolution(
+            found.key, tariff, rung, found.basis, found.version, None, factors, found.entry, place, named,
+            found.corrections,
+        )  # fmt: skip
 
     def _tariff(self, entry: Entry, note: str = "") -> Tariff:
         known = self._tariffs.get((id(entry), note))
@@ -226,16 +234,18 @@ def open_book(options: PriceOptions) -> Book:
         PriceError: there is no such version, or one is damaged.
         ConfigError: the user's own prices cannot be read.
     """
-    catalog = load_catalog()
+    known_on = None if options.as_known is None else microseconds(options.as_known.isoformat())
+    catalog = load_catalog() if known_on is None else load_catalog().until(known_on)
     overrides = load_overrides(options.override, force=options.force) if options.override else Overrides()
-    rules = Rules(catalog, overrides, registered=entries_of(options))
+    corrections = load_corrections(options.corrections, catalog, known_on)
+    rules = Rules(catalog, overrides, registered=entries_of(options), corrections=corrections)
     if options.prices == AS_OF:
         return Book(rules)
     if options.prices == LATEST:
         return Book(dataclasses.replace(rules, latest=True))
     version = catalog.find(options.prices)
     if options.prices == version.name:
-        return Book(dataclasses.replace(rules, pinned=version))
+        return Book(dataclasses.replace(rules, pinned=version, corrections=None))
     return Book(dataclasses.replace(rules, fixed=microseconds(options.prices)))
 
 

@@ -92,6 +92,19 @@ class Catalog:
         place = bisect.bisect_right(self._moments, moment)
         return self.versions[place - 1] if place else None
 
+    def until(self, moment: int) -> Catalog:
+        """Return the catalog as it was known at a moment (microseconds since 1970): without later versions.
+
+        Raises:
+            PriceError: there was none yet.
+        """
+        count = bisect.bisect_right(self._moments, moment)
+        if not count:
+            message = f"no price version was known on {isoformat(moment)}"
+            raise PriceError(message, hint=f"The first one is of {self.versions[0].effective_text}")
+        timelines = {model: [step for step in steps if step[0] < count] for model, steps in self._timelines.items()}
+        return Catalog(self.versions[:count], {model: steps for model, steps in timelines.items() if steps})
+
     def find(self, words: str) -> Version:
         """Return the version of a name, the one in force at a date (its first moment, UTC), or the "latest".
 
@@ -123,15 +136,20 @@ class Catalog:
         return self._parse(model, *steps[place - 1]) if place else None
 
     def last_entry(self, model: str, version: Version | None) -> tuple[Entry, Version] | None:
-        """Return a model's last listing up to a version, its own included: the entry and its last version."""
+        """Return a model's last listing up to a version, its own included: the entry and its last version.
+
+        A model that answers never becomes one that embeds: such a listing is a template that took its name.
+        """
         steps, place = self._steps(model, version)
-        if not place or version is None:
-            return None
-        entry = self._parse(model, *steps[place - 1])
-        if entry is not None:
-            return entry, version
-        before = self._parse(model, *steps[place - 2])  # a drop follows a listing
-        return (before, self.versions[steps[place - 1][0] - 1]) if before is not None else None
+        newest, until = place, version
+        while place and until is not None:
+            entry = self._parse(model, *steps[place - 1])
+            if place < newest:
+                until = self.versions[steps[place][0] - 1]
+            if entry is not None and not (_embeds(entry) and not _embeds(self._parse(model, *steps[0]))):
+                return entry, until
+            place -= 1
+        return None
 
     def history(self, model: str) -> list[tuple[Version, Entry | None]]:
         """Return every version in which a model's entry changed, with the new entry; None: dropped."""
@@ -272,6 +290,10 @@ def _rebase(timelines: dict[str, _Timeline], now: int, base: int, changes: Itera
         for model in dict.fromkeys([*old, *new])
         if old.get(model, DROPPED) != new.get(model, DROPPED)
     ]
+
+
+def _embeds(entry: Entry | None) -> bool:
+    return entry is not None and entry.get("mode") == "embedding"
 
 
 def _entries_at(timelines: dict[str, _Timeline], index: int) -> Iterator[tuple[str, msgspec.Raw]]:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from callcost.models import PROVIDERS, accepts, names_itself, provider_of
 from callcost.prices.book.catalog import Catalog, Version
+from callcost.prices.book.corrections import Correction, Corrections
 from callcost.prices.book.cost_map import CostMap, Entry
 from callcost.prices.book.overrides import Overrides
 from callcost.prices.book.rungs import Name, names_of
@@ -32,6 +33,7 @@ class Rules:
         fixed: the moment as of which every call is priced, microseconds since 1970 UTC; None: its own.
         latest: every call is priced by the newest version.
         registered: models that go before every version; a pinned map has none.
+        corrections: what lies over the versions; None, as where a map is pinned: nothing.
     """
 
     catalog: Catalog
@@ -40,6 +42,7 @@ class Rules:
     fixed: int | None = None
     latest: bool = False
     registered: Mapping[str, Entry] = dataclasses.field(default_factory=dict)
+    corrections: Corrections | None = None
 
     def version_at(self, moment: int | None) -> Version | None:
         """Return the version that prices calls of a moment (None: undated); None: all versions are later."""
@@ -67,8 +70,9 @@ class Listing(NamedTuple):
         entry: its fields there.
         rung: how it was found.
         version: which map says so.
-        basis: in_force | retired | first_listed_later | newest.
+        basis: in_force | corrected | retired | first_listed_later | newest.
         name: of the ladder that was listed.
+        corrections: the rows that changed the entry.
     """
 
     key: str
@@ -77,6 +81,7 @@ class Listing(NamedTuple):
     version: str
     basis: str
     name: Name = Name("exact", "")
+    corrections: tuple[Correction, ...] = ()
 
 
 _VERY_NAME = frozenset({"exact", "provider_added"})
@@ -144,7 +149,9 @@ class Search:
             for listing, entry in self._rules.catalog.history(name.model):
                 later = version is None or listing.index > version.index
                 if later and entry is not None and self._may_price(name, entry) and not read_tariff(entry).empty:
-                    return Listing(name.model, entry, name.rung, listing.name, "first_listed_later", name)
+                    found = Listing(name.model, entry, name.rung, listing.name, "first_listed_later", name)
+                    corrected = self._correct(name.model, found, listing.effective_from) or found
+                    return corrected._replace(rung=name.rung, basis=found.basis, name=name)
         return None
 
     def says_another(self, found: Listing | None, moment: int | None) -> str | None:
@@ -157,9 +164,11 @@ class Search:
         return found.name.claimed or None
 
     def changes(self) -> Iterator[int]:
-        """Yield every moment at which a version says something new of one of the names."""
+        """Yield every moment at which a version or a correction says something new of one of the names."""
+        corrections = self._rules.corrections
         for name in self._candidates():
             yield from (version.effective_from for version, _ in self._rules.catalog.history(name.model))
+            yield from corrections.changes(name.model) if corrections else ()
 
     def _candidates(self) -> Iterator[Name]:
         """Yield the ladder's names as they are, then however they are spelled."""
@@ -195,8 +204,11 @@ class Search:
             return None if entry is None else Listing(model, entry, "", pinned.name, "in_force")
         if model in self._rules.registered:
             return Listing(model, self._rules.registered[model], "", "registered", "in_force")
+        return self._correct(model, self._last_listing(model, moment), moment)
+
+    def _last_listing(self, model: str, moment: int | None) -> Listing | None:
         version = self._rules.version_at(moment)
-        last = catalog.last_entry(model, version)
+        last = self._rules.catalog.last_entry(model, version)
         if last is None:
             return None
         entry, listing = last
@@ -204,3 +216,13 @@ class Search:
             return Listing(model, entry, "", listing.name, "retired")
         undated = self._rules.latest or (moment is None and self._rules.fixed is None)  # nothing says by which else
         return Listing(model, entry, "", listing.name, "newest" if undated else "in_force")
+
+    def _correct(self, model: str, found: Listing | None, moment: int | None) -> Listing | None:
+        rules = self._rules
+        then = None if rules.latest else moment if rules.fixed is None else rules.fixed
+        laid = rules.corrections.over(model, found and found.entry, then) if rules.corrections else None
+        if laid is None or not laid.rows:
+            return found
+        version = rules.version_at(moment)
+        name = found.version if found else version.name if version else "corrections"
+        return Listing(model, laid.entry, "", name, "corrected", corrections=laid.rows)

@@ -8,18 +8,23 @@ numbers of 10**-18 dollars. What makes a row priced, partly priced, free or unpr
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import polars as pl
 
 from callcost.prices.book.book import Book
+from callcost.prices.book.corrections import NONE
 from callcost.prices.charges import CALL_CONDITIONS, CARD_CONDITIONS, VERDICTS
 from callcost.prices.units import TOKEN_UNITS
+from callcost.settings import PriceOptions
 from callcost.stages.pricing.billed_units import COUNTS, Costs, SideCosts, add_extras, extras_of, names_per_row
-from callcost.stages.pricing.rate_cards import RowCards, find_cards
+from callcost.stages.pricing.rate_cards import RowCards, book_of, find_cards
 from callcost.stages.pricing.token_quantities import exact_costs, quantities
+from callcost.stages.tables.facts import UID
 from callcost.stages.tables.masks import Flag, any_of, both, flag, without
 from callcost.stages.tables.schemas import MONEY
+from callcost.tables import CorrectedCalls
 
 # Verdicts below the one leave costs of 0, the others below the other leave none.
 _FREE, _UNPRICED = (sum(each.costs in kinds for each in VERDICTS) for kinds in (("zero",), ("zero", "none")))
@@ -42,6 +47,23 @@ def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     priced = _price(lacking.drop("place"), book).with_columns(lacking["place"]) if lacking.height else lacking
     stays = placed.filter(pl.col("price_status").is_not_null())
     return pl.concat([stays, priced.select(stays.columns)]).sort("place").drop("place")
+
+
+def tally_corrected(facts: pl.DataFrame, priced: pl.DataFrame, options: PriceOptions) -> CorrectedCalls:
+    """Return the calls whose cost corrections moved, and by how much; what had no price counts as 0.
+
+    Args:
+        facts: facts without prices.
+        priced: the same rows, priced.
+        options: what they were priced by.
+    """
+    corrected = priced["price_basis"].eq_missing("corrected")
+    if not corrected.any():
+        return CorrectedCalls()
+    before = price_facts(facts.filter(corrected), book_of(dataclasses.replace(options, corrections=NONE)))
+    now, then = (table["total_cost"].to_physical() for table in (priced.filter(corrected), before))
+    moved = before.filter(now.ne_missing(then))
+    return CorrectedCalls(calls=moved.select(UID).n_unique(), cost=int(now.sum()) - int(then.sum()))
 
 
 def _price(facts: pl.DataFrame, book: Book) -> pl.DataFrame:

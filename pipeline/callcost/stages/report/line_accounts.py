@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from callcost.prices.book.book import Book
+from callcost.prices.book.corrections import describe
 from callcost.prices.calls import price_line
 from callcost.prices.charges import Charge
 from callcost.tables import USAGE_COUNTS, Call, Usage
@@ -55,8 +56,9 @@ class LineAccount:
         key: the model's name in the cost map; None: unknown.
         rung: the step of the name ladder that found it.
         named: the provider that the name says, where the log states another; None: they agree.
-        basis: in_force | retired | first_listed_later | newest.
+        basis: in_force | corrected | retired | first_listed_later | newest.
         version: name of the cost map.
+        corrections: what was laid over it and charged, in words: since when, who says so, when the map had it.
         effective_from: when that version came into force (ISO 8601, UTC).
         status: priced | free | unpriced | partly_priced.
         reason: why, where it is not plainly priced.
@@ -72,6 +74,7 @@ class LineAccount:
     named: str | None
     basis: str | None
     version: str | None
+    corrections: tuple[str, ...]
     effective_from: str | None
     status: str
     reason: str | None
@@ -105,6 +108,11 @@ def _account(row: dict[str, Any], book: Book) -> LineAccount:
         named=found.named,
         basis=found.basis,
         version=found.version,
+        corrections=tuple(
+            describe(row, book.catalog)
+            for row in found.corrections
+            if any(charge.line and charge.line.listed.field == row.place for charge in bill.charges)
+        ),
         effective_from=versions.get(found.version or ""),
         status=bill.status,
         reason=bill.reason,

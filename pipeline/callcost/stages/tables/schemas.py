@@ -60,6 +60,7 @@ CallCount = partial(Whole, unit="calls")
 Number = partial(Column, "number", pl.Float64())  # not exact
 Switch = partial(Column, "switch", pl.Boolean())
 Dollars = partial(Column, "money", MONEY, arrow=MONEY_TYPE, unit="US dollars")
+Rate = partial(Column, "rate", pl.Decimal(38, 30), unit="US dollars")  # as written: 15 digits from the first on
 Amount = partial(Dollars, unit="of the row's currency, or of what the bill counts")
 Time = partial(Column, "time", pl.Datetime("us", "UTC"), unit="microseconds, UTC")
 Date = partial(Column, "date", pl.Date(), unit="days")
@@ -144,7 +145,7 @@ class Calls(Schema):
     billed_units = Units("what was billed beside tokens")
     price_status = Text("priced | free | unpriced | partly_priced")
     price_reason = Text("why it is not priced, or why it is free")
-    price_basis = Text("in_force | retired | first_listed_later | newest")
+    price_basis = Text("in_force | corrected | retired | first_listed_later | newest")
     price_rung = Text("the step of the name ladder that found the model")
     price_version = Text("name of the cost map that priced it")
     input_cost = Dollars("prompt and caches")
@@ -208,6 +209,22 @@ class SpendMeasures(Schema):
     other_cost = Dollars("sum over what could be priced")
     total_cost = Dollars("sum over what could be priced")
     logged_cost = Dollars("sum of the costs found in the log")
+
+
+class PriceWindows(Schema):
+    """One price of a model in one window of time: a row of what ``callcost prices export`` writes."""
+
+    model = Text("name in the cost maps")
+    provider = Text("who serves it, as the maps say it")
+    field = Text("of the cost map, with its path")
+    value = Rate("for one unit; a multiplier where the field is one")
+    effective_from = Time("first moment")
+    effective_to = Time("first moment after it; null: still so")
+    basis = Text("in_force | corrected")
+    source = Text("version that first said so, or the address of what a correction rests on")
+    confidence = Text("of a correction: stated | two_sources | one_source; empty: a cost map's")
+    condition = Text("off-peak hours in which it holds; empty: always")
+    known_from = Time("since when the book says so")
 
 
 class Rejects(Schema):

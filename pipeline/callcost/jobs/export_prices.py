@@ -1,0 +1,47 @@
+"""`callcost prices export FILE`: the price book as a table, one row per model, field and window of time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from callcost.errors import ConfigError
+from callcost.logs.io.folders import folder_at
+from callcost.prices.book.catalog import load_catalog
+from callcost.prices.book.corrections import load_corrections
+from callcost.prices.book.price_windows import windows_of
+from callcost.stages.report.publish import WRITERS, publish_file
+from callcost.stages.tables.schemas import PriceWindows
+
+_KINDS = {".parquet": "parquet", ".json": "json", ".csv": "csv"}
+
+
+def export_prices(file: str, which: str) -> int:
+    """Write the book to a file; the same book gives the same bytes.
+
+    Args:
+        file: its ending says how it is written: Parquet, JSON Lines or CSV.
+        which: the corrections that are laid over the maps: "none", "stated" or "all".
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ConfigError: the ending is none of these.
+        PriceError: a version is missing or damaged.
+        ReportError: the file cannot be written.
+    """
+    path = Path(file)
+    kind = _KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise ConfigError(f"cannot tell from {path.name!r} how to write prices", hint=f"End it in {', '.join(_KINDS)}")
+    catalog = load_catalog()
+    corrections = load_corrections(which, catalog)
+    models = sorted({*catalog.models, *corrections.models})
+    rows = [
+        (*window[:-1], *window.origin) for model in models for window in windows_of(model, catalog, corrections)
+    ]
+    table = pl.DataFrame(rows, schema=PriceWindows.types, orient="row")
+    publish_file(folder_at(str(path.parent)), path.name, WRITERS[kind](table))
+    return table.height

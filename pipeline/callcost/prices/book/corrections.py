@@ -1,0 +1,257 @@
+"""What a rate really was where the maps were late or wrong: dated rows with their evidence, laid over the maps.
+
+``data/prices/corrections.csv`` holds one row per model, field and window, append only: a later row goes before an
+earlier one of the same cell. A row without an end holds until a version that came after it was recorded says something
+else of its cell. Who may be priced by which entry is left to ``name_ladder.py``; the user's own prices lie over these.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from callcost.errors import PriceError
+from callcost.prices.book.archive import isoformat, microseconds
+from callcost.prices.book.catalog import Catalog
+from callcost.prices.book.cost_map import Entry, rate
+from callcost.settings import CORRECTIONS, data_dir
+
+FILE = "corrections.csv"
+_CONDITION = "off-peak "
+OFF_PEAK = "off_peak_pricing"  # where an entry has the rates of off-peak hours
+_WHO = {"stated": "announced", "two_sources": "two sources agree", "one_source": "one source says so"}
+NONE, STATED, ALL = CORRECTIONS
+
+
+class Correction(NamedTuple):
+    """One row of the file: what a field of a model's entry should say in a window of time.
+
+    Attributes:
+        model: name in the cost maps.
+        provider: who serves it, as the maps say it.
+        field: of the entry.
+        value: what it should say: US dollars a unit.
+        begins: microseconds since 1970 UTC, inclusive.
+        ends: exclusive; None: until a later version says something else.
+        condition: "" or "off-peak HH:MM-HH:MM ... on 1-5, ..." (UTC, weekdays from Monday = 1).
+        kind: lag | typo | placeholder | wrong | missing.
+        source: address of what says so.
+        confidence: stated (the source gives the day) | two_sources | one_source.
+        recorded_on: when this row came into the book, microseconds since 1970 UTC.
+        event: rows of one change of prices share it.
+    """
+
+    model: str
+    provider: str
+    field: str
+    value: Decimal
+    begins: int
+    ends: int | None
+    condition: str
+    kind: str
+    source: str
+    confidence: str
+    recorded_on: int
+    event: str
+
+    @property
+    def place(self) -> str:
+        """Where its value stands in an entry."""
+        return f"{OFF_PEAK}.{self.field}" if self.condition else self.field
+
+
+class Corrected(NamedTuple):
+    """An entry with corrections laid over it.
+
+    Attributes:
+        entry: the fields.
+        rows: the corrections that changed one; (): none did.
+    """
+
+    entry: Entry
+    rows: tuple[Correction, ...]
+
+
+class Corrections:
+    """The corrections that a book takes.
+
+    Args:
+        rows: in the order of the file.
+        catalog: the versions that they lie over.
+    """
+
+    def __init__(self, rows: Iterable[Correction], catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._rows: dict[str, list[Correction]] = {}
+        self._laid: dict[tuple[int, tuple[Correction, ...]], Corrected] = {}  # by entry, which the catalog keeps
+        for row in rows:
+            self._rows.setdefault(row.model, []).append(_with_end(row, catalog))
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all rows, in their order."""
+        rows = "\n".join(repr(tuple(row)) for rows in self._rows.values() for row in rows)
+        return hashlib.sha256(rows.encode()).hexdigest()
+
+    @property
+    def moments(self) -> set[int]:
+        """When any of them begins or ends, microseconds since 1970."""
+        return {moment for model in self._rows for moment in self.changes(model)}
+
+    @property
+    def models(self) -> Iterable[str]:
+        """The models that have any."""
+        return self._rows
+
+    def changes(self, model: str) -> set[int]:
+        """Return when a correction of a model begins or ends, microseconds since 1970."""
+        rows = self._rows.get(model, ())
+        return {row.begins for row in rows} | {row.ends for row in rows if row.ends is not None}
+
+    def rows_of(self, model: str) -> list[Correction]:
+        """Return all corrections of a model, in the order of the file."""
+        return self._rows.get(model, [])
+
+    def over(self, model: str, entry: Entry | None, moment: int | None) -> Corrected | None:
+        """Lay what holds at a moment over a model's entry.
+
+        Args:
+            model: name in the cost maps.
+            entry: what the maps say of it then; None: they do not list it yet.
+            moment: microseconds since 1970 UTC; None: now, whenever that is.
+
+        Returns:
+            None where nothing holds then.
+        """
+        rows = tuple(
+            {(row.field, row.condition): row for row in self._rows.get(model, ()) if _holds(row, moment)}.values()
+        )
+        if not rows:
+            return None
+        known = self._laid.get((id(entry), rows))
+        if known is None:
+            fields = dict(self._first_entry(rows[0]) if entry is None else entry)
+            used = tuple([row for row in rows if _lay(row, fields) or entry is None])
+            known = self._laid[id(entry), rows] = Corrected(MappingProxyType(fields), used)
+        return known
+
+    def _first_entry(self, row: Correction) -> Entry:
+        """Return what the maps first said of a row's model, which they list later or never."""
+        listed = (entry for _, entry in self._catalog.history(row.model) if entry is not None)
+        return next(listed, {"litellm_provider": row.provider, "mode": "chat"})
+
+
+def describe(row: Correction, catalog: Catalog) -> str:
+    """Return a correction in words: the rate, since when, who says so, and since when the map has it."""
+    later = (
+        version
+        for version, entry in catalog.history(row.model)
+        if version.effective_from >= row.begins and _cell(entry, row) == row.value
+    )
+    listed = next(later, None)
+    had = f"the map had it on {listed.effective_text[:10]}" if listed else "the map does not have it"
+    hours = f" {row.condition}" if row.condition else ""
+    since = isoformat(row.begins).removesuffix("T00:00:00Z")
+    return f"{row.field} {row.value:f}{hours} since {since}, {_WHO[row.confidence]}: {row.source}; {had}"
+
+
+def _with_end(row: Correction, catalog: Catalog) -> Correction:
+    """End an open row where a version that came after it says something new of its cell."""
+    if row.ends is not None:
+        return row
+    version = catalog.version_at(row.recorded_on)
+    known = _cell(catalog.entry(row.model, version), row)
+    for later, entry in catalog.history(row.model):
+        if later.effective_from > row.recorded_on and _cell(entry, row) != known:
+            return row._replace(ends=later.effective_from)
+    return row
+
+
+def _cell(entry: Entry | None, row: Correction) -> Any:
+    fields: Mapping[str, Any] = entry or {}
+    if row.condition:
+        fields = fields.get(OFF_PEAK) or {}
+    return fields.get(row.field)
+
+
+def _holds(row: Correction, moment: int | None) -> bool:
+    return row.ends is None if moment is None else row.begins <= moment and (row.ends is None or moment < row.ends)
+
+
+def _lay(row: Correction, fields: dict[str, Any]) -> bool:
+    """Lay one row over an entry's fields; say whether that changed anything."""
+    if _cell(fields, row) == row.value:
+        return False
+    if row.condition:
+        hours = {"windows": _windows(row.condition)}
+        fields[OFF_PEAK] = {**(fields.get(OFF_PEAK) or {}), **hours, row.field: row.value}
+    else:
+        fields[row.field] = row.value
+    return True
+
+
+def _windows(condition: str) -> list[dict[str, Any]]:
+    """Return a condition as cost maps write it, for ``peak_hours.read_hours``.
+
+    >>> _windows("off-peak 10:00-01:00 on 1-5, 00:00-00:00 on 6-7")[1]
+    {'hours_utc': ['00:00-00:00'], 'weekdays': [6, 7]}
+    """
+    windows = []
+    for window in condition.removeprefix(_CONDITION).split(", "):
+        hours, _, days = window.partition(" on ")
+        first, last = map(int, days.split("-"))
+        windows.append({"hours_utc": hours.split(), "weekdays": list(range(first, last + 1))})
+    return windows
+
+
+def load_corrections(which: str, catalog: Catalog, known_on: int | None = None) -> Corrections:
+    """Load the bundled corrections, or those of them that may be trusted.
+
+    Args:
+        which: "none"; "stated": where a source states the day or two independent ones agree, and what moves with a
+            stated change of its model; "all".
+        catalog: the versions that they lie over.
+        known_on: only what was recorded by then, microseconds since 1970 UTC; None: all.
+
+    Raises:
+        PriceError: the file is missing or damaged.
+    """
+    rows = () if which == NONE else _read(data_dir() / "prices" / FILE)
+    stated = {(row.event, row.model, row.begins) for row in rows if row.confidence == "stated"}
+    return Corrections(
+        [
+            row
+            for row in rows
+            if (known_on is None or row.recorded_on <= known_on)
+            and (which == ALL or row.confidence != "one_source" or (row.event, row.model, row.begins) in stated)
+        ],
+        catalog,
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: Path) -> tuple[Correction, ...]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return tuple(map(_row, csv.DictReader(file)))
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError) as error:
+        message = f"cannot read the corrections of prices {path} ({error})"
+        raise PriceError(message, hint="Install callcost again") from error
+
+
+def _row(cells: Mapping[str, str]) -> Correction:
+    texts = {name: cells[name] for name in ("model", "provider", "field", "condition", "kind", "source", "confidence")}
+    return Correction(
+        **texts,
+        event=cells["event"],
+        value=rate(cells["value"]),
+        begins=microseconds(cells["from"]),
+        ends=microseconds(cells["to"]) if cells["to"] else None,
+        recorded_on=microseconds(cells["recorded_on"]),
+    )

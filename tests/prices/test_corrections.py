@@ -1,0 +1,224 @@
+"""Corrections lie over the maps in their window and nowhere else, by either reader of prices."""
+
+from __future__ import annotations
+
+import csv
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+
+from callcost.errors import PriceError
+from callcost.prices.book import catalog as catalogs
+from callcost.prices.book.archive import microseconds
+from callcost.prices.book.book import open_book
+from callcost.prices.book.catalog import build_catalog, load_catalog
+from callcost.prices.book.corrections import Correction, Corrections, describe, load_corrections
+from callcost.prices.book.cost_map import split_map
+from callcost.prices.calls import price_line
+from callcost.settings import PriceOptions, data_dir
+from callcost.stages.pricing.price_facts import price_facts, tally_corrected
+from callcost.stages.tables.facts import facts_of
+from callcost.tables import Call, Usage
+
+SECOND = 1_000_000
+COUNTS = (1_000, 100)
+
+
+def _usage(prompt: int, completion: int) -> Usage:
+    return Usage(prompt_tokens=prompt, completion_tokens=completion)
+
+
+def stated() -> list[Correction]:
+    corrections = load_corrections("stated", load_catalog())
+    return [row for model in {row["model"] for row in rows_of_file()} for row in corrections.rows_of(model)]
+
+
+def rows_of_file() -> list[dict[str, str]]:
+    with (data_dir() / "prices" / "corrections.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cell(fields: Any, row: Correction) -> Any:
+    table = (fields or {}).get("off_peak_pricing") or {} if row.condition else fields or {}
+    return table.get(row.field)
+
+
+def edges(row: Correction) -> list[int]:
+    ends = [] if row.ends is None else [row.ends - SECOND, row.ends]
+    return [row.begins - SECOND, row.begins, *ends]
+
+
+def test_each_row_holds_from_its_first_second_to_its_last() -> None:
+    book, rows = open_book(PriceOptions()), stated()
+    plain = open_book(PriceOptions(corrections="none"))
+    assert len(rows) > 500
+    for row in rows:
+        of_cell = [other for other in rows if (other.model, other.place) == (row.model, row.place)]
+        for moment in edges(row):
+            then = [other for other in of_cell if other.begins <= moment < (other.ends or 2**62)]
+            found = book.resolve(row.model, None, moment)
+            listed = cell(plain.resolve(row.model, None, moment).entry, row)
+            if then:
+                assert cell(found.entry, row) == then[-1].value, (row, moment)
+            elif found.key == row.model and found.basis != "first_listed_later":
+                assert cell(found.entry, row) == listed, (row, moment)
+
+
+def test_both_readers_price_the_edges_of_each_row_the_same() -> None:
+    book = open_book(PriceOptions())
+    calls = [
+        Call(family="plain", source_format="plain", model=row.model, usage=_usage(*COUNTS), usage_source="reported",
+             started_at=moment, status="success", source_row=number)
+        for number, row in enumerate(stated()) for moment in edges(row)
+    ]  # fmt: skip
+
+    priced = price_facts(facts_of(calls, 0, 0), book)
+
+    for call, got in zip(calls, priced.iter_rows(named=True), strict=True):
+        found, bill = price_line(book, call, msgspec.structs.replace(_usage(*COUNTS), model=call.model))
+        assert (got["price_basis"], got["price_status"]) == (found.basis, bill.status)
+        assert got["total_cost"] == bill.total_cost
+
+
+@pytest.mark.parametrize(
+    ("model", "at", "rate", "basis"),
+    [
+        ("gpt-5.6-luna", "2026-07-29T23:59:59", "1e-6", "in_force"),
+        ("gpt-5.6-luna", "2026-07-30", "2e-7", "corrected"),
+        ("gpt-5.6-luna", "2026-08-09T01:36:53", "2e-7", "in_force"),
+        ("novita/deepseek/deepseek-v3.2", "2026-01-05", "2.69e-7", "first_listed_later"),
+        ("novita/deepseek/deepseek-v3.2", "2026-01-12", "2.69e-7", "corrected"),
+    ],
+)
+def test_the_basis_says_what_priced(model: str, at: str, rate: str, basis: str) -> None:
+    found = open_book(PriceOptions()).resolve(model, None, microseconds(at))
+    assert found.entry is not None
+    assert (found.entry["input_cost_per_token"], found.basis) == (Decimal(rate), basis)
+
+
+def test_what_one_source_says_is_taken_only_where_it_is_asked_for() -> None:
+    row = next(row for row in rows_of_file() if row["confidence"] == "one_source" and row["kind"] == "typo")
+    at = microseconds(row["from"])
+    taken = {
+        which: open_book(PriceOptions(corrections=which)).resolve(row["model"], None, at).entry
+        for which in ("none", "stated", "all")
+    }
+    fields = {which: (entry or {}).get(row["field"]) for which, entry in taken.items()}
+    assert fields["none"] == fields["stated"] != fields["all"] == Decimal(row["value"])
+
+
+def test_a_map_that_is_named_is_taken_as_it_is() -> None:
+    for prices in ("litellm-1.93.0", "latest", "2026-07-31"):
+        book = open_book(PriceOptions(prices=prices))
+        entry = book.resolve("gpt-5.6-luna", None, microseconds("2026-07-31")).entry
+        assert entry is not None
+        expected = "1e-6" if prices == "litellm-1.93.0" else "2e-7"
+        assert entry["input_cost_per_token"] == Decimal(expected)
+
+
+def test_what_was_not_known_does_not_price() -> None:
+    """Neither later versions nor later corrections change what a closed month was priced by."""
+    at = microseconds("2026-10-20")
+    entries = [
+        open_book(PriceOptions(as_known=known)).resolve("gpt-5.6-luna", None, at)
+        for known in ("2026-07-20", "2026-08-12", None)
+    ]
+    assert [found.entry["input_cost_per_token"] for found in entries if found.entry] == [
+        Decimal("1e-6"), Decimal("2e-7"), Decimal("2e-7"),
+    ]  # fmt: skip
+    july = [
+        open_book(PriceOptions(as_known=known)).resolve("gpt-5.6-luna", None, microseconds("2026-07-31"))
+        for known in ("2026-08-12", "2026-11-30")
+    ]
+    assert [found.basis for found in july] == ["in_force", "corrected"]
+    with pytest.raises(PriceError, match="no price version was known on 2020-01-01"):
+        open_book(PriceOptions(as_known="2020-01-01"))
+
+
+def test_an_open_row_ends_where_a_later_version_says_something_else(tmp_path: Path) -> None:
+    for day, rate in (("2025-01-01", "1e-6"), ("2025-03-01", "1e-6"), ("2025-04-01", "3e-6")):
+        text = b'{"m": {"input_cost_per_token": %s, "litellm_provider": "p"}}' % rate.encode()
+        catalogs.add_map(
+            split_map(text), name=f"map-{day}", effective_from=microseconds(day), source="", folder=tmp_path
+        )
+    catalog = build_catalog([("user", tmp_path)])
+    row = Correction(
+        "m", "p", "input_cost_per_token", Decimal("2e-6"), microseconds("2025-01-15"), None, "", "wrong", "URL",
+        "stated", microseconds("2025-02-01"), "e",
+    )  # fmt: skip
+    corrections = Corrections([row], catalog)
+
+    def rate_at(day: str) -> Decimal | None:
+        moment = microseconds(day)
+        laid = corrections.over("m", catalog.entry("m", catalog.version_at(moment)), moment)
+        return None if laid is None else laid.entry["input_cost_per_token"]
+
+    assert [rate_at(day) for day in ("2025-01-14", "2025-01-15", "2025-03-02", "2025-04-01")] == [
+        None, Decimal("2e-6"), Decimal("2e-6"), None,
+    ]  # fmt: skip
+    assert describe(row, catalog) == (
+        "input_cost_per_token 0.000002 since 2025-01-15, announced: URL; the map does not have it"
+    )
+    known = row._replace(recorded_on=microseconds("2025-05-01"))  # after that change: it knew of it
+    laid = Corrections([known], catalog).over("m", catalog.entry("m", catalog.newest), microseconds("2025-06-01"))
+    assert laid is not None
+    assert laid.entry["input_cost_per_token"] == Decimal("2e-6")
+
+
+def test_a_model_that_no_map_lists_yet_is_priced_by_its_corrections(tmp_path: Path) -> None:
+    text = b'{"other": {"input_cost_per_token": 1e-6, "litellm_provider": "p"}}'
+    catalogs.add_map(split_map(text), name="one", effective_from=microseconds("2025-01-01"), source="", folder=tmp_path)
+    row = Correction(
+        "new", "p", "input_cost_per_token", Decimal("2e-6"), microseconds("2025-01-15"), None, "", "missing", "URL",
+        "stated", microseconds("2025-02-01"), "e",
+    )  # fmt: skip
+    laid = Corrections([row], build_catalog([("user", tmp_path)])).over("new", None, microseconds("2025-01-15"))
+    assert laid is not None
+    assert laid.entry["litellm_provider"] == "p"
+    assert laid.rows == (row,)
+
+
+def test_off_peak_hours_are_laid_over_as_the_maps_write_them() -> None:
+    book = open_book(PriceOptions())
+    usage = Usage(prompt_tokens=1_000_000, completion_tokens=0)
+    costs = {}
+    for at in ("2026-08-18T02:00:00", "2026-08-18T05:00:00", "2026-08-22T02:00:00", "2026-08-16T15:59:59"):
+        call = Call(
+            family="plain", source_format="plain", model="deepseek/deepseek-v4-pro", usage=usage,
+            started_at=microseconds(at),
+        )  # fmt: skip
+        costs[at] = price_line(book, call, usage)[1].total_cost
+    assert list(costs.values()) == [Decimal("1.32"), Decimal("0.66"), Decimal("0.66"), Decimal("0.435")]
+
+
+def test_the_summary_knows_what_corrections_moved() -> None:
+    calls = [
+        Call(family="plain", source_format="plain", model=model, usage=_usage(*counts), usage_source="reported",
+             started_at=microseconds("2026-07-31"), status="success", source_row=number)
+        for number, (model, counts) in enumerate(
+            [("gpt-5.6-luna", COUNTS), ("gpt-5.6-luna", (0, 0)), ("gpt-4o", COUNTS)]
+        )
+    ]  # fmt: skip
+    facts = facts_of(calls, 0, 0).with_columns(pl.col("line").cast(pl.UInt16))
+    moved = tally_corrected(facts, price_facts(facts, open_book(PriceOptions())), PriceOptions())
+    before, after = (1_000 * rate + 100 * 6 * rate for rate in (10**12, 2 * 10**11))
+    assert (moved.calls, moved.cost) == (1, after - before)
+
+
+@pytest.mark.parametrize("damage", ["value", "from", "header"])
+def test_a_damaged_file_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    lines = (data_dir() / "prices" / "corrections.csv").read_text(encoding="utf-8").splitlines()[:3]
+    broken = {
+        "value": [lines[0], lines[1].replace("0.0000002", "abc")],
+        "from": [lines[0], lines[1].replace("2026-07-30T00:00:00Z", "yesterday")],
+        "header": ["model,value", "m,1"],
+    }[damage]
+    (tmp_path / "prices").mkdir()
+    (tmp_path / "prices" / "corrections.csv").write_text("\n".join(broken) + "\n", encoding="utf-8")
+    monkeypatch.setattr("callcost.prices.book.corrections.data_dir", lambda: tmp_path)
+    with pytest.raises(PriceError, match=r"cannot read the corrections of prices .*corrections\.csv"):
+        load_corrections("stated", load_catalog())
