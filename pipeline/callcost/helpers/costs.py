@@ -33,6 +33,7 @@ from callcost.helpers.registry import unknown_model
 from callcost.helpers.responses import field, fields, first_tier, texts_of, tools_of
 from callcost.logs.usage.usage import read_usage
 from callcost.logs.values.json import Refusal
+from callcost.models import PROVISIONED
 from callcost.prices.book.book import Book
 from callcost.prices.book.cost_map import rate
 from callcost.prices.charges import Bill, price_usage
@@ -240,6 +241,7 @@ def _bill(
 
     Raises:
         UnknownModelError: none has.
+        PriceError: the tier is not charged by tokens.
     """
     provider, region = text_if_given("custom_llm_provider", provider), text_if_given("region_name", region)
     for name in names:
@@ -247,6 +249,8 @@ def _bill(
         if own is not None:
             return _own_bill(own, card, usage)
         bill = price_usage(usage, card)
+        if bill.reason == PROVISIONED:
+            raise PriceError(f"service tier {terms.tier!r} is paid for by the hour or the month, not by tokens")
         if bill.status != "unpriced":
             return bill
     if own is not None:

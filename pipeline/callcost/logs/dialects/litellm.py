@@ -67,6 +67,7 @@ _SHARED = like_named("model_group cache_hit @provider_response_id call_type lite
     "batch": ("hidden_params.batch_models", "metadata.batch_models"),
     "service_tier": (
         "cost_breakdown.service_tier", "metadata.cost_breakdown.service_tier", "@service_tier",
+        "metadata.usage_object.service_tier", "hidden_params.provider_specific_fields.traffic_type",
         "model_parameters.service_tier",
     ),
     "data_residency": ("cost_breakdown.data_residency", "metadata.cost_breakdown.data_residency"),

@@ -60,8 +60,12 @@ _OPENAI = _COSTS | {
     "provider_response_id": ("id",),
     "model": ("model",),
     "started_at": ("created",),
-    "service_tier": ("service_tier",),
-}
+    "service_tier": (  # a proxy leaves Anthropic's in the usage; Vertex AI's endpoint for OpenAI's SDK has its own
+        "service_tier", "usage.service_tier", "usage.extra_properties.google.traffic_type",
+    ),
+    "inference_geo": ("usage.inference_geo",),
+    "speed": ("usage.speed",),
+}  # fmt: skip
 
 
 class _Any(msgspec.Struct, gc=False):

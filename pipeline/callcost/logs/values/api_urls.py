@@ -87,11 +87,12 @@ def read_host(url: Any) -> dict[str, str]:
     """Return the columns that a URL decides.
 
     >>> read_host("https://eu.api.openai.com/v1")
-    {'data_residency': 'eu'}
+    {'provider': 'openai', 'data_residency': 'eu'}
     """
     if type(url) is not str or "//" not in url:
         return {}
-    found: dict[str, str] = {}
+    provider = _provider_of(url)
+    found = {"provider": provider} if provider else {}
     for column, pattern in _TERMS:
         match = pattern.search(url)
         if match:
@@ -107,10 +108,14 @@ def read_route(url: Any) -> Route:
     """
     if type(url) is not str:
         return Route()
-    provider = next((provider for provider, pattern in _HOSTS if pattern.match(url)), None)
+    provider = _provider_of(url)
     for endpoint, pattern in _PATHS:
         found = pattern.search(url)
         if found:
             named = _DEPLOYMENT.search(url) if not found.groups() else found
             return Route(provider, endpoint, unquote(named[1]) if named else None)
     return Route(provider)
+
+
+def _provider_of(url: str) -> str | None:
+    return next((provider for provider, pattern in _HOSTS if pattern.match(url)), None)
