@@ -43,9 +43,12 @@ _USUAL = frozenset({"", "global", "not_available", "standard"})
 _BATCH = "batches"
 BATCH_FORMATS = ("_batch",)  # how the dialects of batch results end: what they hold is known to be from a batch
 _HALF = Decimal("0.5")
-# Whose every batch costs half: https://platform.claude.com/docs/en/build-with-claude/batch-processing,
-# https://platform.openai.com/docs/guides/batch, https://ai.google.dev/gemini-api/docs/batch-api
-_BATCHES_AT_HALF = frozenset({"anthropic", "gemini", "openai"})
+# Who bills a batch at half of every rate, those of caches too:
+# https://platform.claude.com/docs/en/build-with-claude/batch-processing, https://platform.openai.com/docs/guides/batch
+_BATCHES_AT_HALF = frozenset({"anthropic", "openai"})
+# What costs more by the provider's word where a map does not say so: (provider, term) -> (what it is, multiplier).
+# https://platform.claude.com/docs/en/build-with-claude/data-residency (models before Opus 4.6 refuse the parameter)
+_DOCUMENTED = {("anthropic", "us"): ("inference_geo us, as documented", Decimal("1.1"))}
 # What a provider charges for a unit as a share of what stands in for it.
 _SHARES = {("fireworks_ai", "cache_read"): _HALF}  # https://docs.fireworks.ai/guides/prompt-caching
 
@@ -225,7 +228,7 @@ def case_of(tariff: Tariff, terms: Terms, discount: Factors = ()) -> Case:
         crossed=tuple(n for n in tariff.thresholds if size > n or (size == n and tariff.at_threshold)),
         band=max(0, sum(size > start for start, _ in tariff.bands) - 1) if tariff.bands else -1,
         off_peak=tariff.hours is not None and terms.moment is not None and tariff.hours.open_at(terms.moment),
-        factors=(*_factors(tariff, terms), *discount) if tariff.factors or discount else (),
+        factors=(*_factors(tariff, terms), *discount),
         lacks=tuple(_lacking(tariff, terms)),
     )
 
@@ -237,7 +240,8 @@ def _has_batch_rates(tariff: Tariff) -> bool:
 def _lacking(tariff: Tariff, terms: Terms) -> Iterator[str]:
     for name, word in (("inference_geo", terms.geo), ("speed", terms.speed)):
         asked = (word or "").lower()
-        if asked not in _USUAL and f"entry {asked}" not in tariff.factors:
+        known = f"entry {asked}" in tariff.factors or (tariff.provider, asked) in _DOCUMENTED
+        if asked not in _USUAL and not known:
             yield f"{name} {asked}"
 
 
@@ -255,7 +259,10 @@ def _factors(tariff: Tariff, terms: Terms) -> Iterator[tuple[str, Decimal]]:
         f"entry {(terms.geo or '').lower()}",
         f"entry {(terms.speed or '').lower()}",
     )
-    return (tariff.factors[name] for name in asked if name in tariff.factors)
+    yield from (tariff.factors[name] for name in asked if name in tariff.factors)
+    geo = (terms.geo or "").lower()
+    if (tariff.provider, geo) in _DOCUMENTED and f"entry {geo}" not in tariff.factors:
+        yield _DOCUMENTED[tariff.provider, geo]
 
 
 # --- Which listed rate a unit gets ------------------------------------------------------------------------------------
@@ -359,6 +366,9 @@ def _batch_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     own = _own_batch_rate(rates, unit, case.crossed)
     if own is not None or unit not in TOKEN_UNITS:
         return own or listed_rate(tariff, unit, plain)
+    documented = tariff.provider in _BATCHES_AT_HALF
+    if documented and RateKey(unit) in rates:
+        return _half(listed_rate(tariff, unit, plain._replace(crossed=case.crossed)), documented=True)
     primary, stand_in = f"text_{TOKEN_UNITS[unit].side}", STAND_INS.get(unit)
     of_side = _own_batch_rate(rates, primary, case.crossed)
     if of_side is not None:
@@ -369,9 +379,13 @@ def _batch_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
         standard = "cache_read"
         if RateKey(standard) not in rates:
             return None
-    half = listed_rate(tariff, standard, plain)
-    note = "no batch rate: half of the standard one is assumed"
-    return half and half._replace(rate=EXACT.multiply(half.rate, _HALF), note=note, weak=True)
+    return _half(listed_rate(tariff, standard, plain), documented=documented)
+
+
+def _half(listed: ListedRate | None, *, documented: bool) -> ListedRate | None:
+    note = f"no batch rate: half of the standard one{'' if documented else ' is assumed'}"
+    weak = not documented or (listed is not None and listed.weak)
+    return listed and listed._replace(rate=EXACT.multiply(listed.rate, _HALF), note=note, weak=weak)
 
 
 def _own_batch_rate(rates: Rates, unit: str, crossed: tuple[int, ...]) -> ListedRate | None:
