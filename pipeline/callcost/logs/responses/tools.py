@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from callcost.logs.usage.unit_quantities import SEARCHES, Units, read_quantities
-from callcost.logs.usage.usage import has_tokens, read_usage
+from callcost.logs.usage.usage import has_tokens, read_count, read_usage
 from callcost.logs.values.json import dicts_in, list_in
 from callcost.logs.values.json_path import follow
 from callcost.tables import Usage
@@ -60,10 +60,9 @@ def count_output_items(body: Mapping[str, Any]) -> Units:
 
 def _of_size(units: Units, body: Mapping[str, Any]) -> Units:
     """Name searches by the size of context that the tool was given; the middle one is the usual one."""
-    sizes = {tool.get("search_context_size") for tool in dicts_in(body.get("tools"))} & {"low", "high"}
-    if len(sizes) != 1 or SEARCHES not in units:
-        return units
-    return {f"{SEARCHES}_{sizes.copy().pop()}" if unit == SEARCHES else unit: units[unit] for unit in units}
+    asked = [tool.get("search_context_size") for tool in dicts_in(body.get("tools"))]
+    size = next((word for word in ("low", "high") if word in asked), None)
+    return {f"{SEARCHES}_{size}" if size and unit == SEARCHES else unit: units[unit] for unit in units}
 
 
 def image_tool_runs(body: Mapping[str, Any]) -> list[Usage]:
@@ -113,8 +112,10 @@ def count_pictures(body: Mapping[str, Any]) -> Units:
 def add_predictions(body: Mapping[str, Any]) -> dict[str, int]:
     """Return the tokens of Vertex' embeddings, which each prediction states of itself, as one usage."""
     found = [follow(one, ("embeddings", "statistics", "token_count")) for one in _predictions(body)]
-    counts = [int(number) for number in found if type(number) in {int, float} and number == int(number)]
-    return {"prompt_tokens": sum(counts), "completion_tokens": 0} if counts and len(counts) == len(found) else {}
+    counts = [read_count("" if number is None else number, "token_count") for number in found]
+    if not counts or None in counts:
+        return {}
+    return {"prompt_tokens": sum(filter(None, counts)), "completion_tokens": 0}
 
 
 def _predictions(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
