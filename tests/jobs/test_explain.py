@@ -66,3 +66,17 @@ def test_the_command_shows_numbers_and_no_text(tmp_path: Path) -> None:
     assert "total  12.5 USD: the report's figure" in done.stdout
     assert "2.5" in done.stdout
     assert secret not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "bedrock"), ("gpt-4o", None), ("claude-haiku-4-5", "anthropic")],
+)
+def test_a_provider_that_contradicts_the_name_is_said(model: str, named: str | None, tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 1}
+    log = tmp_path / "calls.jsonl"
+    log.write_text(json.dumps({"model": model, "id": "c1", "provider": "openai", "usage": usage}))
+
+    (one,) = explain_call(ReportOptions(logs=(str(log),)), "c1")
+
+    assert [line.named for line in one.lines] == [named]

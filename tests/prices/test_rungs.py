@@ -125,9 +125,12 @@ SPELLINGS = [
     Spelling("ft:gpt-4o-mini-2024-07-18:acme:v2:Bx1:ckpt-step-90", None, "ft:gpt-4o-mini-2024-07-18", "fine_tune"),
     Spelling("babbage:2023-07-21-v2", "openai", "babbage-002", "snapshot"),
     Spelling("gpt-3.5-turbo-instruct:20230824-v2", None, "gpt-3.5-turbo-instruct", "snapshot"),
+    Spelling("openai/responses/gpt-4o", None, "gpt-4o", "route"),
+    Spelling("gpt-4o (2024-08-06)", "azure", "azure/gpt-4o-2024-08-06", "snapshot"),
     Spelling("claude-opus-4-5-20251101", "azure", "azure_ai/claude-opus-4-5", "date"),
     # Anthropic
     Spelling("claude-sonnet-4.6", None, "claude-sonnet-4-6", "dots"),
+    Spelling("Claude-Sonnet-4.6", None, "claude-sonnet-4-6", "dots"),
     Spelling("claude-3.5-haiku", "anthropic", "claude-3-5-haiku-20241022", "alias"),
     Spelling("claude-sonnet-4-0", "anthropic", "claude-sonnet-4-20250514", "alias"),
     Spelling(f"{SONNET}-thinking", "anthropic", SONNET, "thinking"),
@@ -234,6 +237,9 @@ def test_the_model_that_was_asked_for_is_tried_last(book: Book) -> None:
 def test_near_names_are_suggested_never_priced(book: Book) -> None:
     assert book.resolve("claude-opus-4-55", None, TODAY).key is None
     assert "claude-opus-4-5" in book.suggest("claude-opus-4-55")
+    assert "gpt-4o" in book.suggest("openai/gpt-4o:extended")
+    near = [*book.suggest("openrouter/auto"), *book.suggest("gpt-oss:120b-cloud")]
+    assert not any(NO_PRICE.search(name) for name in near)
 
 
 PARTS = ("gpt-4o", "claude-3.5-sonnet", "anthropic.", "us.", "openai/", "openai:", "x-ai/", "@20250929", ":free",

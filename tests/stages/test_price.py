@@ -281,3 +281,14 @@ def test_a_moment_names_the_version_only_where_the_book_follows_versions() -> No
     assert found["as-of"] == ["in_force", "in_force", "newest"]
     assert found["latest"] == ["newest"] * 3
     assert found["2025-08-01"] == ["in_force"] * 3
+
+
+def test_names_of_one_entry_that_say_different_places_are_charged_apart(book: Book) -> None:
+    model = "publishers/anthropic/models/claude-sonnet-4-6"
+    names = [f"projects/p/locations/{place}/{model}" for place in ("eu", "global")]
+    calls = [call(name, "2026-11-01", provider="vertex_ai", usage=MILLION) for name in names]
+
+    rows = price_facts(facts_of(calls, 0), book)
+
+    bills = [price_line(book, made, MILLION)[1] for made in calls]
+    assert rows["total_cost"].to_list() == [bill.total_cost for bill in bills] == [Decimal("19.8"), Decimal(18)]

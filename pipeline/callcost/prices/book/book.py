@@ -20,6 +20,7 @@ from callcost.prices.book.cost_map import CostMap, Entry
 from callcost.prices.book.name_ladder import Rules, Search
 from callcost.prices.book.overrides import Overrides, load_overrides
 from callcost.prices.book.registered import entries_of
+from callcost.prices.book.rungs import has_no_price, without_variant
 from callcost.prices.rates import Case, Factors, RateCard, Terms, case_of
 from callcost.prices.tariffs import Tariff, read_tariff
 from callcost.settings import PriceOptions
@@ -27,6 +28,7 @@ from callcost.settings import PriceOptions
 AS_OF, LATEST = RESERVED
 _BEFORE_ALL = -(2**63)  # a moment before every version
 _OF_ITS_DAY = frozenset({"in_force", "corrected"})  # bases of what the version in force lists
+_SPARE = 3  # names that are near, but have no price
 _MISSPELT = 0.8  # ratio of likeness: two letters changed places in a name of six
 
 
@@ -153,11 +155,16 @@ class Book:
 
     def suggest(self, model: str) -> list[str]:
         """Return the known names nearest to an unknown one, for messages."""
-        return nearest(self.target_of(model) or model, self.rules.known())
+        return self._nearest(model, 3)
 
     def guess(self, model: str) -> str | None:
         """Return the known name that an unknown one is probably a misspelling of, for messages; None: there is none."""
-        return next(iter(nearest(self.target_of(model) or model, self.rules.known(), 1, likeness=_MISSPELT)), None)
+        return next(iter(self._nearest(model, 1, likeness=_MISSPELT)), None)
+
+    def _nearest(self, model: str, count: int, **likeness: float) -> list[str]:
+        named = without_variant(self.target_of(model) or model)
+        found = nearest(named, self.rules.known(), count + _SPARE, **likeness)
+        return [name for name in found if not has_no_price(name)][:count]
 
     def target_of(self, model: str) -> str | None:
         """Return what an override file says a name stands for, for messages; None: it is no alias."""

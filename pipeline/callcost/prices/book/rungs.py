@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from callcost.models import LOCAL, PROVIDER_ALIASES, PROVIDERS, split_provider
+from callcost.models import LOCAL, PROVIDER_ALIASES, PROVIDERS, provider_of, split_provider
 
 LITELLM = "litellm_semantics: https://github.com/BerriAI/litellm (utils.py, cost_calculator.py)"
 _ANTHROPIC = "https://platform.claude.com/docs/en/about-claude/models/overview"
 _AWS = "https://docs.aws.amazon.com/bedrock/latest/userguide/"
+_AZURE = "https://learn.microsoft.com/azure/ai-foundry/openai/concepts/models"
 _GOOGLE_DOCS = "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/"
 _OPENAI = "https://platform.openai.com/docs/"
 _OPENROUTER = "https://openrouter.ai/docs/guides/routing/model-variants"
@@ -116,16 +117,19 @@ RUNGS = (
     _rung("publisher", r"^google/", "", _GOOGLE_DOCS + "migrate/openai/overview", *_VERTEX),
     _rung("publisher", r"^(?=llama-.*-maas$)", "meta/", _GOOGLE_DOCS + "partner-models/llama", *_VERTEX),
     _rung("vertex_version", r"@(?:\d{3}|\d{8}|default|latest)$", "", LITELLM, *_VERTEX),
-    # Azure, Fireworks
+    # Azure (its lists of models say "gpt-4o (2024-08-06)"), Fireworks
+    _rung("snapshot", r"^(\S+) \((?:version )?(20\d\d-\d\d-\d\d)\)$", r"\1-\2", _AZURE),
     _rung("deployment_alias", r"^gpt-35-", "gpt-3.5-", LITELLM, "azure", "azure_text"),
     _rung("deployment_alias", r"^gpt-41(?=-|$)", "gpt-4.1", LITELLM, "azure"),
     _rung("fireworks_path", r"^(?!accounts/)", "accounts/fireworks/models/", LITELLM, "fireworks_ai"),
     # OpenAI
+    _rung("route", r"^(?:responses|chat)/", "", "https://docs.litellm.ai/docs/response_api", "openai", "azure"),
     _rung("fine_tune", r"^(ft:.+?)(?::[^:]*){3}$", r"\1", LITELLM),
     _rung("fine_tune", r"^(ft:.+?)(?::[^:]*){3}:ckpt-step-\d+$", r"\1", _OPENAI + "guides/fine-tuning"),
     _rung("snapshot", r"^(babbage|davinci):20\d\d-\d\d-\d\d-v\d+$", r"\1-002", _OPENAI + "deprecations", "openai", ""),
     _rung("snapshot", rf":{_DATE}-v\d+$", "", _OPENAI + "deprecations", "openai", ""),
-    # xAI
+    # Mistral, xAI
+    _rung("alias", r"^pixtral-12b(?:-latest)?$", "pixtral-12b-2409", "https://docs.mistral.ai/models", "mistral"),
     _rung("dots", r"^grok-4\.1-fast", "grok-4-1-fast", _XAI, "xai"),
     _rung("alias", r"^grok-4(-1)?-fast$", r"grok-4\1-fast-reasoning", _XAI, "xai"),
     # Mistral
@@ -167,6 +171,7 @@ CLAIMS = (
     _claim("vertex_version", r"^(?=claude-.+@(?:\d{8}|default|latest)$)", "", "vertex_ai",
            _GOOGLE_DOCS + "partner-models/claude", *_SPOKEN, ""),
     _claim("fireworks_path", r"^(?=accounts/fireworks/)", "", "fireworks_ai", LITELLM),
+    _claim("cloudflare_path", r"^(?=@cf/)", "", "cloudflare", "https://developers.cloudflare.com/workers-ai/models/"),
     _claim("variant", rf"^(?=[\w.~-]+/[^/]+:(?:{_VARIANTS})$)", "", "openrouter", _OPENROUTER, *_SPOKEN, ""),
     _claim("local", r"^(?=.*\.gguf$)", "", "llamacpp",
            "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md", *_SPOKEN, ""),
@@ -236,6 +241,8 @@ def names_of(model: str, provider: str | None, region: str | None = None) -> tup
         return ()
     found: dict[tuple[str | None, str], Name] = {}
     groups: list[tuple[str | None, Name]] = [(provider, Name("exact", model))]
+    if model != model.lower():
+        groups.append((provider, Name("case", model.lower())))
     seen = {(provider, model)}
     for server, start in groups:
         steps = list(_steps(start, server))
@@ -252,6 +259,16 @@ def names_of(model: str, provider: str | None, region: str | None = None) -> tup
                     seen.add((who, name.model))
                     groups.append((who, name))
     return tuple(found.values())
+
+
+def has_no_price(model: str) -> bool:
+    """Say whether a map's own name has no price, whatever the map says."""
+    return not names_of(model, provider_of(None, model))
+
+
+def without_variant(model: str) -> str:
+    """Return a name without the variant that OpenRouter puts behind it, for messages."""
+    return re.sub(rf":(?:{_VARIANTS})$", "", model)
 
 
 def _steps(start: Name, provider: str | None) -> Iterator[Name]:
