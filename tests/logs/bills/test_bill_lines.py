@@ -99,6 +99,7 @@ def test_a_bill_may_write_times_as_the_united_states_do() -> None:
         ("Claude Sonnet 4.5", "claude-sonnet-4-5"),
         ("Claude Sonnet 3.5", "claude-3-5-sonnet"),
         ("Claude4.6Opus", "us.anthropic.claude-opus-4-6-v1:0"),
+        ("Claude4.6Opus", "ca.anthropic.claude-opus-4-6-v1:0"),
         ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5-20250929"),
         ("gpt 4o 1120", "gpt-4o-2024-11-20"),
         ("openai/gpt-4.1-2025-04-14", "gpt-4.1-2025-04-14"),

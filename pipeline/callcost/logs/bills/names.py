@@ -16,7 +16,7 @@ from callcost.models import PROVIDER_ALIASES
 _DATE = re.compile(r"(?<![\d.])(?:20\d\d-?(\d\d)-?(\d\d)|([01]\d)([0-3]\d))(?![\d.])")
 _ENDING = re.compile(r"(?:(?<!claude)-v\d+)?:\d+(?::\d+k)?$|@(?:default|latest)$|\[1m\]$|-latest$", re.IGNORECASE)
 _VENDOR = re.compile(
-    r"^(?:.*/)?(?:(?:global|us-gov|us|eu|apac|jp|au)\.)?"
+    r"^(?:.*/)?(?:(?:global|us-gov|[a-z]{2,4})\.(?=[a-z0-9]+\.[a-z]))?"
     r"(?:(?:anthropic|meta|amazon|mistral|cohere|ai21|deepseek|openai|qwen|stability|writer)\.)?",
     re.IGNORECASE,
 )
