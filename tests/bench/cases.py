@@ -1,14 +1,16 @@
 """What is measured, and what is set against what: the cases, their ratios, and what each ratio has to be.
 
-The targets are those of issues 3, 4, 5 and 7; they are printed beside what was found and gate nothing.
+The targets are those of issues 3, 4, 5, 7 and 16; they are printed beside what was found and gate nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from tests.bench.runs import MIB, ROOT, Bench, Ratio, Section, against, many
+from tests.bench.dialect_logs import LOGS
+from tests.bench.runs import MIB, ROOT, Bench, Figure, Ratio, Section, against, many
 
 
 def usage_missing(bench: Bench) -> Section:
@@ -190,6 +192,36 @@ def event_loop(bench: Bench) -> Section:
     return section
 
 
+def readers(bench: Bench) -> Section:
+    """Records with usage, by columns and by the record reader: what each takes beside what a log takes at all."""
+    few, many_ = bench.size.read
+    section = Section(title=f"Records read to facts, what each takes of {many_:,} beyond {few:,}, 1 process")
+    of_spend = 0.0
+    for dialect in LOGS:
+        logs_of = partial(bench.of_dialect, dialect)
+        size = (logs_of(many_).stat().st_size - logs_of(few).stat().st_size) / (many_ - few)
+        columns, records = (
+            section.add(bench.slope(f"map {way}", f"{dialect}, {size:,.0f} bytes, {way}", logs_of))
+            for way in ("by columns", "by record")
+        )
+        section.ratios.append(against(f"{dialect}: by columns : by record", columns, records, 5, by="cpu"))
+        per_byte = columns.cpu / columns.units / size
+        of_spend = of_spend or per_byte
+        title = f"{dialect}: CPU per byte, times that of {next(iter(LOGS))}"
+        section.ratios.append(Ratio(title=title, wall=per_byte / of_spend, target=2.5, least=False))
+        if dialect == next(iter(LOGS)):
+            section.ratios += [_packed(bench, section, dialect, columns, packed) for packed in ("gz", "zst")]
+    return section
+
+
+def _packed(bench: Bench, section: Section, dialect: str, plain: Figure, packed: str) -> Ratio:
+    logs_of = partial(bench.of_dialect, dialect, packed=packed)
+    columns = section.add(bench.slope("map by columns", f"{dialect}.{packed}, by columns", logs_of))
+    unpacked = section.add(bench.slope("unpack", f"{dialect}.{packed}, unpacked only", logs_of))
+    title = f"{dialect}.{packed}: CPU, times that of the plain log and unpacking"
+    return Ratio(title=title, wall=columns.cpu / (plain.cpu + unpacked.cpu), target=1.3, least=False)
+
+
 CASES: dict[str, Callable[[Bench], Section]] = {
     "missing": usage_missing,
     "complete": usage_complete,
@@ -197,6 +229,7 @@ CASES: dict[str, Callable[[Bench], Section]] = {
     "flat": usage_flat,
     "growth": input_growth,
     "samples": sample_logs,
+    "readers": readers,
     "nightly": nightly,
     "prices": batch_prices,
     "helpers": scalar_helpers,

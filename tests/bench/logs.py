@@ -7,6 +7,7 @@ Lean rows are LiteLLM's SpendLogs without text, as 500-byte lines and as Parquet
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections import deque
@@ -17,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import zstandard
 
 SEED = 20261122
 MODELS = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "o3", "gpt-5", "gpt-3.5-turbo")
@@ -113,6 +115,14 @@ def chats(count: int, *, usage: bool) -> Iterator[dict[str, Any]]:
         ]
         counts = (rng.randint(500, 900), rng.randint(40, 90))
         yield _payload(rng, number, messages, texts.next(), counts if usage else None)
+
+
+def short_chats(count: int) -> Iterator[dict[str, Any]]:
+    """Yield calls of one short message, with usage."""
+    rng = random.Random(SEED)
+    for number in range(count):
+        counts = (rng.randint(500, 900), rng.randint(40, 90))
+        yield _payload(rng, number, [{"role": "user", "content": "When is high tide?"}], "At noon.", counts)
 
 
 def _payload(
@@ -213,6 +223,13 @@ def write_jsonl(path: Path, records: Iterator[dict[str, Any]]) -> Path:
         with part.open("w", encoding="utf-8") as stream:
             stream.writelines(json.dumps(record) + "\n" for record in records)
         part.rename(path)
+    return path
+
+
+def pack(plain: Path, path: Path) -> Path:
+    """Compress a log as gzip or Zstandard, by the name that it gets."""
+    pack_bytes = gzip.compress if path.suffix == ".gz" else zstandard.ZstdCompressor().compress
+    path.write_bytes(pack_bytes(plain.read_bytes()))
     return path
 
 

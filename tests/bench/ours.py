@@ -57,6 +57,37 @@ def report_warm(job: Job) -> Work:
     return work
 
 
+def map_log(by_columns: bool, job: Job) -> Work:
+    """Read a log to facts in a file, as one task of a report, by columns or record by record; nothing is priced."""
+    from callcost.logs.io.inputs import Input
+    from callcost.settings import ReportOptions, WorkOptions
+    from callcost.stages.read.splits import cut_inputs
+    from callcost.stages.tasks import MapTask, map_inputs
+
+    path = Path(job.path)
+    pieces = tuple(cut_inputs([Input(path=job.path, name=path.name, bytes=path.stat().st_size)]))
+    options = ReportOptions(logs=(job.path,), work=WorkOptions(workers=1))
+
+    def work() -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            task = MapTask(number=0, pieces=pieces, folder=folder, options=options, by_columns=by_columns)
+            return sum(tally["records"] for tally in map_inputs(task, lambda *_: None).inputs.values())
+
+    return work
+
+
+def unpack_log(job: Job) -> Work:
+    """Unpack a log to nowhere, as reading it does."""
+    from callcost.logs.io.compression import open_range
+    from callcost.logs.io.object_store import open_input
+
+    def work() -> int:
+        with open_input(job.path) as stream:
+            return max(1, sum(map(len, open_range(stream, 0, None)[1])))
+
+    return work
+
+
 # --- Prices -----------------------------------------------------------------------------------------------------------
 
 
@@ -209,6 +240,9 @@ def tick_beside_counts(job: Job) -> Work:
 
 WORKS: dict[str, Callable[[Job], Work]] = {
     "report warm": report_warm,
+    "unpack": unpack_log,
+    "map by columns": partial(map_log, True),
+    "map by record": partial(map_log, False),
     "price batch": price_batch,
     "cost_per_token": partial(cost_helper, "cost_per_token"),
     "ticker": tick_beside_counts,

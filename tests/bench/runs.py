@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench import logs
+from tests.bench.dialect_logs import LOGS
 from tests.bench.jobs import Job
 from tests.bench.measure import Taken, take
 
@@ -36,6 +37,7 @@ class Size:
         priced: rows priced in a batch.
         counted_by_peers: chats that the slow peers count; their speed does not depend on how many.
         priced_by_peers: rows that LiteLLM prices, one by one.
+        read: records of each dialect: of the small log and of the large one, whose difference is told.
     """
 
     chats: int
@@ -44,12 +46,16 @@ class Size:
     priced: int
     counted_by_peers: int
     priced_by_peers: int
+    read: tuple[int, int] = (20_000, 100_000)
 
 
 SIZES = {
-    "tiny": Size(chats=40, lean=100, flat=200, priced=1_000, counted_by_peers=10, priced_by_peers=10),
+    "tiny": Size(
+        chats=40, lean=100, flat=200, priced=1_000, counted_by_peers=10, priced_by_peers=10, read=(100, 900)
+    ),
     "small": Size(
-        chats=6_000, lean=120_000, flat=500_000, priced=100_000, counted_by_peers=400, priced_by_peers=1_000
+        chats=6_000, lean=120_000, flat=500_000, priced=100_000, counted_by_peers=400, priced_by_peers=1_000,
+        read=(4_000, 20_000),
     ),
     "medium": Size(
         chats=30_000, lean=400_000, flat=2_000_000, priced=1_000_000, counted_by_peers=2_000, priced_by_peers=5_000
@@ -175,6 +181,12 @@ class Bench:
         """Return the flat Parquet file."""
         return self._made(f"flat-{self.size.flat}.parquet", lambda path: logs.write_flat(path, self.size.flat))
 
+    def of_dialect(self, dialect: str, count: int, packed: str = "") -> Path:
+        """Return a log of a dialect, plain or packed ("gz", "zst")."""
+        name = f"{dialect}-{count}.jsonl"
+        plain = self._made(name, lambda path: logs.write_jsonl(path, LOGS[dialect](count)))
+        return self._made(f"{name}.{packed}", lambda path: logs.pack(plain, path)) if packed else plain
+
     def _made(self, name: str, make: Callable[[Path], Path]) -> Path:
         path = self.folder / name
         if not path.exists():
@@ -245,6 +257,13 @@ class Bench:
             return done["units"], dataclasses.replace(taken, wall=done["wall"], cpu=done["cpu"])
 
         return self._best((name, str(path), str(rows), str(processes)), title, run)
+
+    def slope(self, work: str, title: str, log_of: Callable[[int], Path]) -> Figure:
+        """Run a work on a small and on a large log; return what the records take that only the large one has."""
+        few, many = self.size.read
+        small, large = (self.work(work, title, log_of(count)) for count in (few, many))
+        wall, cpu = (max(high - low, 1e-3) for low, high in ((small.wall, large.wall), (small.cpu, large.cpu)))
+        return Figure(title=title, units=many - few, wall=wall, cpu=cpu, peak=None)
 
     def _best(self, key: tuple[str, ...], title: str, run: Callable[[], tuple[int, Taken]]) -> Figure:
         if key not in self._known:
