@@ -21,7 +21,8 @@ _SMALL = st.integers(0, 9)
 _COUNTS = st.integers(1, 10**6) | _SMALL | st.sampled_from((10**12 - 1, 10**12))
 
 
-def _moment(number: int) -> str:
+def moment(number: int) -> str:
+    """Return a time, other for each number."""
     return f"2026-03-{1 + number % 28:02}T{number % 24:02}:{number % 60:02}:{number * 7 % 60:02}.{number % 1000:03}Z"
 
 
@@ -130,7 +131,7 @@ def gemini(number: int, draw: Draw) -> Record:
         "candidates": [{"content": {"parts": [{"text": "Hi"}], "role": "model"}, "finishReason": "STOP"}],
         "usageMetadata": usage,
         "modelVersion": draw(st.sampled_from(("gemini-2.5-pro", "gemini-2.5-flash"))),
-        "createTime": _moment(number),
+        "createTime": moment(number),
         "responseId": f"r{number:x}",
     }
 
@@ -140,7 +141,7 @@ def pair(number: int, draw: Draw) -> Record:
     body = draw(st.sampled_from((openai_chat, anthropic)))(number, draw)
     return {
         "id": f"call-{number}",
-        "timestamp": _moment(number),
+        "timestamp": moment(number),
         "user": draw(st.sampled_from(PEOPLE)),
         "team": draw(st.sampled_from(PEOPLE)),
         "request": {
@@ -159,7 +160,7 @@ def plain(number: int, draw: Draw) -> Record:
     counts = _Numbers(draw)
     return {
         "id": f"p-{number}",
-        "timestamp": _moment(number),
+        "timestamp": moment(number),
         "model": draw(st.sampled_from(MODELS)),
         "user": draw(st.sampled_from(PEOPLE)),
         "prompt": draw(st.sampled_from(TEXTS)),
@@ -180,8 +181,8 @@ def otel(number: int, draw: Draw) -> Record:
         "span_id": f"{number + 1:016x}",
         "parent_id": draw(st.sampled_from((None, f"{number + 7:016x}", "0" * 16))),
         "name": "chat",
-        "start_time": _moment(number),
-        "end_time": _moment(number + 1),
+        "start_time": moment(number),
+        "end_time": moment(number + 1),
         "attributes": {
             "gen_ai.system": draw(st.sampled_from(("openai", "anthropic"))),
             "gen_ai.operation.name": "chat",
@@ -203,8 +204,8 @@ def langfuse(number: int, draw: Draw) -> Record:
         "id": f"obs-{number}",
         "trace_id": f"t-{number}",
         "type": draw(st.sampled_from(("GENERATION", "GENERATION", "SPAN"))),
-        "start_time": _moment(number),
-        "end_time": _moment(number + 1),
+        "start_time": moment(number),
+        "end_time": moment(number + 1),
         "provided_model_name": draw(st.sampled_from(MODELS)),
         "input": json.dumps([{"role": "user", "content": "Hi"}]),
         "output": draw(st.sampled_from(TEXTS)),
@@ -231,7 +232,7 @@ def claude_code(number: int, draw: Draw) -> Record:
         "cwd": "/home/a",
         "sessionId": f"s{number // 3}",
         "uuid": f"u{number}",
-        "timestamp": _moment(number),
+        "timestamp": moment(number),
     }
     if draw(st.booleans()):
         return row | {"type": "user", "message": {"role": "user", "content": draw(st.sampled_from(TEXTS))}}

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.laws.chat_records import CHATS
 from tests.laws.records import WRITERS, Draw, Record, lines, ordinary
 from tests.laws.test_litellm_columns import assert_same, read, written
 
@@ -27,7 +28,7 @@ def few_samples() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+@pytest.mark.parametrize("write", [*WRITERS, *CHATS], ids=lambda write: write.__name__)
 @given(data=st.data())
 @settings(max_examples=300 if LONG else 40, deadline=None, suppress_health_check=SLOW)
 def test_both_readers_say_the_same_of_any_record(write: Callable[[int, Draw], Record], data: st.DataObject) -> None:
@@ -35,7 +36,7 @@ def test_both_readers_say_the_same_of_any_record(write: Callable[[int, Draw], Re
         assert_same(path)
 
 
-@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+@pytest.mark.parametrize("write", [*WRITERS, *CHATS], ids=lambda write: write.__name__)
 def test_ordinary_records_are_read_by_columns(write: Callable[[int, Draw], Record]) -> None:
     shares = []
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from callcost.stages.count import missing_usage as count
 from callcost.stages.count.missing_usage import count_missing
+from callcost.stages.read import sides as frames_of_sides
 from callcost.tables import Call, Usage
 from callcost.tokens.engines.encoders import load_encoder
 from callcost.tokens.engines.oversize_worker import OversizeWorker
@@ -55,8 +55,8 @@ def simple_framing(monkeypatch: pytest.MonkeyPatch) -> None:
     def completion(_choice: Choice, _endpoint: str | None, response: Any, *_: Any) -> Frame | None:
         return fake_frame(0, response)
 
-    monkeypatch.setattr(count, "frame_prompt", prompt)
-    monkeypatch.setattr(count, "frame_completion", completion)
+    monkeypatch.setattr(frames_of_sides, "frame_prompt", prompt)
+    monkeypatch.setattr(frames_of_sides, "frame_completion", completion)
 
 
 @pytest.fixture(autouse=True)
@@ -141,8 +141,8 @@ def test_without_usage_both_sides_are_counted(counter: TextCounter) -> None:
 
 
 def test_an_ordinary_chat_goes_the_short_way(counter: TextCounter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(count, "frame_prompt", None)
-    monkeypatch.setattr(count, "frame_completion", None)
+    monkeypatch.setattr(frames_of_sides, "frame_prompt", None)
+    monkeypatch.setattr(frames_of_sides, "frame_completion", None)
     chat = {"messages": [{"role": "user", "content": "hello world"}]}
 
     assert settle(counter, request=chat, response="yes") == (9, 1, 10, "counted", "exact", 0.01)

@@ -1,188 +1,170 @@
-"""Plain chats whose usage is missing, by columns: their texts out of JSON, and how they are counted.
+"""Chats whose usage is missing, by columns: their texts out of JSON, without an object per chat.
 
-What a plain chat is, and what it comes to, is known by tokens/framing/plain_chat.py; this file reads them by columns,
-without an object per chat. A chat that is not plain, or whose text settles what the call is, is for the record
-reader.
+What is left of a chat without its texts is its shape. What a shape comes to is asked once (probe.py), with a
+placeholder for each text. A text that settles more than its own tokens is for the record reader.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import chain
+import json
+import re
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
-import polars as pl
 
 from callcost.logs.dialects.litellm import STRIPPED
 from callcost.logs.tracing.conversations import REDACTED
-from callcost.stages.columnar.schema import UNDECODABLE, Choices
-from callcost.stages.tables.dictionary import Numbered, cross, number_spans
-from callcost.stages.tables.plain_chats import ChatKinds, Chats, Roles
-from callcost.tokens.engines.vocabularies import installed
-from callcost.tokens.framing.plain_chat import RULE_CHANGES, FrameTemplate, read_plain_answer, templates_of
-from callcost.tokens.model_families import choose
+from callcost.logs.values.json import decode
+from callcost.logs.values.json_path import Path
+from callcost.stages.columnar.schema import UNDECODABLE
+from callcost.stages.tables.plain_chats import Texts
 
-_CHUNK = 256  # rows that are decoded together, and one by one where one of them is odd
-_LONGEST = 1 << 18  # bytes of messages or of an answer; larger ones may be items that have a deadline
+_CHUNK = 256  # values that are decoded together, and one by one where one of them is odd
+_LONGEST = 1 << 18  # bytes of what stands at a place; more may be items that have a deadline
+_SPOKEN = re.compile(rb'((?<!\\)"(?:content|text)"\s*:\s*")(?!")([^"\\]*(?:\\.[^"\\]*)*)(?=")', re.DOTALL)
+_WHOLE, _QUOTED, _ODD = b"T", b"J", b"?"  # of a shape: a text and nothing else, JSON as text, for the record reader
+_BODIES = ("{", "[", '"', "data:", "event:")  # how texts begin that may be read as something else
+_TOOL = b"tool"  # results of tools are looked into
+_PLACEHOLDER = " \n\u2400{}\u2400 \n"  # blanks around it: rules that trim a text are found out
+_strings = msgspec.json.Decoder(list[str])
+_any = msgspec.json.Decoder()
+
+_Left = bytes | tuple[str, ...]  # of a value without its texts: JSON, of plain messages the roles
+_Place = tuple[_Left, list[str]]
+Shape = tuple[tuple[Path, _Left], ...]  # what each place holds, without its texts
+Raws = Mapping[Path, Sequence[Any]]
 
 
 class _Message(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    role: str
+    role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class _Answer(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """The ordinary message of an answer; any other is looked at by ``read_plain_answer``."""
-
-    role: Literal["assistant"]
-    content: Annotated[str, msgspec.Meta(min_length=1)]
-    refusal: None = None
-    annotations: Annotated[list[Any], msgspec.Meta(max_length=0)] | None = None
-    audio: None = None
-    function_call: None = None
-    tool_calls: None = None
-    provider_specific_fields: None = None
-
-
-class _Ending(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    message: _Answer
-    finish_reason: Literal["stop"] | None = None
-    index: int = 0
-    logprobs: None = None
-
-
-_text = msgspec.json.Decoder(str)
-_any = msgspec.json.Decoder()
 _messages = msgspec.json.Decoder(Annotated[list[_Message], msgspec.Meta(min_length=1)])
-_choices = msgspec.json.Decoder(Choices)
-_endings = msgspec.json.Decoder(Annotated[list[_Ending], msgspec.Meta(min_length=1, max_length=1)])
 _role, _content = attrgetter("role"), attrgetter("content")
 
-class Asker(NamedTuple):
-    """What decides how a chat is counted, beside its texts."""
 
-    model: str
-    provider: str | None
-    endpoint: str | None
-
-
-def read_chats(asked: Sequence[msgspec.Raw], answers: Sequence[str]) -> Chats:
-    """Return the plain chats of some rows.
-
-    Args:
-        asked: of each row, the JSON of its messages.
-        answers: of each row, the text of its plain answer; "": it has none.
-    """
-    found = Chats(answers=list(answers))
-    for first in range(0, len(asked), _CHUNK):
-        rows = zip(_read_messages(asked[first : first + _CHUNK]), answers[first : first + _CHUNK], strict=True)
-        for messages, answer in rows:
-            if messages and answer:
-                found.roles.append(tuple(map(_role, messages)))
-                found.texts += map(_content, messages)
-            else:
-                found.answers[len(found.roles)] = ""
-                found.roles.append(())
+def misfits(values: Sequence[Any], kind: Any) -> list[int]:
+    """Return the positions of values, as JSON, that are not of a type; one that is not there is of any."""
+    decoder, found = msgspec.json.Decoder(kind), []
+    for first in range(0, len(values), _CHUNK):
+        chunk = [bytes(value) if value is not msgspec.UNSET else b"" for value in values[first : first + _CHUNK]]
+        try:
+            decoder.decode_lines(b"\n".join(chunk))
+        except UNDECODABLE:
+            found += [first + place for place, data in enumerate(chunk) if data and not _is_of(decoder, data)]
     return found
 
 
-def _read_messages(values: Sequence[msgspec.Raw]) -> list[list[_Message]]:
-    """Return the messages of each row; none where they are not plain, or say of themselves that text is missing."""
-    datas = list(map(bytes, values))
-    if max(map(len, datas)) <= _LONGEST:
-        try:
-            found: list[list[_Message]] = _messages.decode_lines(b"\n".join(datas))
-        except UNDECODABLE:
-            found = []
-        if len(found) == len(datas):
-            texts = map(_content, chain.from_iterable(found))
-            if not any(text == REDACTED or STRIPPED in text for text in texts):
-                return found
-    return [_messages_of(data) for data in datas]
-
-
-def _messages_of(data: bytes) -> list[_Message]:
+def _is_of(decoder: Any, data: bytes) -> bool:
     try:
-        if len(data) > _LONGEST:
-            return []
-        messages: list[_Message] = _messages.decode(_text.decode(data) if data.startswith(b'"') else data)
+        decoder.decode(data)
     except UNDECODABLE:
-        return []
-    stripped = any(STRIPPED in message.content for message in messages)
-    return [] if stripped or messages[0].content == REDACTED else messages
+        return False
+    return True
 
 
-def read_answers(values: Sequence[msgspec.Raw | msgspec.UnsetType]) -> tuple[list[str], list[int]]:
-    """Return the texts of plain answers, "" for others, and which rows have choices that columns may not have."""
-    found: list[str] = []
-    odd: list[int] = []
-    for first in range(0, len(values), _CHUNK):
-        chunk = values[first : first + _CHUNK]
-        texts = _plain_answers(chunk)
-        if texts is None:
-            pairs = [("", True) if value is msgspec.UNSET else _answer_of(bytes(value)) for value in chunk]
-            odd += [first + row for row, (_, fine) in enumerate(pairs) if not fine]
-            texts = [text for text, _ in pairs]
-        found += texts
-    return found, odd
-
-
-def _plain_answers(values: Sequence[msgspec.Raw | msgspec.UnsetType]) -> list[str] | None:
-    """Return the texts of answers where all of them are as ordinary as can be."""
-    datas = [bytes(value) for value in values if value is not msgspec.UNSET]
-    try:
-        found: list[list[_Ending]] = _endings.decode_lines(b"\n".join(datas))
-    except UNDECODABLE:
-        return None
-    texts = [choices[0].message.content for choices in found]
-    if len(texts) != len(values) or max(map(len, datas)) > _LONGEST or REDACTED in texts:
-        return None
-    return texts
-
-
-def _answer_of(data: bytes) -> tuple[str, bool]:
-    """Return the text of a plain answer, and whether the choices are such as columns may have."""
-    if len(data) <= _LONGEST:
-        try:
-            text = read_plain_answer({"choices": _any.decode(data)})
-        except UNDECODABLE:
-            return "", False
-        if text is not None and text != REDACTED:
-            return text, True
-    try:
-        _choices.decode(data)
-    except UNDECODABLE:
-        return "", False
-    return "", True
-
-
-def learn_chats(
-    chats: Chats, classes: pl.Series, asker_of: Callable[[int], Asker], times: pl.Series | None
-) -> tuple[ChatKinds, pl.Series]:
-    """Tell how chats are counted.
+def take_texts(raws: Raws, rows: Sequence[int]) -> tuple[list[Shape | None], Texts]:
+    """Take the texts out of some rows.
 
     Args:
-        chats: the chats, one in each row.
-        classes: of the rows.
-        asker_of: class -> whom its chats were asked of.
-        times: when, in microseconds since 1970 UTC; None: unknown.
+        raws: place -> of each row the JSON that stands there.
+        rows: which of them.
 
     Returns:
-        How those chats are counted into whose texts the rules do not look, and which they are.
+        Of each row its shape, None where it is for the record reader, and the texts.
     """
-    numbers: dict[Roles, int] = {}
-    roles = pl.Series([numbers.setdefault(one, len(numbers)) for one in chats.roles], dtype=pl.UInt32)
-    eras = Numbered(None, [-1]) if times is None else number_spans(times, RULE_CHANGES)
-    some = range(1 + int(classes.max()))  # type: ignore[arg-type]  # no row is of no class
-    kinds = cross(Numbered(roles, list(numbers)), Numbered(classes.cast(pl.UInt32), some), eras)
-    available = installed()
-    templates: list[tuple[FrameTemplate, FrameTemplate] | None] = []
-    for own_roles, number, era in kinds.values:
-        asker = asker_of(number)
-        choice = choose(asker.model, asker.provider, asker.endpoint, available)
-        templates.append(templates_of(choice, asker.endpoint, own_roles, era))
-    fine = kinds.to_rows(pl.Series([one is not None for one in templates], dtype=pl.Boolean), len(classes))
-    rows = kinds.numbers if kinds.numbers is None else kinds.numbers.filter(fine)
-    return ChatKinds(chats.pick(fine.to_list()), Numbered(rows, templates)), fine
+    shapes: list[Shape | None] = []
+    found = Texts([], [])
+    known: dict[Shape, Shape] = {}
+    columns = [_taken([values[row] for row in rows]) for values in raws.values()]
+    for places in zip(*columns, strict=True):
+        shape = tuple((path, place[0]) for path, place in zip(raws, places, strict=True) if place is not None)
+        texts = [text for place in places if place is not None for text in place[1]]
+        fine = known.get(shape) or (_ODD not in dict(shape).values() and shape)
+        if fine and not _settle_more(shape, texts):
+            shapes.append(known.setdefault(shape, shape))
+        else:
+            shapes.append(None)
+            texts = []
+        found.lengths.append(len(texts))
+        found.texts.extend(texts)
+    return shapes, found
+
+
+def _settle_more(shape: Shape, texts: Sequence[str]) -> bool:
+    """Tell whether a text says more than its own words: that it was taken out, or what a tool returned."""
+    if REDACTED in texts or STRIPPED in "".join(texts):
+        return True
+    looked_into = any(type(left) is bytes and _TOOL in left for _, left in shape)
+    return looked_into and any(text.lstrip().startswith(_BODIES) for text in texts)
+
+
+def _taken(values: Sequence[Any]) -> list[_Place | None]:
+    """Return what is left of each value, and its texts; None: nothing stands there."""
+    found: list[_Place | None] = []
+    for first in range(0, len(values), _CHUNK):
+        chunk = values[first : first + _CHUNK]
+        found += _plain(chunk) or [None if value is msgspec.UNSET else _taken_apart(bytes(value)) for value in chunk]
+    return found
+
+
+def _plain(values: Sequence[Any]) -> list[_Place]:
+    """Return the roles and texts of messages that are nothing else; none where a value is not."""
+    datas = [bytes(value) for value in values if value is not msgspec.UNSET]
+    if len(datas) < len(values) or max(map(len, datas)) > _LONGEST:
+        return []
+    try:
+        found: list[list[_Message]] = _messages.decode_lines(b"\n".join(datas))
+    except UNDECODABLE:
+        return []
+    return [(tuple(map(_role, one)), list(map(_content, one))) for one in found] if len(found) == len(datas) else []
+
+
+def _taken_apart(data: bytes) -> _Place:
+    if len(data) > _LONGEST:
+        return _ODD, []
+    mark = b""
+    try:
+        if data[:1] == b'"' and data != b'""':
+            text = str(_any.decode(data))
+            if text.strip() and not text.lstrip().startswith(_BODIES):
+                return _WHOLE, [text]
+            mark, data = _QUOTED, text.strip().encode()
+            _any.decode(data)
+        pieces = _SPOKEN.split(data)
+        texts: list[str] = _strings.decode(b'["' + b'","'.join(pieces[2::3]) + b'"]') if len(pieces) > 1 else []
+    except UNDECODABLE:
+        return _ODD, []
+    del pieces[2::3]
+    return mark + b"\0".join(pieces), texts
+
+
+def fill_shape(shape: Shape) -> tuple[dict[Path, Any], list[str]]:
+    """Return what stands at the places of a shape with a placeholder for each text, and the placeholders.
+
+    Raises:
+        Refusal: it is no JSON that the record reader takes.
+    """
+    values: dict[Path, Any] = {}
+    placeholders: list[str] = []
+
+    def next_one() -> str:
+        placeholders.append(_PLACEHOLDER.format(len(placeholders)))
+        return placeholders[-1]
+
+    for path, left in shape:
+        if left == _WHOLE:
+            values[path] = next_one()
+            continue
+        if isinstance(left, tuple):
+            values[path] = [{"role": role, "content": next_one()} for role in left]
+            continue
+        quoted = left[:1] == _QUOTED
+        pieces = left[quoted:].split(b"\0")
+        heads = [piece + json.dumps(next_one())[1:-1].encode() for piece in pieces[1::2]]
+        whole = b"".join(piece for pair in zip(pieces[::2], [*heads, b""], strict=True) for piece in pair)
+        values[path] = whole.decode() if quoted else decode(whole)
+    return values, placeholders

@@ -19,11 +19,8 @@ from callcost.logs.record.dialect import EXACT
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.scalars import read_cost
-from callcost.stages.columnar.chats import read_answers
 from callcost.stages.columnar.schema import (
     ABSENT_JSON,
-    ANSWERED,
-    ASKED,
     COST,
     COUNT,
     EPOCH,
@@ -32,6 +29,7 @@ from callcost.stages.columnar.schema import (
     NO_OBJECT,
     NULL_OBJECT,
     OBJECT,
+    TEXTS,
     UNDECODABLE,
     Field,
     Node,
@@ -59,14 +57,12 @@ class Columns(NamedTuple):
         fields: path -> column.
         parts: path of an object -> what each row has there (see schema.py); one that is in none has no column, nor
             have its fields.
-        asked: of each row, where texts are read: the messages.
-        answers: the text of a plain answer; "": there is none.
+        texts: path -> of each row the JSON that stands there, where its texts are read; UNSET: nothing.
     """
 
     fields: dict[Path, pl.Series]
     parts: dict[Path, pl.Series]
-    asked: list[msgspec.Raw]
-    answers: list[str]
+    texts: dict[Path, list[msgspec.Raw | msgspec.UnsetType]]
 
 
 class Table:
@@ -134,20 +130,15 @@ class Table:
 
     def columns(self, node: Node) -> Columns:
         """Return all rows as columns; what a column cannot hold marks its row as odd."""
-        found = Columns({}, {}, [], [])
+        found = Columns({}, {}, {})
         self._lay(node, found)
         return found
 
     def _lay(self, node: Node, found: Columns) -> None:
         for field in node.fields:
             values = self._values[field.path]
-            if field.reading == ASKED:
-                found.asked.extend(values)
-                continue
-            if field.reading == ANSWERED:
-                answers, odd = read_answers(values)
-                found.answers.extend(answers)
-                self.odd.update(odd)
+            if field.reading == TEXTS:
+                found.texts[field.path] = values
             if field.reading == COST:
                 if self._strict:
                     self.odd.update(row for row, value in enumerate(values) if bytes(value) == _NULL)
@@ -243,6 +234,6 @@ _SERIES: dict[str, Callable[[list[Any]], pl.Series]] = {
     COUNT: _numbers,
     EPOCH: _seconds,
     FLAG: _presence,
-    ANSWERED: _presence,
+    TEXTS: _presence,
     JSON: _json,
 }

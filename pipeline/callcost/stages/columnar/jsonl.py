@@ -8,10 +8,11 @@ an order of work, not another reading. Where most lines are like that, the rest 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from callcost.logs.dialects import field_reader, recogniser
@@ -21,7 +22,7 @@ from callcost.logs.record.dialect import FieldReader
 from callcost.logs.record_reader import UNFORESEEN
 from callcost.logs.values.json import Refusal, decode
 from callcost.logs.values.json_path import Path
-from callcost.stages.columnar.chats import read_chats
+from callcost.stages.columnar.chats import misfits
 from callcost.stages.columnar.decode import Table, flatten
 from callcost.stages.columnar.learn import learn_layout
 from callcost.stages.columnar.line_blocks import Block
@@ -29,7 +30,6 @@ from callcost.stages.columnar.probe import Judge
 from callcost.stages.columnar.schema import LITELLM, UNDECODABLE, Layout, Node, litellm_layout, node_of, observe
 from callcost.stages.columnar.to_facts import Rows, join_rows, lay_out
 from callcost.stages.read.windows import FactRows
-from callcost.stages.tables.plain_chats import Chats
 from callcost.tables import Reject
 
 MAX_CLASSES = 4_000  # of a piece
@@ -151,7 +151,7 @@ class DialectLines:
 
     def _make_rows(self) -> None:
         if self._gathered.table.height:
-            self._held.append(self._gathered.rows(self._node))
+            self._held.append(self._gathered.rows(self._node, self._layout.shells))
         self._gathered = self._gather()
 
     def _gather(self) -> _Gathered:
@@ -276,16 +276,18 @@ class _Gathered:
         self.bytes += lines.size
         self.table.take(node, objects)
 
-    def rows(self, node: Node) -> Rows:
-        """Return the decoded lines as columns."""
-        fields, parts, asked, answers = self.table.columns(node)
+    def rows(self, node: Node, shells: Mapping[Path, Any]) -> Rows:
+        """Return the decoded lines as columns; a line whose texts are not of the types given for them is odd."""
+        fields, parts, texts = self.table.columns(node)
+        for path, values in texts.items():
+            if shells[path] is not msgspec.Raw:
+                self.table.odd.update(misfits(values, shells[path]))
         height = self.table.height
         odd = pl.Series([False]).new_from_index(0, height)
         if self.table.odd:
             odd = odd.scatter(sorted(self.table.odd), values=True)
         numbers, offsets = (pl.Series(values, dtype=pl.Int64) for values in (self._numbers, self._offsets))
-        chats = read_chats(asked, answers or [""] * height) if asked else Chats()
-        return Rows(numbers, offsets, fields, parts, odd, chats)
+        return Rows(numbers, offsets, fields, parts, odd, texts)
 
 
 def _decode_text(decode_json: Callable[[bytes], Any], data: bytes) -> Any:
@@ -315,13 +317,13 @@ def open_block_reader(first: Block, *, counted: bool, learning: bool) -> BlockRe
             continue
         name = reader.dialect.name
         sample.setdefault(name, []).append(value)  # type: ignore[arg-type]  # it is a dict, else it has no reader
-        if counted and name in LITELLM and name not in chatty and _is_to_count(reader, value):
+        if counted and name not in chatty and _is_to_count(reader, value):
             chatty.add(name)
     found: list[DialectLines] = []
     for name, records in sample.items():
         if name in LITELLM:
             found.append(DialectLines(litellm_layout(name, chats=name in chatty), records))
-        elif learning and (layout := learn_layout(field_reader(name), records)) is not None:
+        elif learning and (layout := learn_layout(field_reader(name), records, chats=name in chatty)) is not None:
             found.append(DialectLines(layout, records))
     return BlockReader(found) if found else None
 

@@ -37,6 +37,7 @@ from callcost.stages.columnar.schema import (
     JSON,
     SIDES,
     TEXT,
+    TEXTS,
     TIME,
     UNREAD,
     UNREAD_TYPES,
@@ -45,6 +46,7 @@ from callcost.stages.columnar.schema import (
 )
 from callcost.stages.columnar.sentinels import PREFIXES
 from callcost.tables import USAGE_COUNTS, Call
+from callcost.tokens.framing.plain_chat import BODY_KEYS
 
 _PROBED = 3  # records in which a place is tried
 _CHUNK_KEYS = (("type",), ("object",), ("done",))  # that tell a chunk of a stream by what stands there
@@ -57,18 +59,19 @@ _COUNT = re.compile(
 )
 
 
-def learn_layout(reader: FieldReader, records: Sequence[dict[str, Any]]) -> Layout | None:
+def learn_layout(reader: FieldReader, records: Sequence[dict[str, Any]], *, chats: bool = False) -> Layout | None:
     """Return what is read of a dialect's records; None where they cannot be read by columns.
 
     Args:
         reader: of the dialect.
         records: some of them.
+        chats: whether texts are read, too.
     """
     dialect = reader.dialect
     if not dialect.alone:
         return None
     records = [record for record in records if ORIGIN not in record and not is_chunk(record)]
-    known = [(record, call) for record in records if (call := _read(reader, record)) is not None and _is_whole(call)]
+    known = [(record, call) for record in records if (call := _read(reader, record)) and _is_whole(call, chats=chats)]
     if not known or (dialect.no_counts is not None and any(map(names_count, records))):
         return None
     shells = {path: kind for record in records for path, kind in _shells(reader, record)}
@@ -80,9 +83,10 @@ def learn_layout(reader: FieldReader, records: Sequence[dict[str, Any]]) -> Layo
     telling: set[Path] = set()
     for path, value in samples.items():
         if path in shells:
-            roles[path], counts[path] = JSON if path in unfit else FLAG, ""
+            roles[path], counts[path] = JSON if path in unfit else TEXTS if chats else FLAG, ""
         elif look.is_unread(path, value):
-            roles[path] = FLAG if _signed_keys() & {str(path[-1]), plain_key(str(path[-1]))} else UNREAD
+            signed = FLAG if _signed_keys() & {str(path[-1]), plain_key(str(path[-1]))} else UNREAD
+            roles[path] = JSON if chats and _counts_for(reader, path) else signed
             shells[path] = UNREAD_TYPES[dialect.no_counts is not None]
         else:
             found = _probes(reader, known, path)
@@ -95,7 +99,8 @@ def learn_layout(reader: FieldReader, records: Sequence[dict[str, Any]]) -> Layo
         counts={path: counts[path] for path, role in roles.items() if role == COUNT},
         strict=True,
         shells=shells,
-        samples={path: value for path, value in samples.items() if roles.get(path) == FLAG},
+        samples={path: value for path, value in samples.items() if roles.get(path) in (FLAG, TEXTS)},
+        chats=chats,
         telling=frozenset(path for path in roles if path in telling),
         prefixed=frozenset(path for path in roles if counts.get(path) == _ID or _ID in look.columns(path)),
     )
@@ -135,11 +140,17 @@ def _read(reader: FieldReader, record: dict[str, Any]) -> Call | None:
         return None
 
 
-def _is_whole(call: Call) -> bool:
+def _is_whole(call: Call, *, chats: bool) -> bool:
     usage = call.usage
-    if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None or usage.billed_units:
-        return False
-    return not call.iterations and not call.flags and bool(call.duplicate_id)
+    sides = () if usage is None else (usage.prompt_tokens, usage.completion_tokens)
+    fine = chats if usage is None else None not in sides and not usage.billed_units
+    return fine and not call.iterations and not call.flags and bool(call.duplicate_id)
+
+
+def _counts_for(reader: FieldReader, path: Path) -> bool:
+    """Tell whether what stands at a place may say what a text comes to."""
+    roots = [root for root in (*reader.request, *reader.response) if path[: len(root)] == root]
+    return not BODY_KEYS.isdisjoint(map(str, path[max(map(len, roots), default=0) :]))
 
 
 def _bodies(reader: FieldReader, record: Mapping[str, Any]) -> Iterator[tuple[Path, Api | None]]:
@@ -368,13 +379,12 @@ def _count_of(call: Call, other: Call, path: Path) -> str:
     return next((side for side in SIDES if side in names), SIDES[2])
 
 
-def _with(record: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
+def _with(record: Any, path: Path, value: Any) -> Any:
     """Return a record with another value at a place."""
     key: Any = path[0]
-    below: Any = record
-    copy = list(below) if type(below) is list else dict(below)
-    copy[key] = value if len(path) == 1 else _with(below[key], path[1:], value)
-    return copy  # type: ignore[return-value]  # a list only inside
+    copy = list(record) if type(record) is list else dict(record)
+    copy[key] = value if len(path) == 1 else _with(record[key], path[1:], value)
+    return copy
 
 
 def _gathered(roles: Mapping[Path, str]) -> dict[Path, str]:

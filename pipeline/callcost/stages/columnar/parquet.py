@@ -37,7 +37,6 @@ from callcost.stages.columnar.schema import (
 from callcost.stages.columnar.to_facts import Rows
 from callcost.stages.tables.facts import series_of
 from callcost.stages.tables.parquet_pages import RowGroup
-from callcost.stages.tables.plain_chats import Chats
 from callcost.stages.tables.schemas import MONEY, MONEY_TYPE
 from callcost.tables import MAX_COUNT
 
@@ -179,7 +178,7 @@ def read_flat(table: FlatTable, flat: Flat, group: RowGroup, first_row: int) -> 
         first_row += batch.num_rows
         if not _is_text(batch):
             every = pl.Series([True]).new_from_index(0, len(numbers))
-            yield Rows(numbers, None, {}, {}, every, Chats())
+            yield Rows(numbers, None, {}, {}, every, {})
             continue
         frame = pl.DataFrame([_series(name, column) for name, column in zip(names, batch.columns, strict=True)])
         fields: dict[Path, pl.Series] = {}
@@ -194,7 +193,7 @@ def read_flat(table: FlatTable, flat: Flat, group: RowGroup, first_row: int) -> 
             odd = odd if wrong is None else odd | wrong
         for name, part in flat.parts:
             odd = odd | _take_text(frame[name], part, fields, parts)
-        yield Rows(numbers, None, fields, parts, odd, Chats())
+        yield Rows(numbers, None, fields, parts, odd, {})
 
 
 def _is_text(batch: pa.RecordBatch) -> bool:

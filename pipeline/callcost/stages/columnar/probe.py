@@ -10,7 +10,7 @@ the reader's affair; what a row's counts must be for that to hold, to_facts.py a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -23,9 +23,8 @@ from callcost.logs.responses.chunk_rows import is_chunk
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.times import read_time
-from callcost.stages.columnar.chats import Asker
+from callcost.stages.columnar.chats import Shape, fill_shape
 from callcost.stages.columnar.schema import (
-    ANSWERED,
     CARRIED,
     COST,
     COUNT,
@@ -34,14 +33,13 @@ from callcost.stages.columnar.schema import (
     JSON,
     SIDES,
     TEXT,
+    TEXTS,
     TIME,
     WORD,
     Field,
     Layout,
 )
 from callcost.stages.columnar.sentinels import (
-    ANSWER,
-    ASKED,
     ATTEMPTS,
     MARK,
     TOTAL,
@@ -50,12 +48,16 @@ from callcost.stages.columnar.sentinels import (
     make_marks,
     make_record,
 )
+from callcost.stages.read.sides import CallTemplate, template_call
+from callcost.stages.tables.dictionary import Numbered, cross, number_spans
 from callcost.stages.tables.facts import facts_of
+from callcost.stages.tables.plain_chats import ChatKinds, Texts
 from callcost.tables import USAGE_COUNTS, Call
-from callcost.tokens.framing.plain_chat import ENDPOINTS, read_plain_answer
+from callcost.tokens.engines.vocabularies import installed
+from callcost.tokens.framing.plain_chat import RULE_CHANGES
 
 _VARYING = frozenset((TEXT, COUNT, TIME, EPOCH, COST))
-_WORDS = frozenset((WORD, JSON, FLAG, ANSWERED))
+_WORDS = frozenset((WORD, JSON, FLAG, TEXTS))
 TEMPLATED = (*sorted(CARRIED), "span", "parent")
 _COMMON = (
     "source_format", "provider", "model", "model_requested", "tags", "service_tier", "region", "status", "flags",
@@ -66,10 +68,16 @@ _COMMON = (
 UNSEEN = frozenset(("request", "response", "text_missing", "request_digest", "record_digest"))  # of no fact here
 IDS = ("own_id", "duplicate_id", "provider_response_id", "span", "parent")  # of no class
 _NO_CALL = "no call of the dialect"  # a reason that nobody sees
+_FEW_CLASSES, _ROWS_OF_A_CLASS = 400, 8
 _LARGEST_SUM = 5  # places that a count adds up
 
 CONTEXT_CLASS = -1  # rows that the record reader knows for no calls
 Part = str | Path  # of a text: as it is, or what stands at a place
+
+
+def are_few(classes: int, rows: int) -> bool:
+    """Tell whether classes are so few that it is worth while to judge them: each costs as much as several records."""
+    return classes <= max(_FEW_CLASSES, rows // _ROWS_OF_A_CLASS)
 
 
 class Plan(NamedTuple):
@@ -116,6 +124,8 @@ class Judge:
         self._known: dict[tuple[bool, tuple[Any, ...]], int | None] = {}
         self.plans: list[Plan] = []
         self._calls: list[Call] = []
+        self._blank: dict[int, RowClass] = {}  # number -> class whose rows state no usage
+        self._templates: dict[tuple[int, Shape, int], CallTemplate | None] = {}
         self._commons = pl.DataFrame()
 
     def __len__(self) -> int:
@@ -129,17 +139,56 @@ class Judge:
             self._commons = facts.select(column for column in facts if column.null_count() < facts.height)
         return self._commons
 
-    def asker(self, number: int) -> Asker:
-        """Return what decides how the rows of a class are counted."""
-        call = self._calls[number]
-        return Asker(call.model, call.provider, call.endpoint)
+    def _known_template(self, *key: Any) -> CallTemplate | None:
+        if key not in self._templates:
+            self._templates[key] = self._template(*key)
+        return self._templates[key]
+
+    def tell_chats(
+        self, shapes: Sequence[Shape | None], texts: Texts, classes: pl.Series, times: pl.Series | None
+    ) -> tuple[ChatKinds, pl.Series]:
+        """Return the chats of rows that come to the same as others but for their texts, and which rows they are.
+
+        Args:
+            shapes: of each row; None: it is for the record reader.
+            texts: of the rows.
+            classes: of the rows, which state no usage.
+            times: when, in microseconds since 1970 UTC; None: unknown.
+        """
+        known: dict[Shape | None, int] = {}
+        numbers = pl.Series([known.setdefault(shape, len(known)) for shape in shapes], dtype=pl.UInt32)
+        eras = Numbered(None, [-1]) if times is None else number_spans(times, RULE_CHANGES)
+        some = range(1 + int(classes.max()))  # type: ignore[arg-type]  # no row is of no class
+        kinds = cross(Numbered(numbers, list(known)), Numbered(classes.cast(pl.UInt32), some), eras)
+        there = {0} if kinds.numbers is None else set(kinds.numbers.unique())
+        few = are_few(len(there), len(shapes))
+        templates = [
+            self._known_template(number, shape, era) if few and shape and place in there else None
+            for place, (shape, number, era) in enumerate(kinds.values)
+        ]
+        fine = kinds.to_rows(pl.Series([one is not None for one in templates], dtype=pl.Boolean), len(shapes))
+        rows = kinds.numbers if kinds.numbers is None else kinds.numbers.filter(fine)
+        return ChatKinds(texts.pick(fine.to_list()), Numbered(rows, templates)), fine
+
+    def _template(self, number: int, shape: Shape, era: int) -> CallTemplate | None:
+        """Return what rows of a class, a shape and a time (by RULE_CHANGES; -1: none) come to that state no usage."""
+        own, plan = self._blank[number], self.plans[number]
+        try:
+            texts, placeholders = fill_shape(shape)
+            call = self._call(own, make_marks(self.layout, own, self._readings, 0, blank=True) | texts)
+        except (Refusal, *UNFORESEEN):
+            return None
+        if _constants(call, plan) != _constants(self._calls[number], plan):
+            return None
+        call.started_at = None if era < 0 else RULE_CHANGES[era - 1] if era else RULE_CHANGES[0] - 1
+        return template_call(call, placeholders, installed())
 
     def judge(self, values: tuple[Any, ...], *, blank: bool = False) -> int | None:
         """Return the number of an ordinary class; None: its rows are for the record reader.
 
         Args:
             values: of the words; what is at the place of each part; what each varying place holds.
-            blank: whether its rows state no usage, but hold the text of a plain chat.
+            blank: whether its rows state no usage.
         """
         if (blank, values) not in self._known:
             self._known[blank, values] = self._number_of(values, blank=blank)
@@ -161,7 +210,10 @@ class Judge:
             return None
         self._calls.append(call)
         self.plans.append(plan)
-        return len(self._calls) - 1
+        number = len(self._calls) - 1
+        if blank:
+            self._blank[number] = own
+        return number
 
     def _try(self, own: RowClass, attempt: int, *, blank: bool) -> tuple[Call, Plan] | int | None:
         """Return the call of a marked record and where its columns come from; CONTEXT_CLASS where it is none."""
@@ -247,10 +299,8 @@ class Judge:
         return tuple(places.items()), totals, ()
 
     def _no_counts(self, call: Call, marks: Mapping[Path, Any]) -> Counts | None:
-        """Return what must be 0 where a call has no usage, and its text is that of the record and nothing else."""
-        asked = call.request.get("messages") if type(call.request) is dict else None
-        plain = asked == ASKED and call.text_missing is None and read_plain_answer(call.response) == ANSWER
-        if call.usage is not None or call.usage_source is not None or not plain or call.endpoint not in ENDPOINTS:
+        """Return what must be 0 where a call has no usage."""
+        if call.usage is not None or call.usage_source is not None:
             return None
         return (), (), tuple(path for path in marks if self._readings[path] == COUNT)
 

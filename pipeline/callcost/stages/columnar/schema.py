@@ -29,7 +29,7 @@ from callcost.tokens.framing.plain_chat import MORE_ANSWER, READ_FIELDS
 WORD, TEXT, COUNT, TIME, COST, NOTHING, NEVER = "word", "text", "count", "time", "cost", "nothing", "never"
 JSON, EPOCH, FLAG, UNREAD = "json", "epoch", "flag", "unread"
 UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
-ASKED, ANSWERED = "asked", "answered"  # messages and choices with their texts, where usage is missing
+TEXTS = "texts"  # what is there or not, as FLAG, with its texts, where usage is missing
 SIDES = ("prompt_tokens", "completion_tokens", "total_tokens")
 # Columns that are carried from the record to the fact as they are, whatever else the record says.
 CARRIED = frozenset(
@@ -99,8 +99,9 @@ def litellm_layout(name: str, *, chats: bool = False) -> Layout:
         for path in (path for text in texts for path in _resolved(text) if column not in _UNREAD):
             roles[path] = WORD if WORD in (role, roles.get(path)) else role
     roles[_BODY, "object"] = WORD
+    roles[_BODY, _CHOICES] = TEXTS if chats else FLAG
     if chats:
-        roles[(_MESSAGES,)] = ASKED
+        roles[(_MESSAGES,)] = TEXTS
         roles |= dict.fromkeys(((_SETTINGS, key) for key in sorted({*READ_FIELDS, "contents"})), NOTHING)
         roles |= dict.fromkeys(((_BODY, key) for key in sorted(MORE_ANSWER)), NOTHING)
     places = tuple(_places(dialect))
@@ -113,7 +114,9 @@ def litellm_layout(name: str, *, chats: bool = False) -> Layout:
     never = [(key,) for key in _of_others(reader, required, held)] + [(_BODY, key) for key in _of_other_apis()]
     for path in never:
         roles.setdefault(path, NEVER)
-    return Layout(reader=reader, roles=roles, counts=counts, required=required, chats=chats)
+    return Layout(
+        reader=reader, roles=roles, counts=counts, required=required, shells=_SHELLS, samples=_SAMPLES, chats=chats
+    )
 
 
 def _role_of(column: str) -> str:
@@ -190,7 +193,11 @@ _Never = Annotated[str, msgspec.Meta(min_length=1, max_length=0)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)] | None
 
 
-Choices: Any = ENDPOINTS["chat"].texts[_CHOICES]
+_SHELLS = {(_MESSAGES,): msgspec.Raw, (_BODY, _CHOICES): ENDPOINTS["chat"].texts[_CHOICES]}
+_SAMPLES = {
+    (_MESSAGES,): [{"role": "user", "content": "-"}],
+    (_BODY, _CHOICES): [{"message": {"role": "assistant", "content": "-"}}],
+}
 
 
 class Field(NamedTuple):
@@ -200,7 +207,7 @@ class Field(NamedTuple):
         name: attribute of its object.
         path: in the record.
         reading: what its values are: a role, JSON (a word of any kind, as JSON text), EPOCH, FLAG (there or not), or
-            ANSWERED (that, and with its text).
+            TEXTS (that, and what stands there).
     """
 
     name: str
@@ -305,10 +312,6 @@ def _node(layout: Layout, seen: Seen, path: Path, tree: Tree, *, wide: bool) -> 
         if reading:
             found.append(Field(name, place, reading))
         defaults.append((name, kind, default))
-    if path == (_BODY,) and not layout.strict:
-        names[_CHOICES] = _CHOICES
-        defaults.append((_CHOICES, (msgspec.Raw if layout.chats else Choices) | msgspec.UnsetType, msgspec.UNSET))
-        found.append(Field(_CHOICES, (*path, _CHOICES), ANSWERED if layout.chats else FLAG))
     made = msgspec.defstruct(
         "Part", defaults, gc=False, frozen=True, kw_only=True, rename=names.get, forbid_unknown_fields=layout.strict
     )
@@ -328,8 +331,12 @@ def _node(layout: Layout, seen: Seen, path: Path, tree: Tree, *, wide: bool) -> 
 def _kind(layout: Layout, place: Path, seen: frozenset[type], *, wide: bool) -> tuple[str, Any, Any]:
     """Return how a place is read ("": not at all), its type, and what stands for nothing there."""
     role = layout.roles.get(place, NOTHING)
+    if role in (FLAG, TEXTS, UNREAD):
+        kind = UNREAD_TYPES[layout.reader.dialect.no_counts is not None] if role == UNREAD else layout.shells[place]
+        kind = msgspec.Raw if role == TEXTS else kind
+        return ("" if role == UNREAD else role), kind | msgspec.UnsetType, msgspec.UNSET
     if layout.strict:
-        return _strict_kind(layout, place, role)
+        return role, *_STRICT[role]
     default: Any = msgspec.NODEFAULT if len(place) == 1 and place[0] in layout.required else None
     if role == NEVER:
         return "", _Never, default
@@ -342,13 +349,6 @@ def _kind(layout: Layout, place: Path, seen: frozenset[type], *, wide: bool) -> 
     return reading, kind, msgspec.Raw(b"null") if kind is msgspec.Raw and default is None else default
 
 
-def _strict_kind(layout: Layout, place: Path, role: str) -> tuple[str, Any, Any]:
-    if role in (FLAG, UNREAD):
-        kind = layout.shells[place] if role == FLAG else UNREAD_TYPES[layout.reader.dialect.no_counts is not None]
-        return ("" if role == UNREAD else role), kind | msgspec.UnsetType, msgspec.UNSET
-    return role, *_STRICT[role]
-
-
 _KINDS: dict[str, Any] = {
     COUNT: _Count,
     TEXT: str | None,
@@ -356,7 +356,6 @@ _KINDS: dict[str, Any] = {
     WORD: str | None,
     COST: msgspec.Raw,
     JSON: msgspec.Raw,
-    ASKED: msgspec.Raw,
 }
 _NOT_THERE = msgspec.Raw(ABSENT_JSON)
 _STRICT: dict[str, tuple[Any, Any]] = {

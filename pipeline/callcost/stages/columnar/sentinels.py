@@ -19,7 +19,6 @@ from callcost.logs.usage.usage import PARTS_OF_PARTS
 from callcost.logs.values.json_path import Path
 from callcost.stages.columnar.schema import (
     ABSENT_TEXT,
-    ANSWERED,
     COST,
     COUNT,
     EPOCH,
@@ -28,6 +27,7 @@ from callcost.stages.columnar.schema import (
     OBJECT,
     SIDES,
     TEXT,
+    TEXTS,
     TIME,
     WORD,
     Field,
@@ -39,9 +39,6 @@ PREFIXES = tuple(prefix for api in APIS for prefix, _ in api.issuers)
 ATTEMPTS = (0, 1)
 TOTAL = -1  # of a total, until the sides are known
 MARK = "\x02"  # in every mark that is text, and in no name or id of a log
-ANSWER = "-"
-ASKED = [{"role": "user", "content": ANSWER}]
-_CHOICES = [{"message": {"role": "assistant", "content": ANSWER}}]
 
 
 class RowClass(NamedTuple):
@@ -123,7 +120,7 @@ def make_record(layout: Layout, own: RowClass, words: tuple[Field, ...], marks: 
         layout: of the dialect.
         own: the class.
         words: the places of its words.
-        marks: place -> what to put there.
+        marks: place -> what to put there, also in the place of what the layout shows of texts.
     """
     record: dict[str, Any] = {}
     lists = {path[:size] for path in layout.roles for size in range(len(path)) if isinstance(path[size], int)}
@@ -138,14 +135,13 @@ def make_record(layout: Layout, own: RowClass, words: tuple[Field, ...], marks: 
     nulls = {path: None for path in own.kinds if not layout.strict and path[0] in layout.required and path not in marks}
     for path, mark in (nulls | dict(marks)).items():
         _put(record, path, mark, own.parts)
-    return record | ({"messages": ASKED} if layout.chats else {})
+    return record
 
 
 def _word_of(layout: Layout, field: Field, value: Any) -> tuple[Any, bool]:
     """Return a word as a record has it, and whether it has it."""
-    if field.reading in (FLAG, ANSWERED):
-        held = value is not None
-        return (layout.samples.get(field.path, _CHOICES) if held else None), held
+    if field.reading in (FLAG, TEXTS):
+        return layout.samples.get(field.path), value is not None
     nothing = (ABSENT_TEXT if field.reading == WORD else "") if layout.strict else None
     held = value != nothing
     return (msgspec.json.decode(value) if held and value is not None and field.reading == JSON else value), held

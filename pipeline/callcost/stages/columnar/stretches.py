@@ -23,7 +23,7 @@ from callcost.stages.tables.parquet_rows import UNREADABLE_TABLE, holds_own_tabl
 from callcost.tables import Reject
 
 COLUMN_BYTES = 32 << 10  # below it, laying out tables costs more than reading record by record
-LEARN_BYTES = 4 << 20  # below it, to learn what is read of a dialect costs more
+LEARN_BYTES = 1 << 20  # below it, to learn what is read of a dialect costs more
 
 
 def read_by_columns(

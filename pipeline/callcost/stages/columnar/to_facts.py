@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 
@@ -18,18 +19,17 @@ from callcost.logs.record.dialect import COST_COLUMN
 from callcost.logs.usage.usage import SHARES
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.times import FIRST_EPOCH, LATEST
-from callcost.stages.columnar.chats import learn_chats
-from callcost.stages.columnar.probe import CONTEXT_CLASS, IDS, Judge, Part, Plan
+from callcost.stages.columnar.chats import Raws, take_texts
+from callcost.stages.columnar.probe import CONTEXT_CLASS, IDS, Judge, Part, Plan, are_few
 from callcost.stages.columnar.schema import ABSENT_NUMBER, ABSENT_TEXT, COST, COUNT, NO_OBJECT, SIDES, Field
 from callcost.stages.columnar.sentinels import ABSENT, BLANK, NULL, PREFIXES, THERE, ZERO
 from callcost.stages.read.windows import FactRows
 from callcost.stages.tables.dictionary import Numbered, cross, number_text
 from callcost.stages.tables.facts import key_columns
-from callcost.stages.tables.plain_chats import ChatKinds, Chats
+from callcost.stages.tables.plain_chats import ChatKinds
 from callcost.stages.tables.schemas import Facts
 from callcost.tables import MAX_COUNT
 
-_FEW_CLASSES, _ROWS_OF_A_CLASS = 400, 8  # to judge a class costs as much as to read several records
 _MOST_PAIRS = 40  # of which the orders fit into one number
 _LATEST_EPOCH = 9_000_000_000.0  # until then microseconds are whole numbers that a float holds exactly
 _STAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?$"
@@ -44,7 +44,7 @@ class Rows(NamedTuple):
         fields: path -> column; a place without a column holds nothing anywhere.
         parts: path of an object -> what is there (see schema.py); an object without a column is in no row.
         odd: which rows are for the record reader.
-        chats: the plain chats of the rows; without rows where no texts are read.
+        texts: path -> of each row the JSON that stands there, where texts are read.
     """
 
     numbers: pl.Series
@@ -52,7 +52,7 @@ class Rows(NamedTuple):
     fields: dict[Path, pl.Series]
     parts: dict[Path, pl.Series]
     odd: pl.Series
-    chats: Chats
+    texts: Raws
 
     @property
     def height(self) -> int:
@@ -67,16 +67,14 @@ def join_rows(blocks: Sequence[Rows]) -> Rows:
     fields = dict.fromkeys(path for block in blocks for path in block.fields)
     parts = dict.fromkeys(path for block in blocks for path in block.parts)
     offsets = [block.offsets for block in blocks if block.offsets is not None]
-    chats = Chats()
-    for block in blocks:
-        chats.add(block.chats)
+    texts = dict.fromkeys(path for block in blocks for path in block.texts)
     return Rows(
         pl.concat([block.numbers for block in blocks]),
         pl.concat(offsets) if offsets else None,
         {path: _joined([block.fields.get(path) for block in blocks], blocks, None) for path in fields},
         {path: _joined([block.parts.get(path) for block in blocks], blocks, NO_OBJECT) for path in parts},
         pl.concat([block.odd for block in blocks]),
-        chats,
+        {path: [v for one in blocks for v in one.texts.get(path, [msgspec.UNSET] * one.height)] for path in texts},
     )
 
 
@@ -111,7 +109,7 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
         judge: of their classes.
     """
     numbered = cross(*_numbered(rows, judge))
-    if len(numbered.values) > max(_FEW_CLASSES, rows.height // _ROWS_OF_A_CLASS):
+    if not are_few(len(numbered.values), rows.height):
         return Laid(FactRows(pl.DataFrame()), pl.int_range(rows.height, eager=True, dtype=pl.UInt32))
     found = pl.Series([judge.judge(values) for values in numbered.values], dtype=pl.Int64)
     classes = numbered.to_rows(found, rows.height)
@@ -127,7 +125,7 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
         known = known & _are_fair(rows, judge)
     left = left & ~known
     chats: ChatKinds | None = None
-    if any(rows.chats.roles):
+    if rows.texts:
         for facts, learned, fit in _uncounted(rows, judge, numbered, left):
             tables.append(facts)
             chats = learned
@@ -150,7 +148,7 @@ def _uncounted(
     """Return the facts of plain chats whose usage is missing, these chats, and which rows they are; none or one."""
     found = [judge.judge(values, blank=True) for values in numbered.values]
     classes = numbered.to_rows(pl.Series(found, dtype=pl.Int64), rows.height)
-    fit = left & ~rows.odd & classes.is_not_null() & pl.Series(list(map(bool, rows.chats.roles)), dtype=pl.Boolean)
+    fit = left & ~rows.odd & classes.is_not_null()
     plans = [None if number is None else judge.plans[number] for number in found]
     tables, plain = [], pl.Series([False]).new_from_index(0, rows.height)
     for plan in dict.fromkeys(plan for plan in plans if plan is not None):
@@ -161,11 +159,11 @@ def _uncounted(
     if not plain.any():
         return []
     facts = pl.concat(tables, how="diagonal").sort(_ROW).drop(_ROW)
+    places = plain.arg_true()
+    shapes, texts = take_texts(rows.texts, places.to_list())
     times = facts["started_at"].to_physical() if "started_at" in facts.columns else None
-    learned, fine = learn_chats(rows.chats.pick(plain.to_list()), classes.filter(plain), judge.asker, times)
-    if fine.all():
-        return [(facts, learned, plain)]
-    return [(facts.filter(fine), learned, plain.scatter(plain.arg_true().filter(~fine), values=False))]
+    chats, fine = judge.tell_chats(shapes, texts, classes[places], times)
+    return [(facts.filter(fine), chats, plain.scatter(places.filter(~fine), values=False))]
 
 
 _ROW = "row"

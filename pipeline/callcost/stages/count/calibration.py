@@ -15,7 +15,8 @@ from typing import Any
 import polars as pl
 
 from callcost.settings import ReportOptions
-from callcost.stages.count.missing_usage import SIDES, TIMED_OUT, count_frames, frame_sides, open_counter
+from callcost.stages.count.missing_usage import TIMED_OUT, count_frames, open_counter
+from callcost.stages.read.sides import SIDES, frame_sides
 from callcost.stages.read.splits import Piece
 from callcost.stages.read.windows import read_windows
 from callcost.stages.tables.facts import key_of

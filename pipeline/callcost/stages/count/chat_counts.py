@@ -1,19 +1,16 @@
-"""Count plain chats that are columns: each distinct text once, then added up as columns of facts.
-
-What a plain chat comes to beside its texts is known by tokens/framing/plain_chat.py.
-"""
+"""Count chats that are columns: each distinct text once, then added up as columns of facts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, compress
 from typing import NamedTuple
 
 import polars as pl
 
 from callcost.stages.count.missing_usage import join_counts
 from callcost.stages.tables.dictionary import Numbered
-from callcost.stages.tables.plain_chats import ChatKinds, Chats
+from callcost.stages.tables.plain_chats import ChatKinds
 from callcost.stages.tables.schemas import Facts
 from callcost.tokens.engines.text_counter import Counts, TextCounter
 from callcost.tokens.frame import round_units
@@ -30,19 +27,17 @@ def count_facts(
         chats: of each table, the chats of its last rows.
         counter: of this worker.
     """
-    groups = [list(_groups(learned)) if learned else [] for learned in chats]
+    groups = [list(_groups(kinds)) if kinds else [] for kinds in chats]
     wanted: dict[str, dict[str, None]] = {}
     for group in chain.from_iterable(groups):
-        texts = wanted.setdefault(group.vocabulary, {})
-        texts.update(dict.fromkeys(group.chats.texts))
-        texts.update(dict.fromkeys(group.chats.answers))
-    for prompt, answer in (pair for learned in chats if learned for pair in learned.kinds.values if pair):
-        for frame in (prompt.frame, answer.frame):
+        wanted.setdefault(group.vocabulary, {}).update(dict.fromkeys(group.texts))
+    for template in (template for kinds in chats if kinds for template in kinds.kinds.values if template):
+        for frame in (template.prompt.frame, template.completion.frame):
             wanted.setdefault(frame.vocabulary, {}).update(dict.fromkeys(frame.texts))
     counts = {vocabulary: counter.count(vocabulary, texts) for vocabulary, texts in wanted.items()}
     return [
-        _fill(facts, learned.kinds, _add_up(learned, of_table, counts)) if learned and of_table else facts
-        for facts, learned, of_table in zip(tables, chats, groups, strict=True)
+        _fill(facts, kinds.kinds, _add_up(kinds, of_table, counts)) if kinds and of_table else facts
+        for facts, kinds, of_table in zip(tables, chats, groups, strict=True)
     ]
 
 
@@ -52,57 +47,64 @@ class _Group(NamedTuple):
     Attributes:
         vocabulary: its name.
         corrections: what it gets wrong; a key of vocabulary_corrections.py's table.
-        chats: the chats.
-        rows: which they are; None: all.
+        texts: of the chats, one after the other.
+        ends: where the texts of each chat end.
+        answers: of each text, 1 where it is an answer's, else 0.
+        rows: which chats they are; None: all.
     """
 
     vocabulary: str
     corrections: str
-    chats: Chats
+    texts: list[str]
+    ends: pl.Series
+    answers: pl.Series
     rows: pl.Series | None
 
 
-def _groups(learned: ChatKinds) -> Iterator[_Group]:
-    chats, kinds = learned
-    keys = [(pair[0].frame.vocabulary, pair[0].corrections) if pair else None for pair in kinds.values]
+def _groups(chats: ChatKinds) -> Iterator[_Group]:
+    texts, kinds = chats
+    height = len(texts.lengths)
+    keys = [(one.prompt.frame.vocabulary, one.prompt.corrections) if one else None for one in kinds.values]
     known = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    of_rows = kinds.to_rows(pl.Series([known[key] for key in keys], dtype=pl.UInt32), len(chats.roles))
+    of_rows = kinds.to_rows(pl.Series([known[key] for key in keys], dtype=pl.UInt32), height)
+    numbers = [0] * height if kinds.numbers is None else kinds.numbers.to_list()
     for key, number in known.items():
         own = of_rows == number
         if key is not None and own.any():
-            yield _Group(*key, chats.pick(own.to_list()), None if own.all() else own.arg_true())
+            wanted = own.to_list()
+            lengths, picked = texts.pick(wanted)
+            answers = chain.from_iterable(kinds.values[kind].answers for kind in compress(numbers, wanted))
+            ends = pl.Series(lengths, dtype=pl.UInt32).cum_sum()
+            rows = None if own.all() else own.arg_true()
+            yield _Group(*key, picked, ends, pl.Series(answers, dtype=pl.Boolean), rows)
 
 
-def _add_up(learned: ChatKinds, groups: Sequence[_Group], counts: dict[str, Counts]) -> list[pl.Series]:
-    """Return the tokens of prompts and of answers."""
-    height = len(learned.chats.roles)
+def _add_up(chats: ChatKinds, groups: Sequence[_Group], counts: dict[str, Counts]) -> list[pl.Series]:
+    """Return the tokens of the prompts and of the answers."""
+    height = len(chats.texts.lengths)
     sides = []
-    for side in (0, 1):
+    for side in range(2):
         tokens = extras = pl.zeros(height, dtype=pl.Int64, eager=True)
         for group in groups:
-            counted = counts[group.vocabulary]
-            tokens = _put(tokens, group.rows, _sums(group.chats, side, counted))
+            tokens = _put(tokens, group.rows, _sums(group, side, counts[group.vocabulary]))
             if group.corrections:
-                texts = group.chats.answers if side else group.chats.texts
-                weighed = {text: correction_of(group.corrections, text) for text in dict.fromkeys(texts)}
-                extras = _put(extras, group.rows, _sums(group.chats, side, weighed))
-        templates = [pair[side] if pair else None for pair in learned.kinds.values]
+                weighed = {text: correction_of(group.corrections, text) for text in dict.fromkeys(group.texts)}
+                extras = _put(extras, group.rows, _sums(group, side, weighed))
+        templates = [one and (one.prompt, one.completion)[side] for one in chats.kinds.values]
         fixed = [(one.thousandths(counts[one.frame.vocabulary]), one.frame.weights[-1], one.frame.share)
                  if one else (0, 0, 1) for one in templates]  # fmt: skip
         constant, weight, share = (
-            learned.kinds.to_rows(pl.Series(values, dtype=pl.Int64), height) for values in zip(*fixed, strict=True)
+            chats.kinds.to_rows(pl.Series(values, dtype=pl.Int64), height) for values in zip(*fixed, strict=True)
         )
         sides.append(round_units(constant + weight * tokens + extras, share).clip(0))  # as frame.whole_tokens
     return sides
 
 
-def _sums(chats: Chats, side: int, values: dict[str, int] | Counts) -> pl.Series:
-    """Return per chat what its messages, or its answer, have of something."""
-    each = pl.Series(list(map(values.__getitem__, chats.answers if side else chats.texts)), dtype=pl.Int64)
-    if side:
-        return each
-    ends = pl.Series(list(map(len, chats.roles)), dtype=pl.UInt32).cum_sum()
-    so_far = each.cum_sum()[ends - 1]
+def _sums(group: _Group, side: int, values: dict[str, int] | Counts) -> pl.Series:
+    """Return per chat what the texts of a side have of something; null where it is unknown of one."""
+    each = pl.Series(list(map(values.__getitem__, group.texts)), dtype=pl.Int64)
+    own = each.zip_with(group.answers == bool(side), pl.zeros(len(each), dtype=pl.Int64, eager=True))
+    so_far = own.cum_sum()[group.ends - 1]
     return so_far - so_far.shift(1, fill_value=0)
 
 
@@ -115,7 +117,7 @@ def _fill(facts: pl.DataFrame, kinds: Numbered, sides: Sequence[pl.Series]) -> p
     prompts, answers = sides
     height = len(prompts)
     before = facts.height - height
-    frames = [(pair[0].frame, pair[1].frame) if pair else () for pair in kinds.values]
+    frames = [(one.prompt.frame, one.completion.frame) if one else () for one in kinds.values]
     joined = [join_counts([(one.method, one.error) for one in pair]) if pair else (None, None) for pair in frames]
     methods, errors = zip(*joined, strict=True)
     columns: dict[str, pl.Series] = {

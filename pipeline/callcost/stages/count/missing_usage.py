@@ -12,22 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from callcost.logs.record.media_calls import NOT_COUNTED, WITHOUT_ANSWER_TOKENS
 from callcost.settings import ReportOptions
+from callcost.stages.read.sides import derive_sides, frame_sides, missing_sides
 from callcost.tables import Call, Usage
 from callcost.tokens.engines.text_counter import Counts, TextCounter
 from callcost.tokens.frame import Frame, total
-from callcost.tokens.framing.messages import frame_completion, frame_prompt
-from callcost.tokens.framing.plain_chat import frame_plain
-from callcost.tokens.model_families import choose
 
 TIMED_OUT = "timed_out"
 METHODS = ("exact", "calibrated", "estimated", TIMED_OUT)  # from the strongest to the weakest
-SIDES = ("prompt_tokens", "completion_tokens")
 AMPLE_BYTES = 32 << 20  # of a task; so much holds more text than is worth sparing a faster engine
-
-_NOTHING = Usage()
-
 
 class SideCount(NamedTuple):
     """What counting one side of a call came to."""
@@ -80,53 +73,6 @@ def count_frames(frames: Sequence[Mapping[str, Frame]], counter: TextCounter) ->
     return [{side: _add_up(frame, counts[frame.vocabulary]) for side, frame in sides.items()} for sides in frames]
 
 
-def missing_sides(call: Call) -> Sequence[str]:
-    """Return the sides of a call that are billed by the token, that nothing states and whose text is there."""
-    usage = call.usage
-    if usage is not None:
-        _derive_sides(usage, call.endpoint)
-    sides = SIDES[:1] if call.endpoint in WITHOUT_ANSWER_TOKENS else SIDES
-    missing = sides if usage is None else [side for side in sides if getattr(usage, side) is None]
-    otherwise_billed = bool(call.iterations) or (len(missing) == len(sides) and bool((usage or _NOTHING).billed_units))
-    answered = call.status not in {"failure", "cache_hit"} and call.endpoint not in NOT_COUNTED
-    return () if otherwise_billed or not answered or call.text_missing is not None else missing
-
-
-def frame_sides(call: Call, sides: Sequence[str], available: frozenset[str]) -> dict[str, Frame]:
-    """Return the frames of those sides of a call that hold something to count.
-
-    Args:
-        call: the call with its text.
-        sides: names of the sides that are wanted.
-        available: names of the vocabularies that are installed beside the bundled ones.
-    """
-    choice = choose(call.model, call.provider, call.endpoint, available)
-    if len(sides) == len(SIDES):
-        plain = frame_plain(choice, call.endpoint, call.request, call.response, call.started_at)
-        if plain:
-            return dict(zip(SIDES, plain, strict=True))
-    frames = {
-        side: frame_prompt(choice, call.endpoint, call.request, call.response, call.started_at)
-        if side == "prompt_tokens"
-        else frame_completion(choice, call.endpoint, call.response, call.request, call.started_at)
-        for side in sides
-    }
-    return {side: frame for side, frame in frames.items() if frame is not None}
-
-
-def _derive_sides(usage: Usage, endpoint: str | None) -> None:
-    """Fill in what follows from what is stated: an embedding has no completion, a total and one side have the other."""
-    prompt, completion, whole = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
-    if endpoint in WITHOUT_ANSWER_TOKENS and completion is None and (prompt is not None or whole is not None):
-        completion = usage.completion_tokens = 0
-    if whole is None:
-        return
-    if prompt is None and completion is not None and whole >= completion:
-        usage.prompt_tokens = whole - completion
-    elif completion is None and prompt is not None and whole >= prompt:
-        usage.completion_tokens = whole - prompt
-
-
 def _add_up(frame: Frame, counts: Counts) -> SideCount:
     tokens = list(map(counts.__getitem__, frame.texts))
     if None in tokens:
@@ -153,7 +99,7 @@ def settle_usage(call: Call, counted: Mapping[str, tuple[int, str, float]]) -> N
         setattr(usage, side, tokens + hidden)
     if counted:
         call.count_method, call.count_error = join_counts([(method, error) for _, method, error in counted.values()])
-        _derive_sides(usage, call.endpoint)
+        derive_sides(usage, call.endpoint)
         call.usage_source = "partial" if stated else "counted"
         if call.count_method == TIMED_OUT:
             call.usage_source = TIMED_OUT

@@ -1,52 +1,40 @@
-"""Plain chats of many rows as columns: roles and texts of messages, and answers."""
+"""Chats of many rows as columns: their texts, and what each comes to beside them."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from itertools import chain, compress, repeat
 from typing import NamedTuple
 
 from callcost.stages.tables.dictionary import Numbered
 
-Roles = tuple[str, ...]
 
-
-@dataclasses.dataclass(slots=True)
-class Chats:
-    """The plain chats of some rows, as columns.
+class Texts(NamedTuple):
+    """The texts of some rows.
 
     Attributes:
-        roles: of each row, the roles of its messages; (): it holds no plain chat.
-        texts: of the messages of all rows, one after the other.
-        answers: of each row, the text; "": it holds no plain chat.
+        lengths: of each row, how many texts it has.
+        texts: of all rows, one after the other.
     """
 
-    roles: list[Roles] = dataclasses.field(default_factory=list)
-    texts: list[str] = dataclasses.field(default_factory=list)
-    answers: list[str] = dataclasses.field(default_factory=list)
+    lengths: list[int]
+    texts: list[str]
 
-    def add(self, other: Chats) -> None:
-        """Put the rows of another after these."""
-        self.roles += other.roles
-        self.texts += other.texts
-        self.answers += other.answers
-
-    def pick(self, wanted: Sequence[bool]) -> Chats:
-        """Return some of the rows."""
+    def pick(self, wanted: Sequence[bool]) -> Texts:
+        """Return those of some of the rows."""
         if all(wanted):
             return self
-        texts = compress(self.texts, chain.from_iterable(map(repeat, wanted, map(len, self.roles))))
-        return Chats(list(compress(self.roles, wanted)), list(texts), list(compress(self.answers, wanted)))
+        texts = compress(self.texts, chain.from_iterable(map(repeat, wanted, self.lengths)))
+        return Texts(list(compress(self.lengths, wanted)), list(texts))
 
 
 class ChatKinds(NamedTuple):
-    """Plain chats, and what decides what each comes to.
+    """Chats, and what decides what each comes to.
 
     Attributes:
-        chats: the chats.
-        kinds: of the rows; its values are what a prompt and an answer come to beside their texts.
+        texts: of the chats.
+        kinds: of the rows; its values are CallTemplates, or None for a kind that no row is of.
     """
 
-    chats: Chats
+    texts: Texts
     kinds: Numbered

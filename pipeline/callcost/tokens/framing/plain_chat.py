@@ -20,6 +20,7 @@ from callcost.tokens.framing.answers import END_SINCE, END_UNTIL
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.framing.openai_layouts import ERAS
 from callcost.tokens.model_families import Choice
+from callcost.tokens.requests.bodies import ANSWER_KEYS, CONVERSATION, TEXT_KEYS
 from callcost.tokens.vocabulary_corrections import correction_of
 
 ROLES = frozenset({"system", "developer", "user", "assistant"})
@@ -33,6 +34,9 @@ READ_FIELDS = frozenset({
 })  # fmt: skip
 # Fields that, beside ``choices``, say how an answer ended or what else it shows.
 MORE_ANSWER = frozenset({"status", "candidates", "output"})
+# All that the rules look into, of requests and of answers.
+_SYSTEM = ("instructions", "systemInstruction", "system_instruction")
+BODY_KEYS = READ_FIELDS | CONVERSATION | ANSWER_KEYS | {*TEXT_KEYS, *_SYSTEM}
 _MORE_ENDINGS = frozenset({"stop_reason", "stopReason", "finishReason", "done_reason", "status"})
 _ENDINGS = (None, "stop")
 RULE_CHANGES = sorted({END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))})
@@ -165,12 +169,12 @@ def templates_of(
     answer = _PLACEHOLDER.format("answer")
     message = {"role": "assistant", "content": answer}
     response = answer if bare else {"choices": [{"finish_reason": "stop", "message": message}]}
-    prompt = _template_of(choice, frame_prompt(choice, endpoint, request, response, at), placeholders)
-    completion = _template_of(choice, frame_completion(choice, endpoint, response, request, at), [answer])
+    prompt = template_of(choice, frame_prompt(choice, endpoint, request, response, at), placeholders)
+    completion = template_of(choice, frame_completion(choice, endpoint, response, request, at), [answer])
     return (prompt, completion) if prompt and completion else None
 
 
-def _template_of(choice: Choice, frame: Frame | None, placeholders: Sequence[str]) -> FrameTemplate | None:
+def template_of(choice: Choice, frame: Frame | None, placeholders: Sequence[str]) -> FrameTemplate | None:
     """Take the placeholders out of a frame; None where one is not there once, unchanged, at the weight of a text."""
     if frame is None:
         return None

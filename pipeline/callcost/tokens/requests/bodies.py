@@ -186,8 +186,7 @@ def read_answer(response: Any) -> Answer:
 
 def _cut_off(body: Body) -> bool:
     items = list_of(body.get("choices")) + list_of(body.get("candidates")) or [body]
-    keys = ("finish_reason", "stop_reason", "stopReason", "finishReason", "done_reason", "status")
-    ends = [text_of(dict_of(item).get(key)).lower() for item in items for key in keys]
+    ends = [text_of(dict_of(item).get(key)).lower() for item in items for key in _ENDINGS]
     return any(end in {"length", "max_tokens", "incomplete", "max_output_tokens"} for end in ends)
 
 
@@ -225,6 +224,7 @@ def _outputs(value: Any) -> list[list[Block]]:
     return [read_blocks(text) for text in texts]
 
 
+_ENDINGS = ("finish_reason", "stop_reason", "stopReason", "finishReason", "done_reason", "status")
 ANSWER_READERS: tuple[tuple[str, Callable[[Any], list[list[Block]]]], ...] = (
     ("choices", _choices),
     ("candidates", _candidates),
@@ -234,3 +234,4 @@ ANSWER_READERS: tuple[tuple[str, Callable[[Any], list[list[Block]]]], ...] = (
     *((key, _outputs) for key in ("generations", "completions", "results", "outputs")),
     *((key, _content) for key in ("generation", "completion", "response", "text")),
 )
+ANSWER_KEYS = frozenset((*_ENDINGS, *(key for key, _ in ANSWER_READERS)))  # all that is looked at in an answer

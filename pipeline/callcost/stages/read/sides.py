@@ -1,0 +1,104 @@
+"""The sides of a call whose tokens nobody states: which they are, and their frames.
+
+Many calls say the same but for their texts: what such a call comes to is asked once, with a placeholder for each text
+(``template_call``), and other texts fit into the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from callcost.logs.record.media_calls import NOT_COUNTED, WITHOUT_ANSWER_TOKENS
+from callcost.tables import Call, Usage
+from callcost.tokens.frame import Frame
+from callcost.tokens.framing.messages import frame_completion, frame_prompt
+from callcost.tokens.framing.plain_chat import FrameTemplate, frame_plain, template_of
+from callcost.tokens.model_families import choose
+
+SIDES = ("prompt_tokens", "completion_tokens")
+_NOTHING = Usage()
+
+
+class CallTemplate(NamedTuple):
+    """What a call comes to, without its texts.
+
+    Attributes:
+        prompt: frame of the prompt.
+        completion: frame of the answer.
+        answers: of each text, whether it is the answer's.
+    """
+
+    prompt: FrameTemplate
+    completion: FrameTemplate
+    answers: tuple[bool, ...]
+
+
+def missing_sides(call: Call) -> Sequence[str]:
+    """Return the sides of a call that are billed by the token, that nothing states and whose text is there."""
+    usage = call.usage
+    if usage is not None:
+        derive_sides(usage, call.endpoint)
+    sides = SIDES[:1] if call.endpoint in WITHOUT_ANSWER_TOKENS else SIDES
+    missing = sides if usage is None else [side for side in sides if getattr(usage, side) is None]
+    otherwise_billed = bool(call.iterations) or (len(missing) == len(sides) and bool((usage or _NOTHING).billed_units))
+    answered = call.status not in {"failure", "cache_hit"} and call.endpoint not in NOT_COUNTED
+    return () if otherwise_billed or not answered or call.text_missing is not None else missing
+
+
+def derive_sides(usage: Usage, endpoint: str | None) -> None:
+    """Fill in what follows from what is stated: an embedding has no completion, a total and one side have the other."""
+    prompt, completion, whole = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
+    if endpoint in WITHOUT_ANSWER_TOKENS and completion is None and (prompt is not None or whole is not None):
+        completion = usage.completion_tokens = 0
+    if whole is None:
+        return
+    if prompt is None and completion is not None and whole >= completion:
+        usage.prompt_tokens = whole - completion
+    elif completion is None and prompt is not None and whole >= prompt:
+        usage.completion_tokens = whole - prompt
+
+
+def frame_sides(call: Call, sides: Sequence[str], available: frozenset[str]) -> dict[str, Frame]:
+    """Return the frames of those sides of a call that hold something to count.
+
+    Args:
+        call: the call with its text.
+        sides: names of the sides that are wanted.
+        available: names of the vocabularies that are installed beside the bundled ones.
+    """
+    choice = choose(call.model, call.provider, call.endpoint, available)
+    if len(sides) == len(SIDES):
+        plain = frame_plain(choice, call.endpoint, call.request, call.response, call.started_at)
+        if plain:
+            return dict(zip(SIDES, plain, strict=True))
+    frames = {
+        side: frame_prompt(choice, call.endpoint, call.request, call.response, call.started_at)
+        if side == "prompt_tokens"
+        else frame_completion(choice, call.endpoint, call.response, call.request, call.started_at)
+        for side in sides
+    }
+    return {side: frame for side, frame in frames.items() if frame is not None}
+
+
+def template_call(call: Call, placeholders: Sequence[str], available: frozenset[str]) -> CallTemplate | None:
+    """Take the placeholders out of the frames of a call that states no side.
+
+    Args:
+        call: the call, with placeholders for texts.
+        placeholders: the texts, in order.
+        available: names of the vocabularies that are installed beside the bundled ones.
+
+    Returns:
+        The templates; None where a side has no text, or a text is not in one of them once and unchanged.
+    """
+    frames = frame_sides(call, missing_sides(call), available)
+    if len(frames) < len(SIDES):
+        return None
+    prompt, completion = (frames[side] for side in SIDES)
+    choice = choose(call.model, call.provider, call.endpoint, available)
+    answers = tuple(text in completion.texts for text in placeholders)
+    asked = [text for text, is_answer in zip(placeholders, answers, strict=True) if not is_answer]
+    answered = [text for text, is_answer in zip(placeholders, answers, strict=True) if is_answer]
+    first, second = template_of(choice, prompt, asked), template_of(choice, completion, answered)
+    return CallTemplate(first, second, answers) if asked and answered and first and second else None
