@@ -47,6 +47,8 @@ USAGES = st.builds(
     billed_units=st.none() | st.dictionaries(UNITS, QUANTITIES, max_size=3),
     **dict.fromkeys(USAGE_COUNTS, COUNTS),
 )  # fmt: skip
+NAMES = ("gpt-4o", "gpt-9", "claude-opus-4-5", "", "openai/gpt-5:online", "us.anthropic.claude-opus-4-6-v1", "a/b:free",
+         "projects/p/locations/europe-west1/publishers/anthropic/models/claude-sonnet-4-6", "x-ai/grok-3")  # fmt: skip
 PLAIN_USAGES = st.builds(Usage, prompt_tokens=COUNTS, completion_tokens=COUNTS, cache_read_input_tokens=COUNTS)
 
 
@@ -55,18 +57,19 @@ def calls(draw: st.DrawFn) -> Call:
     def some(*words: str) -> str | None:
         return draw(st.sampled_from([None, *words]))
 
-    tiers = ("flex", "priority", "batch", "default", "auto", "ultrafast", "balanced", "FAST", "decisions", "odd")
+    tiers = ("flex", "priority", "batch", "default", "auto", "ultrafast", "balanced", "FAST", "decisions", "odd",
+             "scale", "On_Demand_Flex")  # fmt: skip
     return Call(
         source_format=draw(st.sampled_from(["plain", "openai_batch"])),
         family="plain",
-        model=draw(st.sampled_from(models()) | st.sampled_from(["gpt-4o", "gpt-9", "claude-opus-4-5", ""])),
+        model=draw(st.sampled_from(models()) | st.sampled_from(NAMES)),
         model_requested=some("gpt-4o", "azure/gpt-4o"),
-        provider=some("openai", "azure", "bedrock", "vertex_ai", "acme"),
+        provider=some("openai", "azure", "bedrock", "vertex_ai", "acme", "openrouter", "anthropic", "ollama"),
         started_at=draw(st.none() | st.integers(*moments())),
         service_tier=some(*tiers),
         region=some("us-east-1", "eu-west-1", "global"),
         data_residency=some("eu", "us"),
-        inference_geo=some("us", "global"),
+        inference_geo=some("us", "global", "eu"),
         speed=some("fast", "standard"),
         status=draw(st.sampled_from(["success", "success", "failure", "cache_hit"])),
         usage_source=draw(st.sampled_from(["reported", "reported", "absent", "timed_out", "counted"])),

@@ -203,7 +203,7 @@ class RateCard:
             return None
         factors = () if _is_tool(unit) else self._case.factors
         if self._case.lacks and not _is_tool(unit):
-            listed = listed._replace(note=f"no rate for {' and '.join(self._case.lacks)}: the standard one", weak=True)
+            listed = listed._replace(note=f"the map has no rate for {' and '.join(self._case.lacks)}", weak=True)
         rate = effective_rate(listed.rate, factors)
         return Line(rate, int(rate.scaleb(MONEY_SCALE)), listed, factors, unit in self._tariff.once)
 
@@ -240,8 +240,7 @@ def _has_batch_rates(tariff: Tariff) -> bool:
 def _lacking(tariff: Tariff, terms: Terms) -> Iterator[str]:
     for name, word in (("inference_geo", terms.geo), ("speed", terms.speed)):
         asked = (word or "").lower()
-        known = f"entry {asked}" in tariff.factors or (tariff.provider, asked) in _DOCUMENTED
-        if asked not in _USUAL and not known:
+        if asked not in _USUAL and f"entry {asked}" not in tariff.factors:
             yield f"{name} {asked}"
 
 
@@ -366,9 +365,8 @@ def _batch_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     own = _own_batch_rate(rates, unit, case.crossed)
     if own is not None or unit not in TOKEN_UNITS:
         return own or listed_rate(tariff, unit, plain)
-    documented = tariff.provider in _BATCHES_AT_HALF
-    if documented and RateKey(unit) in rates:
-        return _half(listed_rate(tariff, unit, plain._replace(crossed=case.crossed)), documented=True)
+    if tariff.provider in _BATCHES_AT_HALF and RateKey(unit) in rates:
+        return _half(listed_rate(tariff, unit, plain._replace(crossed=case.crossed)))
     primary, stand_in = f"text_{TOKEN_UNITS[unit].side}", STAND_INS.get(unit)
     of_side = _own_batch_rate(rates, primary, case.crossed)
     if of_side is not None:
@@ -379,13 +377,12 @@ def _batch_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
         standard = "cache_read"
         if RateKey(standard) not in rates:
             return None
-    return _half(listed_rate(tariff, standard, plain), documented=documented)
+    return _half(listed_rate(tariff, standard, plain))
 
 
-def _half(listed: ListedRate | None, *, documented: bool) -> ListedRate | None:
-    note = f"no batch rate: half of the standard one{'' if documented else ' is assumed'}"
-    weak = not documented or (listed is not None and listed.weak)
-    return listed and listed._replace(rate=EXACT.multiply(listed.rate, _HALF), note=note, weak=weak)
+def _half(listed: ListedRate | None) -> ListedRate | None:
+    note = "no batch rate: half of the standard one is assumed"
+    return listed and listed._replace(rate=EXACT.multiply(listed.rate, _HALF), note=note, weak=True)
 
 
 def _own_batch_rate(rates: Rates, unit: str, crossed: tuple[int, ...]) -> ListedRate | None:
