@@ -15,36 +15,36 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from callcost.errors import ArgumentError, PriceError
-from callcost.helpers.books import Prices, book_of, microseconds_of, sound_entry
-from callcost.helpers.counting import token_counter
+from callcost.helpers.books import Prices, book_of, microseconds_of
+from callcost.helpers.charging import Asked, bill_of, own_card, picture_bill
+from callcost.helpers.counting import count_answer, token_counter
+from callcost.helpers.measures import NOT_COUNTED, Picture, kind_of
 from callcost.helpers.parameters import (
     amount_if_given,
     check_numbers,
     count,
     count_if_given,
+    items,
     mapping,
     text,
     text_if_given,
 )
-from callcost.helpers.registry import unknown_model
-from callcost.helpers.responses import field, fields, first_tier, texts_of, tools_of
-from callcost.logs.usage.usage import read_usage
+from callcost.helpers.responses import endpoint_of, field, fields, first_tier, read_body, read_call
+from callcost.logs.responses.bodies import api_of
+from callcost.logs.usage.usage import has_tokens, read_usage
 from callcost.logs.values.json import Refusal
-from callcost.models import PROVISIONED
 from callcost.prices.book.book import Book
 from callcost.prices.book.cost_map import rate
-from callcost.prices.charges import Bill, price_usage
-from callcost.prices.rates import Case, RateCard, Terms
-from callcost.prices.tariffs import read_tariff
-from callcost.tables import MONEY_SCALE, Usage
+from callcost.prices.charges import Bill
+from callcost.prices.rates import RateCard, Terms
+from callcost.prices.units import is_measure
+from callcost.tables import MONEY_SCALE, USAGE_COUNTS, Call, Usage
 
 _Text = str | None  # an argument that need not be given
 _BATCHES = frozenset({"retrieve_batch", "aretrieve_batch"})
 _SECOND = 1000  # milliseconds
-_SECONDS = "output_seconds"  # what a rate of the caller's own by the second is laid on
+_TIER = "service_tier"
 _DOLLAR: int = 10**MONEY_SCALE
 
 
@@ -88,16 +88,15 @@ def cost_per_token(
     names = [text("model", model), *filter(None, [text("request_model", request_model)])]
     flat = _flat_usage(prompt_tokens, completion_tokens, cache_read_input_tokens, cache_creation_input_tokens)
     usage = flat if usage_object is None else _read(usage_object, names[0])
-    searches = amount_if_given("rerank_billed_units.search_units", field(rerank_billed_units, "search_units"))
-    characters = _characters(prompt_characters, completion_characters)
+    _add_units(usage, **_characters(prompt_characters, completion_characters))
+    queries = count_if_given("number_of_queries", number_of_queries) or _searches(rerank_billed_units)
     seconds = amount_if_given("audio_transcription_file_duration", audio_transcription_file_duration)
-    queries = count_if_given("number_of_queries", number_of_queries) or searches
     time = _seconds("response_time_ms", response_time_ms)
-    _add_units(usage, **characters, input_queries=queries, input_seconds=seconds, seconds=time)
+    _add_units(usage, input_queries=queries, input_seconds=seconds, seconds=time)
     terms = _terms(usage_object, usage, call_type, service_tier, data_residency, vertex_location, at)
-    own = _own_card(custom_cost_per_token, custom_cost_per_second)
-    bill = _bill(names, custom_llm_provider, region_name, usage, terms, book_of(prices), own)
-    return _dollars(bill.scaled[0]), _dollars(bill.scaled[1])
+    own = own_card(custom_cost_per_token, custom_cost_per_second)
+    bill = bill_of(_asked(names, custom_llm_provider, region_name, terms, book_of(prices), own), usage)
+    return _dollars(_of_prompt(bill, usage)), _dollars(bill.scaled[1])
 
 
 def completion_cost(
@@ -136,18 +135,29 @@ def completion_cost(
         PriceError: there is no such version, neither usage nor text, or a rate is no price.
         ArgumentError: an argument is no count, no amount, or of the wrong type; names it.
     """
-    body = fields("completion_response", completion_response)
-    stated, answered = field(body, "usage"), field(body, "model")
-    found = (text("base_model", base_model), answered if isinstance(answered, str) else "", text("model", model))
-    names = [*filter(None, found)]
-    usage = _read(stated, names[0] if names else "") if stated else _count(names, body, prompt, messages, completion)
-    time = _seconds("total_time", total_time)
-    _add_units(usage, output_images=count_if_given("n", n), seconds=time, **tools_of(body))
-    tier = first_tier(service_tier, *(field(each, "service_tier") for each in (body, stated, optional_params)))
-    terms = _terms(stated, usage, call_type, tier, data_residency, vertex_location, at)
-    own = _own_card(custom_cost_per_token, custom_cost_per_second)
-    bill = _bill(names, custom_llm_provider, region_name, usage, terms, book_of(prices), own)
-    return _dollars(bill.scaled[3])
+    body, params = read_body(completion_response), mapping("optional_params", optional_params or {})
+    named, n, book = (text("base_model", base_model), text("model", model)), count_if_given("n", n), book_of(prices)
+    kind = _kind(call_type, body, named, book, at, drawn=bool(size or quality))
+    call = read_call(body, _request(params, messages, prompt, kind), named[1], custom_llm_provider, kind)
+    usage, stated, kind = call.usage or Usage(), body.get("usage"), kind or call.endpoint
+    tier = first_tier(service_tier, call.service_tier, *(field(each, _TIER) for each in (body, stated, params)))
+    terms = _terms(stated, usage, call_type, tier, data_residency, vertex_location or call.region, at)
+    names = [*dict.fromkeys(filter(None, (named[0], call.model, named[1])))]
+    own = own_card(custom_cost_per_token, custom_cost_per_second)
+    asked = _asked(names, custom_llm_provider, region_name or call.region, terms, book, own)
+    if kind == "images" and not has_tokens(usage):
+        return _dollars(picture_bill(asked, _picture(usage, body, params, n, size, quality, prompt)).scaled[3])
+    return _dollars(_sum(asked, call, _complete(usage, call, names, kind, prompt, messages, completion, total_time)))
+
+
+def _kind(
+    call_type: Any, body: Mapping[str, Any], named: tuple[str, str], book: Book, at: datetime | None, *, drawn: bool
+) -> str | None:
+    """Return the endpoint of a call: as the caller says, as its body shows, as its pictures or its model tell."""
+    kind = endpoint_of(text_if_given("call_type", call_type))
+    if kind is not None or api_of(body) is not None:
+        return kind
+    return "images" if drawn else kind_of(book, (named[0], body.get("model"), named[1]), microseconds_of(at))
 
 
 def _flat_usage(prompt: Any, completion: Any, read: Any, written: Any) -> Usage:
@@ -186,13 +196,67 @@ def _seconds(name: str, milliseconds: Any) -> int | float | Decimal:
     return (amount_if_given(name, milliseconds) or 0) / _SECOND
 
 
-def _count(names: list[str], body: Mapping[str, Any], prompt: str, messages: Sequence[Any], completion: str) -> Usage:
-    """Return the counts of a call that states none."""
-    model, answer = names[0] if names else "", text("completion", completion) or texts_of(body)
-    if not (prompt or messages or answer):
-        raise PriceError("neither usage nor text to price", hint="Give a response with usage, or prompt or messages")
-    asked = token_counter(model, messages=messages) if messages else token_counter(model, text=prompt)
-    return Usage(prompt_tokens=asked, completion_tokens=token_counter(model, text=answer))
+def _request(params: Mapping[str, Any], messages: Any, prompt: _Text, kind: str | None) -> dict[str, Any]:
+    """Return as much of a request's body as is known, but its tier, which what was served goes before."""
+    request = {**params, "messages": items("messages", messages), _TIER: None}
+    return request | {"input": text("prompt", prompt)} if kind == "speech" and prompt else request
+
+
+def _searches(billed: Any) -> Any:
+    return amount_if_given("rerank_billed_units.search_units", field(billed, "search_units"))
+
+
+def _states_something(usage: Usage) -> bool:
+    measured = any(is_measure(unit) for unit in usage.billed_units or ())
+    return measured or any(getattr(usage, name) for name in USAGE_COUNTS)
+
+
+def _complete(
+    usage: Usage,
+    call: Call,
+    names: Sequence[str],
+    kind: str | None,
+    prompt: _Text,
+    messages: Sequence[Any],
+    completion: _Text,
+    total_time: Any,
+) -> Usage:
+    """Add to what a call states what its texts and its time tell; where it states 0 and shows no text, it is 0."""
+    if kind not in NOT_COUNTED and not _states_something(usage):
+        model, completion = names[0] if names else "", text("completion", completion)
+        answer = token_counter(model, text=completion) if completion else count_answer(model, call)
+        if prompt or messages or answer:
+            asked = token_counter(model, messages=messages) if messages else token_counter(model, text=prompt)
+            usage.prompt_tokens, usage.completion_tokens = asked, answer
+        elif not has_tokens(usage):
+            hint = "Give a response with usage, or prompt or messages"
+            raise PriceError("neither usage nor text to price", hint=hint)
+    _add_units(usage, seconds=_seconds("total_time", total_time))
+    return usage
+
+
+def _picture(
+    usage: Usage, body: Mapping[str, Any], params: Mapping[str, Any], number: int | None, *looks: Any
+) -> Picture:
+    """Return what was drawn: as the caller says, as the response says, as was asked for.
+
+    Args:
+        usage: of the call, which counts the pictures that the response holds.
+        body: the response.
+        params: of the request.
+        number: that the caller says.
+        looks: size and quality that the caller says, and the prompt.
+    """
+    named = zip(("size", "quality"), looks, strict=False)
+    size, quality = (_first_text(text_if_given(name, look), body.get(name), params.get(name)) for name, look in named)
+    held = sum(number for unit, number in (usage.billed_units or {}).items() if unit.startswith("output_images"))
+    stated = number if number is not None else count_if_given("n of optional_params", params.get("n"))
+    any_at_all = body or any(looks) or size or quality
+    return Picture(held or Decimal(int(bool(any_at_all)) if stated is None else stated), size, quality)
+
+
+def _first_text(*words: Any) -> str | None:
+    return next((word for word in words if word and isinstance(word, str)), None)
 
 
 def _add_units(usage: Usage, **quantities: Any) -> None:
@@ -216,59 +280,29 @@ def _terms(
     )
 
 
-def _own_card(per_token: Mapping[str, Any] | None, per_second: float | None) -> RateCard | None:
-    """Return the card of the caller's own rates, which hold in every tier and for every size.
-
-    Raises:
-        PriceError: one of them is no price, or there is none.
-    """
-    if per_token is None and per_second is None:
-        return None
-    if per_token is not None:
-        name, own = "custom_cost_per_token", mapping("custom_cost_per_token", per_token)
-    else:
-        name, own = "custom_cost_per_second", {"output_cost_per_second": per_second}
-    card = RateCard(read_tariff(sound_entry(name, own)), Case())
-    if card.empty:
-        raise PriceError(f"{name} holds no rate, such as input_cost_per_token")
-    return card
-
-
-def _bill(
-    names: list[str], provider: _Text, region: _Text, usage: Usage, terms: Terms, book: Book, own: RateCard | None
-) -> Bill:
-    """Charge a usage at the caller's own rates, else at those of the first of the names that has any.
-
-    Raises:
-        UnknownModelError: none has.
-        PriceError: the tier is not charged by tokens.
-    """
+def _asked(
+    names: Sequence[str], provider: _Text, region: _Text, terms: Terms, book: Book, own: RateCard | None
+) -> Asked:
     provider, region = text_if_given("custom_llm_provider", provider), text_if_given("region_name", region)
-    for name in names:
-        card = book.rates(book.resolve(name, provider, terms.moment, region=region), terms)
-        if own is not None:
-            return _own_bill(own, card, usage)
-        bill = price_usage(usage, card)
-        if bill.reason == PROVISIONED:
-            raise PriceError(f"service tier {terms.tier!r} is paid for by the hour or the month, not by tokens")
-        if bill.status != "unpriced":
-            return bill
-    if own is not None:
-        return _own_bill(own, None, usage)
-    raise unknown_model(names[0] if names else "", book)
+    return Asked(book, names, provider, region, terms, own)
 
 
-def _own_bill(own: RateCard, card: RateCard | None, usage: Usage) -> Bill:
-    """Charge tokens, or seconds, at the caller's own rates, and tools at the map's."""
-    units = usage.billed_units or {}
-    if own.line(_SECONDS) is not None:
-        return price_usage(Usage(billed_units={_SECONDS: units.get("seconds", Decimal(0))}), own)
-    tokens = price_usage(msgspec.structs.replace(usage, billed_units=None), own)
-    if card is None or not units:
-        return tokens
-    extras = price_usage(Usage(billed_units=units), card).scaled[2]
-    inputs, outputs, _, total = tokens.scaled
-    return tokens._replace(scaled=(inputs, outputs, extras, (total or 0) + (extras or 0)))
+def _sum(asked: Asked, call: Call, usage: Usage) -> int:
+    """Return what a call costs: its own usage, or that of each of the models that ran in it."""
+    cost = 0
+    for line in call.iterations or [usage]:
+        names = [line.model, *asked.names] if line.model else asked.names
+        terms = asked.terms._replace(prompt_tokens=line.prompt_tokens or 0)
+        cost += bill_of(asked._replace(names=names, terms=terms), line).scaled[3] or 0
+    return cost
+
+
+def _of_prompt(bill: Bill, usage: Usage) -> int:
+    """Return what the prompt costs, and pages and the like, which are neither prompt nor completion and no tools."""
+    cost = bill.scaled[0] or 0
+    if usage.billed_units:
+        cost += sum(each.scaled for each in bill.charges if each.side == "other" and is_measure(each.unit))
+    return cost
 
 
 def _dollars(scaled: int | None) -> float:

@@ -23,10 +23,11 @@ import callcost
 from callcost.errors import ArgumentError, CallcostError
 from callcost.helpers import parameters
 from callcost.helpers.text import encoder_of
-from callcost.tokens.engines.encoders import Encoder
+from callcost.tables import Call
+from callcost.tokens.engines.encoders import Encoder, load_encoder
 from callcost.tokens.engines.vocabularies import installed
 from callcost.tokens.frame import ESTIMATED, UNIT, Frame, FrameBuilder, total
-from callcost.tokens.framing.messages import frame_prompt
+from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.model_families import Choice, choose
 
 if TYPE_CHECKING:
@@ -113,6 +114,15 @@ def token_counter(
         if default_token_count is None:
             raise
         return default_token_count
+
+
+def count_answer(model: str, call: Call) -> int:
+    """Count what the answer of a call shows, as a report does; 0 while ``callcost.disable_token_counter`` is True."""
+    choice = choose(model, endpoint=call.endpoint, available=installed())
+    frame = frame_completion(choice, call.endpoint, call.response, call.request)
+    if frame is None or callcost.disable_token_counter is True:
+        return 0
+    return _Count(frame, functools.partial(load_encoder, choice.vocabulary)).here()
 
 
 async def async_token_counter(
