@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,13 @@ from typing import Any
 import polars as pl
 import pytest
 
+from callcost.jobs.report import report_spend
+from callcost.jobs.state.report import report_incremental
 from callcost.prices.book.catalog import add_map
+from callcost.settings import ReportOptions, StateOptions, WorkOptions
+from callcost.stages.count.missing_usage import TIMED_OUT, count_missing
+from callcost.tables import Call
+from callcost.tokens.engines.text_counter import TextCounter
 from tests.command import ROOT, SAMPLES, Finished, callcost, report, write_lines
 
 OUTPUTS = ("spend.csv", "spend.parquet", "rejects.parquet")
@@ -229,6 +236,25 @@ def test_yesterday_is_the_one_day_that_is_reported(job: Job) -> None:
     assert (done.records["calls"], done.records["filtered"]) == (20, 640)
     assert done.manifest["run"]["days_added"] == [yesterday]
     assert [path.name for path in job.out.glob("day=*")] == [f"day={yesterday}"]
+
+
+def test_what_took_too_long_is_named_in_every_run(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(calls: Sequence[Call], counter: TextCounter) -> None:
+        count_missing(calls, counter)
+        for call in calls:
+            if call.own_id in {"7-3", "7-11", "9-0"}:
+                call.usage_source = call.count_method = TIMED_OUT
+
+    monkeypatch.setattr("callcost.stages.tasks.count_missing", count)
+    options = ReportOptions(logs=(str(job.logs),), out=str(job.out), work=WorkOptions(workers=1))
+    expected = [["logs/day-07.jsonl", 4], ["logs/day-07.jsonl", 12], ["logs/day-09.jsonl", 1]]
+
+    assert report_spend(dataclasses.replace(options, out=None)).manifest["timed_out"] == expected
+    for _ in range(2):  # the second run reads nothing
+        manifest = report_incremental(options, StateOptions(folder=str(job.state))).manifest
+        assert manifest["timed_out"] == expected
+        assert manifest["usage_source"]["timed_out"] == 3
+        write_lines(job.logs / "day-31.jsonl", rows_of(30, 1, user="new"))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,6 @@ class Settled:
         pieces: parts of the inputs, in order.
         runner: function that runs the tasks.
         skipped: what callcost itself wrote below the logs.
-        timed_out: (source_file, row) of each call of which an item timed out, sorted.
     """
 
     inputs: Sequence[Input]
@@ -66,12 +65,17 @@ class Settled:
     pieces: tuple[Piece, ...] = ()
     runner: Runner = run_tasks
     skipped: tuple[Skipped, ...] = ()
-    timed_out: Sequence[tuple[str, int]] = ()
 
     @property
     def rows_before(self) -> tuple[tuple[int, int], ...]:
         """(Number of a piece, rows of its file before it) where its facts and rejects do not know it."""
         return tuple(self.mapped.rows_before)
+
+    @property
+    def timed_out(self) -> list[tuple[str, int]]:
+        """(source_file, source_row) of each call of which an item timed out, sorted."""
+        before = dict(self.rows_before)
+        return sorted((name, row + before.get(piece, 0)) for piece, name, row in self.mapped.timed_out)
 
     def tables(self, kind: str) -> list[str]:
         """Return the files of a kind ("facts", "verdicts", "spend", "calls", "rejects") in the order of their tasks."""
@@ -158,11 +162,9 @@ def map_logs(
             map_inputs, plan, options, runner=runner, workers=workers, tick=progress, quarantine=aside_of
         )
         whole = add_up([*mapped, surveys.result()], MapResult())
-    before = dict(whole.rows_before)
-    timed_out = sorted((name, row + before.get(piece, 0)) for piece, name, row in whole.timed_out)
     return Settled(
         inputs=inputs, pieces=tuple(pieces), workers=workers, mapped=whole, folder=str(folder), runner=runner,
-        skipped=skipped, timed_out=timed_out,
+        skipped=skipped,
     )  # fmt: skip
 
 
