@@ -84,6 +84,7 @@ def test_a_row_that_is_too_long_costs_itself(monkeypatch: pytest.MonkeyPatch, si
         (b"model,user,prompt_tokens\r", ","), (b'"model";"user"', ";"), (b"a\tb c\td [UTC]", "\t"),
         (b",model,cost", ","),
         (b"lineItem/UsageType|cost (USD)|#", "|"), (b"model, user, tokens", ","),
+        (b"model,tokens,calls ", ","), (b"model ;tokens ;\"calls \"", ";"), (b"hello ,world", None),
         (b"a;b,c;d", None), (b"hello, world", None), (b"Dear Ida, it rains here.", None), (b"one", None),
         (b"", None), (b"1,2,3", None), (b"a,b\rc,d", None),
         (b"2025-01-01,gpt-4o", None), (b"It rains, so we stay; more follows", None),

@@ -69,8 +69,9 @@ def delimiter_of(header: bytes, columns: int = 2) -> str | None:
     for delimiter in _DELIMITERS:
         cells = _cells_of(line, delimiter) if delimiter in line else []
         names = cells[1:] if cells[:1] == [""] else cells  # the index that pandas writes
-        spaced = any(name.startswith(" ") for name in names)  # "Hello, world" is no header
-        if len(cells) >= columns + spaced and all(map(_is_name, names)) and (best is None or len(cells) > best[0]):
+        spaced = any(name != name.strip() for name in names)  # "Hello, world" is no header
+        fits = len(cells) >= columns + spaced and all(_is_name(name.rstrip(" ")) for name in names)
+        if fits and (best is None or len(cells) > best[0]):
             best = len(cells), delimiter
     return best[1] if best else None
 
