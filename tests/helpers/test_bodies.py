@@ -252,3 +252,5 @@ def test_a_charge_of_several_models_is_the_sum_of_theirs() -> None:
     other = {"other": {"input_cost_per_token": 1e-5, "output_cost_per_token": 2e-5}}
 
     assert completion_cost(body, prices={**OWN, **other}) == pytest.approx(float(Decimal("0.00132")))
+    with pytest.raises(UnknownModelError, match="'other'"):
+        completion_cost(body, prices=OWN)

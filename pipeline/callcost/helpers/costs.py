@@ -291,7 +291,7 @@ def _sum(asked: Asked, call: Call, usage: Usage) -> int:
     """Return what a call costs: its own usage, or that of each of the models that ran in it."""
     cost = 0
     for line in call.iterations or [usage]:
-        names = [line.model, *asked.names] if line.model else asked.names
+        names = [line.model] if line.model else asked.names
         terms = asked.terms._replace(prompt_tokens=line.prompt_tokens or 0)
         cost += bill_of(asked._replace(names=names, terms=terms), line).scaled[3] or 0
     return cost
