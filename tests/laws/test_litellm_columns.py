@@ -105,7 +105,7 @@ TIMES = st.sampled_from(
 COSTS = mostly(0.0, 0.25, 1e-7, "0.5", "", None, True, "no", 5, 1e17, -0.5, 0.1234567890123456789)
 RESPONSES = st.sampled_from(
     [
-        *[{"id": "r-1", "object": "chat.completion", "model": "gpt-4o-2024-08-06",
+        *[{"id": "r-1", "object": "chat.completion", "created": 1_737_710_446, "model": "gpt-4o-2024-08-06",
            "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}}]}] * 6,
         {}, None, MISSING, "", "{}", "text", [], {"object": "chat.completion", "choices": []}, {"choices": None},
         {"id": "r-2", "choices": [{"message": {"content": "x", "annotations": [{"type": "url_citation"}]}}]},

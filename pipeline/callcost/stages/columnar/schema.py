@@ -184,7 +184,8 @@ def _of_other_apis() -> frozenset[str]:
     signatures = [signature for api in APIS for signature in api.signatures]
     paths = [path for signature in signatures for path, _ in (*signature.values, *signature.kinds)]
     keys = {key for signature in signatures for key in (*signature.keys, *signature.some)}
-    return frozenset(keys | {path[0] for path in paths}) - _OF_CHATS
+    own = {parse_path(text)[0] for texts in ENDPOINTS["chat"].facts.values() for text in texts}
+    return frozenset(keys | {path[0] for path in paths}) - _OF_CHATS - own
 
 
 # --- Types ------------------------------------------------------------------------------------------------------------
