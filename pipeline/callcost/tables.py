@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 MAX_COUNT = 10**12  # a count above this is a reject (count_out_of_range), so no sum can overflow
+ABORTED = "aborted"  # flag of a call whose answer broke off: what is stated or counted may be less than what is billed
 MONEY_SCALE = 18  # digits after the point of every rate, charge and sum
 
 
@@ -247,8 +248,8 @@ class MapResult(TaskResult):
         return sum(tally.get(name, 0) for tally in self.inputs.values())
 
 
-class RepeatedRows(Sum):
-    """Calls that equal another and have nothing that tells them apart.
+class FlaggedCalls(Sum):
+    """Calls with a flag, as of rows that equal another and have nothing that tells them apart.
 
     Attributes:
         calls: how many calls there are.
@@ -306,6 +307,7 @@ class ReduceResult(TaskResult):
         flags: a call may have several.
         model: only where nothing is priced; there may be very many.
         day: UTC, only where nothing is priced.
+        aborted: calls whose answer broke off.
         repeated_rows: calls that equal another.
         corrected: calls whose cost corrections of prices moved.
         undated: calls without a time.
@@ -325,7 +327,8 @@ class ReduceResult(TaskResult):
     flags: dict[str, int] = {}
     model: dict[str, int] = {}
     day: dict[str, int] = {}
-    repeated_rows: RepeatedRows = msgspec.field(default_factory=RepeatedRows)
+    aborted: FlaggedCalls = msgspec.field(default_factory=FlaggedCalls)
+    repeated_rows: FlaggedCalls = msgspec.field(default_factory=FlaggedCalls)
     corrected: CorrectedCalls = msgspec.field(default_factory=CorrectedCalls)
     undated: int = 0
     counted: CountedTokens = msgspec.field(default_factory=CountedTokens)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from callcost.logs.responses.bodies import api_of
 from callcost.logs.responses.chunk_rows import MAX_OPEN, Gatherer, is_chunk
-from callcost.logs.responses.stream_joiners import join_body, join_chunks, kind_of
+from callcost.logs.responses.stream_joiners import CUT_OFF, join_body, join_chunks, kind_of
 from callcost.logs.usage.usage import read_usage
 
 CHUNK: dict[str, Any] = {"id": "c", "object": "chat.completion.chunk", "model": "gpt-4o"}
@@ -65,6 +65,31 @@ def test_a_joined_stream_is_a_body_of_its_api_with_its_usage(endpoint: str) -> N
     usage = next(read_usage(body if path == "" else body.get(path)).usage for path in api.usage if path in ("", *body))
     assert usage is not None
     assert (usage.prompt_tokens, usage.completion_tokens) == (4, 2)
+
+
+START = {"type": "message_start", "message": {"id": "msg_1", "usage": {"input_tokens": 9, "output_tokens": 1}}}
+DELTA = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Tw"}}
+MESSAGE: list[dict[str, Any]] = [START, DELTA, {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}]
+RESPONSE: list[dict[str, Any]] = [
+    {"type": "response.created", "response": {"id": "r", "status": "in_progress"}},
+    {"type": "response.output_text.delta", "output_index": 0, "delta": "Tw"},
+    {"type": "response.completed", "response": {"id": "r", "status": "completed"}},
+]
+GEMINI: list[dict[str, Any]] = [
+    {"candidates": [{"content": {"parts": [{"text": "Tw"}]}}]},
+    {"candidates": [{"content": {"parts": [{"text": "o."}]}, "finishReason": "STOP"}]},
+]
+
+
+@pytest.mark.parametrize("chunks", [CHAT, CONVERSE[:4], OLLAMA, COMPLETIONS, MESSAGE, RESPONSE, GEMINI])
+def test_a_stream_without_its_last_chunk_broke_off(chunks: list[dict[str, Any]]) -> None:
+    assert CUT_OFF not in join_body(chunks)
+    assert join_body(chunks[:-1])[CUT_OFF] is True
+
+
+def test_the_output_count_that_an_anthropic_stream_begins_with_is_none() -> None:
+    body = join_body([START, DELTA, {"type": "error", "error": {"type": "overloaded_error"}}])
+    assert body["usage"] == {"input_tokens": 9}
 
 
 def test_choices_and_reasoning_are_joined_apart() -> None:

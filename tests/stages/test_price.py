@@ -51,6 +51,7 @@ def test_rows_are_priced_in_order_by_the_version_of_their_day(book: Book) -> Non
     [
         (call("gpt-4o", usage=MILLION, status="cache_hit"), ("free", "cache_hit"), 0),
         (call("gpt-4o", usage=None, status="failure"), ("free", "failed_call"), 0),
+        (call("gpt-4o", usage=None, status="failure", flags=["aborted"]), ("unpriced", "aborted"), None),
         (call("gpt-4o", usage=MILLION, status="failure"), ("priced", None), Decimal("12.5")),
         (call("gpt-4o", usage=None, usage_source="absent"), ("unpriced", "no_usage"), None),
         (call("gpt-4o", usage=MILLION, usage_source="timed_out"), ("partly_priced", "timed_out"), Decimal("12.5")),
@@ -120,6 +121,9 @@ def stating(prompt: int | None = None, completion: int | None = None, /, **count
         ("chat", stating(billed_units=SEARCHES), {"status": "cache_hit"}, "free cache_hit", FREE),
         ("other", stating(10, 10), {"status": "cache_hit"}, "free cache_hit", FREE),
         ("chat", stating(), {"status": "failure"}, "free failed_call", FREE),
+        ("chat", stating(), {"status": "failure", "flags": ["aborted"]}, "unpriced aborted", NONE),
+        ("chat", stating(), {"flags": ["aborted"]}, "unpriced aborted", NONE),
+        ("chat", stating(10, 10), {"flags": ["aborted"]}, "priced", ("0.01", "0.02", None, "0.03")),
         ("chat", stating(0), {"status": "failure"}, "partly_priced usage_incomplete", ("0", None, None, "0")),
         ("chat", stating(billed_units=SEARCHES), {"status": "failure"}, "priced", (None, None, "0.01", "0.01")),
         ("chat", stating(), {}, "unpriced no_usage", NONE),

@@ -36,5 +36,6 @@ def price_line(book: Book, call: Call, line: Usage) -> tuple[Resolution, Bill]:
         speed=call.speed,
         moment=call.started_at,
     )
-    bill = price_usage(line, book.rates(found, terms), status=call.status, usage_source=call.usage_source)
+    rates = book.rates(found, terms)
+    bill = price_usage(line, rates, status=call.status, usage_source=call.usage_source, flags=call.flags)
     return found, bill

@@ -8,13 +8,13 @@ for whole tables of calls.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
 from callcost.prices.rates import EXACT, LAST_PLACE, Line, RateCard
 from callcost.prices.units import INSTEAD_OF, TOKEN_UNITS, TOKENS_ELSE, TOKENS_FIRST, is_measure, quantities, unit_of
-from callcost.tables import MONEY_SCALE, Usage
+from callcost.tables import ABORTED, MONEY_SCALE, Usage
 
 SIDES = ("input", "output", "other")
 Scaled = tuple[int | None, int | None, int | None, int | None]  # input, output, other, total in 10**-18 dollars
@@ -44,15 +44,16 @@ def _verdicts(text: str) -> Iterator[Verdict]:
 
 
 # The first row whose conditions hold decides ("!": must not hold). Beside the conditions of CALL_CONDITIONS and
-# CARD_CONDITIONS: no_input, no_output: these tokens are not stated; units: the usage states some beside tokens;
-# missing: a part of what was used has no rate; rated: a part has one; weak: a part is charged at a rate that may be
-# lower than its own; zero_charge: a part has a rate and costs 0; cost: the sum is not 0. What costs "zero" stands
-# first, then what costs "none".
+# CARD_CONDITIONS: aborted: the call is flagged so; no_input, no_output: these tokens are not stated; units: the usage
+# states some beside tokens; missing: a part of what was used has no rate; rated: a part has one; weak: a part is
+# charged at a rate that may be lower than its own; zero_charge: a part has a rate and costs 0; cost: the sum is not 0.
+# What costs "zero" stands first, then what costs "none".
 VERDICTS = (
     *_verdicts("""
     free           cache_hit         zero     cache_hit
-    free           failed_call       zero     failed no_input no_output !units
+    free           failed_call       zero     failed no_input no_output !units !aborted
     free           local             zero     local
+    unpriced       aborted           none     no_input no_output !units aborted
     unpriced       no_usage          none     no_input no_output !units
     unpriced       no_usage          none     absent
     unpriced       unknown_model     none     unknown
@@ -204,7 +205,12 @@ def plan_units(names: Iterable[str], card: RateCard | None, *, prompt: bool, com
 
 
 def price_usage(
-    usage: Usage, card: RateCard | None, *, status: str = "success", usage_source: str | None = None
+    usage: Usage,
+    card: RateCard | None,
+    *,
+    status: str = "success",
+    usage_source: str | None = None,
+    flags: Collection[str] = (),
 ) -> Bill:
     """Charge a usage at the rates of a card, and judge the price.
 
@@ -213,6 +219,7 @@ def price_usage(
         card: as ``Book.rates`` gives it, for this usage's prompt; None: the model is unknown.
         status: of the call.
         usage_source: of the call.
+        flags: of the call.
     """
     units = {name: amount for name, amount in usage.billed_units.items() if amount > 0} if usage.billed_units else {}
     charges = tuple(_charges(usage, units, card)) if card else ()
@@ -222,6 +229,8 @@ def price_usage(
             conditions.add(_CALL_WORDS[fact])
     if units:
         conditions.add("units")
+    if ABORTED in flags:
+        conditions.add(ABORTED)
     verdict = _judge(_conditions_of(card) | conditions)
     if verdict.costs == "zero":
         return Bill(verdict.status, verdict.reason, scaled=(0, 0, None, 0))

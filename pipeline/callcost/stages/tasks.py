@@ -39,7 +39,7 @@ from callcost.stages.report.spend import (
     unpriced_groups,
 )
 from callcost.stages.tables.facts import facts_of, number_rows, scan_facts, write_facts
-from callcost.tables import CorrectedCalls, CountedTokens, MapResult, ReduceResult, RepeatedRows
+from callcost.tables import ABORTED, CorrectedCalls, CountedTokens, FlaggedCalls, MapResult, ReduceResult
 
 FLUSH_ROWS = 100_000  # facts held before they go to a file
 FLUSH_BYTES = 256 << 20  # of them: names may be long
@@ -209,10 +209,15 @@ def tally_calls(calls: pl.DataFrame, *, named: bool) -> ReduceResult:
     found.counted = _counted(calls)
     if named:
         found.day = _counts(calls["started_at"].dt.date())
-    if REPEATED in found.flags:
-        costs = calls.filter(pl.col("flags").list.contains(REPEATED))["total_cost"].to_physical()
-        found.repeated_rows = RepeatedRows(calls=len(costs), with_cost=costs.count(), cost=int(costs.sum()))
+    found.repeated_rows, found.aborted = _flagged(calls, found, REPEATED), _flagged(calls, found, ABORTED)
     return found
+
+
+def _flagged(calls: pl.DataFrame, found: ReduceResult, name: str) -> FlaggedCalls:
+    if name not in found.flags:
+        return FlaggedCalls()
+    costs = calls.filter(pl.col("flags").list.contains(name))["total_cost"].to_physical()
+    return FlaggedCalls(calls=len(costs), with_cost=costs.count(), cost=int(costs.sum()))
 
 
 def _counted(calls: pl.DataFrame) -> CountedTokens:

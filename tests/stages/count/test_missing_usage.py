@@ -190,11 +190,12 @@ def test_a_side_without_text_stays_null(counter: TextCounter) -> None:
     [
         {"request": None, "response": None},
         {"text_missing": "redacted"},
-        {"status": "failure"},
+        {"status": "failure", "response": None},
+        {"status": "failure", "response": {"texts": [], "method": "exact"}},
         {"status": "cache_hit"},
-        {"status": "failure", "usage": Usage()},
+        {"status": "failure", "usage": Usage(), "response": None},
     ],
-    ids=["nothing", "redacted", "failure", "cache hit", "empty usage"],
+    ids=["nothing", "redacted", "failure", "refusal", "cache hit", "empty usage"],
 )
 def test_where_nothing_may_be_counted_usage_is_absent(counter: TextCounter, fields: dict[str, Any]) -> None:
     assert settle(counter, **fields) == (None, None, None, "absent", None, None)
@@ -205,6 +206,22 @@ def test_the_stated_usage_of_a_failure_or_a_cache_hit_stays(counter: TextCounter
         stated = Usage(prompt_tokens=9, completion_tokens=1)
         assert settle(counter, usage=stated, status=status) == (9, 1, 10, "reported", None, None)
         assert settle(counter, usage=Usage(prompt_tokens=9), status=status)[3] == "reported"
+
+
+def test_what_was_received_of_a_failed_call_is_counted_with_its_prompt(counter: TextCounter) -> None:
+    call = make_call(status="failure")
+
+    count_missing([call], counter)
+
+    assert call.usage is not None
+    assert (call.usage.prompt_tokens, call.usage.completion_tokens) == (5, 1)
+    assert (call.flags, call.usage_source, call.count_method) == (["aborted"], "counted", "estimated")
+
+
+def test_an_answer_that_broke_off_is_counted_beside_the_prompt_that_its_stream_states(counter: TextCounter) -> None:
+    for status in ("failure", "success"):
+        found = settle(counter, status=status, usage=Usage(prompt_tokens=9), flags=["aborted"])
+        assert found == (9, 1, 10, "partial", "estimated", 0.01)
 
 
 def test_what_is_billed_in_other_units_or_per_iteration_is_not_counted(counter: TextCounter) -> None:

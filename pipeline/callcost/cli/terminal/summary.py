@@ -261,6 +261,11 @@ def _repeated_line(calls: int, total_cost: str | None, left_out: int) -> str:
     return line + (f"; {left_out:,} {copies}: not counted" if left_out else "")
 
 
+def _aborted_lines(calls: int, total_cost: str | None) -> list[str]:
+    cost = "no known cost" if total_cost is None else dollars(Decimal(total_cost))
+    return [f"{_calls(calls)} broken off: {cost} for what was received; a bill may ask more"] * (calls > 0)
+
+
 def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
     """Return what a run found as plain lines: the totals, then a line each for what a reader should know of.
 
@@ -289,6 +294,7 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         lines.append(f"{_calls(counting['calls'])} without full usage: {tokens:,} tokens counted here, {share}")
     if sources.get("timed_out"):
         lines.append(f"{_calls(sources['timed_out'])} with a text that took too long: counted 0 for it")
+    lines += _aborted_lines(**manifest["aborted"])
     statuses = ("unpriced", "partly_priced")
     lines += [_unpriced_line(status, manifest) for status in statuses if manifest["price_status"].get(status)]
     corrected = manifest["corrections"]

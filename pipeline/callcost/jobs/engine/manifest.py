@@ -26,7 +26,7 @@ from callcost.stages.report.publish import plain_decimals
 from callcost.stages.report.spend import UNPRICED, merge_unpriced
 from callcost.stages.tables.facts import number_rows, read_tables
 from callcost.stages.tables.schemas import SpendMeasures
-from callcost.tables import MONEY_SCALE, CountedTokens
+from callcost.tables import MONEY_SCALE, CountedTokens, FlaggedCalls
 
 SCHEMA_VERSION = 1
 MOST_LISTED = 1_000  # groups of calls without a full price
@@ -75,6 +75,7 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
             "calls": settled.reduced.corrected.calls,
             "total_cost": _dollars(settled.reduced.corrected.cost),
         },
+        "aborted": _calls_and_cost(settled.reduced.aborted),
         "undated_calls": settled.reduced.undated,
         **limits_of(settled),
         "reject_reasons": reject_reasons(settled),
@@ -124,8 +125,12 @@ def _counting_of(counted: CountedTokens) -> dict[str, Any]:
 
 def _repeated_rows(settled: Settled) -> dict[str, Any]:
     """Return the calls that equal another and have nothing that tells them apart, and how many of other files went."""
-    rows, left_out = settled.reduced.repeated_rows, settled.reduced.duplicates.get(SAME_ROW, 0)
-    return {"calls": rows.calls, "total_cost": _dollars(rows.cost) if rows.with_cost else None, "left_out": left_out}
+    left_out = settled.reduced.duplicates.get(SAME_ROW, 0)
+    return _calls_and_cost(settled.reduced.repeated_rows) | {"left_out": left_out}
+
+
+def _calls_and_cost(rows: FlaggedCalls) -> dict[str, Any]:
+    return {"calls": rows.calls, "total_cost": _dollars(rows.cost) if rows.with_cost else None}
 
 
 def _dollars(cost: int) -> str:

@@ -11,14 +11,15 @@ from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named
 from callcost.logs.record.envelopes import Envelope, envelope
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.signatures import Signature, sign
-from callcost.tables import Call
+from callcost.tables import ABORTED, Call
 
 
 def settle_batch(call: Call, entry: Entry) -> None:
-    """Price it as a batch; set a line without an answer aside."""
+    """Price it as a batch; set a line without an answer aside. What a batch cancels is not billed."""
     if not call.model and entry.api is None and (call.status == "failure" or not entry.response):
         raise Refusal(CONTEXT)
     call.service_tier = "batch"
+    call.flags = [flag for flag in call.flags if flag != ABORTED]
 
 
 def _batch(

@@ -15,12 +15,13 @@ from typing import Any
 
 import msgspec
 
+from callcost.logs.record.call_status import status_of, was_under_way
 from callcost.logs.record.envelopes import Envelope
 from callcost.logs.record.media_calls import settle_media
 from callcost.logs.record.summed_rows import AGGREGATE, refuse_sum, sum_of
 from callcost.logs.responses import bodies
 from callcost.logs.responses.bodies import ENDPOINTS, Api
-from callcost.logs.responses.stream_joiners import join_body
+from callcost.logs.responses.stream_joiners import CUT_OFF, join_body
 from callcost.logs.usage.unit_quantities import join_units
 from callcost.logs.usage.usage import (
     Reading,
@@ -39,7 +40,7 @@ from callcost.logs.values.scalars import read_cost, read_tags, read_text
 from callcost.logs.values.signatures import Signature
 from callcost.logs.values.times import read_time
 from callcost.models import PROVISIONED, PROVISIONED_TIERS
-from callcost.tables import Call, Usage
+from callcost.tables import ABORTED, Call, Usage
 
 TEXT_COLUMNS = (
     "own_id", "provider_response_id", "duplicate_id", "provider", "model", "model_requested", "model_group", "user",
@@ -55,8 +56,6 @@ EXACT = Context(prec=60)  # the default of 28 digits would round a long amount
 STATUS_COLUMNS = ("status", "error", "http_status", "cache_hit", "endpoint", "tags")
 _TEXTS = frozenset(TEXT_COLUMNS)
 COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, COST_COLUMN, TICKS_COLUMN))
-FAILURES = frozenset(["failure", "failed", "fail", "error", "errored", "expired", "cancelled", "canceled"])
-CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t"))
 # Texts of people and models: no field below these keys is about the row.
 _BODIES = frozenset(("request", "response", "messages", "message", "body", "prompt", "input", "completion", "output"))
 CONTEXT = "context"  # the outcome of a recognised record that is no call
@@ -76,6 +75,7 @@ class Entry(msgspec.Struct):
         response: the provider's response body, joined if it was a stream.
         api: whose body the response is, if it is known.
         distinct: what tells this request from others with the same id; the request, unless settle says otherwise.
+        cut_off: whether the response is a stream that broke off.
     """
 
     record: Mapping[str, Any]
@@ -84,6 +84,7 @@ class Entry(msgspec.Struct):
     response: Any
     api: Api | None
     distinct: Any
+    cut_off: bool = False
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,6 +241,7 @@ class FieldReader:
         if texts:
             record = record | {name: decode_text(text) for name, text in texts.items()}
         response = join_body(follow_first(record, self.response))
+        cut_off = type(response) is dict and bool(response.pop(CUT_OFF, False))
         request = decode_text(follow_first(record, self.request))
         named = bodies.endpoint_named(read_text(follow_first(record, self.endpoint))) if self.endpoint else None
         api = self.api or bodies.api_of(response) or (ENDPOINTS[named] if named else None)
@@ -247,7 +249,7 @@ class FieldReader:
         facts = bodies.settle_facts(read_paths(response, bodies.FACTS[api.endpoint])) if api and known else {}
         values = bodies.settle_facts(read_paths(record, self.places, facts))
         values["endpoint"] = named or (api.endpoint if api else None)
-        return Entry(record, values, request, response, api, request)
+        return Entry(record, values, request, response, api, request, cut_off)
 
     def _call_of(self, entry: Entry, data: bytes) -> Call:
         values = entry.values
@@ -269,7 +271,7 @@ class FieldReader:
             source_format=self.dialect.name,
             family=self.dialect.family,
             endpoint=values["endpoint"],
-            status=_status(values),
+            status=status_of(values),
             tags=read_tags(values["tags"]) if "tags" in values else None,
             request=entry.request,
             response=entry.response,
@@ -305,6 +307,10 @@ class FieldReader:
         call.flags.extend(reading.flags)
         if call.usage is not None and has_tokens(call.usage):
             call.usage_source = "reported"
+        elif call.status == "failure" and was_under_way(entry.values):
+            call.flags.append(ABORTED)
+        if entry.cut_off:
+            call.flags.append(ABORTED)
 
     def _reading(self, call: Call, entry: Entry) -> Reading:
         """Return the first usage that states something."""
@@ -351,18 +357,6 @@ def _of_body(fields: Mapping[str, tuple[str, ...]], api: Api) -> dict[str, tuple
         )
         for column, paths in fields.items()
     }
-
-
-def _status(values: Mapping[str, Any]) -> str:
-    hit = values.get("cache_hit")
-    if isinstance(hit, bool | str) and hit in CACHE_HITS:
-        return "cache_hit"
-    stated, http = values.get("status"), values.get("http_status")
-    if (type(stated) is str and stated.lower() in FAILURES) or values.get("error"):
-        return "failure"
-    if type(http) is str and http.isdecimal():
-        http = int(http[:9])
-    return "failure" if isinstance(http, int) and http >= 400 else "success"
 
 
 def _finish(call: Call, entry: Entry) -> None:

@@ -1,7 +1,8 @@
 """The chunks of a streamed answer, brought together to the body that the provider would have sent at once.
 
 One joiner per API, chosen by the first chunk. Chunks come as the events of an SSE text, as a list, or one a row
-(chunk_rows.py). Usage is taken from wherever it stands; where no chunk has any, the body has none.
+(chunk_rows.py). Usage is taken from wherever it stands; where no chunk has any, the body has none. A stream that breaks
+off before its end says so: CUT_OFF is true in its body.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ ANTHROPIC_EVENTS = frozenset((
 _CONVERSE_EVENTS = frozenset(
     ("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata")
 )
+CUT_OFF = "callcost.cut_off"  # key of a body whose stream broke off
 _RESPONSE_KEYS = frozenset(("response", "sequence_number", "item_id", "item", "delta"))
 _MESSAGE_KEYS = frozenset(("message", "index", "usage"))
 _EVENT = frozenset(("type", "response"))
@@ -152,7 +154,9 @@ class Joiner:
 
     def result(self) -> Chunk:
         """Return the body that the chunks so far make."""
-        return {key: _join_texts(value) for key, value in self.body().items()}
+        body = {key: _join_texts(value) for key, value in self.body().items()}
+        ended = ENDED.get(type(self))
+        return body if ended is None or ended(self) else body | {CUT_OFF: True}
 
     def _keep(self, stated: Any, *apart: str) -> None:
         """Keep what an object states, but for the keys that are joined apart."""
@@ -260,12 +264,22 @@ def _add_up(usage: Chunk, more: Any) -> None:
             usage[key] = before + value if type(before) is int and type(value) is int else value
 
 
+_LAST_STATES = frozenset(("completed", "incomplete", "failed", "cancelled"))
+
+
 class Anthropic(Joiner):
-    """Anthropic Messages: counts only grow over a stream, so the largest of each is its last."""
+    """Anthropic Messages: counts only grow over a stream, so the largest of each is its last.
+
+    The output count of message_start is a placeholder; message_delta, which comes last, has the one that is billed.
+    Source: https://platform.claude.com/docs/en/build-with-claude/streaming
+    """
+
+    last = False  # whether the last event came
 
     def add(self, chunk: Chunk) -> None:
         """Take one more event."""
         kind, delta, number = chunk.get("type"), chunk.get("delta"), chunk.get("index")
+        self.last = self.last or kind in {"message_delta", "message_stop"}
         ends = delta if kind == "message_delta" else None
         for stated in (chunk.get("message"), ends, chunk):
             if type(stated) is dict:
@@ -284,7 +298,8 @@ class Anthropic(Joiner):
         """Return the body that the events so far make."""
         blocks = [_settle_block(self.parts[place]) for place in sorted(self.parts)]
         body = self.base | {"type": "message", "content": blocks}
-        return body | {"usage": self.usage} if self.usage else body
+        usage = self.usage if self.last else {key: self.usage[key] for key in self.usage if key != "output_tokens"}
+        return body | {"usage": usage} if usage else body
 
 
 _METRICS = "amazon-bedrock-invocationMetrics"
@@ -372,4 +387,13 @@ JOINERS: dict[str, Callable[[], Joiner]] = {
     "gemini": Gemini,
     "converse": Converse,
     "ollama": Ollama,
+}
+# Whether the chunks go on to where their API ends an answer: a reason to end, or the usage, which comes last.
+ENDED: dict[type[Joiner], Callable[[Any], bool]] = {
+    Chat: lambda of: of.base.get("usage") or any("finish_reason" in choice for choice in of.parts.values()),
+    Responses: lambda of: of.base.get("usage") or of.base.get("status") in _LAST_STATES,
+    Anthropic: lambda of: of.last,
+    Gemini: lambda of: not of.parts or any("finishReason" in one for one in of.parts.values()),  # blocked: no parts
+    Converse: lambda of: "stopReason" in of.base or "usage" in of.base,
+    Ollama: lambda of: of.base.get("done") is not False,
 }

@@ -1,7 +1,8 @@
 """Fill in the usage that a log does not state: count each distinct text of a window once, then add up per call.
 
 What is stated stays as it is. A side (prompt or completion) that is missing is counted where its text is there and
-the call was answered; ``usage_source`` then says so, ``count_method`` and ``count_error`` say how well. The result is
+the call was answered; ``usage_source`` then says so, ``count_method`` and ``count_error`` say how well. Of a call that
+failed, what was received is counted, and what was sent for it: its answer broke off. The result is
 the same whatever the windows, their order or what was counted before; only an item over its time depends on the
 machine, and each one is listed. How messages become texts and constants is tokens/' affair, what a count costs
 pricing/'s.
@@ -13,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from callcost.settings import ReportOptions
-from callcost.stages.read.sides import derive_sides, frame_sides, missing_sides
-from callcost.tables import Call, Usage
+from callcost.stages.read.sides import derive_sides, frame_sides, missing_sides, states_a_charge
+from callcost.tables import ABORTED, Call, Usage
 from callcost.tokens.engines.text_counter import Counts, TextCounter
 from callcost.tokens.frame import Frame, total
 
@@ -50,9 +51,20 @@ def count_missing(calls: Sequence[Call], counter: TextCounter) -> None:
         calls: calls of one window; ``usage``, ``usage_source``, ``count_method`` and ``count_error`` are filled in.
         counter: counter of this worker.
     """
-    frames = [frame_sides(call, missing_sides(call), counter.available) for call in calls]
+    frames = [_received(call, frame_sides(call, missing_sides(call), counter.available)) for call in calls]
     for call, counted in zip(calls, count_frames(frames, counter), strict=True):
         settle_usage(call, counted)
+
+
+def _received(call: Call, frames: dict[str, Frame]) -> dict[str, Frame]:
+    """Return what is counted of a call: of one that failed nothing, but where a text was received, which flags it."""
+    if call.status != "failure":
+        return frames
+    answer = frames.get("completion_tokens")
+    if answer is None or not any(answer.texts):
+        return {}
+    call.flags = sorted({*call.flags, ABORTED})
+    return frames
 
 
 def count_frames(frames: Sequence[Mapping[str, Frame]], counter: TextCounter) -> list[dict[str, SideCount]]:
@@ -87,7 +99,7 @@ def settle_usage(call: Call, counted: Mapping[str, tuple[int, str, float]]) -> N
         call: call that is changed in place.
         counted: side -> (tokens, method, expected relative error).
     """
-    stated = bool(call.iterations) or _states_a_charge(call.usage)
+    stated = bool(call.iterations) or states_a_charge(call.usage)
     if call.usage is None and (counted or call.iterations):
         call.usage = Usage()
     usage = call.usage
@@ -98,7 +110,9 @@ def settle_usage(call: Call, counted: Mapping[str, tuple[int, str, float]]) -> N
         hidden = (usage.reasoning_tokens or 0) if side == "completion_tokens" else 0  # stated, but in no text
         setattr(usage, side, tokens + hidden)
     if counted:
-        call.count_method, call.count_error = join_counts([(method, error) for _, method, error in counted.values()])
+        counts = [(method, error) for _, method, error in counted.values()]
+        counts += [("estimated", 0.0)] if ABORTED in call.flags else []  # as much as was received
+        call.count_method, call.count_error = join_counts(counts)
         derive_sides(usage, call.endpoint)
         call.usage_source = "partial" if stated else "counted"
         if call.count_method == TIMED_OUT:
@@ -112,10 +126,3 @@ def settle_usage(call: Call, counted: Mapping[str, tuple[int, str, float]]) -> N
 def join_counts(sides: Sequence[tuple[str, float]]) -> tuple[str, float]:
     """Return how well the sides of a call are counted together: the weakest method and the largest error."""
     return max((method for method, _ in sides), key=METHODS.index), max(error for _, error in sides)
-
-
-def _states_a_charge(usage: Usage | None) -> bool:
-    """Say whether a usage states something that has a price; a total alone has none."""
-    if usage is None:
-        return False
-    return usage.prompt_tokens is not None or usage.completion_tokens is not None or bool(usage.billed_units)

@@ -24,7 +24,7 @@ from callcost.stages.pricing.token_quantities import exact_costs, quantities
 from callcost.stages.tables.facts import UID
 from callcost.stages.tables.masks import Flag, any_of, both, flag, without
 from callcost.stages.tables.schemas import MONEY
-from callcost.tables import CorrectedCalls
+from callcost.tables import ABORTED, CorrectedCalls
 
 # Verdicts below the one leave costs of 0, the others below the other leave none.
 _FREE, _UNPRICED = (sum(each.costs in kinds for each in VERDICTS) for kinds in (("zero",), ("zero", "none")))
@@ -119,6 +119,7 @@ _ROW_CONDITIONS: Mapping[str, Callable[[pl.DataFrame, Costs], Flag]] = {
     "no_input": lambda facts, _: _null(facts, "input"),
     "no_output": lambda facts, _: _null(facts, "output"),
     "units": lambda _, costs: costs.units,
+    ABORTED: lambda facts, _: flag(facts["flags"].list.contains(ABORTED).fill_null(value=False)),
     "missing": lambda _, costs: any_of(*(side.missing for side in costs.sides.values())),
     "rated": lambda _, costs: any_of(*(side.priced for side in costs.sides.values())),
     "weak": lambda _, costs: costs.weak,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from callcost.logs.record.media_calls import NOT_COUNTED, WITHOUT_ANSWER_TOKENS
-from callcost.tables import Call, Usage
+from callcost.tables import ABORTED, Call, Usage
 from callcost.tokens.frame import Frame
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.framing.plain_chat import FrameTemplate, frame_plain, template_of
@@ -42,8 +42,17 @@ def missing_sides(call: Call) -> Sequence[str]:
     sides = SIDES[:1] if call.endpoint in WITHOUT_ANSWER_TOKENS else SIDES
     missing = sides if usage is None else [side for side in sides if getattr(usage, side) is None]
     otherwise_billed = bool(call.iterations) or (len(missing) == len(sides) and bool((usage or _NOTHING).billed_units))
-    answered = call.status not in {"failure", "cache_hit"} and call.endpoint not in NOT_COUNTED
+    stays = states_a_charge(usage) and ABORTED not in call.flags  # what is stated of a failure is all of it
+    answered = call.status == "success" or (call.status == "failure" and bool(call.response) and not stays)
+    answered = answered and call.endpoint not in NOT_COUNTED
     return () if otherwise_billed or not answered or call.text_missing is not None else missing
+
+
+def states_a_charge(usage: Usage | None) -> bool:
+    """Say whether a usage states something that has a price; a total alone has none."""
+    if usage is None:
+        return False
+    return usage.prompt_tokens is not None or usage.completion_tokens is not None or bool(usage.billed_units)
 
 
 def derive_sides(usage: Usage, endpoint: str | None) -> None:

@@ -123,7 +123,7 @@ class Calls(Schema):
     region = Text("cloud region or location")
     status = Text("success | failure | cache_hit")
     flags = Flags(
-        "assumed_units bad_time bad_logged_cost id_conflict inconsistent_usage provisioned repeated_row "
+        "aborted assumed_units bad_time bad_logged_cost id_conflict inconsistent_usage provisioned repeated_row "
         "text_redacted|truncated|stripped|moved"
     )
     usage_source = Text("reported | estimated_upstream | counted | partial | timed_out | absent")
