@@ -68,12 +68,16 @@ class FakeEvidence:
     """Answers that a test gives."""
 
     copied: dict[CellKey, Vector] = dataclasses.field(default_factory=dict)
+    broken: dict[CellKey, Vector] = dataclasses.field(default_factory=dict)
     hidden: tuple[dict[CellKey, Vector], dict[CellKey, Vector]] = ({}, {})
     calls: dict[tuple[CellKey, bool], list[Vector]] = dataclasses.field(default_factory=dict)
     zones: dict[int, dict[CellKey, Vector]] = dataclasses.field(default_factory=dict)
 
     def copies(self, grain: BillGrain) -> dict[CellKey, Vector]:
         return self.copied
+
+    def aborted(self, grain: BillGrain) -> dict[CellKey, Vector]:
+        return self.broken
 
     def runs(self, grain: BillGrain) -> list[dict[CellKey, Vector]]:
         return list(self.hidden)

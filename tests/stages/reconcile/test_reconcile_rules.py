@@ -254,6 +254,27 @@ def test_runs_that_one_side_lacks_are_taken_in_every_class() -> None:
     assert causes(later) == [("missing_iterations", -5, None)]
 
 
+def _aborted(billed: tuple[int, int], broken: Vector) -> Any:
+    cells = [
+        make_cell(name, ours=20, cost=10, billed=count, amount=5)
+        for name, count in zip(("input", "output"), billed, strict=True)
+    ]
+    _settle(rules.settle_aborted, *cells, evidence=FakeEvidence(broken={KEY: broken}))
+    return [causes(cell) for cell in cells]
+
+
+def test_answers_that_broke_off_are_what_the_bill_lacks_or_has_more_output_of() -> None:
+    broken = vector(input=(5, 2), output=(3, 1), cache_read=(0, 1))
+    assert _aborted((15, 17), broken) == [[("aborted_stream", -5, -2)], [("aborted_stream", -3, -1)]]
+    assert _aborted((20, 26), broken) == [[], [("aborted_stream", 6, 3)]]
+    assert _aborted((20, 14), broken) == [[], []]
+    assert _aborted((21, 26), broken) == [[], []]
+    assert _aborted((20, 20), broken) == [[], []]
+    assert _aborted((20, 26), {}) == [[], []]
+    alone = make_cell("output", ours=20, billed=26)
+    assert not _one(rules.settle_aborted, alone, evidence=FakeEvidence(broken={KEY: broken}))
+
+
 def test_the_evidence_of_runs_says_who_lacks_them() -> None:
     for billed, who in ((15, "the bill lacks"), (25, "the bill has once more")):
         cell = make_cell(ours=20, billed=billed)

@@ -23,6 +23,7 @@ _WORDS = {
     "unit_error": "in another unit",
     "cache": "cached tokens counted differently",
     "missing_iterations": "further runs of a call missing",
+    "aborted_stream": "answers that broke off",
     "server_tools": "server tools",
     "tier_or_batch": "another service tier, or batch",
     "region_uplift": "regional uplift",

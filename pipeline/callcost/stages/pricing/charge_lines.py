@@ -19,6 +19,7 @@ from callcost.stages.pricing.rate_cards import RowCards, find_cards
 from callcost.stages.pricing.token_quantities import quantities
 from callcost.stages.tables.facts import UID
 from callcost.stages.tables.schemas import MONEY
+from callcost.tables import ABORTED
 
 # How prices/units.py cuts a usage, and how bills do: reasoning is part of the output, as everybody bills it.
 CLASSES = {
@@ -45,8 +46,8 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
 
     Returns:
         One row per charge line and unit: lineage, terms, ``at`` (when the provider counts it), ``paid`` (provider),
-        ``model``, ``requested``, ``stated_rates``, ``batch``, ``prompt``, ``unit``, ``token_class``, ``quantity``,
-        ``rate`` and ``cost`` (null: unpriced).
+        ``model``, ``requested``, ``stated_rates``, ``batch``, ``prompt``, ``aborted``, ``unit``, ``token_class``,
+        ``quantity``, ``rate`` and ``cost`` (null: unpriced).
     """
     facts = facts.filter(pl.col("status") != "cache_hit")
     extras = extras_of(facts)
@@ -60,6 +61,7 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
         stated_rates=pl.when(of_call).then("stated_rates"),
         batch=pl.any_horizontal(pl.col("source_format").str.ends_with(end) for end in BATCH_FORMATS),
         prompt=pl.col("line_prompt_tokens").fill_null(0),
+        aborted=pl.col("flags").list.contains(ABORTED).fill_null(value=False),
         unpriced=pl.col("total_cost").is_null(),
     )
     rows = rows.hstack([_paid(rows, book)])

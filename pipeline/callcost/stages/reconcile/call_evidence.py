@@ -117,6 +117,10 @@ class Evidence:
         )
         return charges.join(pl.concat([by_id, by_time]), on=UID, how="semi")
 
+    def aborted(self, grain: BillGrain) -> dict[CellKey, Vector]:
+        """Return what calls hold whose answers broke off."""
+        return self._in_cells(_sums(self._scan().filter("aborted"), "day"), grain) if self._paths else {}
+
     def runs(self, grain: BillGrain) -> list[dict[CellKey, Vector]]:
         """Return what further sampling runs of calls hold: first of all but the first run, then of the first."""
         if not self._paths:

@@ -126,6 +126,22 @@ def settle_runs(case: Case) -> None:
                     settle_vector(cells, "missing_iterations", vector, sign, f"{who} further runs of our calls")
 
 
+def settle_aborted(case: Case) -> None:
+    """Take answers that broke off: the gap is what came of them in every class, or more output and nothing else."""
+    broken = case.evidence.aborted(case.grain)
+    for key, cells in case.token_cells():
+        vector: Vector = {name: pair for name, pair in broken.get(key, {}).items() if pair[0]}
+        if not vector or not _are_counted(cells):
+            continue
+        gaps = {cell.key.token_class: cell.gap for cell in cells if cell.gap}
+        output = next((cell for cell in cells if cell.key.token_class == OUTPUT), None)
+        if gaps == {name: -quantity for name, (quantity, _) in vector.items()}:
+            settle_vector(cells, "aborted_stream", vector, -1, "the bill lacks answers that broke off")
+        elif output is not None and len(cells) > 1 and list(gaps) == [OUTPUT] and gaps[OUTPUT] > 0:
+            more = output.value(gaps[OUTPUT])
+            output.settle("aborted_stream", gaps[OUTPUT], more, "more output than came before answers broke off")
+
+
 def settle_caches(case: Case) -> None:
     """Take cached tokens that one side counts twice, as plain input, or not at all: the answers agree."""
     for _, cells in case.token_cells():
@@ -236,6 +252,7 @@ RULES = (
     settle_shifts,
     settle_copies,
     settle_runs,
+    settle_aborted,
     settle_caches,
     settle_tools,
     settle_missing,
