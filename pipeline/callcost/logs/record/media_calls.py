@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from callcost.logs.responses.tools import settle_answer
 from callcost.logs.usage.unit_quantities import SEARCHES, pays_for_requests, request_fee
 from callcost.logs.usage.usage import is_zero
 from callcost.logs.values.json import list_in
@@ -20,7 +21,6 @@ WITHOUT_ANSWER_TOKENS = frozenset(("embeddings", "rerank"))
 NOT_COUNTED = frozenset(("images", "speech", "transcription", "rerank", "ocr"))  # no text tells their usage
 ASSUMED = "assumed_units"
 _DOCUMENTS_PER_QUERY = 100
-_KINDS = ("text", "audio", "image", "video")
 # Endpoint -> what all tokens of its answers are, where the usage does not split them.
 # Source: https://platform.openai.com/docs/api-reference/images, .../audio/speech-audio-done-event
 _ANSWERS = {"images": "image_output_tokens", "speech": "audio_output_tokens"}
@@ -29,8 +29,8 @@ _ANSWERS = {"images": "image_output_tokens", "speech": "audio_output_tokens"}
 def settle_media(call: Call) -> None:
     """Complete what a call states, in place; a request counts only where it was answered."""
     usage, kind = call.usage, _ANSWERS.get(call.endpoint or "")
-    if usage is not None and kind and not any(getattr(usage, f"{word}_output_tokens") for word in _KINDS):
-        setattr(usage, kind, usage.completion_tokens)
+    if usage is not None and kind:
+        settle_answer(usage, kind)
     if usage is not None and usage.billed_units and call.endpoint == "images":
         usage.billed_units = _of_size(usage.billed_units, call.request)
     if usage is not None and call.provider == "perplexity" and pays_for_requests(call.model.lower()):

@@ -17,6 +17,7 @@ from callcost.logs.values.json_path import follow
 from callcost.tables import Usage
 
 _NOTES = ("message", "annotations")
+_KINDS = ("text", "audio", "image", "video")
 _IMAGE_TOOL = ("tool_usage", "image_gen")
 _SEARCH_TOOL = ("tool_usage", "web_search", "num_requests")
 UNNAMED_IMAGE_MODEL = "image_generation"  # of a tool that does not say which model drew: nothing prices it
@@ -73,7 +74,14 @@ def image_tool_runs(body: Mapping[str, Any]) -> list[Usage]:
     tools = [tool for tool in dicts_in(body.get("tools")) if tool.get("type") == "image_generation"]
     named = next((tool["model"] for tool in tools if type(tool.get("model")) is str), None)
     run.model = named or UNNAMED_IMAGE_MODEL
+    settle_answer(run, "image_output_tokens")
     return [run]
+
+
+def settle_answer(usage: Usage, kind: str) -> None:
+    """Take all tokens of an answer for those of one kind, where its usage does not split them."""
+    if not any(getattr(usage, f"{word}_output_tokens") for word in _KINDS):
+        setattr(usage, kind, usage.completion_tokens)
 
 
 def count_citations(body: Mapping[str, Any]) -> Units:
