@@ -38,6 +38,7 @@ class Usage(msgspec.Struct, kw_only=True, omit_defaults=True):
     cache_read_text_tokens: int | None = None
     cache_read_audio_tokens: int | None = None
     cache_read_image_tokens: int | None = None
+    cache_read_video_tokens: int | None = None
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
     text_output_tokens: int | None = None
@@ -89,6 +90,7 @@ class Call(msgspec.Struct, kw_only=True):
     flags: list[str] = msgspec.field(default_factory=list)
     usage: Usage | None = None  # what the record states about the whole call
     iterations: list[Usage] = msgspec.field(default_factory=list)  # priced instead of usage, one charge line each
+    unread_usage: list[str] = msgspec.field(default_factory=list)  # paths of numbers like usage that no table knows
     usage_source: str | None = None  # as stated; stages/count/missing_usage.py settles the rest
     count_method: str | None = None
     count_error: float | None = None
@@ -133,6 +135,7 @@ REJECT_REASONS = {
     "unreadable_file": "the file cannot be opened or read",
     "unknown_dialect": "no dialect recognises the record",
     "no_usage_possible": "a log of this kind holds neither token counts nor text",
+    "unread_usage": "the record states tokens where no table looks for them, so that no call can be read",
     "aggregate": "the record sums many calls; give the log of single calls",
     "own_output": "callcost wrote it: a table or a record of a run, no log",
     "unreadable_record": "the record broke its reader; a report of its shape is welcome",

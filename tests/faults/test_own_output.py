@@ -99,8 +99,8 @@ def test_all_kinds_of_output_below_the_logs_change_nothing_and_are_named_once(tr
         {"path": "tree/work", "what": "a work dir"},
     ]
     shown = callcost("inspect", tree).stdout
-    assert "skipped our own output: tree/filled (a backfilled copy), tree/kept (a report)" in shown
-    assert shown.count("skipped our own output") == 1
+    assert "skipped, as no logs: tree/filled (a backfilled copy), tree/kept (a report)" in shown
+    assert shown.count("skipped, as no logs") == 1
 
 
 def test_what_a_report_publishes_into_the_folder_of_its_logs_is_not_read(tree: Path, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callcost.logs.usage.arithmetic import AMBIGUOUS, INCONSISTENT, settle_counts
 from callcost.logs.usage.spellings import SHAPES
-from callcost.logs.usage.usage import INCONSISTENT, add_usages, is_zero, read_count, read_usage, settle_counts, shape_of
+from callcost.logs.usage.usage import add_usages, is_zero, read_count, read_usage, shape_of
 from callcost.logs.values.json import Refusal
 from callcost.tables import MAX_COUNT, USAGE_COUNTS, Usage
 
@@ -124,7 +125,7 @@ def test_parts_fit_into_their_whole(counts: dict[str, int], prompt: str, reasoni
     if whole is not None and answer is not None:
         assert usage.total_tokens == whole + answer
     assert (usage.cache_write_5m_tokens or 0) + (usage.cache_write_1h_tokens or 0) <= written
-    assert flags <= {INCONSISTENT}
+    assert flags <= {INCONSISTENT, AMBIGUOUS}
 
 
 @given(COUNTS, st.integers(0, 5_000), st.integers(0, 5_000))
@@ -185,3 +186,67 @@ def test_each_mark_leads_to_one_shape(shape: Any) -> None:
 def test_a_usage_of_any_types_is_read_or_refused(body: dict[str, Any]) -> None:
     with contextlib.suppress(Refusal):
         read_usage(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "flags"),
+    [
+        # two places: the larger of a part (litellm issue 11789)
+        ({"prompt_tokens": 90, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 0},
+          "cache_read_input_tokens": 80}, {"prompt_tokens": 90, "cache_read_input_tokens": 80}, {AMBIGUOUS}),
+        # LangChain: writes only by their lifetime
+        ({"input_tokens": 406, "output_tokens": 3, "total_tokens": 409, "input_token_details": {"cache_read": 5,
+          "cache_creation": 0, "ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 400}},
+         {"prompt_tokens": 406, "cache_creation_input_tokens": 400, "cache_write_1h_tokens": 400}, {AMBIGUOUS}),
+        # the total decides, part by part: Bedrock counts the writes of OpenAI's models inside, reads beside
+        ({"inputTokens": 100, "outputTokens": 5, "totalTokens": 155, "cacheReadInputTokens": 50,
+          "cacheWriteInputTokens": 70}, {"prompt_tokens": 150, "cache_creation_input_tokens": 70}, set()),
+        # what is larger than its side stands beside it: old LiteLLM's writes
+        ({"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105, "cache_read_input_tokens": 95,
+          "cache_creation_input_tokens": 20}, {"prompt_tokens": 120, "cache_read_input_tokens": 95},
+         {INCONSISTENT, AMBIGUOUS}),
+        # two readings that the total allows
+        ({"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 160, "cache_read_input_tokens": 10,
+          "completion_tokens_details": {"reasoning_tokens": 10}}, {"total_tokens": 160}, {AMBIGUOUS}),
+        # Anthropic states no total: a writer's own may be of the sides alone
+        ({"input_tokens": 100, "output_tokens": 5, "total_tokens": 105, "cache_read_input_tokens": 60},
+         {"prompt_tokens": 160}, {AMBIGUOUS}),
+        ({"input_tokens": 100, "output_tokens": 5, "total_tokens": 105, "cache_read_input_tokens": 600},
+         {"prompt_tokens": 700}, set()),
+        # Perplexity: reasoning beside the completion and the total
+        ({"prompt_tokens": 3, "completion_tokens": 7, "total_tokens": 10, "reasoning_tokens": 90,
+          "num_search_queries": 2}, {"completion_tokens": 97, "reasoning_tokens": 90}, set()),
+        # every modality of every part; DOCUMENT is billed as the rest
+        ({"promptTokenCount": 30, "candidatesTokenCount": 2, "totalTokenCount": 32, "cachedContentTokenCount": 20,
+          "cacheTokensDetails": [{"modality": "VIDEO", "tokenCount": 15}, {"modality": "DOCUMENT", "tokenCount": 5}]},
+         {"prompt_tokens": 30, "cache_read_input_tokens": 20, "cache_read_video_tokens": 15}, set()),
+        # the Vercel SDK before its version 6
+        ({"inputTokens": 10, "outputTokens": 5, "totalTokens": 15, "cachedInputTokens": 90},
+         {"prompt_tokens": 100, "cache_read_input_tokens": 90}, set()),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_stands_inside_what_is_told_by_the_identities(
+    body: dict[str, Any], expected: dict[str, int], flags: set[str]
+) -> None:
+    reading = read_usage(body)
+    assert _stated(reading.usage).items() >= expected.items()
+    assert reading.flags == flags
+
+
+@pytest.mark.parametrize(
+    ("body", "unread"),
+    [
+        ({"prompt_tokens": 1, "completion_tokens": 1, "foo_tokens": 3}, ["foo_tokens"]),
+        ({"prompt_tokens": 1, "prompt_tokens_details": {"bar_tokens": 2, "cached_tokens": 1}},
+         ["prompt_tokens_details.bar_tokens"]),
+        ({"input_tokens": 1, "output_tokens": 1, "extra_usage": {"a": 5}}, ["extra_usage.a"]),
+        ({"promptTokenCount": 3, "promptTokensDetails": [{"modality": "SMELL", "tokenCount": 3}]},
+         ["promptTokensDetails.SMELL"]),
+        ({"prompt_tokens": 1, "max_tokens": 9, "foo_tokens": 0, "tokens_per_second": 3.5, "queue_time": 0.1,
+          "completion_tokens_details": {"rejected_prediction_tokens": 4}}, []),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_numbers_that_look_like_usage_and_are_not_read_are_named(body: dict[str, Any], unread: list[str]) -> None:
+    assert read_usage(body).unread == unread

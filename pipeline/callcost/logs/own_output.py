@@ -139,6 +139,7 @@ def _copies_of(document: Document) -> IsOurs:
     return lambda path: written_name(path) in names
 
 
+TOOL_RESULTS = "outputs of Claude Code's tools"  # no folder of ours; left out likewise
 _COPY, _ALL = "a backfilled copy", ".*"
 _OF_REPORT = "Give the logs that it was made of to callcost report, or to callcost explain"
 _OF_STATE = "It is for callcost report LOGS --state DIR and callcost close DAY --state DIR"

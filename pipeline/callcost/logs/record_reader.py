@@ -27,6 +27,9 @@ CONTEXT: Literal["context"] = "context"
 FRAGMENT: Literal["fragment"] = "fragment"
 Outcome = Call | Reject | Literal["context", "fragment"]
 
+_NO_CALLS: dict[str, Literal["context", "fragment"]] = {
+    fields.CONTEXT: CONTEXT, fields.UNBILLED: CONTEXT, fields.COUNTED_ELSEWHERE: FRAGMENT,
+}  # fmt: skip
 UNFORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
@@ -100,7 +103,8 @@ class RecordReader:
             notes = self._notes.setdefault(reader.dialect.name, {}) if reader.dialect.carry else None
             call = reader.read(record, data, notes)
         except Refusal as refusal:
-            return CONTEXT if refusal.reason == fields.CONTEXT else _reject(refusal, row, offset)
+            outcome = _NO_CALLS.get(refusal.reason)
+            return outcome or _reject(refusal, row, offset)
         except UNFORESEEN as error:  # a gap in a dialect must not end the run
             return _reject(Refusal("unreadable_record", type(error).__name__), row, offset)
         if ORIGIN in record:

@@ -84,6 +84,7 @@ STAND_INS = {
     "cache_read": StandIn("text_input"),
     "cache_read_audio": StandIn("cache_read"),
     "cache_read_image": StandIn("cache_read", _TEXT_MODES),
+    "cache_read_video": StandIn("cache_read", _TEXT_MODES),
     "cache_write_5m": StandIn("text_input"),
     "cache_write_1h": StandIn("cache_write_5m"),
     "audio_input": StandIn("text_input"),

@@ -51,6 +51,7 @@ TOKEN_UNITS = _units("""
     cache_read          input   read        -          token   a prompt token read from the provider's cache
     cache_read_audio    input   read        audio      token   of these, audio
     cache_read_image    input   read        image      token   of these, image
+    cache_read_video    input   read        video      token   of these, video
     cache_write_5m      input   write       -          token   a prompt token written to a cache of five minutes
     cache_write_1h      input   write_1hr   -          token   a prompt token written to a cache of one hour
     text_output         output  -           -          token   a completion token that no other row takes
@@ -176,14 +177,17 @@ PROMPT_STEPS = _steps("""
     cache_read_audio  least  cache_read_audio_tokens      read
     unheard           less   read                         cache_read_audio
     cache_read_image  least  cache_read_image_tokens      unheard
-    cache_read        less   unheard                      cache_read_image
+    unseen            less   unheard                      cache_read_image
+    cache_read_video  least  cache_read_video_tokens      unseen
+    cache_read        less   unseen                       cache_read_video
     fresh_audio       less   audio_input_tokens           cache_read_audio
     audio_input       least  fresh_audio                  uncached
     not_audio         less   uncached                     audio_input
     fresh_image       less   image_input_tokens           cache_read_image
     image_input       least  fresh_image                  not_audio
     not_image         less   not_audio                    image_input
-    video_input       least  video_input_tokens           not_image
+    fresh_video       less   video_input_tokens           cache_read_video
+    video_input       least  fresh_video                  not_image
     text_input        less   not_image                    video_input
 """)
 COMPLETION_STEPS = _steps("""

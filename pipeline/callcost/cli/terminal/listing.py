@@ -83,14 +83,14 @@ def _show_table(titles: Sequence[str], cells: list[list[str]], right: set[str]) 
 
 
 def skipped_lines(skipped: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return a line that names what callcost itself wrote below the logs; none, where there was nothing.
+    """Return a line that names what was left out below the logs as it is no log; none, where there was nothing.
 
     Args:
         skipped: "path" and "what" of each.
 
     >>> skipped_lines([{"path": "logs/reports", "what": "a report"}])
-    ['skipped our own output: logs/reports (a report)']
+    ['skipped, as no logs: logs/reports (a report)']
     """
     named = [f"{one['path']} ({one['what']})" for one in skipped[:_MOST_NAMED]]
     more = [f"and {len(skipped) - _MOST_NAMED:,} more"] if len(skipped) > _MOST_NAMED else []
-    return [f"skipped our own output: {', '.join([*named, *more])}"] if named else []
+    return [f"skipped, as no logs: {', '.join([*named, *more])}"] if named else []

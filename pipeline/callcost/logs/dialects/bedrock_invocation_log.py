@@ -14,10 +14,9 @@ from typing import Any
 
 from callcost.logs.record.dialect import Dialect, Entry, like_named
 from callcost.logs.responses.bodies import endpoint_of_request
-from callcost.logs.usage.usage import read_usage
 from callcost.logs.values.json import decode_text
 from callcost.logs.values.signatures import sign
-from callcost.tables import Call, Usage
+from callcost.tables import Call
 
 _NAMELESS = re.compile(r":(?:application-inference-profile|provisioned-model|custom-model-deployment|imported-model)/")
 _CACHES = ("cacheReadInputTokenCount", "cacheWriteInputTokenCount")
@@ -36,21 +35,14 @@ def gather_counts(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def settle_bedrock(call: Call, entry: Entry) -> None:
-    """Say who called, by which API and which model, and which counts know of caches."""
+    """Say who called, by which API and which model."""
     call.endpoint = call.endpoint or endpoint_of_request(entry.request)
     call.user = str(entry.values.get("arn", "")).rpartition("/")[2] or None
     answered_by = entry.values.get("answered_by")
     if type(answered_by) is str and _NAMELESS.search(call.model):
         call.model = answered_by
-    stated = read_usage(entry.record["counts"]).usage
-    if stated is not None and _knows_caches(stated) and not _knows_caches(call.usage):
-        call.usage, call.iterations = stated, []
     if any(_is_moved(entry.record.get(name)) for name in _JSON[:2]):
         call.text_missing = "moved"
-
-
-def _knows_caches(usage: Usage | None) -> bool:
-    return usage is not None and (usage.cache_read_input_tokens, usage.cache_creation_input_tokens) != (None, None)
 
 
 def _is_moved(side: Any) -> bool:

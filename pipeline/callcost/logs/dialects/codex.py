@@ -170,6 +170,7 @@ DIALECTS = (
         usage=("usage",),
         carry=carry_codex,
         settle=settle_codex,
+        repeats=True,
     ),
     refusing_dialect(
         "codex_exec",

@@ -16,11 +16,11 @@ import msgspec
 
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, refusing_dialect
 from callcost.logs.record.envelopes import envelope
+from callcost.logs.record.stated_usage import OWN_COUNTS
 from callcost.logs.tracing.attributes import as_mapping
 from callcost.logs.tracing.conversations import chat_request, chat_response, is_redacted, is_whole, unquote
-from callcost.logs.usage.usage import read_counts
+from callcost.logs.tracing.token_attributes import INGESTED_COUNTS
 from callcost.logs.values.json import Refusal, canonical
-from callcost.logs.values.json_path import compile_table
 from callcost.logs.values.signatures import sign
 from callcost.tables import Call
 
@@ -28,7 +28,7 @@ _CALLS = {"GENERATION": "chat", "EMBEDDING": "embeddings"}
 _MEDIA = b"@@@langfuseMedia:"  # in the place of an image or audio
 _OWN = ("input_", "output_")  # names that its SDKs give to what they took out of "input" and "output"
 
-_COUNTS = {
+_OWN_COUNTS = {
     "prompt_tokens": ("input", "input_tokens", "prompt_tokens", "promptTokens", "inputTokens"),
     "completion_tokens": ("output", "output_tokens", "completion_tokens", "completionTokens", "outputTokens"),
     "total_tokens": ("total", "total_tokens", "totalTokens"),
@@ -38,7 +38,7 @@ _COUNTS = {
     ),
     "cache_creation_input_tokens": (
         "input_cache_creation", "cache_creation_input_tokens", "input_cache_creation_input_tokens",
-        "input_cache_write_tokens", "cache_creation",
+        "input_cache_write_tokens", "input_cache_write", "cache_creation",
     ),
     "cache_write_5m_tokens": ("input_cache_creation_5m",),
     "cache_write_1h_tokens": ("input_cache_creation_1h",),
@@ -46,58 +46,46 @@ _COUNTS = {
     "image_input_tokens": ("input_image_tokens", "input_image"),
     "reasoning_tokens": ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens"),
     "audio_output_tokens": ("output_audio_tokens", "output_audio"),
-    "accepted": ("output_accepted_prediction_tokens",),
-    "rejected": ("output_rejected_prediction_tokens",),
+    "video_input_tokens": ("input_video_tokens", "input_video"),
+    "image_output_tokens": ("output_image_tokens", "output_image"),
+    "accepted_prediction_tokens": ("output_accepted_prediction_tokens",),
+    "rejected_prediction_tokens": ("output_rejected_prediction_tokens",),
 }  # fmt: skip
-_PLACES = compile_table(_COUNTS)
-_INSIDE_PROMPT = ("cache_read_input_tokens", "cache_creation_input_tokens", "audio_input_tokens", "image_input_tokens")
-_INSIDE_COMPLETION = ("reasoning_tokens", "audio_output_tokens", "accepted", "rejected")
-_PREDICTIONS = ("accepted", "rejected")
+_COUNTS = {
+    name: tuple(f"details.{key}" for key in dict.fromkeys((*keys, *INGESTED_COUNTS.get(name, ()))))
+    for name, keys in _OWN_COUNTS.items()
+}
+_WHOLE = ("prompt_tokens", "completion_tokens", "total_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
+_OLDER = ("input", "output", "total")
+_OLDEST = ("promptTokens", "completionTokens", "totalTokens")
+_TAKEN_OUT = tuple(name for name in _OWN_COUNTS if name not in _WHOLE)
 
 
 def prepare_observation(record: dict[str, Any]) -> dict[str, Any]:
-    """Lay out the maps of an observation: its counts with their parts inside, its total cost."""
+    """Lay out the maps of an observation: its counts, its total cost."""
     details = as_mapping(record.get("usage_details", record.get("usageDetails")))
     older = as_mapping(record.get("usage"))
-    if not details and (older.get("unit") or "TOKENS") == "TOKENS":
-        details = older or {name: record[name] for name in ("promptTokens", "completionTokens") if name in record}
+    older = older if (older.get("unit") or "TOKENS") == "TOKENS" else {}
+    oldest = {name: record[name] for name in _OLDEST if record.get(name) is not None}
+    if not details:
+        details, older = older or oldest, {}
+    named = {new: older[name] for new, name in zip(_OLDEST, _OLDER, strict=True) if older.get(name) is not None}
+    copies = {name: _unlike(mapping, details) for name, mapping in (("older", named), ("oldest", oldest))}
     cost = as_mapping(record.get("cost_details", record.get("costDetails"))).get("total")
-    return record | {"counts": _counts_of(details), "stated_cost": {"total": cost}}
+    return record | copies | {"details": details, "stated_cost": {"total": cost}}
 
 
-def _counts_of(details: Mapping[str, Any]) -> dict[str, int]:
-    """Return counts with every part inside its side, as the total tells that they are or are not yet."""
-    counts = read_counts(details, _PLACES)
-    written = [counts[name] for name in ("cache_write_5m_tokens", "cache_write_1h_tokens") if name in counts]
-    if written:
-        counts.setdefault("cache_creation_input_tokens", sum(written))
-    sides = [counts.get(name, 0) for name in ("prompt_tokens", "completion_tokens")]
-    beside = [sum(counts.get(name, 0) for name in names) for names in (_INSIDE_PROMPT, _INSIDE_COMPLETION)]
-    added = _left_out(sides, beside, counts.get("total_tokens"), own=any(name.startswith(_OWN) for name in details))
-    if added is not None:
-        counts.pop("total_tokens", None)
-        for name, more in zip(("prompt_tokens", "completion_tokens"), added, strict=True):
-            if name in counts or more:
-                counts[name] = counts.get(name, 0) + more
-    return {name: count for name, count in counts.items() if name not in _PREDICTIONS}
+def _unlike(copy: Mapping[str, Any], details: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what older fields say otherwise than the details, of which they copy a count or the sum of a side."""
+    sums = {sum(count for name, count in details.items() if name.startswith(side) and type(count) is int)
+            for side in ("input", "output")}  # fmt: skip
+    like = {0, *sums, *(count for count in details.values() if type(count) is int)}
+    return {} if all(count in like for count in copy.values() if type(count) is int) else copy
 
 
-def _left_out(sides: list[int], beside: list[int], total: int | None, *, own: bool) -> tuple[int, int] | None:
-    """Return what is to be added to prompt and completion; None where the total contradicts every reading.
-
-    Args:
-        sides: prompt and completion as stated.
-        beside: the sums of their parts.
-        total: the total as stated.
-        own: whether parts are named as Langfuse's SDKs name what they took out.
-    """
-    if not any(beside):
-        return None
-    prompt, completion = beside
-    if total is None:
-        return (prompt if own or prompt > sides[0] else 0, completion if own or completion > sides[1] else 0)
-    readings = ((0, 0), (prompt, completion), (prompt, 0), (0, completion))
-    return next((reading for reading in readings if sum(sides) + sum(reading) == total), None)
+def parts_beside(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the parts that stand beside their side: all, where Langfuse's SDKs named what they took out."""
+    return _TAKEN_OUT if any(name.startswith(_OWN) for name in record["details"]) else ()
 
 
 def settle_observation(call: Call, entry: Entry) -> None:
@@ -158,12 +146,16 @@ DIALECTS = (
                 "total_cost", "totalCost", "stated_cost.total", "calculatedTotalCost", "calculated_total_cost",
             ),
         },
-        counts={name: (f"counts.{name}",) for name in _COUNTS if name not in _PREDICTIONS},
+        usage=(OWN_COUNTS, "older", "oldest"),
+        counts=_COUNTS,
+        beside=parts_beside,
+        unread_in="details",
         zero_is_missing=True,
         alone=True,
         texts={"input": msgspec.Raw, "output": msgspec.Raw},
         reads=(
-            "usage_details", "usageDetails", "usage", "promptTokens", "completionTokens", "cost_details", "costDetails",
+            "usage_details", "usageDetails", "usage", "promptTokens", "completionTokens", "totalTokens", "cost_details",
+            "costDetails",
         ),
         settle=settle_observation,
     ),

@@ -1,12 +1,9 @@
 """OpenTelemetry spans of LLM calls: OTLP JSON, exporters' own JSON, rows of Phoenix and ClickHouse, flat attributes.
 
-Names are those of the GenAI conventions (old and new), OpenInference, the Vercel AI SDK, Traceloop and LangWatch. Cache
-reads and writes stand inside the input count, as the GenAI conventions and OpenInference say; Vercel's SDK before its
-version 6 passes Anthropic's counts on, where they stand beside it. A span that says it is an agent, a chain or a tool,
-or Vercel's outer span, is context; calls inside calls are settled with the duplicates, by ``span`` and ``parent``.
-The key is the provider's response id within a trace (one call seen by two instrumentations), else the span's own id.
-Their text is in span_text.py. Sources: open-telemetry/semantic-conventions docs/registry/attributes/gen-ai.md,
-OpenInference spec/semantic_conventions, vercel/ai packages/ai/src/telemetry.
+What their counts are called, and what these mean, is in tracing/token_attributes.py, their text in span_text.py. A span
+that says it is an agent, a chain or a tool, or Vercel's outer span, is none: what it states is counted in the spans
+inside it; calls inside calls are settled with the duplicates, by ``span`` and ``parent``. The key is the provider's
+response id within a trace (one call seen by two instrumentations), else the span's own id.
 """
 
 from __future__ import annotations
@@ -16,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
+from callcost.logs.record.dialect import CONTEXT, COUNTED_ELSEWHERE, Dialect, Entry
 from callcost.logs.record.envelopes import envelope
 from callcost.logs.tracing.attributes import as_mapping, read_attributes
 from callcost.logs.tracing.conversations import is_whole, unquote
 from callcost.logs.tracing.span_text import answer_of, request_of
-from callcost.logs.usage.usage import read_counts
+from callcost.logs.tracing.token_attributes import COUNTS, NOTED, attribute_paths, parts_beside
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import compile_table, read_paths
 from callcost.logs.values.signatures import sign
@@ -49,51 +46,6 @@ _ERRORS = frozenset(("2", "error", "status_code_error", "statuscode.error"))
 _GOOGLE_VERTEX = "google.vertex"  # Vercel's; its google.generative-ai is plain "google"
 
 
-def _names(*names: str) -> tuple[str, ...]:
-    return tuple(name.replace(".", "\\.") for name in names)
-
-
-_COUNTS = {
-    "prompt_tokens": _names(
-        "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens",
-        "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens",
-    ),
-    "completion_tokens": _names(
-        "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion",
-        "llm.usage.completion_tokens", "ai.usage.outputTokens", "ai.usage.completionTokens",
-    ),
-    "total_tokens": _names(
-        "gen_ai.usage.total_tokens", "llm.token_count.total", "llm.usage.total_tokens", "ai.usage.totalTokens",
-    ),
-    "cache_read_input_tokens": _names(
-        "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
-        "gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.details.cache_read_input_tokens",
-        "gen_ai.usage.details.cached_tokens", "gen_ai.usage.input_tokens.cached",
-        "llm.token_count.prompt_details.cache_read", "llm.usage.cache_read_input_tokens",
-        "ai.usage.inputTokenDetails.cacheReadTokens", "ai.usage.cachedInputTokens",
-        "provider.anthropic.usage.cache_read_input_tokens", "provider.anthropic.cacheReadInputTokens",
-    ),
-    "cache_creation_input_tokens": _names(
-        "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens",
-        "gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.details.cache_write_tokens",
-        "gen_ai.usage.details.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write",
-        "llm.usage.cache_creation_input_tokens", "ai.usage.inputTokenDetails.cacheWriteTokens",
-        "provider.anthropic.usage.cache_creation_input_tokens", "provider.anthropic.cacheCreationInputTokens",
-    ),
-    "cache_write_5m_tokens": _names("provider.anthropic.usage.cache_creation.ephemeral_5m_input_tokens"),
-    "cache_write_1h_tokens": _names("provider.anthropic.usage.cache_creation.ephemeral_1h_input_tokens"),
-    "reasoning_tokens": _names(
-        "gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens",
-        "gen_ai.usage.details.reasoning_tokens", "gen_ai.usage.output_tokens.reasoning",
-        "llm.token_count.completion_details.reasoning", "llm.usage.reasoning_tokens",
-        "ai.usage.outputTokenDetails.reasoningTokens", "ai.usage.reasoningTokens",
-    ),
-    "audio_input_tokens": _names("llm.token_count.prompt_details.audio", "gen_ai.usage.details.input_audio_tokens"),
-    "audio_output_tokens": _names(
-        "llm.token_count.completion_details.audio", "gen_ai.usage.details.output_audio_tokens"
-    ),
-}  # fmt: skip
-_PLACES = compile_table(_COUNTS)
 _LINEAGE = compile_table({
     "trace": ("trace_id", "traceId", "TraceId", "spanContext.traceId", "context.trace_id"),
     "own": ("span_id", "spanId", "SpanId", "spanContext.spanId", "context.span_id"),
@@ -101,11 +53,12 @@ _LINEAGE = compile_table({
     "began": ("startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime", "Timestamp", "timestamp"),
     "ended": ("endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime"),
     "status": ("status.code", "status.status_code", "status_code", "StatusCode", "status"),
+    "scope": ("scope.name", "scopeName", "ScopeName", "instrumentationScope.name"),
 })  # fmt: skip
 
 
 def prepare_span(record: dict[str, Any]) -> dict[str, Any]:
-    """Lay a span out flat: its attributes by name, what it is under ``span.``, its counts under ``counts``."""
+    """Lay a span out flat: its attributes by name, what it is under ``span.``."""
     plain = {key.removeprefix("context."): value for key, value in record.items()}
     plain |= {key: unquote(plain[key]) for key in _LINEAGE_OBJECTS if type(plain.get(key)) is str}
     flat = read_attributes(as_mapping(record.get("resource")).get("attributes"))
@@ -123,7 +76,7 @@ def prepare_span(record: dict[str, Any]) -> dict[str, Any]:
     times = {name: _moment(lineage[name]) for name in ("span.began", "span.ended") if name in lineage}
     host = flat.get("server.address")
     url = {"url": f"https://{host}"} if type(host) is str and "//" not in host else {}
-    return url | flat | lineage | times | {"span.status": _status_of(lineage, flat), "counts": _counts_of(flat)}
+    return url | flat | lineage | times | {"span.status": _status_of(lineage, flat)}
 
 
 def _moment(value: Any) -> Any:
@@ -138,37 +91,12 @@ def _status_of(lineage: Mapping[str, Any], flat: Mapping[str, Any]) -> str | Non
     return "error" if stated in _ERRORS or flat.get("error.type") else None
 
 
-def _counts_of(flat: Mapping[str, Any]) -> dict[str, int]:
-    """Return the counts that a span states, cache reads and writes inside the prompt."""
-    counts = read_counts(flat, _PLACES)
-    cached = counts.get("cache_read_input_tokens", 0) + counts.get("cache_creation_input_tokens", 0)
-    if cached and "prompt_tokens" in counts and _is_beside(flat, counts["prompt_tokens"], cached):
-        counts["prompt_tokens"] += cached
-        counts.pop("total_tokens", None)
-    return counts
-
-
-def _is_beside(flat: Mapping[str, Any], prompt: int, cached: int) -> bool:
-    """Tell whether caches stand beside the prompt count, as in Anthropic's own usage."""
-    if "ai.usage.inputTokenDetails.noCacheTokens" in flat:
-        return False
-    own = flat.get("provider.anthropic.usage.input_tokens")
-    if own is not None:
-        return bool(own == prompt)
-    if "ai.usage.promptTokens" in flat and "provider.anthropic.cacheReadInputTokens" in flat:
-        return True
-    return cached > prompt and "claude" in _model_of(flat)
-
-
-def _model_of(flat: Mapping[str, Any]) -> str:
-    names = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "ai.response.model", "ai.model.id")
-    return str(next((flat[name] for name in names if name in flat), "")).lower()
-
-
 def settle_span(call: Call, entry: Entry) -> None:
     """Set aside what is no call; give it its key, its place among the spans, its text."""
     flat = entry.record
-    if not _is_call(flat, stated=call.usage is not None) or (not call.model and call.usage is None):
+    if not _is_call(flat, stated=call.usage is not None):
+        raise Refusal(COUNTED_ELSEWHERE if call.usage is not None else CONTEXT)
+    if not call.model and call.usage is None:
         raise Refusal(CONTEXT)
     call.provider = _provider(call.provider, call.model)
     kinds = (str(flat.get(name, "")).lower() for name in (_VERCEL, *(name for name, _, _ in _KINDS)))
@@ -216,7 +144,7 @@ _FLAT = """
 _TEXTS = {
     f"{place}{name}": msgspec.Raw
     for place in ("", "attributes.", "attributes\\.")
-    for name in _names(
+    for name in attribute_paths(
         "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.definitions",
         "gen_ai.prompt", "gen_ai.completion", "input.value", "output.value", "ai.prompt.messages", "ai.response.text",
         "gen_ai.input", "gen_ai.output",
@@ -232,7 +160,8 @@ _TRACED = {
              "traceloop.association.properties.user_id"),
     "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider"),
     "model": ("gen_ai.response.model", "ai.response.model", "llm.response.model", "llm.model_name",
-              "embedding.model_name", "gen_ai.request.model", "ai.model.id", "llm.request.model"),
+              "embedding.model_name", "gen_ai.request.model", "ai.model.id", "llm.request.model",
+              "model"),
     "model_requested": ("gen_ai.request.model", "ai.model.id", "llm.request.model", "llm.model_name"),
     "provider_response_id": ("gen_ai.response.id", "ai.response.id"),
     "service_tier": ("openai.response.service_tier", "gen_ai.openai.response.service_tier",
@@ -258,9 +187,9 @@ DIALECTS = (
             envelope(
                 "resourceSpans.scopeSpans.spans",
                 sign("resourceSpans", kinds={"resourceSpans": "array"}),
-                inherits="resource",
+                inherits="resource scope",
             ),
-            envelope("scopeSpans.spans", sign("scopeSpans", kinds={"scopeSpans": "array"}), inherits="resource"),
+            envelope("scopeSpans.spans", sign("scopeSpans", kinds={"scopeSpans": "array"}), inherits="resource scope"),
         ),
         signatures=(
             sign("traceId spanId startTimeUnixNano"),
@@ -270,8 +199,12 @@ DIALECTS = (
             sign(some=" ".join(f"attributes.{name}" for name in _FLAT.split())),
         ),
         prepare=prepare_span,
-        fields={column: _names(*names) for column, names in _TRACED.items()} | {"url": ("url",)},
-        counts={name: (f"counts.{name}",) for name in _COUNTS},
+        fields={column: attribute_paths(*names) for column, names in _TRACED.items()} | {"url": ("url",)},
+        counts=COUNTS,
+        beside=parts_beside,
+        total_decides=False,  # Traceloop and the Vercel SDK add up the sides alone
+        unread_in="",
+        noted=attribute_paths(*NOTED),
         no_counts=frozenset(),
         reads=("",),
         texts=_TEXTS,

@@ -6,7 +6,7 @@ the key, and then a pair and the bare body of the same answer are one call (fami
 
 from __future__ import annotations
 
-from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named
+from callcost.logs.record.dialect import UNBILLED, Dialect, Entry, like_named
 from callcost.logs.responses.bodies import ENDPOINTS, endpoint_of_request
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.scalars import read_text
@@ -19,7 +19,7 @@ _FREE = frozenset(("count_tokens", "countTokens", "/v1/messages/count_tokens")) 
 def settle_pair(call: Call, entry: Entry) -> None:
     """Say what the table cannot: which id space, whose model name, which API a lone request went to."""
     if read_text(entry.record.get("endpoint")) in _FREE:
-        raise Refusal(CONTEXT)
+        raise Refusal(UNBILLED)
     if not call.own_id:
         call.family = "provider"
     call.endpoint = call.endpoint or endpoint_of_request(entry.request)

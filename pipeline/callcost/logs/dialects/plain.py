@@ -49,7 +49,7 @@ DIALECTS = (
         rank=90,
         signatures=(
             sign(some="messages prompt query question usage prompt_tokens completion_tokens"),
-            sign(some="input_tokens output_tokens", none="object"),
+            sign(some="input_tokens output_tokens tokens_in tokens_out", none="object"),
             sign("model", some="input response output completion text answer output_text response_text total_tokens"),
         ),
         json_columns=("messages", "response", "usage", "tags", "metadata", "tools"),
@@ -75,6 +75,8 @@ DIALECTS = (
             "logged_cost": ("cost", "cost_usd", "total_cost", "logged_cost", "usage.cost", "@logged_cost"),
         },
         usage=("usage", "@", ""),
+        counts={"prompt_tokens": ("tokens_in",), "completion_tokens": ("tokens_out",)},  # Cloudflare's AI Gateway
+        unread_in="",
         response=("response", "output"),
         no_counts=frozenset(),
         alone=True,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from callcost.logs import own_output
 from callcost.logs.bills import bill_dialects
-from callcost.logs.record.dialect import BATCH_INPUT, CONTEXT, refusing_dialect
+from callcost.logs.record.dialect import BATCH_INPUT, CONTEXT, UNBILLED, refusing_dialect
 from callcost.logs.record.envelopes import envelope
 from callcost.logs.values.signatures import Signature, sign
 
@@ -105,6 +105,6 @@ DIALECTS = (
         "otel_logs", "OTLP logs hold no spans: export traces", sign("resourceLogs"), reason="no_usage_possible"
     ),
     refusing_dialect(
-        "token_counts", "", sign("input_tokens", values={"object": "response.input_tokens"}), reason=CONTEXT
+        "token_counts", "", sign("input_tokens", values={"object": "response.input_tokens"}), reason=UNBILLED
     ),
 )

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import shutil
 import signal
 import stat
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from glob import glob
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -30,7 +31,7 @@ from callcost.logs.io.records import Raw, read_lines, read_values
 from callcost.logs.io.sniff import REFUSALS, SAMPLE, sniff
 from callcost.logs.io.store_access import is_url
 from callcost.logs.io.temporary import folder_of_process
-from callcost.logs.own_output import HIDDEN_DOCUMENTS, OwnFolder, Read, Skipped, find_own
+from callcost.logs.own_output import HIDDEN_DOCUMENTS, TOOL_RESULTS, OwnFolder, Read, Skipped, find_own
 from callcost.settings import STOP_SIGNALS
 from callcost.tables import Reject
 
@@ -64,12 +65,15 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     disk_name: str | None = None
 
 
+_RESULTS = re.compile(r"((?:.*/)?)[^/]+/tool-results")
+
+
 class Found(NamedTuple):
     """What the arguments name.
 
     Attributes:
         inputs: files, in order, each once.
-        skipped: folders below the arguments that callcost itself wrote.
+        skipped: folders below the arguments that callcost itself wrote, or that hold outputs of an agent's tools.
     """
 
     inputs: list[Input]
@@ -247,9 +251,23 @@ def _stored_roots(argument: str) -> Iterator[_Root]:
 
 def _root_of(last: str, root: str, files: Mapping[str, _File], hidden: list[str]) -> _Root:
     own, ours = find_own([*files], hidden, _reader(root))
+    results = _tool_results(files)
+    own += [OwnFolder(folder, TOOL_RESULTS, "Name its files themselves to read them as logs") for folder in results]
+    ours |= {name for name in files if name.rpartition("/")[0] in results}
     kept = {"" if name == "." else name: file for name, file in files.items() if name not in ours}
     kept = {name: file for name, file in kept.items() if _OUTPUTS not in name.split("/")[:-1]}
     return _Root(last, kept, own)
+
+
+def _tool_results(files: Iterable[str]) -> list[str]:
+    """Return the folders in which Claude Code keeps what its tools put out, which are no calls whatever they hold.
+
+    They are SESSION/tool-results beside the transcripts of a project (~/.claude/projects/PROJECT/SESSION.jsonl).
+    """
+    transcripts = {name.rpartition("/")[0] for name in files if name.endswith(".jsonl")}
+    folders = {name.rpartition("/")[0] for name in files}
+    found = ((folder, _RESULTS.fullmatch(folder)) for folder in sorted(folders))
+    return [folder for folder, match in found if match and (match[1] or "").rstrip("/") in transcripts]
 
 
 def _reader(root: str) -> Read:

@@ -39,7 +39,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from callcost.errors import ConfigError
-from callcost.logs.record.dialect import COLUMNS, CONTEXT, Dialect, Entry, FieldReader
+from callcost.logs.record.dialect import COLUMNS, CONTEXT, COUNTED_ELSEWHERE, Dialect, Entry, FieldReader
 from callcost.logs.tracing.conversations import body_of, messages_of
 from callcost.logs.values import json_path
 from callcost.logs.values.json import Refusal
@@ -106,6 +106,7 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
         prompt=_one_of(table, "prompt", {"inclusive": "inclusive", "exclusive": "exclusive"}, path),
         request=columns.get("request", ()),
         response=columns.get("response", ()),
+        unread_in="",
         zone=_zone(str(table.get("zone", "UTC")), path),
         cost_scale=_one_of(table, "cost_unit", COST_UNITS, path),
         zero_is_missing=bool(table.get("zero_is_missing")),
@@ -128,7 +129,7 @@ def _settle(
     for path, patterns in only.items():
         text = read_text(follow(entry.record, path)) or ""
         if not any(fnmatchcase(text, pattern) for pattern in patterns):
-            raise Refusal(CONTEXT)
+            raise Refusal(CONTEXT if call.usage is None else COUNTED_ELSEWHERE)
     call.provider = call.provider or provider
     found = {tag: follow_first(entry.record, paths) for tag, paths in tags.items()}
     call.tags = read_tags((call.tags or {}) | {tag: value for tag, value in found.items() if value is not None})

@@ -8,7 +8,7 @@ providers' bodies hold, in bodies.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, tzinfo
 from decimal import Context, Decimal
 from typing import Any
@@ -18,21 +18,14 @@ import msgspec
 from callcost.logs.record.call_status import status_of, was_under_way
 from callcost.logs.record.envelopes import Envelope
 from callcost.logs.record.media_calls import settle_media
+from callcost.logs.record.stated_usage import UsagePlaces
 from callcost.logs.record.summed_rows import AGGREGATE, refuse_sum, sum_of
 from callcost.logs.responses import bodies
 from callcost.logs.responses.bodies import ENDPOINTS, Api
 from callcost.logs.responses.stream_joiners import CUT_OFF, join_body
 from callcost.logs.usage.unit_quantities import join_units
-from callcost.logs.usage.usage import (
-    Reading,
-    add_usages,
-    has_tokens,
-    is_zero,
-    read_counts,
-    read_usage,
-    settle_counts,
-    states_both_sides,
-)
+from callcost.logs.usage.unread import UNREAD, stated_tokens
+from callcost.logs.usage.usage import add_usages, has_tokens, is_zero, states_both_sides
 from callcost.logs.values.api_urls import read_host
 from callcost.logs.values.json import Refusal, decode_text, digest
 from callcost.logs.values.json_path import compile_table, follow, follow_first, parse_path, parse_paths, read_paths
@@ -57,8 +50,11 @@ STATUS_COLUMNS = ("status", "error", "http_status", "cache_hit", "endpoint", "ta
 _TEXTS = frozenset(TEXT_COLUMNS)
 COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, COST_COLUMN, TICKS_COLUMN))
 # Texts of people and models: no field below these keys is about the row.
+_ANSWERS = tuple(dict.fromkeys(key for api in bodies.APIS for key in api.texts))  # of a body, where text is
 _BODIES = frozenset(("request", "response", "messages", "message", "body", "prompt", "input", "completion", "output"))
-CONTEXT = "context"  # the outcome of a recognised record that is no call
+# Outcomes of recognised records that are no calls: one that states no tokens; one whose tokens other records state,
+# too; one whose tokens nobody bills, as it only counts a text.
+CONTEXT, COUNTED_ELSEWHERE, UNBILLED = "context", "counted_elsewhere", "unbilled"
 BATCH_INPUT = "the input of a batch: give its output file"  # stages/read/batch_join.py takes it back where it was
 
 
@@ -100,15 +96,22 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         fields: column (COLUMNS, or one that settle reads) -> dotted paths, the first that is something wins.
         prepare: lays a record out anew where what it says stands in no field that a path could name.
         json_columns: columns that may hold JSON as text.
-        usage: paths of a provider's usage object; "@" is the place where the response body's API has it.
+        usage: paths of a provider's usage object; "@" is the place where the response body's API has it, "#" that of
+            ``counts`` among them, which else come last.
         counts: canonical count -> paths, where no usage object states any.
-        prompt: whether ``counts`` has cache "inclusive" or "exclusive" of the prompt.
+        prompt: whether ``counts`` has cache "inclusive" or "exclusive" of the prompt, as its writer documents.
+        beside: the parts in ``counts`` that stand beside their side, where a record tells its writer.
+        total_decides: whether the total in ``counts`` tells what stands beside the sides; a sum of the sides alone
+            may be a writer's own.
         request: paths of the request body.
         response: paths of the response body; "" is the record itself.
         endpoint: the API that every record comes from, where the dialect is one API's.
         provider: who answered every record of it, where that is one.
         zone: the time zone of times that name none.
         cost_scale: US dollars in one unit of logged_cost.
+        unread_in: path of the object whose numbers are named where they look like usage and no table knows them, "" for
+            the record itself; None: none is.
+        noted: further keys of it whose numbers say nothing more.
         zero_is_missing: the writer puts 0 where it knows no counts.
         no_counts: a record may be the sum of many calls, where a count of them stands beside its tokens. Fields that
             are no such count although their names say so; None: no record is a sum.
@@ -120,6 +123,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         refusal: (reason, detail) where records of this kind never become calls; ("context", "") where they are none.
         carry: what a record takes from those before it in its file: (notes so far, record) -> what is read in its
             place. Such files are read from their beginning, in their order, and never cut.
+        repeats: what records that are no calls state of tokens, others of the same log state, too.
         settle: what the table cannot say; text that it calls missing is left out of the call.
     """
 
@@ -134,12 +138,16 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     usage: tuple[str, ...] = ()
     counts: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     prompt: str = "inclusive"
+    beside: Callable[[Mapping[str, Any]], Collection[str]] | None = None
+    total_decides: bool = True
     request: tuple[str, ...] = ()
     response: tuple[str, ...] = ()
     endpoint: str | None = None
     provider: str | None = None
     zone: tzinfo = UTC
     cost_scale: Decimal = Decimal(1)
+    unread_in: str | None = None
+    noted: tuple[str, ...] = ()
     zero_is_missing: bool = False
     no_counts: frozenset[str] | None = None
     peculiar_ids: str | None = None
@@ -148,6 +156,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     reads: tuple[str, ...] = ()
     refusal: tuple[str, str] | None = None
     carry: Callable[[Notes, Mapping[str, Any]], dict[str, Any]] | None = None
+    repeats: bool = False
     settle: Callable[[Call, Entry], None] | None = None
 
     def __post_init__(self) -> None:
@@ -191,14 +200,13 @@ class FieldReader:
         self.api = ENDPOINTS[dialect.endpoint] if dialect.endpoint else None
         self.is_body = self.api is not None and dialect.response == ("",)
         self.places = compile_table(_of_body(dialect.fields, self.api) if self.api and self.is_body else dialect.fields)
-        self.counts = compile_table(dialect.counts)
-        self.usage = parse_paths(dialect.usage)
         self.request = parse_paths(dialect.request)
         self.response = parse_paths(dialect.response)
         self.endpoint = parse_paths(dialect.fields.get("endpoint", ()))
-        counted = (parse_path(path) for paths in dialect.counts.values() for path in paths)
-        self.usages = frozenset(path[0] for path in (*self.usage, *counted) if path and path[0] != "@")
+        counted = (parse_path(path) for paths in (dialect.usage, *dialect.counts.values()) for path in paths)
+        self.usages = frozenset(path[0] for path in counted if path and path[0] != "@")
         self.bodies = _BODIES.union(path[0] for path in (*self.request, *self.response) if path)
+        self.places_of_usage = UsagePlaces(dialect)
         costs = [parse_path(path)[-1] for path in dialect.fields.get(COST_COLUMN, ()) if path]
         self.cost_keys = (*costs, *bodies.BODY_COST_KEYS)
 
@@ -217,6 +225,25 @@ class FieldReader:
         Raises:
             Refusal: the record cannot become a call, or is none (reason CONTEXT).
         """
+        try:
+            return self._read(record, data, notes)
+        except Refusal as refusal:
+            stated = self._stated_tokens(record) if refusal.reason == CONTEXT else None
+            if stated is None:
+                raise
+            if self.dialect.repeats:
+                raise Refusal(COUNTED_ELSEWHERE) from None
+            raise Refusal(UNREAD, f"{stated} of a record that is no known call of {self.dialect.name}") from None
+
+    def _stated_tokens(self, record: dict[str, Any]) -> str | None:
+        """Return the place of a count of tokens; by columns only what is read is looked at, so here, too."""
+        if not self.dialect.alone or "" in self.dialect.reads:
+            return stated_tokens(record, deep=True)
+        held = (record, *(follow(record, path) for path in self.response))
+        found = (stated_tokens(one, deep=False) for one in held if type(one) is dict)
+        return next((place for place in found if place), None)
+
+    def _read(self, record: dict[str, Any], data: bytes, notes: Notes | None) -> Call:
         if self.dialect.refusal:
             reason, detail = self.dialect.refusal
             raise sum_of(record, detail) if reason == AGGREGATE else Refusal(reason, detail)
@@ -294,7 +321,7 @@ class FieldReader:
         return None if ticks is None else EXACT.multiply(ticks, USD_PER_TICK)
 
     def _read_counts(self, call: Call, entry: Entry) -> None:
-        reading = self._reading(call, entry)
+        reading = self.places_of_usage.read(call, entry)
         units, runs = bodies.tools_of(entry.api, entry.response), bodies.runs_of(entry.api, entry.response)
         if units:
             usage = reading.usage = reading.usage or Usage()
@@ -303,42 +330,14 @@ class FieldReader:
             own = reading.iterations or ([reading.usage] if reading.usage else [])
             reading.iterations = [*own, *runs]
             reading.usage = add_usages(reading.iterations)
-        call.usage, call.iterations = reading.usage, reading.iterations
-        call.flags.extend(reading.flags)
+        call.usage, call.iterations, call.unread_usage = reading.usage, reading.iterations, reading.unread
+        call.flags.extend(reading.flags | ({UNREAD} if reading.unread else set()))
         if call.usage is not None and has_tokens(call.usage):
             call.usage_source = "reported"
         elif call.status == "failure" and was_under_way(entry.values):
             call.flags.append(ABORTED)
         if entry.cut_off:
             call.flags.append(ABORTED)
-
-    def _reading(self, call: Call, entry: Entry) -> Reading:
-        """Return the first usage that states something."""
-        model = call.model.lower()
-        for body in self._usage_bodies(entry):
-            reading = read_usage(body, model)
-            if reading.usage is not None and not self._is_blank(call, reading.usage):
-                return reading
-        counts = read_counts(entry.record, self.counts)
-        if not counts:
-            return Reading()
-        usage, flags = settle_counts(counts, prompt=self.dialect.prompt, model=model)
-        return Reading() if self._is_blank(call, usage) else Reading(usage=usage, flags=flags)
-
-    def _usage_bodies(self, entry: Entry) -> Iterator[Any]:
-        for path in self.usage:
-            if path == ("@", ""):
-                if entry.response and type(entry.response) is dict:
-                    named = dict.fromkeys((entry.values["endpoint"], entry.api.endpoint if entry.api else None, None))
-                    for places in (bodies.USAGE_PATHS.get(name, bodies.ANY_USAGE) for name in named):
-                        yield from (follow(entry.response, place) for place in places)
-                    if entry.api and entry.api.add_usage:
-                        yield entry.api.add_usage(entry.response)
-            else:
-                yield follow(entry.record, path)
-
-    def _is_blank(self, call: Call, usage: Usage) -> bool:
-        return self.dialect.zero_is_missing and call.status != "cache_hit" and is_zero(usage)
 
 
 def _tokens_of(call: Call) -> int | None:
@@ -359,8 +358,18 @@ def _of_body(fields: Mapping[str, tuple[str, ...]], api: Api) -> dict[str, tuple
     }
 
 
+def _is_unused(call: Call) -> bool:
+    """Tell whether a call states that it used nothing although there is text."""
+    if call.usage is None or not is_zero(call.usage) or call.usage.billed_units or call.status == "cache_hit":
+        return False
+    texts = [call.response.get(key) for key in _ANSWERS] if type(call.response) is dict else [call.response]
+    return bool(call.request) or any(texts)
+
+
 def _finish(call: Call, entry: Entry) -> None:
-    """Set what the whole record decides: text that is missing, flags, digests."""
+    """Set what the whole record decides: usage and text that are missing, flags, digests."""
+    if call.usage is not None and call.usage_source == "reported" and _is_unused(call):
+        call.usage = call.usage_source = None  # nobody answers a text for nothing: a 0 was put where none was known
     if call.text_missing is not None:
         call.request = call.response = None
         if not states_both_sides(call.usage):

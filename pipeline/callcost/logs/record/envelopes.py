@@ -59,6 +59,7 @@ ENVELOPES = (
         sign("data meta", kinds={"data": "array", "meta": "object"}),
         sign("data", none="object model usage created", kinds={"data.0": "object"}),
     ),
+    envelope("result", sign("result success", kinds={"result.0": "object"})),  # Cloudflare
     envelope("Items", sign("Items", kinds={"Items.0": "object"})),
     envelope("records", sign("records", kinds={"records.0": "object"})),  # Azure
     envelope("jsonPayload", sign("jsonPayload", kinds={"jsonPayload": "object"})),  # Google

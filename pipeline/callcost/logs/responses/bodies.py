@@ -78,6 +78,7 @@ class _Message(msgspec.Struct, gc=False):
 
 class _Choice(msgspec.Struct, gc=False):
     message: _Message
+    usage: None = None
 
 
 class _Completion(msgspec.Struct, gc=False):
@@ -106,7 +107,7 @@ APIS = (
         texts={"choices": Annotated[list[_Choice], _SOME]},
         signatures=(sign(values={"object": "chat.completion"}), sign("choices", kinds={"choices.0.message": "object"})),
         facts=_OPENAI,
-        usage=("usage", "x_groq.usage"),
+        usage=("usage", "x_groq.usage", "choices.0.usage"),  # Groq's and Kimi's streams
         issuers=(("gen-", "openrouter"),),
         bare=(
             sign(values={"object": "chat.completion"}),

@@ -183,8 +183,7 @@ class Chat(Joiner):
             append_text(part, "text", choice.get("text"))
             if type(choice.get("delta")) is dict:
                 _add_delta(part.setdefault("message", {"role": "assistant"}), choice["delta"])
-            if choice.get("finish_reason") is not None:
-                part["finish_reason"] = choice["finish_reason"]
+            part.update((key, choice[key]) for key in ("finish_reason", "usage") if choice.get(key) is not None)
 
     def body(self) -> Chunk:
         """Return the body that the chunks so far make."""

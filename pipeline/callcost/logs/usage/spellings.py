@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from callcost.logs.values.json_path import PathTree, compile_table, parse_path
+from callcost.logs.usage.unread import Known, known_keys
+from callcost.logs.values.json_path import Path, PathTree, compile_table, parse_path
 
 Table = Mapping[str, tuple[str, ...]]
 
@@ -25,13 +26,15 @@ class Labelled(msgspec.Struct, frozen=True):
         path: dotted path of the list.
         label: key of the label.
         number: key of the count.
-        counts: label -> canonical count; other labels are not kept.
+        counts: label -> canonical count.
+        noted: further labels, of which nothing is billed in another way; what has none of these is named as unread.
     """
 
     path: str
     label: str
     number: str
     counts: Mapping[str, str]
+    noted: frozenset[str] = frozenset()
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +45,10 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         marks: the usage object has one of these keys.
         counts: canonical count -> dotted paths in the usage object.
         units: billed unit -> dotted paths in the usage object.
-        prompt: "inclusive" (cache inside the prompt count) or "exclusive" (beside it).
-        reasoning: "inside" the completion count unless the total tells otherwise, "beside" it, or "within" it always.
+        prompt: "inclusive" (cache inside the prompt count) or "exclusive" (beside it), as documented; where the total
+            or the size of a part tells otherwise, these decide (arithmetic.py).
+        reasoning: "inside" the completion count, "beside" it, "apart" from it and the total, or "within" it always.
+        total_decides: whether the total is the provider's own, so that it tells what stands beside the sides.
         lists: counts that stand in lists of labelled numbers.
         words: keys whose words say what is billed beside tokens.
         extra_prompt: path of a count that is billed as prompt and stands beside it.
@@ -55,6 +60,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     units: Table = msgspec.field(default_factory=dict)
     prompt: str = "inclusive"
     reasoning: str = "inside"
+    total_decides: bool = True
     lists: tuple[Labelled, ...] = ()
     words: tuple[str, ...] = ()
     extra_prompt: tuple[str, ...] = ()
@@ -68,6 +74,7 @@ class Compiled(msgspec.Struct, frozen=True):
     counts: PathTree
     units: PathTree
     unit_keys: frozenset[str]  # top-level keys below which units stand
+    known: Known  # the keys that are read
 
 
 _DETAILS = ("prompt_tokens_details", "prompt_token_details", "input_tokens_details", "input_token_details")
@@ -121,12 +128,14 @@ _UNITS = {
     "input_images": _under(_DETAILS, "image_count"),
 }
 
+_REASONING = ("reasoning_tokens", "thinking_tokens", "reasoning", "flex_reasoning", "priority_reasoning")
 _WRITES = (*_under(_DETAILS, "cache_creation_token_details"), "cache_creation")
 
 # OpenAI's two spellings with what DeepSeek, Kimi, Mistral, xAI, OpenRouter and LiteLLM's proxy add to them.
 _OPENAI_PARTS = {
     "cache_read_input_tokens": (
-        *_under(_DETAILS, "cached_tokens", "cache_read"),  # LangChain's names have no "tokens"
+        # LangChain's names have no "tokens"; it puts OpenAI's service tier before them.
+        *_under(_DETAILS, "cached_tokens", "cache_read", "flex_cache_read", "priority_cache_read"),
         "cache_read_input_tokens",
         "cached_tokens",
         "num_cached_tokens",
@@ -137,24 +146,27 @@ _OPENAI_PARTS = {
         "cache_creation_input_tokens",
         "cache_write_tokens",
     ),
-    "cache_write_5m_tokens": _under(_WRITES, "ephemeral_5m_input_tokens"),
-    "cache_write_1h_tokens": _under(_WRITES, "ephemeral_1h_input_tokens"),
+    # LangChain has the split beside the writes, which it then sets to 0.
+    "cache_write_5m_tokens": _under((*_WRITES, *_DETAILS), "ephemeral_5m_input_tokens"),
+    "cache_write_1h_tokens": _under((*_WRITES, *_DETAILS), "ephemeral_1h_input_tokens"),
     "text_input_tokens": _under(_DETAILS, "text_tokens"),
     "audio_input_tokens": _under(_DETAILS, "audio_tokens", "audio"),
-    "image_input_tokens": _under(_DETAILS, "image_tokens"),
-    "video_input_tokens": _under(_DETAILS, "video_tokens"),
+    "image_input_tokens": _under(_DETAILS, "image_tokens", "image"),
+    "video_input_tokens": _under(_DETAILS, "video_tokens", "video"),
     "cache_read_text_tokens": _under(_DETAILS, "cached_tokens_details.text_tokens"),
     "cache_read_audio_tokens": _under(_DETAILS, "cached_tokens_details.audio_tokens"),
     "cache_read_image_tokens": _under(_DETAILS, "cached_tokens_details.image_tokens"),
-    "reasoning_tokens": (*_under(_OUT_DETAILS, "reasoning_tokens", "thinking_tokens", "reasoning"), "reasoning_tokens"),
+    "cache_read_video_tokens": _under(_DETAILS, "cached_tokens_details.video_tokens"),
+    "reasoning_tokens": (*_under(_OUT_DETAILS, *_REASONING), "reasoning_tokens"),
     "text_output_tokens": _under(_OUT_DETAILS, "text_tokens"),
     "audio_output_tokens": _under(_OUT_DETAILS, "audio_tokens", "audio"),
-    "image_output_tokens": _under(_OUT_DETAILS, "image_tokens"),
-    "video_output_tokens": _under(_OUT_DETAILS, "video_tokens"),
+    "image_output_tokens": _under(_OUT_DETAILS, "image_tokens", "image"),
+    "video_output_tokens": _under(_OUT_DETAILS, "video_tokens", "video"),
     "total_tokens": ("total_tokens",),
 }
 
 _WORDS = ("text", "image", "video", "audio")  # protobuf's 1, 2, 3, 4
+_LIKE_TEXT = frozenset(("DOCUMENT", "5", "MODALITY_UNSPECIFIED", "0"))  # billed as the rest of the prompt is
 
 
 def _gemini(name: str, marks: str, spell: Callable[[str], str]) -> Shape:
@@ -163,7 +175,8 @@ def _gemini(name: str, marks: str, spell: Callable[[str], str]) -> Shape:
     def by_modality(path: str, prefix: str, suffix: str) -> Labelled:
         names = [f"{prefix}{word}{suffix}" for word in _WORDS]
         labels = [word.upper() for word in _WORDS] + [str(position) for position, _ in enumerate(_WORDS, 1)]
-        return Labelled(spell(path), "modality", spell("tokenCount"), dict(zip(labels, names * 2, strict=True)))
+        counts = dict(zip(labels, names * 2, strict=True))
+        return Labelled(spell(path), "modality", spell("tokenCount"), counts, _LIKE_TEXT)
 
     return Shape(
         name=name,
@@ -178,7 +191,9 @@ def _gemini(name: str, marks: str, spell: Callable[[str], str]) -> Shape:
         reasoning="beside",
         lists=(
             by_modality("promptTokensDetails", "", "_input_tokens"),
+            by_modality("toolUsePromptTokensDetails", "", "_input_tokens"),
             by_modality("candidatesTokensDetails", "", "_output_tokens"),
+            by_modality("responseTokensDetails", "", "_output_tokens"),  # of the Live API
             by_modality("cacheTokensDetails", "cache_read_", "_tokens"),
         ),
         extra_prompt=(spell("toolUsePromptTokenCount"),),
@@ -194,11 +209,18 @@ _BY_TTL = {"5m": "cache_write_5m_tokens", "1h": "cache_write_1h_tokens"}
 # Most specific first: the first shape one of whose marks is a key of the usage object reads it.
 SHAPES = (
     Shape(
+        name="perplexity",  # https://docs.perplexity.ai: reasoning is billed beside the completion
+        marks=("num_search_queries", "citation_tokens", "search_context_size"),
+        counts=_spell("prompt_tokens", "completion_tokens") | _OPENAI_PARTS,
+        units=_UNITS,
+        words=("search_context_size",),
+        reasoning="apart",
+    ),
+    Shape(
         name="openai_chat",
         marks=("prompt_tokens", "completion_tokens"),
         counts=_spell("prompt_tokens", "completion_tokens") | _OPENAI_PARTS,
         units=_UNITS,
-        words=("search_context_size",),  # Perplexity's
     ),
     Shape(
         name="codex",
@@ -234,6 +256,7 @@ SHAPES = (
         ),
         units=_UNITS,
         prompt="exclusive",
+        total_decides=False,  # Anthropic states none
     ),
     _gemini("gemini", "promptTokenCount candidatesTokenCount totalTokenCount", str),
     _gemini("gemini_snake", "candidatesTokenCount totalTokenCount", _snake),
@@ -246,6 +269,20 @@ SHAPES = (
         ),
         reasoning="beside",
         extra_prompt=("total_tool_use_tokens",),
+    ),
+    Shape(
+        name="ai_sdk",  # vercel/ai packages/provider: versions 4 to 6; Langfuse's first names
+        marks=(
+            "promptTokens", "completionTokens", "cachedInputTokens", "reasoningTokens", "inputTokenDetails",
+            "outputTokenDetails",
+        ),
+        counts=_spell(
+            "promptTokens inputTokens", "completionTokens outputTokens",
+            read="cachedInputTokens inputTokenDetails.cacheReadTokens",
+            written="inputTokenDetails.cacheWriteTokens",
+            reasoning="reasoningTokens outputTokenDetails.reasoningTokens", total="totalTokens",
+        ),
+        total_decides=False,  # version 5 adds up the sides alone
     ),
     Shape(
         name="bedrock_converse",
@@ -293,9 +330,11 @@ SHAPES = (
     Shape(
         name="cohere",
         marks=("billed_units", "tokens", "search_units"),  # what Cohere bills is not what the model was shown
-        counts=_spell(
-            "billed_units.input_tokens tokens.input_tokens", "billed_units.output_tokens tokens.output_tokens"
-        ),
+        counts=_spell("billed_units.input_tokens", "billed_units.output_tokens")
+        | {
+            "other_prompt_tokens": ("tokens.input_tokens",),
+            "other_completion_tokens": ("tokens.output_tokens",),
+        },
         units={
             "input_queries": ("billed_units.search_units", "search_units"), "input_images": ("billed_units.images",),
         },
@@ -318,6 +357,14 @@ SHAPES = (
     Shape(name="total_only", marks=("total_tokens",), counts=_spell("", "", total="total_tokens")),
 )  # fmt: skip
 
+
+def _paths_of(shape: Shape) -> list[Path]:
+    """Return all paths in a usage object that a shape reads."""
+    tables = (*shape.counts.values(), *shape.units.values(), shape.extra_prompt, ("iterations",))
+    lists = (listed.path for listed in shape.lists)
+    return [parse_path(path) for path in (*lists, *(path for paths in tables for path in paths))]
+
+
 COMPILED = tuple(
     Compiled(
         shape,
@@ -326,6 +373,7 @@ COMPILED = tuple(
         compile_table(shape.units),
         frozenset(parse_path(path)[0] for paths in shape.units.values() for path in paths)
         | frozenset(shape.words),
+        known_keys(_paths_of(shape)),
     )
     for shape in SHAPES
 )

@@ -1,8 +1,8 @@
-"""One provider's usage object to the canonical ``Usage``: prompt inclusive, overlapping counts put right.
+"""One provider's usage object to the canonical ``Usage``: what a count may be, and where each stands.
 
-What the fields are called is in spellings.py. This file knows the arithmetic: what a count may be, which counts stand
-inside which, what the stated total says about that, and what to do where the numbers contradict each other: clamp to
-the total, and flag the call ``inconsistent_usage``. Nothing stated stays None; a stated zero stays 0.
+What the fields are called is in spellings.py, what stands inside what in arithmetic.py. Nothing stated stays None; a
+stated zero stays 0. Nothing is passed over in silence: places that differ are flagged, and numbers that look like usage
+and stand in no table are named.
 """
 
 from __future__ import annotations
@@ -14,36 +14,18 @@ from typing import Any
 
 import msgspec
 
+from callcost.logs.usage.arithmetic import AMBIGUOUS, SIDES, Counts, settle_counts
 from callcost.logs.usage.spellings import COMPILED, Compiled, Labelled
 from callcost.logs.usage.unit_quantities import read_quantities, settle_searches
+from callcost.logs.usage.unread import unread_keys
 from callcost.logs.values.json import Refusal
-from callcost.logs.values.json_path import PathTree, follow, parse_path, read_paths
+from callcost.logs.values.json_path import MAX_POSITIONS, PathTree, follow, parse_path, read_paths
 from callcost.tables import MAX_COUNT, USAGE_COUNTS, Usage
 
-INCONSISTENT = "inconsistent_usage"
-TOKEN_SIDES = ("prompt_tokens", "completion_tokens", "total_tokens")
 _WHOLE = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 _MAX_DIGITS = 18
-_CACHE_PARTS = (
-    "cache_read_input_tokens", "cache_creation_input_tokens", "cache_write_1h_tokens", "cache_write_5m_tokens",
-)  # fmt: skip
-_WRITE_PARTS = _CACHE_PARTS[2:]
-_SIDES = frozenset(TOKEN_SIDES)
-# A count that stands inside another; cache reads and writes share the prompt and are fitted in together.
-_WHOLES = (
-    {f"{kind}_input_tokens": "prompt_tokens" for kind in ("text", "audio", "image", "video")}
-    | {f"{kind}_output_tokens": "completion_tokens" for kind in ("text", "audio", "image", "video")}
-    | {f"cache_read_{kind}_tokens": "cache_read_input_tokens" for kind in ("text", "audio", "image")}
-    | {"reasoning_tokens": "completion_tokens"}
-)
-PARTS_OF_PARTS = frozenset((*_WRITE_PARTS, *(name for name, whole in _WHOLES.items() if whole not in _SIDES)))
-# (counts, the count that they stand in together): where all of these hold, nothing is clamped.
-SHARES = (
-    *(((name,), whole) for name, whole in _WHOLES.items()),
-    (_CACHE_PARTS[:2], "prompt_tokens"),
-    (_WRITE_PARTS, "cache_creation_input_tokens"),
-)
-Counts = dict[str, int]
+# Counts of another measure, and the side that they are taken for where what is billed is not stated.
+OTHERWISE = {"other_prompt_tokens": "prompt_tokens", "other_completion_tokens": "completion_tokens"}
 
 
 class Reading(msgspec.Struct):
@@ -53,19 +35,22 @@ class Reading(msgspec.Struct):
         usage: None where it states no token count.
         iterations: the sampling runs, where it lists more than one or another model's.
         flags: what is wrong with it.
+        unread: paths of numbers in it that look like usage and that no table knows.
     """
 
     usage: Usage | None = None
     iterations: list[Usage] = msgspec.field(default_factory=list)
     flags: set[str] = msgspec.field(default_factory=set)
+    unread: list[str] = msgspec.field(default_factory=list)
 
 
-def read_usage(body: Any, model: str = "") -> Reading:
+def read_usage(body: Any, model: str = "", *, scan: bool = True) -> Reading:
     """Read the usage object of any provider.
 
     Args:
         body: the object as the provider or a gateway wrote it.
         model: who answered; only Gemini behind OpenAI's spelling needs it.
+        scan: whether numbers that no table knows are named; not those of a record that says much beside its usage.
 
     Raises:
         Refusal: a count is negative, broken, no number or beyond MAX_COUNT.
@@ -73,11 +58,11 @@ def read_usage(body: Any, model: str = "") -> Reading:
     compiled = shape_of(body)
     if compiled is None:
         return Reading()
-    usage, flags = _read_shape(body, compiled, model)
+    reading = _read_shape(body, compiled, model, scan=scan)
     entries = body.get("iterations")
     if type(entries) is list and entries:
-        return _read_iterations(entries, usage, flags)
-    return Reading(usage=usage if has_tokens(usage) or usage.billed_units else None, flags=flags)
+        return _read_iterations(entries, reading)
+    return reading
 
 
 def shape_of(body: Any) -> Compiled | None:
@@ -85,7 +70,7 @@ def shape_of(body: Any) -> Compiled | None:
     if type(body) is not dict or not body:
         return None
     for item in COMPILED:
-        if not item.marks.isdisjoint(body):
+        if not item.marks.isdisjoint(body) and any(type(body[mark]) is not bool for mark in item.marks & body.keys()):
             return item
     return None
 
@@ -144,49 +129,81 @@ def _whole_number(value: Any, field: str) -> int | None:
     return int(value)
 
 
-def read_counts(record: Any, tree: PathTree) -> Counts:
-    """Return the counts that stand at the places of a table.
+def read_counts(record: Any, tree: PathTree) -> tuple[Counts, set[str]]:
+    """Return the counts that stand at the places of a table, and flags.
+
+    Where several places state one count, the first counts of a side, and the larger of a part: a writer that knows a
+    part in one place leaves 0 in the other. Places that differ are flagged.
 
     Raises:
         Refusal: ``bad_count`` or ``count_out_of_range``.
     """
     counts: Counts = {}
-    for name, value in read_paths(record, tree).items():
-        number = value if type(value) is int and 0 <= value <= MAX_COUNT else read_count(value, name)
-        if number is not None:
-            counts[name] = number
-    return counts
+    flags: set[str] = set()
+    if type(record) is dict:
+        _collect(record, tree, counts, {}, flags)
+    for name, side in OTHERWISE.items():
+        if name in counts:
+            counts.setdefault(side, counts.pop(name))
+    return counts, flags
 
 
-def settle_counts(
-    counts: Counts, *, prompt: str = "inclusive", reasoning: str = "inside", model: str = ""
-) -> tuple[Usage, set[str]]:
-    """Put counts as stated into the canonical meaning.
+def _collect(
+    record: Mapping[str, Any], tree: PathTree, counts: Counts, ranks: dict[str, int], flags: set[str]
+) -> None:
+    get = record.get
+    for key, columns in tree.fields:
+        value = get(key)
+        for name, rank in columns if value is not None and value != "" else ():
+            number = value if type(value) is int and 0 <= value <= MAX_COUNT else read_count(value, name)
+            before = counts.get(name)
+            if number is None or number == before:
+                continue
+            if before is not None:
+                flags.add(AMBIGUOUS)
+                first = ranks[name] < rank
+                if before > number if name not in SIDES else before and (first or not number):
+                    continue
+            counts[name], ranks[name] = number, rank
+    for key, part in tree.parts:
+        below = get(key)
+        if type(below) is list:
+            below = {str(position): item for position, item in enumerate(below[:MAX_POSITIONS])}
+        if type(below) is dict and below:
+            _collect(below, part, counts, ranks, flags)
 
-    Args:
-        counts: canonical names, in the meaning of their source.
-        prompt: "inclusive" or "exclusive" of cache reads and writes.
-        reasoning: "inside" the completion count unless the total tells otherwise, "beside" it, or "within" it always.
-        model: who answered.
 
-    Returns:
-        The usage, and flags.
+def merge_readings(found: Reading, other: Reading) -> None:
+    """Fill what the readings of a call so far leave open from one more; flag it where they differ.
+
+    Where both state the same sides, the larger of each part counts. A prompt that leaves out the caches which another
+    reading knows is no other prompt.
     """
-    if _is_simple(counts):
-        _complete_identity(counts)
-        return _usage_of(counts), set()
-    stated = counts.get("total_tokens")
-    _add_cache(counts, prompt)
-    _add_reasoning(counts, reasoning, model)
-    _complete_identity(counts)
-    wrong = stated is not None and stated != counts["total_tokens"]
-    wrong = _clamp(counts) or wrong
-    return _usage_of(counts), {INCONSISTENT} if wrong else set()
+    usage, more = found.usage, other.usage
+    found.unread += other.unread
+    found.flags |= other.flags
+    if usage is None or more is None or (is_zero(usage) and has_tokens(usage) and not is_zero(more)):
+        found.flags |= set() if usage is None else {AMBIGUOUS}
+        found.usage, found.iterations = more, other.iterations
+        return
+    if _has_cache(more) and not _has_cache(usage) and _uncached(more) == (usage.prompt_tokens, usage.completion_tokens):
+        found.usage, found.iterations = more, other.iterations
+        return
+    sides = [(getattr(usage, side), getattr(more, side)) for side in SIDES]
+    if any(None not in pair and pair[0] != pair[1] for pair in sides):
+        found.flags.add(AMBIGUOUS)
+    elif not found.iterations:
+        for name in USAGE_COUNTS:
+            own, stated = getattr(usage, name), getattr(more, name)
+            if stated is not None and own != stated:
+                setattr(usage, name, max(own or 0, stated))
+                if own is not None:
+                    found.flags.add(AMBIGUOUS)
 
 
 def add_usages(usages: Iterable[Usage]) -> Usage:
     """Sum usages; a count that none of them states stays None."""
-    sums: Counts = {}
+    sums: dict[str, Any] = {}
     units: dict[str, Decimal] = {}
     for usage in usages:
         for name in USAGE_COUNTS:
@@ -195,142 +212,87 @@ def add_usages(usages: Iterable[Usage]) -> Usage:
                 sums[name] = sums.get(name, 0) + value
         for unit, quantity in (usage.billed_units or {}).items():
             units[unit] = units.get(unit, Decimal(0)) + quantity
-    total = _usage_of(sums)
+    total = Usage(**sums)
     total.billed_units = units or None
     return total
 
 
-def _usage_of(counts: Mapping[str, Any]) -> Usage:
-    return Usage(**counts)
-
-
-def _read_shape(body: Mapping[str, Any], compiled: Compiled, model: str) -> tuple[Usage, set[str]]:
+def _read_shape(body: Mapping[str, Any], compiled: Compiled, model: str = "", *, scan: bool = True) -> Reading:
     shape = compiled.shape
-    counts = read_counts(body, compiled.counts)
+    counts, flags = read_counts(body, compiled.counts)
+    unread = unread_keys(body, compiled.known) if scan else []
     for labelled in shape.lists:
-        _read_list(follow(body, parse_path(labelled.path)), labelled, counts)
+        unread += _read_list(follow(body, parse_path(labelled.path)), labelled, counts)
     for key in shape.extra_prompt:
         extra = read_count(body.get(key, 0) or 0, key)
         if extra:
             counts["prompt_tokens"] = counts.get("prompt_tokens", 0) + extra
-    usage, flags = settle_counts(counts, prompt=shape.prompt, reasoning=shape.reasoning, model=model)
+    usage, found = settle_counts(
+        counts, prompt=shape.prompt, reasoning=shape.reasoning, model=model, total_decides=shape.total_decides
+    )
     if compiled.unit_keys and not compiled.unit_keys.isdisjoint(body):
         usage.billed_units = settle_searches(read_quantities(read_paths(body, compiled.units)), body, model) or None
-    return usage, flags
+    stated = usage if has_tokens(usage) or usage.billed_units else None
+    return Reading(usage=stated, flags=flags | found, unread=unread)
 
 
-def _read_list(entries: Any, labelled: Labelled, counts: Counts) -> None:
+def _read_list(entries: Any, labelled: Labelled, counts: Counts) -> list[str]:
+    """Add up the counts of a list; return its labels that nobody knows."""
+    unread = []
     for entry in entries if type(entries) is list else ():
-        name = labelled.counts.get(str(entry.get(labelled.label))) if type(entry) is dict else None
-        number = read_count(entry.get(labelled.number, ""), name) if name else None
+        if type(entry) is not dict:
+            continue
+        label, value = str(entry.get(labelled.label)), entry.get(labelled.number, "")
+        name = labelled.counts.get(label)
+        number = read_count(value, name) if name else None
         if name and number is not None:
             counts[name] = counts.get(name, 0) + number
+        elif not name and type(value) is int and value and label not in labelled.noted:
+            unread.append(f"{labelled.path}.{label}")
+    return unread
 
 
-def _read_iterations(entries: list[Any], top: Usage, flags: set[str]) -> Reading:
+def _read_iterations(entries: list[Any], top: Reading) -> Reading:
     """Read Anthropic's usage.iterations: the top level leaves out compactions and other models' runs.
 
     Of a request that fell back to another model, attempts without output are not billed.
     Source: https://platform.claude.com/docs/en/build-with-claude/refusals-and-fallback
     """
-    runs = []
+    runs: list[Usage] = []
+    own: list[Usage] = []
     fell_back = any(type(entry) is dict and entry.get("type") == "fallback_message" for entry in entries)
     for entry in entries:
         compiled = shape_of(entry)
         if compiled is not None:
-            run, wrong = _read_shape(entry, compiled, "")
-            run.model = entry.get("model") if type(entry.get("model")) is str else None
-            free = fell_back and run.completion_tokens == 0
-            runs += [run] if has_tokens(run) and not free else []
-            flags |= wrong
+            reading = _read_shape(entry, compiled)
+            run = reading.usage
+            top.flags |= reading.flags
+            top.unread += reading.unread
+            if run is not None and has_tokens(run):
+                run.model = entry.get("model") if type(entry.get("model")) is str else None
+                runs += [] if fell_back and run.completion_tokens == 0 else [run]
+                own += [run] if entry.get("type", "message") == "message" else []
     if not runs:
-        return Reading(usage=top if has_tokens(top) else None, flags=flags)
-    if top.billed_units and not any(run.billed_units for run in runs):
-        runs[0].billed_units = top.billed_units
+        return top
+    if top.usage and not any(_have_same_sides(top.usage, add_usages(some)) for some in (runs, own)):
+        top.flags.add(AMBIGUOUS)
+    if top.usage and top.usage.billed_units and not any(run.billed_units for run in runs):
+        runs[0].billed_units = top.usage.billed_units
     single = len(runs) == 1 and runs[0].model is None
-    return Reading(usage=add_usages(runs), iterations=[] if single else runs, flags=flags)
+    return Reading(
+        usage=add_usages(runs), iterations=[] if single else runs, flags=top.flags, unread=top.unread
+    )
 
 
-def _is_simple(counts: Counts) -> bool:
-    """Tell whether no part of a side is stated, or all are 0, and the sides give the total: nothing to settle."""
-    prompt, completion, total = map(counts.get, TOKEN_SIDES)
-    for name, value in counts.items():
-        if name not in _SIDES and (value or name in _WRITE_PARTS):
-            return False
-    return prompt is not None and completion is not None and (total is None or total == prompt + completion)
+def _have_same_sides(one: Usage, other: Usage) -> bool:
+    return (one.prompt_tokens, one.completion_tokens) == (other.prompt_tokens, other.completion_tokens)
 
 
-def _add_cache(counts: Counts, prompt: str) -> None:
-    """Make the prompt count include cache reads and writes; a stated total may tell that it does not yet."""
-    read, written = counts.get("cache_read_input_tokens", 0), counts.get("cache_creation_input_tokens")
-    if written is None:
-        parts = [counts[name] for name in _WRITE_PARTS if name in counts]
-        written = sum(parts)
-        if parts:
-            counts["cache_creation_input_tokens"] = written
-    cached = read + written
-    own, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    if cached and own is not None:
-        whole = None if completion is None else own + cached + completion
-        if prompt == "exclusive" or (whole is not None and counts.get("total_tokens") == whole):
-            counts["prompt_tokens"] = own + cached
+def _has_cache(usage: Usage) -> bool:
+    return (usage.cache_read_input_tokens, usage.cache_creation_input_tokens) != (None, None)
 
 
-def _add_reasoning(counts: Counts, reasoning: str, model: str) -> None:
-    """Make the completion count include reasoning.
-
-    xAI's chat API states it beside the completion and only the total tells; Gemini behind OpenAI's spelling states
-    it in the total alone.
-    """
-    thought = counts.get("reasoning_tokens", 0)
-    prompt, completion, total = map(counts.get, TOKEN_SIDES)
-    if reasoning == "beside":
-        if thought:
-            counts["completion_tokens"] = (completion or 0) + thought
-    elif reasoning == "within" or prompt is None or completion is None or total is None:
-        return
-    elif total > prompt + completion:
-        gap = total - prompt - completion
-        if gap == thought or (not thought and "gemini" in model):
-            counts["completion_tokens"] = completion + gap
-            counts["reasoning_tokens"] = gap
-
-
-def _complete_identity(counts: Counts) -> None:
-    """Fill the one of prompt, completion and total that the other two give."""
-    prompt, completion, total = map(counts.get, TOKEN_SIDES)
-    if total is not None and prompt is not None and completion is None:
-        completion = counts["completion_tokens"] = max(total - prompt, 0)
-    elif total is not None and completion is not None and prompt is None:
-        prompt = counts["prompt_tokens"] = max(total - completion, 0)
-    if prompt is not None and completion is not None:
-        counts["total_tokens"] = prompt + completion
-
-
-def _clamp(counts: Counts) -> bool:
-    """Cut parts down to their whole; tell whether any was larger."""
-    wrong = any(map(counts.get, _CACHE_PARTS)) and _clamp_cache(counts)
-    for name, value in counts.items():
-        if value and name in _WHOLES:
-            whole = counts.get(_WHOLES[name])
-            if whole is not None and value > whole:
-                counts[name] = whole
-                wrong = True
-    return wrong
-
-
-def _clamp_cache(counts: Counts) -> bool:
-    """Make reads, then writes, then their one-hour and five-minute parts fit into what is left of the prompt."""
-    before = dict(counts)
-    prompt = counts.get("prompt_tokens")
-    read = counts.get("cache_read_input_tokens", 0)
-    written = counts.get("cache_creation_input_tokens", 0)
-    if prompt is not None:
-        read = min(read, prompt)
-        written = min(written, prompt - read)
-    hour = min(counts.get("cache_write_1h_tokens", 0), written)
-    minutes = min(counts.get("cache_write_5m_tokens", 0), written - hour)
-    for name, value in zip(_CACHE_PARTS, (read, written, hour, minutes), strict=True):
-        if name in counts:
-            counts[name] = value
-    return counts != before
+def _uncached(usage: Usage) -> tuple[int | None, int | None]:
+    """Return the sides without what was read from and written to a cache."""
+    cached = (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+    return (None if usage.prompt_tokens is None else usage.prompt_tokens - cached), usage.completion_tokens

@@ -120,9 +120,9 @@ def _collect(record: Mapping[str, Any], tree: PathTree, values: dict[str, Any], 
         if type(below) is dict:
             _collect(below, part, values, ranks)
         elif type(below) is list:
-            positions = {str(position): item for position, item in enumerate(below[:_MAX_POSITIONS])}
+            positions = {str(position): item for position, item in enumerate(below[:MAX_POSITIONS])}
             _collect(positions, part, values, ranks)
 
 
 _LAST = 1 << 30
-_MAX_POSITIONS = 10  # of a list that a path may name
+MAX_POSITIONS = 10  # of a list that a path may name

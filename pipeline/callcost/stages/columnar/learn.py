@@ -24,6 +24,7 @@ from callcost.logs.record_reader import UNFORESEEN
 from callcost.logs.responses.bodies import ANY_USAGE, APIS, REQUEST_MARKS, REQUEST_TEXTS, USAGE_PATHS, Api, api_of
 from callcost.logs.responses.chunk_rows import is_chunk
 from callcost.logs.usage.spellings import SHAPES
+from callcost.logs.usage.unread import is_usage_like
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import Path, follow, parse_path
 from callcost.logs.values.signatures import Signature, plain_key
@@ -195,16 +196,14 @@ class _Looked:
         self._columns: dict[Path, set[str]] = {}
         for name, path in paths:
             self._columns.setdefault(path, set()).add(name)
-        self._paths = {path for _, path in paths if path}
+        self._paths = {path for _, path in paths if path} | {(key,) for key in _USAGE_KEYS if "" in dialect.usage}
         self._signed = signed
-        if "" in dialect.usage:
-            self._paths |= {(key,) for key in _USAGE_KEYS}
         self._everything = "" in dialect.reads
         self._sums = dialect.no_counts is not None
 
     def is_unread(self, path: Path, value: Any) -> bool:
         """Tell whether nobody looks at a place, nor at anything below it; an object may count the calls of a sum."""
-        if self._everything or (self._sums and type(value) is dict):
+        if self._everything or (self._sums and type(value) is dict) or is_usage_like(str(path[0])):
             return False
         names = tuple(map(str, path))
         looked_into = any(names[: len(own)] == own[: len(names)] for own in self._paths)

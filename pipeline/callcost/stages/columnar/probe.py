@@ -10,7 +10,7 @@ the reader's affair; what a row's counts must be for that to hold, to_facts.py a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -91,6 +91,7 @@ class Plan(NamedTuple):
         counts: (count, places that add up to it); () where usage is missing and the text is there.
         total: places that state the total.
         zeros: places of counts that must be 0: of a usage that is missing.
+        equal: places that state one count, pair by pair.
     """
 
     family: str
@@ -100,6 +101,7 @@ class Plan(NamedTuple):
     counts: tuple[tuple[str, tuple[Path, ...]], ...]
     total: tuple[Path, ...]
     zeros: tuple[Path, ...]
+    equal: tuple[tuple[Path, Path], ...]
 
 
 class Judge:
@@ -296,16 +298,26 @@ class Judge:
         must = stated.keys() if self.layout.adds_up else stated.keys() & self.layout.telling
         if not {stated[path] for path in must} <= used | {0}:
             return None
-        return tuple(places.items()), totals, ()
+        return tuple(places.items()), totals, (), tuple(_pairs_of(stated, self.layout))
 
     def _no_counts(self, call: Call, marks: Mapping[Path, Any]) -> Counts | None:
         """Return what must be 0 where a call has no usage."""
         if call.usage is not None or call.usage_source is not None:
             return None
-        return (), (), tuple(path for path in marks if self._readings[path] == COUNT)
+        return (), (), tuple(path for path in marks if self._readings[path] == COUNT), ()
 
 
-Counts = tuple[tuple[tuple[str, tuple[Path, ...]], ...], tuple[Path, ...], tuple[Path, ...]]
+Counts = tuple[
+    tuple[tuple[str, tuple[Path, ...]], ...], tuple[Path, ...], tuple[Path, ...], tuple[tuple[Path, Path], ...]
+]
+
+
+def _pairs_of(stated: Mapping[Path, int], layout: Layout) -> Iterator[tuple[Path, Path]]:
+    """Yield the places that have one mark: of one count, or, where a dialect's counts are compared, of equal ones."""
+    first: dict[int, Path] = {}
+    for path, mark in stated.items():
+        if mark and layout.counts[path] != SIDES[2] and first.setdefault(mark, path) != path:
+            yield first[mark], path
 
 
 def _sums_of(stated: Mapping[Path, int]) -> dict[int, tuple[Path, ...]]:

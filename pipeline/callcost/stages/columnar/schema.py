@@ -22,6 +22,7 @@ from callcost.logs.record.dialect import COST_COLUMN, TIME_COLUMNS, Dialect, Fie
 from callcost.logs.record.origin import ORIGIN
 from callcost.logs.responses.bodies import APIS, ENDPOINTS, USAGE_PATHS
 from callcost.logs.usage.spellings import SHAPES
+from callcost.logs.usage.unread import is_usage_like
 from callcost.logs.values.json_path import FACTS, Path, parse_path
 from callcost.tables import MAX_COUNT
 from callcost.tokens.framing.plain_chat import MORE_ANSWER, READ_FIELDS
@@ -46,6 +47,8 @@ _CHUNK_OR_PAGE = ("type", "object", "done", "data", ORIGIN)  # what the record r
 _DERIVED = frozenset(("cache_write_5m_tokens", "cache_write_1h_tokens"))  # others are added up from them
 _BODY, _CHOICES = "response", "choices"
 _MESSAGES, _SETTINGS = "messages", "model_parameters"  # the request of the dialects of LITELLM
+_CHAT_USAGE = next(shape for shape in SHAPES if shape.name == "openai_chat")
+_OTHER_USAGE = tuple(mark for shape in SHAPES[: SHAPES.index(_CHAT_USAGE)] for mark in shape.marks)
 _OF_CHATS = frozenset(("object", _CHOICES, "usage"))
 
 
@@ -64,6 +67,7 @@ class Layout:
         chats: whether texts are read, too, of plain chats whose usage is missing.
         prefixed: where ids stand whose first letters tell who gave them.
         telling: places of counts that were seen to change a usage, so that they must be in it.
+        usages: where usage objects stand, in which a key that no sample had may be a count that nobody knows.
     """
 
     reader: FieldReader
@@ -76,6 +80,7 @@ class Layout:
     chats: bool = False
     prefixed: frozenset[Path] = frozenset()
     telling: frozenset[Path] = frozenset()
+    usages: tuple[Path, ...] = ()
 
     @property
     def adds_up(self) -> bool:
@@ -115,7 +120,8 @@ def litellm_layout(name: str, *, chats: bool = False) -> Layout:
     for path in never:
         roles.setdefault(path, NEVER)
     return Layout(
-        reader=reader, roles=roles, counts=counts, required=required, shells=_SHELLS, samples=_SAMPLES, chats=chats
+        reader=reader, roles=roles, counts=counts, required=required, shells=_SHELLS, samples=_SAMPLES, chats=chats,
+        usages=tuple(root for root, _ in places if root),
     )
 
 
@@ -137,7 +143,7 @@ def _places(dialect: Dialect) -> Iterable[tuple[Path, Mapping[str, tuple[Path, .
     """Yield where counts stand together (the root of a usage object, or the record), and the paths of each count."""
     for text in dialect.usage:
         root = (_BODY, *USAGE_PATHS["chat"][0]) if text == FACTS else parse_path(text)
-        yield root, _paths_below(root, SHAPES[0].counts)
+        yield root, _paths_below(root, _CHAT_USAGE.counts)
     if dialect.counts:
         yield (), _paths_below((), dialect.counts)
 
@@ -153,13 +159,13 @@ def _paths_below(root: Path, table: Mapping[str, Sequence[str]]) -> dict[str, tu
 def _unwelcome(dialect: Dialect, roots: Iterable[Path]) -> Iterable[Path]:
     """Return where something would change what the counts mean."""
     for root in roots:
-        tables = [dialect.counts] if not root else [SHAPES[0].counts, SHAPES[0].units]
+        tables = [dialect.counts] if not root else [_CHAT_USAGE.counts, _CHAT_USAGE.units]
         for table in tables:
             for texts in table.values():
                 yield from ((*root, *parse_path(text)) for text in texts)
         if root:
-            yield (*root, "iterations")
-    yield from ((_BODY, *path) for path in USAGE_PATHS["chat"][1:])
+            yield from ((*root, key) for key in ("iterations", *_OTHER_USAGE))
+    yield from ((_BODY, *path) for path in USAGE_PATHS["chat"][1:] if path[0] != _CHOICES)  # whose type has none
 
 
 def _of_others(own: FieldReader, required: frozenset[str], held: frozenset[str]) -> frozenset[str]:
@@ -253,7 +259,7 @@ def observe(records: Iterable[Mapping[str, Any]], layout: Layout) -> Seen:
     def look(value: Any, path: Path) -> None:
         for key, below in value.items():
             place = (*path, key)
-            if below is not None:
+            if below is not None or _is_in_usage(layout, path):
                 found.setdefault(place, set()).add(type(below))
             if place in inner:
                 part = _object_in(below) if type(below) is str else below
@@ -263,6 +269,10 @@ def observe(records: Iterable[Mapping[str, Any]], layout: Layout) -> Seen:
     for record in records if not layout.strict else ():
         look(record, ())
     return {path: frozenset(kinds) for path, kinds in found.items()}
+
+
+def _is_in_usage(layout: Layout, path: Path) -> bool:
+    return any(path[: len(root)] == root for root in layout.usages)
 
 
 def _object_in(text: str) -> Any:
@@ -313,8 +323,14 @@ def _node(layout: Layout, seen: Seen, path: Path, tree: Tree, *, wide: bool) -> 
         if reading:
             found.append(Field(name, place, reading))
         defaults.append((name, kind, default))
+    in_usage = _is_in_usage(layout, path)
+    exact = layout.strict or in_usage
+    for place in seen if in_usage else ():
+        if place[:-1] == path and place[-1] not in tree[path]:
+            names[f"f{len(names)}"] = place[-1]
+            defaults.append((f"f{len(names) - 1}", _NO_USAGE[is_usage_like(place[-1])], None))
     made = msgspec.defstruct(
-        "Part", defaults, gc=False, frozen=True, kw_only=True, rename=names.get, forbid_unknown_fields=layout.strict
+        "Part", defaults, gc=False, frozen=True, kw_only=True, rename=names.get, forbid_unknown_fields=exact
     )
     dialect = layout.reader.dialect
     return Node(
@@ -367,6 +383,11 @@ _STRICT: dict[str, tuple[Any, Any]] = {
     COST: (msgspec.Raw, _NOT_THERE),
     WORD: (str | None, ABSENT_TEXT),
     JSON: (msgspec.Raw, _NOT_THERE),
+}
+# Whether a key's name is like one of usage -> what may stand there so that it is none.
+_NO_USAGE: dict[bool, Any] = {
+    False: str | int | float | bool | list[msgspec.Raw] | None,
+    True: Annotated[int, msgspec.Meta(ge=0, le=0)] | None,
 }
 # Whether a record of the dialect may be a sum -> what may stand where nobody looks: no object, which might say so.
 UNREAD_TYPES: dict[bool, Any] = {False: msgspec.Raw, True: str | int | float | bool | list[msgspec.Raw] | None}

@@ -15,7 +15,7 @@ from zlib import crc32
 import msgspec
 
 from callcost.logs.responses.bodies import APIS
-from callcost.logs.usage.usage import PARTS_OF_PARTS
+from callcost.logs.usage.arithmetic import PARTS_OF_PARTS
 from callcost.logs.values.json_path import Path
 from callcost.stages.columnar.schema import (
     ABSENT_TEXT,
@@ -74,7 +74,7 @@ def class_of(
 def make_marks(
     layout: Layout, own: RowClass, readings: Mapping[Path, str], attempt: int, *, blank: bool
 ) -> dict[Path, Any]:
-    """Return a value for each place that holds something, which no other place has.
+    """Return a value for each place that holds something, which no other place has but those of the same count.
 
     Args:
         layout: of the dialect.
@@ -83,8 +83,12 @@ def make_marks(
         attempt: 0 or 1.
         blank: whether all counts are 0.
     """
+    numbers: dict[str, int] = {}  # places of one count have one mark: to_facts.py asks that rows have one number there
     marks = {
-        path: _mark_of(attempt, number, readings[path], kind, layout.counts.get(path, ""))
+        path: _mark_of(
+            attempt, numbers.setdefault(layout.counts.get(path) or str(path), number), readings[path], kind,
+            layout.counts.get(path, ""),
+        )
         for number, (path, kind) in enumerate(own.kinds.items())
         if kind != ABSENT and all(own.parts.get(path[:size], OBJECT) == OBJECT for size in range(1, len(path)))
     }

@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from callcost.logs.record.dialect import COST_COLUMN
-from callcost.logs.usage.usage import SHARES
+from callcost.logs.usage.arithmetic import SHARES
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.times import FIRST_EPOCH, LATEST
 from callcost.stages.columnar.chats import Raws, take_texts
@@ -305,6 +305,7 @@ def _used(plan: Plan) -> set[Path]:
     texts = {part for _, parts in plan.texts for part in parts if not isinstance(part, str)}
     counts = {path for _, places in plan.counts for path in places}
     times = {path for _, path in plan.times}
+    counts |= {path for pair in plan.equal for path in pair}
     return texts | counts | times | {*plan.total, *plan.zeros} | ({plan.cost} if plan.cost is not None else set())
 
 
@@ -321,15 +322,17 @@ def _text(parts: Sequence[Part]) -> pl.Expr:
 def _rules(plan: Plan, counts: dict[str, pl.Expr], judge: Judge) -> list[pl.Expr]:
     """Return what must hold of a row, so that it is what the marks of its class were."""
     fit = [pl.col(_name(path)) == 0 for path in plan.zeros]
+    fit += [pl.col(_name(one)) == pl.col(_name(other)) for one, other in plan.equal]
     if counts:
         whole = counts[SIDES[0]] + counts[SIDES[1]]
         fit += [whole > 0, *(pl.col(_name(path)) == whole for path in plan.total), *_shares(counts)]
         fit += [counts[name] <= MAX_COUNT for name, places in plan.counts if len(places) > 1]
         fit += _sums(counts) if judge.layout.adds_up else []
-        cached = [counts[name] for name in _CACHE if name in counts]
-        if plan.total and cached and len(dict(plan.counts)[SIDES[1]]) > 1:
+        if plan.total and len(dict(plan.counts)[SIDES[1]]) > 1:
             # a total that reasoning beside the completion gives may be taken for one that the cache gives
-            fit.append((sum(cached[1:], cached[0]) == 0) | (sum(cached[1:], cached[0]) != counts["reasoning_tokens"]))
+            cached = [counts[name] for name in _CACHE if name in counts]
+            for some in (some for size in (1, 2) for some in combinations(cached, size)):
+                fit.append((sum(some[1:], some[0]) == 0) | (sum(some[1:], some[0]) != counts["reasoning_tokens"]))
     peculiar = judge.layout.reader.dialect.peculiar_ids
     if peculiar:
         places = {part for name, parts in plan.texts if name in IDS for part in parts if not isinstance(part, str)}

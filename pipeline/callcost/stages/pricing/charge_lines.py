@@ -25,6 +25,7 @@ from callcost.tables import ABORTED
 CLASSES = {
     "text_input": "input", "audio_input": "audio_input", "image_input": "image_input", "video_input": "video_input",
     "cache_read": "cache_read", "cache_read_audio": "cache_read", "cache_read_image": "cache_read",
+    "cache_read_video": "cache_read",
     "cache_write_5m": "cache_write_5m", "cache_write_1h": "cache_write_1h", "text_output": "output",
     "reasoning": "output", "audio_output": "audio_output", "image_output": "image_output",
     "video_output": "video_output", "cache_write_12h_tokens": "cache_write_1h",

@@ -123,8 +123,8 @@ class Calls(Schema):
     region = Text("cloud region or location")
     status = Text("success | failure | cache_hit")
     flags = Flags(
-        "aborted assumed_units bad_time bad_logged_cost id_conflict inconsistent_usage provisioned repeated_row "
-        "text_redacted|truncated|stripped|moved"
+        "aborted ambiguous_usage assumed_units bad_time bad_logged_cost id_conflict inconsistent_usage provisioned "
+        "repeated_row text_redacted|truncated|stripped|moved unread_usage"
     )
     usage_source = Text("reported | estimated_upstream | counted | partial | timed_out | absent")
     count_method = Text("exact | calibrated | estimated | timed_out; null if nothing was counted")

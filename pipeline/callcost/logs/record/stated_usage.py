@@ -1,0 +1,110 @@
+"""Where a record states usage, and what all these places say together.
+
+A record may state its usage in several places: a provider's usage object, a gateway's copy of it, counts of its own.
+The first that states something is taken, the others fill what it leaves open, and where they differ the call is
+flagged. Numbers that look like usage and stand in no table are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from callcost.logs.responses import bodies
+from callcost.logs.usage.arithmetic import AMBIGUOUS, SIDES, settle_counts
+from callcost.logs.usage.unread import known_keys, unread_keys
+from callcost.logs.usage.usage import Reading, is_zero, merge_readings, read_counts, read_usage, shape_of
+from callcost.logs.values.json import Refusal
+from callcost.logs.values.json_path import compile_table, follow, parse_path, parse_paths
+from callcost.tables import Call, Usage
+
+if TYPE_CHECKING:
+    from callcost.logs.record.dialect import Dialect, Entry
+
+OWN_COUNTS = "#"  # among the paths of usage: here come the record's own counts, else last
+_OF_BODY, _OWN_COUNTS = ("@", ""), (OWN_COUNTS,)
+
+
+class UsagePlaces:
+    """The places of a dialect, taken apart.
+
+    Args:
+        dialect: whose.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._usage = parse_paths(dialect.usage)
+        self._counts = compile_table(dialect.counts)
+        self._unread_in = None if dialect.unread_in is None else parse_path(dialect.unread_in)
+        tables = (*dialect.fields.values(), *dialect.counts.values(), dialect.usage, dialect.request, dialect.response)
+        paths = [parse_path(path) for table in tables for path in table if not path.startswith("@")]
+        below = len(self._unread_in or ())
+        self._known = known_keys((*(path[below:] for path in paths), *parse_paths(dialect.noted)))
+
+    def read(self, call: Call, entry: Entry) -> Reading:
+        """Return the first usage that states something, with what the others add to it.
+
+        Raises:
+            Refusal: a count cannot be read.
+        """
+        found, read, model, zero = Reading(), list[Any](), call.model.lower(), False
+        for body in self._bodies(entry):
+            if body is not None and (type(body) is not dict or body in read):
+                continue
+            read.append(body)
+            try:
+                scan = body is not entry.record
+                reading = self._stated_in(entry, model) if body is None else read_usage(body, model, scan=scan)
+            except Refusal:
+                if found.usage is None:
+                    raise
+                continue  # whatever it is, it is no second count of what is known
+            if reading.usage is not None and self._is_blank(call, reading.usage):
+                zero = True
+                found.flags |= reading.flags
+            elif reading.usage is not None:
+                merge_readings(found, reading)
+        if zero and found.usage is not None and any(getattr(found.usage, side) for side in SIDES):
+            found.flags.add(AMBIGUOUS)
+        found.unread += self._unread(entry.record)
+        return found
+
+    def _bodies(self, entry: Entry) -> Iterator[Any]:
+        """Yield what may be usage objects; None for the counts of the record itself."""
+        for path in self._usage:
+            if path == _OWN_COUNTS:
+                yield None
+            elif path != _OF_BODY:
+                yield follow(entry.record, path) or {}
+            elif entry.response and type(entry.response) is dict:
+                named = dict.fromkeys((entry.values["endpoint"], entry.api.endpoint if entry.api else None, None))
+                for places in (bodies.USAGE_PATHS.get(name, bodies.ANY_USAGE) for name in named):
+                    yield from (follow(entry.response, place) or {} for place in places)
+                if entry.api and entry.api.add_usage:
+                    yield entry.api.add_usage(entry.response) or {}
+        if _OWN_COUNTS not in self._usage:
+            yield None
+
+    def _stated_in(self, entry: Entry, model: str) -> Reading:
+        """Read the counts of the record itself."""
+        counts, flags = read_counts(entry.record, self._counts)
+        if not counts:
+            return Reading()
+        own = self._dialect
+        beside = own.beside(entry.record) if own.beside else ()
+        usage, found = settle_counts(
+            counts, prompt=own.prompt, model=model, beside=beside, total_decides=own.total_decides
+        )
+        return Reading(usage=usage, flags=flags | found)
+
+    def _unread(self, record: Mapping[str, Any]) -> list[str]:
+        where = None if self._unread_in is None else follow(record, self._unread_in)
+        if type(where) is not dict:
+            return []
+        shape = shape_of(record) if "" in self._dialect.usage else None
+        found = unread_keys(where, self._known, deep=False, like=where is not record)
+        return [key for key in found if shape is None or key not in shape.known]
+
+    def _is_blank(self, call: Call, usage: Usage) -> bool:
+        return self._dialect.zero_is_missing and call.status != "cache_hit" and is_zero(usage)

@@ -1,0 +1,125 @@
+"""What tracers call token counts: canonical count -> attributes of a span; and who puts parts beside the sides.
+
+Names are those of the GenAI conventions (old and new), OpenInference, the Vercel AI SDK, Traceloop, LangWatch, Claude
+Code. Cache reads and writes stand inside the input count, as the GenAI conventions and OpenInference say, but for the
+writers named here, who pass on the counts of a provider that puts them beside it. Sources:
+open-telemetry/semantic-conventions docs/registry/attributes/gen-ai.md, OpenInference spec/semantic_conventions,
+vercel/ai packages/ai/src/telemetry, traceloop/openllmetry packages/opentelemetry-instrumentation-bedrock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from callcost.logs.usage.arithmetic import READ, REASONING, WRITTEN
+
+SCOPE = "span.scope"  # of the instrumentation
+_PASSED_ON = frozenset(("provider.anthropic.cacheReadInputTokens", "provider.bedrock.usage.cacheReadInputTokens"))
+_EXCLUSIVE_SCOPES = frozenset(("opentelemetry.instrumentation.bedrock", "com.anthropic.claude_code.tracing"))
+
+
+def attribute_paths(*names: str) -> tuple[str, ...]:
+    """Return the names as paths of one key each."""
+    return tuple(name.replace(".", "\\.") for name in names)
+
+
+COUNTS = {
+    "prompt_tokens": attribute_paths(
+        "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens",
+        "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens", "input_tokens",
+    ),
+    "completion_tokens": attribute_paths(
+        "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion",
+        "llm.usage.completion_tokens", "ai.usage.outputTokens", "ai.usage.completionTokens", "output_tokens",
+    ),
+    "total_tokens": attribute_paths(
+        "gen_ai.usage.total_tokens", "llm.token_count.total", "llm.usage.total_tokens", "ai.usage.totalTokens",
+    ),
+    "cache_read_input_tokens": attribute_paths(
+        "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
+        "gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.details.cache_read_input_tokens",
+        "gen_ai.usage.details.cached_tokens", "gen_ai.usage.input_tokens.cached",
+        "llm.token_count.prompt_details.cache_read", "llm.usage.cache_read_input_tokens",
+        "ai.usage.inputTokenDetails.cacheReadTokens", "ai.usage.cachedInputTokens",
+        "llm.token_count.prompt_details.cache_input", "provider.anthropic.usage.cache_read_input_tokens",
+        "provider.anthropic.cacheReadInputTokens", "provider.openai.cachedPromptTokens",
+        "provider.azure.cachedPromptTokens", "provider.deepseek.promptCacheHitTokens",
+        "provider.google.usageMetadata.cachedContentTokenCount",
+        "provider.vertex.usageMetadata.cachedContentTokenCount", "provider.bedrock.usage.cacheReadInputTokens",
+        "cache_read_tokens",
+    ),
+    "cache_creation_input_tokens": attribute_paths(
+        "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.details.cache_write_tokens",
+        "gen_ai.usage.details.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write",
+        "llm.usage.cache_creation_input_tokens", "ai.usage.inputTokenDetails.cacheWriteTokens",
+        "provider.anthropic.usage.cache_creation_input_tokens", "provider.anthropic.cacheCreationInputTokens",
+        "provider.bedrock.usage.cacheWriteInputTokens", "cache_creation_tokens",
+    ),
+    "cache_write_5m_tokens": attribute_paths("provider.anthropic.usage.cache_creation.ephemeral_5m_input_tokens"),
+    "cache_write_1h_tokens": attribute_paths("provider.anthropic.usage.cache_creation.ephemeral_1h_input_tokens"),
+    "reasoning_tokens": attribute_paths(
+        "gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens",
+        "gen_ai.usage.details.reasoning_tokens", "gen_ai.usage.output_tokens.reasoning",
+        "llm.token_count.completion_details.reasoning", "llm.usage.reasoning_tokens",
+        "ai.usage.outputTokenDetails.reasoningTokens", "ai.usage.reasoningTokens", "provider.openai.reasoningTokens",
+        "provider.azure.reasoningTokens", "provider.google.usageMetadata.thoughtsTokenCount",
+        "provider.vertex.usageMetadata.thoughtsTokenCount",
+    ),
+    "audio_input_tokens": attribute_paths(
+        "llm.token_count.prompt_details.audio", "gen_ai.usage.details.input_audio_tokens"
+    ),
+    "audio_output_tokens": attribute_paths(
+        "llm.token_count.completion_details.audio", "gen_ai.usage.details.output_audio_tokens"
+    ),
+}  # fmt: skip
+
+# How Langfuse calls them: it takes these beginnings away (langfuse packages/shared OtelIngestionProcessor).
+_INGESTED = ("gen_ai.usage.", "llm.token_count.")
+INGESTED_COUNTS = {
+    count: tuple(
+        path.removeprefix(start)
+        for path in paths
+        for start in (name.replace(".", "\\.") for name in _INGESTED)
+        if path.startswith(start)
+    )
+    for count, paths in COUNTS.items()
+}
+
+# What restates counts above, or is no count of the call.
+NOTED = (
+    "provider.anthropic.usage.input_tokens", "provider.anthropic.usage.output_tokens",
+    "provider.openai.acceptedPredictionTokens", "provider.openai.rejectedPredictionTokens",
+    "provider.deepseek.promptCacheMissTokens", "provider.google.usageMetadata.promptTokenCount",
+    "provider.google.usageMetadata.candidatesTokenCount", "provider.google.usageMetadata.totalTokenCount",
+    "provider.vertex.usageMetadata.promptTokenCount", "provider.vertex.usageMetadata.candidatesTokenCount",
+    "provider.vertex.usageMetadata.totalTokenCount", "provider.openrouter.usage.promptTokens",
+    "provider.openrouter.usage.completionTokens", "provider.openrouter.usage.totalTokens",
+)  # fmt: skip
+
+
+def parts_beside(flat: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which parts a span's writer puts beside the sides.
+
+    The provider's own counts tell, where the Vercel SDK passes them on: a side that equals one of Anthropic's or of
+    Gemini's has nothing added to it.
+
+    Args:
+        flat: the span's attributes by name.
+    """
+    found: tuple[str, ...] = ()
+    if "ai.usage.inputTokenDetails.noCacheTokens" not in flat:
+        own = flat.get("provider.anthropic.usage.input_tokens")
+        old = "ai.usage.promptTokens" in flat and not _PASSED_ON.isdisjoint(flat)
+        exclusive = own == _first(flat, "prompt_tokens") if own is not None else old
+        found += (READ, WRITTEN) if exclusive or flat.get(SCOPE) in _EXCLUSIVE_SCOPES else ()
+    for name in ("google", "vertex"):
+        own = flat.get(f"provider.{name}.usageMetadata.candidatesTokenCount")
+        found += (REASONING,) if own is not None and own == _first(flat, "completion_tokens") else ()
+    return found
+
+
+def _first(flat: Mapping[str, Any], count: str) -> Any:
+    names = (path.replace("\\.", ".") for path in COUNTS[count])
+    return next((flat[name] for name in names if name in flat), None)

@@ -1,0 +1,119 @@
+"""Numbers of a record that look like usage and that no table reads: named, so that nothing billed is lost in silence.
+
+What a table reads is known by its paths. NOTED are the names that say nothing more: what another count already holds,
+what something else cost, and settings. A name that is in neither is somebody's new count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from callcost.logs.values.json_path import Path
+
+UNREAD = "unread_usage"  # flag of a call
+Known = Mapping[str, Any]  # key -> None: all below it is known; or what is known below it
+_USAGE = re.compile(r"token|usage|cost", re.IGNORECASE)
+_WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
+_SETTINGS = frozenset((  # words of settings and measures, which are no usage
+    "max", "maximum", "min", "minimum", "limit", "limits", "budget", "per", "rate", "rates", "price", "prices",
+    "remaining", "quota", "threshold", "window", "tokenizer", "id", "ids", "ratio", "percent", "percentage", "speed",
+    "time", "ms", "seconds", "latency", "version", "type",
+))  # fmt: skip
+# Names that restate other counts, or say what something cost: nothing of them is billed once more.
+NOTED = frozenset((
+    "accepted_prediction_tokens", "rejected_prediction_tokens", "acceptedPredictionTokens",
+    "rejectedPredictionTokens", "prompt_cache_miss_tokens", "cache_miss_tokens", "uncached_tokens",
+    "uncached_input_tokens", "non_cached_input_tokens", "noCacheTokens", "textTokens", "text_tokens",
+    "billable_tokens", "cost", "costs", "total_cost", "totalCost", "inputCost", "outputCost", "input_cost",
+    "output_cost", "prompt_cost", "completion_cost", "estimated_cost", "response_cost", "cost_details",
+    "cost_breakdown", "cost_in_usd_ticks", "cost_in_nano_usd", "is_byok", "saved_cache_cost", "costUSD",
+    "total_cost_usd",
+))  # fmt: skip
+_TEXT = re.compile(r"[\w.\-:/@ ]{1,100}")  # of a name that may be shown
+_LEAF: Known = {}
+
+
+@lru_cache(maxsize=8192)
+def is_usage_like(key: str) -> bool:
+    """Tell whether a number under a key may be a count of tokens or a cost, by the key.
+
+    >>> is_usage_like("foo_tokens"), is_usage_like("max_tokens"), is_usage_like("latency_ms")
+    (True, False, False)
+    """
+    words = {word.lower() for word in _WORD.findall(key)}
+    return key.rpartition(".")[2] not in NOTED and bool(_USAGE.search(key)) and not words & _SETTINGS
+
+
+def known_keys(paths: Iterable[Path]) -> Known:
+    """Return what is known of an object of which some paths are read."""
+    known: dict[str, Any] = {}
+    for path in paths:
+        below = known
+        for key in path[:-1]:
+            inner = below.setdefault(key, {})
+            if inner is None:
+                break
+            below = inner
+        else:
+            if path:
+                below[path[-1]] = None
+    return known
+
+
+def unread_keys(
+    body: Mapping[str, Any], known: Known, prefix: str = "", *, like: bool = False, deep: bool = True
+) -> list[str]:
+    """Return the paths of the numbers of a usage object that look like usage and are not known.
+
+    Args:
+        body: the object.
+        known: what is read of it.
+        prefix: of the paths.
+        like: whether what it stands under looks like usage, so that any number in it does.
+        deep: whether objects in it are looked into.
+    """
+    found: list[str] = []
+    for key, value in body.items():
+        below = known.get(key, _LEAF)
+        if below is None or value is None or value == 0 or type(key) is not str or key.rpartition(".")[2] in NOTED:
+            continue
+        if type(value) is dict and deep:
+            found += unread_keys(value, below, f"{prefix}{key}.", like=below is _LEAF and (like or is_usage_like(key)))
+        elif below is _LEAF and _is_number(value) and (like or is_usage_like(key)):
+            found.append(f"{prefix}{_shown(key)}")
+    return found
+
+
+def stated_tokens(record: Mapping[str, Any], *, deep: bool) -> str | None:
+    """Return the path of the first number of a record that is a count of tokens by its name; None: there is none.
+
+    Args:
+        record: any record.
+        deep: whether it may stand in an object of any name, and not only in one that is named like usage.
+    """
+    for key, value in record.items():
+        if type(key) is str and type(value) is dict and (deep or is_usage_like(key)):
+            below = stated_tokens(value, deep=True)
+            if below is not None:
+                return f"{_shown(key)}.{below}"
+        elif type(key) is str and "token" in key.lower() and is_usage_like(key) and _is_number(value):
+            return _shown(key)
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a value is a number other than 0, be it written as text."""
+    if type(value) is str:
+        return value.isdecimal() and value.strip("0") != ""
+    return type(value) in _NUMBERS and value != 0
+
+
+def _shown(key: str) -> str:
+    return key if _TEXT.fullmatch(key) else "?"
+
+
+_NUMBERS = (int, float, Decimal)
