@@ -71,6 +71,43 @@ def test_a_name_in_force_goes_before_its_twin_that_was_dropped(
     assert found.entry.get("cache_creation_input_token_cost_above_1hr") == hour_cache
 
 
+def test_the_very_name_that_is_listed_soon_goes_before_a_like_one_in_force(book: Book) -> None:
+    key = "apac.amazon.nova-lite-v1:0"
+    listed = book.catalog.history(key)[0][0].effective_from
+    day = 86_400_000_000
+    found = {days: book.resolve(key, "bedrock", listed - days * day) for days in (119, 121)}
+    assert (found[119].key, found[119].basis, found[119].runner_up) == (
+        key, "first_listed_later", "amazon.nova-lite-v1:0",
+    )  # fmt: skip
+    assert (found[121].key, found[121].basis, found[121].runner_up) == ("amazon.nova-lite-v1:0", "in_force", None)
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "status", "reason"),
+    [
+        ("deepseek-v3-2-251201", "volcengine", "unpriced", "placeholder_rate"),
+        ("gemini/gemini-1.5-flash-8b", "gemini", "unpriced", "placeholder_rate"),
+        ("zai/glm-4.7-flash", "zai", "free", "free_model"),
+        ("omni-moderation-latest", "openai", "free", "free_model"),
+        ("ollama/llama3", "ollama", "free", "local"),
+    ],
+)
+def test_a_hosted_model_at_0_is_free_only_where_its_provider_says_so(
+    book: Book, model: str, provider: str, status: str, reason: str
+) -> None:
+    _, bill = price(book, model, None, provider=provider)
+    assert bill is not None
+    assert (bill.status, bill.reason) == (status, reason)
+
+
+def test_a_zero_of_the_users_own_is_no_placeholder(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[rates."deepseek-v3-2-251201"]\ninput_cost_per_token = 0\n', encoding="utf-8")
+    _, bill = price(open_book(PriceOptions(override=own)), "deepseek-v3-2-251201", None, provider="volcengine")
+    assert bill is not None
+    assert (bill.status, bill.reason) == ("free", "free_model")
+
+
 def test_a_call_without_a_time_takes_the_newest_version(book: Book) -> None:
     found, bill = price(book, "gpt-4o", None)
 

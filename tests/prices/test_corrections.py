@@ -80,7 +80,8 @@ def test_both_readers_price_the_edges_of_each_row_the_same() -> None:
 
     for call, got in zip(calls, priced.iter_rows(named=True), strict=True):
         found, bill = price_line(book, call, msgspec.structs.replace(_usage(*COUNTS), model=call.model))
-        assert (got["price_basis"], got["price_status"]) == (found.basis, bill.status)
+        basis = None if bill.status == "unpriced" else found.basis
+        assert (got["price_basis"], got["price_status"], got["price_reason"]) == (basis, bill.status, bill.reason)
         assert got["total_cost"] == bill.total_cost
 
 
@@ -207,6 +208,27 @@ def test_the_summary_knows_what_corrections_moved() -> None:
     moved = tally_corrected(facts, price_facts(facts, open_book(PriceOptions())), PriceOptions())
     before, after = (1_000 * rate + 100 * 6 * rate for rate in (10**12, 2 * 10**11))
     assert (moved.calls, moved.cost) == (1, after - before)
+
+
+def test_a_rate_that_a_source_contradicts_by_a_power_of_ten_is_not_plainly_priced() -> None:
+    """Only what it is charged for counts, and a row that is taken contradicts nothing any more."""
+    call = {"family": "plain", "source_format": "plain", "model": "azure_ai/mistral-small-2503"}
+    at = microseconds("2026-02-01")
+    found = {}
+    for which in ("none", "stated", "all"):
+        book = open_book(PriceOptions(corrections=which))
+        _, bill = price_line(book, Call(**call, usage=_usage(1_000, 100), started_at=at), _usage(1_000, 100))
+        found[which] = (bill.status, bill.reason, bill.total_cost)
+    assert found == {
+        "none": ("priced", None, Decimal("0.0013")),  # the maps as they are
+        "stated": ("partly_priced", "suspect_rate", Decimal("0.0013")),
+        "all": ("priced", None, Decimal("0.00013")),
+    }
+    later = microseconds("2026-04-01")
+    _, bill = price_line(
+        open_book(PriceOptions()), Call(**call, usage=_usage(1_000, 100), started_at=later), _usage(1_000, 100)
+    )
+    assert (bill.status, bill.total_cost) == ("priced", Decimal("0.00013"))
 
 
 @pytest.mark.parametrize("damage", ["value", "from", "header"])

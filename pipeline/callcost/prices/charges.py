@@ -46,8 +46,8 @@ def _verdicts(text: str) -> Iterator[Verdict]:
 # The first row whose conditions hold decides ("!": must not hold). Beside the conditions of CALL_CONDITIONS and
 # CARD_CONDITIONS: aborted: the call is flagged so; no_input, no_output: these tokens are not stated; units: the usage
 # states some beside tokens; missing: a part of what was used has no rate; rated: a part has one; weak: a part is
-# charged at a rate that may be lower than its own; zero_charge: a part has a rate and costs 0; cost: the sum is not 0.
-# What costs "zero" stands first, then what costs "none".
+# charged at a rate that may be lower than its own; suspect: at one that a source contradicts; zero_charge: a part has a
+# rate and costs 0; cost: the sum is not 0. What costs "zero" stands first, then what costs "none".
 VERDICTS = (
     *_verdicts("""
     free           cache_hit         zero     cache_hit
@@ -58,6 +58,7 @@ VERDICTS = (
     unpriced       no_usage          none     absent
     unpriced       unknown_model     none     unknown
     unpriced       provisioned       none     provisioned
+    unpriced       placeholder_rate  none     placeholder
     unpriced       no_rate           none     lists_no_rate
     unpriced       no_rate           none     missing !rated
     partly_priced  missing_rate      charged  missing
@@ -65,6 +66,7 @@ VERDICTS = (
     partly_priced  usage_incomplete  charged  no_input input_costs !units           # the other side is stated
     partly_priced  usage_incomplete  charged  no_output output_costs !units
     free           free_model        charged  lists_zeros !cost
+    partly_priced  suspect_rate      charged  suspect
     partly_priced  rate_fallback     charged  weak
     free           free_model        charged  zero_charge !cost
     priced         -                 charged
@@ -84,6 +86,7 @@ CARD_CONDITIONS: Mapping[str, Callable[[RateCard | None], bool]] = {
     "lists_no_rate": lambda card: card is not None and card.empty,
     "lists_zeros": lambda card: card is not None and card.free,
     "local": lambda card: card is not None and card.local,
+    "placeholder": lambda card: card is not None and card.placeholder,
     "provisioned": lambda card: card is not None and card.provisioned,
     "input_costs": lambda card: _has_cost(card, "text_input"),
     "output_costs": lambda card: _has_cost(card, "text_output"),
@@ -279,6 +282,8 @@ def _sum_charges(usage: Usage, charges: Iterable[Charge]) -> tuple[Scaled, set[s
         conditions.add("rated")
         if line.listed.weak:
             conditions.add("weak")
+        if line.listed.suspect:
+            conditions.add("suspect")
         if not scaled:
             conditions.add("zero_charge")
     total = sum(filter(None, sides.values()))

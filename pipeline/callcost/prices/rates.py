@@ -180,9 +180,10 @@ class RateCard:
         free: every rate of the entry is an explicit 0.
         local: the model runs on the user's own machine.
         provisioned: capacity was paid for, and tokens are not.
+        placeholder: every rate is 0 because nobody filled it in.
     """
 
-    __slots__ = ("_case", "_lines", "_tariff", "empty", "free", "local", "provisioned")
+    __slots__ = ("_case", "_lines", "_tariff", "empty", "free", "local", "placeholder", "provisioned")
 
     def __init__(self, tariff: Tariff, case: Case) -> None:
         self._tariff, self._case = tariff, case
@@ -190,6 +191,7 @@ class RateCard:
         self.empty = tariff.empty
         self.free = tariff.free
         self.local = tariff.local
+        self.placeholder = tariff.placeholder
         self.provisioned = case.tier == PROVISIONED
 
     def line(self, unit: str) -> Line | None:

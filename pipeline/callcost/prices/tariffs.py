@@ -37,12 +37,14 @@ class ListedRate(NamedTuple):
         field: of the cost map.
         note: what it stands in for, and why; "" where the entry lists this very rate.
         weak: the rate that is missing may be higher than this one.
+        suspect: a source says that the map has another power of ten.
     """
 
     rate: Decimal
     field: str
     note: str = ""
     weak: bool = False
+    suspect: bool = False
 
 
 Rates = Mapping[RateKey, ListedRate]
@@ -64,6 +66,7 @@ class Tariff:
         off_peak: these rates, by unit.
         factors: multipliers by what asks for them: "residency eu", "endpoint", "entry us", "entry fast".
         once: units that are charged once a call, however many there were.
+        placeholder: every rate is 0 because nobody filled it in.
     """
 
     provider: str
@@ -76,6 +79,7 @@ class Tariff:
     off_peak: Mapping[str, ListedRate]
     factors: Mapping[str, tuple[str, Decimal]]
     once: frozenset[str]
+    placeholder: bool = False
 
     @functools.cached_property
     def empty(self) -> bool:
@@ -112,12 +116,13 @@ class Tariff:
         return tuple(sorted(steps))
 
 
-def read_tariff(entry: Mapping[str, Any], doubt: str = "") -> Tariff:
+def read_tariff(entry: Mapping[str, Any], doubt: str = "", suspects: frozenset[str] = frozenset()) -> Tariff:
     """Read an entry, with exact decimals as ``cost_map.py`` gives it.
 
     Args:
         entry: the model's fields.
         doubt: why none of its rates is surely what the model costs; "": each is.
+        suspects: fields, with their path, of which a source says that they are off by a power of ten.
     """
     provider = str(entry.get("litellm_provider") or "")
     rates = dict(_plain_rates(entry)) | dict(_tool_rates(entry))
@@ -127,6 +132,8 @@ def read_tariff(entry: Mapping[str, Any], doubt: str = "") -> Tariff:
         placed.unit: listed._replace(field=f"off_peak_pricing.{listed.field}")
         for placed, listed in _plain_rates(off_peak)
     }
+    if suspects:
+        rates, off_peak_rates = _suspected(rates, suspects), _suspected(off_peak_rates, suspects)
     if doubt:
         rates, off_peak_rates = _doubted(rates, doubt), _doubted(off_peak_rates, doubt)
         bands = tuple((start, MappingProxyType(_doubted(own, doubt))) for start, own in bands)
@@ -142,6 +149,14 @@ def read_tariff(entry: Mapping[str, Any], doubt: str = "") -> Tariff:
         factors=dict(_factors(entry)),
         once=frozenset(_once(entry, provider)),
     )
+
+
+def _suspected(rates: Mapping[_K, ListedRate], fields: frozenset[str]) -> dict[_K, ListedRate]:
+    note = "a source has another power of ten: see --corrections all"
+    return {
+        key: listed._replace(note=note, suspect=True) if listed.field in fields else listed
+        for key, listed in rates.items()
+    }
 
 
 def _doubted(rates: Mapping[_K, ListedRate], doubt: str) -> dict[_K, ListedRate]:

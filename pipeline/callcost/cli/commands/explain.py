@@ -105,6 +105,8 @@ def _account(title: str, line: LineAccount) -> list[str]:
     head = ["", title, f"  read as  {read}", f"  rates of {where}", f"  status   {status}"]
     if line.named:
         head.append(f"  provider {line.named} by the model's name, where the log states another")
+    if line.runner_up:
+        head.append(f"  instead of {line.runner_up}, which was in force: the very name was listed soon after")
     head += [f"  corrected  {text}" for text in line.corrections]
     return head + [f"  {_charge(charge)}" for charge in line.charges]
 

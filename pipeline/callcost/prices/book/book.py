@@ -17,7 +17,7 @@ from callcost.prices.book.archive import RESERVED, microseconds
 from callcost.prices.book.catalog import Catalog, load_catalog
 from callcost.prices.book.corrections import Correction, load_corrections
 from callcost.prices.book.cost_map import CostMap, Entry
-from callcost.prices.book.name_ladder import Rules, Search
+from callcost.prices.book.name_ladder import SOON, VERY_NAME, Listing, Rules, Search, is_free
 from callcost.prices.book.overrides import Overrides, load_overrides
 from callcost.prices.book.registered import entries_of
 from callcost.prices.book.rungs import has_no_price, without_variant
@@ -48,6 +48,7 @@ class Resolution:
         region: where the model is served, as its name says; None: it does not.
         named: the provider that the name says, where the log states another; None: they agree.
         corrections: what was laid over the map's entry.
+        runner_up: key of a like name that was in force, where the very name was listed soon after.
     """
 
     key: str | None = None
@@ -61,6 +62,7 @@ class Resolution:
     region: str | None = None
     named: str | None = None
     corrections: tuple[Correction, ...] = ()
+    runner_up: str | None = None
 
 
 UNKNOWN = Resolution(reason="unknown_model")
@@ -86,8 +88,10 @@ class Book:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
+        self._dated = frozenset() if rules.pinned else {version.name for version in rules.catalog.versions}
         follows = not (rules.pinned or rules.latest or rules.fixed is not None)
-        starts = (version.effective_from for version in rules.catalog.versions) if follows else ()
+        listed = [version.effective_from for version in rules.catalog.versions] if follows else []
+        starts = [*listed, *(moment - SOON for moment in listed)]
         corrected = rules.corrections.moments if follows and rules.corrections else ()
         self.moments = sorted({*starts, *corrected, *rules.overrides.moments})
         self._resolved: dict[tuple[tuple[str, str | None, str | None, str | None], int], Resolution] = {}
@@ -208,12 +212,16 @@ class Book:
             model, provider, rung = alias, None, "alias"
         search = Search(self.rules, model, provider, asked.region)
         found = search.listing(moment)
-        if found is None or self._tariff(found.entry).empty:  # a launch is listed late, or first without its rates
+        if found is None or self._tariff(found).empty:  # a launch is listed late, or first without its rates
             found = search.later_listing(moment) or found
+        runner_up = None
+        if found is not None and found.rung not in VERY_NAME and found.version in self._dated:
+            own = search.own_listing(moment)
+            runner_up, found = (found.key, own) if own else (None, found)
         named = search.says_another(found, moment)
         if found is None:
             return dataclasses.replace(UNKNOWN, named=named) if named else UNKNOWN
-        tariff, rung = self._tariff(found.entry, found.name.note), rung or found.rung
+        tariff, rung = self._tariff(found), rung or found.rung
         if tariff.empty:
             return Resolution(found.key, tariff, rung, reason="no_rate", entry=found.entry, named=named)
         discount = self.rules.overrides.discount(found.key, search.provider or tariff.provider, moment)
@@ -221,13 +229,17 @@ class Book:
         place = None if search.region == asked.region else search.region
         return Resolution(
             found.key, tariff, rung, found.basis, found.version, None, factors, found.entry, place, named,
-            found.corrections,
+            found.corrections, runner_up,
         )  # fmt: skip
 
-    def _tariff(self, entry: Entry, note: str = "") -> Tariff:
-        known = self._tariffs.get((id(entry), note))
+    def _tariff(self, found: Listing) -> Tariff:
+        key = (id(found.entry), found.name.note)
+        known = self._tariffs.get(key)
         if known is None:  # the entry is kept with it, so that its id is never another's
-            known = self._tariffs[id(entry), note] = (entry, read_tariff(entry, note))
+            tariff = read_tariff(found.entry, found.name.note, found.suspects)
+            if tariff.free and not tariff.local and found.version in self._dated and not is_free(found.key):
+                tariff = dataclasses.replace(tariff, placeholder=True)
+            known = self._tariffs[key] = (found.entry, tariff)
         return known[1]
 
 

@@ -24,6 +24,7 @@ from callcost.settings import CORRECTIONS, data_dir
 
 FILE = "corrections.csv"
 _CONDITION = "off-peak "
+_FAR = 5  # times; a price that changes rarely changes that much at once
 OFF_PEAK = "off_peak_pricing"  # where an entry has the rates of off-peak hours
 _WHO = {"stated": "announced", "two_sources": "two sources agree", "one_source": "one source says so"}
 NONE, STATED, ALL = CORRECTIONS
@@ -72,10 +73,12 @@ class Corrected(NamedTuple):
     Attributes:
         entry: the fields.
         rows: the corrections that changed one; (): none did.
+        suspects: places of cells that a row that is not taken has another power of ten for.
     """
 
     entry: Entry
     rows: tuple[Correction, ...]
+    suspects: frozenset[str]
 
 
 class Corrections:
@@ -84,25 +87,30 @@ class Corrections:
     Args:
         rows: in the order of the file.
         catalog: the versions that they lie over.
+        doubts: rows that are not taken.
     """
 
-    def __init__(self, rows: Iterable[Correction], catalog: Catalog) -> None:
+    def __init__(self, rows: Iterable[Correction], catalog: Catalog, doubts: Iterable[Correction] = ()) -> None:
         self._catalog = catalog
         self._rows: dict[str, list[Correction]] = {}
         self._laid: dict[tuple[int, tuple[Correction, ...]], Corrected] = {}  # by entry, which the catalog keeps
         for row in rows:
             self._rows.setdefault(row.model, []).append(_with_end(row, catalog))
+        self._doubts: dict[str, list[Correction]] = {}
+        for row in doubts:
+            self._doubts.setdefault(row.model, []).append(_with_end(row, catalog))
 
     @property
     def sha256(self) -> str:
         """The digest of all rows, in their order."""
-        rows = "\n".join(repr(tuple(row)) for rows in self._rows.values() for row in rows)
+        both = [*self._rows.values(), *self._doubts.values()]
+        rows = "\n".join(repr(tuple(row)) for rows in both for row in rows)
         return hashlib.sha256(rows.encode()).hexdigest()
 
     @property
     def moments(self) -> set[int]:
         """When any of them begins or ends, microseconds since 1970."""
-        return {moment for model in self._rows for moment in self.changes(model)}
+        return {moment for model in {*self._rows, *self._doubts} for moment in self.changes(model)}
 
     @property
     def models(self) -> Iterable[str]:
@@ -111,7 +119,7 @@ class Corrections:
 
     def changes(self, model: str) -> set[int]:
         """Return when a correction of a model begins or ends, microseconds since 1970."""
-        rows = self._rows.get(model, ())
+        rows = [*self._rows.get(model, ()), *self._doubts.get(model, ())]
         return {row.begins for row in rows} | {row.ends for row in rows if row.ends is not None}
 
     def rows_of(self, model: str) -> list[Correction]:
@@ -129,16 +137,16 @@ class Corrections:
         Returns:
             None where nothing holds then.
         """
-        rows = tuple(
-            {(row.field, row.condition): row for row in self._rows.get(model, ()) if _holds(row, moment)}.values()
-        )
-        if not rows:
+        rows = _newest(self._rows.get(model, ()), moment)
+        doubts = () if entry is None else _newest(self._doubts.get(model, ()), moment)
+        if not (rows or doubts):
             return None
-        known = self._laid.get((id(entry), rows))
+        known = self._laid.get((id(entry), rows + doubts))
         if known is None:
             fields = dict(self._first_entry(rows[0]) if entry is None else entry)
             used = tuple([row for row in rows if _lay(row, fields) or entry is None])
-            known = self._laid[id(entry), rows] = Corrected(MappingProxyType(fields), used)
+            suspects = frozenset(row.place for row in doubts if _is_far(_cell(fields, row), row.value))
+            known = self._laid[id(entry), rows + doubts] = Corrected(MappingProxyType(fields), used, suspects)
         return known
 
     def _first_entry(self, row: Correction) -> Entry:
@@ -178,6 +186,16 @@ def _cell(entry: Entry | None, row: Correction) -> Any:
     if row.condition:
         fields = fields.get(OFF_PEAK) or {}
     return fields.get(row.field)
+
+
+def _newest(rows: Iterable[Correction], moment: int | None) -> tuple[Correction, ...]:
+    """Return what holds at a moment: of several rows of a cell the last."""
+    return tuple({row.place: row for row in rows if _holds(row, moment)}.values())
+
+
+def _is_far(listed: Any, value: Decimal) -> bool:
+    """Say whether a rate is another by about a power of ten, which no change of a price explains."""
+    return isinstance(listed, Decimal) and (listed >= _FAR * value or _FAR * listed <= value)
 
 
 def _holds(row: Correction, moment: int | None) -> bool:
@@ -224,15 +242,12 @@ def load_corrections(which: str, catalog: Catalog, known_on: int | None = None) 
     """
     rows = () if which == NONE else _read(data_dir() / "prices" / FILE)
     stated = {(row.event, row.model, row.begins) for row in rows if row.confidence == "stated"}
-    return Corrections(
-        [
-            row
-            for row in rows
-            if (known_on is None or row.recorded_on <= known_on)
-            and (which == ALL or row.confidence != "one_source" or (row.event, row.model, row.begins) in stated)
-        ],
-        catalog,
-    )
+    taken, doubts = list[Correction](), list[Correction]()
+    for row in rows:
+        if known_on is None or row.recorded_on <= known_on:
+            sure = row.confidence != "one_source" or (row.event, row.model, row.begins) in stated
+            (taken if sure or which == ALL else doubts).append(row)
+    return Corrections(taken, catalog, doubts)
 
 
 @functools.lru_cache(maxsize=4)

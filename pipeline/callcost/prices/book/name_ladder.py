@@ -73,6 +73,7 @@ class Listing(NamedTuple):
         basis: in_force | corrected | retired | first_listed_later | newest.
         name: of the ladder that was listed.
         corrections: the rows that changed the entry.
+        suspects: fields of the entry, with their path, that a source contradicts by a power of ten.
     """
 
     key: str
@@ -82,11 +83,23 @@ class Listing(NamedTuple):
     basis: str
     name: Name = Name("exact", "")
     corrections: tuple[Correction, ...] = ()
+    suspects: frozenset[str] = frozenset()
 
 
-_VERY_NAME = frozenset({"exact", "provider_added"})
+VERY_NAME = frozenset({"exact", "provider_added"})
+SOON = 120 * 86_400_000_000  # microseconds in which maps list a model that was launched
 _FREE = "rule"  # the version of what costs nothing by rule
 _ZERO = Decimal(0)
+
+
+# What its provider says is free, where the maps have 0: https://openrouter.ai/docs (variants and the free router),
+# https://docs.z.ai/guides/overview/pricing, https://platform.openai.com/docs/guides/moderation
+_SAID_FREE = re.compile(r".*[-:/]free|(?:zai/)?glm-4\.[57]-flash|(?:omni|text)-moderation-.*", re.IGNORECASE)
+
+
+def is_free(model: str) -> bool:
+    """Say whether a model of the maps costs nothing, as its provider says."""
+    return _SAID_FREE.fullmatch(model) is not None
 
 
 @functools.cache
@@ -131,21 +144,32 @@ class Search:
         """
         dropped: list[Listing] = []
         for name in self._candidates():
-            if dropped and name.rung not in _VERY_NAME:
+            if dropped and name.rung not in VERY_NAME:
                 break
             found = self._find(name, moment)
             if found is None or not self._may_price(name, found.entry):
                 continue
             found = found._replace(rung=found.rung or name.rung, name=name)
-            if found.basis != "retired" or name.rung not in _VERY_NAME:
+            if found.basis != "retired" or name.rung not in VERY_NAME:
                 return found
             dropped.append(found)
         return max(dropped, key=lambda found: self._rules.catalog.find(found.version).index, default=None)
 
     def later_listing(self, moment: int | None) -> Listing | None:
         """Return the earliest listing after a moment that has a rate."""
+        return self._later_listing(moment, () if self._rules.pinned else self._candidates())
+
+    def own_listing(self, moment: int | None) -> Listing | None:
+        """Return the listing of the very name that came soon after a moment: maps list a launch late."""
+        if moment is None or self._rules.pinned:
+            return None
+        found = self._later_listing(moment, [name for name in self._names if name.rung in VERY_NAME])
+        soon = found is not None and self._rules.catalog.find(found.version).effective_from <= moment + SOON
+        return found if soon else None
+
+    def _later_listing(self, moment: int | None, names: Iterable[Name]) -> Listing | None:
         version = self._rules.version_at(moment)
-        for name in () if self._rules.pinned else self._candidates():
+        for name in names:
             for listing, entry in self._rules.catalog.history(name.model):
                 later = version is None or listing.index > version.index
                 if later and entry is not None and self._may_price(name, entry) and not read_tariff(entry).empty:
@@ -167,7 +191,9 @@ class Search:
         """Yield every moment at which a version or a correction says something new of one of the names."""
         corrections = self._rules.corrections
         for name in self._candidates():
-            yield from (version.effective_from for version, _ in self._rules.catalog.history(name.model))
+            history = self._rules.catalog.history(name.model)
+            yield from (version.effective_from for version, _ in history)
+            yield from (version.effective_from - SOON for version, _ in history[: name.rung in VERY_NAME])
             yield from corrections.changes(name.model) if corrections else ()
 
     def _candidates(self) -> Iterator[Name]:
@@ -221,8 +247,10 @@ class Search:
         rules = self._rules
         then = None if rules.latest else moment if rules.fixed is None else rules.fixed
         laid = rules.corrections.over(model, found and found.entry, then) if rules.corrections else None
-        if laid is None or not laid.rows:
+        if laid is None or not (laid.rows or laid.suspects):
             return found
+        if found is not None and not laid.rows:
+            return found._replace(entry=laid.entry, suspects=laid.suspects)
         version = rules.version_at(moment)
         name = found.version if found else version.name if version else "corrections"
-        return Listing(model, laid.entry, "", name, "corrected", corrections=laid.rows)
+        return Listing(model, laid.entry, "", name, "corrected", Name("exact", model), laid.rows, laid.suspects)

@@ -47,7 +47,8 @@ def charge_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
 
     Returns:
         The extras but those that are not charged, as their tokens are, with ``side``, ``cost`` (units of 10**-18
-        dollars; 0: no rate), ``priced`` (there is a rate) and ``weak`` (it may be too low).
+        dollars; 0: no rate), ``priced`` (there is a rate), ``weak`` (it may be too low) and
+        ``suspect`` (a source contradicts it).
     """
     asked = extras.with_columns(card=cards.numbers.gather(extras[_ROW]))
     distinct = asked.select(_KEY).unique()
@@ -59,6 +60,7 @@ def charge_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
         pl.Series("cost", costs, dtype=pl.Int128),
         pl.Series("priced", [line is not None for line in lines], dtype=pl.Boolean),
         pl.Series("weak", [line is not None and line.listed.weak for line in lines], dtype=pl.Boolean),
+        pl.Series("suspect", [line is not None and line.listed.suspect for line in lines], dtype=pl.Boolean),
     ).filter(pl.Series([unit in card.units.charged for card, unit, _ in charges], dtype=pl.Boolean))
     return asked.join(known, on=_KEY, maintain_order="left")
 
@@ -82,6 +84,7 @@ def add_extras(costs: Costs, extras: pl.DataFrame, cards: RowCards) -> None:
             missing=missing.any(),
             priced=priced.any(),
             weak=pl.col("weak").any(),
+            suspect=pl.col("suspect").any(),
             zero=(priced & (pl.col("cost") == 0)).any(),
         )
     )
@@ -93,6 +96,7 @@ def add_extras(costs: Costs, extras: pl.DataFrame, cards: RowCards) -> None:
         side.missing = any_of(side.missing, flag(rows["missing"]))
         side.priced = any_of(side.priced, flag(rows["priced"]))
         costs.weak = any_of(costs.weak, flag(rows["weak"]))
+        costs.suspect = any_of(costs.suspect, flag(rows["suspect"]))
         costs.zero = any_of(costs.zero, flag(rows["zero"]))
     every = pl.int_range(cards.height, dtype=pl.UInt32, eager=True)
     costs.units = flag(every.is_in(extras[_ROW].implode()))
@@ -130,6 +134,7 @@ class Costs:
         sides: by name: input, output, other.
         total: sum of the sides' costs; None: 0 in every row.
         weak: rows that are charged at a rate that may be too low.
+        suspect: rows that are charged at a rate that a source contradicts.
         zero: rows with a charge that has a rate and costs 0.
         units: rows that state anything beside tokens.
     """
@@ -137,5 +142,6 @@ class Costs:
     sides: dict[str, SideCosts] = dataclasses.field(default_factory=lambda: {side: SideCosts() for side in SIDES})
     total: pl.Series | None = None
     weak: Flag = None
+    suspect: Flag = None
     zero: Flag = None
     units: Flag = None

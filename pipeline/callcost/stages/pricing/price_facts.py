@@ -89,6 +89,7 @@ def _token_costs(facts: pl.DataFrame, cards: RowCards) -> Costs:
         priced = any_of(*(without(held[unit], missing[unit]) for unit in own))
         costs.sides[side] = SideCosts(sums.get(side), any_of(*missing.values()), priced)
     costs.weak = any_of(*(both(held[unit], cards.flag(prices[unit].weak)) for unit in columns))
+    costs.suspect = any_of(*(both(held[unit], cards.flag(prices[unit].suspect)) for unit in columns))
     costs.zero = any_of(*(both(held[unit], cards.flag(prices[unit].zero)) for unit in columns))
     return costs
 
@@ -123,6 +124,7 @@ _ROW_CONDITIONS: Mapping[str, Callable[[pl.DataFrame, Costs], Flag]] = {
     "missing": lambda _, costs: any_of(*(side.missing for side in costs.sides.values())),
     "rated": lambda _, costs: any_of(*(side.priced for side in costs.sides.values())),
     "weak": lambda _, costs: costs.weak,
+    "suspect": lambda _, costs: costs.suspect,
     "zero_charge": lambda _, costs: costs.zero,
     "cost": lambda _, costs: None if costs.total is None else flag(costs.total != 0),
 }

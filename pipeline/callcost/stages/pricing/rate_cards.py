@@ -50,12 +50,14 @@ class UnitPrices(NamedTuple):
         rates: in units of 10**-18 dollars; 0 where there is none.
         missing: whether there is none, though tokens of this unit would be charged.
         weak: whether the rate may be too low.
+        suspect: whether a source contradicts the rate.
         zero: whether the rate is an explicit 0.
     """
 
     rates: list[int]
     missing: list[bool]
     weak: list[bool]
+    suspect: list[bool]
     zero: list[bool]
 
 
@@ -86,6 +88,7 @@ class RowCards:
             [line.scaled if line else 0 for line in lines],
             [own and line is None for own, line in zip(charged, lines, strict=True)],
             [line is not None and line.listed.weak for line in lines],
+            [line is not None and line.listed.suspect for line in lines],
             [line is not None and line.scaled == 0 for line in lines],
         )
 

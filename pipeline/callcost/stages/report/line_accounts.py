@@ -56,6 +56,7 @@ class LineAccount:
         key: the model's name in the cost map; None: unknown.
         rung: the step of the name ladder that found it.
         named: the provider that the name says, where the log states another; None: they agree.
+        runner_up: key of a like name that was in force, where the very name was listed soon after.
         basis: in_force | corrected | retired | first_listed_later | newest.
         version: name of the cost map.
         corrections: what was laid over it and charged, in words: since when, who says so, when the map had it.
@@ -72,6 +73,7 @@ class LineAccount:
     key: str | None
     rung: str | None
     named: str | None
+    runner_up: str | None
     basis: str | None
     version: str | None
     corrections: tuple[str, ...]
@@ -106,6 +108,7 @@ def _account(row: dict[str, Any], book: Book) -> LineAccount:
         key=found.key,
         rung=found.rung,
         named=found.named,
+        runner_up=found.runner_up,
         basis=found.basis,
         version=found.version,
         corrections=tuple(
