@@ -231,6 +231,29 @@ def test_a_rate_that_a_source_contradicts_by_a_power_of_ten_is_not_plainly_price
     assert (bill.status, bill.total_cost) == ("priced", Decimal("0.00013"))
 
 
+@pytest.mark.parametrize(
+    ("model", "provider", "at", "key", "basis"),
+    [
+        ("Qwen/Qwen3-32B-fast", "nebius", "2026-01-01", "nebius/Qwen/Qwen3-32B-fast", "other_table"),
+        ("nebius/Qwen/Qwen3-32B-fast", None, None, "nebius/Qwen/Qwen3-32B-fast", "other_table"),
+        ("Qwen/Qwen3-32B-fast", "nebius", "2025-01-01", None, None),  # before any table had it
+        ("Qwen/Qwen3-32B-fast", "together_ai", "2026-01-01", None, None),  # another's price
+    ],
+)
+def test_a_model_that_no_map_lists_is_priced_by_two_tables_that_agree(
+    model: str, provider: str | None, at: str | None, key: str | None, basis: str | None
+) -> None:
+    found = open_book(PriceOptions()).resolve(model, provider, microseconds(at) if at else None)
+    assert (found.key, found.basis) == (key, basis)
+    assert open_book(PriceOptions(corrections="none")).resolve(model, provider).key is None
+
+
+def test_other_tables_never_go_before_an_entry_of_the_maps() -> None:
+    book = open_book(PriceOptions())
+    found = book.resolve("openai.gpt-oss-20b", "bedrock", microseconds("2026-08-01"))
+    assert found.basis != "other_table"  # the maps list it with its version, openai.gpt-oss-20b-1:0
+
+
 @pytest.mark.parametrize("damage", ["value", "from", "header"])
 def test_a_damaged_file_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     lines = (data_dir() / "prices" / "corrections.csv").read_text(encoding="utf-8").splitlines()[:3]

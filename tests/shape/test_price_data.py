@@ -11,6 +11,7 @@ import pytest
 from callcost.prices.book.archive import INDEX
 from callcost.prices.book.catalog import build_catalog
 from callcost.prices.book.corrections import FILE as CORRECTIONS
+from callcost.prices.book.corrections import OTHERS
 from callcost.settings import data_dir
 from tests.command import ROOT
 
@@ -27,9 +28,14 @@ PINNED_CORRECTIONS = [
     (744, "44a74d0ea47d104a96698381580142f117c6fa404fa67ae6031434fce2726383"),
     (748, "03dee5514f954094cc96ea40ed4957a313f1d36ce336e1e4e1089015fcfa89f3"),
 ]
+PINNED_OTHERS = [
+    (299, "d61c35d5d88e99c7c8a6f3b95a0ffd2c41c1350647f5d2886ab1d526fdbf4092"),
+]
 
 
-@pytest.mark.parametrize(("file", "pinned"), [(INDEX, PINNED), (CORRECTIONS, PINNED_CORRECTIONS)])
+@pytest.mark.parametrize(
+    ("file", "pinned"), [(INDEX, PINNED), (CORRECTIONS, PINNED_CORRECTIONS), (OTHERS, PINNED_OTHERS)]
+)
 def test_what_has_shipped_never_changes(file: str, pinned: list[tuple[int, str]]) -> None:
     lines = (FOLDER / file).read_bytes().splitlines(keepends=True)
     for count, digest in pinned:
@@ -47,7 +53,7 @@ def test_every_map_is_what_its_digest_says() -> None:
 
 def test_the_folder_holds_the_indexed_versions_and_nothing_else() -> None:
     versions = {f"{version.name}.jsonl.zst" for version in build_catalog([("bundled", FOLDER)]).versions}
-    assert {path.name for path in FOLDER.iterdir()} == versions | {INDEX, CORRECTIONS, "README.md", "LICENSE"}
+    assert {path.name for path in FOLDER.iterdir()} == versions | {INDEX, CORRECTIONS, OTHERS, "README.md", "LICENSE"}
 
 
 def test_the_whole_history_is_under_one_megabyte() -> None:

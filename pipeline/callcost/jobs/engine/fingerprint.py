@@ -37,8 +37,8 @@ def prices_of(options: ReportOptions) -> str:
     versions = [[version.name, version.sha256] for version in book.catalog.versions]
     override = options.prices.override
     own = digest_of_bytes(Path(override).read_bytes()) if override else None
-    corrections = book.rules.corrections.sha256 if book.rules.corrections else None
-    return digest_of_value([versions, own, options.prices.prices, options.prices.registered, corrections])
+    tables = [table.sha256 for table in (book.rules.corrections, book.rules.others) if table]
+    return digest_of_value([versions, own, options.prices.prices, options.prices.registered, tables])
 
 
 def identity_of(options: ReportOptions) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from callcost.models import nearest
 from callcost.prices.book.archive import RESERVED, microseconds
 from callcost.prices.book.catalog import Catalog, load_catalog
-from callcost.prices.book.corrections import Correction, load_corrections
+from callcost.prices.book.corrections import Correction, load_corrections, load_others
 from callcost.prices.book.cost_map import CostMap, Entry
 from callcost.prices.book.name_ladder import SOON, VERY_NAME, Listing, Rules, Search, is_free
 from callcost.prices.book.overrides import Overrides, load_overrides
@@ -40,7 +40,7 @@ class Resolution:
         key: the model's name in the cost map; None: no version that applies lists it.
         tariff: its entry, read; None: unknown.
         rung: the step of the name ladder that found it.
-        basis: in_force | corrected | retired | first_listed_later | newest; None: unpriced.
+        basis: in_force | corrected | retired | first_listed_later | newest | other_table; None: unpriced.
         version: name of the cost map that prices it; None: unpriced.
         reason: why it is unpriced: unknown_model | no_rate; None: it is priced.
         discount: what the user's own prices take off.
@@ -92,8 +92,9 @@ class Book:
         follows = not (rules.pinned or rules.latest or rules.fixed is not None)
         listed = [version.effective_from for version in rules.catalog.versions] if follows else []
         starts = [*listed, *(moment - SOON for moment in listed)]
-        corrected = rules.corrections.moments if follows and rules.corrections else ()
-        self.moments = sorted({*starts, *corrected, *rules.overrides.moments})
+        tables = [table for table in (rules.corrections, rules.others) if table and follows]
+        of_tables = {moment for table in tables for moment in table.moments}
+        self.moments = sorted({*starts, *of_tables, *rules.overrides.moments})
         self._resolved: dict[tuple[tuple[str, str | None, str | None, str | None], int], Resolution] = {}
         self._changes: dict[_Query, list[int]] = {}
         self._tariffs: dict[tuple[int, str], tuple[Entry, Tariff]] = {}
@@ -213,7 +214,7 @@ class Book:
         search = Search(self.rules, model, provider, asked.region)
         found = search.listing(moment)
         if found is None or self._tariff(found).empty:  # a launch is listed late, or first without its rates
-            found = search.later_listing(moment) or found
+            found = search.later_listing(moment) or found or search.other_listing(moment)
         runner_up = None
         if found is not None and found.rung not in VERY_NAME and found.version in self._dated:
             own = search.own_listing(moment)
@@ -256,15 +257,15 @@ def open_book(options: PriceOptions) -> Book:
     known_on = None if options.as_known is None else microseconds(options.as_known.isoformat())
     catalog = load_catalog() if known_on is None else load_catalog().until(known_on)
     overrides = load_overrides(options.override, force=options.force) if options.override else Overrides()
-    corrections = load_corrections(options.corrections, catalog, known_on)
-    rules = Rules(catalog, overrides, registered=entries_of(options), corrections=corrections)
+    tables = [load(options.corrections, catalog, known_on) for load in (load_corrections, load_others)]
+    rules = Rules(catalog, overrides, registered=entries_of(options), corrections=tables[0], others=tables[1])
     if options.prices == AS_OF:
         return Book(rules)
     if options.prices == LATEST:
         return Book(dataclasses.replace(rules, latest=True))
     version = catalog.find(options.prices)
     if options.prices == version.name:
-        return Book(dataclasses.replace(rules, pinned=version, corrections=None))
+        return Book(dataclasses.replace(rules, pinned=version, corrections=None, others=None))
     return Book(dataclasses.replace(rules, fixed=microseconds(options.prices)))
 
 

@@ -2,7 +2,8 @@
 
 ``data/prices/corrections.csv`` holds one row per model, field and window, append only: a later row goes before an
 earlier one of the same cell. A row without an end holds until a version that came after it was recorded says something
-else of its cell. Who may be priced by which entry is left to ``name_ladder.py``; the user's own prices lie over these.
+else of its cell. ``others.csv`` has the same columns: what two tables agree on of models that no map ever
+listed. Who may be priced by which entry is left to ``name_ladder.py``; the user's own prices lie over these.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from callcost.prices.book.cost_map import Entry, rate
 from callcost.settings import CORRECTIONS, data_dir
 
 FILE = "corrections.csv"
+OTHERS = "others.csv"
 _CONDITION = "off-peak "
 _FAR = 5  # times; a price that changes rarely changes that much at once
 OFF_PEAK = "off_peak_pricing"  # where an entry has the rates of off-peak hours
@@ -41,7 +43,7 @@ class Correction(NamedTuple):
         begins: microseconds since 1970 UTC, inclusive.
         ends: exclusive; None: until a later version says something else.
         condition: "" or "off-peak HH:MM-HH:MM ... on 1-5, ..." (UTC, weekdays from Monday = 1).
-        kind: lag | typo | placeholder | wrong | missing.
+        kind: lag | typo | placeholder | wrong | missing | unlisted.
         source: address of what says so.
         confidence: stated (the source gives the day) | two_sources | one_source.
         recorded_on: when this row came into the book, microseconds since 1970 UTC.
@@ -248,6 +250,17 @@ def load_corrections(which: str, catalog: Catalog, known_on: int | None = None) 
             sure = row.confidence != "one_source" or (row.event, row.model, row.begins) in stated
             (taken if sure or which == ALL else doubts).append(row)
     return Corrections(taken, catalog, doubts)
+
+
+def load_others(which: str, catalog: Catalog, known_on: int | None = None) -> Corrections:
+    """Load what other tables say of models that no version lists; the arguments are those of ``load_corrections``.
+
+    Raises:
+        PriceError: the file is missing or damaged.
+    """
+    rows = () if which == NONE else _read(data_dir() / "prices" / OTHERS)
+    known = [row for row in rows if known_on is None or row.recorded_on <= known_on]
+    return Corrections([row for row in known if row.model not in catalog.models], catalog)
 
 
 @functools.lru_cache(maxsize=4)

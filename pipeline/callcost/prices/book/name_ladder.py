@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from callcost.models import PROVIDERS, accepts, names_itself, provider_of
 from callcost.prices.book.catalog import Catalog, Version
-from callcost.prices.book.corrections import Correction, Corrections
+from callcost.prices.book.corrections import OTHERS, Correction, Corrections
 from callcost.prices.book.cost_map import CostMap, Entry
 from callcost.prices.book.overrides import Overrides
 from callcost.prices.book.rungs import Name, names_of
@@ -34,6 +34,7 @@ class Rules:
         latest: every call is priced by the newest version.
         registered: models that go before every version; a pinned map has none.
         corrections: what lies over the versions; None, as where a map is pinned: nothing.
+        others: what other tables say of models that no version lists; None: nothing.
     """
 
     catalog: Catalog
@@ -43,6 +44,7 @@ class Rules:
     latest: bool = False
     registered: Mapping[str, Entry] = dataclasses.field(default_factory=dict)
     corrections: Corrections | None = None
+    others: Corrections | None = None
 
     def version_at(self, moment: int | None) -> Version | None:
         """Return the version that prices calls of a moment (None: undated); None: all versions are later."""
@@ -70,7 +72,7 @@ class Listing(NamedTuple):
         entry: its fields there.
         rung: how it was found.
         version: which map says so.
-        basis: in_force | corrected | retired | first_listed_later | newest.
+        basis: in_force | corrected | retired | first_listed_later | newest | other_table.
         name: of the ladder that was listed.
         corrections: the rows that changed the entry.
         suspects: fields of the entry, with their path, that a source contradicts by a power of ten.
@@ -159,6 +161,14 @@ class Search:
         """Return the earliest listing after a moment that has a rate."""
         return self._later_listing(moment, () if self._rules.pinned else self._candidates())
 
+    def other_listing(self, moment: int | None) -> Listing | None:
+        """Return what other tables say of the very name, where no version ever lists any like it."""
+        for name in self._names if self._rules.others else ():
+            laid = self._rules.others.over(name.model, None, moment) if name.rung in VERY_NAME else None
+            if laid is not None and self._may_price(name, laid.entry):
+                return Listing(name.model, laid.entry, name.rung, OTHERS, "other_table", name, laid.rows)
+        return None
+
     def own_listing(self, moment: int | None) -> Listing | None:
         """Return the listing of the very name that came soon after a moment: maps list a launch late."""
         if moment is None or self._rules.pinned:
@@ -195,6 +205,7 @@ class Search:
             yield from (version.effective_from for version, _ in history)
             yield from (version.effective_from - SOON for version, _ in history[: name.rung in VERY_NAME])
             yield from corrections.changes(name.model) if corrections else ()
+            yield from self._rules.others.changes(name.model) if self._rules.others else ()
 
     def _candidates(self) -> Iterator[Name]:
         """Yield the ladder's names as they are, then however they are spelled."""

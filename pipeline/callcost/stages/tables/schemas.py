@@ -145,7 +145,7 @@ class Calls(Schema):
     billed_units = Units("what was billed beside tokens")
     price_status = Text("priced | free | unpriced | partly_priced")
     price_reason = Text("why it is not priced, or why it is free")
-    price_basis = Text("in_force | corrected | retired | first_listed_later | newest")
+    price_basis = Text("in_force | corrected | retired | first_listed_later | newest | other_table")
     price_rung = Text("the step of the name ladder that found the model")
     price_version = Text("name of the cost map that priced it")
     input_cost = Dollars("prompt and caches")
