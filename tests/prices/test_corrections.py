@@ -212,23 +212,23 @@ def test_the_summary_knows_what_corrections_moved() -> None:
 
 def test_a_rate_that_a_source_contradicts_by_a_power_of_ten_is_not_plainly_priced() -> None:
     """Only what it is charged for counts, and a row that is taken contradicts nothing any more."""
-    call = {"family": "plain", "source_format": "plain", "model": "azure_ai/mistral-small-2503"}
-    at = microseconds("2026-02-01")
-    found = {}
-    for which in ("none", "stated", "all"):
-        book = open_book(PriceOptions(corrections=which))
-        _, bill = price_line(book, Call(**call, usage=_usage(1_000, 100), started_at=at), _usage(1_000, 100))
-        found[which] = (bill.status, bill.reason, bill.total_cost)
+
+    def priced(which: str, at: str) -> tuple[str, str | None, Decimal | None]:
+        usage = _usage(1_000, 100)
+        call = Call(
+            family="plain", source_format="plain", model="azure_ai/mistral-small-2503", usage=usage,
+            started_at=microseconds(at),
+        )  # fmt: skip
+        _, bill = price_line(open_book(PriceOptions(corrections=which)), call, usage)
+        return bill.status, bill.reason, bill.total_cost
+
+    found = {which: priced(which, "2026-02-01") for which in ("none", "stated", "all")}
     assert found == {
         "none": ("priced", None, Decimal("0.0013")),  # the maps as they are
         "stated": ("partly_priced", "suspect_rate", Decimal("0.0013")),
         "all": ("priced", None, Decimal("0.00013")),
     }
-    later = microseconds("2026-04-01")
-    _, bill = price_line(
-        open_book(PriceOptions()), Call(**call, usage=_usage(1_000, 100), started_at=later), _usage(1_000, 100)
-    )
-    assert (bill.status, bill.total_cost) == ("priced", Decimal("0.00013"))
+    assert priced("stated", "2026-04-01") == ("priced", None, Decimal("0.00013"))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from callcost.prices.book.archive import isoformat, microseconds
 from callcost.prices.book.book import Book, open_book
 from callcost.prices.book.catalog import Version, load_catalog
 from callcost.prices.book.changes import MapChange, PriceChange, compare_entries, compare_maps, prices_of
+from callcost.prices.book.corrections import Correction
 from callcost.prices.book.cost_map import Entry
 from callcost.prices.upstream.checks import explain_fields, find_damage, find_unplaced_fields
 from callcost.settings import CORRECTIONS, PriceOptions
@@ -84,7 +85,7 @@ def show_price(model: str, at: str | None, form: str, **words: Any) -> None:
 @click.argument("model")
 @shared.form_option
 def history(model: str, form: str) -> None:
-    """Show every price that MODEL had, and since when."""
+    """Show every price that MODEL had, since when, and what corrects the maps."""
     book = open_book(PriceOptions())
     name = book.resolve(model, at=_moment(None)).key
     if name is None:
@@ -96,8 +97,11 @@ def history(model: str, form: str) -> None:
         if changes or event != "changed":
             rows.append((version, event, changes))
         before = entry
+    corrections = [] if book.rules.corrections is None else book.rules.corrections.rows_of(name)
+    corrected = [_of_correction(row) for row in sorted(corrections, key=lambda row: (row.begins, row.place))]
     if form == "json":
-        show_json([{**_facts(version), "event": event, "prices": _by_field(found)} for version, event, found in rows])
+        listed = [{**_facts(version), "event": event, "prices": _by_field(found)} for version, event, found in rows]
+        show_json([*listed, *({"event": "corrected", **row} for row in corrected)])
         return
     show_rows(
         ("in force from", "version", "event", "field", "before", "after"),
@@ -108,6 +112,17 @@ def history(model: str, form: str) -> None:
         ],
         numbers=("before", "after"),
     )
+    cells = [[plain(cell) if isinstance(cell, Decimal) else cell for cell in row.values()] for row in corrected]
+    titles = [name.replace("_", " ") for name in next(iter(corrected), {})]
+    _show_block("corrections, which lie over the maps", titles, cells, ("value",))
+
+
+def _of_correction(row: Correction) -> dict[str, Any]:
+    ends = None if row.ends is None else isoformat(row.ends)
+    return {
+        "effective_from": isoformat(row.begins), "effective_to": ends, "field": row.place, "value": row.value,
+        "confidence": row.confidence, "known_from": isoformat(row.recorded_on), "source": row.source,
+    }  # fmt: skip
 
 
 @prices.command()
