@@ -163,8 +163,9 @@ class Search:
 
     def other_listing(self, moment: int | None) -> Listing | None:
         """Return what other tables say of the very name, where no version ever lists any like it."""
-        for name in self._names if self._rules.others else ():
-            laid = self._rules.others.over(name.model, None, moment) if name.rung in VERY_NAME else None
+        others = self._rules.others
+        for name in self._names:
+            laid = others.over(name.model, None, moment) if others and name.rung in VERY_NAME else None
             if laid is not None and self._may_price(name, laid.entry):
                 return Listing(name.model, laid.entry, name.rung, OTHERS, "other_table", name, laid.rows)
         return None
