@@ -97,7 +97,8 @@ def _read_record(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, 
 
 def _read_event(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
     info, limits = payload["info"], payload.get("rate_limits")
-    limit = limits.get("limit_id") if type(limits) is dict else None
+    named = limits.get("limit_id") if type(limits) is dict else None
+    limit = named if type(named) is str else None
     sums, last = _counts(info.get("total_token_usage")), _counts(info.get("last_token_usage"))
     known = notes.setdefault("sums", {})
     before, state = known.get(limit), (sums, last)
