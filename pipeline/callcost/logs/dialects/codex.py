@@ -63,7 +63,7 @@ def carry_codex(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _note_session(notes: Notes, payload: Mapping[str, Any]) -> None:
-    if payload.get("id") == notes.get("session"):
+    if notes.get("session") in (None, payload.get("id")):
         git = payload.get("git")
         branch = git.get("branch") if type(git) is dict else None
         _note(notes, project=payload.get("cwd"), provider=payload.get("model_provider"), branch=branch)

@@ -41,7 +41,8 @@ def begin_session(notes: Notes, record: Mapping[str, Any], payload: Mapping[str,
         record: the event.
         payload: of the event.
     """
-    session, stamp = payload.get("id"), read_time(record.get("timestamp"))
+    named, stamp = payload.get("id"), read_time(record.get("timestamp"))
+    session = named if type(named) is str else None
     made = read_time(payload.get("timestamp")) or stamp
     if session == notes.get("session") is not None:
         return

@@ -263,7 +263,7 @@ def _add_up(usage: Chunk, more: Any) -> None:
             usage[key] = before + value if type(before) is int and type(value) is int else value
 
 
-_LAST_STATES = frozenset(("completed", "incomplete", "failed", "cancelled"))
+_LAST_STATES = ("completed", "incomplete", "failed", "cancelled")
 
 
 class Anthropic(Joiner):
@@ -278,7 +278,7 @@ class Anthropic(Joiner):
     def add(self, chunk: Chunk) -> None:
         """Take one more event."""
         kind, delta, number = chunk.get("type"), chunk.get("delta"), chunk.get("index")
-        self.last = self.last or kind in {"message_delta", "message_stop"}
+        self.last = self.last or kind in ("message_delta", "message_stop")
         ends = delta if kind == "message_delta" else None
         for stated in (chunk.get("message"), ends, chunk):
             if type(stated) is dict:

@@ -113,7 +113,7 @@ def parts_beside(flat: Mapping[str, Any]) -> tuple[str, ...]:
         own = flat.get("provider.anthropic.usage.input_tokens")
         old = "ai.usage.promptTokens" in flat and not _PASSED_ON.isdisjoint(flat)
         exclusive = own == _first(flat, "prompt_tokens") if own is not None else old
-        found += (READ, WRITTEN) if exclusive or flat.get(SCOPE) in _EXCLUSIVE_SCOPES else ()
+        found += (READ, WRITTEN) if exclusive or str(flat.get(SCOPE)) in _EXCLUSIVE_SCOPES else ()
     for name in ("google", "vertex"):
         own = flat.get(f"provider.{name}.usageMetadata.candidatesTokenCount")
         found += (REASONING,) if own is not None and own == _first(flat, "completion_tokens") else ()
