@@ -236,6 +236,7 @@ class MapResult(TaskResult):
         timed_out: (number of a piece, source_file, row in the piece) of each call of which an item timed out.
         quarantined: whether an input was put aside because it ends its workers.
         kept_calls: calls that the input does not hold any more, and the facts do.
+        unread_usage: path of a number that looks like usage and that no table knows -> calls that have it.
     """
 
     inputs: dict[str, dict[str, int]] = {}
@@ -245,6 +246,7 @@ class MapResult(TaskResult):
     timed_out: list[tuple[int, str, int]] = []
     quarantined: bool = False
     kept_calls: int = msgspec.field(default=0, name="leftovers")  # as states have it
+    unread_usage: dict[str, int] = {}
 
     def total(self, name: str) -> int:
         """Return how many records of all inputs are something."""

@@ -41,6 +41,27 @@ def test_an_inspection_says_where_usage_is_missing() -> None:
     assert found["usage"] == {"missing": 8, "reported": 1}
 
 
+def test_an_inspection_counts_the_numbers_like_usage_that_no_table_knows(tmp_path: Path) -> None:
+    """However the calls are read: one shape of 2,000 rows goes by columns, but for those that state such a number."""
+    counts = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    bodies = [
+        {
+            "id": f"c-{number}",
+            "object": "chat.completion",
+            "created": 1_750_000_000 + number,
+            "model": "gpt-4o",
+            "choices": [],
+            "usage": counts | ({"foo_tokens": number} if number % 4 == 1 else {}),
+        }
+        for number in range(2_000)
+    ]
+    log = write_lines(tmp_path / "log.jsonl", bodies)
+    found = json.loads(callcost("inspect", log, "--format", "json").stdout)
+    assert found["unread_usage"] == {"foo_tokens": 500}
+    assert found["flags"] == {"unread_usage": 500}
+    assert "500  foo_tokens" in callcost("inspect", log).stdout
+
+
 def test_an_inspection_says_why_records_are_duplicates_and_lists_ids_with_different_requests(tmp_path: Path) -> None:
     def pair(text: str, number: str = "a-1") -> bytes:
         request = {"model": "gpt-4o", "messages": [{"role": "user", "content": text}]}

@@ -35,6 +35,7 @@ class Inspection:
         rejects: reason -> records, the commonest first.
         first_rejects: reason -> file:row of the first of them.
         flags: flag -> calls.
+        unread_usage: path of a number that looks like usage and that no table knows -> calls that have it.
         duplicates: cause -> records that are no call of their own.
         conflicts: ids that came with different requests: "id", "calls", "first" (file:row).
         undated: calls without a time.
@@ -50,6 +51,7 @@ class Inspection:
     rejects: dict[str, int]
     first_rejects: dict[str, str]
     flags: dict[str, int]
+    unread_usage: dict[str, int]
     duplicates: dict[str, int]
     conflicts: list[dict[str, Any]]
     undated: int
@@ -87,6 +89,7 @@ def inspect_logs(
             rejects={row["reason"]: row["records"] for row in rejects},
             first_rejects={row["reason"]: row["first"] for row in rejects},
             flags=_sorted(settled.reduced.flags),
+            unread_usage=_sorted(settled.mapped.unread_usage),
             duplicates=_sorted(settled.reduced.duplicates),
             conflicts=_conflicts_of(settled),
             undated=settled.reduced.undated,

@@ -99,7 +99,7 @@ class ReduceTask:
 def map_inputs(task: MapTask, tick: Tick) -> MapResult:
     """Read and count the calls of a task's inputs and write them as facts."""
     tallies: dict[str, Counter[str]] = {}
-    done = MapResult()
+    done, unread = MapResult(), Counter[str]()
     held: list[pl.DataFrame] = []
     rejected = RejectFiles(task.number, task.folder)
     batches = Batches(task.options.logs)
@@ -118,6 +118,7 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
                 held += [table.with_columns(*lineage) for table in window.facts]
                 if window.calls:
                     held.append(facts_of(window.calls, piece.input, piece.number))
+                unread.update(key for call in window.calls for key in {*call.unread_usage})
                 rejected.add(window.rejects, piece.number)
                 tally.update(window.tally)
                 tally["rejects"] += len(window.rejects)
@@ -128,7 +129,7 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
                 done.digests[str(piece.input)] = survey(piece.source.path).sha256
         _flush(held, task, done)
         done.counting = counter.stats()
-    done.inputs = {number: dict(tally) for number, tally in tallies.items()}
+    done.inputs, done.unread_usage = {number: dict(tally) for number, tally in tallies.items()}, dict(unread)
     done.files += rejected.finish()
     return done
 

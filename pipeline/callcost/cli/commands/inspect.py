@@ -85,6 +85,7 @@ def screen_of(found: Inspection) -> list[str]:
         ("models", found.models),
         ("usage", found.usage),
         ("flags", found.flags),
+        ("unread usage keys", found.unread_usage),
         ("duplicates", {_CAUSES.get(cause, cause): count for cause, count in found.duplicates.items()}),
         ("ids with different requests, kept apart", {_named(row): row["calls"] for row in found.conflicts}),
         ("rejects", {f"{row['reason']} (first: {row['first']})": row["records"] for row in _reasons_of(found)}),
