@@ -13,6 +13,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
 from callcost.models import PROVISIONED, PROVISIONED_TIERS
+from callcost.prices.documented_factors import BATCHES_AT_HALF, HALF, SHARES, TERM_FACTORS
 from callcost.prices.tariffs import ListedRate, Rates, Tariff
 from callcost.prices.tool_fees import usual_fee
 from callcost.prices.units import TIERS, TOKEN_UNITS, UNITS, RateKey, is_measure, unit_of
@@ -42,16 +43,6 @@ _DEARER = ("priority", "ultrafast", "decisions")  # than the standard rate
 _USUAL = frozenset({"", "global", "not_available", "standard"})
 _BATCH = "batches"
 BATCH_FORMATS = ("_batch",)  # how the dialects of batch results end: what they hold is known to be from a batch
-_HALF = Decimal("0.5")
-# Who bills a batch at half of every rate, those of caches too:
-# https://platform.claude.com/docs/en/build-with-claude/batch-processing, https://platform.openai.com/docs/guides/batch
-_BATCHES_AT_HALF = frozenset({"anthropic", "openai"})
-# What costs more by the provider's word where a map does not say so: (provider, term) -> (what it is, multiplier).
-# https://platform.claude.com/docs/en/build-with-claude/data-residency (models before Opus 4.6 refuse the parameter)
-_DOCUMENTED = {("anthropic", "us"): ("inference_geo us, as documented", Decimal("1.1"))}
-# What a provider charges for a unit as a share of what stands in for it.
-_SHARES = {("fireworks_ai", "cache_read"): _HALF}  # https://docs.fireworks.ai/guides/prompt-caching
-
 _TEXT_MODES = frozenset({"chat", "responses", "completion", ""})  # "": an entry of the user's own need not say
 _THINKING_APART = frozenset({"dashscope", "qwen_ai_platform", "qwencloud"})
 
@@ -224,7 +215,7 @@ def case_of(tariff: Tariff, terms: Terms, discount: Factors = ()) -> Case:
         return Case(factors=discount)
     word = (terms.tier or "").strip().lower()
     tier, size = _TIERS.get(word, word), terms.prompt_tokens
-    batch = terms.batch or (tier == _BATCH and (tariff.provider in _BATCHES_AT_HALF or _has_batch_rates(tariff)))
+    batch = terms.batch or (tier == _BATCH and (tariff.provider in BATCHES_AT_HALF or _has_batch_rates(tariff)))
     return Case(
         tier="" if batch else tier,
         batch=batch,
@@ -263,8 +254,8 @@ def _factors(tariff: Tariff, terms: Terms) -> Iterator[tuple[str, Decimal]]:
     )
     yield from (tariff.factors[name] for name in asked if name in tariff.factors)
     geo = (terms.geo or "").lower()
-    if (tariff.provider, geo) in _DOCUMENTED and f"entry {geo}" not in tariff.factors:
-        yield _DOCUMENTED[tariff.provider, geo]
+    if (tariff.provider, geo) in TERM_FACTORS and f"entry {geo}" not in tariff.factors:
+        yield TERM_FACTORS[tariff.provider, geo]
 
 
 # --- Which listed rate a unit gets ------------------------------------------------------------------------------------
@@ -335,7 +326,7 @@ def _stand_in_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
         found = _own_rate(_rates(tariff, case), stand_in.unit, case.tier, case.crossed)
     else:
         found = listed_rate(tariff, stand_in.unit, case)
-    share = _SHARES.get((tariff.provider, unit))
+    share = SHARES.get((tariff.provider, unit))
     if found and share:
         found = found._replace(rate=EXACT.multiply(found.rate, share), note=f"{share} of it; {found.note}".rstrip("; "))
     fair = bool(share) or stand_in.is_fair(tariff, UNITS[unit].modality)
@@ -368,7 +359,7 @@ def _batch_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     own = _own_batch_rate(rates, unit, case.crossed)
     if own is not None or unit not in TOKEN_UNITS:
         return own or listed_rate(tariff, unit, plain)
-    if tariff.provider in _BATCHES_AT_HALF and RateKey(unit) in rates:
+    if tariff.provider in BATCHES_AT_HALF and RateKey(unit) in rates:
         return _half(listed_rate(tariff, unit, plain._replace(crossed=case.crossed)))
     primary, stand_in = f"text_{TOKEN_UNITS[unit].side}", STAND_INS.get(unit)
     of_side = _own_batch_rate(rates, primary, case.crossed)
@@ -385,7 +376,7 @@ def _batch_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
 
 def _half(listed: ListedRate | None) -> ListedRate | None:
     note = "no batch rate: half of the standard one is assumed"
-    return listed and listed._replace(rate=EXACT.multiply(listed.rate, _HALF), note=note, weak=True)
+    return listed and listed._replace(rate=EXACT.multiply(listed.rate, HALF), note=note, weak=True)
 
 
 def _own_batch_rate(rates: Rates, unit: str, crossed: tuple[int, ...]) -> ListedRate | None:

@@ -217,7 +217,7 @@ class Book:
             found = search.later_listing(moment) or found or search.other_listing(moment)
         runner_up = None
         if found is not None and found.rung not in VERY_NAME and found.version in self._dated:
-            own = search.own_listing(moment)
+            own = search.own_listing(moment, found)
             runner_up, found = (found.key, own) if own else (None, found)
         named = search.says_another(found, moment)
         if found is None:

@@ -170,13 +170,23 @@ class Search:
                 return Listing(name.model, laid.entry, name.rung, OTHERS, "other_table", name, laid.rows)
         return None
 
-    def own_listing(self, moment: int | None) -> Listing | None:
-        """Return the listing of the very name that came soon after a moment: maps list a launch late."""
+    def own_listing(self, moment: int | None, like: Listing) -> Listing | None:
+        """Return the listing of the very name that came soon after a moment: maps list a launch late.
+
+        Args:
+            moment: of the call.
+            like: the like name that was in force then. Where the two cost the same once both are listed, they are one
+                price line, and what was in force holds.
+        """
         if moment is None or self._rules.pinned:
             return None
         found = self._later_listing(moment, [name for name in self._names if name.rung in VERY_NAME])
-        soon = found is not None and self._rules.catalog.find(found.version).effective_from <= moment + SOON
-        return found if soon else None
+        if found is None:
+            return None
+        listed_at = self._rules.catalog.find(found.version).effective_from
+        then = self._find(like.name, listed_at)
+        same = then is not None and read_tariff(then.entry).rates == read_tariff(found.entry).rates
+        return None if same or listed_at > moment + SOON else found
 
     def _later_listing(self, moment: int | None, names: Iterable[Name]) -> Listing | None:
         version = self._rules.version_at(moment)
