@@ -212,7 +212,7 @@ def test_the_mapping_of_the_readme_reads_its_logs(tmp_path: Path, out: Path) -> 
     assert call["started_at"].isoformat() == "2025-03-01T11:00:00+00:00"
     assert (call["logged_cost"], call["tags"]) == (Decimal("0.0025"), [{"key": "env", "value": "prod"}])
     assert call["price_status"] == "priced"
-    assert finished.records["context"] == 1
+    assert finished.records["fragments"] == 1  # it states tokens, so it is no context
 
 
 def test_the_override_of_the_readme_is_understood(tmp_path: Path, out: Path) -> None:
