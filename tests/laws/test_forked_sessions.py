@@ -135,7 +135,7 @@ def _settled(files: list[list[Event]]) -> pl.DataFrame:
         calls = []
         for row, event in enumerate(events, 1):
             for outcome in reader.read_value(event, row):
-                assert isinstance(outcome, Call) or outcome == "context", outcome
+                assert isinstance(outcome, Call) or outcome in {"context", "fragment"}, outcome
                 calls += [outcome] if isinstance(outcome, Call) else []
         for call in calls:
             call.record = call.source_row << 20

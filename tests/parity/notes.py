@@ -98,7 +98,7 @@ NOTES: Mapping[str, Note] = {
     "S6-perplexity-ignores-cache-rates": Note("56 models have cache rates that are never used there.", _less),
     "S6b-perplexity-ignores-thresholds": Note("16 models have threshold rates that are never used there.", _more),
     "S7-cached-exceeds-prompt": Note(
-        "Usage with more cached tokens than the prompt has is billed below the prompt. Here they stand beside it, as no "
+        "Usage with more cached tokens than the prompt has is billed below the prompt. Here they stand beside it: no "
         "part is larger than its whole, or are cut to it, and the call is flagged; flat arguments are refused.",
         lambda case, ours: _less(case, ours) or _more(case, ours) or _refused(case, ours) or _takes_too_much(case),
     ),

@@ -21,7 +21,8 @@ _CHARGE = {
          "stated_rates", "unit", "token_class"),
         pl.String,
     ),
-    "started_at": TIME, "at": TIME, "batch": pl.Boolean, **dict.fromkeys(("quantity", "rate", "cost"), MONEY),
+    "started_at": TIME, "at": TIME, "batch": pl.Boolean, "aborted": pl.Boolean,
+    **dict.fromkeys(("quantity", "rate", "cost"), MONEY),
 }  # fmt: skip
 _CALL = {
     **dict.fromkeys((*UID, "total_tokens"), pl.Int64),
@@ -46,7 +47,8 @@ def make_charge(record: int, **more: Any) -> dict[str, Any]:
     row = {
         "piece": 0, "record": record, "line": 0, "lines": 1, "call_id": f"c{record}", "provider": "openai",
         "paid": "openai", "model": "gpt-4.1", "unit": "text_input", "token_class": "input", "at": at("12:00"),
-        "quantity": Decimal(10), "cost": Decimal("0.00002"), "batch": False, "prompt": 10, **more,
+        "quantity": Decimal(10), "cost": Decimal("0.00002"), "batch": False, "prompt": 10, "aborted": False,
+        **more,
     }  # fmt: skip
     return {"started_at": row["at"], **row}
 

@@ -284,7 +284,7 @@ def test_what_has_no_price_or_no_other_rate_costs_what_it_does() -> None:
     cells = _cells(1, 1)
     cells[0].parts += [
         make_part(model="unheard of", cost=Decimal(7)), make_part(cost=None),
-        make_part(unit="web_search_requests", token_class="web_search_requests", cost=Decimal(3)),
+        make_part(unit="maps_queries", token_class="maps_queries", cost=Decimal(3)),
     ]  # fmt: skip
     assert _first(*cells).costs == (15 + 7 + 3, 15)
 

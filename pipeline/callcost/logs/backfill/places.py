@@ -14,6 +14,7 @@ from callcost.logs.io.records import Raw, split_values
 from callcost.logs.record.dialect import Dialect
 from callcost.logs.record.envelopes import Location, Row
 from callcost.logs.record.origin import ORIGIN, SIDES, USAGE
+from callcost.logs.record.stated_usage import OWN_COUNTS
 from callcost.logs.record_reader import RecordReader
 from callcost.logs.responses.bodies import ANY_USAGE, USAGE_PATHS
 from callcost.logs.responses.chunk_rows import is_chunk
@@ -115,6 +116,8 @@ def _own_places(record: Mapping[str, Any], call: Call) -> Iterator[tuple[Path, S
 
 def _usage_paths(record: Mapping[str, Any], call: Call) -> Iterator[Path]:
     dialect = _dialect_of(call)
+    if OWN_COUNTS in dialect.usage:
+        return  # what it reads is laid out anew, and stands nowhere in the record
     for path in parse_paths(dialect.usage):
         if path[:1] != (_RESPONSE,):
             yield path

@@ -96,7 +96,11 @@ _ZERO = Decimal(0)
 
 # What its provider says is free, where the maps have 0: https://openrouter.ai/docs (variants and the free router),
 # https://docs.z.ai/guides/overview/pricing, https://platform.openai.com/docs/guides/moderation
-_SAID_FREE = re.compile(r".*[-:/]free|(?:zai/)?glm-4\.[57]-flash|(?:omni|text)-moderation-.*", re.IGNORECASE)
+_SAID_FREE = re.compile(
+    r".*[-:/]free|(?:zai/)?glm-4\.[57]-flash|(?:omni|text)-moderation-.*|"
+    r"(?:hosted_vllm|lemonade|petals|triton|vllm|xinference)/.*",  # servers of the user's own
+    re.IGNORECASE,
+)
 
 
 def is_free(model: str) -> bool:

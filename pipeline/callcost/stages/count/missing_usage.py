@@ -51,7 +51,11 @@ def count_missing(calls: Sequence[Call], counter: TextCounter) -> None:
         calls: calls of one window; ``usage``, ``usage_source``, ``count_method`` and ``count_error`` are filled in.
         counter: counter of this worker.
     """
-    frames = [_received(call, frame_sides(call, missing_sides(call), counter.available)) for call in calls]
+    missing = [missing_sides(call) for call in calls]
+    frames = [
+        _received(call, frame_sides(call, sides, counter.available) if sides else {})
+        for call, sides in zip(calls, missing, strict=True)
+    ]
     for call, counted in zip(calls, count_frames(frames, counter), strict=True):
         settle_usage(call, counted)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 
 from callcost.tables import Counting
@@ -91,7 +91,6 @@ class TextCounter:
         ample: bool = False,
         cache_chars: int = CACHE_CHARS,
     ) -> None:
-        self.available = installed()
         self._load = load_counter if fast else load_encoder
         self._ample = ample
         self._item_timeout = item_timeout
@@ -102,6 +101,11 @@ class TextCounter:
         self._encoders: dict[str, Encoder] = {}
         self._trusting: set[TrustedEncoder] = set()  # whose fast engine was not refuted when it was met here
         self._texts = self._hits = 0
+
+    @cached_property
+    def available(self) -> frozenset[str]:
+        """The names of the vocabularies that are installed beside the bundled ones, as when the first was asked for."""
+        return installed()
 
     def __enter__(self) -> TextCounter:
         return self
