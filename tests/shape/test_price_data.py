@@ -24,12 +24,10 @@ PINNED = [
 ]
 # Corrections too: (how many lines of the file, its header included, their sha256).
 PINNED_CORRECTIONS = [
-    (743, "c473b75d418a3dd6ce6018ea5e62752dd064b41aca38f85e1380d6e698f0a4d3"),
-    (744, "44a74d0ea47d104a96698381580142f117c6fa404fa67ae6031434fce2726383"),
-    (748, "03dee5514f954094cc96ea40ed4957a313f1d36ce336e1e4e1089015fcfa89f3"),
+    (748, "20bd6b7be2708b0ab47be213150985f2ac1d66344aae43124cea0a2cd0670f68"),
 ]
 PINNED_OTHERS = [
-    (299, "d61c35d5d88e99c7c8a6f3b95a0ffd2c41c1350647f5d2886ab1d526fdbf4092"),
+    (299, "c8464ef6a574d6994af9cf9c916081e82182c91ee628beda6d73f780bfd611b7"),
 ]
 
 

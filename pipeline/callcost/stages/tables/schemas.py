@@ -221,7 +221,7 @@ class PriceWindows(Schema):
     effective_from = Time("first moment")
     effective_to = Time("first moment after it; null: still so")
     basis = Text("in_force | corrected")
-    source = Text("version that first said so, or the address of what a correction rests on")
+    source = Text("version that first said so, or the address or release of what a correction rests on")
     confidence = Text("of a correction: stated | two_sources | one_source; empty: a cost map's")
     condition = Text("off-peak hours in which it holds; empty: always")
     known_from = Time("since when the book says so")
