@@ -248,6 +248,36 @@ def test_a_model_that_no_map_lists_is_priced_by_two_tables_that_agree(
     assert open_book(PriceOptions(corrections="none")).resolve(model, provider).key is None
 
 
+def test_a_date_that_is_asked_for_prices_other_tables_models_too() -> None:
+    call_of_2024 = microseconds("2024-01-01")
+    bases = {
+        prices: open_book(PriceOptions(prices=prices)).resolve("Qwen/Qwen3-32B-fast", "nebius", call_of_2024).basis
+        for prices in ("as-of", "2025-01-01", "2026-06-01", "latest")
+    }
+    assert bases == {"as-of": None, "2025-01-01": None, "2026-06-01": "other_table", "latest": "other_table"}
+
+
+def test_what_is_confirmed_later_was_not_known_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of one source counts with a stated one of its event, but not before that one was recorded."""
+    head = "model,provider,field,value,from,to,condition,kind,source,confidence,recorded_on,event"
+    row = "gpt-4o,openai,{},0.000009,2025-01-01,2025-02-01,,lag,URL,{},{},e"
+    rows = [
+        row.format("input_cost_per_token", "one_source", "2026-01-01"),
+        row.format("output_cost_per_token", "stated", "2026-03-01"),
+    ]
+    (tmp_path / "prices").mkdir()
+    (tmp_path / "prices" / "corrections.csv").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    monkeypatch.setattr("callcost.prices.book.corrections.data_dir", lambda: tmp_path)
+    taken = {
+        known: [
+            each.field
+            for each in load_corrections("stated", load_catalog(), microseconds(known)).rows_of("gpt-4o")
+        ]
+        for known in ("2026-02-01", "2026-03-01")
+    }
+    assert taken == {"2026-02-01": [], "2026-03-01": ["input_cost_per_token", "output_cost_per_token"]}
+
+
 def test_other_tables_never_go_before_an_entry_of_the_maps() -> None:
     book = open_book(PriceOptions())
     found = book.resolve("openai.gpt-oss-20b", "bedrock", microseconds("2026-08-01"))

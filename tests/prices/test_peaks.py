@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callcost.prices.book.archive import microseconds
-from callcost.prices.peak_hours import read_hours, steps_of
+from callcost.prices.peak_hours import Hours, read_hours, steps_of, windows_in
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,27 @@ from callcost.prices.peak_hours import read_hours, steps_of
 )  # fmt: skip
 def test_a_window_is_open_from_its_start_until_its_end(fields: dict[str, Any], moment: str, is_open: bool) -> None:
     assert read_hours(fields).open_at(microseconds(moment)) is is_open
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sets(st.integers(1, 7), min_size=1),
+            st.lists(st.tuples(st.integers(0, 1439), st.integers(0, 1439)), min_size=1, max_size=3),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.lists(st.integers(0, 14 * 86_400), min_size=20, max_size=20),
+)
+def test_windows_in_words_are_read_as_they_were_written(
+    windows: list[tuple[set[int], list[tuple[int, int]]]], seconds: list[int]
+) -> None:
+    hours = Hours(tuple((frozenset(days), tuple(spans)) for days, spans in windows))
+    read = read_hours({"windows": windows_in(hours.words)})
+    assert [read.open_at(second * 1_000_000) for second in seconds] == [
+        hours.open_at(second * 1_000_000) for second in seconds
+    ]
 
 
 def test_a_step_is_the_longest_time_in_which_nothing_changes() -> None:

@@ -33,6 +33,15 @@ def charge(entry: dict[str, Any], case: dict[str, Any]) -> Bill:
     return price_usage(usage, RateCard(tariff, case_of(tariff, terms)))
 
 
+def test_a_batch_rate_that_is_in_doubt_stays_so() -> None:
+    entry = entry_of({"input_cost_per_token": 2e-6, "input_cost_per_token_batches": 1e-6})
+    for doubt in ("", "the map lists no rate of this geography"):
+        tariff = read_tariff(entry, doubt)
+        card = RateCard(tariff, case_of(tariff, Terms(batch=True)))
+        bill = price_usage(Usage(prompt_tokens=1, completion_tokens=0), card)
+        assert (bill.status, bill.total_cost) == ("partly_priced" if doubt else "priced", Decimal("0.000001"))
+
+
 @pytest.mark.parametrize(("name", "number", "case"), CASES, ids=[f"{name}-{number}" for name, number, _ in CASES])
 def test_an_entry_charges_what_the_rule_says(name: str, number: int, case: dict[str, Any]) -> None:
     bill = charge(FILES[name]["entry"], case)

@@ -65,15 +65,19 @@ read_options = _stack(
                  metavar="N", help="Refuse a Parquet file with more rows."),
     storage_option,
 )  # fmt: skip
+# What lies over the cost maps.
+corrections_option = click.option(
+    "--corrections", type=WordType(settings.CORRECTIONS), default=settings.PriceOptions().corrections,
+    show_default=True, help="Lay corrections over the cost maps: those that a source states or two independent ones "
+    "say, all, or none.",
+)  # fmt: skip
 # Which rates apply.
 price_options = _stack(
     click.option("--prices", default="as-of", show_default=True, metavar="WHICH",
                  help="as-of (each call with the rates of its day), latest, a version's name, or a date."),
     click.option("--prices-override", metavar="FILE", type=PathType(exists=True, dir_okay=False),
                  help="TOML or JSON with your own rates, discounts and aliases."),
-    click.option("--corrections", type=WordType(settings.CORRECTIONS), default=settings.PriceOptions().corrections,
-                 show_default=True, help="Lay corrections over the cost maps: those that a source states or two "
-                 "independent ones say, all, or none."),
+    corrections_option,
     click.option("--as-known", metavar="TIME", help="Price with what was known then: no later version or correction."),
     click.option("--force", is_flag=True, help="Take rates of --prices-override above 1 dollar a token."),
 )  # fmt: skip

@@ -14,8 +14,6 @@ from callcost.prices.book.price_windows import windows_of
 from callcost.stages.report.publish import WRITERS, publish_file
 from callcost.stages.tables.schemas import PriceWindows
 
-_KINDS = {".parquet": "parquet", ".json": "json", ".csv": "csv"}
-
 
 def export_prices(file: str, which: str) -> int:
     """Write the book to a file; the same book gives the same bytes.
@@ -33,9 +31,10 @@ def export_prices(file: str, which: str) -> int:
         ReportError: the file cannot be written.
     """
     path = Path(file)
-    kind = _KINDS.get(path.suffix.lower())
-    if kind is None:
-        raise ConfigError(f"cannot tell from {path.name!r} how to write prices", hint=f"End it in {', '.join(_KINDS)}")
+    write = WRITERS.get(path.suffix.lower().removeprefix("."))
+    if write is None:
+        hint = f"End it in {', '.join(f'.{kind}' for kind in WRITERS)}"
+        raise ConfigError(f"cannot tell from {path.name!r} how to write prices", hint=hint)
     catalog = load_catalog()
     corrections = load_corrections(which, catalog)
     models = sorted({*catalog.models, *corrections.models})
@@ -43,5 +42,5 @@ def export_prices(file: str, which: str) -> int:
         (*window[:-1], *window.origin) for model in models for window in windows_of(model, catalog, corrections)
     ]
     table = pl.DataFrame(rows, schema=PriceWindows.types, orient="row")
-    publish_file(folder_at(str(path.parent)), path.name, WRITERS[kind](table))
+    publish_file(folder_at(str(path.parent)), path.name, write(table))
     return table.height

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+OFF_PEAK = "off_peak_pricing"  # the field of an entry that has the rates of such hours
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 24 * 60
 _NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -46,7 +48,7 @@ class Hours:
         texts = []
         for days, spans in self.windows:
             hours = " ".join(f"{a // 60:02}:{a % 60:02}-{b // 60:02}:{b % 60:02}" for a, b in spans)
-            texts.append(f"{hours} on {min(days, default=0)}-{max(days, default=0)}")
+            texts += [f"{hours} on {first}-{last}" for first, last in _runs(days)]
         return ", ".join(texts) + ("" if self.zone == "UTC" else f" ({self.zone})")
 
     @property
@@ -105,6 +107,27 @@ def _zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # the last: a folder of zones, such as America
         return UTC
+
+
+def _runs(days: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last of days that follow each other."""
+    for _, run in itertools.groupby(enumerate(sorted(days)), lambda pair: pair[1] - pair[0]):
+        follow = [day for _, day in run]
+        yield follow[0], follow[-1]
+
+
+def windows_in(words: str) -> list[dict[str, Any]]:
+    """Return windows that are written as ``Hours.words`` writes them as a cost map does, for ``read_hours``.
+
+    >>> windows_in("10:00-01:00 on 1-5, 00:00-00:00 on 6-7")[1]
+    {'hours_utc': ['00:00-00:00'], 'weekdays': [6, 7]}
+    """
+    windows = []
+    for window in words.split(", "):
+        hours, _, days = window.partition(" on ")
+        first, last = map(int, days.split("-"))
+        windows.append({"hours_utc": hours.split(), "weekdays": list(range(first, last + 1))})
+    return windows
 
 
 def steps_of(hours: Iterable[Hours]) -> int:

@@ -385,4 +385,6 @@ def _own_batch_rate(rates: Rates, unit: str, crossed: tuple[int, ...]) -> Listed
         if RateKey(unit, _BATCH, above) in rates:
             return rates[RateKey(unit, _BATCH, above)]
     flat = rates.get(RateKey(unit, _BATCH))
-    return flat and flat._replace(note="no batch rate above the threshold" if crossed else "", weak=bool(crossed))
+    if flat is None or not crossed:
+        return flat
+    return flat._replace(note="; ".join(filter(None, ("no batch rate above the threshold", flat.note))), weak=True)

@@ -15,12 +15,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 from callcost.models import LOCAL
-from callcost.prices.peak_hours import Hours, read_hours
+from callcost.prices.peak_hours import OFF_PEAK, Hours, read_hours
 from callcost.prices.units import RateKey, place_field, unit_of
 
 TOO_MUCH = Decimal(10**6)  # no unit costs a million dollars; below this no sum of charges can pass 38 digits
 _THRESHOLD_AT = frozenset({"xai"})  # re-prices a prompt of exactly N tokens too; all others above N only
-_PER_PROMPT = frozenset({"gemini", "vertex_ai", "vertex_ai-language-models"})
+GOOGLE = frozenset({"gemini", "vertex_ai", "vertex_ai-language-models"})  # charges a search once a prompt
 _MULTIPLIERS = {  # by what asks for them
     "residency eu": "regional_processing_uplift_multiplier_eu",
     "residency us": "regional_processing_uplift_multiplier_us",
@@ -126,10 +126,10 @@ def read_tariff(entry: Mapping[str, Any], doubt: str = "", suspects: frozenset[s
     """
     provider = str(entry.get("litellm_provider") or "")
     rates = dict(_plain_rates(entry)) | dict(_tool_rates(entry))
-    off_peak = _table(entry, "off_peak_pricing")
+    off_peak = _table(entry, OFF_PEAK)
     bands = tuple(sorted(_bands(entry, rates), key=lambda band: band[0]))
     off_peak_rates = {
-        placed.unit: listed._replace(field=f"off_peak_pricing.{listed.field}")
+        placed.unit: listed._replace(field=f"{OFF_PEAK}.{listed.field}")
         for placed, listed in _plain_rates(off_peak)
     }
     if suspects:
@@ -232,5 +232,5 @@ def _factors(entry: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, Decimal
 
 
 def _once(entry: Mapping[str, Any], provider: str) -> Iterator[str]:
-    if provider in _PER_PROMPT and entry.get("web_search_billing_unit") != "per_query":
+    if provider in GOOGLE and entry.get("web_search_billing_unit") != "per_query":
         yield from (f"web_search_requests{size}" for size in ("", "_low", "_medium", "_high"))

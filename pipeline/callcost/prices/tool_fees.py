@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from callcost.prices.tariffs import ListedRate
+from callcost.prices.tariffs import GOOGLE, ListedRate
 
-_GOOGLE = frozenset({"gemini", "vertex_ai", "vertex_ai-language-models"})
 _OPENAI = frozenset({"openai", "azure"})
 _XAI = frozenset({"xai"})
 _FEES = (
-    ("web_search_requests", _GOOGLE, Decimal("0.035")),
+    ("web_search_requests", GOOGLE, Decimal("0.035")),
     ("web_search_requests", frozenset({"openai"}), Decimal("0.01")),
     ("web_search_requests", _XAI, Decimal("0.005")),
     ("x_search_calls", _XAI, Decimal("0.005")),

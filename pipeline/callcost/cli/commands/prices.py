@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from callcost.cli import options as shared
-from callcost.cli.click_types import FileType, LogType, PathType, VerbGroup, WordType
+from callcost.cli.click_types import FileType, LogType, PathType, VerbGroup
 from callcost.cli.terminal.events import counted
 from callcost.cli.terminal.listing import per_million, plain, show_json, show_rows
 from callcost.cli.terminal.output import say, show
@@ -23,7 +23,7 @@ from callcost.prices.book.changes import MapChange, PriceChange, compare_entries
 from callcost.prices.book.corrections import Correction
 from callcost.prices.book.cost_map import Entry
 from callcost.prices.upstream.checks import explain_fields, find_damage, find_unplaced_fields
-from callcost.settings import CORRECTIONS, PriceOptions
+from callcost.settings import PriceOptions
 
 if TYPE_CHECKING:
     from callcost.prices.upstream.pull import Addition
@@ -234,8 +234,7 @@ def pull(url: str | None, dry_run: bool, force: bool, form: str) -> None:
 
 @prices.command()
 @click.argument("file", type=PathType(dir_okay=False))
-@click.option("--corrections", type=WordType(CORRECTIONS), default=PriceOptions().corrections, show_default=True,
-              help="Which corrections lie over the maps.")  # fmt: skip
+@shared.corrections_option
 def export(file: str, corrections: str) -> None:
     """Write every dated price of every model to FILE: .parquet, .json (a line a row) or .csv."""
     from callcost.jobs.export_prices import export_prices  # noqa: PLC0415 - Polars loads when it runs

@@ -37,7 +37,7 @@ def prices_of(options: ReportOptions) -> str:
     versions = [[version.name, version.sha256] for version in book.catalog.versions]
     override = options.prices.override
     own = digest_of_bytes(Path(override).read_bytes()) if override else None
-    tables = [table.sha256 for table in (book.rules.corrections, book.rules.others) if table]
+    tables = [table.sha256 for table in book.rules.tables]
     return digest_of_value([versions, own, options.prices.prices, options.prices.registered, tables])
 
 

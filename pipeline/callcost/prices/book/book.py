@@ -92,8 +92,7 @@ class Book:
         follows = not (rules.pinned or rules.latest or rules.fixed is not None)
         listed = [version.effective_from for version in rules.catalog.versions] if follows else []
         starts = [*listed, *(moment - SOON for moment in listed)]
-        tables = [table for table in (rules.corrections, rules.others) if table and follows]
-        of_tables = {moment for table in tables for moment in table.moments}
+        of_tables = {moment for table in rules.tables if follows for moment in table.moments}
         self.moments = sorted({*starts, *of_tables, *rules.overrides.moments})
         self._resolved: dict[tuple[tuple[str, str | None, str | None, str | None], int], Resolution] = {}
         self._changes: dict[_Query, list[int]] = {}

@@ -21,15 +21,16 @@ from callcost.errors import PriceError
 from callcost.prices.book.archive import isoformat, microseconds
 from callcost.prices.book.catalog import Catalog
 from callcost.prices.book.cost_map import Entry, rate
+from callcost.prices.peak_hours import OFF_PEAK, windows_in
 from callcost.settings import CORRECTIONS, data_dir
 
 FILE = "corrections.csv"
 OTHERS = "others.csv"
-_CONDITION = "off-peak "
+CONDITION = "off-peak "  # how a condition begins
+_TEXTS = ("model", "provider", "field", "condition", "kind", "source", "confidence", "event")
 _FAR = 5  # times; a price that changes rarely changes that much at once
-OFF_PEAK = "off_peak_pricing"  # where an entry has the rates of off-peak hours
 _WHO = {"stated": "announced", "two_sources": "two sources agree", "one_source": "one source says so"}
-NONE, STATED, ALL = CORRECTIONS
+NONE, _, ALL = CORRECTIONS
 
 
 class Correction(NamedTuple):
@@ -94,13 +95,8 @@ class Corrections:
 
     def __init__(self, rows: Iterable[Correction], catalog: Catalog, doubts: Iterable[Correction] = ()) -> None:
         self._catalog = catalog
-        self._rows: dict[str, list[Correction]] = {}
+        self._rows, self._doubts = (_by_model(some, catalog) for some in (rows, doubts))
         self._laid: dict[tuple[int, tuple[Correction, ...]], Corrected] = {}  # by entry, which the catalog keeps
-        for row in rows:
-            self._rows.setdefault(row.model, []).append(_with_end(row, catalog))
-        self._doubts: dict[str, list[Correction]] = {}
-        for row in doubts:
-            self._doubts.setdefault(row.model, []).append(_with_end(row, catalog))
 
     @property
     def sha256(self) -> str:
@@ -171,6 +167,13 @@ def describe(row: Correction, catalog: Catalog) -> str:
     return f"{row.field} {row.value:f}{hours} since {since}, {_WHO[row.confidence]}: {row.source}; {had}"
 
 
+def _by_model(rows: Iterable[Correction], catalog: Catalog) -> dict[str, list[Correction]]:
+    found: dict[str, list[Correction]] = {}
+    for row in rows:
+        found.setdefault(row.model, []).append(_with_end(row, catalog))
+    return found
+
+
 def _with_end(row: Correction, catalog: Catalog) -> Correction:
     """End an open row where a version that came after it says something new of its cell."""
     if row.ends is not None:
@@ -209,25 +212,11 @@ def _lay(row: Correction, fields: dict[str, Any]) -> bool:
     if _cell(fields, row) == row.value:
         return False
     if row.condition:
-        hours = {"windows": _windows(row.condition)}
+        hours = {"windows": windows_in(row.condition.removeprefix(CONDITION))}
         fields[OFF_PEAK] = {**(fields.get(OFF_PEAK) or {}), **hours, row.field: row.value}
     else:
         fields[row.field] = row.value
     return True
-
-
-def _windows(condition: str) -> list[dict[str, Any]]:
-    """Return a condition as cost maps write it, for ``peak_hours.read_hours``.
-
-    >>> _windows("off-peak 10:00-01:00 on 1-5, 00:00-00:00 on 6-7")[1]
-    {'hours_utc': ['00:00-00:00'], 'weekdays': [6, 7]}
-    """
-    windows = []
-    for window in condition.removeprefix(_CONDITION).split(", "):
-        hours, _, days = window.partition(" on ")
-        first, last = map(int, days.split("-"))
-        windows.append({"hours_utc": hours.split(), "weekdays": list(range(first, last + 1))})
-    return windows
 
 
 def load_corrections(which: str, catalog: Catalog, known_on: int | None = None) -> Corrections:
@@ -242,13 +231,12 @@ def load_corrections(which: str, catalog: Catalog, known_on: int | None = None) 
     Raises:
         PriceError: the file is missing or damaged.
     """
-    rows = () if which == NONE else _read(data_dir() / "prices" / FILE)
+    rows = _known(FILE, which, known_on)
     stated = {(row.event, row.model, row.begins) for row in rows if row.confidence == "stated"}
     taken, doubts = list[Correction](), list[Correction]()
     for row in rows:
-        if known_on is None or row.recorded_on <= known_on:
-            sure = row.confidence != "one_source" or (row.event, row.model, row.begins) in stated
-            (taken if sure or which == ALL else doubts).append(row)
+        sure = row.confidence != "one_source" or (row.event, row.model, row.begins) in stated
+        (taken if sure or which == ALL else doubts).append(row)
     return Corrections(taken, catalog, doubts)
 
 
@@ -258,9 +246,14 @@ def load_others(which: str, catalog: Catalog, known_on: int | None = None) -> Co
     Raises:
         PriceError: the file is missing or damaged.
     """
-    rows = () if which == NONE else _read(data_dir() / "prices" / OTHERS)
-    known = [row for row in rows if known_on is None or row.recorded_on <= known_on]
-    return Corrections([row for row in known if row.model not in catalog.models], catalog)
+    rows = _known(OTHERS, which, known_on)
+    return Corrections([row for row in rows if row.model not in catalog.models], catalog)
+
+
+def _known(file: str, which: str, known_on: int | None) -> list[Correction]:
+    """Return the rows of a file that may be taken at all, whoever confirms them."""
+    rows = () if which == NONE else _read(data_dir() / "prices" / file)
+    return [row for row in rows if known_on is None or row.recorded_on <= known_on]
 
 
 @functools.lru_cache(maxsize=4)
@@ -274,10 +267,8 @@ def _read(path: Path) -> tuple[Correction, ...]:
 
 
 def _row(cells: Mapping[str, str]) -> Correction:
-    texts = {name: cells[name] for name in ("model", "provider", "field", "condition", "kind", "source", "confidence")}
     return Correction(
-        **texts,
-        event=cells["event"],
+        **{name: cells[name] for name in _TEXTS},
         value=rate(cells["value"]),
         begins=microseconds(cells["from"]),
         ends=microseconds(cells["to"]) if cells["to"] else None,

@@ -48,8 +48,17 @@ class Rules:
 
     def version_at(self, moment: int | None) -> Version | None:
         """Return the version that prices calls of a moment (None: undated); None: all versions are later."""
-        then = moment if self.fixed is None else self.fixed
-        return self.catalog.newest if self.latest or then is None else self.catalog.version_at(then)
+        then = self.moment_at(moment)
+        return self.catalog.newest if then is None else self.catalog.version_at(then)
+
+    def moment_at(self, moment: int | None) -> int | None:
+        """Return the moment as of which calls of a moment (None: undated) are priced; None: now, whenever that is."""
+        return None if self.latest else moment if self.fixed is None else self.fixed
+
+    @property
+    def tables(self) -> list[Corrections]:
+        """What there is beside the versions."""
+        return [table for table in (self.corrections, self.others) if table]
 
     def known(self) -> Iterable[str]:
         """Return every model that can be priced by name."""
@@ -167,9 +176,9 @@ class Search:
 
     def other_listing(self, moment: int | None) -> Listing | None:
         """Return what other tables say of the very name, where no version ever lists any like it."""
-        others = self._rules.others
+        others, then = self._rules.others, self._rules.moment_at(moment)
         for name in self._names:
-            laid = others.over(name.model, None, moment) if others and name.rung in VERY_NAME else None
+            laid = others.over(name.model, None, then) if others and name.rung in VERY_NAME else None
             if laid is not None and self._may_price(name, laid.entry):
                 return Listing(name.model, laid.entry, name.rung, OTHERS, "other_table", name, laid.rows)
         return None
@@ -182,15 +191,16 @@ class Search:
             like: the like name that was in force then. Where the two cost the same once both are listed, they are one
                 price line, and what was in force holds.
         """
-        if moment is None or self._rules.pinned:
+        then, catalog = self._rules.moment_at(moment), self._rules.catalog
+        if then is None or self._rules.pinned:
             return None
         found = self._later_listing(moment, [name for name in self._names if name.rung in VERY_NAME])
         if found is None:
             return None
-        listed_at = self._rules.catalog.find(found.version).effective_from
-        then = self._find(like.name, listed_at)
-        same = then is not None and read_tariff(then.entry).rates == read_tariff(found.entry).rates
-        return None if same or listed_at > moment + SOON else found
+        listed = catalog.find(found.version)
+        one, other = (catalog.entry(key, listed) for key in (like.key, found.key))
+        same = one is not None and other is not None and read_tariff(one).rates == read_tariff(other).rates
+        return None if same or listed.effective_from > then + SOON else found
 
     def _later_listing(self, moment: int | None, names: Iterable[Name]) -> Listing | None:
         version = self._rules.version_at(moment)
@@ -214,13 +224,12 @@ class Search:
 
     def changes(self) -> Iterator[int]:
         """Yield every moment at which a version or a correction says something new of one of the names."""
-        corrections = self._rules.corrections
         for name in self._candidates():
             history = self._rules.catalog.history(name.model)
             yield from (version.effective_from for version, _ in history)
             yield from (version.effective_from - SOON for version, _ in history[: name.rung in VERY_NAME])
-            yield from corrections.changes(name.model) if corrections else ()
-            yield from self._rules.others.changes(name.model) if self._rules.others else ()
+            for table in self._rules.tables:
+                yield from table.changes(name.model)
 
     def _candidates(self) -> Iterator[Name]:
         """Yield the ladder's names as they are, then however they are spelled."""
@@ -256,7 +265,7 @@ class Search:
             return None if entry is None else Listing(model, entry, "", pinned.name, "in_force")
         if model in self._rules.registered:
             return Listing(model, self._rules.registered[model], "", "registered", "in_force")
-        return self._correct(model, self._last_listing(model, moment), moment)
+        return self._correct(model, self._last_listing(model, moment), self._rules.moment_at(moment))
 
     def _last_listing(self, model: str, moment: int | None) -> Listing | None:
         version = self._rules.version_at(moment)
@@ -269,14 +278,14 @@ class Search:
         undated = self._rules.latest or (moment is None and self._rules.fixed is None)  # nothing says by which else
         return Listing(model, entry, "", listing.name, "newest" if undated else "in_force")
 
-    def _correct(self, model: str, found: Listing | None, moment: int | None) -> Listing | None:
+    def _correct(self, model: str, found: Listing | None, then: int | None) -> Listing | None:
+        """Lay the corrections of a moment (None: now) over what the maps list."""
         rules = self._rules
-        then = None if rules.latest else moment if rules.fixed is None else rules.fixed
         laid = rules.corrections.over(model, found and found.entry, then) if rules.corrections else None
         if laid is None or not (laid.rows or laid.suspects):
             return found
         if found is not None and not laid.rows:
             return found._replace(entry=laid.entry, suspects=laid.suspects)
-        version = rules.version_at(moment)
+        version = rules.version_at(then)
         name = found.version if found else version.name if version else "corrections"
         return Listing(model, laid.entry, "", name, "corrected", Name("exact", model), laid.rows, laid.suspects)

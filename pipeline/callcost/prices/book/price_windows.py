@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from callcost.prices.book.catalog import Catalog
 from callcost.prices.book.changes import prices_of
-from callcost.prices.book.corrections import OFF_PEAK, Corrections
-from callcost.prices.peak_hours import read_hours
+from callcost.prices.book.corrections import CONDITION, Corrections
+from callcost.prices.peak_hours import OFF_PEAK, read_hours
 
 
 class Origin(NamedTuple):
@@ -84,7 +84,7 @@ def _windows_at(model: str, moment: int, catalog: Catalog, corrections: Correcti
         if row is not None:
             origin = Origin("corrected", row.source, row.confidence, row.condition, row.recorded_on)
         elif version is not None:
-            hours = f"off-peak {peak.words}" if peak and field.startswith(OFF_PEAK) else ""
+            hours = f"{CONDITION}{peak.words}" if peak and field.startswith(OFF_PEAK) else ""
             origin = Origin("in_force", version.name, "", hours, version.effective_from)
         else:
             continue
