@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from callcost.logs.io.records import Raw
 from callcost.logs.record_reader import CONTEXT, FRAGMENT, RecordReader
+from callcost.logs.responses.stream_joiners import Chat
 from callcost.settings import ReadOptions
 from callcost.tables import REJECT_REASONS, Call, Reject
 from tests.logs.outcomes import calls_of, read_lines, reasons_of
@@ -34,6 +37,21 @@ def _raw(value: Any, row: int = 1, offset: int = 0) -> Raw:
 def _call(value: Any) -> Call:
     (call,) = calls_of(_reader().read(_raw(value)))
     return call
+
+
+@pytest.mark.parametrize("gap", ["add", "result"])
+def test_a_gap_in_what_joins_chunks_is_one_reject_and_ends_no_run(gap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("gap")
+
+    monkeypatch.setattr(Chat, gap, fail)
+    reader = RecordReader(ReadOptions())
+    chunk = {"id": "c", "object": "chat.completion.chunk", "model": "gpt-4o", "choices": []}
+    outcomes = [one for row in (1, 2) for one in reader.read_value(dict(chunk), row)]
+    (reject,) = reader.finish()
+    assert outcomes == [FRAGMENT]  # the first chunk stands for the call, which comes at the end
+    assert isinstance(reject, Reject)
+    assert (reject.reason, reject.detail, reject.source_row) == ("unreadable_record", "KeyError", 1)
 
 
 def test_lineage_is_kept() -> None:

@@ -19,7 +19,7 @@ from callcost.logs.record.dialect import FieldReader, Notes
 from callcost.logs.record.origin import ORIGIN, read_origin
 from callcost.logs.record.summed_rows import Sum
 from callcost.logs.responses.chunk_rows import Gatherer, Stream, is_chunk
-from callcost.logs.values.json import Refusal, decode
+from callcost.logs.values.json import UNFORESEEN, Refusal, decode
 from callcost.settings import ReadOptions
 from callcost.tables import Call, Reject
 
@@ -30,7 +30,6 @@ Outcome = Call | Reject | Literal["context", "fragment"]
 _NO_CALLS: dict[str, Literal["context", "fragment"]] = {
     fields.CONTEXT: CONTEXT, fields.UNBILLED: CONTEXT, fields.COUNTED_ELSEWHERE: FRAGMENT,
 }  # fmt: skip
-UNFORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 class RecordReader:
@@ -95,7 +94,13 @@ class RecordReader:
         return outcomes + [self._read_stream(stream) for stream in done]
 
     def _read_stream(self, stream: Stream) -> Outcome:
-        return self._read_record(stream.joiner.result(), stream.row, stream.offset, b"")
+        try:
+            if stream.fault is not None:
+                raise stream.fault
+            body = stream.joiner.result()
+        except UNFORESEEN as error:
+            return _unforeseen(error, stream.row, stream.offset)
+        return self._read_record(body, stream.row, stream.offset, b"")
 
     def _read_record(self, record: dict[str, Any], row: int, offset: int | None, data: bytes) -> Outcome:
         try:
@@ -105,8 +110,8 @@ class RecordReader:
         except Refusal as refusal:
             outcome = _NO_CALLS.get(refusal.reason)
             return outcome or _reject(refusal, row, offset)
-        except UNFORESEEN as error:  # a gap in a dialect must not end the run
-            return _reject(Refusal("unreadable_record", type(error).__name__), row, offset)
+        except UNFORESEEN as error:
+            return _unforeseen(error, row, offset)
         if ORIGIN in record:
             read_origin(call, record[ORIGIN])
         call.source_row, call.byte_offset = row, offset
@@ -146,6 +151,10 @@ def _needs_others(record: Any) -> bool:
         return type(record) is dict
     reader = recogniser().find(record)
     return reader is not None and reader.dialect.carry is not None
+
+
+def _unforeseen(error: Exception, row: int, offset: int | None) -> Reject:
+    return _reject(Refusal("unreadable_record", type(error).__name__), row, offset)
 
 
 def _reject(refusal: Refusal, row: int, offset: int | None) -> Reject:

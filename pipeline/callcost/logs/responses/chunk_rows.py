@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from callcost.logs.responses.stream_joiners import ANTHROPIC_EVENTS, JOINERS, Chunk, Joiner, kind_of
-from callcost.logs.values.json import list_in
+from callcost.logs.values.json import UNFORESEEN, list_in
 from callcost.logs.values.json_path import follow
 
 MAX_OPEN = 10_000  # streams held at a time; the one that had no chunk for longest is closed first
@@ -24,11 +24,12 @@ _BODY_LIKE = frozenset(("completions", "ollama"))  # kinds whose last chunk look
 
 
 class Stream(NamedTuple):
-    """A stream: what joins its chunks, and the place of the first of them."""
+    """A stream: what joins its chunks, the place of the first, and what a chunk that could not be joined raised."""
 
     joiner: Joiner
     row: int
     offset: int | None
+    fault: Exception | None = None
 
 
 def is_chunk(record: Chunk) -> bool:
@@ -80,7 +81,10 @@ class Gatherer:
         first = key not in self._open
         if first:
             self._open[key] = Stream(JOINERS[kind](), row, offset)
-        self._open[key].joiner.add(chunk)
+        try:
+            self._open[key].joiner.add(chunk)
+        except UNFORESEEN as error:
+            self._open[key] = self._open[key]._replace(fault=error)
         self._open.move_to_end(key)
         done = []
         if _event_of(chunk) in _ENDS or chunk.get("done") is True:

@@ -30,6 +30,10 @@ _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
+# What a gap in what reads a record raises; it must not end the run.
+UNFORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
 class Refusal(Exception):  # noqa: N818 - not an error: how a record says that it cannot become a call
     """A record cannot become a call.
 

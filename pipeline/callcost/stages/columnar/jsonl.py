@@ -19,8 +19,7 @@ from callcost.logs.dialects import field_reader, recogniser
 from callcost.logs.dialects.litellm import CUT_MARKS
 from callcost.logs.io.records import Raw, read_lines
 from callcost.logs.record.dialect import FieldReader
-from callcost.logs.record_reader import UNFORESEEN
-from callcost.logs.values.json import Refusal, decode
+from callcost.logs.values.json import UNFORESEEN, Refusal, decode
 from callcost.logs.values.json_path import Path
 from callcost.stages.columnar.chats import misfits
 from callcost.stages.columnar.decode import Table, flatten

@@ -20,12 +20,11 @@ from callcost.logs.dialects import field_readers
 from callcost.logs.record.dialect import COST_COLUMN, TIME_COLUMNS, FieldReader
 from callcost.logs.record.origin import ORIGIN
 from callcost.logs.record.summed_rows import names_count
-from callcost.logs.record_reader import UNFORESEEN
 from callcost.logs.responses.bodies import ANY_USAGE, APIS, REQUEST_MARKS, REQUEST_TEXTS, USAGE_PATHS, Api, api_of
 from callcost.logs.responses.chunk_rows import is_chunk
 from callcost.logs.usage.spellings import SHAPES
 from callcost.logs.usage.unread import is_usage_like
-from callcost.logs.values.json import Refusal
+from callcost.logs.values.json import UNFORESEEN, Refusal
 from callcost.logs.values.json_path import Path, follow, parse_path
 from callcost.logs.values.signatures import Signature, plain_key
 from callcost.logs.values.times import read_time

@@ -18,9 +18,8 @@ import polars as pl
 
 from callcost.logs.dialects import recogniser, unwrapper
 from callcost.logs.record.dialect import CONTEXT, COST_COLUMN, TIME_COLUMNS
-from callcost.logs.record_reader import UNFORESEEN
 from callcost.logs.responses.chunk_rows import is_chunk
-from callcost.logs.values.json import Refusal
+from callcost.logs.values.json import UNFORESEEN, Refusal
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.times import read_time
 from callcost.stages.columnar.chats import Shape, fill_shape
