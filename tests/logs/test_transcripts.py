@@ -9,7 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from callcost.errors import LogError
 from callcost.jobs.report import report_spend
+from callcost.logs.io.inputs import find_logs
 from callcost.logs.record_reader import RecordReader
 from callcost.settings import ReadOptions, ReportOptions
 from callcost.tables import Call
@@ -82,6 +84,22 @@ def test_what_tools_put_out_is_no_log(tmp_path: Path) -> None:
     options = ReportOptions(logs=(str(tmp_path / "projects"),), out=str(tmp_path / "out"), calls=True)
     report_spend(options)
     assert pl.read_parquet(tmp_path / "out" / "calls.parquet")["completion_tokens"].to_list() == [5]
+
+
+@pytest.mark.parametrize(
+    ("below", "skipped"),
+    [("s/tool-results", "s/tool-results"), ("a/tool-results/b", "a/tool-results"), ("tool-results", "tool-results")],
+)
+def test_outputs_of_tools_are_named_as_skipped_wherever_they_lie(tmp_path: Path, below: str, skipped: str) -> None:
+    """Whether a transcript lies beside them or not: what is left out of a report is never left out in silence."""
+    (tmp_path / "logs" / below).mkdir(parents=True)
+    (tmp_path / "logs" / below / "toolu_01.jsonl").write_text("{}\n")
+    with pytest.raises(LogError, match=r"holds no logs, only .*tool-results.*outputs of Claude Code's tools"):
+        find_logs([str(tmp_path / "logs")])
+    (tmp_path / "logs" / "calls.jsonl").write_text("{}\n")
+    found = find_logs([str(tmp_path / "logs")])
+    assert [one.name for one in found.inputs] == ["logs/calls.jsonl"]
+    assert [one.path for one in found.skipped] == [f"logs/{skipped}"]
 
 
 def test_spend_is_grouped_by_the_branch_of_a_transcript(tmp_path: Path) -> None:

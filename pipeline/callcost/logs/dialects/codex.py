@@ -19,6 +19,7 @@ from typing import Any
 from callcost.logs.record.codex_history import begin_session, follow_history, is_copied, lineage_of
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, Notes, like_named, refusing_dialect
 from callcost.logs.values.json import Refusal
+from callcost.logs.values.json_path import follow
 from callcost.logs.values.signatures import sign
 from callcost.tables import Call
 
@@ -64,8 +65,7 @@ def carry_codex(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _note_session(notes: Notes, payload: Mapping[str, Any]) -> None:
     if notes.get("session") in (None, payload.get("id")):
-        git = payload.get("git")
-        branch = git.get("branch") if type(git) is dict else None
+        branch = follow(payload, ("git", "branch"))
         _note(notes, project=payload.get("cwd"), provider=payload.get("model_provider"), branch=branch)
 
 
@@ -96,8 +96,7 @@ def _read_record(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, 
 
 
 def _read_event(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
-    info, limits = payload["info"], payload.get("rate_limits")
-    named = limits.get("limit_id") if type(limits) is dict else None
+    info, named = payload["info"], follow(payload, ("rate_limits", "limit_id"))
     limit = named if type(named) is str else None
     sums, last = _counts(info.get("total_token_usage")), _counts(info.get("last_token_usage"))
     known = notes.setdefault("sums", {})
@@ -106,7 +105,7 @@ def _read_event(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, A
     if sums:
         known[limit], notes["state"] = sums, state
     used = last or _growth(sums, before)
-    if notes.get("records") or repeated or not _is_used(used) or is_copied(notes, record):
+    if notes.get("records") or repeated or not _is_used(used) or is_copied(notes):
         raise Refusal(CONTEXT)
     notes["counted"] = _plain(used), _plain(sums)
     session = notes.get("session")

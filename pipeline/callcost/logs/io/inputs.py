@@ -15,7 +15,7 @@ import signal
 import stat
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from glob import glob
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -65,9 +65,6 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     disk_name: str | None = None
 
 
-_RESULTS = re.compile(r"((?:.*/)?)[^/]+/tool-results")
-
-
 class Found(NamedTuple):
     """What the arguments name.
 
@@ -86,14 +83,14 @@ def find_inputs(paths: Sequence[str]) -> list[Input]:
 
 
 def find_logs(paths: Sequence[str]) -> Found:
-    """Return the files that the arguments name, without those that callcost wrote below them.
+    """Return the files that the arguments name, without those below them that are no logs for sure.
 
     Args:
         paths: files, folders (searched recursively, hidden entries and what tools put out for Claude Code left out),
             globs, URLs of object stores, "-" for stdin.
 
     Raises:
-        LogError: there is no argument, or one matches nothing, or only what callcost wrote.
+        LogError: there is no argument, or one matches nothing, or only what is no log.
     """
     if not paths:
         raise LogError("no logs are named", hint="Give files, folders, globs, URLs of a store or - for stdin")
@@ -123,7 +120,7 @@ def find_logs(paths: Sequence[str]) -> Found:
 def _refuse_own(argument: str, own: Sequence[OwnFolder]) -> None:
     if own:
         named = ", ".join(f"{one.folder} ({one.what})" if one.folder else one.what for one in own)
-        raise LogError(f"{argument} holds no logs, only what callcost wrote: {named}", hint=own[0].hint)
+        raise LogError(f"{argument} holds no logs, only {named}", hint=own[0].hint)
 
 
 def is_read_once(argument: str) -> bool:
@@ -210,7 +207,8 @@ def unreadable(error: OSError) -> Reject:
     return Reject(reason="unreadable_file", detail=type(error).__name__)
 
 
-_OUTPUTS = "tool-results"  # folder of what tools put out for Claude Code: an answer of an API there is no call
+# The folder of what tools put out for Claude Code (PROJECT/SESSION/tool-results): an answer of an API there is no call.
+_TOOL_RESULTS = re.compile(r"(?:.*?/)??tool-results(?=/)", re.DOTALL)
 _File = tuple[str, str, int, Stored | None]  # path, where that really is, size, what its store says
 
 
@@ -219,8 +217,8 @@ class _Root(NamedTuple):
 
     Attributes:
         last: component of its path.
-        files: path below -> file, of each that is no result of ours.
-        own: folders below that callcost wrote.
+        files: path below -> file, of each that may be a log.
+        own: folders below that are none: callcost wrote them, or an agent's tools did.
     """
 
     last: str
@@ -251,23 +249,11 @@ def _stored_roots(argument: str) -> Iterator[_Root]:
 
 def _root_of(last: str, root: str, files: Mapping[str, _File], hidden: list[str]) -> _Root:
     own, ours = find_own([*files], hidden, _reader(root))
-    results = _tool_results(files)
-    own += [OwnFolder(folder, TOOL_RESULTS, "Name its files themselves to read them as logs") for folder in results]
-    ours |= {name for name in files if name.rpartition("/")[0] in results}
-    kept = {"" if name == "." else name: file for name, file in files.items() if name not in ours}
-    kept = {name: file for name, file in kept.items() if _OUTPUTS not in name.split("/")[:-1]}
-    return _Root(last, kept, own)
-
-
-def _tool_results(files: Iterable[str]) -> list[str]:
-    """Return the folders in which Claude Code keeps what its tools put out, which are no calls whatever they hold.
-
-    They are SESSION/tool-results beside the transcripts of a project (~/.claude/projects/PROJECT/SESSION.jsonl).
-    """
-    transcripts = {name.rpartition("/")[0] for name in files if name.endswith(".jsonl")}
-    folders = {name.rpartition("/")[0] for name in files}
-    found = ((folder, _RESULTS.fullmatch(folder)) for folder in sorted(folders))
-    return [folder for folder, match in found if match and (match[1] or "").rstrip("/") in transcripts]
+    results = {name: found[0] for name in files if (found := _TOOL_RESULTS.match(name))}
+    hint = "Name its files themselves to read them as logs"
+    own += [OwnFolder(folder, TOOL_RESULTS, hint) for folder in sorted({*results.values()})]
+    ours |= results.keys()
+    return _Root(last, {"" if name == "." else name: file for name, file in files.items() if name not in ours}, own)
 
 
 def _reader(root: str) -> Read:

@@ -22,19 +22,23 @@ def status_of(values: Mapping[str, Any]) -> str:
     hit = values.get("cache_hit")
     if isinstance(hit, bool | str) and hit in _CACHE_HITS:
         return "cache_hit"
-    stated, http = values.get("status"), values.get("http_status")
+    stated = values.get("status")
     if (type(stated) is str and stated.lower() in _FAILURES) or values.get("error"):
         return "failure"
+    return "failure" if (_code_of(values) or 0) >= 400 else "success"
+
+
+def _code_of(values: Mapping[str, Any]) -> int | None:
+    http = values.get("http_status")
     if type(http) is str and http.isdecimal():
-        http = int(http[:9])
-    return "failure" if isinstance(http, int) and http >= 400 else "success"
+        return int(http[:9])
+    return http if type(http) is int else None
 
 
 def was_under_way(values: Mapping[str, Any]) -> bool:
     """Tell whether a call failed after its answer may have begun; one that was refused has not."""
-    status, http, error = (values.get(name) for name in ("status", "http_status", "error"))
-    code = int(http[:9]) if type(http) is str and http.isdecimal() else http
-    if type(code) is int and code != _CLIENT_CLOSED:
+    status, error, code = values.get("status"), values.get("error"), _code_of(values)
+    if code is not None and code != _CLIENT_CLOSED:
         return 200 <= code < 300
     names = [error.get(key) for key in ("type", "code", "name", "class")] if type(error) is dict else [error]
     broken = any(_BROKEN_OFF.search(name) for name in names if type(name) is str)

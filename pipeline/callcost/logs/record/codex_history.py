@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from callcost.logs.record.dialect import Notes
+from callcost.logs.values.json_path import follow
 from callcost.logs.values.times import read_time
 
 _SECOND = 1_000_000  # microseconds: started_at counts seconds
@@ -60,10 +61,7 @@ def begin_session(notes: Notes, record: Mapping[str, Any], payload: Mapping[str,
 
 
 def _parents(payload: Mapping[str, Any]) -> list[str]:
-    spawn = payload.get("source")
-    for key in ("subagent", "thread_spawn"):
-        spawn = spawn.get(key) if type(spawn) is dict else None
-    spawned_by = spawn.get("parent_thread_id") if type(spawn) is dict else None
+    spawned_by = follow(payload, ("source", "subagent", "thread_spawn", "parent_thread_id"))
     named = (payload.get("forked_from_id"), payload.get("parent_thread_id"), spawned_by)
     return list(dict.fromkeys(name for name in named if type(name) is str and name not in ("", payload.get("id"))))
 
@@ -74,9 +72,8 @@ def _is_subagent(payload: Mapping[str, Any]) -> bool:
 
 
 def _first_ordinal(payload: Mapping[str, Any]) -> int | None:
-    base = payload.get("history_base")
     stated = payload.get("subagent_history_start_ordinal")
-    first = base.get("end_ordinal_exclusive") if stated is None and type(base) is dict else stated
+    first = follow(payload, ("history_base", "end_ordinal_exclusive")) if stated is None else stated
     return first if type(first) is int else None
 
 
@@ -86,7 +83,7 @@ def follow_history(notes: Notes, record: Mapping[str, Any], payload: Mapping[str
     Args:
         notes: see begin_session; beside these "stamp", "pause": time of the event before, longest pause so far;
             "kept": whether copies keep their times; "turn": whether that of a sure copy goes on; "dated": whether
-            turns tell when they began; "called": whether the turn had a call.
+            turns tell when they began; "called": whether the turn had a call; "older": whether this event is a copy.
         record: the event.
         payload: of the event.
     """
@@ -95,7 +92,8 @@ def follow_history(notes: Notes, record: Mapping[str, Any], payload: Mapping[str
     stamp, before = read_time(record.get("timestamp")), notes.get("stamp")
     pause = 0 if stamp is None or before is None else stamp - before
     kind = payload.get("type") if record.get("type") == "event_msg" else record.get("type")
-    if _is_older(notes, record):
+    notes["older"] = _is_older(notes, record, stamp)
+    if notes["older"]:
         notes["begun"], notes["kept"] = notes.get("begun") or kind != "session_meta", True
     elif notes.get("own") or notes.get("kept"):
         notes["begun"] = notes["own"] = True  # of copies that keep their times none is younger
@@ -129,9 +127,9 @@ def _is_own_turn(notes: Notes, payload: Mapping[str, Any]) -> bool | None:
     return bool(turn > session) if turn != session else notes.get("dated")
 
 
-def _is_older(notes: Notes, record: Mapping[str, Any]) -> bool:
-    """Tell whether an event's place or time is before the session's own."""
-    ordinal, stamp = record.get("ordinal"), read_time(record.get("timestamp"))
+def _is_older(notes: Notes, record: Mapping[str, Any], stamp: int | None) -> bool:
+    """Tell whether an event's place or time is before the session's own; a place that is not ends the copies."""
+    ordinal = record.get("ordinal")
     first: int | None = notes["first"]
     made: int | None = notes["made"]
     if type(ordinal) is int and first is not None:
@@ -140,11 +138,11 @@ def _is_older(notes: Notes, record: Mapping[str, Any]) -> bool:
     return stamp is not None and made is not None and stamp < made
 
 
-def is_copied(notes: Notes, record: Mapping[str, Any]) -> bool:
-    """Tell whether an event is a copy for sure."""
+def is_copied(notes: Notes) -> bool:
+    """Tell whether the event that was followed last is a copy for sure."""
     if not notes.get("ancestors") or notes.get("own"):
         return False
-    return bool(notes.get("turn")) or _is_older(notes, record)
+    return bool(notes.get("turn") or notes.get("older"))
 
 
 def lineage_of(notes: Notes) -> dict[str, Any]:

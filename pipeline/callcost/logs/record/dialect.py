@@ -2,7 +2,7 @@
 
 A ``Dialect`` is data: how to recognise a record, where each column stands, where usage, request and response are, and
 what its counts, times and costs mean. What a table cannot say is one small function, ``settle``. Mapping files of the
-user's own become the same ``Dialect``. What JSON is, is in values/json.py; what usage means, in usage.py; what the
+user's own become the same ``Dialect``. What JSON is, is in values/json.py; what usage means, in usage/; what the
 providers' bodies hold, in bodies.py.
 """
 
@@ -49,8 +49,8 @@ EXACT = Context(prec=60)  # the default of 28 digits would round a long amount
 STATUS_COLUMNS = ("status", "error", "http_status", "cache_hit", "endpoint", "tags")
 _TEXTS = frozenset(TEXT_COLUMNS)
 COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, COST_COLUMN, TICKS_COLUMN))
-# Texts of people and models: no field below these keys is about the row.
 _ANSWERS = tuple(dict.fromkeys(key for api in bodies.APIS for key in api.texts))  # of a body, where text is
+# Texts of people and models: no field below these keys is about the row.
 _BODIES = frozenset(("request", "response", "messages", "message", "body", "prompt", "input", "completion", "output"))
 # Outcomes of recognised records that are no calls: one that states no tokens; one whose tokens other records state,
 # too; one whose tokens nobody bills, as it only counts a text.
@@ -98,7 +98,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         json_columns: columns that may hold JSON as text.
         usage: paths of a provider's usage object; "@" is the place where the response body's API has it, "#" that of
             ``counts`` among them, which else come last.
-        counts: canonical count -> paths, where no usage object states any.
+        counts: canonical count -> paths, beside usage objects.
         prompt: whether ``counts`` has cache "inclusive" or "exclusive" of the prompt, as its writer documents.
         beside: the parts in ``counts`` that stand beside their side, where a record tells its writer.
         total_decides: whether the total in ``counts`` tells what stands beside the sides; a sum of the sides alone
@@ -183,7 +183,7 @@ def refusing_dialect(
         name: its name, as in source_format.
         detail: what to give instead; "" where nothing is missing.
         signatures: a record that meets one of them is refused.
-        reason: a slug of REJECT_REASONS, or CONTEXT.
+        reason: a slug of REJECT_REASONS, CONTEXT or UNBILLED.
         rank: place in the order in which dialects are asked; low, so that no other takes its records for calls.
         family: the family of the dialect, its name if left out.
         envelopes: what several records may be wrapped in.
@@ -223,7 +223,7 @@ class FieldReader:
             notes: of the records before it in its file, where the dialect carries any; changed in place.
 
         Raises:
-            Refusal: the record cannot become a call, or is none (reason CONTEXT).
+            Refusal: the record cannot become a call, or is none (reason CONTEXT, COUNTED_ELSEWHERE or UNBILLED).
         """
         try:
             return self._read(record, data, notes)
@@ -360,7 +360,7 @@ def _of_body(fields: Mapping[str, tuple[str, ...]], api: Api) -> dict[str, tuple
 
 def _is_unused(call: Call) -> bool:
     """Tell whether a call states that it used nothing although there is text."""
-    if call.usage is None or not is_zero(call.usage) or call.usage.billed_units or call.status == "cache_hit":
+    if call.usage is None or not is_zero(call.usage) or call.status == "cache_hit":
         return False
     texts = [call.response.get(key) for key in _ANSWERS] if type(call.response) is dict else [call.response]
     return bool(call.request) or any(texts)
@@ -368,7 +368,7 @@ def _is_unused(call: Call) -> bool:
 
 def _finish(call: Call, entry: Entry) -> None:
     """Set what the whole record decides: usage and text that are missing, flags, digests."""
-    if call.usage is not None and call.usage_source == "reported" and _is_unused(call):
+    if call.usage_source == "reported" and _is_unused(call):
         call.usage = call.usage_source = None  # nobody answers a text for nothing: a 0 was put where none was known
     if call.text_missing is not None:
         call.request = call.response = None

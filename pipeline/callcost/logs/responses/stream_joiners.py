@@ -8,6 +8,7 @@ off before its end says so: CUT_OFF is true in its body.
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -25,7 +26,6 @@ _CONVERSE_EVENTS = frozenset(
 CUT_OFF = "callcost.cut_off"  # key of a body whose stream broke off
 _RESPONSE_KEYS = frozenset(("response", "sequence_number", "item_id", "item", "delta"))
 _MESSAGE_KEYS = frozenset(("message", "index", "usage"))
-_EVENT = frozenset(("type", "response"))
 _TEXT_KEYS = ("outputText", "generation", "completion", "text", "response")
 
 
@@ -43,7 +43,7 @@ def join_body(value: Any) -> Any:
         return value if type(decoded) is str else join_body(decoded)
     if type(value) is list:
         return join_chunks(dicts_in(value))
-    if type(value) is dict and _EVENT & value.keys() == _EVENT and kind_of(value) == "responses":
+    if type(value) is dict and "type" in value and "response" in value and kind_of(value) == "responses":
         return join_chunks([value])  # the last event of a stream, or of a turn of a Realtime session
     return value
 
@@ -232,7 +232,7 @@ class Responses(Joiner):
         """Take one more event."""
         number, kind = chunk.get("output_index"), chunk.get("type")
         if kind == "response.done" and type(chunk.get("response")) is dict:
-            _add_up(self.usage, chunk["response"].get("usage"))
+            _join_usage(self.usage, chunk["response"].get("usage"), operator.add)
         if type(chunk.get("session")) is dict:
             self._keep({"model": chunk["session"].get("model")})
         elif type(chunk.get("response")) is dict:
@@ -253,14 +253,17 @@ class Responses(Joiner):
         return body | {"usage": self.usage} if self.usage else body
 
 
-def _add_up(usage: Chunk, more: Any) -> None:
+def _join_usage(usage: Chunk, more: Any, join: Callable[[int, int], int]) -> None:
+    """Lay further counts over a usage: two of one name are joined, and what is null says nothing."""
     for key, value in more.items() if type(more) is dict else ():
         before = usage.get(key)
         if type(value) is dict:
-            usage[key] = dict(before) if type(before) is dict else {}
-            _add_up(usage[key], value)
-        else:
-            usage[key] = before + value if type(before) is int and type(value) is int else value
+            inner = usage[key] = dict(before) if type(before) is dict else {}
+            _join_usage(inner, value, join)
+        elif type(value) is int and type(before) is int:
+            usage[key] = join(before, value)
+        elif value is not None:
+            usage[key] = value
 
 
 _LAST_STATES = ("completed", "incomplete", "failed", "cancelled")
@@ -282,7 +285,7 @@ class Anthropic(Joiner):
         ends = delta if kind == "message_delta" else None
         for stated in (chunk.get("message"), ends, chunk):
             if type(stated) is dict:
-                _grow(self.usage, stated.get("usage"))
+                _join_usage(self.usage, stated.get("usage"), max)
         self._keep(chunk.get("message"))
         if type(chunk.get(_METRICS)) is dict:
             self.base[_METRICS] = chunk[_METRICS]
@@ -312,19 +315,6 @@ def _settle_block(block: Chunk) -> Chunk:
         return block
     rest = {key: value for key, value in block.items() if key != "partial_json"}
     return rest | {"input": decode_text("".join(pieces))}
-
-
-def _grow(usage: Chunk, more: Any) -> None:
-    for key, value in more.items() if type(more) is dict else ():
-        before = usage.get(key)
-        if type(value) is dict and type(before) is dict:
-            _grow(before, value)
-        elif type(value) is dict:
-            usage[key] = dict(value)
-        elif type(value) is int and type(before) is int:
-            usage[key] = max(before, value)
-        elif value is not None:
-            usage[key] = value
 
 
 class Gemini(Joiner):

@@ -6,18 +6,18 @@ pictures. One function for each kind of body; bodies.py says which body has whic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from callcost.logs.usage.arithmetic import MODALITIES
 from callcost.logs.usage.unit_quantities import SEARCHES, Units, read_quantities
 from callcost.logs.usage.usage import has_tokens, read_count, read_usage
-from callcost.logs.values.json import dicts_in, list_in
+from callcost.logs.values.json import dict_in, dicts_in, list_in
 from callcost.logs.values.json_path import follow
 from callcost.tables import Usage
 
 _NOTES = ("message", "annotations")
-_KINDS = ("text", "audio", "image", "video")
 _IMAGE_TOOL = ("tool_usage", "image_gen")
 _SEARCH_TOOL = ("tool_usage", "web_search", "num_requests")
 UNNAMED_IMAGE_MODEL = "image_generation"  # of a tool that does not say which model drew: nothing prices it
@@ -80,7 +80,7 @@ def image_tool_runs(body: Mapping[str, Any]) -> list[Usage]:
 
 def settle_answer(usage: Usage, kind: str) -> None:
     """Take all tokens of an answer for those of one kind, where its usage does not split them."""
-    if not any(getattr(usage, f"{word}_output_tokens") for word in _KINDS):
+    if not any(getattr(usage, f"{word}_output_tokens") for word in MODALITIES):
         setattr(usage, kind, usage.completion_tokens)
 
 
@@ -96,8 +96,7 @@ def count_grounding(body: Mapping[str, Any]) -> Units:
     Which models pay by query and which once a prompt, their prices say.
     Source: https://ai.google.dev/gemini-api/docs/google-search.
     """
-    found = [one["groundingMetadata"] for one in dicts_in(body.get("candidates"))
-             if type(one.get("groundingMetadata")) is dict]  # fmt: skip
+    found = [dict_in(one.get("groundingMetadata")) for one in dicts_in(body.get("candidates"))]
     queries = {query.strip() for one in found for query in list_in(one.get("webSearchQueries")) if type(query) is str}
     chunks = {kind for one in found for chunk in dicts_in(one.get("groundingChunks")) for kind in chunk}
     by_maps = "maps" in chunks
@@ -113,18 +112,15 @@ def count_recording(body: Mapping[str, Any]) -> Units:
 
 def count_pictures(body: Mapping[str, Any]) -> Units:
     """Return how many pictures an answer holds, where no usage states their tokens."""
-    pictures = len(dicts_in(body.get("data"))) or sum(1 for one in _predictions(body) if "bytesBase64Encoded" in one)
+    drawn = [one for one in dicts_in(body.get("predictions")) if "bytesBase64Encoded" in one]
+    pictures = len(dicts_in(body.get("data")) or drawn)
     return {"output_images": Decimal(pictures)} if pictures and type(body.get("usage")) is not dict else {}
 
 
 def add_predictions(body: Mapping[str, Any]) -> dict[str, int]:
     """Return the tokens of Vertex' embeddings, which each prediction states of itself, as one usage."""
-    found = [follow(one, ("embeddings", "statistics", "token_count")) for one in _predictions(body)]
+    found = [follow(one, ("embeddings", "statistics", "token_count")) for one in dicts_in(body.get("predictions"))]
     counts = [read_count("" if number is None else number, "token_count") for number in found]
     if not counts or None in counts:
         return {}
     return {"prompt_tokens": sum(filter(None, counts)), "completion_tokens": 0}
-
-
-def _predictions(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    return iter(dicts_in(body.get("predictions")))

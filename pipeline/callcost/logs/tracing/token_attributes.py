@@ -81,7 +81,7 @@ INGESTED_COUNTS = {
     count: tuple(
         path.removeprefix(start)
         for path in paths
-        for start in (name.replace(".", "\\.") for name in _INGESTED)
+        for start in attribute_paths(*_INGESTED)
         if path.startswith(start)
     )
     for count, paths in COUNTS.items()

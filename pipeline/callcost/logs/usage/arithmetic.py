@@ -105,7 +105,7 @@ def settle_counts(
     if "gemini" in model and not counts.get(REASONING):
         found |= _add_unnamed_reasoning(counts)
     _complete_identity(counts)
-    wrong = stated is not None and counts[TOTAL] - apart != stated and (total_decides or not is_plain_sum)
+    wrong = decides and counts[TOTAL] - apart != stated
     wrong = _clamp(counts) or wrong
     return _usage_of(counts), flags | found | ({INCONSISTENT} if wrong else set())
 

@@ -6,6 +6,7 @@ Regional hosts of OpenAI and the regions of Bedrock and Vertex change the rate. 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -117,5 +118,6 @@ def read_route(url: Any) -> Route:
     return Route(provider)
 
 
+@lru_cache(maxsize=4096)  # a log's calls go to few hosts, and there are many to compare with
 def _provider_of(url: str) -> str | None:
     return next((provider for provider, pattern in _HOSTS if pattern.match(url)), None)
