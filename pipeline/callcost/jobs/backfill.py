@@ -78,7 +78,7 @@ class BackfillReport:
         inputs: per log: path, TALLIES, "added_cost" as decimal text, "kept": why it is copied as it is, or None, and
             "left_out": why it cannot be read and has no copy, or None.
         totals: the sums of these.
-        skipped: what callcost itself wrote below the logs.
+        skipped: folders below the logs that were not read, and what they hold.
     """
 
     inputs: list[dict[str, Any]]

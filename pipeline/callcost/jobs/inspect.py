@@ -40,7 +40,7 @@ class Inspection:
         conflicts: ids that came with different requests: "id", "calls", "first" (file:row).
         undated: calls without a time.
         counting: how far our own counts are from the stated ones, per model and side; None where that was not asked.
-        skipped: what callcost itself wrote below the logs, which was not read: "path" and "what".
+        skipped: folders below the logs that were not read: "path" and "what" they hold.
     """
 
     inputs: list[dict[str, Any]]

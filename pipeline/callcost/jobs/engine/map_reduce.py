@@ -54,7 +54,7 @@ class Settled:
         folder: where files of the run go.
         pieces: parts of the inputs, in order.
         runner: function that runs the tasks.
-        skipped: what callcost itself wrote below the logs.
+        skipped: folders below the logs that were not read, and what they hold.
     """
 
     inputs: Sequence[Input]

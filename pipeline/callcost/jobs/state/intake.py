@@ -56,7 +56,7 @@ class Intake:
         forget: paths and names of logs of which only what they hold now is to count.
         notes: "vanished", "grew", "quarantined", "unreadable", "kept", "read again", "carried over" -> names of inputs.
         read_bytes: bytes of the inputs that were read.
-        skipped: what callcost itself wrote below the logs.
+        skipped: folders below the logs that were not read, and what they hold.
         present: paths of all inputs of the run.
         standing: what the logs that are read stand for.
     """
