@@ -223,6 +223,25 @@ def test_the_cost_source_can_be_the_log(out: Path, source: str) -> None:
         assert row["total_cost"] == row["logged_cost"]
 
 
+def test_parts_of_a_sum_stand_beside_it(tmp_path: Path, out: Path) -> None:
+    cached = [{"cached_tokens": 4}, {"cached_tokens": 5}]
+    usages = [{"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": details} for details in cached]
+    rows = [*[_row(1)] * 3, _row(2), *[_row(n, "bo", usage=usage) for n, usage in enumerate(usages)]]
+    log = write_lines(tmp_path / "rows.jsonl", rows)
+    ana, bo = report([log], out, "--by", "user").spend
+    assert Decimal(ana["duplicate_cost"]) * 2 == Decimal(ana["total_cost"])  # two of four repeat the first
+    assert (ana["cache_hit_rate"], bo["cache_hit_rate"], bo["duplicate_cost"]) == ("", "0.45", "0")
+    assert Decimal(bo["cache_savings_cost"]) == 9 * Decimal("0.00000125")
+    (whole,) = report([log], out, "--by", "model").spend
+    assert whole["cache_hit_rate"] == report([log], out).manifest["totals"]["cache_hit_rate"]
+
+
+def test_an_hour_is_written_with_its_offset(tmp_path: Path, out: Path) -> None:
+    log = write_lines(tmp_path / "one.jsonl", [_row(1, timestamp="2026-10-20T10:30:00Z")])
+    (row,) = report([log], out, "--by", "hour", "--timezone", "Europe/Berlin").spend
+    assert row["hour"] == "2026-10-20T12:00+02:00"
+
+
 def test_a_tag_is_a_group(out: Path) -> None:
     rows = report([SAMPLES / "pairs-2026-11.jsonl"], out, "--by", "tag:env").spend
     assert {row["tag:env"]: row["calls"] for row in rows} == {"prod": "2", "test": "2", "": "5"}

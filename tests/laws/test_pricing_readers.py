@@ -13,8 +13,9 @@ from callcost.prices.book.book import Book, Resolution, open_book
 from callcost.prices.book.catalog import load_catalog
 from callcost.prices.calls import price_line
 from callcost.prices.charges import Bill
-from callcost.prices.units import BILLED_UNITS
+from callcost.prices.units import BILLED_UNITS, unit_of
 from callcost.settings import PriceOptions
+from callcost.stages.pricing.cost_parts import PARTS, part_of
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import USAGE_COUNTS, Call, Usage
@@ -114,3 +115,36 @@ def test_a_table_priced_in_parts_is_priced_as_a_whole(made: list[Call], data: st
     parts = [price_facts(part, book("as-of")) for part in (facts[:cut], facts[cut:])]
 
     assert pl.concat(parts).equals(price_facts(facts, book("as-of")))
+
+
+STATING = {
+    "cache_read_cost": ("cache_read_input_tokens",),
+    "cache_write_cost": ("cache_creation_input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),
+    "reasoning_cost": ("reasoning_tokens",),
+}
+
+
+def parts_of(line: Usage, bill: Bill) -> tuple[Decimal | None, ...]:
+    """Return what of a bill went into caches and reasoning, by its charges."""
+    if bill.total_cost is None:
+        return (None,) * len(STATING)
+    found = []
+    for part, fields in STATING.items():
+        own = [charge for charge in bill.charges if (unit := unit_of(charge.unit)) and part_of(unit[0]) == part]
+        stated = bool(own) or any(getattr(line, field) is not None for field in fields)
+        known = stated and all(charge.line is not None for charge in own)
+        found.append(sum((charge.cost for charge in own), Decimal(0)) if known else None)
+    return tuple(found)
+
+
+@given(st.lists(calls(), min_size=1, max_size=12), st.sampled_from(BOOKS))
+def test_parts_of_a_cost_are_the_sums_of_its_charges(made: list[Call], prices: str) -> None:
+    lines = [(call, line) for call in made for line in call.iterations or [call.usage or Usage()]]
+    expected = [parts_of(line, price_line(book(prices), call, line)[1]) for call, line in lines]
+
+    priced = price_facts(facts_of(made, 0), book(prices))
+
+    assert priced.select(PARTS[:3]).rows() == expected
+    for side, *parts in (("input_cost", *PARTS[:2]), ("output_cost", PARTS[2])):
+        whole, part = pl.col(side).fill_null(0), pl.sum_horizontal(pl.col(parts).fill_null(0))
+        assert priced.select((part <= whole).all()).item()

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from callcost import ReportOptions, report_spend
 from callcost.settings import GROUP_COLUMNS, WorkOptions
-from callcost.stages.tables.schemas import SpendMeasures
+from callcost.stages.report.spend import ADDED
 from tests.command import SAMPLES, Finished, assert_conserved, report, write_lines
 
-MEASURES = SpendMeasures.names
+MEASURES = ADDED  # all but shares
 ADDITIVE = [name for name in MEASURES if name != "calls"]
 
 

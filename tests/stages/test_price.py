@@ -296,3 +296,33 @@ def test_names_of_one_entry_that_say_different_places_are_charged_apart(book: Bo
 
     bills = [price_line(book, made, MILLION)[1] for made in calls]
     assert rows["total_cost"].to_list() == [bill.total_cost for bill in bills] == [Decimal("19.8"), Decimal(18)]
+
+
+CACHE_RATES: dict[str, dict[str, object]] = {
+    "cached": {
+        "input_cost_per_token": 10e-6, "output_cost_per_token": 1e-6, "cache_read_input_token_cost": 1e-6,
+        "cache_creation_input_token_cost": 12.5e-6, "cache_creation_input_token_cost_above_1hr": 20e-6,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "saved"),
+    [
+        ("cached", Usage(prompt_tokens=10**6, completion_tokens=0, cache_read_input_tokens=10**6), Decimal(9)),
+        ("cached", Usage(prompt_tokens=10**6, completion_tokens=0, cache_creation_input_tokens=10**6), Decimal("-2.5")),
+        ("cached", Usage(prompt_tokens=10**6, completion_tokens=0, cache_write_1h_tokens=10**6), Decimal(-10)),
+        ("cached", Usage(prompt_tokens=3, completion_tokens=0, cache_read_input_tokens=0), Decimal(0)),
+        ("cached", Usage(prompt_tokens=3, completion_tokens=0), None),
+        ("unheard-of", Usage(prompt_tokens=3, completion_tokens=0, cache_read_input_tokens=3), None),
+        (
+            "cached",
+            Usage(prompt_tokens=2 * 10**6, completion_tokens=0, billed_units={"cache_write_12h_tokens": Decimal(1)}),
+            Decimal("-0.00001"),  # at the rate of an hour, which is the nearest
+        ),
+    ],
+)
+def test_what_caching_saved_is_net_of_what_writing_cost_more(model: str, usage: Usage, saved: Decimal | None) -> None:
+    made = pin_book("mine", {name: entry_of(rates) for name, rates in CACHE_RATES.items()})
+    row = price_facts(facts_of([call(model, usage=usage)], 0), made).row(0, named=True)
+    assert row["cache_savings_cost"] == saved

@@ -35,6 +35,11 @@ class Unit(NamedTuple):
     measure: str
     doc: str
 
+    @property
+    def uncached(self) -> str:
+        """The token unit that a cached token of the prompt would have been without a cache."""
+        return f"{self.modality or 'text'}_input"
+
 
 def _units(text: str) -> dict[str, Unit]:
     rows = (line.split(None, 5) for line in text.strip().splitlines())

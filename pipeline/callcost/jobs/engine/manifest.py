@@ -23,9 +23,8 @@ from callcost.settings import MOST_NAMED, PriceOptions, ReportOptions
 from callcost.stages.dedup.rules import SAME_ROW
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.publish import plain_decimals
-from callcost.stages.report.spend import UNPRICED, merge_unpriced
+from callcost.stages.report.spend import UNPRICED, merge_spend, merge_unpriced
 from callcost.stages.tables.facts import number_rows, read_tables
-from callcost.stages.tables.schemas import SpendMeasures
 from callcost.tables import MONEY_SCALE, CountedTokens, FlaggedCalls
 
 SCHEMA_VERSION = 1
@@ -104,9 +103,7 @@ def inputs_of(settled: Settled) -> list[dict[str, Any]]:
 
 def totals_of(spend: pl.DataFrame) -> dict[str, Any]:
     """Return the sums over all groups; money as plain decimal text, null where nothing is stated."""
-    names = SpendMeasures.names
-    sums = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in names]
-    return plain_decimals(spend.select(sums)).row(0, named=True)
+    return plain_decimals(merge_spend([spend], ())).row(0, named=True)
 
 
 def _versions_of(settled: Settled, options: PriceOptions) -> list[dict[str, Any]]:

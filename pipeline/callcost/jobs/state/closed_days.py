@@ -25,6 +25,7 @@ from callcost.stages.pricing.priced_calls import GATHERED, gather_calls
 from callcost.stages.report.days import facts_of_day, split_days
 from callcost.stages.report.publish import parquet_bytes
 from callcost.stages.report.spend import merge_spend, sum_spend
+from callcost.stages.tables.facts import widen_facts
 from callcost.stages.tables.schemas import Facts
 
 FOLDER = "closed"
@@ -60,8 +61,7 @@ class ClosedDay:
             hint = "Run with --restate to close all days with what is known now, or with --rebuild to open this one"
             raise RunError(message, hint=hint)
         facts = pl.read_parquet(data)
-        missing = [pl.lit(None, kind).alias(name) for name, kind in Facts.types.items() if name not in facts.columns]
-        return facts.with_columns(missing)  # closed by an older callcost: columns that it did not have
+        return widen_facts(facts)  # closed by an older callcost: columns that it did not have
 
     def is_whole(self) -> bool:
         """Say whether its facts are those that it was closed with."""

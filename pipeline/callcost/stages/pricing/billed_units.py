@@ -11,6 +11,7 @@ import dataclasses
 import polars as pl
 
 from callcost.prices.charges import SIDES, charge_for, side_of
+from callcost.prices.units import unit_of
 from callcost.stages.pricing.rate_cards import RowCards
 from callcost.stages.tables.masks import Flag, any_of, flag
 from callcost.tables import MONEY_SCALE
@@ -35,7 +36,7 @@ def names_per_row(extras: pl.DataFrame, height: int) -> pl.Series | None:
     if extras.is_empty():
         return None
     names = extras.group_by(_ROW).agg(pl.col(_UNIT).sort().str.join("\n").alias("names"))
-    return _every_row(names, height)["names"]
+    return every_row(names, height)["names"]
 
 
 def charge_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
@@ -47,18 +48,25 @@ def charge_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
 
     Returns:
         The extras but those that are not charged, as their tokens are, with ``side``, ``cost`` (units of 10**-18
-        dollars; 0: no rate), ``priced`` (there is a rate), ``weak`` (it may be too low) and
-        ``suspect`` (a source contradicts it).
+        dollars; 0: no rate), ``priced`` (there is a rate), ``weak`` (it may be too low),
+        ``suspect`` (a source contradicts it), ``cache`` (see units.Unit) and, of what is of a cache,
+        ``uncached_cost`` (as plain input; null: there is no rate).
     """
     asked = extras.with_columns(card=cards.numbers.gather(extras[_ROW]))
     distinct = asked.select(_KEY).unique()
     charges = [(cards.cards.values[number], unit, quantity) for number, unit, quantity in distinct.iter_rows()]
     lines = [card.line(unit) for card, unit, _ in charges]
     costs = [charge_for(n, line) if line else 0 for (*_, n), line in zip(charges, lines, strict=True)]
+    kinds = [found[0] if (found := unit_of(unit)) else None for _, unit, _ in charges]
+    pairs = zip(charges, kinds, strict=True)
+    plain = [card.line(kind.uncached) if kind and kind.cache else None for (card, *_), kind in pairs]
+    uncached = [charge_for(n, line) if line else None for (*_, n), line in zip(charges, plain, strict=True)]
     known = distinct.with_columns(
         pl.Series("side", [side_of(unit) for _, unit, _ in charges], dtype=pl.String),
         pl.Series("cost", costs, dtype=pl.Int128),
         pl.Series("priced", [line is not None for line in lines], dtype=pl.Boolean),
+        pl.Series("cache", [kind.cache if kind else "" for kind in kinds], dtype=pl.String),
+        pl.Series("uncached_cost", uncached, dtype=pl.Int128),
         pl.Series("weak", [line is not None and line.listed.weak for line in lines], dtype=pl.Boolean),
         pl.Series("suspect", [line is not None and line.listed.suspect for line in lines], dtype=pl.Boolean),
     ).filter(pl.Series([unit in card.units.charged for card, unit, _ in charges], dtype=pl.Boolean))
@@ -89,7 +97,7 @@ def add_extras(costs: Costs, extras: pl.DataFrame, cards: RowCards) -> None:
         )
     )
     for name, side in costs.sides.items():
-        rows = _every_row(sums.filter(pl.col("side") == name), cards.height)
+        rows = every_row(sums.filter(pl.col("side") == name), cards.height)
         cost = rows["cost"].fill_null(0)
         side.cost = cost if side.cost is None else side.cost + cost
         costs.total = cost if costs.total is None else costs.total + cost
@@ -102,8 +110,13 @@ def add_extras(costs: Costs, extras: pl.DataFrame, cards: RowCards) -> None:
     costs.units = flag(every.is_in(extras[_ROW].implode()))
 
 
-def _every_row(some: pl.DataFrame, height: int) -> pl.DataFrame:
-    """Return one row per row, in order; null where there is none."""
+def every_row(some: pl.DataFrame, height: int) -> pl.DataFrame:
+    """Return one row per row, in order; null where there is none.
+
+    Args:
+        some: ``row`` and what some rows have, each at most once.
+        height: count of rows.
+    """
     every = pl.DataFrame({_ROW: pl.int_range(height, dtype=pl.UInt32, eager=True)})
     return every.join(some, on=_ROW, how="left", maintain_order="left")
 

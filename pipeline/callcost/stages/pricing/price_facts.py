@@ -19,6 +19,7 @@ from callcost.prices.charges import CALL_CONDITIONS, CARD_CONDITIONS, VERDICTS
 from callcost.prices.units import TOKEN_UNITS
 from callcost.settings import PriceOptions
 from callcost.stages.pricing.billed_units import COUNTS, Costs, SideCosts, add_extras, extras_of, names_per_row
+from callcost.stages.pricing.cost_parts import Part, part_costs
 from callcost.stages.pricing.rate_cards import RowCards, book_of, find_cards
 from callcost.stages.pricing.token_quantities import exact_costs, quantities
 from callcost.stages.tables.facts import UID
@@ -69,16 +70,17 @@ def tally_corrected(facts: pl.DataFrame, priced: pl.DataFrame, options: PriceOpt
 def _price(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     extras = extras_of(facts)
     cards = find_cards(facts, names_per_row(extras, facts.height), book)
-    costs = _token_costs(facts, cards)
+    columns = quantities(facts)
+    costs = _token_costs(columns, cards)
     add_extras(costs, extras, cards)
+    parts = part_costs(facts, columns, extras, cards)
     verdict = _judge(facts, costs, cards)
     words = (("price_status", [each.status for each in VERDICTS]), ("price_reason", [each.reason for each in VERDICTS]))
     judged = [pl.Series(name, values)[verdict] for name, values in words]
-    return facts.with_columns(*judged, *_sources(cards, verdict), *_costs(facts, costs, verdict))
+    return facts.with_columns(*judged, *_sources(cards, verdict), *_costs(facts, costs, parts, verdict))
 
 
-def _token_costs(facts: pl.DataFrame, cards: RowCards) -> Costs:
-    columns = quantities(facts)
+def _token_costs(columns: Mapping[str, pl.Series], cards: RowCards) -> Costs:
     held = {unit: flag(column > 0) for unit, column in columns.items()}
     prices = {unit: cards.prices(unit) for unit in columns}
     sums = exact_costs(columns, {unit: prices[unit].rates for unit in columns}, cards.cards) if columns else {}
@@ -146,14 +148,17 @@ def _sources(cards: RowCards, verdict: pl.Series) -> list[pl.Series]:
     return [rung, *sources]
 
 
-def _costs(facts: pl.DataFrame, costs: Costs, verdict: pl.Series) -> list[pl.Series]:
+def _costs(facts: pl.DataFrame, costs: Costs, parts: Mapping[str, Part], verdict: pl.Series) -> list[pl.Series]:
     none, zero = flag(verdict < _UNPRICED), flag(verdict < _FREE)
     columns = []
     for name, side in costs.sides.items():
         unstated = without(any_of(_null(facts, name), side.missing), side.priced)
         zeros = zero if name in COUNTS else None
         columns.append(_money(f"{name}_cost", side.cost, any_of(unstated, none), zeros, facts.height))
-    return [*columns, _money("total_cost", costs.total, none, zero, facts.height)]
+    columns.append(_money("total_cost", costs.total, none, zero, facts.height))
+    for name, part in parts.items():
+        columns.append(_money(name, part.cost, any_of(part.unknown, none), without(zero, part.unknown), facts.height))
+    return columns
 
 
 def _money(name: str, cost: pl.Series | None, null: Flag, zero: Flag, height: int) -> pl.Series:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import polars as pl
 
+from callcost.stages.pricing.cost_parts import PARTS
 from callcost.stages.tables.facts import UID
 from callcost.stages.tables.schemas import Calls, Facts
 
 GATHERED = {**{name: Facts.types[name] for name in UID}, **Calls.types}
 COSTS = ("input_cost", "output_cost", "other_cost", "total_cost")
+_MONEY = (*COSTS, *PARTS)
+_LINE_COUNTS = ("cache_read_input_tokens", "cache_creation_input_tokens", "reasoning_tokens", "total_tokens")
 
 
 def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
@@ -38,6 +41,8 @@ def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
         pl.col("line_completion_tokens").alias("completion_tokens"),
         "price_status",
         "total_cost",
+        *(pl.col(f"line_{name}").alias(name) for name in _LINE_COUNTS),
+        *(name for name in _MONEY if name != "total_cost"),
     )
     gathered = (
         many.sort(*UID, "line")
@@ -46,12 +51,12 @@ def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
             *[
                 pl.col(name).first()
                 for name in Calls.types
-                if name not in {"price_status", "price_reason", "iterations", *COSTS}
+                if name not in {"price_status", "price_reason", "iterations", *_MONEY}
             ],
             status.alias("price_status"),
             pl.col("price_reason").drop_nulls().first(),
             lines.alias("iterations"),
-            *[sum_stated(name) for name in COSTS],
+            *[sum_stated(name) for name in _MONEY],
         )
     )
     return pl.concat([single, gathered.select(GATHERED.keys()).cast(GATHERED)])  # type: ignore[arg-type]

@@ -13,16 +13,21 @@ from datetime import datetime
 import polars as pl
 
 from callcost.settings import ReportOptions
+from callcost.stages.dedup.rules import REPEATED
+from callcost.stages.pricing.cost_parts import PARTS
 from callcost.stages.pricing.priced_calls import COSTS, sum_stated
 from callcost.stages.tables.facts import UID
-from callcost.stages.tables.schemas import SpendMeasures
-from callcost.tables import USAGE_COUNTS
+from callcost.stages.tables.schemas import MONEY, SpendMeasures
+from callcost.tables import MONEY_SCALE, USAGE_COUNTS
 
 CALL_ORDER = ("started_at", "call_id", "source_file", "source_row", "record")  # of calls as they are published
 _LINE_COUNTS = [name for name in USAGE_COUNTS if name in SpendMeasures.names]
 UNPRICED = ("model", "price_status", "price_reason")  # what tells calls without a full price apart
 _CALL_MEASURES = [column.name for column in SpendMeasures.columns if column.name.endswith("calls")]
-_SUMMED = [column.name for column in SpendMeasures.columns if column.name not in _CALL_MEASURES]
+RATES = {"cache_hit_rate": ("cache_read_input_tokens", "prompt_tokens")}  # shares of sums, made of them last
+ADDED = tuple(name for name in SpendMeasures.names if name not in RATES)
+_SUMMED = [name for name in ADDED if name not in _CALL_MEASURES]
+_PARTS = ("reasoning_cost", "cache_savings_cost")
 
 
 def filter_calls(facts: pl.DataFrame, options: ReportOptions) -> pl.DataFrame:
@@ -84,7 +89,7 @@ def group_column(name: str, timezone: str) -> pl.Expr:
     """Return the expression of a column of ``--by`` over facts, named as in the report."""
     local = pl.col("started_at").dt.convert_time_zone(timezone)
     periods = {
-        "hour": local.dt.strftime("%Y-%m-%dT%H:00%z"),
+        "hour": local.dt.strftime("%Y-%m-%dT%H:00%:z"),
         "day": local.dt.date(),
         "week": local.dt.date().dt.truncate("1w"),
         "month": local.dt.strftime("%Y-%m"),
@@ -113,7 +118,7 @@ def charge_by_source(facts: pl.DataFrame, cost_source: str) -> pl.DataFrame:
     amount = pl.when(pl.col("line") == 0).then("logged_cost")
     status = pl.when(pl.col("logged_cost").is_null()).then(pl.lit("unpriced")).otherwise(pl.lit("priced"))
     reason = pl.when(pl.col("logged_cost").is_null()).then(pl.lit("no_logged_cost"))
-    parts = [pl.when(~logged).then(name).alias(name) for name in COSTS[:-1]]
+    parts = [pl.when(~logged).then(name).alias(name) for name in (*COSTS[:-1], *PARTS)]
     return facts.with_columns(
         *parts,
         pl.when(logged).then(amount).otherwise("total_cost").alias("total_cost"),
@@ -144,9 +149,12 @@ def sum_spend(facts: pl.DataFrame, calls: pl.DataFrame, options: ReportOptions) 
     }
     counted = [flag.fill_null(value=False).cast(pl.UInt32).alias(name) for name, flag in flags.items()]
     per_call = [*counted, pl.col("logged_cost")]
-    per_line = [*[pl.col(f"line_{name}").alias(name) for name in _LINE_COUNTS], *map(pl.col, COSTS)]
+    per_line = [
+        *[pl.col(f"line_{name}").alias(name) for name in _LINE_COUNTS], *map(pl.col, (*COSTS, *_PARTS)),
+        pl.when(_is_repetition()).then("total_cost").otherwise(pl.col("total_cost") * 0).alias("duplicate_cost"),
+    ]  # fmt: skip
     calls_summed = [*[pl.col(name).sum().cast(pl.Int64) for name in flags], sum_stated("logged_cost")]
-    lines_summed = [sum_stated(name) for name in (*_LINE_COUNTS, *COSTS)]
+    lines_summed = [sum_stated(name) for name in (*_LINE_COUNTS, *COSTS, *_PARTS, "duplicate_cost")]
     if heads["model"].eq_missing(facts["line_model"]).all() if not several else False:
         partials = [heads.select(*by, *per_call, *per_line).group_by(options.by).agg(*calls_summed, *lines_summed)]
     else:
@@ -161,11 +169,24 @@ def sum_spend(facts: pl.DataFrame, calls: pl.DataFrame, options: ReportOptions) 
 def merge_spend(partials: list[pl.DataFrame], by: tuple[str, ...]) -> pl.DataFrame:
     """Add partial spends into one; the order of the partials does not matter."""
     rows = pl.concat(partials, how="diagonal_relaxed")
+    sums = [*[pl.col(name).sum() for name in _CALL_MEASURES], *[sum_stated(name) for name in _SUMMED]]
     return (
-        rows.group_by(by)
-        .agg(*[pl.col(name).sum() for name in _CALL_MEASURES], *[sum_stated(name) for name in _SUMMED])
+        (rows.group_by(by).agg(sums) if by else rows.select(sums))
+        .with_columns(share_of(part, whole).alias(name) for name, (part, whole) in RATES.items())
         .select(*by, *SpendMeasures.names)
     )
+
+
+def share_of(part: str, whole: str) -> pl.Expr:
+    """Return what share of a column another is, to 18 digits, half up; null where one is, or there is nothing."""
+    one, all_of_it = (pl.col(name).to_physical().cast(pl.Int128) for name in (part, whole))
+    twice = (one * 2 * 10**MONEY_SCALE + all_of_it) // (all_of_it * 2)
+    return pl.when(all_of_it > 0).then(twice).reinterpret(dtype=MONEY)
+
+
+def _is_repetition() -> pl.Expr:
+    """Tell of rows that equal another, and have nothing that tells a copy from a call, whether one went before."""
+    return pl.col("flags").list.contains(REPEATED) & ~pl.col("call_id").str.ends_with("-1")
 
 
 def sort_spend(spend: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:

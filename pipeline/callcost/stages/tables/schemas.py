@@ -52,7 +52,16 @@ def _arrow_structs(**fields: pa.DataType) -> pa.DataType:
 _TEXT: pl.DataType = pl.String()
 _WHOLE: pl.DataType = pl.Int64()
 _COUNTS = dict.fromkeys(("prompt_tokens", "completion_tokens"), _WHOLE)
-_RUN: dict[str, pl.DataType] = {"model": _TEXT, **_COUNTS, "price_status": _TEXT, "total_cost": MONEY}
+_RUN: dict[str, pl.DataType] = {
+    "model": _TEXT, **_COUNTS, "price_status": _TEXT, "total_cost": MONEY,
+    **dict.fromkeys(
+        ("cache_read_input_tokens", "cache_creation_input_tokens", "reasoning_tokens", "total_tokens"), _WHOLE
+    ),
+    **dict.fromkeys(
+        ("input_cost", "output_cost", "other_cost", "cache_read_cost", "cache_write_cost", "reasoning_cost",
+         "cache_savings_cost"), MONEY
+    ),
+}  # fmt: skip
 Text = partial(Column, "text", _TEXT)
 Whole = partial(Column, "int", _WHOLE)
 Tokens = partial(Whole, unit="tokens")
@@ -60,6 +69,7 @@ CallCount = partial(Whole, unit="calls")
 Number = partial(Column, "number", pl.Float64())  # not exact
 Switch = partial(Column, "switch", pl.Boolean())
 Dollars = partial(Column, "money", MONEY, arrow=MONEY_TYPE, unit="US dollars")
+Ratio = partial(Column, "ratio", MONEY)
 Rate = partial(Column, "rate", pl.Decimal(38, 30), unit="US dollars")  # as written: 15 digits from the first on
 Amount = partial(Dollars, unit="of the row's currency, or of what the bill counts")
 Time = partial(Column, "time", pl.Datetime("us", "UTC"), unit="microseconds, UTC")
@@ -153,6 +163,11 @@ class Calls(Schema):
     other_cost = Dollars("server tools, requests, sessions: neither input nor output")
     total_cost = Dollars("the sum of the three")
     logged_cost = Dollars("found in the log, never replaced")
+    model_group = Text("the router's name for a group of deployments")
+    cache_read_cost = Dollars("part of input_cost: tokens read from a cache; null: not stated, or without a rate")
+    cache_write_cost = Dollars("part of input_cost: tokens written to a cache; null: not stated, or without a rate")
+    reasoning_cost = Dollars("part of output_cost: reasoning; null: not stated, or without a rate")
+    cache_savings_cost = Dollars("what cached and written tokens would have cost as plain input, less what they cost")
 
 
 class Facts(Calls):
@@ -177,7 +192,6 @@ class Facts(Calls):
     input = Whole("number of the input among the run's inputs")
     piece = Whole("number of the piece of input that was read in one go")
     record = Whole("names the record in its piece: row << 20 and a number, as rows of one page share a row")
-    model_group = Text("the router's name for a group of deployments")
     endpoint = Text("which API the call went to")
     data_residency = Text("OpenAI regional host")
     inference_geo = Text("Anthropic's inference_geo")
@@ -209,6 +223,10 @@ class SpendMeasures(Schema):
     other_cost = Dollars("sum over what could be priced")
     total_cost = Dollars("sum over what could be priced")
     logged_cost = Dollars("sum of the costs found in the log")
+    cache_hit_rate = Ratio("cache_read_input_tokens of prompt_tokens; null: not stated, or no prompt")
+    cache_savings_cost = Dollars("what caching saved, less what writing to caches cost more")
+    reasoning_cost = Dollars("part of output_cost")
+    duplicate_cost = Dollars("part of total_cost: of each set of equal rows that nothing tells apart, all but one")
 
 
 class PriceWindows(Schema):

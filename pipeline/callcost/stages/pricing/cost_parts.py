@@ -1,0 +1,132 @@
+"""What of a cost went into caches and reasoning, and what caching saved: parts of what price_facts.py charged.
+
+A part is null where nobody states its tokens or a rate of it is missing, and 0 where they are stated as none. What
+caching saved is what the tokens read from and written to caches would have cost as plain input of the same call, less
+what they cost: writes at a premium count against it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from operator import add
+from typing import NamedTuple
+
+import polars as pl
+
+from callcost.prices.units import TOKEN_UNITS, Unit
+from callcost.stages.pricing.billed_units import charge_extras, every_row
+from callcost.stages.pricing.rate_cards import RowCards
+from callcost.stages.pricing.token_quantities import exact_costs
+from callcost.stages.tables.masks import Flag, any_of, both, flag
+
+PARTS = ("cache_read_cost", "cache_write_cost", "reasoning_cost", "cache_savings_cost")
+_STATES = {  # part -> columns of which one states it
+    "cache_read_cost": ("line_cache_read_input_tokens",),
+    "cache_write_cost": tuple(
+        f"line_{name}_tokens" for name in ("cache_creation_input", "cache_write_5m", "cache_write_1h")
+    ),
+    "reasoning_cost": ("line_reasoning_tokens",),
+}
+_SAVINGS = PARTS[-1]
+
+
+class Part(NamedTuple):
+    """A part of the cost of each row.
+
+    Attributes:
+        cost: in units of 10**-18 dollars, as 128-bit numbers; None: 0 in every row.
+        unknown: rows that do not state it, or have no rate for it.
+    """
+
+    cost: pl.Series | None
+    unknown: Flag
+
+
+def part_costs(
+    facts: pl.DataFrame, columns: Mapping[str, pl.Series], extras: pl.DataFrame, cards: RowCards
+) -> dict[str, Part]:
+    """Return the parts of what rows cost.
+
+    Args:
+        facts: columns of Facts.
+        columns: quantities of token units.
+        extras: what rows state beside tokens.
+        cards: of the rows.
+    """
+    cached = _cached_extras(extras, cards)
+    parts = {name: _cost_of(name, columns, cached, cards) for name in _STATES}
+    stated = {name: any_of(*(flag(facts[each].is_not_null()) for each in of)) for name, of in _STATES.items()}
+    for name in PARTS[:2]:
+        stated[name] = any_of(stated[name], _rows_of(name, cached, cards.height))
+    savings = _savings(columns, cached, cards, [parts[name] for name in PARTS[:2]])
+    stated[_SAVINGS] = any_of(*(stated[name] for name in PARTS[:2]))
+    every = pl.repeat(True, cards.height, eager=True)
+    return {
+        name: Part(part.cost, any_of(part.unknown, every if (known := stated[name]) is None else flag(~known)))
+        for name, part in (parts | {_SAVINGS: savings}).items()
+    }
+
+
+def part_of(unit: Unit) -> str | None:
+    """Return the part that a unit's cost is of."""
+    if unit.cache:
+        return PARTS[0] if unit.cache.startswith("read") else PARTS[1]
+    return PARTS[2] if unit.modality == "reasoning" else None
+
+
+def _units(name: str, columns: Mapping[str, pl.Series]) -> Iterator[str]:
+    return (unit for unit in columns if part_of(TOKEN_UNITS[unit]) == name)
+
+
+def _cost_of(name: str, columns: Mapping[str, pl.Series], cached: pl.DataFrame, cards: RowCards) -> Part:
+    own = {unit: columns[unit] for unit in _units(name, columns)}
+    prices = {unit: cards.prices(unit) for unit in own}
+    missing = [both(flag(own[unit] > 0), cards.flag(prices[unit].missing)) for unit in own]
+    sums = exact_costs(own, {unit: prices[unit].rates for unit in own}, cards.cards) if own else {}
+    beside = _per_row(cached.filter(pl.col("part") == name), "cost", cards.height)
+    return Part(_plus(sums.get("total"), beside.cost), any_of(*missing, beside.unknown))
+
+
+def _savings(columns: Mapping[str, pl.Series], cached: pl.DataFrame, cards: RowCards, paid: list[Part]) -> Part:
+    """Return what would have been paid without caches, less what was paid."""
+    own = {unit: columns[unit] for name in PARTS[:2] for unit in _units(name, columns)}
+    lines = {unit: [card.line(TOKEN_UNITS[unit].uncached) for card in cards.cards.values] for unit in own}
+    rates = {unit: [line.scaled if line else 0 for line in of_cards] for unit, of_cards in lines.items()}
+    missing = [
+        both(flag(own[unit] > 0), cards.flag([line is None for line in of_cards])) for unit, of_cards in lines.items()
+    ]
+    sums = exact_costs(own, rates, cards.cards) if own else {}
+    beside = _per_row(cached, "uncached_cost", cards.height)
+    without = _plus(sums.get("total"), beside.cost)
+    less = functools.reduce(_plus, (part.cost for part in paid))
+    saved = without - less if without is not None and less is not None else without  # what was paid for has a rate
+    return Part(saved, any_of(*missing, beside.unknown, *(part.unknown for part in paid)))
+
+
+def _cached_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
+    """Return what rows state beside tokens that is of caches: ``row``, ``part``, ``cost`` and ``uncached_cost``."""
+    none = pl.DataFrame(schema={"row": pl.UInt32, "part": pl.String, "cost": pl.Int128, "uncached_cost": pl.Int128})
+    if extras.is_empty():
+        return none
+    charges = charge_extras(extras, cards).filter(pl.col("cache") != "")
+    part = pl.when(pl.col("cache").str.starts_with("read")).then(pl.lit(PARTS[0])).otherwise(pl.lit(PARTS[1]))
+    cost = pl.when("priced").then("cost")
+    return charges.select("row", part.alias("part"), cost.alias("cost"), "uncached_cost") if charges.height else none
+
+
+def _rows_of(name: str, cached: pl.DataFrame, height: int) -> Flag:
+    rows = cached.filter(pl.col("part") == name)["row"]
+    return flag(pl.int_range(height, dtype=pl.UInt32, eager=True).is_in(rows.implode())) if len(rows) else None
+
+
+def _per_row(cached: pl.DataFrame, column: str, height: int) -> Part:
+    if cached.is_empty():
+        return Part(None, None)
+    sums = cached.group_by("row").agg(cost=pl.col(column).sum(), unknown=pl.col(column).is_null().any())
+    rows = every_row(sums, height)
+    return Part(rows["cost"].fill_null(0), flag(rows["unknown"]))
+
+
+def _plus(one: pl.Series | None, other: pl.Series | None) -> pl.Series | None:
+    return add(one, other) if one is not None and other is not None else one if one is not None else other
