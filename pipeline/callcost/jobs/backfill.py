@@ -32,7 +32,7 @@ from callcost.logs.io.sniff import REFUSALS
 from callcost.logs.io.store_access import is_url
 from callcost.logs.own_output import BACKFILLED, Skipped
 from callcost.runners.packing import worker_count
-from callcost.runners.protocol import Tick
+from callcost.runners.protocol import Tick, ignore_progress
 from callcost.settings import ReportOptions
 from callcost.stages.backfill.fill import FilledWindow, copy_table, fill_text
 from callcost.stages.count.missing_usage import open_counter
@@ -90,7 +90,7 @@ def backfill_usage(
     options: ReportOptions,
     *,
     dry_run: bool = False,
-    progress: Progress = lambda _bytes, _calls: None,
+    progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> BackfillReport:
     """Write the logs again with the usage and cost that they lack.

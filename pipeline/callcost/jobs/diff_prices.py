@@ -12,6 +12,7 @@ import polars as pl
 
 from callcost.jobs.engine.map_reduce import Progress, Settled, map_logs, merged_spend, reduce_facts, working_folder
 from callcost.jobs.report import settle_options
+from callcost.runners.protocol import ignore_progress
 from callcost.settings import PriceOptions, ReportOptions
 from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.pricing.price_facts import price_facts
@@ -26,7 +27,7 @@ def revalue_calls(
     old: str,
     new: str,
     *,
-    progress: Progress = lambda _bytes, _calls: None,
+    progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> pl.DataFrame:
     """Price the same calls with two versions of the map, each exactly as that version says.

@@ -15,6 +15,7 @@ from callcost.jobs.engine.manifest import inputs_of, reject_reasons
 from callcost.jobs.engine.map_reduce import Progress, Settled, settle_logs, working_folder
 from callcost.jobs.engine.recount import run_counting
 from callcost.runners.packing import pack_pieces
+from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions
 from callcost.stages.count.calibration import MeasureTask, errors_of, measure_pieces
 from callcost.stages.dedup.rules import CONFLICT
@@ -63,7 +64,7 @@ def inspect_logs(
     options: ReportOptions,
     *,
     calibrate: bool = False,
-    progress: Progress = lambda _bytes, _calls: None,
+    progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> Inspection:
     """Say what is in the logs: dialects, calls, dates, models, usage missing, duplicates, rejects.

@@ -20,6 +20,7 @@ from callcost.jobs.engine.map_reduce import Progress, Settled, settle_logs, work
 from callcost.jobs.report import settle_options
 from callcost.logs.bills.lines import BillLine, Kind
 from callcost.prices.book.book import Book
+from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReconcileOptions, ReportOptions
 from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.pricing.charge_lines import charge_classes
@@ -54,7 +55,7 @@ class Reconciliation:
 def reconcile_costs(
     options: ReconcileOptions,
     *,
-    progress: Progress = lambda _bytes, _calls: None,
+    progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> Reconciliation:
     """Compare what the calls in the logs cost with the bill and with what the log says they cost.

@@ -14,6 +14,7 @@ from callcost.jobs.engine.manifest import RunClock, manifest_of, verdicts_of
 from callcost.jobs.engine.map_reduce import Progress, Settled, merged_spend, settle_logs
 from callcost.jobs.engine.work_dir import open_workplace
 from callcost.prices.book.registered import with_registered
+from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions
 from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.pricing.rate_cards import book_of
@@ -49,7 +50,7 @@ class SpendReport:
 def report_spend(
     options: ReportOptions,
     *,
-    progress: Progress = lambda _bytes, _calls: None,
+    progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> SpendReport:
     """Price every call in the logs and sum the cost per group.

@@ -161,7 +161,7 @@ class UnitPlan(NamedTuple):
     replaced: frozenset[str] = frozenset()
 
 
-_NO_UNITS = UnitPlan()
+NO_UNITS = UnitPlan()
 
 
 def money(scaled: int) -> Decimal:
@@ -234,14 +234,15 @@ def price_usage(
         conditions.add("units")
     if ABORTED in flags:
         conditions.add(ABORTED)
-    verdict = _judge(_conditions_of(card) | conditions)
+    verdict = _judge(conditions_of(card) | conditions)
     if verdict.costs == "zero":
         return Bill(verdict.status, verdict.reason, scaled=(0, 0, None, 0))
     return Bill(verdict.status, verdict.reason, charges, costs if verdict.costs == "charged" else (None,) * 4)
 
 
 @functools.lru_cache
-def _conditions_of(card: RateCard | None) -> frozenset[str]:
+def conditions_of(card: RateCard | None) -> frozenset[str]:
+    """Return the names of the conditions that hold of a rate card."""
     return frozenset(name for name, holds in CARD_CONDITIONS.items() if holds(card))
 
 
@@ -254,7 +255,7 @@ def _judge(conditions: frozenset[str]) -> Verdict:
 
 def _charges(usage: Usage, units: Mapping[str, Decimal], card: RateCard) -> Iterator[Charge]:
     prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
-    plan = plan_units(sorted(units), card, prompt=prompt > 0, completion=completion > 0) if units else _NO_UNITS
+    plan = plan_units(sorted(units), card, prompt=prompt > 0, completion=completion > 0) if units else NO_UNITS
     held: list[tuple[str, int | Decimal]] = [pair for pair in quantities(usage) if pair[0] not in plan.replaced]
     held += [(unit, units[unit]) for unit in plan.charged]
     for unit, quantity in held:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import msgspec
@@ -26,7 +26,7 @@ from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.read.batch_join import Batches
 from callcost.stages.read.splits import Piece, survey
-from callcost.stages.read.windows import read_windows
+from callcost.stages.read.windows import Window, read_windows
 from callcost.stages.report.rejects import RejectFiles
 from callcost.stages.report.spend import (
     charge_by_source,
@@ -40,6 +40,7 @@ from callcost.stages.report.spend import (
 )
 from callcost.stages.tables.facts import facts_of, number_rows, scan_facts, write_facts
 from callcost.tables import ABORTED, CorrectedCalls, CountedTokens, FlaggedCalls, MapResult, ReduceResult
+from callcost.tokens.engines.text_counter import TextCounter
 
 FLUSH_ROWS = 100_000  # facts held before they go to a file
 FLUSH_BYTES = 256 << 20  # of them: names may be long
@@ -96,30 +97,68 @@ class ReduceTask:
     listed: bool = True
 
 
+class _Workshop:
+    """What some windows of a task need, made for the first that does; a context manager that leaves nothing open."""
+
+    def __init__(self, task: MapTask) -> None:
+        self._task = task
+
+    @cached_property
+    def counter(self) -> TextCounter:
+        return open_counter(self._task.options, sum(piece.bytes for piece in self._task.pieces))
+
+    @cached_property
+    def batches(self) -> Batches:
+        return Batches(self._task.options.logs)
+
+    @cached_property
+    def rejected(self) -> RejectFiles:
+        return RejectFiles(self._task.number, self._task.folder)
+
+    def __enter__(self) -> _Workshop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if "counter" in self.__dict__:
+            self.counter.close()
+
+    def settle(self, window: Window, piece: Piece) -> None:
+        """Count what a window does not state, and put its rejects into files."""
+        if window.calls or window.rejects:
+            self.batches.join(window, piece.source)
+        if self._task.counted and window.calls:
+            count_missing(window.calls, self.counter)
+        if self._task.counted and any(window.chats):
+            window.facts = count_facts(window.facts, window.chats, self.counter)
+        if window.rejects:
+            self.rejected.add(window.rejects, piece.number)
+
+    def finish(self, done: MapResult) -> None:
+        """Say what was counted, and in which files the rejects are."""
+        if "counter" in self.__dict__:
+            done.counting = self.counter.stats()
+        if "rejected" in self.__dict__:
+            done.files += self.rejected.finish()
+
+
 def map_inputs(task: MapTask, tick: Tick) -> MapResult:
     """Read and count the calls of a task's inputs and write them as facts."""
     tallies: dict[str, Counter[str]] = {}
     done, unread = MapResult(), Counter[str]()
     held: list[pl.DataFrame] = []
-    rejected = RejectFiles(task.number, task.folder)
-    batches = Batches(task.options.logs)
     stretches = partial(read_by_columns, counted=task.counted) if task.by_columns else None
-    with open_counter(task.options, sum(piece.bytes for piece in task.pieces)) as counter:
+    with _Workshop(task) as workshop:
         for piece in task.pieces:
             lineage = [pl.lit(piece.input, pl.Int64).alias("input"), pl.lit(piece.number, pl.Int64).alias("piece")]
             tally = tallies.setdefault(str(piece.input), Counter())
             for window in read_windows(piece, task.options.read, stretches):
-                batches.join(window, piece.source)
-                if task.counted:
-                    count_missing(window.calls, counter)
-                    window.facts = count_facts(window.facts, window.chats, counter)
-                    late = [call for call in window.calls if call.usage_source == TIMED_OUT]
-                    done.timed_out += [(piece.number, call.source_file, call.source_row) for call in late]
+                workshop.settle(window, piece)
+                late = [call for call in window.calls if call.usage_source == TIMED_OUT]
+                done.timed_out += [(piece.number, call.source_file, call.source_row) for call in late]
                 held += [table.with_columns(*lineage) for table in window.facts]
                 if window.calls:
                     held.append(facts_of(window.calls, piece.input, piece.number))
                 unread.update(key for call in window.calls for key in {*call.unread_usage})
-                rejected.add(window.rejects, piece.number)
                 tally.update(window.tally)
                 tally["rejects"] += len(window.rejects)
                 tick(window.seen_bytes, window.found)
@@ -128,9 +167,8 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
             if piece.whole:
                 done.digests[str(piece.input)] = survey(piece.source.path).sha256
         _flush(held, task, done)
-        done.counting = counter.stats()
+        workshop.finish(done)
     done.inputs, done.unread_usage = {number: dict(tally) for number, tally in tallies.items()}, dict(unread)
-    done.files += rejected.finish()
     return done
 
 

@@ -23,7 +23,7 @@ from callcost.logs.io.temporary import refused_place, temporary_folder, temporar
 from callcost.logs.own_output import Skipped
 from callcost.runners.local import end_workers, has_workers, keep_workers, run_tasks
 from callcost.runners.packing import TASKS_PER_WORKER, cluster_task_bytes, pack_pieces, worker_count
-from callcost.runners.protocol import Runner
+from callcost.runners.protocol import Runner, ignore_progress
 from callcost.settings import ReportOptions, WorkOptions
 from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans
 from callcost.stages.pricing.priced_calls import GATHERED
@@ -126,7 +126,7 @@ def map_logs(
     *,
     counted: bool = True,
     runner: Runner = run_tasks,
-    progress: Progress = lambda _bytes, _calls: None,
+    progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> Settled:
     """Read the logs, count what their calls do not state, and write facts.
@@ -193,7 +193,7 @@ def settle_logs(
     priced: bool = True,
     listed: bool = True,
     runner: Runner = run_tasks,
-    progress: Progress = lambda _bytes, _calls: None,
+    progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> Settled:
     """Read, count, settle and (where asked) price the calls of the logs.

@@ -42,6 +42,7 @@ from callcost.runners.entries import digest_of_bytes, digest_of_value
 from callcost.runners.ledger import Ledger
 from callcost.runners.locks import hold_lock
 from callcost.runners.packing import worker_count
+from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions, StateOptions
 from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.report.days import adjustments_of, plain_day
@@ -85,7 +86,7 @@ def report_incremental(
     options: ReportOptions,
     state: StateOptions,
     *,
-    progress: Progress = lambda _bytes, _calls: None,
+    progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
     event: Event = _silent,
 ) -> SpendReport:

@@ -20,7 +20,7 @@ from callcost.logs.dialects.litellm import CUT_MARKS
 from callcost.logs.io.records import Raw, read_lines
 from callcost.logs.record.dialect import FieldReader
 from callcost.logs.values.json import UNFORESEEN, Refusal, decode
-from callcost.logs.values.json_path import Path
+from callcost.logs.values.json_path import Path, follow
 from callcost.stages.columnar.chats import misfits
 from callcost.stages.columnar.decode import Table, flatten
 from callcost.stages.columnar.learn import learn_layout
@@ -306,16 +306,16 @@ def open_block_reader(first: Block, *, counted: bool, learning: bool) -> BlockRe
     """
     sample: dict[str, list[dict[str, Any]]] = {}
     chatty: set[str] = set()  # dialects whose texts are to be counted
-    for raw, _ in zip(read_lines([first.data]), range(_SAMPLED_LINES), strict=False):
+    for line in first.data.split(b"\n", _SAMPLED_LINES)[:_SAMPLED_LINES]:
         try:
-            value = decode(raw.data) if isinstance(raw, Raw) else None
+            value = decode(line)
         except Refusal:
             continue
         reader = recogniser().find(value) if isinstance(value, dict) else None
         if reader is None:
             continue
         name = reader.dialect.name
-        sample.setdefault(name, []).append(value)  # type: ignore[arg-type]  # it is a dict, else it has no reader
+        sample.setdefault(name, []).append(value)
         if counted and name not in chatty and _is_to_count(reader, value):
             chatty.add(name)
     found: list[DialectLines] = []
@@ -328,6 +328,9 @@ def open_block_reader(first: Block, *, counted: bool, learning: bool) -> BlockRe
 
 
 def _is_to_count(reader: FieldReader, record: Any) -> bool:
+    name = reader.dialect.name
+    if name in LITELLM and any(follow(record, path) for path in litellm_layout(name).counts):
+        return False
     try:
         call = reader.read(record)
     except (Refusal, *UNFORESEEN):

@@ -36,6 +36,7 @@ class LineBlocks:
     Attributes:
         offset: of what is not handed out yet.
         row: of its first line.
+        ended: whether all is handed out.
     """
 
     def __init__(self, pieces: Iterable[bytes], offset: int, row: int) -> None:
@@ -43,6 +44,7 @@ class LineBlocks:
         self._pieces = iter(pieces)
         self._held: list[bytes] = []
         self._error: Exception | None = None  # that ended the pieces
+        self.ended = False
 
     def __iter__(self) -> Iterator[Block]:
         """Yield blocks until the text or its pieces end, or a line is longer than LONGEST_LINE.
@@ -70,6 +72,7 @@ class LineBlocks:
             if block is not None:
                 yield block
             raise
+        self.ended = True
         if self._held:
             yield self._cut(last=True)
 

@@ -10,14 +10,13 @@ from callcost.logs.io.compression import Damage, open_range
 from callcost.logs.io.inputs import container_of, truncated, unreadable
 from callcost.logs.io.object_store import open_input
 from callcost.logs.io.records import Raw, read_lines
-from callcost.logs.record_reader import RecordReader
 from callcost.settings import ReadOptions
 from callcost.stages.columnar.jsonl import BlockReader, open_block_reader
 from callcost.stages.columnar.line_blocks import LONGEST_LINE, LineBlocks
 from callcost.stages.columnar.parquet import FlatTable, open_flat, read_flat
 from callcost.stages.columnar.to_facts import lay_out
 from callcost.stages.read.splits import Piece
-from callcost.stages.read.windows import Stretch, read_by_record, read_lines_of, read_row, read_table_rows
+from callcost.stages.read.windows import Records, Stretch, read_by_record, read_lines_of, read_row, read_table_rows
 from callcost.stages.tables.parquet_pages import measure_group, refuse_group, refuse_table
 from callcost.stages.tables.parquet_rows import UNREADABLE_TABLE, holds_own_table, read_some
 from callcost.tables import Reject
@@ -27,23 +26,23 @@ LEARN_BYTES = 1 << 20  # below it, to learn what is read of a dialect costs more
 
 
 def read_by_columns(
-    piece: Piece, reader: RecordReader, options: ReadOptions, *, counted: bool = True
+    piece: Piece, records: Records, options: ReadOptions, *, counted: bool = True
 ) -> Iterator[Stretch]:
     """Read a piece: calls that need no counting, or are plain chats, come as facts.
 
     Args:
         piece: the piece of input.
-        reader: of its other records.
+        records: its others.
         options: how logs are read.
         counted: whether usage that is missing will be counted.
     """
     container = container_of(piece.source) if piece.bytes >= COLUMN_BYTES and _are_usual(options) else ""
     if container == "jsonl":
-        yield from _read_blocks(piece, reader, options, counted=counted)
+        yield from _read_blocks(piece, records, options, counted=counted)
     elif container == "parquet" and not holds_own_table(piece.source.path):
-        yield from _read_groups(piece, reader, options)
+        yield from _read_groups(piece, records, options)
     else:
-        yield from read_by_record(piece, reader, options)
+        yield from read_by_record(piece, records, options)
 
 
 def _are_usual(options: ReadOptions) -> bool:
@@ -51,15 +50,16 @@ def _are_usual(options: ReadOptions) -> bool:
     return options.dialect is None and options.mapping is None and options.max_record << 20 >= LONGEST_LINE
 
 
-def _read_blocks(piece: Piece, reader: RecordReader, options: ReadOptions, *, counted: bool) -> Iterator[Stretch]:
+def _read_blocks(piece: Piece, records: Records, options: ReadOptions, *, counted: bool) -> Iterator[Stretch]:
     """Read by the block for as long as that is worth it, the rest by the line."""
     try:
         with open_input(piece.source.path) as stream:
             begin, pieces = open_range(stream, piece.start, piece.end)
             blocks = LineBlocks(pieces, begin, 1 + (piece.rows_before or 0))
-            yield from _by_columns(blocks, reader, counted=counted, learning=piece.bytes >= LEARN_BYTES)
-            rest = read_lines(blocks.rest(), blocks.offset, blocks.row, longest=options.max_record << 20)
-            yield from read_lines_of(rest, reader)
+            yield from _by_columns(blocks, records, counted=counted, learning=piece.bytes >= LEARN_BYTES)
+            if not blocks.ended:
+                rest = read_lines(blocks.rest(), blocks.offset, blocks.row, longest=options.max_record << 20)
+                yield from read_lines_of(rest, records)
     except Damage as damage:
         yield 0, [truncated(damage)], 0
     except OSError as error:
@@ -67,37 +67,37 @@ def _read_blocks(piece: Piece, reader: RecordReader, options: ReadOptions, *, co
 
 
 def _by_columns(
-    blocks: LineBlocks, reader: RecordReader, *, counted: bool, learning: bool
+    blocks: LineBlocks, records: Records, *, counted: bool, learning: bool
 ) -> Iterator[Stretch]:
     found: BlockReader | None = None
     try:
         for block in blocks:
             found = found or open_block_reader(block, counted=counted, learning=learning)
             if found is None:
-                yield from read_lines_of(read_lines([block.data], block.offset, block.row), reader)
+                yield from read_lines_of(read_lines([block.data], block.offset, block.row), records)
                 return
             left = found.read(block)
             yield block.row, [], len(block.data) - sum(len(raw.data) for raw in left if isinstance(raw, Raw))
-            yield from read_lines_of(left, reader)
+            yield from read_lines_of(left, records)
             if found.is_full:
-                yield from _laid(found, reader)
+                yield from _laid(found, records)
             if not found.worthwhile:
                 break
     except (Damage, OSError):
         if found is not None:
-            yield from _laid(found, reader)
+            yield from _laid(found, records)
         raise
     if found is not None:
-        yield from _laid(found, reader)
+        yield from _laid(found, records)
 
 
-def _laid(found: BlockReader, reader: RecordReader) -> Iterator[Stretch]:
+def _laid(found: BlockReader, records: Records) -> Iterator[Stretch]:
     for rows, left in found.lay_out():
         yield 0, rows, 0
-        yield from read_lines_of(left, reader)
+        yield from read_lines_of(left, records)
 
 
-def _read_groups(piece: Piece, reader: RecordReader, options: ReadOptions) -> Iterator[Stretch]:
+def _read_groups(piece: Piece, records: Records, options: ReadOptions) -> Iterator[Stretch]:
     """Read Parquet by columns for as long as that is worth it, the rest row by row."""
     before = done = piece.rows_before or 0  # rows before the row group at hand, rows dealt with
     group, worthwhile, odd = piece.start, True, list[int]()
@@ -115,23 +115,23 @@ def _read_groups(piece: Piece, reader: RecordReader, options: ReadOptions) -> It
                     odd += rows.numbers[laid.left].to_list()
                     done += rows.height
                     yield 0, laid.rows, size * rows.height // height
-                yield from _rows_at(piece, group, before, odd, reader)
+                yield from _rows_at(piece, group, before, odd, records)
                 worthwhile = 2 * len(odd) <= done - before
                 group, before, odd = group + 1, done, []
     except UNREADABLE_TABLE:
         pass  # the record reader comes to the same place, and reports it
-    yield from _rows_at(piece, group, before, odd, reader)
+    yield from _rows_at(piece, group, before, odd, records)
     if piece.end is None or group < piece.end:
         rest = dataclasses.replace(piece, start=group, rows_before=before)
-        yield from read_table_rows(rest, reader, options, done)
+        yield from read_table_rows(rest, records, options, done)
 
 
-def _rows_at(piece: Piece, group: int, before: int, wanted: list[int], reader: RecordReader) -> Iterator[Stretch]:
+def _rows_at(piece: Piece, group: int, before: int, wanted: list[int], records: Records) -> Iterator[Stretch]:
     """Read some rows of a row group one by one."""
     found = 0
     try:
         for place, record in read_some(piece.source.path, group, group + 1, [row - before - 1 for row in wanted]):
-            yield *read_row(record, before + 1 + place, reader), 0
+            yield *read_row(record, before + 1 + place, records), 0
             found += 1
     except UNREADABLE_TABLE:
         for row in wanted[found:]:

@@ -85,6 +85,8 @@ def settle_spans(task: SettleTask, tick: Tick) -> ReduceResult:
 
 def _replays(facts: pl.LazyFrame) -> Verdicts:
     asked = facts.filter(pl.col("ancestors").is_not_null()).select("session", "ancestors").collect()
+    if asked.is_empty():
+        return Verdicts(pl.DataFrame(schema=VerdictRows.types), Counter())
     sessions = pl.col("session").is_in(lineages_of(asked).implode())
     return judge_replays(facts.filter(sessions).select(REPLAY_COLUMNS).collect())
 
@@ -127,6 +129,6 @@ def settled_facts(path: str | Path, verdicts: Sequence[str]) -> pl.DataFrame:
     """Read a file of facts as the verdicts in these files leave it."""
     facts = read_facts(path, without=("key", "bucket"))
     if not verdicts:
-        return apply_verdicts(facts, pl.DataFrame(schema=VerdictRows.types))
+        return apply_verdicts(facts, pl.DataFrame(schema=VerdictRows.types)) if facts["call_id"].null_count() else facts
     own = pl.col("piece").is_in(facts["piece"].unique().implode())
     return apply_verdicts(facts, scan_tables(verdicts).filter(own).collect())

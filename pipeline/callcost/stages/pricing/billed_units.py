@@ -13,7 +13,7 @@ import polars as pl
 from callcost.prices.charges import SIDES, charge_for, side_of
 from callcost.prices.units import unit_of
 from callcost.stages.pricing.rate_cards import RowCards
-from callcost.stages.tables.masks import Flag, any_of, flag
+from callcost.stages.tables.dictionary import Flag, any_of, flag
 from callcost.tables import MONEY_SCALE
 
 _ROW, _UNIT, _QUANTITY = "row", "unit", "quantity"

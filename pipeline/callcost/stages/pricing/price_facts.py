@@ -22,8 +22,8 @@ from callcost.stages.pricing.billed_units import COUNTS, Costs, SideCosts, add_e
 from callcost.stages.pricing.cost_parts import Part, part_costs
 from callcost.stages.pricing.rate_cards import RowCards, book_of, find_cards
 from callcost.stages.pricing.token_quantities import exact_costs, quantities
+from callcost.stages.tables.dictionary import Flag, any_of, both, flag, without
 from callcost.stages.tables.facts import UID
-from callcost.stages.tables.masks import Flag, any_of, both, flag, without
 from callcost.stages.tables.schemas import MONEY
 from callcost.tables import ABORTED, CorrectedCalls
 
@@ -114,7 +114,7 @@ def _condition(name: str, facts: pl.DataFrame, costs: Costs, cards: RowCards) ->
         column, word = CALL_CONDITIONS[name]
         return flag(facts[column] == word)
     if name in CARD_CONDITIONS:
-        return cards.flag([CARD_CONDITIONS[name](card.rates) for card in cards.cards.values])
+        return cards.flag([name in card.conditions for card in cards.cards.values])
     return _ROW_CONDITIONS[name](facts, costs)
 
 

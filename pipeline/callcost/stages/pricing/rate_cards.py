@@ -16,12 +16,11 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from callcost.prices.book.book import Book, Resolution, open_book
-from callcost.prices.charges import UnitPlan, plan_units
+from callcost.prices.charges import NO_UNITS, UnitPlan, conditions_of, plan_units
 from callcost.prices.peak_hours import steps_of
 from callcost.prices.rates import BATCH_FORMATS, Line, RateCard, Terms
 from callcost.settings import PriceOptions
-from callcost.stages.tables.dictionary import Numbered, cross, number_sizes, number_spans, number_text
-from callcost.stages.tables.masks import Flag
+from callcost.stages.tables.dictionary import Flag, Numbered, cross, number_sizes, number_spans, number_text
 
 _TERMS = ("service_tier", "source_format", "region", "data_residency", "inference_geo", "speed")
 _MINUTE = 60_000_000  # microseconds
@@ -33,10 +32,12 @@ class PlannedCard(NamedTuple):
     Attributes:
         rates: by unit; None: the model is unknown.
         units: what units beside tokens change.
+        conditions: those of CARD_CONDITIONS that hold.
     """
 
     rates: RateCard | None
     units: UnitPlan
+    conditions: frozenset[str]
 
     def line(self, unit: str) -> Line | None:
         """Return the rate of a unit; None: there is none."""
@@ -187,7 +188,9 @@ def _card(book: Book, found: Resolution, asked: tuple[Any, ...], prompt: int, mo
     batch = (source_format or "").endswith(BATCH_FORMATS)
     rates = book.rates(found, Terms(tier, batch, prompt, region, residency, geo, speed, moment))
     listed = names.split("\n") if names else ()
-    return PlannedCard(rates, plan_units(listed, rates, prompt=bool(prompt_stated), completion=bool(completion_stated)))
+    stated = {"prompt": bool(prompt_stated), "completion": bool(completion_stated)}
+    units = plan_units(listed, rates, **stated) if listed else NO_UNITS
+    return PlannedCard(rates, units, conditions_of(rates))
 
 
 @lru_cache(maxsize=4)

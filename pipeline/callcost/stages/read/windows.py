@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import polars as pl
@@ -104,8 +105,24 @@ class Window:
             self.tally["records"] += 1
 
 
+class Records:
+    """The records of a piece that are read one by one: their reader is made for the first of them."""
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._options = options
+
+    @cached_property
+    def reader(self) -> RecordReader:
+        """Their reader."""
+        return RecordReader(self._options)
+
+    def finish(self) -> list[Outcome]:
+        """Return the calls of streams that had no end."""
+        return self.reader.finish() if "reader" in self.__dict__ else []
+
+
 Stretch = tuple[int, list[Outcome] | FactRows, int]  # row, what it holds (or facts of many rows), bytes
-Stretches = Callable[[Piece, RecordReader, ReadOptions], Iterator[Stretch]]
+Stretches = Callable[[Piece, Records, ReadOptions], Iterator[Stretch]]
 
 
 def read_windows(piece: Piece, options: ReadOptions, stretches: Stretches | None = None) -> Iterator[Window]:
@@ -120,9 +137,9 @@ def read_windows(piece: Piece, options: ReadOptions, stretches: Stretches | None
         Windows of about WINDOW_BYTES of records; their lineage columns are filled, rows as if the piece were the file
         where its ``rows_before`` is not known.
     """
-    reader = RecordReader(options)
+    records = Records(options)
     window = Window()
-    for row, found, seen in (stretches or read_by_record)(piece, reader, options):
+    for row, found, seen in (stretches or read_by_record)(piece, records, options):
         if not isinstance(found, FactRows):
             window.add(found, row)
         else:
@@ -134,7 +151,7 @@ def read_windows(piece: Piece, options: ReadOptions, stretches: Stretches | None
         if window.is_full:
             yield _named(window, piece.source)
             window = Window(late=window.late)
-    window.add(reader.finish())
+    window.add(records.finish())
     yield _named(window, piece.source)
 
 
@@ -147,37 +164,35 @@ def _named(window: Window, source: Input) -> Window:
     return window
 
 
-def read_by_record(piece: Piece, reader: RecordReader, options: ReadOptions) -> Iterator[Stretch]:
+def read_by_record(piece: Piece, records: Records, options: ReadOptions) -> Iterator[Stretch]:
     """Read a piece record by record; a table of ours is refused as a whole, in the first piece of it."""
     first, source = piece.rows_before or 0, piece.source
     if container_of(source) != "parquet":
         raws = read_raw(source, piece.start, piece.end, 1 + first, longest=options.max_record << 20)
-        yield from read_lines_of(raws, reader)
+        yield from read_lines_of(raws, records)
     elif not holds_own_table(source.path):
-        yield from read_table_rows(piece, reader, options)
+        yield from read_table_rows(piece, records, options)
     elif piece.start == 0:
         yield 0, [Reject(reason=REASON, detail=DETAIL)], piece.bytes
 
 
-def read_lines_of(raws: Iterable[Raw | Reject], reader: RecordReader) -> Iterator[Stretch]:
+def read_lines_of(raws: Iterable[Raw | Reject], records: Records) -> Iterator[Stretch]:
     """Read the records of a text."""
     for raw in raws:
         if isinstance(raw, Reject):
             yield 0, [raw], 0
         else:
-            yield raw.row, reader.read(raw), len(raw.data)
+            yield raw.row, records.reader.read(raw), len(raw.data)
 
 
-def read_row(record: Row, row: int, reader: RecordReader) -> tuple[int, list[Outcome]]:
+def read_row(record: Row, row: int, records: Records) -> tuple[int, list[Outcome]]:
     """Read a row of a table; return its number and what it holds."""
     if isinstance(record, Reject):
         return row, [structs.replace(record, source_row=row)]
-    return row, reader.read_value(record, row)
+    return row, records.reader.read_value(record, row)
 
 
-def read_table_rows(
-    piece: Piece, reader: RecordReader, options: ReadOptions, done: int = 0
-) -> Iterator[Stretch]:
+def read_table_rows(piece: Piece, records: Records, options: ReadOptions, done: int = 0) -> Iterator[Stretch]:
     """Read a table row by row; rows up to a number are dealt with."""
     before = 1 + (piece.rows_before or 0)
     try:
@@ -187,6 +202,6 @@ def read_table_rows(
             size = batch.bytes // max(len(batch.rows), 1)
             for row, record in enumerate(batch.rows, before + batch.place):
                 if row > done:
-                    yield *read_row(record, row, reader), size
+                    yield *read_row(record, row, records), size
     except UNREADABLE_TABLE:
         yield 0, [Reject(reason="unreadable_file", detail="not a readable Parquet file")], 0

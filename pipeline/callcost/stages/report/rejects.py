@@ -47,14 +47,14 @@ class RejectFiles:
             self._write()
 
     def finish(self) -> list[str]:
-        """Write what is left, and return the paths of all files; there is at least one."""
-        if self._rows or not self._paths:
+        """Write what is left, and return the paths of all files."""
+        if self._rows:
             self._write()
         return self._paths
 
     def _write(self) -> None:
         path = f"{self._stem}-{len(self._paths):04}.parquet" if self._paths else f"{self._stem}.parquet"
-        (pl.concat(self._held) if self._held else pl.DataFrame(schema=RejectsOfPieces.types)).write_parquet(path)
+        pl.concat(self._held).write_parquet(path)
         self._held, self._rows = [], 0
         self._paths.append(path)
 

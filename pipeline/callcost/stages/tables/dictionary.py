@@ -1,7 +1,7 @@
-"""Rows by number: which rows are equal in some columns, without joining on text.
+"""Rows by number, which rows are equal in some columns, and by yes or no; None stands for what all rows have alike.
 
 A column of text becomes dense numbers once; what is asked per row afterwards is arithmetic and look-ups in small
-tables. What the columns mean is left to the callers.
+tables, and nothing where nothing is to be done. What the columns mean is left to the callers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _LARGE = 2**62  # what a mixed number must stay below
 _HALF_WIDTH = 2**32  # below this, 32 bits do
 _FEW_EDGES = 16
 _FEW = 4096
+Flag = pl.Series | None  # yes or no per row; None: no in all
 
 
 class Numbered(NamedTuple):
@@ -168,3 +169,29 @@ def _reached(numbers: pl.Series, low: int, high: int, inside: Sequence[int]) -> 
     following = pl.Series([*inside, high + 1], dtype=pl.Int64)[reached]
     bucket = (numbers - low) // width
     return reached[bucket] + (numbers >= following[bucket])
+
+
+def flag(column: pl.Series) -> Flag:
+    """Return a column of booleans, None where none of them holds; null does not hold."""
+    if not column.any():
+        return None
+    return column.fill_null(value=False) if column.null_count() else column
+
+
+def any_of(*flags: Flag) -> Flag:
+    """Return what holds where any does."""
+    found: Flag = None
+    for each in flags:
+        if each is not None:
+            found = each if found is None else found | each
+    return found
+
+
+def both(one: Flag, other: Flag) -> Flag:
+    """Return what holds where both do."""
+    return None if one is None or other is None else flag(one & other)
+
+
+def without(one: Flag, other: Flag) -> Flag:
+    """Return what holds where the first does and the second does not."""
+    return one if one is None or other is None else flag(one & ~other)
