@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.command import Finished
+from tests.command import SAMPLES, Finished, report
 
 HERE = Path(__file__).parent
 
@@ -52,3 +52,16 @@ def test_the_report_of_the_samples_is_the_one_that_was_read(sample_report: Finis
         (HERE / "actual" / name).write_bytes(actual.encode())
     assert actual.splitlines() == expected.read_text(encoding="utf-8").splitlines()
     assert actual.encode() == expected.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def report_by_columns(columns_for_all: None, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The report of sample_logs with each file read as a large one is."""
+    out = tmp_path_factory.mktemp("columns") / "reports"
+    return report([SAMPLES], out, "--calls", "--format", "parquet,csv,json", "--workers", "1")
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_samples_read_by_columns_have_the_same_report(report_by_columns: Finished, name: str) -> None:
+    expected = (HERE / "expected" / name).read_text(encoding="utf-8")
+    assert GOLDEN[name](report_by_columns).splitlines() == expected.splitlines()

@@ -18,7 +18,7 @@ from callcost.prices.units import TOKEN_UNITS, Unit
 from callcost.stages.pricing.billed_units import charge_extras, every_row
 from callcost.stages.pricing.rate_cards import RowCards
 from callcost.stages.pricing.token_quantities import exact_costs
-from callcost.stages.tables.masks import Flag, any_of, both, flag
+from callcost.stages.tables.dictionary import Flag, any_of, both, flag
 
 PARTS = ("cache_read_cost", "cache_write_cost", "reasoning_cost", "cache_savings_cost")
 _STATES = {  # part -> columns of which one states it
