@@ -230,22 +230,22 @@ def test_diff_of_an_unknown_version_is_an_error(prices: Any) -> None:
 
 
 def test_add_adds_a_version_of_ones_own(prices: Any, map_file: Path) -> None:
-    said = prices("add", str(map_file), "--effective-from", "2026-11-15")
+    said = prices("add", str(map_file), "--effective-from", "2030-01-15")
     assert said.code == 0
-    assert said.out.startswith("added user-2026-11-15\n1 models added, 0 dropped, 0 prices of 0 models changed\n")
-    assert prices("list").rows[-1][1] == "user-2026-11-15"
+    assert said.out.startswith("added user-2030-01-15\n1 models added, 0 dropped, 0 prices of 0 models changed\n")
+    assert prices("list").rows[-1][1] == "user-2030-01-15"
     assert prices("list").rows[-1][3] == "user"
-    assert prices("show", "mine/model", "--at", "2026-11-16").code == 0
-    again = prices("add", str(map_file), "--effective-from", "2026-11-16")
+    assert prices("show", "mine/model", "--at", "2030-01-16").code == 0
+    again = prices("add", str(map_file), "--effective-from", "2030-01-16")
     assert again.out.startswith("nothing added: it says what the version before it says\n")
 
 
 def test_add_takes_a_name_a_source_and_stdin(prices: Any, map_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(map_file.read_bytes())))
-    words = ("--effective-from", "2026-11-15", "--name", "ours", "--source", "the contract")
+    words = ("--effective-from", "2030-01-15", "--name", "ours", "--source", "the contract")
     assert prices("add", "-", *words, "--format", "json").content["added"] == "ours"
     last = prices("list", "--format", "json").content[-1]
-    assert (last["version"], last["source"], last["effective_from"]) == ("ours", "the contract", "2026-11-15T00:00:00Z")
+    assert (last["version"], last["source"], last["effective_from"]) == ("ours", "the contract", "2030-01-15T00:00:00Z")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"{}")))
     taken = prices("add", "-", *words, "--force")
     assert (taken.code, taken.err) == (1, "callcost: there is a price version ours already. Give it another name\n")
@@ -254,12 +254,13 @@ def test_add_takes_a_name_a_source_and_stdin(prices: Any, map_file: Path, monkey
 def test_add_refuses_what_looks_wrong(prices: Any, tmp_path: Path) -> None:
     path = tmp_path / "small.json"
     path.write_text('{"m": {"input_cost_per_token": 1e-6}}', encoding="utf-8")
-    said = prices("add", str(path), "--effective-from", "2026-11-15")
+    said = prices("add", str(path), "--effective-from", "2030-01-15")
     assert (said.code, said.out) == (1, "")
-    assert "the map of small.json looks wrong: it lists only 0 of the 4,551 models" in said.err
-    forced = prices("add", str(path), "--effective-from", "2026-11-15", "--force")
-    assert (forced.code, forced.out.splitlines()[0]) == (0, "added user-2026-11-15")
-    assert "looks wrong: it lists only 0 of the 4,551 models" in forced.out
+    newest = load_catalog().sizes()[-1]
+    assert f"the map of small.json looks wrong: it lists only 0 of the {newest:,} models" in said.err
+    forced = prices("add", str(path), "--effective-from", "2030-01-15", "--force")
+    assert (forced.code, forced.out.splitlines()[0]) == (0, "added user-2030-01-15")
+    assert f"looks wrong: it lists only 0 of the {newest:,} models" in forced.out
 
 
 @pytest.mark.parametrize(
@@ -281,11 +282,12 @@ def test_add_refuses_what_is_no_price_by_name(prices: Any, map_file: Path, value
     assert wrong != text
     map_file.write_text(wrong, encoding="utf-8")
 
-    said = prices("add", str(map_file), "--effective-from", "2026-11-15")
+    said = prices("add", str(map_file), "--effective-from", "2030-01-15")
 
     assert (said.code, said.out) == (1, "")
     assert f"mine/model ({why}" in said.err
-    assert len(prices("list").rows) == 104
+    assert len(prices("list").rows) == 1 + len(load_catalog().versions)
+    assert load_catalog().newest.origin == "bundled"
 
 
 def test_pull_adds_and_lists_what_is_remarkable(prices: Any, map_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +323,9 @@ def test_pull_offline_says_so(prices: Any, monkeypatch: pytest.MonkeyPatch) -> N
 def test_verify_finds_the_shipped_versions_sound(prices: Any) -> None:
     said = prices("verify")
     assert said.code == 0
-    assert said.out.startswith("103 versions, 5,720 models\nevery digest is right\n")
+    catalog = load_catalog()
+    counts = f"{len(catalog.versions)} versions, {len(catalog.models):,} models"
+    assert said.out.startswith(f"{counts}\nevery digest is right\n")
     assert "not understood" not in said.out
     content = prices("verify", "--format", "json").content
     assert (content["damaged"], content["unplaced"]) == ([], [])
@@ -329,12 +333,12 @@ def test_verify_finds_the_shipped_versions_sound(prices: Any) -> None:
 
 
 def test_verify_names_a_damaged_version(prices: Any, map_file: Path, tmp_path: Path) -> None:
-    prices("add", str(map_file), "--effective-from", "2026-11-15")
+    prices("add", str(map_file), "--effective-from", "2030-01-15")
     index = tmp_path / "user" / "prices" / "index.jsonl"
     index.write_text(index.read_text().replace('"sha256":"', '"sha256":"0'), encoding="utf-8")
     said = prices("verify")
     assert said.code == 1
-    assert "damaged price versions: user-2026-11-15" in said.err
+    assert "damaged price versions: user-2030-01-15" in said.err
 
 
 def test_on_a_terminal_rows_are_a_table(prices: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from callcost.errors import PriceError
 from callcost.prices.book.archive import microseconds
 from callcost.prices.book.book import Book, Resolution, _Query, open_book
+from callcost.prices.book.catalog import load_catalog
 from callcost.prices.charges import Bill, price_usage
 from callcost.prices.rates import Terms
 from callcost.settings import PriceOptions
@@ -119,7 +120,7 @@ def test_a_call_without_a_time_takes_the_newest_version(book: Book) -> None:
 @pytest.mark.parametrize(
     ("prices", "model", "basis", "version", "total"),
     [
-        ("latest", "gpt-4o", "newest", "litellm-1.109.1", Decimal("12.5")),
+        ("latest", "gpt-4o", "newest", load_catalog().newest.name, Decimal("12.5")),
         ("latest", "claude-3-5-sonnet-20241022", "retired", "litellm-1.82.0", 18),
         ("2024-06-01", "gpt-4o", "in_force", "tokencost-0.1.8", 20),
         ("2024-06-01", "o3", "first_listed_later", "litellm-1.67.0", 50),

@@ -22,7 +22,8 @@ from callcost.prices.book import catalog as catalog_module
 from callcost.prices.book.archive import microseconds
 from callcost.prices.book.catalog import add_map, load_catalog, user_prices
 from callcost.prices.book.cost_map import split_map
-from callcost.prices.upstream.pull import MAX_BYTES, Patience, add_checked, fetch, pull_map
+from callcost.prices.upstream.map_files import MAX_BYTES
+from callcost.prices.upstream.pull import Patience, add_checked, fetch, pull_map
 from tests.prices.server import Reply, Server, sends, serving, streams
 
 HASTY = Patience(connect=5, read=0.5, total=30, pause=0.01, attempts=3)

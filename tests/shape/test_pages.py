@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -77,10 +76,10 @@ def test_the_figures_of_the_first_screen_hold() -> None:
     assert len(dependencies) == 12
     assert [name for name in dependencies if not re.search(rf'"{re.escape(name)}", +# \S', text)] == []
     assert "twelve packages of its own choice, each with a reason" in " ".join(README.split())
-    assert f"{len(versions)} cost maps, from October 2023 on" in README
-    moments = (versions[0].effective_from / 1e6, versions[-1].effective_from / 1e6)
-    first, last = (datetime.fromtimestamp(moment, UTC).date() for moment in moments)
-    assert " ".join(PROSE[DOCS / "prices.md"].split()).count(f"{len(versions)} versions, from {first} to {last},") == 1
+    assert len(versions) > 100
+    assert "over 100 cost maps, from October 2023 on" in README
+    first = versions[0].effective_text[:10]
+    assert f"More than 100 versions, from {first} on," in " ".join(PROSE[DOCS / "prices.md"].split())
 
 
 def test_links_between_pages_lead_somewhere() -> None:

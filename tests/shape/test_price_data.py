@@ -2,56 +2,74 @@
 
 from __future__ import annotations
 
-import hashlib
+import csv
+import json
+import re
+import shutil
 import subprocess
 import sys
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from callcost.prices.book.archive import INDEX
 from callcost.prices.book.catalog import build_catalog
-from callcost.prices.book.corrections import FILE as CORRECTIONS
-from callcost.prices.book.corrections import OTHERS
 from callcost.settings import data_dir
 from tests.command import ROOT
+from tests.shape.price_pins import FILES, digest_of, lines_of, read_pins
 
 FOLDER = data_dir() / "prices"
 
-# Versions are only ever appended: (how many lines of the index, their sha256). Add a row, change none. The index
-# pins each map by its digest, and a test recomputes those from the files.
-PINNED = [
-    (103, "6fb21217a546329d44ec06d2279094f09b899c90afc085c0f29fc133febe10f0"),
-]
-# Corrections too: (how many lines of the file, its header included, their sha256).
-PINNED_CORRECTIONS = [
-    (748, "20bd6b7be2708b0ab47be213150985f2ac1d66344aae43124cea0a2cd0670f68"),
-]
-PINNED_OTHERS = [
-    (299, "c8464ef6a574d6994af9cf9c916081e82182c91ee628beda6d73f780bfd611b7"),
-]
 
-
-@pytest.mark.parametrize(
-    ("file", "pinned"), [(INDEX, PINNED), (CORRECTIONS, PINNED_CORRECTIONS), (OTHERS, PINNED_OTHERS)]
-)
-def test_what_has_shipped_never_changes(file: str, pinned: list[tuple[int, str]]) -> None:
-    lines = (FOLDER / file).read_bytes().splitlines(keepends=True)
+@pytest.mark.parametrize("file", FILES)
+def test_what_has_shipped_never_changes(file: str) -> None:
+    pinned, lines = read_pins()[file], lines_of(file)
     for count, digest in pinned:
-        assert hashlib.sha256(b"".join(lines[:count])).hexdigest() == digest
-    assert len(lines) == pinned[-1][0], "pin the lines that were added"
+        assert digest_of(lines[:count]) == digest
+    assert len(lines) == pinned[-1][0], "pin the lines that were added: python -m tests.shape.price_pins"
+
+
+def test_the_readme_says_how_to_extend_each_file(tmp_path: Path) -> None:
+    """What it prints is run as it stands, in a copy, but for what needs a network or is about the checkout."""
+    shutil.copytree(FOLDER, tmp_path / "data/prices")
+    catalog = build_catalog([("bundled", FOLDER)])
+    entries = {**catalog.map_of(catalog.newest), "acme-2": {"input_cost_per_token": 1e-6}}
+    with zipfile.ZipFile(tmp_path / "litellm-1.111.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("litellm/model_prices_and_context_window_backup.json", json.dumps(entries, default=_plain))
+        wheel.writestr("litellm-1.111.0.dist-info/METADATA", "")
+    block = (FOLDER / "README.md").read_text("utf-8").split("```sh\n")[1].split("```")[0]
+    left_out = re.compile(r"(pip|callcost prices (pull|verify)|python) .*\n")
+    script = left_out.sub("", block).replace("callcost ", f"{sys.executable} -m callcost ")
+
+    subprocess.run(["sh", "-ec", script], cwd=tmp_path, check=True, capture_output=True)
+
+    grown = {file: (tmp_path / "data/prices" / file).read_bytes() for file in FILES}
+    for file, content in grown.items():
+        assert content.startswith((FOLDER / file).read_bytes())
+        assert len(content.splitlines()) == len(lines_of(file)) + 1
+        assert file == INDEX or len({len(row) for row in csv.reader(content.decode().splitlines())}) == 1
+    newest = build_catalog([("bundled", tmp_path / "data/prices")]).newest
+    assert (newest.name, newest.source) == ("litellm-1.111.0", "litellm 1.111.0")
+
+
+def _plain(value: Any) -> Any:
+    """Write what json cannot: amounts, and tables that do not change."""
+    return float(value) if isinstance(value, Decimal) else dict(value)
 
 
 def test_every_map_is_what_its_digest_says() -> None:
     catalog = build_catalog([("bundled", FOLDER)])
     damaged = [version.name for version in catalog.versions if catalog.digest_of(version) != version.sha256]
     assert not damaged
-    assert len({version.name for version in catalog.versions}) == len(catalog.versions) == PINNED[-1][0]
-    assert len(catalog.models) == 5720
+    assert len({version.name for version in catalog.versions}) == len(catalog.versions) == read_pins()[INDEX][-1][0]
 
 
 def test_the_folder_holds_the_indexed_versions_and_nothing_else() -> None:
     versions = {f"{version.name}.jsonl.zst" for version in build_catalog([("bundled", FOLDER)]).versions}
-    assert {path.name for path in FOLDER.iterdir()} == versions | {INDEX, CORRECTIONS, OTHERS, "README.md", "LICENSE"}
+    assert {path.name for path in FOLDER.iterdir()} == versions | {*FILES, "README.md", "LICENSE"}
 
 
 def test_the_whole_history_is_under_one_megabyte() -> None:

@@ -67,6 +67,16 @@ class FileType(click.File):
         return super().convert(place, param, ctx)
 
 
+class FileOrUrlType(FileType):
+    """A file that is opened, or the text of an address of the web."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Open a file, or leave an address as it is."""
+        if isinstance(value, str) and value.startswith(("http://", "https://")):
+            return value
+        return super().convert(value, param, ctx)
+
+
 class WordType(click.Choice):  # type: ignore[type-arg]  # generic only since click 8.2
     """One of several words; for a mistyped one the nearest is named."""
 

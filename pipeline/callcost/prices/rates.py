@@ -107,7 +107,7 @@ class Terms(NamedTuple):
         batch: known to be from a batch, whatever the tier says.
         prompt_tokens: size of the whole prompt, for thresholds.
         region: cloud region or location.
-        data_residency: OpenAI's regional host: "eu" | "us".
+        data_residency: OpenAI's regional host: "eu" | "us" | "fedramp".
         geo: Anthropic's inference_geo.
         speed: Anthropic's speed.
         moment: microseconds since 1970 UTC, for off-peak hours; None: not stated, at peak.

@@ -24,6 +24,7 @@ GOOGLE = frozenset({"gemini", "vertex_ai", "vertex_ai-language-models"})  # char
 _MULTIPLIERS = {  # by what asks for them
     "residency eu": "regional_processing_uplift_multiplier_eu",
     "residency us": "regional_processing_uplift_multiplier_us",
+    "residency fedramp": "fedramp_uplift_multiplier",
     "endpoint": "regional_endpoint_uplift_multiplier",
 }
 _BAND_UNITS = frozenset({"text_input", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning"})

@@ -316,6 +316,7 @@ STRUCTURED = {
     "guardrail_cost_per_unit": "rates by policy",
     "web_search_billing_unit": "whether searches are charged one by one or once a prompt",
     "provider_specific_entry": "multipliers by geography and speed",
+    "fedramp_uplift_multiplier": "multiplier of OpenAI's endpoint for the US government",
     "regional_endpoint_uplift_multiplier": "multiplier of a regional endpoint",
     "regional_processing_uplift_multiplier_eu": "multiplier of processing in Europe",
     "regional_processing_uplift_multiplier_us": "multiplier of processing in the United States",

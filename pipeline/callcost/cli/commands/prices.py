@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from callcost.cli import options as shared
-from callcost.cli.click_types import FileType, LogType, PathType, VerbGroup
+from callcost.cli.click_types import FileOrUrlType, LogType, PathType, VerbGroup
 from callcost.cli.terminal.events import counted
 from callcost.cli.terminal.listing import per_million, plain, show_json, show_rows
 from callcost.cli.terminal.output import say, show
@@ -200,35 +200,39 @@ def _between(first: Version, second: Version) -> str:
     return f"{first.name} of {first.effective_text} -> {second.name} of {second.effective_text}"
 
 
+_folder_option = click.option("--folder", metavar="DIR", type=PathType(file_okay=False, path_type=Path),
+                              help="Add it to the versions in this folder.  [default: your own]")  # fmt: skip
+
+
 @prices.command()
-@click.argument("file", type=FileType("rb"))
+@click.argument("file", type=FileOrUrlType("rb"))
 @click.option("--effective-from", required=True, metavar="TIME",
               help="Since when it is in force (ISO date or time, UTC).")  # fmt: skip
-@click.option("--name", metavar="NAME", help="What the version is called.  [default: user- and the date]")
-@click.option("--source", metavar="TEXT", help="Where the map comes from.  [default: the file's name]")
+@click.option("--name", metavar="NAME", help="What the version is called.  [default: that of the wheel, or user- and "
+              "the date]")  # fmt: skip
+@click.option("--source", metavar="TEXT", help="Where the map comes from.  [default: the wheel or the file's name]")
+@_folder_option
 @click.option("--force", is_flag=True, help="Add it whatever the checks say.")
 @shared.form_option
-def add(file: IO[bytes], effective_from: str, name: str | None, source: str | None, force: bool, form: str) -> None:
-    """Add FILE, a map in LiteLLM's format (- is stdin), to your own versions."""
-    from callcost.prices.upstream.pull import add_checked  # noqa: PLC0415
+def add(file: IO[bytes] | str, effective_from: str, form: str, **more: Any) -> None:
+    """Add FILE to your own versions: a map in LiteLLM's format (- is stdin), a wheel of LiteLLM, or a URL of either."""
+    from callcost.prices.upstream.pull import add_file  # noqa: PLC0415
 
-    moment = _moment(effective_from)
-    name = f"user-{isoformat(moment)[:10]}" if name is None else name
-    source = source or Path(file.name).name
-    added = add_checked(file.read(), name=name, effective_from=moment, source=source, force=force)
+    added = add_file(file, effective_from=_moment(effective_from), **more)
     _show_addition(added, "it says what the version before it says", form)
 
 
 @prices.command()
 @click.option("--url", metavar="URL", help="Of a map in LiteLLM's format.  [default: the one that LiteLLM publishes]")
+@_folder_option
 @click.option("--dry-run", is_flag=True, help="Fetch, check and show; add nothing.")
 @click.option("--force", is_flag=True, help="Add it whatever the checks say.")
 @shared.form_option
-def pull(url: str | None, dry_run: bool, force: bool, form: str) -> None:
+def pull(url: str | None, folder: Path | None, dry_run: bool, force: bool, form: str) -> None:
     """Fetch the published map and add it to your own versions, in force from now on."""
     from callcost.prices.upstream.pull import LITELLM_MAP, pull_map  # noqa: PLC0415
 
-    added = pull_map(url or LITELLM_MAP, dry_run=dry_run, force=force)
+    added = pull_map(url or LITELLM_MAP, folder=folder, dry_run=dry_run, force=force)
     _show_addition(added, "this is a dry run" if dry_run else "it says what the version in force says", form)
 
 

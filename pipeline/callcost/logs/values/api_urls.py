@@ -12,14 +12,15 @@ from urllib.parse import unquote
 
 # Column -> what the URL says. A region in the host is where the call was served.
 _TERMS = (
-    ("data_residency", re.compile(r"//(eu|us)\.api\.openai\.com")),
+    ("data_residency", re.compile(r"//(eu|us|gov)\.api\.openai\.com")),
     ("region", re.compile(r"//bedrock-runtime(?:-fips)?\.([a-z]{2}(?:-[a-z]+)+-\d)\.")),
     ("region", re.compile(r"//bedrock-mantle\.([a-z]{2}(?:-[a-z]+)+-\d)\.api\.aws")),
     ("region", re.compile(r"//([a-z]+-[a-z]+\d+)-aiplatform\.googleapis")),
     ("region", re.compile(r"googleapis\.com/.*/locations/([a-z0-9-]+)/")),
 )
+_NAMES = {"gov": "fedramp"}  # as cost maps call what the host calls otherwise
 _PROVIDERS = (
-    ("openai", r"(?:eu\.|us\.)?api\.openai\.com"),
+    ("openai", r"(?:eu\.|us\.|gov\.)?api\.openai\.com"),
     ("azure", r"[\w-]+\.openai\.azure\.com|[\w-]+\.cognitiveservices\.azure\.com"),
     ("azure_ai", r"[\w.-]+\.(?:services\.ai|models\.ai|inference\.ml)\.azure\.com"),
     ("anthropic", r"api\.anthropic\.com"),
@@ -97,7 +98,7 @@ def read_host(url: Any) -> dict[str, str]:
     for column, pattern in _TERMS:
         match = pattern.search(url)
         if match:
-            found.setdefault(column, match[1])
+            found.setdefault(column, _NAMES.get(match[1], match[1]))
     return found
 
 

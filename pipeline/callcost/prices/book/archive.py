@@ -1,6 +1,6 @@
 """Price versions on disk: one folder, one index line and one file of changes per version, append only.
 
-    index.jsonl                  {"name", "effective_from", "source", "sha256", "base"}
+    index.jsonl                  {"name", "effective_from", "source", "sha256", "base", "known_from"}
     litellm-1.106.4.jsonl.zst    {"model", "entry"} per model that differs from the base; entry null: dropped
 
 A version without a base is written whole. The bundled folder and the user's have the same form; neither a
@@ -32,7 +32,7 @@ _MAX_BYTES = 256 << 20  # of one version's changes, unpacked
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class IndexLine(msgspec.Struct, frozen=True, kw_only=True):
+class IndexLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the index says of one version."""
 
     name: str
@@ -40,6 +40,7 @@ class IndexLine(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     sha256: str  # of the whole map's canonical text
     base: str | None  # the version of the same folder that the changes start from; None: written whole
+    known_from: str | None = None  # when the folder came to have it, ISO 8601, UTC; None: when it came into force
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class Version:
         source: where the map was published.
         sha256: digest of the map's canonical text.
         origin: "bundled" or "user".
+        known_from: when the book came to have it, microseconds since 1970, UTC.
     """
 
     index: int
@@ -59,6 +60,7 @@ class Version:
     source: str
     sha256: str
     origin: str
+    known_from: int
 
     @property
     def effective_text(self) -> str:
@@ -93,17 +95,19 @@ class Catalog:
         return self.versions[place - 1] if place else None
 
     def until(self, moment: int) -> Catalog:
-        """Return the catalog as it was known at a moment (microseconds since 1970): without later versions.
+        """Return the catalog as it was known at a moment (microseconds since 1970): without what came to it later.
 
         Raises:
             PriceError: there was none yet.
         """
-        count = bisect.bisect_right(self._moments, moment)
-        if not count:
+        known = [version for version in self.versions if version.known_from <= moment]
+        if not known:
             message = f"no price version was known on {isoformat(moment)}"
             raise PriceError(message, hint=f"The first one is of {self.versions[0].effective_text}")
-        timelines = {model: [step for step in steps if step[0] < count] for model, steps in self._timelines.items()}
-        return Catalog(self.versions[:count], {model: steps for model, steps in timelines.items() if steps})
+        indices = [version.index for version in known]
+        timelines = {model: _steps_among(indices, steps) for model, steps in self._timelines.items()}
+        versions = tuple(dataclasses.replace(version, index=number) for number, version in enumerate(known))
+        return Catalog(versions, {model: steps for model, steps in timelines.items() if steps})
 
     def find(self, words: str) -> Version:
         """Return the version of a name, the one in force at a date (its first moment, UTC), or the "latest".
@@ -216,7 +220,15 @@ def user_prices() -> Path:
     return user_data_dir() / "prices"
 
 
-def add_map(entries: Mapping[str, bytes], *, name: str, effective_from: int, source: str, folder: Path) -> None:
+def add_map(
+    entries: Mapping[str, bytes],
+    *,
+    name: str,
+    effective_from: int,
+    source: str,
+    folder: Path,
+    known_from: int | None = None,
+) -> None:
     """Add a whole map as a version of a folder, as changes against the folder's version before it.
 
     Args:
@@ -225,6 +237,7 @@ def add_map(entries: Mapping[str, bytes], *, name: str, effective_from: int, sou
         effective_from: microseconds since 1970, UTC.
         source: where the map was published.
         folder: ``user_prices()``, or the bundled one when the package is made.
+        known_from: when the folder comes to have it, microseconds since 1970, UTC; None: when it comes into force.
 
     Raises:
         PriceError: the name is taken, or the folder cannot be written.
@@ -243,6 +256,7 @@ def add_map(entries: Mapping[str, bytes], *, name: str, effective_from: int, sou
         source=source,
         sha256=map_digest(entries.items()),
         base=base.name if base else None,
+        known_from=None if known_from in (None, effective_from) else isoformat(known_from),
     )
     add_version(folder, line, changes)
 
@@ -274,7 +288,8 @@ def build_catalog(folders: Iterable[tuple[str, Path]]) -> Catalog:
             changes = _rebase(timelines, index - 1, base, changes)
         for change in changes:
             timelines.setdefault(change.model, []).append((index, change.entry))
-        versions.append(Version(index, line.name, moment, line.source, line.sha256, origin))
+        known_from = moment if line.known_from is None else microseconds(line.known_from)
+        versions.append(Version(index, line.name, moment, line.source, line.sha256, origin, known_from))
         places[folder, line.name] = index
     return Catalog(tuple(versions), timelines)
 
@@ -290,6 +305,23 @@ def _rebase(timelines: dict[str, _Timeline], now: int, base: int, changes: Itera
         for model in dict.fromkeys([*old, *new])
         if old.get(model, DROPPED) != new.get(model, DROPPED)
     ]
+
+
+def _steps_among(indices: Sequence[int], steps: _Timeline) -> _Timeline:
+    """Return a model's timeline over some of the versions, which are numbered anew.
+
+    Args:
+        indices: of the versions that stay, ascending.
+        steps: the model's timeline over all.
+    """
+    entries: dict[int, msgspec.Raw] = {}
+    for index, raw in steps:  # of several that begin between two versions that stay, the last holds
+        entries[bisect.bisect_left(indices, index)] = raw
+    found: _Timeline = []
+    for number, raw in entries.items():
+        if number < len(indices) and raw != (found[-1][1] if found else DROPPED):
+            found.append((number, raw))
+    return found
 
 
 def _embeds(entry: Entry | None) -> bool:

@@ -1,9 +1,9 @@
 """What a rate really was where the maps were late or wrong: dated rows with their evidence, laid over the maps.
 
 ``data/prices/corrections.csv`` holds one row per model, field and window, append only: a later row goes before an
-earlier one of the same cell. A row without an end holds until a version that came after it was recorded says something
-else of its cell. ``others.csv`` has the same columns: what two tables agree on of models that no map ever
-listed. Who may be priced by which entry is left to ``name_ladder.py``; the user's own prices lie over these.
+earlier one of the same cell. A row without an end holds until a version newer than those known when it was recorded
+says something else of its cell. ``others.csv`` has the same columns: what two tables agree on of models that no map
+ever listed. Who may be priced by which entry is left to ``name_ladder.py``; the user's own prices lie over these.
 """
 
 from __future__ import annotations
@@ -175,14 +175,14 @@ def _by_model(rows: Iterable[Correction], catalog: Catalog) -> dict[str, list[Co
 
 
 def _with_end(row: Correction, catalog: Catalog) -> Correction:
-    """End an open row where a version that came after it says something new of its cell."""
+    """End an open row where a newer version, which its author did not have, says something new of its cell."""
     if row.ends is not None:
         return row
-    version = catalog.version_at(row.recorded_on)
-    known = _cell(catalog.entry(row.model, version), row)
-    for later, entry in catalog.history(row.model):
-        if later.effective_from > row.recorded_on and _cell(entry, row) != known:
-            return row._replace(ends=later.effective_from)
+    had = max((version for version in catalog.versions if version.known_from <= row.recorded_on), default=None)
+    known = _cell(catalog.entry(row.model, had), row)
+    for version in catalog.versions[had.index + 1 if had else 0 :]:
+        if _cell(catalog.entry(row.model, version), row) != known:
+            return row._replace(ends=version.effective_from)
     return row
 
 

@@ -85,7 +85,7 @@ def _windows_at(model: str, moment: int, catalog: Catalog, corrections: Correcti
             origin = Origin("corrected", row.source, row.confidence, row.condition, row.recorded_on)
         elif version is not None:
             hours = f"{CONDITION}{peak.words}" if peak and field.startswith(OFF_PEAK) else ""
-            origin = Origin("in_force", version.name, "", hours, version.effective_from)
+            origin = Origin("in_force", version.name, "", hours, version.known_from)
         else:
             continue
         yield PriceWindow(model, str(fields.get("litellm_provider") or ""), field, value, moment, None, origin)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import queue
 import threading
@@ -16,21 +17,22 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import NamedTuple
+from pathlib import Path
+from typing import IO, NamedTuple
 
 import httpx
 import msgspec
 
 from callcost.errors import PriceError
-from callcost.prices.book.archive import write_file
-from callcost.prices.book.catalog import Catalog, add_map, load_catalog, user_prices
+from callcost.prices.book.archive import isoformat, write_file
+from callcost.prices.book.catalog import Catalog, add_map, build_catalog, load_catalog, user_prices
 from callcost.prices.book.cost_map import map_digest, parse_entry, split_map
 from callcost.prices.book.faults import first_fault
 from callcost.prices.upstream.checks import Findings, check_map
+from callcost.prices.upstream.map_files import MAX_BYTES, read_map_file
 
 # Where LiteLLM publishes its map (the address that its own documentation gives).
 LITELLM_MAP = "https://raw.githubusercontent.com/BerriAI/litellm/main/model_prices_and_context_window.json"
-MAX_BYTES = 64 << 20  # unpacked; the map of November 2026 has 5 MB
 _PART_BYTES = 1 << 20  # unpacked at a time
 _STATE = "pulled.json"
 _MOST_REDIRECTS = 5
@@ -79,12 +81,18 @@ class _Answered(msgspec.Struct):
 
 
 def pull_map(
-    url: str = LITELLM_MAP, *, dry_run: bool = False, force: bool = False, patience: Patience = Patience()
+    url: str = LITELLM_MAP,
+    *,
+    folder: Path | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+    patience: Patience = Patience(),
 ) -> Addition:
     """Fetch a map and add it as a version that is in force from now on.
 
     Args:
         url: of a map in LiteLLM's format.
+        folder: of the versions that it is added to; None: the user's own.
         dry_run: fetch and check only.
         force: add it whatever the checks say.
         patience: how long to wait.
@@ -92,7 +100,7 @@ def pull_map(
     Raises:
         PriceError: the server cannot be reached or does not send a map, or the checks refuse it.
     """
-    catalog, state = load_catalog(), _read_state()
+    catalog, state = _versions_in(folder), _read_state() if folder is None else {}
     key = hashlib.sha256(url.encode()).hexdigest()  # an address may hold a secret
     known = state.get(key)
     if known and known.version not in {version.name for version in catalog.versions}:
@@ -103,24 +111,64 @@ def pull_map(
     now = int(time.time()) * 1_000_000
     name = _free_name(catalog, time.strftime("litellm-%Y-%m-%d", time.gmtime()))
     added = add_checked(
-        answer.content, name=name, effective_from=now, source=_public(url), dry_run=dry_run, force=force
+        answer.content, name=name, effective_from=now, source=_public(url), folder=folder, dry_run=dry_run, force=force
     )
-    if answer.etag and not dry_run:
+    if answer.etag and not dry_run and folder is None:
         state[key] = _Answered(answer.etag, added.version or (catalog.version_at(now) or catalog.newest).name)
         write_file(user_prices() / _STATE, msgspec.json.encode(state))
     return added
 
 
-def add_checked(
-    text: bytes, *, name: str, effective_from: int, source: str, dry_run: bool = False, force: bool = False
+def add_file(
+    file: IO[bytes] | str,
+    *,
+    effective_from: int,
+    name: str | None = None,
+    source: str | None = None,
+    folder: Path | None = None,
+    force: bool = False,
 ) -> Addition:
-    """Add a map to the user's versions, unless it says what the version before it says.
+    """Add a map that a file holds; the arguments are those of ``add_checked``.
+
+    Args:
+        file: JSON or a wheel of LiteLLM, or the URL of either.
+        effective_from: see there.
+        name: None: that of the wheel's release, or "user-" and the date.
+        source: None: the wheel's release, or the file's name.
+        folder: see there.
+        force: see there.
+
+    Raises:
+        PriceError: it cannot be had, it holds no map, or the checks refuse it.
+    """
+    if isinstance(file, str):
+        named, file = _public(file), io.BytesIO(fetch(file).content or b"")
+    else:
+        named = Path(getattr(file, "name", "the file")).name
+    text, release = read_map_file(file, named)
+    name = name or ("-".join(release) if release else f"user-{isoformat(effective_from)[:10]}")
+    source = source or (" ".join(release) if release else named)
+    return add_checked(text, name=name, effective_from=effective_from, source=source, folder=folder, force=force)
+
+
+def add_checked(
+    text: bytes,
+    *,
+    name: str,
+    effective_from: int,
+    source: str,
+    folder: Path | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+) -> Addition:
+    """Add a map, known from now on, unless it says what the version before it says.
 
     Args:
         text: the map, as JSON.
         name: of the version.
         effective_from: microseconds since 1970, UTC.
         source: where it comes from.
+        folder: of the versions that it is added to; None: the user's own.
         dry_run: check only.
         force: add it whatever the checks say.
 
@@ -131,7 +179,7 @@ def add_checked(
         entries = split_map(text)
     except PriceError as error:
         raise _name_field(error, text) from error
-    catalog = load_catalog()
+    catalog = _versions_in(folder)
     before = catalog.version_at(effective_from)
     old = catalog.map_of(before) if before else {}
     findings = check_map({model: parse_entry(raw) for model, raw in entries.items()}, old)
@@ -144,8 +192,16 @@ def add_checked(
         return Addition(None, findings)
     if name in {version.name for version in catalog.versions}:
         raise PriceError(f"there is a price version {name} already", hint="Give it another name")
-    add_map(entries, name=name, effective_from=effective_from, source=source, folder=user_prices())
+    add_map(
+        entries, name=name, effective_from=effective_from, source=source, folder=folder or user_prices(),
+        known_from=int(time.time()) * 1_000_000,
+    )  # fmt: skip
     return Addition(name, findings)
+
+
+def _versions_in(folder: Path | None) -> Catalog:
+    """Return what a new map is compared with: all versions, or those of the folder that it comes into."""
+    return load_catalog() if folder is None else build_catalog([("user", folder)])
 
 
 def _name_field(error: PriceError, text: bytes) -> PriceError:
