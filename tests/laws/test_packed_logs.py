@@ -19,7 +19,11 @@ from hypothesis import strategies as st
 
 from callcost.logs.io.inputs import Input
 from callcost.logs.record.origin import ORIGIN
+from callcost.settings import ReadOptions
+from callcost.stages.columnar.stretches import read_by_columns
 from callcost.stages.read import splits as pieces
+from callcost.stages.read.windows import read_windows
+from tests.bench.dialect_logs import LOGS
 from tests.command import callcost, report, write_lines
 from tests.conftest import LONG
 
@@ -149,6 +153,17 @@ def packings(draw: st.DrawFn) -> tuple[bytes, bytes]:
 @given(packings())
 def test_members_and_frames_of_any_levels_report_as_the_plain_log(made: tuple[bytes, bytes]) -> None:
     assert_equal_reports(*made)
+
+
+@pytest.mark.parametrize("kind", ["plain", *KINDS])
+def test_how_large_a_log_is_unpacked_says_whether_its_dialect_is_learned(kind: str, tmp_path: Path) -> None:
+    text = b"".join(json.dumps(record).encode() + b"\n" for record in LOGS["openai_chat"](900))
+    pack, levels = KINDS.get(kind, (lambda data, *_: data, [0]))
+    log = tmp_path / "log"
+    log.write_bytes(pack(text, levels[-1], random.Random(1)))
+    (piece,) = pieces.cut_inputs([Input(path=str(log), name="log", bytes=log.stat().st_size)])
+    windows = list(read_windows(piece, ReadOptions(), read_by_columns))
+    assert sum(len(facts) for window in windows for facts in window.facts) == 900
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

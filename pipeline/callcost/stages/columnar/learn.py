@@ -199,14 +199,18 @@ class _Looked:
         self._signed = signed
         self._everything = "" in dialect.reads
         self._sums = dialect.no_counts is not None
+        self._unread: dict[Path, bool] = {}  # so far: records have the same places
 
     def is_unread(self, path: Path, value: Any) -> bool:
         """Tell whether nobody looks at a place, nor at anything below it; an object may count the calls of a sum."""
-        if self._everything or (self._sums and type(value) is dict) or is_usage_like(str(path[0])):
+        if self._everything or (self._sums and type(value) is dict):
             return False
-        names = tuple(map(str, path))
-        looked_into = any(names[: len(own)] == own[: len(names)] for own in self._paths)
-        return not looked_into and not any(own[: len(names)] == names for own in self._signed)
+        if path not in self._unread:
+            names = tuple(map(str, path))
+            looked_into = any(names[: len(own)] == own[: len(names)] for own in self._paths)
+            signed = any(own[: len(names)] == names for own in self._signed)
+            self._unread[path] = not (looked_into or signed or is_usage_like(names[0]))
+        return self._unread[path]
 
     def columns(self, path: Path) -> set[str]:
         """Return the columns that a place is for, by the tables."""
@@ -349,9 +353,7 @@ def _probed_text(reader: FieldReader, record: dict[str, Any], call: Call, path: 
     return (TIME if is_time else JSON), ""
 
 
-def _probed_number(
-    reader: FieldReader, record: dict[str, Any], call: Call, path: Path, value: float
-) -> Role | None:
+def _probed_number(reader: FieldReader, record: dict[str, Any], call: Call, path: Path, value: float) -> Role | None:
     other, names = _changes(reader, record, call, path, value + 1)
     if not names:
         return None

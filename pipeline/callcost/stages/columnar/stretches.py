@@ -21,8 +21,9 @@ from callcost.stages.tables.parquet_pages import measure_group, refuse_group, re
 from callcost.stages.tables.parquet_rows import UNREADABLE_TABLE, holds_own_table, read_some
 from callcost.tables import Reject
 
+# Of the first block, unpacked, or of row groups:
 COLUMN_BYTES = 32 << 10  # below it, laying out tables costs more than reading record by record
-LEARN_BYTES = 1 << 20  # below it, to learn what is read of a dialect costs more
+LEARN_BYTES = 400 << 10  # below it, to learn what is read of a dialect costs more
 
 
 def read_by_columns(
@@ -36,10 +37,10 @@ def read_by_columns(
         options: how logs are read.
         counted: whether usage that is missing will be counted.
     """
-    container = container_of(piece.source) if piece.bytes >= COLUMN_BYTES and _are_usual(options) else ""
+    container = container_of(piece.source) if _are_usual(options) else ""
     if container == "jsonl":
         yield from _read_blocks(piece, records, options, counted=counted)
-    elif container == "parquet" and not holds_own_table(piece.source.path):
+    elif container == "parquet" and piece.bytes >= COLUMN_BYTES and not holds_own_table(piece.source.path):
         yield from _read_groups(piece, records, options)
     else:
         yield from read_by_record(piece, records, options)
@@ -56,7 +57,7 @@ def _read_blocks(piece: Piece, records: Records, options: ReadOptions, *, counte
         with open_input(piece.source.path) as stream:
             begin, pieces = open_range(stream, piece.start, piece.end)
             blocks = LineBlocks(pieces, begin, 1 + (piece.rows_before or 0))
-            yield from _by_columns(blocks, records, counted=counted, learning=piece.bytes >= LEARN_BYTES)
+            yield from _by_columns(blocks, records, counted=counted)
             if not blocks.ended:
                 rest = read_lines(blocks.rest(), blocks.offset, blocks.row, longest=options.max_record << 20)
                 yield from read_lines_of(rest, records)
@@ -66,18 +67,18 @@ def _read_blocks(piece: Piece, records: Records, options: ReadOptions, *, counte
         yield 0, [unreadable(error)], 0
 
 
-def _by_columns(
-    blocks: LineBlocks, records: Records, *, counted: bool, learning: bool
-) -> Iterator[Stretch]:
+def _by_columns(blocks: LineBlocks, records: Records, *, counted: bool) -> Iterator[Stretch]:
     found: BlockReader | None = None
     try:
         for block in blocks:
-            found = found or open_block_reader(block, counted=counted, learning=learning)
+            size = len(block.data)
+            if found is None and size >= COLUMN_BYTES:
+                found = open_block_reader(block, counted=counted, learning=size >= LEARN_BYTES)
             if found is None:
                 yield from read_lines_of(read_lines([block.data], block.offset, block.row), records)
                 return
             left = found.read(block)
-            yield block.row, [], len(block.data) - sum(len(raw.data) for raw in left if isinstance(raw, Raw))
+            yield block.row, [], size - sum(len(raw.data) for raw in left if isinstance(raw, Raw))
             yield from read_lines_of(left, records)
             if found.is_full:
                 yield from _laid(found, records)
