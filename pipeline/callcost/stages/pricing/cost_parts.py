@@ -36,11 +36,13 @@ class Part(NamedTuple):
 
     Attributes:
         cost: in units of 10**-18 dollars, as 128-bit numbers; None: 0 in every row.
-        unknown: rows that do not state it, or have no rate for it.
+        unrated: rows that have tokens of it and no rate for them.
+        unstated: rows that do not state it.
     """
 
     cost: pl.Series | None
-    unknown: Flag
+    unrated: Flag
+    unstated: Flag = None
 
 
 def part_costs(
@@ -63,7 +65,7 @@ def part_costs(
     stated[_SAVINGS] = any_of(*(stated[name] for name in PARTS[:2]))
     every = pl.repeat(True, cards.height, eager=True)
     return {
-        name: Part(part.cost, any_of(part.unknown, every if (known := stated[name]) is None else flag(~known)))
+        name: part._replace(unstated=every if (known := stated[name]) is None else flag(~known))
         for name, part in (parts | {_SAVINGS: savings}).items()
     }
 
@@ -85,7 +87,7 @@ def _cost_of(name: str, columns: Mapping[str, pl.Series], cached: pl.DataFrame, 
     missing = [both(flag(own[unit] > 0), cards.flag(prices[unit].missing)) for unit in own]
     sums = exact_costs(own, {unit: prices[unit].rates for unit in own}, cards.cards) if own else {}
     beside = _per_row(cached.filter(pl.col("part") == name), "cost", cards.height)
-    return Part(_plus(sums.get("total"), beside.cost), any_of(*missing, beside.unknown))
+    return Part(_plus(sums.get("total"), beside.cost), any_of(*missing, beside.unrated))
 
 
 def _savings(columns: Mapping[str, pl.Series], cached: pl.DataFrame, cards: RowCards, paid: list[Part]) -> Part:
@@ -101,7 +103,7 @@ def _savings(columns: Mapping[str, pl.Series], cached: pl.DataFrame, cards: RowC
     without = _plus(sums.get("total"), beside.cost)
     less = functools.reduce(_plus, (part.cost for part in paid))
     saved = without - less if without is not None and less is not None else without  # what was paid for has a rate
-    return Part(saved, any_of(*missing, beside.unknown, *(part.unknown for part in paid)))
+    return Part(saved, any_of(*missing, beside.unrated, *(part.unrated for part in paid)))
 
 
 def _cached_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
@@ -123,9 +125,9 @@ def _rows_of(name: str, cached: pl.DataFrame, height: int) -> Flag:
 def _per_row(cached: pl.DataFrame, column: str, height: int) -> Part:
     if cached.is_empty():
         return Part(None, None)
-    sums = cached.group_by("row").agg(cost=pl.col(column).sum(), unknown=pl.col(column).is_null().any())
+    sums = cached.group_by("row").agg(cost=pl.col(column).sum(), unrated=pl.col(column).is_null().any())
     rows = every_row(sums, height)
-    return Part(rows["cost"].fill_null(0), flag(rows["unknown"]))
+    return Part(rows["cost"].fill_null(0), flag(rows["unrated"]))
 
 
 def _plus(one: pl.Series | None, other: pl.Series | None) -> pl.Series | None:

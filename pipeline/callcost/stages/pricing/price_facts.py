@@ -157,7 +157,8 @@ def _costs(facts: pl.DataFrame, costs: Costs, parts: Mapping[str, Part], verdict
         columns.append(_money(f"{name}_cost", side.cost, any_of(unstated, none), zeros, facts.height))
     columns.append(_money("total_cost", costs.total, none, zero, facts.height))
     for name, part in parts.items():
-        columns.append(_money(name, part.cost, any_of(part.unknown, none), without(zero, part.unknown), facts.height))
+        null = any_of(part.unstated, part.unrated, none)
+        columns.append(_money(name, part.cost, null, without(zero, part.unstated), facts.height))
     return columns
 
 
