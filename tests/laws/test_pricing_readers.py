@@ -131,8 +131,8 @@ def parts_of(line: Usage, bill: Bill) -> tuple[Decimal | None, ...]:
     found = []
     for part, fields in STATING.items():
         own = [charge for charge in bill.charges if (unit := unit_of(charge.unit)) and part_of(unit[0]) == part]
-        beside = [unit[0] for unit in map(unit_of, line.billed_units or ()) if unit]  # what is free has no charges
-        stated = any(part_of(unit) == part for unit in beside) or any(getattr(line, each) is not None for each in fields)
+        beside = {part_of(unit[0]) for unit in map(unit_of, line.billed_units or ()) if unit}  # also where it is free
+        stated = part in beside or any(getattr(line, field) is not None for field in fields)
         known = stated and all(charge.line is not None for charge in own)
         found.append(sum((charge.cost for charge in own), Decimal(0)) if known else None)
     return tuple(found)
