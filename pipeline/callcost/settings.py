@@ -140,7 +140,7 @@ class ReportOptions(_Options):
         table: what calls by day are: "parquet" (files in folders, where the report remembers), "delta" (a table).
         max_unpriced: percent of calls that may be unpriced before the gate is crossed; None: no gate.
         max_rejected: percent of records that may be rejected before the gate is crossed; None: no gate.
-        strict: any reject, unpriced, partly priced, timed-out or inconsistent call crosses.
+        strict: any reject, unpriced, partly priced, timed-out or inconsistent call, or sum of a session, crosses.
     """
 
     logs: Accepts[Places, tuple[str, ...]] = kept(dataclasses.MISSING, arguments.read_logs)  # it must be given

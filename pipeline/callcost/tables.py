@@ -14,6 +14,8 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 MAX_COUNT = 10**12  # a count above this is a reject (count_out_of_range), so no sum can overflow
+SESSION_SUM = "session_sum"  # flag of a record that sums the calls of a session or a turn: no prompt of it is known
+INCOMPLETE = "incomplete_usage"  # flag of a call that states a part of what it used
 ABORTED = "aborted"  # flag of a call whose answer broke off: what is stated or counted may be less than what is billed
 MONEY_SCALE = 18  # digits after the point of every rate, charge and sum
 

@@ -143,8 +143,8 @@ def test_a_dialect_can_be_forced() -> None:
 
 
 def test_an_unknown_dialect_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"no dialect is called 'morse'.*litellm_spend"):
-        field_reader("morse")
+    with pytest.raises(ConfigError, match=r"no dialect is called 'semaphore'.*litellm_spend"):
+        field_reader("semaphore")
 
 
 @pytest.mark.parametrize("reader", field_readers(), ids=lambda reader: reader.dialect.name)

@@ -12,8 +12,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcost.logs.io import http_bodies as encodings
-from callcost.logs.io.http_bodies import decode_content
+from callcost.logs.responses import http_bodies as encodings
+from callcost.logs.responses.http_bodies import decode_content
 
 TEXT = '{"model": "gpt-4o", "täxt": 1}'
 RAW_DEFLATE = zlib.compressobj(wbits=-15)

@@ -24,7 +24,7 @@ from callcost.jobs.engine.map_reduce import Progress
 from callcost.jobs.engine.recount import run_counting
 from callcost.jobs.report import settle_options
 from callcost.logs.backfill.json_splice import encode
-from callcost.logs.io.compression import Damage, packing_of
+from callcost.logs.io.compression import SQLITE, Damage, packing_of
 from callcost.logs.io.folders import folder_at, open_whole
 from callcost.logs.io.inputs import STDIN, Input, blocks_of, container_of, find_logs
 from callcost.logs.io.object_store import BLOCK, open_input
@@ -228,6 +228,8 @@ def _fill_copy(task: BackfillTask, copy: BinaryIO, counter: TextCounter) -> tupl
         container = container_of(task.source)
         if container in _KEPT or container in REFUSALS:
             return [], _KEPT.get(container) or REFUSALS[container].detail or container
+        if _packing_of(task.source.path) == SQLITE:
+            return [], "a database is only read"
         if container == "parquet":
             return list(copy_table(task.source.path, copy, task.options, counter)), None
         with _sink(task.source.path, copy) as sink:
@@ -263,14 +265,18 @@ def _splice_log(source: Input, windows: Iterable[FilledWindow], sink: BinaryIO) 
         sink.write(block)
 
 
+def _packing_of(source: str) -> str | None:
+    try:
+        with open_input(source) as stream:
+            return packing_of(stream)
+    except OSError as error:
+        raise _Unreadable(reason_of(error)) from error
+
+
 @contextlib.contextmanager
 def _sink(source: str, copy: BinaryIO) -> Iterator[BinaryIO]:
     """Compress what is written to the copy as the original is."""
-    try:
-        with open_input(source) as stream:
-            packing = packing_of(stream)
-    except OSError as error:
-        raise _Unreadable(reason_of(error)) from error
+    packing = _packing_of(source)
     if packing == "gzip":
         with gzip.GzipFile(filename="", mode="wb", fileobj=copy, mtime=0) as packed:
             yield packed  # type: ignore[misc]

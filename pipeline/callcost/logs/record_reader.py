@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
+from callcost.errors import ConfigError
 from callcost.logs.dialects import field_reader, recogniser, unwrapper
 from callcost.logs.io.records import Raw, split_values
 from callcost.logs.mapping.mapping_file import load_mapping
@@ -45,6 +46,9 @@ class RecordReader:
     def __init__(self, options: ReadOptions) -> None:
         self._forced = field_reader(options.dialect) if options.dialect else None
         self._mapping = load_mapping(options.mapping) if options.mapping else None
+        if self._mapping and self._mapping.dialect.stores:
+            hint = "Make a view in the database, and let match name its columns"
+            raise ConfigError(f"mapping {options.mapping}: [[sqlite]] is for the dialects that come along", hint=hint)
         self._room = options.max_record << 22  # four times as much as its text
         self._recogniser = recogniser()
         self._unwrapper = unwrapper()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from callcost.prices.book.book import Book, Resolution
 from callcost.prices.charges import Bill, price_usage
 from callcost.prices.rates import BATCH_FORMATS, Terms
-from callcost.tables import Call, Usage
+from callcost.tables import SESSION_SUM, Call, Usage
 
 
 def price_line(book: Book, call: Call, line: Usage) -> tuple[Resolution, Bill]:
@@ -29,7 +29,7 @@ def price_line(book: Book, call: Call, line: Usage) -> tuple[Resolution, Bill]:
     terms = Terms(
         tier=call.service_tier,
         batch=call.source_format.endswith(BATCH_FORMATS),
-        prompt_tokens=line.prompt_tokens or 0,
+        prompt_tokens=0 if SESSION_SUM in call.flags else line.prompt_tokens or 0,
         region=call.region,
         data_residency=call.data_residency,
         geo=call.inference_geo,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from callcost.prices.rates import EXACT, LAST_PLACE, Line, RateCard
 from callcost.prices.units import INSTEAD_OF, TOKEN_UNITS, TOKENS_ELSE, TOKENS_FIRST, is_measure, quantities, unit_of
-from callcost.tables import ABORTED, MONEY_SCALE, Usage
+from callcost.tables import ABORTED, INCOMPLETE, MONEY_SCALE, Usage
 
 SIDES = ("input", "output", "other")
 Scaled = tuple[int | None, int | None, int | None, int | None]  # input, output, other, total in 10**-18 dollars
@@ -44,10 +44,10 @@ def _verdicts(text: str) -> Iterator[Verdict]:
 
 
 # The first row whose conditions hold decides ("!": must not hold). Beside the conditions of CALL_CONDITIONS and
-# CARD_CONDITIONS: aborted: the call is flagged so; no_input, no_output: these tokens are not stated; units: the usage
-# states some beside tokens; missing: a part of what was used has no rate; rated: a part has one; weak: a part is
-# charged at a rate that may be lower than its own; suspect: at one that a source contradicts; zero_charge: a part has a
-# rate and costs 0; cost: the sum is not 0. What costs "zero" stands first, then what costs "none".
+# CARD_CONDITIONS: aborted, incomplete: the call is flagged so; no_input, no_output: these tokens are not stated; units:
+# the usage states some beside tokens; missing: a part of what was used has no rate; rated: a part has one; weak: a part
+# is charged at a rate that may be lower than its own; suspect: at one that a source contradicts; zero_charge: a part
+# has a rate and costs 0; cost: the sum is not 0. What costs "zero" stands first, then what costs "none".
 VERDICTS = (
     *_verdicts("""
     free           cache_hit         zero     cache_hit
@@ -63,6 +63,7 @@ VERDICTS = (
     unpriced       no_rate           none     missing !rated
     partly_priced  missing_rate      charged  missing
     partly_priced  timed_out         charged  timed_out
+    partly_priced  usage_incomplete  charged  incomplete
     partly_priced  usage_incomplete  charged  no_input input_costs !units           # the other side is stated
     partly_priced  usage_incomplete  charged  no_output output_costs !units
     free           free_model        charged  lists_zeros !cost
@@ -79,6 +80,7 @@ CALL_CONDITIONS = {
     "absent": ("usage_source", "absent"),
     "timed_out": ("usage_source", "timed_out"),
 }
+FLAG_CONDITIONS = {ABORTED: ABORTED, "incomplete": INCOMPLETE}
 _CALL_WORDS = {fact: name for name, fact in CALL_CONDITIONS.items()}
 # Conditions on a rate card; None: no version that applies lists the model.
 CARD_CONDITIONS: Mapping[str, Callable[[RateCard | None], bool]] = {
@@ -232,8 +234,7 @@ def price_usage(
             conditions.add(_CALL_WORDS[fact])
     if units:
         conditions.add("units")
-    if ABORTED in flags:
-        conditions.add(ABORTED)
+    conditions.update(name for name, flag in FLAG_CONDITIONS.items() if flag in flags)
     verdict = _judge(conditions_of(card) | conditions)
     if verdict.costs == "zero":
         return Bill(verdict.status, verdict.reason, scaled=(0, 0, None, 0))

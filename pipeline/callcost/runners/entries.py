@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from callcost.logs.io.databases import logs_beside
 from callcost.logs.io.extents import Extent
 from callcost.logs.io.object_store import Stored
 from callcost.logs.io.store_access import is_url
@@ -26,7 +27,7 @@ class Stamp:
 
     Attributes:
         path: absolute path, or URL.
-        bytes: size.
+        bytes: size, with that of a database's log beside it.
         mtime_ns: time of the last change, in nanoseconds since 1970 UTC; 0: the ``etag`` says whether it changed.
         etag: ETag of an object in a store that has one.
     """
@@ -108,12 +109,13 @@ def stamp_of(path: str, stored: Stored | None = None) -> Stamp | None:
         changed_ns = 0 if stored is None or stored.etag else stored.changed_ns
         return stored and Stamp(path=path, bytes=stored.bytes, mtime_ns=changed_ns, etag=stored.etag)
     try:
-        stat = Path(path).stat()
+        stats = [each.stat() for each in (Path(path), *logs_beside(path))]
     except PermissionError:
         return Stamp(path=str(Path(path).resolve()), bytes=0, mtime_ns=0)
     except OSError:
         return None
-    return Stamp(path=str(Path(path).resolve()), bytes=stat.st_size, mtime_ns=stat.st_mtime_ns)
+    size, changed_ns = sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)
+    return Stamp(path=str(Path(path).resolve()), bytes=size, mtime_ns=changed_ns)
 
 
 def place_of(number: int) -> str:

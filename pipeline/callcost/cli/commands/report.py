@@ -41,7 +41,8 @@ from callcost.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
 @click.option("--max-rejected", type=float, metavar="PCT",
               help="Exit 3 when more than this percent of records is rejected.")  # fmt: skip
 @click.option("--strict", is_flag=True,
-              help="Exit 3 on any reject, unpriced, partly priced, timed-out or inconsistent call.")  # fmt: skip
+              help="Exit 3 on any reject, any sum of a session, and any unpriced, partly priced, timed-out or "
+                   "inconsistent call.")  # fmt: skip
 @click.option("--log-format", type=WordType(["text", "json"]), default="text", show_default=True,
               help="On stderr, lines for people or one JSON event a line.")  # fmt: skip
 @shared.state_options

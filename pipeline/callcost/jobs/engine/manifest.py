@@ -25,7 +25,7 @@ from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.publish import plain_decimals
 from callcost.stages.report.spend import UNPRICED, merge_spend, merge_unpriced
 from callcost.stages.tables.facts import number_rows, read_tables
-from callcost.tables import MONEY_SCALE, CountedTokens, FlaggedCalls
+from callcost.tables import MONEY_SCALE, SESSION_SUM, CountedTokens, FlaggedCalls
 
 SCHEMA_VERSION = 1
 MOST_LISTED = 1_000  # groups of calls without a full price
@@ -219,6 +219,8 @@ def _gates(options: ReportOptions, document: dict[str, Any]) -> list[dict[str, A
         "timed-out calls": document["usage_source"].get("timed_out", 0),
         "inconsistent calls": document["flags"].get("inconsistent_usage", 0),
     }
+    if SESSION_SUM in document["flags"]:
+        bad["sums of sessions"] = document["flags"][SESSION_SUM]
     gates = [
         gate_of_share("--max-unpriced", options.max_unpriced, bad["unpriced calls"], records["calls"]),
         gate_of_share("--max-rejected", options.max_rejected, records["rejects"], records["records"]),

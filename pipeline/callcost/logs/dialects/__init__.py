@@ -18,6 +18,7 @@ from callcost.arguments import unknown
 from callcost.logs.mapping.mapping_file import load_mapping
 from callcost.logs.record.dialect import FieldReader
 from callcost.logs.record.envelopes import Unwrapper
+from callcost.logs.record.stores import Store
 from callcost.logs.values.signatures import Recogniser
 
 
@@ -43,6 +44,12 @@ def recogniser() -> Recogniser[FieldReader]:
 def unwrapper() -> Unwrapper:
     """Return what takes records out of envelopes."""
     return Unwrapper(envelope for reader in field_readers() for envelope in reader.dialect.envelopes)
+
+
+@cache
+def stores() -> tuple[Store, ...]:
+    """Return the databases that dialects know."""
+    return tuple(store for reader in field_readers() for store in reader.dialect.stores)
 
 
 def field_reader(name: str) -> FieldReader:

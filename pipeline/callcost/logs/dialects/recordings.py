@@ -13,9 +13,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from callcost.logs.io.http_bodies import decode_content
 from callcost.logs.record.dialect import CONTEXT, UNBILLED, Dialect, Entry, like_named
 from callcost.logs.record.envelopes import Envelope, envelope
+from callcost.logs.responses.http_bodies import decode_content
 from callcost.logs.values.api_urls import read_route
 from callcost.logs.values.json import Refusal, decode_text, dict_in, dicts_in
 from callcost.logs.values.signatures import Signature, sign

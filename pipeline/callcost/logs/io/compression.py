@@ -1,4 +1,4 @@
-"""Compressed bytes to plain ones, told by magic bytes: gzip of several members, zstandard of several frames.
+"""Packed bytes to plain ones, told by magic bytes: gzip of several members, zstandard of several frames, databases.
 
 A range of a file that is not packed is cut between lines. Streams with bounded memory; a file that ends too early gives
 all that could be read before it says so.
@@ -14,10 +14,13 @@ from typing import BinaryIO
 
 import zstandard
 
+from callcost.logs.io.databases import MAGIC, BrokenDatabase, read_database
+
 BLOCK = 1 << 20
 _ZSTD_PIECE = 4 << 10  # of compressed input: at most about 128 MB of output, in an archive made to be one
 _ZSTD_WINDOW = 1 << 27
 _SKIPPABLE = tuple(bytes((low,)) + b"\x2a\x4d\x18" for low in range(0x50, 0x60))  # frames of zstd that hold no data
+SQLITE = "sqlite"
 MAGICS: dict[str, tuple[bytes, ...]] = {"gzip": (b"\x1f\x8b",), "zstd": (b"\x28\xb5\x2f\xfd", *_SKIPPABLE)}
 
 
@@ -35,7 +38,7 @@ class Damage(Exception):  # noqa: N818 - how a compressed stream says that it en
 
 
 def packing_of(stream: BinaryIO) -> str | None:
-    """Return how a file is packed, "gzip" or "zstd"; None: its bytes are its content, and ranges of them can be read.
+    """Return how a file is packed, "gzip", "zstd" or "sqlite"; None: its bytes are its content, and can be cut.
 
     This is the only place that decides it: whoever seeks in a file by offsets of its content asks here first.
 
@@ -43,8 +46,10 @@ def packing_of(stream: BinaryIO) -> str | None:
         stream: seekable; it is left at its beginning.
     """
     stream.seek(0)
-    magic = stream.read(4)
+    magic = stream.read(len(MAGIC))
     stream.seek(0)
+    if magic == MAGIC:
+        return SQLITE
     return next((name for name, starts in MAGICS.items() if magic.startswith(starts)), None)
 
 
@@ -63,6 +68,8 @@ def decompress(stream: BinaryIO) -> Iterator[bytes]:
         for block in reader(stream):
             offset += len(block)
             yield block
+    except BrokenDatabase as broken:
+        raise Damage(str(broken), offset) from None
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError):
         raise Damage("the compressed file ends too early or is damaged", offset) from None
 
@@ -95,7 +102,15 @@ def _unzstd(stream: BinaryIO) -> Iterator[bytes]:
         raise EOFError
 
 
-_READERS: dict[str | None, Callable[[BinaryIO], Iterator[bytes]]] = {"gzip": _gunzip, "zstd": _unzstd}
+def _read_sqlite(stream: BinaryIO) -> Iterator[bytes]:
+    from callcost.logs.dialects import stores  # noqa: PLC0415 - dialects read what containers hold, and name databases
+
+    return read_database(stream, stores())
+
+
+_READERS: dict[str | None, Callable[[BinaryIO], Iterator[bytes]]] = {
+    "gzip": _gunzip, "zstd": _unzstd, SQLITE: _read_sqlite,
+}  # fmt: skip
 
 
 def open_range(stream: BinaryIO, start: int, end: int | None) -> tuple[int, Iterator[bytes]]:

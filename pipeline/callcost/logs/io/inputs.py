@@ -25,6 +25,7 @@ import msgspec
 from callcost.errors import LogError
 from callcost.logs.io.compression import BLOCK, Damage, decompress, open_range, packing_of
 from callcost.logs.io.csv_rows import read_rows
+from callcost.logs.io.databases import COMPANIONS, MAGIC
 from callcost.logs.io.folders import TEMPORARY_SUFFIX
 from callcost.logs.io.object_store import Stored, find_objects, open_input, written_name
 from callcost.logs.io.records import Raw, read_lines, read_values
@@ -252,8 +253,15 @@ def _root_of(last: str, root: str, files: Mapping[str, _File], hidden: list[str]
     results = {name: found[0] for name in files if (found := _TOOL_RESULTS.match(name))}
     hint = "Name its files themselves to read them as logs"
     own += [OwnFolder(folder, TOOL_RESULTS, hint) for folder in sorted({*results.values()})]
-    ours |= results.keys()
+    ours |= results.keys() | _parts_of_databases(files, _reader(root))
     return _Root(last, {"" if name == "." else name: file for name, file in files.items() if name not in ours}, own)
+
+
+def _parts_of_databases(files: Mapping[str, _File], read: Read) -> set[str]:
+    """Return the files that belong to a database beside them, which is read with them."""
+    parts = {name: name.removesuffix(end) for end in COMPANIONS for name in files if name.endswith(end)}
+    wholes = {whole for whole in parts.values() if whole in files and read(whole, 0, len(MAGIC)) == MAGIC}
+    return {name for name, whole in parts.items() if whole in wholes}
 
 
 def _reader(root: str) -> Read:

@@ -73,7 +73,7 @@ REFUSED = (
     _binary("lz4", rb"\x04\x22\x4d\x18|\x02\x21\x4c\x18", "lz4: unpack it first"),
     _binary("snappy", rb"\xff\x06\x00\x00sNaPpY", "snappy: unpack it first"),
     _binary("deflate", rb"\x78[\x01\x5e\x9c\xda][^ -~\s]|\x1f[\x9d\xa0]", "zlib or compress: unpack it first"),
-    _binary("sqlite", rb"SQLite format 3\x00", f"an SQLite database: {_TABLE}"),
+    _binary("sqlite", rb"SQLite format 3\x00", "an SQLite database that is packed: unpack it first"),
     _binary("table", rb"Obj\x01|ORC[^ -~\s]|ARROW1\x00", f"an Avro, ORC or Arrow file: {_TABLE}"),
     _refused("own_table", rb"(?!)", REASON, DETAIL),  # told by its columns
     _refused("utf16", rb"\xff\xfe|\xfe\xff", "invalid_utf8", "UTF-16 text: convert it to UTF-8", certain=True),

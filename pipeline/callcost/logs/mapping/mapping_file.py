@@ -23,8 +23,43 @@ region = "props.region"
 
 [only]                       # records are calls where the text at each path is like one of these; others are context
 kind = ["llm", "embed*"]
+"model|usage.model" = ["?*"] # ... at one of several paths; here: where it is anything
 
-The files of this kind in dialects/ are what callcost brings along; they are dialects like any other.
+What few need, and the files in dialects/ that callcost brings along, which are dialects like any other:
+
+rank = 24                    # who is asked first; 50 if left out
+completion = "exclusive"     # reasoning stands beside completion_tokens
+model = "unknown"            # of records that name none
+session_sum = true           # each record sums a session: the calls are flagged, and no price of long prompts is theirs
+last_request = true          # the counts are those of the last request of several: no price is whole
+same = ["time", "tokens.in"] # records are one call where all these are equal, or a list of such lists; else by the id
+span = ["session"]           # what names this call where others may be made inside it, which then count in its place
+parent = ["session"]         # the span that a call was made inside
+family = "gateway"           # ids are comparable with those of this family's
+noted = ["tokens.sum"]       # numbers that say nothing more
+money = ["cost"]             # keys whose amounts are written for people: "$1,000.19"
+repeats = true               # what records that are no calls state of tokens, calls of the same log state, too
+
+[[match]]                    # in place of match above: keys, and what stands at paths
+keys = ["id", "usage"]       # also some, none: lists of keys
+values = { type = ["message", "session.*"] } # a text, or how it begins
+kinds = { usage = "object" } # object, array, text, number
+
+[nothing]                    # texts that say nothing
+cost = ["-", "Included"]
+
+[[envelope]]                 # an object that holds records; told like [[match]]
+rows = ["turns", "log.events"] # keys down to them; * is every key of an object, which records have as _key
+keys = ["turns"]
+inherits = ["id:thread"]     # keys that records get where they lack them, here under another name
+
+[[earlier]]                  # what a record tells of those after it in its file; told like [[match]]
+values = { type = ["session"] }
+take = { session = "id" }    # a path "earlier.session" finds it
+
+[[sqlite]]                   # records of a database that has these tables or columns; only in files of dialects/
+tables = ["message", "session.directory"] # without: a list of those that it has not
+query = "SELECT ..."         # a record a row; a single column holds it as JSON
 """
 
 from __future__ import annotations
@@ -32,31 +67,42 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from callcost.errors import ConfigError
-from callcost.logs.record.dialect import COLUMNS, CONTEXT, COUNTED_ELSEWHERE, Dialect, Entry, FieldReader
-from callcost.logs.tracing.conversations import body_of, messages_of
-from callcost.logs.values import json_path
-from callcost.logs.values.json import Refusal
-from callcost.logs.values.json_path import follow, follow_first, parse_path, parse_paths
-from callcost.logs.values.scalars import read_tags, read_text
-from callcost.logs.values.signatures import Signature
-from callcost.tables import USAGE_COUNTS, Call
+from callcost.logs.mapping.mapping_rules import (
+    Rules,
+    Taken,
+    carry_earlier,
+    reasoning_beside,
+    settle_rules,
+    tidy,
+)
+from callcost.logs.record.dialect import COLUMNS, Dialect, FieldReader
+from callcost.logs.record.envelopes import Envelope
+from callcost.logs.record.stores import Store
+from callcost.logs.values.json_path import Path as Place
+from callcost.logs.values.json_path import parse_path, parse_paths
+from callcost.logs.values.signatures import KINDS, Signature
+from callcost.tables import INCOMPLETE, SESSION_SUM, USAGE_COUNTS
 
-Paths = tuple[json_path.Path, ...]
-Table = Mapping[str, Paths]
-Only = Mapping[json_path.Path, tuple[str, ...]]  # path -> patterns of the texts there
-COST_UNITS = {"usd": Decimal(1), "cents": Decimal("0.01"), "millicents": Decimal("0.00001"), "micros": Decimal("1e-6")}
+COST_UNITS = {"usd": Decimal(1), "cents": Decimal("0.01"), "millicents": Decimal("0.00001"), "micros": Decimal("1e-6"),
+              "nano_aiu": Decimal("1e-11")}  # fmt: skip
 _PLACES = ("usage", "request", "response", "messages", "output_text")
 _DEEPEST = 100  # parts of a path; records of logs are a dozen deep
 _KEYS = frozenset(
-    ["name", "zone", "prompt", "cost_unit", "match", "json", "provider", "columns", "tags", "only", "zero_is_missing"]
-)
+    ["name", "family", "rank", "match", "json", "zone", "prompt", "completion", "cost_unit", "provider", "model",
+     "only", "columns", "tags", "zero_is_missing", "session_sum", "last_request", "same", "span", "parent", "noted",
+     "repeats", "nothing", "money", "envelope", "earlier", "sqlite"]
+)  # fmt: skip
+_CONDITIONS = frozenset(["keys", "some", "none", "values", "kinds"])
+_FLAGS = {"session_sum": SESSION_SUM, "last_request": INCOMPLETE}
+_STORE = frozenset(["tables", "without", "query"])
+_WORDS = {"inclusive": "inclusive", "exclusive": "exclusive"}
 
 
 def load_mapping(path: str) -> FieldReader:
@@ -88,69 +134,147 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
     """
     columns = _paths_of(table.get("columns"), f"{path}: columns")
     tags = _paths_of(table.get("tags", {}), f"{path}: tags")
-    only = _paths_of(table.get("only", {}), f"{path}: only")
     _refuse_unknown(set(table) - _KEYS, _KEYS, path)
     _refuse_unknown(set(columns) - COLUMNS - set(USAGE_COUNTS) - set(_PLACES), COLUMNS, f"{path}: columns")
     name = str(table.get("name") or Path(path).stem)
     fields = {column: paths for column, paths in columns.items() if column in COLUMNS}
-    if "model" not in fields and "response" not in columns:
+    if not {"model", "response"} & columns.keys() and "model" not in table:
         raise ConfigError(f"{path}: no column says where the model stands", hint='Add model = "..." under [columns]')
     own = fields.get("own_id", fields.get("provider_response_id"))
+    rules = _rules_of(table, columns, tags, path)
+    nothing = {key: frozenset(texts) for key, texts in _paths_of(table.get("nothing", {}), f"{path}: nothing").items()}
+    money = frozenset(_texts(table.get("money", ()), f"{path}: money"))
+    taken = tuple(_taken(each, f"{path}: earlier") for each in _tables(table, "earlier", path))
     return Dialect(
         name=name,
-        signatures=tuple(Signature(keys=frozenset(keys)) for keys in _alternatives(table.get("match", ()), path)),
+        family=str(table.get("family", name)),
+        rank=_rank(table, path),
+        signatures=_signatures(table.get("match", ()), path),
+        envelopes=tuple(_envelope(each, f"{path}: envelope") for each in _tables(table, "envelope", path)),
         fields=({"duplicate_id": own} if own else {}) | fields,
+        prepare=partial(tidy, nothing=nothing, money=money) if nothing or money else None,
         json_columns=_texts(table.get("json", ()), f"{path}: json"),
         usage=columns.get("usage", ("@",)),
         counts={column: paths for column, paths in columns.items() if column in USAGE_COUNTS},
-        prompt=_one_of(table, "prompt", {"inclusive": "inclusive", "exclusive": "exclusive"}, path),
+        prompt=_one_of(table, "prompt", _WORDS, path),
+        beside=reasoning_beside if _one_of(table, "completion", _WORDS, path) == "exclusive" else None,
         request=columns.get("request", ()),
         response=columns.get("response", ()),
         unread_in="",
+        noted=_texts(table.get("noted", ()), f"{path}: noted"),
         zone=_zone(str(table.get("zone", "UTC")), path),
         cost_scale=_one_of(table, "cost_unit", COST_UNITS, path),
         zero_is_missing=bool(table.get("zero_is_missing")),
-        no_counts=frozenset(path for paths in (*columns.values(), *tags.values()) for path in paths),
-        settle=partial(
-            _settle,
-            tags=_parse_all(tags),
-            messages=_parse_all(columns).get("messages", ()),
-            answer=_parse_all(columns).get("output_text", ()),
-            only={parse_path(place): patterns for place, patterns in only.items()},
-            provider=str(table["provider"]) if "provider" in table else None,
+        no_counts=None if SESSION_SUM in rules.flags else frozenset(chain(*columns.values(), *tags.values())),
+        carry=partial(carry_earlier, taken=taken) if taken else None,
+        repeats=bool(table.get("repeats")),
+        stores=tuple(_store(each, f"{path}: sqlite") for each in _tables(table, "sqlite", path)),
+        settle=partial(settle_rules, rules=rules),
+    )
+
+
+def _rules_of(
+    table: dict[str, Any], columns: Mapping[str, tuple[str, ...]], tags: Mapping[str, tuple[str, ...]], path: str
+) -> Rules:
+    only = _paths_of(table.get("only", {}), f"{path}: only")
+    return Rules(
+        tags={tag: parse_paths(paths) for tag, paths in tags.items()},
+        messages=parse_paths(columns.get("messages", ())),
+        answer=parse_paths(columns.get("output_text", ())),
+        only={parse_paths(places.split("|")): patterns for places, patterns in only.items()},
+        same=_names(table, "same", path),
+        span=_names(table, "span", path),
+        parent=_names(table, "parent", path),
+        provider=_word(table, "provider"),
+        model=_word(table, "model"),
+        flags=tuple(flag for key, flag in _FLAGS.items() if table.get(key)),
+    )
+
+
+def _rank(table: dict[str, Any], path: str) -> int:
+    rank = table.get("rank", 50)
+    if type(rank) is not int:
+        raise ConfigError(f"{path}: rank is a whole number")
+    return rank
+
+
+def _tables(table: dict[str, Any], key: str, path: str) -> list[dict[str, Any]]:
+    tables = table.get(key, [])
+    if type(tables) is not list or not all(type(each) is dict for each in tables):
+        raise ConfigError(f"{path}: {key} is written [[{key}]]")
+    return tables
+
+
+def _word(table: dict[str, Any], key: str) -> str | None:
+    return str(table[key]) if key in table else None
+
+
+def _signatures(match: Any, path: str) -> tuple[Signature, ...]:
+    """Return what ``match`` says: one list of keys, several, or tables."""
+    if type(match) is list and match and all(type(each) is dict for each in match):
+        return tuple(_signature(each, f"{path}: match") for each in match)
+    return tuple(Signature(keys=frozenset(keys)) for keys in _lists(match, f"{path}: match"))
+
+
+def _signature(table: dict[str, Any], place: str, further: frozenset[str] = frozenset()) -> Signature:
+    _refuse_unknown(set(table) - _CONDITIONS - further, _CONDITIONS | further, place)
+    kinds = _paths_of(table.get("kinds", {}), f"{place}: kinds")
+    _refuse_unknown(set(chain(*kinds.values())) - KINDS.keys(), frozenset(KINDS), f"{place}: kinds")
+    stated = _paths_of(table.get("values", {}), f"{place}: values")
+    values = [(parse_path(where), texts) for where, texts in stated.items()]
+    return Signature(
+        keys=frozenset(_texts(table.get("keys", ()), f"{place}: keys")),
+        some=frozenset(_texts(table.get("some", ()), f"{place}: some")),
+        none=frozenset(_texts(table.get("none", ()), f"{place}: none")),
+        values=tuple((where, frozenset(texts)) for where, texts in values if not any(map(_is_start, texts))),
+        starts=tuple(
+            (where, tuple(text.removesuffix("*") for text in texts))
+            for where, texts in values
+            if any(map(_is_start, texts))
+        ),
+        kinds=tuple(
+            (parse_path(where), tuple(one for name in names for one in KINDS[name])) for where, names in kinds.items()
         ),
     )
 
 
-def _settle(
-    call: Call, entry: Entry, *, tags: Table, messages: Paths, answer: Paths, only: Only, provider: str | None
-) -> None:
-    """Fill what stands in single columns: tags by name, messages and the answer's text; set aside what is no call."""
-    for path, patterns in only.items():
-        text = read_text(follow(entry.record, path)) or ""
-        if not any(fnmatchcase(text, pattern) for pattern in patterns):
-            raise Refusal(CONTEXT if call.usage is None else COUNTED_ELSEWHERE)
-    call.provider = call.provider or provider
-    found = {tag: follow_first(entry.record, paths) for tag, paths in tags.items()}
-    call.tags = read_tags((call.tags or {}) | {tag: value for tag, value in found.items() if value is not None})
-    asked, answered = follow_first(entry.record, messages), follow_first(entry.record, answer)
-    if asked is not None:
-        call.request = {"messages": messages_of(asked)}
-        entry.distinct = call.request
-    if type(answered) is str:
-        call.response = body_of([answered])
-    call.endpoint = call.endpoint or ("chat" if call.request or call.response else None)
+def _is_start(text: str) -> bool:
+    return text.endswith("*")
 
 
-def _parse_all(columns: Mapping[str, tuple[str, ...]]) -> dict[str, Paths]:
-    return {column: parse_paths(paths) for column, paths in columns.items()}
+def _envelope(table: dict[str, Any], place: str) -> Envelope:
+    signature = _signature(table, place, frozenset(["rows", "inherits"]))
+    rows = tuple(map(parse_path, _texts(table.get("rows", ()), f"{place}: rows")))
+    if not rows:
+        raise ConfigError(f"{place}: no rows")
+    inherits = _texts(table.get("inherits", ()), f"{place}: inherits")
+    return Envelope(signatures=(signature,), rows=rows[0], also=rows[1:], inherits=inherits)
 
 
-def _alternatives(match: Any, path: str) -> list[list[str]]:
-    """Return the lists of keys of ``match``: one, or several."""
-    lists = match if type(match) is list and match and all(type(keys) is list for keys in match) else [match]
-    if not all(isinstance(keys, list | tuple) and all(type(key) is str for key in keys) for keys in lists):
-        raise ConfigError(f"{path}: match is a list of keys, or several such lists")
+def _store(table: dict[str, Any], place: str) -> Store:
+    _refuse_unknown(set(table) - _STORE, _STORE, place)
+    tables, query = _texts(table.get("tables", ()), f"{place}: tables"), table.get("query")
+    if not tables or type(query) is not str:
+        raise ConfigError(f"{place}: tables and a query are missing")
+    return Store(query=query, tables=tables, without=_texts(table.get("without", ()), f"{place}: without"))
+
+
+def _taken(table: dict[str, Any], place: str) -> Taken:
+    names = _paths_of(table.get("take"), f"{place}: take")
+    return Taken(
+        _signature(table, place, frozenset(["take"])), {name: parse_paths(paths) for name, paths in names.items()}
+    )
+
+
+def _names(table: dict[str, Any], key: str, path: str) -> tuple[tuple[Place, ...], ...]:
+    return tuple(parse_paths(paths) for paths in _lists(table.get(key, ()), f"{path}: {key}"))
+
+
+def _lists(value: Any, place: str) -> list[list[str]]:
+    """Return lists of texts: one, or several."""
+    lists = value if type(value) is list and value and all(type(texts) is list for texts in value) else [value]
+    if not all(isinstance(texts, list | tuple) and all(type(text) is str for text in texts) for texts in lists):
+        raise ConfigError(f"{place} is a list of keys, or several such lists")
     return lists
 
 

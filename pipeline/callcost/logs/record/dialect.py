@@ -19,6 +19,7 @@ from callcost.logs.record.call_status import status_of, was_under_way
 from callcost.logs.record.envelopes import Envelope
 from callcost.logs.record.media_calls import settle_media
 from callcost.logs.record.stated_usage import UsagePlaces
+from callcost.logs.record.stores import Store
 from callcost.logs.record.summed_rows import AGGREGATE, refuse_sum, sum_of
 from callcost.logs.responses import bodies
 from callcost.logs.responses.bodies import ENDPOINTS, Api
@@ -124,6 +125,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         carry: what a record takes from those before it in its file: (notes so far, record) -> what is read in its
             place. Such files are read from their beginning, in their order, and never cut.
         repeats: what records that are no calls state of tokens, others of the same log state, too.
+        stores: databases that hold records of it.
         settle: what the table cannot say; text that it calls missing is left out of the call.
     """
 
@@ -157,6 +159,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     refusal: tuple[str, str] | None = None
     carry: Callable[[Notes, Mapping[str, Any]], dict[str, Any]] | None = None
     repeats: bool = False
+    stores: tuple[Store, ...] = ()
     settle: Callable[[Call, Entry], None] | None = None
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from callcost.logs.values.signatures import Recogniser, Signature, sign
 
 Location = tuple[str | int, ...]
 MAX_DEPTH = 8  # of envelopes inside each other
+EVERY, KEY = "*", "_key"
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,13 +26,16 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         signatures: a value that meets one of them is such an envelope.
         rows: keys down to the records, each of a list (of which every item is followed) or of one object, which may
-            be JSON as text.
-        inherits: keys of the objects on the way that their records get where they lack them.
+            be JSON as text; EVERY follows all that an object has, by its keys, which the records get as KEY.
+        inherits: keys of the objects on the way that their records get where they lack them; "id:thread" under another
+            name.
+        also: further ways down to records.
     """
 
     signatures: tuple[Signature, ...]
     rows: tuple[str, ...]
     inherits: tuple[str, ...] = ()
+    also: tuple[tuple[str, ...], ...] = ()
 
 
 def envelope(rows: str, *signatures: Signature, inherits: str = "") -> Envelope:
@@ -90,11 +94,11 @@ class Unwrapper:
         if kind is None:
             return None
         key = kind.rows[0]
-        if type(value[key]) is str:
+        if type(value.get(key)) is str:
             value = {key: decode_text(value[key])}
             if type(value[key]) is str:
                 return None
-        return list(_rows_of(value, kind.rows, kind.inherits, {}, ()))
+        return [row for keys in (kind.rows, *kind.also) for row in _rows_of(value, keys, kind.inherits, {}, ())]
 
     def _open_all(self, row: Row, depth: int) -> Iterator[Row]:
         inner = self._open(row.value) if depth < MAX_DEPTH else None
@@ -112,7 +116,12 @@ def _rows_of(
     if type(value) is not dict or not keys:
         yield Row(at, inherited | value if inherited and type(value) is dict else value)
         return
-    inherited = inherited | {key: value[key] for key in inherits if key in value}
+    named = ((name.partition(":")[0], name.rpartition(":")[2]) for name in inherits)
+    inherited = inherited | {name: value[key] for key, name in named if key in value}
+    if keys[0] == EVERY:
+        for key, item in value.items():
+            yield from _rows_of(item, keys[1:], inherits, inherited | {KEY: key}, (*at, key))
+        return
     below = value.get(keys[0])
     if type(below) is list:
         for position, item in enumerate(below):

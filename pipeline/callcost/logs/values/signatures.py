@@ -38,6 +38,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         values: dotted path -> texts that may stand there.
         loose: whether keys are compared by plain_key.
         kinds: dotted path -> kinds of what must stand there: "object", "array", "text", "number".
+        starts: dotted path -> how the text there must begin.
     """
 
     keys: frozenset[str] = frozenset()
@@ -46,6 +47,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[tuple[Path, frozenset[str]], ...] = ()
     kinds: tuple[tuple[Path, tuple[type, ...]], ...] = ()
     loose: bool = False
+    starts: tuple[tuple[Path, tuple[str, ...]], ...] = ()
 
     def matches(self, record: Mapping[str, Any]) -> bool:
         """Tell whether a record meets every condition."""
@@ -59,7 +61,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
             self.keys <= present
             and (not self.some or not self.some.isdisjoint(present))
             and self.none.isdisjoint(present)
-            and all(path[0] in present for path, _ in (*self.values, *self.kinds) if path)
+            and all(path[0] in present for path, _ in (*self.values, *self.kinds, *self.starts) if path)
         )
 
     def holds(self, record: Mapping[str, Any]) -> bool:
@@ -67,6 +69,10 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         for path, allowed in self.values:
             value = follow(record, path)
             if type(value) is not str or value not in allowed:
+                return False
+        for path, starts in self.starts:
+            value = follow(record, path)
+            if type(value) is not str or not value.startswith(starts):
                 return False
         return not self.kinds or all(isinstance(follow(record, path), kinds) for path, kinds in self.kinds)
 

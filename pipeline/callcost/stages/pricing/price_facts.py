@@ -15,7 +15,7 @@ import polars as pl
 
 from callcost.prices.book.book import Book
 from callcost.prices.book.corrections import NONE
-from callcost.prices.charges import CALL_CONDITIONS, CARD_CONDITIONS, VERDICTS
+from callcost.prices.charges import CALL_CONDITIONS, CARD_CONDITIONS, FLAG_CONDITIONS, VERDICTS
 from callcost.prices.units import TOKEN_UNITS
 from callcost.settings import PriceOptions
 from callcost.stages.pricing.billed_units import COUNTS, Costs, SideCosts, add_extras, extras_of, names_per_row
@@ -25,7 +25,7 @@ from callcost.stages.pricing.token_quantities import exact_costs, quantities
 from callcost.stages.tables.dictionary import Flag, any_of, both, flag, without
 from callcost.stages.tables.facts import UID
 from callcost.stages.tables.schemas import MONEY
-from callcost.tables import ABORTED, CorrectedCalls
+from callcost.tables import CorrectedCalls
 
 # Verdicts below the one leave costs of 0, the others below the other leave none.
 _FREE, _UNPRICED = (sum(each.costs in kinds for each in VERDICTS) for kinds in (("zero",), ("zero", "none")))
@@ -115,6 +115,8 @@ def _condition(name: str, facts: pl.DataFrame, costs: Costs, cards: RowCards) ->
         return flag(facts[column] == word)
     if name in CARD_CONDITIONS:
         return cards.flag([name in card.conditions for card in cards.cards.values])
+    if name in FLAG_CONDITIONS:
+        return flag(facts["flags"].list.contains(FLAG_CONDITIONS[name]).fill_null(value=False))
     return _ROW_CONDITIONS[name](facts, costs)
 
 
@@ -122,7 +124,6 @@ _ROW_CONDITIONS: Mapping[str, Callable[[pl.DataFrame, Costs], Flag]] = {
     "no_input": lambda facts, _: _null(facts, "input"),
     "no_output": lambda facts, _: _null(facts, "output"),
     "units": lambda _, costs: costs.units,
-    ABORTED: lambda facts, _: flag(facts["flags"].list.contains(ABORTED).fill_null(value=False)),
     "missing": lambda _, costs: any_of(*(side.missing for side in costs.sides.values())),
     "rated": lambda _, costs: any_of(*(side.priced for side in costs.sides.values())),
     "weak": lambda _, costs: costs.weak,

@@ -21,6 +21,7 @@ from callcost.prices.peak_hours import steps_of
 from callcost.prices.rates import BATCH_FORMATS, Line, RateCard, Terms
 from callcost.settings import PriceOptions
 from callcost.stages.tables.dictionary import Flag, Numbered, cross, number_sizes, number_spans, number_text
+from callcost.tables import SESSION_SUM
 
 _TERMS = ("service_tier", "source_format", "region", "data_residency", "inference_geo", "speed")
 _MINUTE = 60_000_000  # microseconds
@@ -119,13 +120,19 @@ def find_cards(facts: pl.DataFrame, stated_units: pl.Series | None, book: Book) 
     terms = cross(*(number_text(facts[name]) for name in _TERMS), *_units(facts, stated_units))
     tariffs = {id(each.tariff): each.tariff for each in offers.values if each.tariff is not None}
     edges = sorted({edge for tariff in tariffs.values() for edge in tariff.edges})
-    bands = number_sizes(facts["line_prompt_tokens"], edges)
+    bands = number_sizes(facts.select(prompt_size()).to_series(), edges) if edges else Numbered(None, [0])
     peaks = _off_peak(offers, facts["started_at"].to_physical())
     rows = cross(offers, terms, bands, peaks)
     cards = [
         _card(book, offer, asked, edges[band - 1] if band else 0, moment) for offer, asked, band, moment in rows.values
     ]
     return RowCards(facts.height, Numbered(rows.numbers, cards), resolutions)
+
+
+def prompt_size() -> pl.Expr:
+    """Return the size of each row's prompt; of a sum of calls it is not known, and no threshold is crossed."""
+    is_sum = pl.col("flags").list.contains(SESSION_SUM).fill_null(value=False)
+    return pl.when(~is_sum).then("line_prompt_tokens").otherwise(0)
 
 
 def _resolve(facts: pl.DataFrame, book: Book) -> Numbered:

@@ -16,7 +16,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from callcost.logs.io.compression import align_to_line, packing_of
+from callcost.logs.io.compression import SQLITE, align_to_line, packing_of
+from callcost.logs.io.databases import logs_beside
 from callcost.logs.io.inputs import Input, container_of, read_raw
 from callcost.logs.io.object_store import as_source, open_input
 from callcost.logs.record_reader import needs_other_records, objects_of
@@ -168,6 +169,9 @@ def survey(path: str, offsets: Sequence[int] = ()) -> Survey:
                     position += len(block)
                 if until is not None:
                     rows.append(lines)
+            if packing_of(stream) == SQLITE:
+                for part in logs_beside(path):
+                    state.update(part.read_bytes())
     except OSError:
         return Survey(sha256="", rows_before=(0,) * len(offsets))
     return Survey(sha256=state.hexdigest(), rows_before=tuple(rows))

@@ -1,0 +1,126 @@
+"""What a mapping says beside where columns stand: what is no call, what earlier records tell, what is the same call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+
+from callcost.logs.record.dialect import CONTEXT, COUNTED_ELSEWHERE, Entry, Notes
+from callcost.logs.tracing.conversations import body_of, messages_of
+from callcost.logs.usage.arithmetic import REASONING
+from callcost.logs.values import json_path
+from callcost.logs.values.json import Refusal
+from callcost.logs.values.json_path import follow, follow_first
+from callcost.logs.values.scalars import read_tags, read_text
+from callcost.logs.values.signatures import Signature
+from callcost.tables import Call
+
+_MONEY = re.compile(r"\$?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d+)?", re.ASCII)
+Paths = tuple[json_path.Path, ...]
+EARLIER = "earlier"  # key of a record under which stands what records before it told
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What a kind of record tells of those after it in its file.
+
+    Attributes:
+        of: which records tell.
+        names: name -> where it stands in these.
+    """
+
+    of: Signature
+    names: Mapping[str, Paths]
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules of a mapping.
+
+    Attributes:
+        tags: name -> paths.
+        messages: paths of the messages that were asked.
+        answer: paths of the text that was answered.
+        only: paths -> patterns; a record is a call where the text at one of these is like one of those.
+        same: lists of paths; the first of which all hold something names the call, in place of an id.
+        span: such lists, which name a call that others may be made inside of.
+        parent: such lists, which name the span that a call was made inside of.
+        nothing: key -> texts that say nothing there.
+        provider: of records that name none.
+        model: of records that name none.
+        flags: of every call.
+    """
+
+    tags: Mapping[str, Paths] = msgspec.field(default_factory=dict)
+    messages: Paths = ()
+    answer: Paths = ()
+    only: Mapping[Paths, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    same: tuple[Paths, ...] = ()
+    span: tuple[Paths, ...] = ()
+    parent: tuple[Paths, ...] = ()
+    nothing: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
+    provider: str | None = None
+    model: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+def carry_earlier(notes: Notes, record: Mapping[str, Any], *, taken: tuple[Taken, ...]) -> dict[str, Any]:
+    """Return a record with what those before it in its file told, which itself may tell something."""
+    for each in taken:
+        if each.of.matches(record):
+            found = ((name, read_text(follow_first(record, paths))) for name, paths in each.names.items())
+            notes.update((name, text) for name, text in found if text is not None)
+    return dict(record) | {EARLIER: dict(notes)}
+
+
+def tidy(
+    record: dict[str, Any], *, nothing: Mapping[str, Collection[str]], money: Collection[str]
+) -> dict[str, Any]:
+    """Return a record without the texts that say nothing, and with amounts as numbers are written."""
+
+    def tidied(key: str, value: str) -> str | None:
+        text = value.strip()
+        if text in nothing.get(key, ()):
+            return None
+        return text.removeprefix("$").replace(",", "") if key in money and _MONEY.fullmatch(text) else value
+
+    return {key: tidied(key, value) if type(value) is str else value for key, value in record.items()}
+
+
+def reasoning_beside(_: Mapping[str, Any]) -> Collection[str]:
+    """Say that reasoning stands beside the completion."""
+    return (REASONING,)
+
+
+def settle_rules(call: Call, entry: Entry, *, rules: Rules) -> None:
+    """Fill what stands in single columns: tags by name, messages and the answer's text; set aside what is no call."""
+    for places, patterns in rules.only.items():
+        text = read_text(follow_first(entry.record, places)) or ""
+        if not any(fnmatchcase(text, pattern) for pattern in patterns):
+            raise Refusal(CONTEXT if call.usage is None else COUNTED_ELSEWHERE)
+    call.provider = call.provider or rules.provider
+    call.model = call.model or rules.model or ""
+    found = {tag: follow_first(entry.record, paths) for tag, paths in rules.tags.items()}
+    call.tags = read_tags((call.tags or {}) | {tag: value for tag, value in found.items() if value is not None})
+    asked, answered = follow_first(entry.record, rules.messages), follow_first(entry.record, rules.answer)
+    if asked is not None:
+        call.request = {"messages": messages_of(asked)}
+        entry.distinct = call.request
+    if type(answered) is str:
+        call.response = body_of([answered])
+    call.endpoint = call.endpoint or ("chat" if call.request or call.response else None)
+    call.duplicate_id = _name_of(entry.record, rules.same) or call.duplicate_id
+    spans = (_name_of(entry.record, rules.span), _name_of(entry.record, rules.parent))
+    call.span, call.parent = (f"{call.family} {name}" if name else None for name in spans)
+    call.flags.extend(rules.flags)
+
+
+def _name_of(record: Mapping[str, Any], same: tuple[Paths, ...]) -> str | None:
+    """Return what the first of several lists of paths says, if all of it is there."""
+    for paths in same:
+        texts = [read_text(follow(record, path)) for path in paths]
+        if all(texts):
+            return " ".join(text for text in texts if text)
+    return None

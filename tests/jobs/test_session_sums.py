@@ -1,0 +1,52 @@
+"""A sum of a session is priced as what it is: at no price of long prompts, beside no call of its own."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.command import callcost, report, write_lines
+
+GOOSE = {
+    "_store": "goose", "id": "g1", "created_at": "2026-06-01 10:00:00", "accumulated_input_tokens": 300_000,
+    "accumulated_output_tokens": 1_000, "provider_name": "anthropic",
+    "model_config_json": {"model_name": "claude-sonnet-4-5"},
+}  # fmt: skip
+START = {"type": "session.start", "data": {"sessionId": "s"}, "id": "1", "timestamp": "2026-07-01T12:00:00Z"}
+SHUTDOWN = {
+    "type": "session.shutdown", "id": "2", "timestamp": "2026-07-01T13:00:00Z",
+    "data": {"modelMetrics": {"gpt-5.5": {"requests": {}, "usage": {"inputTokens": 300, "outputTokens": 20}}}},
+}  # fmt: skip
+
+
+def _request(number: int, **more: Any) -> dict[str, Any]:
+    row = {"_store": "copilot", "id": number, "session_id": "s", "model": "gpt-5.5", "input_tokens": 100}
+    return row | {"output_tokens": 10, "created_at": "2026-07-01 12:30:00"} | more
+
+
+def test_a_sum_crosses_no_threshold_and_strict_refuses_it(tmp_path: Path, out: Path) -> None:
+    log = write_lines(tmp_path / "goose.jsonl", [GOOSE])
+    (call,) = report([log], out, "--calls").calls
+    assert call["flags"] == ["session_sum"]
+    assert call["total_cost"] == Decimal("0.915")  # 300,000 at 3 and 1,000 at 15 dollars a million
+    assert callcost("report", log, "--out", out, "--strict").code == 3
+
+
+def test_requests_count_in_the_place_of_their_sessions_sum(tmp_path: Path, out: Path) -> None:
+    events = write_lines(tmp_path / "events.jsonl", [START, SHUTDOWN])
+    store = write_lines(tmp_path / "store.jsonl", [_request(1), _request(2), _request(3, session_id="t")])
+    assert [call["prompt_tokens"] for call in report([events], out, "--calls").calls] == [300]
+    found = report([events, store], out, "--calls")
+    assert sorted((call["session"], call["prompt_tokens"]) for call in found.calls) == [
+        ("s", 100), ("s", 100), ("t", 100),
+    ]  # fmt: skip
+    assert found.records["duplicates"] == 1
+
+
+def test_the_last_of_several_requests_is_no_whole_price(tmp_path: Path, out: Path) -> None:
+    crush = {"_store": "crush", "id": "c", "created_at": 1_780_000_000, "cost": 0.5, "prompt_tokens": 100}
+    log = write_lines(tmp_path / "crush.jsonl", [crush | {"completion_tokens": 20, "model": "gpt-5.5"}])
+    (call,) = report([log], out, "--calls").calls
+    assert (call["price_status"], call["price_reason"]) == ("partly_priced", "usage_incomplete")
+    assert call["flags"] == ["incomplete_usage", "session_sum"]
