@@ -105,3 +105,44 @@ def test_any_records_give_a_draft_that_is_toml() -> None:
     ]  # fmt: skip
     for records in ([], *([record] for record in strange), strange):
         tomllib.loads(_draft(records).text)
+
+
+POSTHOG: list[dict[str, Any]] = [
+    {
+        "uuid": f"u-{number}", "event": "$ai_generation", "distinct_id": f"user_{number % 3}",
+        "timestamp": "2026-10-03T10:00:00.000Z",
+        "properties": {
+            "$ai_model": "claude-haiku-4-5", "$ai_provider": "anthropic", "$ai_input_tokens": 1000,
+            "$ai_output_tokens": 500 + number, "$ai_cache_read_input_tokens": 2000, "$ai_input_cost_usd": 0.0012,
+            "$ai_total_cost_usd": 0.0037,
+        },
+    }
+    for number in range(4)
+]  # fmt: skip
+
+
+def test_records_of_other_kinds_are_no_calls_of_a_draft(tmp_path: Path) -> None:
+    other = {"uuid": "u-9", "event": "$pageview", "distinct_id": "user_1", "timestamp": "2026-10-03T10:00:00.000Z"}
+    path = tmp_path / "mine.toml"
+    path.write_text(_draft([*POSTHOG, other | {"properties": {"$current_url": "/"}}]).text)
+    reader = RecordReader(ReadOptions(mapping=str(path)))
+    outcomes = [one for record in (*POSTHOG, other) for one in reader.read_value(record, 1)]
+    assert outcomes[-1] == "context" or getattr(outcomes[-1], "reason", "") == "unknown_dialect"
+    first = calls_of(outcomes)[0]
+    assert first.usage is not None
+    assert (first.usage.prompt_tokens, first.usage.cache_read_input_tokens) == (3000, 2000)
+    assert (first.model, first.user, first.logged_cost) == ("claude-haiku-4-5", "user_0", Decimal("0.0037"))
+
+
+def test_counts_times_and_costs_are_found_at_any_depth(tmp_path: Path) -> None:
+    inner = {
+        "prompt_tokens": 12, "completion_tokens": 5, "tokens": 17, "prompt_cached_tokens": 3,
+        "completion_reasoning_tokens": 2, "estimated_cost": 9.3e-06,
+    }  # fmt: skip
+    record: Any = {"who": {"model_name": "gpt-4o-mini"}, "start_ns": 1_707_763_310_981_223_236, "metrics": inner}
+    for name in ("e", "d", "c", "b", "a"):
+        record = {name: [record] if name == "c" else record}
+    (call,) = _calls([record], tmp_path)
+    assert call.usage is not None
+    assert (call.usage.prompt_tokens, call.usage.cache_read_input_tokens, call.usage.reasoning_tokens) == (12, 3, 2)
+    assert (call.model, call.logged_cost, call.started_at) == ("gpt-4o-mini", Decimal("0.0000093"), 1707763310981223)

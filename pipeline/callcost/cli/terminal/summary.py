@@ -266,6 +266,13 @@ def _aborted_lines(calls: int, total_cost: str | None) -> list[str]:
     return [f"{_calls(calls)} broken off: {cost} for what was received; a bill may ask more"] * (calls > 0)
 
 
+def _draft_lines(reasons: list[dict[str, Any]], records: int) -> list[str]:
+    """Return what to do where most records are in no dialect."""
+    unknown = sum(row["records"] for row in reasons if row["reason"] == "unknown_dialect")
+    draft = "most are in no dialect: `callcost inspect LOGS --infer-mapping` drafts a mapping that reads them"
+    return [draft] if unknown * 2 > records else []
+
+
 def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
     """Return what a run found as plain lines: the totals, then a line each for what a reader should know of.
 
@@ -278,6 +285,7 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
     if records["rejects"]:
         reasons = reason_words(manifest["reject_reasons"], places=True)
         lines.append(f"{records['rejects']:,} of {counted(records['records'], 'record')} rejected: {reasons}")
+        lines += _draft_lines(manifest["reject_reasons"], records["records"])
     sums = manifest["aggregates"]
     if sums["calls"] or sums["tokens"]:
         held = f"{counted(sums['calls'], 'call')}, {counted(sums['tokens'], 'token')}"

@@ -4,6 +4,10 @@ What their counts are called, and what these mean, is in tracing/token_attribute
 that says it is an agent, a chain or a tool, or Vercel's outer span, is none: what it states is counted in the spans
 inside it; calls inside calls are settled with the duplicates, by ``span`` and ``parent``. The key is the provider's
 response id within a trace (one call seen by two instrumentations), else the span's own id.
+
+Events are log records: of the GenAI conventions, of Claude Code, Codex, Gemini CLI and Qwen Code. Gemini CLI writes a
+call as both; its own says more. Sources: https://code.claude.com/docs/en/monitoring-usage, openai/codex codex-rs/otel,
+gemini-cli packages/core/src/telemetry.
 """
 
 from __future__ import annotations
@@ -27,8 +31,13 @@ from callcost.tables import Call
 
 _CALLS = "chat text_completion generate_content embeddings completion embedding responses"
 _NO_CALLS = "invoke_agent create_agent execute_tool invoke_workflow plan retrieval search_memory"
+_GENAI_EVENT = "gen_ai.client.inference.operation.details"
+_EVENTS = f"""
+    api_request claude_code.api_request codex.sse_event gemini_cli.api_response qwen-code.api_response {_GENAI_EVENT}
+"""
 # What a span says it is, the most telling first: attribute -> (words of a call, words of none; None: any other).
 _KINDS: tuple[tuple[str, str, str | None], ...] = (
+    ("span.event", _EVENTS, None),
     ("openinference.span.kind", "llm embedding", None),
     ("langfuse.observation.type", "generation embedding", None),
     ("mlflow.spanType", "llm chat_model embedding", None),
@@ -50,7 +59,9 @@ _LINEAGE = compile_table({
     "trace": ("trace_id", "traceId", "TraceId", "spanContext.traceId", "context.trace_id"),
     "own": ("span_id", "spanId", "SpanId", "spanContext.spanId", "context.span_id"),
     "parent": ("parent_id", "parentSpanId", "parent_span_id", "ParentSpanId", "parentSpanContext.spanId"),
-    "began": ("startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime", "Timestamp", "timestamp"),
+    "event": ("eventName", "event_name", "attributes.event\\.name"),
+    "began": ("timeUnixNano", "time_unix_nano", "observedTimeUnixNano", "hrTime",
+              "startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime", "Timestamp", "timestamp"),
     "ended": ("endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime"),
     "status": ("status.code", "status.status_code", "status_code", "StatusCode", "status"),
     "scope": ("scope.name", "scopeName", "ScopeName", "instrumentationScope.name"),
@@ -74,6 +85,8 @@ def prepare_span(record: dict[str, Any]) -> dict[str, Any]:
     flat |= {f"provider.{name}": value for name, value in stated.items()}
     lineage = {f"span.{name}": value for name, value in read_paths(plain, _LINEAGE).items()}
     times = {name: _moment(lineage[name]) for name in ("span.began", "span.ended") if name in lineage}
+    event = flat.get("event.name", lineage.get("span.event"))
+    lineage |= {"span.event": event} if type(event) is str else {}
     host = flat.get("server.address")
     url = {"url": f"https://{host}"} if type(host) is str and "//" not in host else {}
     return url | flat | lineage | times | {"span.status": _status_of(lineage, flat)}
@@ -114,6 +127,8 @@ def settle_span(call: Call, entry: Entry) -> None:
 
 
 def _is_call(flat: Mapping[str, Any], *, stated: bool) -> bool:
+    if flat.get("span.event") == _GENAI_EVENT and str(flat.get("span.scope", "")).startswith("gemini_cli"):
+        return False
     if type(flat.get(_VERCEL)) is str:
         return ".do" in flat[_VERCEL]  # ai.streamText is around ai.streamText.doStream
     for name, calls, others in _KINDS:
@@ -151,19 +166,20 @@ _TEXTS = {
     )
 }  # fmt: skip
 _BESIDE = """
+    timeUnixNano observedTimeUnixNano time_unix_nano hrTime
     spanContext spanId span_id context SpanId spanName span_name parent_id parentSpanId traceId trace_id TraceId
 """
 _TRACED = {
     "session": ("gen_ai.conversation.id", "session.id", "langfuse.session.id", "langwatch.thread.id",
-                "ai.telemetry.metadata.sessionId", "traceloop.association.properties.session_id"),
+                "ai.telemetry.metadata.sessionId", "traceloop.association.properties.session_id", "conversation.id"),
     "user": ("user.id", "enduser.id", "langfuse.user.id", "langwatch.user.id", "ai.telemetry.metadata.userId",
-             "traceloop.association.properties.user_id"),
+             "traceloop.association.properties.user_id", "user.email"),
     "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider"),
     "model": ("gen_ai.response.model", "ai.response.model", "llm.response.model", "llm.model_name",
               "embedding.model_name", "gen_ai.request.model", "ai.model.id", "llm.request.model",
               "model"),
     "model_requested": ("gen_ai.request.model", "ai.model.id", "llm.request.model", "llm.model_name"),
-    "provider_response_id": ("gen_ai.response.id", "ai.response.id"),
+    "provider_response_id": ("gen_ai.response.id", "ai.response.id", "request_id"),
     "service_tier": ("openai.response.service_tier", "gen_ai.openai.response.service_tier",
                      "provider.openai.serviceTier", "provider.anthropic.usage.service_tier",
                      "provider.google.usageMetadata.serviceTier", "provider.google.usageMetadata.trafficType",
@@ -171,7 +187,8 @@ _TRACED = {
                      "gen_ai.openai.request.service_tier"),
     "inference_geo": ("provider.anthropic.usage.inference_geo",),
     "speed": ("provider.anthropic.usage.speed",),
-    "logged_cost": ("gen_ai.usage.cost", "llm.cost.total", "operation.cost", "provider.openrouter.usage.cost"),
+    "logged_cost": ("gen_ai.usage.cost", "llm.cost.total", "operation.cost", "provider.openrouter.usage.cost",
+                    "cost_usd"),
     "tags": ("tag.tags", "langfuse.trace.tags", "langwatch.labels"),
     "http_status": ("http.response.status_code",),
     "started_at": ("span.began", "ai.response.timestamp"),
@@ -187,6 +204,11 @@ DIALECTS = (
             envelope(
                 "resourceSpans.scopeSpans.spans",
                 sign("resourceSpans", kinds={"resourceSpans": "array"}),
+                inherits="resource scope",
+            ),
+            envelope(
+                "resourceLogs.scopeLogs.logRecords",
+                sign("resourceLogs", kinds={"resourceLogs": "array"}),
                 inherits="resource scope",
             ),
             envelope("scopeSpans.spans", sign("scopeSpans", kinds={"scopeSpans": "array"}), inherits="resource scope"),

@@ -102,9 +102,6 @@ DIALECTS = (
     ),
     refusing_dialect("otel_metrics", "OTLP metrics are sums: export traces", sign("resourceMetrics")),
     refusing_dialect(
-        "otel_logs", "OTLP logs hold no spans: export traces", sign("resourceLogs"), reason="no_usage_possible"
-    ),
-    refusing_dialect(
         "token_counts", "", sign("input_tokens", values={"object": "response.input_tokens"}), reason=UNBILLED
     ),
 )

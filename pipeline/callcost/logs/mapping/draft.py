@@ -40,9 +40,12 @@ def _count(column: str, side: str, *more: str) -> Wanted:
     return Wanted(column, (rf"(?:n_|num_)?{side}_{_TOKENS}", rf"{_TOKENS}_{side}", *more), ("count",))
 
 
+_WHEN = r"(?:at|time|timestamp|ts|date|on|(?:unix_|time_)?(?:ns|nanos?|nanoseconds|ms|millis|s|seconds))"
+_OF_CALL = r"(?:total_|request_|call_|estimated_|actual_)"
+_PREFIX = re.compile(r"^(?:gen_ai|genai|ai|llm)_(?=.)")  # that what is the model's bears beside what is the program's
 _IN = r"(?:prompt|input|in|request|req|query|context)"
 _OUT = r"(?:completion|output|out|response|resp|res|reply|answer|generated|generation)"
-_READ = r"(?:(?:prompt_|input_)?cache_(?:read|hit)s?(?:_input)?|cached(?:_prompt|_input)?)"
+_READ = r"(?:(?:prompt_|input_)?cache_(?:read|hit)s?(?:_input)?|(?:prompt_|input_)?cached(?:_content|_prompt|_input)?)"
 _WRITE = r"(?:(?:prompt_|input_)?cache_(?:write|creation|created|written)(?:_input)?)"
 # Asked in order; a place is given away once, so that what is more special comes first.
 WANTED = (
@@ -51,7 +54,7 @@ WANTED = (
     Wanted("request", (r".*",), ("request",)),
     _count("cache_read_input_tokens", _READ),
     _count("cache_creation_input_tokens", _WRITE),
-    _count("reasoning_tokens", r"(?:reasoning|thinking|thoughts?)"),
+    _count("reasoning_tokens", r"(?:(?:completion|output)_)?(?:reasoning|thinking|thoughts?)(?:_output)?"),
     _count("prompt_tokens", _IN, _IN),
     _count("completion_tokens", _OUT, _OUT),
     _count("total_tokens", r"total", r"tokens|token_count"),
@@ -63,19 +66,19 @@ WANTED = (
     Wanted("provider", (r"(?:model_|llm_|ai_)?(?:provider|vendor)(?:_name)?",), ("text",)),
     Wanted("end_user", (r"end_?user(?:_id)?", r"customer(?:_id|_name)?", r"client(?:_id|_name)?"), ("text", "count")),
     Wanted("user", (r"user_?(?:id|name|email)?", r"(?:user|caller|actor|employee|owner)(?:_id|_name|_email)?",
-                    r"(?:created|requested)_by"), ("text", "count")),
+                    r"(?:created|requested)_by|distinct_id"), ("text", "count")),
     Wanted("team", (r"team(?:_id|_name|_alias)?", r"(?:department|dept|squad|cost_cent(?:er|re))(?:_id|_name)?"),
            ("text", "count")),
     Wanted("project", (r"project(?:_id|_name)?", r"(?:app|application|service)(?:_id|_name)?"), ("text", "count")),
     Wanted("org", (r"(?:org|organi[sz]ation|tenant|workspace|account)(?:_id|_name)?",), ("text", "count")),
     Wanted("session", (r"(?:session|conversation|thread|chat)_?(?:id|uuid)?",), ("text", "count")),
     Wanted("api_key", (r"api_?key_(?:id|name|alias|hash)", r"key_(?:id|name|alias|hash)"), ("text",)),
-    Wanted("started_at", (r"(?:started|start|request|requested|begin)_?(?:at|time|timestamp|ts|date|on)?",
-                          r"timestamp|time|ts|created_?(?:at|on|time)?|time_(?:generated_)?utc|time_generated|logged_at|event_time",
-                          r"date|datetime|day|inserted_at|ingested_at"), ("time",)),
-    Wanted("ended_at", (r"(?:ended|end|finish(?:ed)?|completed|response)_?(?:at|time|timestamp|ts|date|on)?",),
+    Wanted("started_at", (rf"(?:started|start|request|requested|begin|began)_?{_WHEN}?",
+                          r"timestamp|time|ts|created_?(?:at|on|time)?|time_(?:generated_)?utc|time_generated|"
+                          rf"(?:logged|logging|log|event)_{_WHEN}", r"date|datetime|day|inserted_at|ingested_at"),
            ("time",)),
-    Wanted("logged_cost", (r"(?:total_|request_|call_|llm_)?(?:cost|price|spend)(?:_total)?(?:_(?:in_)?[a-z]+)?",
+    Wanted("ended_at", (rf"(?:ended|end|finish(?:ed)?|completed|response)_?{_WHEN}?",), ("time",)),
+    Wanted("logged_cost", (rf"{_OF_CALL}?(?:cost|price|spend)(?:_total)?(?:_(?:in_)?[a-z]+)?",
                            r"(?:usd|amount|charge)(?:_[a-z]+)?"), ("number",)),
     Wanted("messages", (r"messages|(?:input|request|prompt)_messages|chat_history",
                         r"prompt|question|query|input(?:_text)?", r"(?:request|prompt|user)_(?:text|message|content)"),
@@ -134,7 +137,8 @@ def draft_mapping(profile: Profile, name: str) -> Draft:
     for column, places in found.items():
         best, *others = [_quote(_path_of(place)) for place in places[: 1 + _MAX_OTHERS]]
         columns.append(f"{column} = {best}{'  # or ' if others else ''}{', '.join(others)}")
-    return Draft("\n".join([*head, "", "[columns]", *columns, *_tag_lines(profile, found)]) + "\n", complete)
+    lines = [*head, "", "[columns]", *columns, *_only_lines(profile, found), *_tag_lines(profile, found)]
+    return Draft("\n".join(lines) + "\n", complete)
 
 
 def _choose(profile: Profile) -> dict[str, list[FieldProfile]]:
@@ -161,7 +165,8 @@ def _rank(wanted: Wanted, place: FieldProfile) -> int | None:
         return None
     if wanted.distinct and "text" in place.kinds and len(place.texts) * 10 < place.seen * 9:
         return None
-    names = [_plain(place.path[-1]), _plain("_".join(place.path[-2:]))]
+    own, held = _plain(place.path[-1]), _plain("_".join(place.path[-2:]))
+    names = dict.fromkeys((own, _PREFIX.sub("", own), held))
     ranks = (rank for rank, pattern in enumerate(wanted.names) for name in names if re.fullmatch(pattern, name))
     return next(ranks, None)
 
@@ -206,6 +211,14 @@ def _is_exclusive(profile: Profile, found: dict[str, list[FieldProfile]]) -> boo
         elif rest == 0:
             inside += 1
     return beside > inside
+
+
+def _only_lines(profile: Profile, found: dict[str, list[FieldProfile]]) -> list[str]:
+    """Return the condition that a record is a call, where only some of them have what a call has."""
+    telling = [found[column][0] for column in ("usage", "completion_tokens", "model") if column in found]
+    place = next((place for place in telling if place.seen < profile.records), None)
+    path = None if place is None else _quote(_path_of(place))
+    return ["", "[only]", f'{path} = ["?*"]  # others are no calls'] if path else []
 
 
 def _tag_lines(profile: Profile, found: dict[str, list[FieldProfile]]) -> list[str]:

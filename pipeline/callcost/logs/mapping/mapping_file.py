@@ -45,6 +45,9 @@ keys = ["id", "usage"]       # also some, none: lists of keys
 values = { type = ["message", "session.*"] } # a text, or how it begins
 kinds = { usage = "object" } # object, array, text, number
 
+[exclusive_where]            # prompt is exclusive where the text at each path is like one of these
+provider = ["anthropic*"]
+
 [nothing]                    # texts that say nothing
 cost = ["-", "Included"]
 
@@ -65,7 +68,7 @@ query = "SELECT ..."         # a record a row; a single column holds it as JSON
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from functools import partial
 from itertools import chain
@@ -75,16 +78,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from callcost.errors import ConfigError
 from callcost.logs.mapping.mapping_rules import (
+    Paths,
     Rules,
     Taken,
     carry_earlier,
-    reasoning_beside,
+    parts_beside,
     settle_rules,
     tidy,
 )
 from callcost.logs.record.dialect import COLUMNS, Dialect, FieldReader
 from callcost.logs.record.envelopes import Envelope
 from callcost.logs.record.stores import Store
+from callcost.logs.usage.arithmetic import REASONING
 from callcost.logs.values.json_path import Path as Place
 from callcost.logs.values.json_path import parse_path, parse_paths
 from callcost.logs.values.signatures import KINDS, Signature
@@ -95,9 +100,9 @@ COST_UNITS = {"usd": Decimal(1), "cents": Decimal("0.01"), "millicents": Decimal
 _PLACES = ("usage", "request", "response", "messages", "output_text")
 _DEEPEST = 100  # parts of a path; records of logs are a dozen deep
 _KEYS = frozenset(
-    ["name", "family", "rank", "match", "json", "zone", "prompt", "completion", "cost_unit", "provider", "model",
-     "only", "columns", "tags", "zero_is_missing", "session_sum", "last_request", "same", "span", "parent", "noted",
-     "repeats", "nothing", "money", "envelope", "earlier", "sqlite"]
+    ["name", "family", "rank", "match", "json", "zone", "prompt", "completion", "exclusive_where", "cost_unit",
+     "provider", "model", "only", "columns", "tags", "zero_is_missing", "session_sum", "last_request", "same", "span",
+     "parent", "noted", "repeats", "nothing", "money", "envelope", "earlier", "sqlite"]
 )  # fmt: skip
 _CONDITIONS = frozenset(["keys", "some", "none", "values", "kinds"])
 _FLAGS = {"session_sum": SESSION_SUM, "last_request": INCOMPLETE}
@@ -157,7 +162,7 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
         usage=columns.get("usage", ("@",)),
         counts={column: paths for column, paths in columns.items() if column in USAGE_COUNTS},
         prompt=_one_of(table, "prompt", _WORDS, path),
-        beside=reasoning_beside if _one_of(table, "completion", _WORDS, path) == "exclusive" else None,
+        beside=_beside(table, path),
         request=columns.get("request", ()),
         response=columns.get("response", ()),
         unread_in="",
@@ -176,12 +181,11 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
 def _rules_of(
     table: dict[str, Any], columns: Mapping[str, tuple[str, ...]], tags: Mapping[str, tuple[str, ...]], path: str
 ) -> Rules:
-    only = _paths_of(table.get("only", {}), f"{path}: only")
     return Rules(
         tags={tag: parse_paths(paths) for tag, paths in tags.items()},
         messages=parse_paths(columns.get("messages", ())),
         answer=parse_paths(columns.get("output_text", ())),
-        only={parse_paths(places.split("|")): patterns for places, patterns in only.items()},
+        only=_only(table, "only", path),
         same=_names(table, "same", path),
         span=_names(table, "span", path),
         parent=_names(table, "parent", path),
@@ -189,6 +193,18 @@ def _rules_of(
         model=_word(table, "model"),
         flags=tuple(flag for key, flag in _FLAGS.items() if table.get(key)),
     )
+
+
+def _beside(table: dict[str, Any], path: str) -> Callable[[Mapping[str, Any]], Collection[str]] | None:
+    """Return what tells of a record which parts stand beside their side; None: the same for all."""
+    apart = (REASONING,) if _one_of(table, "completion", _WORDS, path) == "exclusive" else ()
+    where = _only(table, "exclusive_where", path)
+    return partial(parts_beside, always=apart, where=where) if apart or where else None
+
+
+def _only(table: dict[str, Any], key: str, path: str) -> dict[Paths, tuple[str, ...]]:
+    patterns = _paths_of(table.get(key, {}), f"{path}: {key}")
+    return {parse_paths(places.split("|")): texts for places, texts in patterns.items()}
 
 
 def _rank(table: dict[str, Any], path: str) -> int:

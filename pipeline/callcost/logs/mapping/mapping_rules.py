@@ -11,7 +11,7 @@ import msgspec
 
 from callcost.logs.record.dialect import CONTEXT, COUNTED_ELSEWHERE, Entry, Notes
 from callcost.logs.tracing.conversations import body_of, messages_of
-from callcost.logs.usage.arithmetic import REASONING
+from callcost.logs.usage.arithmetic import READ, WRITTEN
 from callcost.logs.values import json_path
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import follow, follow_first
@@ -21,6 +21,7 @@ from callcost.tables import Call
 
 _MONEY = re.compile(r"\$?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d+)?", re.ASCII)
 Paths = tuple[json_path.Path, ...]
+Only = Mapping[Paths, tuple[str, ...]]  # paths -> patterns of the text at the first of them
 EARLIER = "earlier"  # key of a record under which stands what records before it told
 
 
@@ -56,7 +57,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     tags: Mapping[str, Paths] = msgspec.field(default_factory=dict)
     messages: Paths = ()
     answer: Paths = ()
-    only: Mapping[Paths, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    only: Only = msgspec.field(default_factory=dict)
     same: tuple[Paths, ...] = ()
     span: tuple[Paths, ...] = ()
     parent: tuple[Paths, ...] = ()
@@ -89,17 +90,27 @@ def tidy(
     return {key: tidied(key, value) if type(value) is str else value for key, value in record.items()}
 
 
-def reasoning_beside(_: Mapping[str, Any]) -> Collection[str]:
-    """Say that reasoning stands beside the completion."""
-    return (REASONING,)
+def parts_beside(record: Mapping[str, Any], *, always: tuple[str, ...], where: Only) -> Collection[str]:
+    """Return the parts that stand beside their side in a record."""
+    return (*always, READ, WRITTEN) if where and is_like(record, where) else always
+
+
+def is_like(record: Mapping[str, Any], only: Only) -> bool:
+    """Tell whether the text at each of some places is like one of its patterns."""
+    return all(
+        any(fnmatchcase(_text_of(follow_first(record, places)), pattern) for pattern in patterns)
+        for places, patterns in only.items()
+    )
+
+
+def _text_of(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else read_text(value) or ""
 
 
 def settle_rules(call: Call, entry: Entry, *, rules: Rules) -> None:
     """Fill what stands in single columns: tags by name, messages and the answer's text; set aside what is no call."""
-    for places, patterns in rules.only.items():
-        text = read_text(follow_first(entry.record, places)) or ""
-        if not any(fnmatchcase(text, pattern) for pattern in patterns):
-            raise Refusal(CONTEXT if call.usage is None else COUNTED_ELSEWHERE)
+    if not is_like(entry.record, rules.only):
+        raise Refusal(CONTEXT if call.usage is None else COUNTED_ELSEWHERE)
     call.provider = call.provider or rules.provider
     call.model = call.model or rules.model or ""
     found = {tag: follow_first(entry.record, paths) for tag, paths in rules.tags.items()}

@@ -15,11 +15,11 @@ from typing import Any
 import msgspec
 
 from callcost.logs.responses.bodies import api_of, endpoint_of_request
-from callcost.logs.usage.usage import shape_of
-from callcost.logs.values.json import decode_text
+from callcost.logs.usage.usage import read_usage, shape_of
+from callcost.logs.values.json import Refusal, decode_text
 from callcost.logs.values.times import read_time
 
-MAX_DEPTH = 5  # of the objects that are looked into
+MAX_DEPTH = 16  # of the objects that are looked into, and the first of lists of objects
 MAX_PATHS = 2_000
 _SHORT = 200  # characters of a name, an id or a tag
 _TOP_KEY = re.compile(r"[^\x00-\x1f\x7f\"\\]{1,80}")
@@ -107,6 +107,8 @@ def _below(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...],
         for key, item in value.items():
             if _INNER_KEY.fullmatch(key):
                 yield from _below((*path, key), item)
+    elif type(value) is list and len(path) < MAX_DEPTH and type(value[0]) is dict and "role" not in value[0]:
+        yield from _below((*path, "0"), value[0])
 
 
 def _kinds_of(value: Any) -> Iterator[str]:
@@ -131,12 +133,21 @@ def _roles_of(value: dict[str, Any]) -> Iterator[str]:
     """Yield what an object may be; a body of a provider is no request, whatever keys they share."""
     if api_of(value) is not None:
         yield "response"
-    elif shape_of(value) is not None:
+    elif _is_usage(value):
         yield "usage"
     elif "model" in value and endpoint_of_request(value) is not None:
         yield "request"
     elif all(isinstance(item, str | int | float) for item in value.values()):
         yield "tags"
+
+
+def _is_usage(value: dict[str, Any]) -> bool:
+    """Tell whether an object is some provider's usage, of which nothing is passed over."""
+    try:
+        reading = read_usage(value)
+    except Refusal:
+        return shape_of(value) is not None
+    return reading.usage is not None and not reading.unread
 
 
 def _scalar_kinds(value: Any) -> Iterator[str]:

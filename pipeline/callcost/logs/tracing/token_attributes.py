@@ -16,7 +16,9 @@ from callcost.logs.usage.arithmetic import READ, REASONING, WRITTEN
 
 SCOPE = "span.scope"  # of the instrumentation
 _PASSED_ON = frozenset(("provider.anthropic.cacheReadInputTokens", "provider.bedrock.usage.cacheReadInputTokens"))
-_EXCLUSIVE_SCOPES = frozenset(("opentelemetry.instrumentation.bedrock", "com.anthropic.claude_code.tracing"))
+_EXCLUSIVE_SCOPES = frozenset((
+    "opentelemetry.instrumentation.bedrock", "com.anthropic.claude_code.tracing", "com.anthropic.claude_code.events",
+))  # fmt: skip
 
 
 def attribute_paths(*names: str) -> tuple[str, ...]:
@@ -27,14 +29,16 @@ def attribute_paths(*names: str) -> tuple[str, ...]:
 COUNTS = {
     "prompt_tokens": attribute_paths(
         "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens",
-        "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens", "input_tokens",
+        "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens", "input_tokens", "input_token_count",
     ),
     "completion_tokens": attribute_paths(
         "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion",
         "llm.usage.completion_tokens", "ai.usage.outputTokens", "ai.usage.completionTokens", "output_tokens",
+        "output_token_count",
     ),
     "total_tokens": attribute_paths(
         "gen_ai.usage.total_tokens", "llm.token_count.total", "llm.usage.total_tokens", "ai.usage.totalTokens",
+        "total_token_count",
     ),
     "cache_read_input_tokens": attribute_paths(
         "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
@@ -47,7 +51,7 @@ COUNTS = {
         "provider.azure.cachedPromptTokens", "provider.deepseek.promptCacheHitTokens",
         "provider.google.usageMetadata.cachedContentTokenCount",
         "provider.vertex.usageMetadata.cachedContentTokenCount", "provider.bedrock.usage.cacheReadInputTokens",
-        "cache_read_tokens",
+        "cache_read_tokens", "cached_token_count", "cached_content_token_count",
     ),
     "cache_creation_input_tokens": attribute_paths(
         "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens",
@@ -65,7 +69,7 @@ COUNTS = {
         "llm.token_count.completion_details.reasoning", "llm.usage.reasoning_tokens",
         "ai.usage.outputTokenDetails.reasoningTokens", "ai.usage.reasoningTokens", "provider.openai.reasoningTokens",
         "provider.azure.reasoningTokens", "provider.google.usageMetadata.thoughtsTokenCount",
-        "provider.vertex.usageMetadata.thoughtsTokenCount",
+        "provider.vertex.usageMetadata.thoughtsTokenCount", "reasoning_token_count", "thoughts_token_count",
     ),
     "audio_input_tokens": attribute_paths(
         "llm.token_count.prompt_details.audio", "gen_ai.usage.details.input_audio_tokens"
@@ -95,7 +99,7 @@ NOTED = (
     "provider.google.usageMetadata.candidatesTokenCount", "provider.google.usageMetadata.totalTokenCount",
     "provider.vertex.usageMetadata.promptTokenCount", "provider.vertex.usageMetadata.candidatesTokenCount",
     "provider.vertex.usageMetadata.totalTokenCount", "provider.openrouter.usage.promptTokens",
-    "provider.openrouter.usage.completionTokens", "provider.openrouter.usage.totalTokens",
+    "tool_token_count", "provider.openrouter.usage.completionTokens", "provider.openrouter.usage.totalTokens",
 )  # fmt: skip
 
 

@@ -220,7 +220,7 @@ class _Looked:
 @cache
 def _signed_paths() -> frozenset[Path]:
     """Return the places whose values tell dialects and envelopes apart."""
-    return frozenset(path for signature in _signatures() for path, _ in (*signature.values, *signature.kinds))
+    return frozenset(path for own in _signatures() for path, _ in (*own.values, *own.kinds, *own.starts))
 
 
 def _signatures() -> Iterator[Signature]:
@@ -237,7 +237,7 @@ def _signed_keys() -> frozenset[str]:
     return frozenset(
         key
         for own in (*_signatures(), *apis)
-        for key in (*own.keys, *own.some, *own.none, *(path[0] for path, _ in own.values))
+        for key in (*own.keys, *own.some, *own.none, *(path[0] for path, _ in (*own.values, *own.starts)))
     )
 
 
