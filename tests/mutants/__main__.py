@@ -33,13 +33,13 @@ ROOMS = {
     "dedup": Room(
         (f"{_PACKAGE}/stages/dedup",),
         ("tests/stages/test_duplicates.py", "tests/stages/test_settle.py", "tests/golden", "tests/laws/test_equal*.py",
-         "tests/laws/test_nested*.py", "tests/jobs/test_repeated*.py", "tests/laws/test_report_order.py",
-         "tests/cli/test_inspect*.py"),
+         "tests/laws/test_nested*.py", "tests/laws/test_forked*.py", "tests/jobs/test_repeated*.py",
+         "tests/laws/test_report_order.py", "tests/cli/test_inspect*.py"),
     ),
     "reconcile": Room(
         (f"{_PACKAGE}/stages/reconcile",),
-        ("tests/stages/test_compare.py", "tests/cli/test_reconcile*.py", "tests/jobs/test_reconcile*.py",
-         "tests/golden/test_golden_runs.py", "tests/laws/test_reconcile*.py"),
+        ("tests/stages/reconcile", "tests/stages/test_compare.py", "tests/cli/test_reconcile*.py",
+         "tests/jobs/test_reconcile*.py", "tests/golden/test_golden_runs.py", "tests/laws/test_reconcile*.py"),
     ),
     "columnar": Room(
         (f"{_PACKAGE}/stages/columnar",),
