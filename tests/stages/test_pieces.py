@@ -10,9 +10,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from callcost.errors import ConfigError
 from callcost.jobs.report import report_spend
 from callcost.logs.io.inputs import find_inputs
-from callcost.settings import ReportOptions
+from callcost.settings import ReadOptions, ReportOptions
 from callcost.stages.read import splits as pieces
 from callcost.stages.read.splits import cut_inputs, survey
 
@@ -123,3 +124,10 @@ def test_a_survey_counts_the_lines_that_begin_before_an_offset(tmp_path: Path, d
     found = survey(str(path), offsets)
     assert found.sha256 == sha256(data).hexdigest()
     assert list(found.rows_before) == [sum(begin < offset for begin in begins) for offset in offsets]
+
+
+def test_a_wrong_mapping_is_said_also_where_no_record_is(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    options = ReportOptions(logs=tmp_path, read=ReadOptions(mapping=tmp_path / "none.toml"))
+    with pytest.raises(ConfigError):
+        report_spend(options)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
 from typing import NamedTuple
 
 import polars as pl
@@ -106,19 +105,25 @@ class Window:
 
 
 class Records:
-    """The records of a piece that are read one by one: their reader is made for the first of them."""
+    """The records of a piece that are read one by one: their reader is made for the first of them.
+
+    Raises:
+        ConfigError: the dialect is unknown, or the mapping file is wrong.
+    """
 
     def __init__(self, options: ReadOptions) -> None:
         self._options = options
+        self._made = RecordReader(options) if options.dialect or options.mapping else None
 
-    @cached_property
+    @property
     def reader(self) -> RecordReader:
         """Their reader."""
-        return RecordReader(self._options)
+        self._made = self._made or RecordReader(self._options)
+        return self._made
 
     def finish(self) -> list[Outcome]:
         """Return the calls of streams that had no end."""
-        return self.reader.finish() if "reader" in self.__dict__ else []
+        return self._made.finish() if self._made else []
 
 
 Stretch = tuple[int, list[Outcome] | FactRows, int]  # row, what it holds (or facts of many rows), bytes
