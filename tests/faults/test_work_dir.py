@@ -113,6 +113,8 @@ def test_whatever_a_result_depends_on_makes_another_run(logs: Path, tmp_path: Pa
     assert runs("--by", "user") == 3
     os.utime(log, (1, 1))
     assert runs() == 4
+    assert runs("--since", "2024-01-01") == 5
+    assert runs("--as-known", "2026-01-01") == 6
     assert callcost("gc", work, "--older-than", "0h").code == 0
     assert list(work.iterdir()) == []
 

@@ -23,6 +23,7 @@ from callcost.prices.charges import price_usage
 from callcost.prices.rates import Terms
 from callcost.settings import PriceOptions
 from callcost.tables import Usage
+from tests.prices.books import COLUMNS
 
 DAY = 86_400_000_000
 BEGUN = 19_700 * DAY  # 2023-12-09
@@ -30,10 +31,6 @@ DAYS = st.integers(0, 500)  # after that
 MODELS = ("gpt-4o", "gpt-4o-2024-08-06", "azure/gpt-4o", "openai/gpt-4o", "GPT-4o", "claude-opus-5", "xai/grok-9")
 FIELDS = ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost")
 PROVIDERS = ("openai", "azure", "anthropic", "xai")
-COLUMNS = (
-    "model", "provider", "field", "value", "from", "to", "condition", "kind", "source", "confidence", "recorded_on",
-    "event",
-)  # fmt: skip
 ENCODER = msgspec.json.Encoder(decimal_format="number", order="sorted")
 RATES = st.integers(0, 999).map(lambda parts: Decimal(parts).scaleb(-8))
 

@@ -10,15 +10,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from callcost.settings import ReportOptions
+from callcost.settings import PriceOptions, ReportOptions
 from callcost.stages.pricing.priced_calls import gather_calls
+from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report import days
+from callcost.stages.report.adjustments import CAUSE, LATE, MISSING, RECOUNTED, REPRICED, adjustments_of
 from callcost.stages.report.days import (
-    LATE,
-    MISSING,
-    RECOUNTED,
-    REPRICED,
-    adjustments_of,
     facts_of_day,
     plain_day,
     split_days,
@@ -60,9 +57,9 @@ def _now(**counts: int | None) -> Call:
 
 
 def _reasons(frozen: pl.DataFrame, facts: pl.DataFrame) -> list[tuple[Any, ...]]:
-    found = adjustments_of(FIRST, frozen, gather_calls(facts))
+    found = adjustments_of(FIRST, frozen, gather_calls(facts), book_of(PriceOptions()))
     assert found["day"].to_list() == [FIRST] * found.height
-    return found.drop("day").rows()
+    return found.drop("day", *CAUSE).rows()
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -15,7 +15,7 @@ from msgspec import to_builtins
 
 from callcost import __version__
 from callcost.errors import ConfigError
-from callcost.jobs.engine.manifest import SCHEMA_VERSION, RunClock, inputs_of, limits_of, reject_reasons
+from callcost.jobs.engine.manifest import SCHEMA_VERSION, RunClock, inputs_of, limits_of, plain_options, reject_reasons
 from callcost.jobs.engine.map_reduce import Progress, Settled, settle_logs, working_folder
 from callcost.jobs.report import settle_options
 from callcost.logs.bills.lines import BillLine, Kind
@@ -128,7 +128,7 @@ def _manifest(
         "callcost": {"version": __version__},
         "options": {
             "as_of": as_of.astimezone(UTC).isoformat(),
-            "prices": dataclasses.asdict(report.prices),
+            "prices": plain_options(report.prices),
             "since": options.since and options.since.isoformat(),
             "until": options.until and options.until.isoformat(),
             "where": [list(pair) for pair in options.where],

@@ -132,9 +132,18 @@ def state_lines(manifest: Mapping[str, Any]) -> list[str]:
     lines += [f"{word}: {_named(names)}" for word, names in notes]
     adjustments = manifest.get("adjustments", [])
     for row in adjustments[:_SHOWN_NAMES]:
-        lines.append(f"{row['day']} is closed: {row['difference']} dollars of {row['reason']} not in it (--restate)")
+        what = f"{row['difference']} dollars of {row['reason']}{_cause_of(row)}"
+        lines.append(f"{row['day']} is closed: {what} not in it (--restate)")
     more = len(adjustments) - _SHOWN_NAMES
     return lines + [f"{more:,} more differences of closed days: see adjustments.csv"] * (more > 0)
+
+
+def _cause_of(row: Mapping[str, Any]) -> str:
+    """Return what says another price of a closed day; "": nobody knows."""
+    if not row["source"]:
+        return ""
+    since = f" since {row['effective_from'].replace('T00:00:00Z', '')}" if row["effective_from"] else ""
+    return f" ({' '.join(filter(None, (row['model'], row['field'])))}{since}: {row['source']})"
 
 
 def alarm_lines(manifest: Mapping[str, Any]) -> list[str]:

@@ -62,7 +62,7 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "callcost": {"version": __version__},
-        "options": _options_of(options),
+        "options": {name: value for name, value in plain_options(options).items() if name not in _HOW},
         "inputs": inputs,
         "records": records,
         "aggregates": {name: settled.mapped.total(tallied) for name, tallied in _AGGREGATES.items()},
@@ -205,9 +205,13 @@ def result_options(options: ReportOptions) -> dict[str, Any]:
     return {name: value for name, value in dataclasses.asdict(options).items() if name not in _HOW}
 
 
-def _options_of(options: ReportOptions) -> dict[str, Any]:
-    what = result_options(options)
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in what.items()}
+def plain_options(options: ReportOptions | PriceOptions) -> dict[str, Any]:
+    """Return options by name as JSON has them: moments as text, also in options within options."""
+    return dataclasses.asdict(options, dict_factory=lambda pairs: {name: _plain(value) for name, value in pairs})
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _gates(options: ReportOptions, document: dict[str, Any]) -> list[dict[str, Any]]:

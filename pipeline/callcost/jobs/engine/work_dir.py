@@ -17,6 +17,7 @@ import polars as pl
 
 from callcost.errors import ConfigError, RunError, reason_of
 from callcost.jobs.engine.fingerprint import identity_of
+from callcost.jobs.engine.manifest import plain_options
 from callcost.jobs.engine.map_reduce import options_for_workers, working_folder
 from callcost.logs.io.folders import folder_at
 from callcost.logs.io.inputs import STDIN, Input, find_inputs
@@ -70,7 +71,7 @@ def open_workplace(options: ReportOptions) -> Iterator[Workplace]:
             spark = stack.enter_context(open_session(work.spark_remote)) if work.executor == "spark" else None
             check_place(place)
             inputs = find_inputs(options.logs)
-            asked = {name: value for name, value in dataclasses.asdict(options).items() if name not in {"out", "work"}}
+            asked = {name: value for name, value in plain_options(options).items() if name not in {"out", "work"}}
             document = {"identity": identity_of(options), "options": asked, "inputs": [*map(_stamp, inputs)]}
             run = f"{RUN_PREFIX}{digest_of_value(document)[:32]}"
             folder.create(f"{run}/run.json", document_bytes(document))

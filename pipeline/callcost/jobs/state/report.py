@@ -45,7 +45,9 @@ from callcost.runners.packing import worker_count
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions, StateOptions
 from callcost.stages.pricing.priced_calls import gather_calls
-from callcost.stages.report.days import adjustments_of, plain_day
+from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.report.adjustments import ORDER, adjustments_of
+from callcost.stages.report.days import plain_day
 from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, plain_decimals
 from callcost.stages.report.rejects import count_rows
 from callcost.stages.report.spend import CALL_ORDER, sort_spend
@@ -273,13 +275,13 @@ class _Run:
                 remember_day(self.ledger, day, self.options, self.work)
             elif day is not None and day in closed:
                 frozen = closed[day].facts()
-                found.append(adjustments_of(day, frozen, calls))
+                found.append(adjustments_of(day, frozen, calls, book_of(self.options.prices), closed[day].closed_at))
                 shown = gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)
             partitions.publish(day, shown.select(Calls.names))
             times = (newest, calls["started_at"].max(), shown["started_at"].max())
             newest = max((time for time in times if isinstance(time, datetime)), default=None)
         partitions.end_days()
-        return pl.concat(found).sort("day", "reason"), newest
+        return pl.concat(found).sort(ORDER), newest
 
     def _commit(self, partitions: Partitions, spend: pl.DataFrame, newest: datetime | None) -> None:
         """Write down what the published files were made of, last of all."""

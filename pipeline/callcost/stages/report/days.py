@@ -1,4 +1,4 @@
-"""Calls by day: the partitions of a report that remembers, the facts of a closed day, and what would change it.
+"""Calls by day: the partitions of a report that remembers, and the facts of a closed day.
 
 A day is a date in the report's time zone; calls without a time are the null day.
 """
@@ -15,15 +15,11 @@ import polars as pl
 from callcost.settings import ReportOptions
 from callcost.stages.dedup.rules import facts_beside, settle_duplicates
 from callcost.stages.pricing.price_facts import price_facts
-from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.spend import CALL_ORDER, charge_by_source, group_column
 from callcost.stages.tables.facts import number_rows, scan_facts, scan_tables
-from callcost.stages.tables.schemas import Adjustments
 
-LATE, MISSING, REPRICED, RECOUNTED = "late records", "missing records", "price correction", "recount"
 _BATCH_ROWS = 100_000  # a day that has more is held by itself
-_TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | None, pl.DataFrame]]:
@@ -63,41 +59,6 @@ def facts_of_day(
     on_day = group_column("day", options.timezone) == day
     facts, _ = settle_duplicates(number_rows(facts_beside(scan_facts(paths), on_day), rows_before))
     return charge_by_source(price_facts(facts.filter(on_day), book_of(options.prices)), options.cost_source)
-
-
-def adjustments_of(day: date, frozen: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
-    """Return what would change a closed day: a row per reason, whose differences add up to the whole.
-
-    Args:
-        day: date that was closed.
-        frozen: facts of the day when it was closed.
-        calls: calls of the day as they are now.
-    """
-    old, new = (_numbered(table) for table in (gather_calls(frozen), calls))
-    both = old.join(new, on=["call_id", "copy"], how="full", suffix="_now")
-    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_now")) for name in _TOKENS)
-    reason = (
-        pl.when(pl.col("copy").is_null()).then(pl.lit(LATE))
-        .when(pl.col("copy_now").is_null()).then(pl.lit(MISSING))
-        .when(~same).then(pl.lit(RECOUNTED))
-        .when(~pl.col("total_cost").eq_missing(pl.col("total_cost_now"))).then(pl.lit(REPRICED))
-    )  # fmt: skip
-    changed = both.with_columns(reason.alias("reason")).filter(pl.col("reason").is_not_null())
-    sums = changed.group_by("reason").agg(
-        pl.len().cast(pl.Int64).alias("calls"),
-        pl.col("total_cost").sum().alias("old_cost"),
-        pl.col("total_cost_now").sum().alias("new_cost"),
-    )
-    difference = pl.col("new_cost") - pl.col("old_cost")
-    rows = sums.with_columns(pl.lit(day).alias("day"), difference.alias("difference")).sort("reason")
-    return rows.select(Adjustments.names).cast(Adjustments.types)  # type: ignore[arg-type]
-
-
-def _numbered(calls: pl.DataFrame) -> pl.DataFrame:
-    """Number calls that share an id, so that each has a name."""
-    ordered = calls.sort("call_id", *_TOKENS, *CALL_ORDER, nulls_last=True)
-    copy = pl.int_range(pl.len()).over("call_id").alias("copy")
-    return ordered.select("call_id", copy, *_TOKENS, "total_cost")
 
 
 def plain_day(day: Any) -> str:

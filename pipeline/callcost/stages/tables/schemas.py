@@ -292,7 +292,7 @@ class Causes(ReconciledCell):
 
 
 class Adjustments(Schema):
-    """What would change a closed day, summed by reason: a row of ``adjustments.*``."""
+    """What would change a closed day, summed by reason and cause: a row of ``adjustments.*``."""
 
     day = Date("in the report's time zone")
     reason = Text("late records | missing records | price correction | recount")
@@ -300,6 +300,10 @@ class Adjustments(Schema):
     old_cost = Dollars("of these calls when the day was closed")
     new_cost = Dollars("of these calls now")
     difference = Dollars("new - old")
+    model = Text("of a price correction: name in the cost maps; null: nobody knows what says the new price")
+    field = Text("of the cost map that was corrected; null: a newer version of the map says it, or prices of your own")
+    source = Text("what says so: address or release")
+    effective_from = Text("since when (ISO 8601, UTC)")
 
 
 class RejectsOfPieces(Rejects):

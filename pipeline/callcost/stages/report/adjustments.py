@@ -1,0 +1,122 @@
+"""What would change a closed day: late and missing records, recounts, and other prices with what says them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from callcost.prices.book.archive import isoformat, microseconds
+from callcost.prices.book.book import Book, Resolution
+from callcost.prices.calls import price_line
+from callcost.stages.pricing.priced_calls import gather_calls
+from callcost.stages.report.spend import CALL_ORDER
+from callcost.stages.tables.schemas import Adjustments, Calls
+from callcost.tables import USAGE_COUNTS, Call, Usage
+
+LATE, MISSING, REPRICED, RECOUNTED = "late records", "missing records", "price correction", "recount"
+CAUSE = ("model", "field", "source", "effective_from")  # of another price, in Adjustments
+ORDER = ("day", "reason", *CAUSE)
+_TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_COUNTS = tuple(name for name in USAGE_COUNTS if name in Calls.types)
+_TERMS = ("provider", "model_requested", "service_tier", "region", "source_format", "status", "usage_source")
+_PRICED_BY = ("price_version", "price_basis")  # now, and when the day was closed
+
+
+def adjustments_of(
+    day: date, frozen: pl.DataFrame, calls: pl.DataFrame, book: Book, closed_at: str = "1970-01-01"
+) -> pl.DataFrame:
+    """Return what would change a closed day: a row per reason and cause, whose differences add up to the whole.
+
+    Args:
+        day: date that was closed.
+        frozen: facts of the day when it was closed.
+        calls: calls of the day as they are now.
+        book: what prices them now, and so says why they cost something else.
+        closed_at: when the day was closed, ISO 8601.
+    """
+    old, new = (_numbered(table) for table in (gather_calls(frozen), calls))
+    both = old.join(new, on=["call_id", "copy"], how="full", suffix="_now")
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_now")) for name in _TOKENS)
+    reason = (
+        pl.when(pl.col("copy").is_null()).then(pl.lit(LATE))
+        .when(pl.col("copy_now").is_null()).then(pl.lit(MISSING))
+        .when(~same).then(pl.lit(RECOUNTED))
+        .when(~pl.col("total_cost").eq_missing(pl.col("total_cost_now"))).then(pl.lit(REPRICED))
+    )  # fmt: skip
+    changed = both.with_columns(reason.alias("reason")).filter(pl.col("reason").is_not_null())
+    sums = _with_causes(changed, book, microseconds(closed_at)).group_by("reason", *CAUSE).agg(
+        pl.len().cast(pl.Int64).alias("calls"),
+        pl.col("total_cost").sum().alias("old_cost"),
+        pl.col("total_cost_now").sum().alias("new_cost"),
+    )  # fmt: skip
+    difference = pl.col("new_cost") - pl.col("old_cost")
+    rows = sums.with_columns(pl.lit(day).alias("day"), difference.alias("difference")).sort(ORDER)
+    return rows.select(Adjustments.names).cast(Adjustments.types)  # type: ignore[arg-type]
+
+
+def _numbered(calls: pl.DataFrame) -> pl.DataFrame:
+    """Number calls that share an id, so that each has a name."""
+    ordered = calls.sort("call_id", *_TOKENS, *CALL_ORDER, nulls_last=True)
+    copy = pl.int_range(pl.len()).over("call_id").alias("copy")
+    models = pl.concat_list(
+        pl.concat_list("model"), pl.col("iterations").list.eval(pl.element().struct.field("model")).fill_null([])
+    )
+    moment = pl.col("started_at").to_physical().alias("moment")
+    return ordered.select(
+        "call_id", copy, *_COUNTS, "total_cost", models.list.unique(maintain_order=True).alias("models"), moment,
+        *_TERMS, *_PRICED_BY,
+    )  # fmt: skip
+
+
+def _with_causes(changed: pl.DataFrame, book: Book, closed_at: int) -> pl.DataFrame:
+    """Add what says the new price, once per class of calls that one price is asked for."""
+    eras = {moment: book.era(moment) for moment in changed["moment_now"].unique()}
+    era = pl.col("moment_now").replace_strict(list(eras), list(eras.values()), return_dtype=pl.Int64)
+    kind = pl.struct(
+        "reason", "models_now", era.alias("era"), *(f"{name}_now" for name in (*_TERMS, *_PRICED_BY)), *_PRICED_BY,
+        *((pl.col(f"{name}_now") > 0).alias(name) for name in _COUNTS),
+    )  # fmt: skip
+    numbered = changed.with_columns(kind=kind.rank("dense"))
+    first = numbered.filter(pl.col("reason") == REPRICED).unique("kind", keep="first", maintain_order=True)
+    causes = [{"kind": row["kind"], **_cause(row, book, closed_at)} for row in first.iter_rows(named=True)]
+    words = pl.DataFrame(causes, {"kind": numbered.schema["kind"], **dict.fromkeys(CAUSE, pl.String)})
+    return numbered.join(words, on="kind", how="left")
+
+
+def _cause(row: dict[str, Any], book: Book, closed_at: int) -> dict[str, str | None]:
+    """Return what says that a call costs something else than when its day was closed: the cells of CAUSE."""
+    found, charged = zip(*_prices(row, book), strict=True)
+    laid = [(each.key, cell) for each in found for cell in each.corrections]
+    laid = [(key, cell) for key, cell in laid if cell.place in set().union(*charged)] or laid
+    came = [(key, cell) for key, cell in laid if cell.recorded_on > closed_at]
+    another = row["price_version"] != row["price_version_now"]
+    if not came and not (another and row["price_basis"] == row["price_basis_now"]):
+        came = laid
+    if came:
+        cells = [(key, cell.place, cell.source, isoformat(cell.begins)) for key, cell in came]
+        return dict(zip(CAUSE, map(_joined, zip(*cells, strict=True)), strict=True))
+    dated = {version.name: version for version in book.catalog.versions}
+    named = [(each.key, each.version, dated.get(each.version)) for each in found if each.version and another]
+    return {
+        "model": _joined(key for key, _, _ in named),
+        "field": None,
+        "source": _joined(version.source if version else name for _, name, version in named),
+        "effective_from": _joined(version.effective_text for _, _, version in named if version),
+    }
+
+
+def _prices(row: dict[str, Any], book: Book) -> Iterator[tuple[Resolution, set[str]]]:
+    """Yield what prices each of a call's models now, and the fields of the map that it is charged by."""
+    terms = {name: row[f"{name}_now"] for name in _TERMS}
+    counts = {name: row[f"{name}_now"] for name in _COUNTS}
+    for model in row["models_now"]:
+        call = Call(family="", model=row["models_now"][0], started_at=row["moment_now"], **terms)
+        found, bill = price_line(book, call, Usage(model=model, **counts))
+        yield found, {charge.line.listed.field for charge in bill.charges if charge.line}
+
+
+def _joined(words: Iterable[str | None]) -> str | None:
+    return ", ".join(dict.fromkeys(filter(None, words))) or None
