@@ -23,7 +23,10 @@ GROUP_COLUMNS = (
     "hour", "day", "week", "month", "provider", "model", "model_group", "user", "end_user", "team", "api_key", "org",
     "project", "session", "branch", "service_tier", "region", "status", "source_format", "source_file",
 )  # fmt: skip
-FORMATS = ("parquet", "csv", "json")
+PERIODS = ("hour", "day", "week", "month")
+FORMATS = ("parquet", "csv", "json", "markdown", "xlsx")
+BINARY_FORMATS = ("parquet", "xlsx")
+EXTENSIONS = {"markdown": "md"}  # of the files of a format, where they are not its name
 CORRECTIONS = ("none", "stated", "all")
 COST_SOURCES = ("computed", "logged", "auto")
 TABLES = ("parquet", "delta")
@@ -135,7 +138,8 @@ class ReportOptions(_Options):
         timezone: IANA name for hour, day, week and month.
         where: (column, glob) pairs; calls that do not match are filtered.
         cost_source: "computed", "logged" or "auto" (logged where there is one).
-        formats: how spend is written: "parquet", "csv", "json".
+        sort: column that orders the groups: a measure, largest first, or one of ``by``; None: by total_cost.
+        formats: how spend is written: "parquet", "csv", "json", "markdown", "xlsx" (a workbook; extra "excel").
         calls: also write calls.parquet.
         table: what calls by day are: "parquet" (files in folders, where the report remembers), "delta" (a table).
         max_unpriced: percent of calls that may be unpriced before the gate is crossed; None: no gate.
@@ -151,6 +155,7 @@ class ReportOptions(_Options):
     timezone: str = kept("UTC", arguments.read_zone)
     where: Accepts[Filters, tuple[tuple[str, str], ...]] = kept((), arguments.filters_of(GROUP_COLUMNS))
     cost_source: str = kept("computed", arguments.one_of(COST_SOURCES))
+    sort: str | None = kept(None, _TEXT)
     formats: Accepts[Names, tuple[str, ...]] = kept(("parquet", "csv"), arguments.several_of(FORMATS))
     calls: bool = kept(False, arguments.read_switch)
     table: str = kept(TABLES[0], arguments.one_of(TABLES))

@@ -156,7 +156,7 @@ def test_a_program_without_streams_can_run_the_command(
     log = write_lines(tmp_path / "a.jsonl", [_row(1, "gpt-4o")])
     with monkeypatch.context() as patch:
         patch.setattr(sys, name, None)
-        codes = [run(["report", str(log), "--out", str(out)]), run(["inspect", str(log)]), run(["report", "no"])]
+        codes = [run(["report", str(log), "--out", str(out)]), run(["inspect", str(log)]), run(["report"])]
     assert codes == [0, 0, 2]
 
 

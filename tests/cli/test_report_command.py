@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from callcost.stages.tables.schemas import Calls, SpendMeasures
-from tests.command import SAMPLES, Finished, callcost, report, write_lines
+from tests.command import ROOT, SAMPLES, Finished, callcost, report, write_lines
 
 
 def _row(number: int, user: str | None = "ana.silva", model: str = "gpt-4o", **more: Any) -> dict[str, Any]:
@@ -89,7 +95,11 @@ def test_calls_are_written_when_asked_for(log: Path, out: Path) -> None:
     [
         ("--by", "colour"),
         ("--by", "model,model"),
-        ("--format", "xlsx"),
+        ("--format", "docx"),
+        ("--sort", "colour"),
+        ("--state", "state", "--out", "-"),
+        ("--calls", "--out", "-"),
+        ("--format", "csv,json", "--out", "-"),
         ("--since", "someday"),
         ("--since", "2025-01-02", "--until", "2025-01-01"),
         ("--timezone", "Moon/Base"),
@@ -265,3 +275,79 @@ def test_the_environment_gives_options_and_flags_win(log: Path, out: Path) -> No
 def test_the_report_folder_holds_no_leftovers(log: Path, out: Path) -> None:
     report([log], out)
     assert not [path for path in out.iterdir() if path.name.startswith(".") or path.suffix == ".callcost-tmp"]
+
+
+def test_without_a_folder_the_table_alone_is_printed(log: Path, tmp_path: Path) -> None:
+    done = callcost("report", log, "--by", "user,day", cwd=tmp_path)
+    assert done.code == 0
+    titles, *rows = done.stdout.splitlines()
+    assert titles.split() == ["user", "day", "calls", "prompt", "completion", "cost", "share", "per", "call"]
+    assert [row.split()[0] for row in rows] == ["ana.silva", "bo.larsen"]
+    assert rows[0].split()[-3:] == ["$0.007000", "66.7%", "$0.003500"]
+    assert done.stderr.startswith("4 calls: $")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calls.jsonl"]
+    for flags in (("--calls",), ("--format", "csv"), ("--state", "state"), ("--table", "delta")):
+        assert callcost("report", log, *flags, cwd=tmp_path).code == 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "markdown"])
+def test_one_format_goes_to_stdout_as_it_goes_to_a_file(log: Path, out: Path, kind: str) -> None:
+    report([log], out, "--format", kind)
+    (file,) = out.glob("spend.*")
+    done = callcost("report", log, "--format", kind, "--out", "-")
+    assert done.stdout == file.read_text(encoding="utf-8")
+    assert done.code == 0
+    assert callcost("report", log, "--out", "-", "--quiet").stdout.startswith("model,user,calls,")
+
+
+def test_a_table_of_markdown_is_one_whatever_the_names_are(tmp_path: Path) -> None:
+    names = ["a|b", "*x*", "`y`", "l\nl", "<b>", "_u_", "snake_case", "[z](http://z)"]
+    log = write_lines(tmp_path / "a.jsonl", [_row(n, name) for n, name in enumerate(names)])
+    lines = callcost("report", log, "--by", "user", "--format", "markdown", "--out", "-").stdout.splitlines()
+    assert len(lines) == 2 + len(names)
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {1 + len(lines[0].split(" | "))}
+    cells = {line.split(" | ")[0].removeprefix("| ") for line in lines[2:]}
+    assert {r"a\|b", r"\*x\*", r"\`y\`", "l l", "&#60;b&#62;", r"\_u\_", "snake_case"} < cells
+
+
+def test_groups_are_sorted_by_any_column_and_periods_stand_in_their_order(tmp_path: Path, out: Path) -> None:
+    days = [_row(n, "ana", timestamp=f"2025-03-0{3 - n}T08:00:00Z") for n in range(3)]
+    more = [_row(9 + n, "bo", timestamp="2025-03-02T09:00:00Z") for n in range(2)]
+    log = write_lines(tmp_path / "days.jsonl", [*days, *more])
+    shown = callcost("report", log, "--by", "user,day").stdout.splitlines()[1:]
+    assert [line.split()[:2] for line in shown] == [
+        ["ana", "2025-03-01"], ["bo", "2025-03-02"], ["ana", "2025-03-02"], ["ana", "2025-03-03"],
+    ]  # fmt: skip
+    assert report([log], out, "--by", "user,day").spend[0]["user"] == "bo"  # files go by cost, as ever
+    assert [row["day"][-1] for row in report([log], out, "--by", "day", "--sort", "day").spend] == ["1", "2", "3"]
+    assert [row["user"] for row in report([log], out, "--by", "user", "--sort", "calls").spend] == ["ana", "bo"]
+    assert [row["user"] for row in report([log], out, "--by", "user", "--sort", "user").spend] == ["ana", "bo"]
+
+
+def test_a_workbook_has_its_sheets_and_says_the_same_each_time(tmp_path: Path, out: Path) -> None:
+    pytest.importorskip("xlsxwriter")
+    rows: list[dict[str, Any] | bytes] = [_row(1, "=HYPERLINK(1)"), _row(2, "bo"), _row(3, "bo", "acme-llm-9"), b"{"]
+    log = write_lines(tmp_path / "calls.jsonl", rows)
+    first = (report([log], out, "--format", "xlsx", "--by", "user").out / "spend.xlsx").read_bytes()
+    assert (report([log], out, "--format", "xlsx", "--by", "user").out / "spend.xlsx").read_bytes() == first
+    with zipfile.ZipFile(io.BytesIO(first)) as book:
+        texts = {name: book.read(name).decode() for name in book.namelist() if name.endswith(".xml")}
+    names = re.findall(r'<sheet name="(\w+)"', texts["xl/workbook.xml"])
+    assert names == ["summary", "spend", "days", "models", "quality"]
+    assert "=HYPERLINK(1)" in texts["xl/sharedStrings.xml"]
+    assert not any("<f>" in text for text in texts.values())
+    assert "0.0070" in texts["xl/worksheets/sheet2.xml"] or "0.0035" in texts["xl/worksheets/sheet2.xml"]
+    assert "#,##0" in texts["xl/styles.xml"]
+    flags = ("--format", "xlsx", "--by", "user", "--out", "-", "--quiet")
+    words, env = [sys.executable, "-m", "callcost", "report", str(log), *flags], {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert subprocess.run(words, capture_output=True, check=True, env=env, timeout=300).stdout == first
+
+
+def test_a_report_with_a_state_writes_a_workbook_too(log: Path, tmp_path: Path) -> None:
+    pytest.importorskip("xlsxwriter")
+    words = ("report", log, "--state", tmp_path / "state", "--out", tmp_path / "out", "--format", "xlsx,csv,markdown")
+    assert callcost(*words).code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"spend.xlsx", "spend.csv", "spend.md"}
+    plain = report([log], tmp_path / "plain", "--format", "csv,markdown")
+    for name in ("spend.csv", "spend.md"):
+        assert (tmp_path / "out" / name).read_bytes() == (plain.out / name).read_bytes()

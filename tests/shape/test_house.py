@@ -15,6 +15,7 @@ from click import Context
 
 from callcost.cli.root import callcost
 from tests.command import ROOT
+from tests.command import callcost as run_command
 
 PACKAGE = ROOT / "pipeline" / "callcost"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -135,6 +136,19 @@ def test_modules_of_one_name_lie_in_folders_of_one_kind() -> None:
 
 def test_there_are_at_most_15_commands() -> None:
     assert 0 < len(callcost.list_commands(Context(callcost))) <= 15
+
+
+def test_the_help_of_a_report_shows_at_most_24_options() -> None:
+    report = callcost.get_command(Context(callcost), "report")
+    assert report is not None
+    lines = [
+        re.findall(r"^  (-\S+)", run_command("report", flag).stdout, flags=re.MULTILINE)
+        for flag in ("--help", "--help-all")
+    ]
+    assert 0 < len(lines[0]) <= 24 < len(lines[1])
+    assert {*lines[0]} < {*lines[1]}
+    options = {max(option.opts, key=len) for option in report.params if option.opts[0].startswith("-")}
+    assert options <= {*lines[1]}
     for path in (PACKAGE / "cli/commands").glob("[!_]*.py"):
         assert path.stem in callcost.list_commands(Context(callcost))
 

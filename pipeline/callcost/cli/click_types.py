@@ -11,7 +11,16 @@ from callcost.errors import ConfigError
 
 
 class Verb(click.Command):
-    """A command that refuses words that are no text; only the names of files may be any bytes."""
+    """A command that refuses words that are no text; only the names of files may be any bytes.
+
+    Options that few need are hidden from --help; --help-all shows them too.
+    """
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        if any(_hidden_of(self)):
+            words: dict[str, Any] = {"is_flag": True, "is_eager": True, "expose_value": False, "callback": _show_all}
+            self.params.append(click.Option(["--help-all"], help="Show all options, and exit.", **words))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the words after the command."""
@@ -83,6 +92,24 @@ class WordType(click.Choice):  # type: ignore[type-arg]  # generic only since cl
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a word."""
         return arguments.one_of(list(self.choices))(value, name_of(param))
+
+
+def _hidden_of(command: click.Command) -> list[click.Option]:
+    return [option for option in command.params if isinstance(option, click.Option) and option.hidden]
+
+
+def _show_all(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    if not value or context.resilient_parsing:
+        return
+    hidden, plain = _hidden_of(context.command), context.command.get_help_option(context)
+    for option in hidden:
+        option.hidden = False
+    try:
+        if plain is not None and plain.callback is not None:
+            plain.callback(context, plain, value)  # writes the help, and ends the command
+    finally:
+        for option in hidden:
+            option.hidden = True
 
 
 def name_of(parameter: click.Parameter | None) -> str:

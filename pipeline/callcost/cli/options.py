@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -14,6 +15,7 @@ from callcost.cli.click_types import LogType, PathType, WordType
 from callcost.logs.io.store_access import use_storage_options
 
 F = TypeVar("F", bound=Callable[..., Any])
+further = partial(click.option, hidden=True)  # an option that --help-all shows
 
 
 def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -50,7 +52,7 @@ logs_argument = click.argument("logs", nargs=-1, required=True, metavar="LOGS...
 # How results are shown, of verbs that print them.
 form_option = click.option("--format", "form", type=WordType(["text", "json"]), default="text", show_default=True)
 # How object stores are reached.
-storage_option = click.option(
+storage_option = further(
     "--storage-option", multiple=True, metavar="KEY=VALUE", expose_value=False, callback=_use_store_options,
     help="Of object stores (s3://, gs://, az://): endpoint, region, access_key_id, allow_http ... Repeatable.",
 )  # fmt: skip
@@ -59,9 +61,9 @@ read_options = _stack(
     click.option("--dialect", metavar="NAME", help="Read every record as this dialect."),
     click.option("--mapping", metavar="FILE", type=PathType(exists=True, dir_okay=False),
                  help="Read logs of your own shape as this TOML file says."),
-    click.option("--max-record", type=click.IntRange(1), default=settings.ReadOptions().max_record, show_default=True,
+    further("--max-record", type=click.IntRange(1), default=settings.ReadOptions().max_record, show_default=True,
                  metavar="MIB", help="Reject a record that is larger, or takes four times that in memory."),
-    click.option("--max-rows", type=click.IntRange(1), default=settings.ReadOptions().max_rows, show_default=True,
+    further("--max-rows", type=click.IntRange(1), default=settings.ReadOptions().max_rows, show_default=True,
                  metavar="N", help="Refuse a Parquet file with more rows."),
     storage_option,
 )  # fmt: skip
@@ -78,8 +80,8 @@ price_options = _stack(
     click.option("--prices-override", metavar="FILE", type=PathType(exists=True, dir_okay=False),
                  help="TOML or JSON with your own rates, discounts and aliases."),
     corrections_option,
-    click.option("--as-known", metavar="TIME", help="Price with what was known then: no later version or correction."),
-    click.option("--force", is_flag=True, help="Take rates of --prices-override above 1 dollar a token."),
+    further("--as-known", metavar="TIME", help="Price with what was known then: no later version or correction."),
+    further("--force", is_flag=True, help="Take rates of --prices-override above 1 dollar a token."),
 )  # fmt: skip
 # Which calls are looked at.
 select_options = _stack(
@@ -96,18 +98,18 @@ select_options = _stack(
 # Where work runs; never changes a result.
 work_options = _stack(
     click.option("--workers", type=int, help="Processes at the most.  [default: the cores]"),
-    click.option("--threads", type=int, default=1, show_default=True, help="Threads per process."),
-    click.option("--item-timeout", type=float, default=5.0, show_default=True, metavar="SECONDS",
+    further("--threads", type=int, default=1, show_default=True, help="Threads per process."),
+    further("--item-timeout", type=float, default=5.0, show_default=True, metavar="SECONDS",
                  help="Counting a large text may take this long, then it counts 0 and is flagged; 0: no limit."),
     click.option("--quiet", is_flag=True, help="No progress and no summary."),
 )  # fmt: skip
 # On which machines work runs, and where it is kept.
 place_options = _stack(
-    click.option("--executor", type=WordType(settings.EXECUTORS), default=settings.EXECUTORS[0], show_default=True,
+    further("--executor", type=WordType(settings.EXECUTORS), default=settings.EXECUTORS[0], show_default=True,
                  help="Work in processes of this machine, or on Spark."),
-    click.option("--spark-remote", metavar="URL",
+    further("--spark-remote", metavar="URL",
                  help="sc://HOST:PORT of a Spark Connect server.  [default: the session that is there]"),
-    click.option("--work-dir", metavar="DIR", type=PathType(file_okay=False),
+    further("--work-dir", metavar="DIR", type=PathType(file_okay=False),
                  help="Keep here what is done, so that the same command goes on after a kill. Spark needs it: a "
                  "folder or URL that all its workers reach."),
 )  # fmt: skip
@@ -116,18 +118,18 @@ state_options = _stack(
     click.option("--state", metavar="DIR", type=PathType(file_okay=False),
                  help="Remember here what was read: later runs read only what is new, and replace only days that "
                  "changed, as DIR/day=YYYY-MM-DD/calls.parquet under --out."),
-    click.option("--plan", is_flag=True, help="Say what would be read and replaced, and do none of it."),
-    click.option("--restate", is_flag=True, help="Rewrite closed days too."),
-    click.option("--rebuild", is_flag=True,
+    further("--plan", is_flag=True, help="Say what would be read and replaced, and do none of it."),
+    further("--restate", is_flag=True, help="Rewrite closed days too."),
+    further("--rebuild", is_flag=True,
                  help="Where the folder of --state is damaged, leave out what cannot be read again, and name it."),
-    click.option("--forget", multiple=True, metavar="PATH", type=LogType(),
+    further("--forget", multiple=True, metavar="PATH", type=LogType(),
                  help="Drop the calls that this log gave and does not hold any more. Repeatable."),
-    click.option("--run-id", metavar="NAME", help="Name of the run in its manifest, lock and log."),
-    click.option("--timeout", type=float, metavar="SECONDS",
+    further("--run-id", metavar="NAME", help="Name of the run in its manifest, lock and log."),
+    further("--timeout", type=float, metavar="SECONDS",
                  help="End after this long; what was read is kept (exit 4)."),
-    click.option("--max-late", type=float, metavar="PCT",
+    further("--max-late", type=float, metavar="PCT",
                  help="Exit 3 when more than this percent of the new calls fall on days published before."),
-    click.option("--fresh-within", metavar="AGE", callback=hours,
+    further("--fresh-within", metavar="AGE", callback=hours,
                  help="Exit 3 when the newest call is older than this, as 26h or 2d."),
 )  # fmt: skip
 

@@ -15,14 +15,17 @@ from callcost.jobs.engine.map_reduce import Progress, Settled, merged_spend, set
 from callcost.jobs.engine.work_dir import open_workplace
 from callcost.prices.book.registered import with_registered
 from callcost.runners.protocol import ignore_progress
-from callcost.settings import ReportOptions
+from callcost.settings import EXTENSIONS, ReportOptions
 from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.days import split_days
 from callcost.stages.report.delta_table import DeltaDays, deltalake_module
 from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, publish_files
-from callcost.stages.report.spend import CALL_ORDER
+from callcost.stages.report.spend import CALL_ORDER, check_sort, merge_spend, sort_spend
+from callcost.stages.report.workbook import VIEWS, excel_module, workbook_bytes
 from callcost.stages.tables.schemas import Calls
+
+WORKBOOK = "spend.xlsx"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +37,14 @@ class SpendReport:
         rejected: records that could not become calls, as Parquet: there may be very many.
         manifest: the record of the run.
         exit_code: 0 done, 1 no call at all, 3 a gate was crossed.
+        workbook: the report as spend.xlsx holds it; None: it was not asked for.
     """
 
     spend: pl.DataFrame
     rejected: bytes
     manifest: dict[str, Any]
     exit_code: int
+    workbook: bytes | None = None
 
     @property
     def rejects(self) -> pl.DataFrame:
@@ -74,26 +79,53 @@ def report_spend(
         ['model', 'user', 'calls']
     """
     options = settle_options(options)
-    clock = RunClock()
+    clock, viewed = RunClock(), with_views(options)
     listed = options.calls or options.table == "delta"
     with open_workplace(options) as place:
         settled = settle_logs(
-            options, place.folder, listed=listed, runner=place.runner, progress=progress, planned=planned
+            viewed, place.folder, listed=listed, runner=place.runner, progress=progress, planned=planned
         )
-        spend = merged_spend(settled, options)
+        whole = merged_spend(settled, viewed)
+        spend = whole if viewed is options else sort_spend(merge_spend([whole], options.by), options.by, options.sort)
         rejected = settled.rejects().parquet()
         manifest = manifest_of(options, settled, spend, clock)
+        book = book_of_report(spend, whole, options, manifest)
         if options.out is not None:
-            _publish(options, settled, spend, rejected, manifest)
+            files = table_files("spend", spend, options) | ({WORKBOOK: book} if book else {})
+            _publish(options, settled, files | {"rejects.parquet": rejected}, manifest)
         place.finish()
-    return SpendReport(spend=spend, rejected=rejected, manifest=manifest, exit_code=verdicts_of(manifest))
+    return SpendReport(
+        spend=spend, rejected=rejected, manifest=manifest, exit_code=verdicts_of(manifest), workbook=book
+    )
 
 
-def _publish(
-    options: ReportOptions, settled: Settled, spend: pl.DataFrame, rejected: bytes, manifest: dict[str, Any]
-) -> None:
-    files = {f"spend.{kind}": WRITERS[kind](spend) for kind in options.formats}
-    files["rejects.parquet"] = rejected
+def with_views(options: ReportOptions) -> ReportOptions:
+    """Return the options of the sums that a report is made of: by more columns, where a workbook is."""
+    more = [view for view in VIEWS if view not in options.by] if "xlsx" in options.formats else []
+    return dataclasses.replace(options, by=(*options.by, *more), sort=None) if more else options
+
+
+def table_files(name: str, table: pl.DataFrame, options: ReportOptions) -> dict[str, bytes]:
+    """Return the files of a table, name -> content, in each format that was asked for but as a workbook."""
+    kinds = [kind for kind in options.formats if kind in WRITERS]
+    return {f"{name}.{EXTENSIONS.get(kind, kind)}": WRITERS[kind](table) for kind in kinds}
+
+
+def book_of_report(
+    spend: pl.DataFrame, whole: pl.DataFrame, options: ReportOptions, manifest: dict[str, Any]
+) -> bytes | None:
+    """Return a report as a workbook, where one was asked for.
+
+    Args:
+        spend: the rows in their order.
+        whole: sums by with_views.
+        options: what the report was asked for.
+        manifest: record of the run.
+    """
+    return workbook_bytes(spend, whole, manifest) if "xlsx" in options.formats else None
+
+
+def _publish(options: ReportOptions, settled: Settled, files: dict[str, bytes], manifest: dict[str, Any]) -> None:
     if options.calls:
         calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True)
         files["calls.parquet"] = parquet_bytes(calls.select(Calls.names))
@@ -116,9 +148,14 @@ def settle_options(options: ReportOptions) -> ReportOptions:
     if options.since is not None and options.until is not None and options.since >= options.until:
         message = f"--since {options.since.isoformat()} is not before --until {options.until.isoformat()}"
         raise ConfigError(message)
+    check_sort(options)
     if options.table == "delta":
         refuse_parts_of_days(options, "--table delta")
         deltalake_module()
+    if "xlsx" in options.formats:
+        excel_module()
+    if options.calls and options.out is None:
+        raise ConfigError("--calls needs --out", hint="Give a folder that calls.parquet is written to")
     try:
         book_of(options.prices)
     except PriceError as error:

@@ -16,6 +16,7 @@ import msgspec
 
 from callcost.logs.io.object_store import written_name
 from callcost.logs.values.signatures import Recogniser, sign
+from callcost.settings import EXTENSIONS
 
 BACKFILLED = ".callcost-backfill.json"  # hidden, so that the folder can be reported on as it is
 UNFINISHED = ".callcost-unfinished.json"  # there until the manifest is, which is written last
@@ -123,7 +124,7 @@ class _Options(msgspec.Struct):
 def _files_of_report(document: Document) -> IsOurs:
     """Return what tells by the options of a report whether it wrote a file."""
     options = msgspec.json.decode(document["options"], type=_Options)
-    formats = "|".join(map(re.escape, options.formats))
+    formats = "|".join(re.escape(EXTENSIONS.get(name, name)) for name in options.formats)
     names = [rf"(?:spend|adjustments)\.(?:{formats})", r"rejects\.parquet"]
     names += [r"calls\.parquet"] * options.calls
     if options.table == "delta":

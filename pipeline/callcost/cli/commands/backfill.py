@@ -61,7 +61,7 @@ def backfill(**words: Any) -> int:
 
 def lines_of(found: BackfillReport, *, dry_run: bool, out: str | None) -> list[str]:
     """Return what was added, or would be, a line per log that lacks something, one for all, and where it is."""
-    from callcost.cli.terminal.summary import dollars  # noqa: PLC0415 - rich loads when it runs
+    from callcost.cli.terminal.spend_table import dollars  # noqa: PLC0415 - rich loads when it runs
 
     lines = skipped_lines(to_builtins(found.skipped))
     lines += [

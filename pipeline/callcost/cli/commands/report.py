@@ -5,21 +5,28 @@ from __future__ import annotations
 import dataclasses
 from contextlib import nullcontext
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from callcost.arguments import several_of
 from callcost.cli import options as shared
 from callcost.cli.click_types import PathType, Verb, WordType
-from callcost.cli.terminal.events import EventLog, alarm_lines, plan_lines, state_lines
-from callcost.cli.terminal.output import say, show
+from callcost.cli.terminal.events import EventLog, alarm_lines, counted, plan_lines, state_lines
+from callcost.cli.terminal.output import show, show_bytes, show_text
 from callcost.jobs.engine.prestart import start_workers
-from callcost.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
+from callcost.settings import BINARY_FORMATS, COST_SOURCES, FORMATS, TABLES, ReportOptions, StateOptions
+
+if TYPE_CHECKING:
+    from callcost.jobs.report import SpendReport
+
+STDOUT_WORD = "-"  # of --out
 
 
 @click.command(cls=Verb)
 @shared.logs_argument
-@click.option("--out", required=True, metavar="DIR", type=PathType(file_okay=False), help="Folder for the report.")
+@click.option("--out", metavar="DIR", type=PathType(file_okay=False),
+              help="Folder for the report; - writes one --format to stdout.  [default: the table alone]")  # fmt: skip
 @click.option(
     "--by", default="model,user", show_default=True, metavar="LIST",
     help="Group by any of hour day week month provider model model_group user end_user team api_key org project "
@@ -30,12 +37,14 @@ from callcost.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
 @shared.price_options
 @click.option("--cost-source", type=WordType(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
               help="Sum the computed cost, the logged one, or the logged one where there is one.")  # fmt: skip
-@click.option("--format", "formats", default="parquet,csv", show_default=True, metavar="LIST",
-              help="Write spend as parquet, csv, json.")  # fmt: skip
+@click.option("--format", "formats", metavar="LIST",
+              help="Write spend as parquet, csv, json, markdown, xlsx.  "
+              "[default: parquet,csv; csv to stdout]")  # fmt: skip
 @click.option("--calls", is_flag=True, help="Also write calls.parquet: one row per call, no text.")
-@click.option("--table", type=WordType(TABLES), default=TABLES[0], show_default=True,
+@shared.further("--table", type=WordType(TABLES), default=TABLES[0], show_default=True,
               help="Publish calls by day: as Parquet (with --state) or in a Delta table, calls.delta.")  # fmt: skip
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of the table on the terminal.")
+@click.option("--sort", metavar="COLUMN", help="Order groups by a column of spend: sums largest first.")
 @click.option("--max-unpriced", type=float, metavar="PCT",
               help="Exit 3 when more than this percent of calls is unpriced.")  # fmt: skip
 @click.option("--max-rejected", type=float, metavar="PCT",
@@ -43,7 +52,7 @@ from callcost.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
 @click.option("--strict", is_flag=True,
               help="Exit 3 on any reject, any sum of a session, and any unpriced, partly priced, timed-out or "
                    "inconsistent call.")  # fmt: skip
-@click.option("--log-format", type=WordType(["text", "json"]), default="text", show_default=True,
+@shared.further("--log-format", type=WordType(["text", "json"]), default="text", show_default=True,
               help="On stderr, lines for people or one JSON event a line.")  # fmt: skip
 @shared.state_options
 @shared.place_options
@@ -51,18 +60,42 @@ from callcost.settings import COST_SOURCES, TABLES, ReportOptions, StateOptions
 def report(**words: Any) -> int:
     """Price the calls in LOGS and sum the cost per group.
 
-    LOGS are files, folders, globs or - for stdin: JSONL, JSON or Parquet, plain, .gz or .zst. Writes spend.parquet,
-    spend.csv, rejects.parquet and manifest.json to DIR; each is written whole, the manifest last.
+    LOGS are files, folders, globs or - for stdin: JSONL, JSON or Parquet, plain, .gz or .zst. With --out, writes
+    spend.parquet, spend.csv, rejects.parquet and manifest.json to DIR, each whole, the manifest last.
     """
     log = EventLog(words["log_format"], words["run_id"])
     with log.telling_failures(keeps=words["state"] is not None or words["work_dir"] is not None):
+        sink = _sink_of(words)
         options, state = shared.report_options_of(words), shared.state_options_of(words)
         with start_workers(options) if state is None else nullcontext():  # a state may have nothing to do
-            return _report(words, options, state, log)
+            return _report(words, options, state, log, sink)
 
 
-def _report(words: dict[str, Any], options: ReportOptions, state: StateOptions | None, log: EventLog) -> int:
-    from callcost.cli.terminal.summary import show_summary, summary_lines, watched  # noqa: PLC0415 - loads rich and Polars
+def _sink_of(words: dict[str, Any]) -> str | None:
+    """Return the format that goes to stdout, "table" where nothing is written, None where a folder is.
+
+    Settles --out and --format in place.
+    """
+    formats, out = words.pop("formats"), words["out"]
+    if out is None and formats is not None:
+        raise click.UsageError("--format needs --out: a folder, or - for stdout.")
+    if out != STDOUT_WORD:
+        words |= {} if formats is None else {"formats": formats}
+        return "table" if out is None else None
+    if words["calls"] or words["table"] != TABLES[0] or words["state"] is not None:
+        raise click.UsageError("--calls, --table and --state need a folder for --out.")
+    kinds = several_of(FORMATS)(formats or "csv", "format")
+    if len(kinds) != 1:
+        raise click.UsageError("--out - takes one --format.")
+    words |= {"out": None, "formats": kinds}
+    return str(kinds[0])
+
+
+def _report(
+    words: dict[str, Any], options: ReportOptions, state: StateOptions | None, log: EventLog, sink: str | None
+) -> int:
+    from callcost.cli.terminal.spend_table import show_table  # noqa: PLC0415 - loads rich and Polars
+    from callcost.cli.terminal.summary import show_lines, show_summary, summary_lines, watched  # noqa: PLC0415
     from callcost.jobs.report import report_spend  # noqa: PLC0415
 
     if words["plan"] and state is not None:
@@ -76,11 +109,26 @@ def _report(words: dict[str, Any], options: ReportOptions, state: StateOptions |
         job = partial(report_incremental, options, state, event=log.tell)
     quiet = words["quiet"] or log.is_json
     result = watched(job, quiet=quiet)
-    manifest = result.manifest
+    manifest, top, alarms = result.manifest, words["top"], alarm_lines(result.manifest)
     lines = [*summary_lines(manifest, options), *(state_lines(manifest) if state is not None else ())]
+    if sink == "table":
+        left = show_table(result.spend, options, manifest["totals"], top)
+        lines = [*[f"{counted(left, 'more group')}; --top shows more"] * (left > 0), *lines]
+    elif sink is not None:
+        _show_spend(result, sink)
     log.tell_end(result, lines)
-    if not quiet:
-        show_summary(result, options, lines, alarm_lines(manifest), top=words["top"])
+    if not quiet and sink is None:
+        show_summary(result, options, lines, alarms, top=top)
     elif not log.is_json:
-        say(*alarm_lines(manifest))
+        show_lines([] if quiet else lines, alarms)
     return result.exit_code
+
+
+def _show_spend(result: SpendReport, kind: str) -> None:
+    from callcost.stages.report.publish import WRITERS  # noqa: PLC0415 - Polars loads when it runs
+
+    data = result.workbook if kind == "xlsx" else WRITERS[kind](result.spend)
+    if kind in BINARY_FORMATS:
+        show_bytes(data or b"")
+    else:
+        show_text((data or b"").decode())

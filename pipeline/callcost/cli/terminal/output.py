@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from callcost.errors import ReportError
@@ -89,6 +90,17 @@ def show_text(text: str) -> None:
     STDOUT.write(_OF_A_TEXT.sub(_shown, text) if STDOUT.isatty() else text)
 
 
+def show_bytes(data: bytes) -> None:
+    """Write what is no text to stdout.
+
+    Raises:
+        ReportError: a terminal cannot show it, or see show.
+    """
+    if STDOUT.isatty():
+        raise ReportError("a terminal cannot show a binary file", hint="Send it to a file with >, or give --out DIR")
+    STDOUT.write_bytes(data)
+
+
 def text_of(value: object) -> Text:
     """Return a cell or a title of a table: markup in it is text."""
     from rich.text import Text  # noqa: PLC0415 - only where a table is drawn
@@ -149,10 +161,25 @@ class Stream:
             ReportError: it is needed and cannot be written.
         """
         stream = self._stream
-        if stream is None:
-            return len(text)
+        if stream is not None:
+            shown = text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+            self._see_off(stream, lambda: stream.write(shown))
+        return len(text)
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes and see them off.
+
+        Raises:
+            ReportError: see write.
+        """
+        stream: Any = self._stream
+        if stream is not None:
+            stream.flush()
+            self._see_off(stream, lambda: stream.buffer.write(data))
+
+    def _see_off(self, stream: Any, write: Callable[[], object]) -> None:
         try:
-            stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
+            write()
             stream.flush()
         except ValueError:  # closed since
             pass
@@ -161,7 +188,6 @@ class Stream:
             if self._needed and not isinstance(error, BrokenPipeError):
                 message = f"cannot write to standard output: {error.strerror or error}"
                 raise ReportError(message, hint="Check where it goes, then run again") from error
-        return len(text)
 
     def flush(self) -> None:
         """Do nothing: what is written is seen off at once."""

@@ -17,18 +17,16 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
 
 from callcost.cli.terminal.events import counted, reason_words
 from callcost.cli.terminal.listing import skipped_lines
-from callcost.cli.terminal.output import STDERR, console_of, say, text_of, visible
+from callcost.cli.terminal.output import STDERR, console_of, say
+from callcost.cli.terminal.spend_table import dollars, draw_table, group_lines, shown
 from callcost.jobs.report import SpendReport
 from callcost.settings import MOST_NAMED, ReportOptions
 
-_SHOWN = (("calls", "calls"), ("prompt_tokens", "prompt"), ("completion_tokens", "completion"), ("total_cost", "cost"))
 MOST_LINES = 20  # of a summary that no terminal shows
 _MOST_GROUPS = 5  # of these, for the dearest groups
-_MOST_SIGNS = 48  # of a name there
 _PROGRESS_EVERY = 30.0  # seconds, where no terminal shows it
 Result = TypeVar("Result")
 
@@ -104,13 +102,18 @@ def show_summary(
         top: number of groups to show on a terminal.
     """
     if STDERR.isatty():
-        console_of(STDERR).print(_table(report.spend.head(top).to_dicts(), options.by, report.manifest["totals"]))
+        draw_table(STDERR, report.spend, options, report.manifest["totals"], top)
         left = report.spend.height - top
         say(*[f"{counted(left, 'more group')}; --top shows more"] * (left > 0), *lines, *alarms)
         return
     room = MOST_LINES - len(lines) - len(alarms) - 1
     title, *rest = shorten(lines, alarms)
-    say(title, *_group_lines(report, options.by, min(top, _MOST_GROUPS, room)), *rest)
+    say(title, *group_lines(report.spend, options, min(top, _MOST_GROUPS, room)), *rest)
+
+
+def show_lines(lines: Sequence[str], alarms: Sequence[str]) -> None:
+    """Print lines of a summary, and the alarms, where its table is printed elsewhere or not at all."""
+    say(*shorten(lines, alarms))
 
 
 def shorten(lines: Sequence[str], alarms: Sequence[str]) -> list[str]:
@@ -119,57 +122,6 @@ def shorten(lines: Sequence[str], alarms: Sequence[str]) -> list[str]:
     if len(lines) > room and not STDERR.isatty():
         lines = [*lines[: room - 1], f"{counted(len(lines) - room + 1, 'more line')}: see manifest.json"]
     return [*lines, *alarms]
-
-
-def _table(rows: Sequence[dict[str, Any]], by: Sequence[str], totals: dict[str, Any]) -> Table:
-    table = Table(show_footer=True)
-    for number, name in enumerate(by):
-        table.add_column(text_of(name), overflow="fold", footer="total" if number == 0 else "")
-    for name, title in _SHOWN:
-        table.add_column(title, justify="right", no_wrap=True, footer=_shown(name, totals[name]))
-    for row in rows:
-        table.add_row(*[text_of(_label(row[name])) for name in by], *[_shown(name, row[name]) for name, _ in _SHOWN])
-    return table
-
-
-def _group_lines(report: SpendReport, by: Sequence[str], top: int) -> list[str]:
-    """Return the dearest groups as aligned text, and a line on how many more there are."""
-    if top < 1 or report.spend.is_empty():
-        return []
-    rows = report.spend.head(top).to_dicts()
-    cells = [
-        [*[_cut(visible(_label(row[name]))) for name in by], _calls(row["calls"]), _shown("_cost", row["total_cost"])]
-        for row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for *names, calls, cost in cells:
-        words = [name.ljust(width) for name, width in zip(names, widths, strict=False)]
-        lines.append("  ".join(["", *words, calls.rjust(widths[-2]), cost.rjust(widths[-1])]))
-    left = report.spend.height - len(rows)
-    return lines + [f"  {counted(left, 'more group')} in the report"] * (left > 0)
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _MOST_SIGNS else f"{name[: _MOST_SIGNS - 3]}..."
-
-
-def _label(value: Any) -> str:
-    return "-" if value is None else str(value)
-
-
-def _shown(name: str, value: Any) -> str:
-    if value is None:
-        return "-"
-    return dollars(Decimal(value)) if name.endswith("_cost") else f"{value:,}"
-
-
-def dollars(amount: Decimal) -> str:
-    """Return an amount for reading: cents, or four figures of what is smaller than a dollar."""
-    if amount == 0 or abs(amount) >= 1:
-        return f"${amount:,.2f}"
-    places = min(18, 3 - amount.adjusted())
-    return f"${amount:,.{places}f}"
 
 
 def _signed(amount: str) -> str:
@@ -212,7 +164,7 @@ def _title(manifest: dict[str, Any]) -> str:
         for name, word in (("prompt_tokens", "prompt"), ("completion_tokens", "completion"))
         if totals[name] is not None
     ]
-    cost = "no cost" if totals["total_cost"] is None else _shown("total_cost", totals["total_cost"])
+    cost = "no cost" if totals["total_cost"] is None else shown("total_cost", totals["total_cost"])
     return ", ".join([f"{_calls(totals['calls'] or 0)}: {cost}", *tokens])
 
 

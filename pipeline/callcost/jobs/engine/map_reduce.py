@@ -270,7 +270,7 @@ def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
         merge_spend([read_tables([path]).filter(share == number) for path in paths], options.by)
         for number in range(shares)
     ]
-    return sort_spend(pl.concat(merged), options.by)
+    return sort_spend(pl.concat(merged), options.by, options.sort)
 
 
 def survey_cut(pieces: Sequence[Piece], folder: str = "", runner: Runner = run_tasks) -> MapResult:

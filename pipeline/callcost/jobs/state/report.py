@@ -21,7 +21,15 @@ from callcost.jobs.engine.conservation import check_conservation
 from callcost.jobs.engine.fingerprint import prices_of
 from callcost.jobs.engine.manifest import RunClock, gate_of, gate_of_share, manifest_of, result_options, verdicts_of
 from callcost.jobs.engine.map_reduce import Progress, Settled, reduce_facts
-from callcost.jobs.report import SpendReport, refuse_parts_of_days, settle_options
+from callcost.jobs.report import (
+    WORKBOOK,
+    SpendReport,
+    book_of_report,
+    refuse_parts_of_days,
+    settle_options,
+    table_files,
+    with_views,
+)
 from callcost.jobs.state.carry_over import carry_over
 from callcost.jobs.state.closed_days import (
     ClosedDay,
@@ -48,9 +56,9 @@ from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.adjustments import ORDER, adjustments_of
 from callcost.stages.report.days import plain_day
-from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, plain_decimals
+from callcost.stages.report.publish import document_bytes, parquet_bytes, plain_decimals
 from callcost.stages.report.rejects import count_rows
-from callcost.stages.report.spend import CALL_ORDER, sort_spend
+from callcost.stages.report.spend import CALL_ORDER, merge_spend, sort_spend
 from callcost.stages.tables.facts import layout_of_facts
 from callcost.stages.tables.layouts import describe_layout
 from callcost.stages.tables.schemas import Adjustments, Calls
@@ -232,12 +240,13 @@ class _Run:
     def settle_and_publish(self) -> SpendReport:
         """Settle everything from facts, and publish what changed."""
         ledger, options = self.ledger, self.options
-        settled = settle_entries(ledger, options, self.work)
+        viewed = with_views(options)
+        settled = settle_entries(ledger, viewed, self.work)
         self.event("settled", inputs=len(settled.inputs), calls=sum(settled.reduced.price_status.values()))
         partitions = Partitions(options, ledger)
         closed = {day: each for day, each in closed_days(ledger).items() if partitions.covers(day)}
-        spend, held = merge_with_closed(settled.tables("spend"), options, {} if self.state.restate else closed)
-        spend = sort_spend(spend, options.by)
+        whole, held = merge_with_closed(settled.tables("spend"), viewed, {} if self.state.restate else closed)
+        spend = sort_spend(merge_spend([whole], options.by), options.by, options.sort)
         rejected = settled.rejects().parquet()
         manifest = manifest_of(options, settled, spend, self.clock) | {"closed_calls": held}
         check_conservation(manifest, count_rows(rejected), spend, held)
@@ -248,10 +257,12 @@ class _Run:
             self.intake.note("open again, since no call is left", str(day))
         manifest["run"] |= self._doings(partitions)
         code = self._exit_code(manifest, newest, (partitions.late, partitions.fresh))
-        tables = {"spend": spend, "adjustments": adjustments} if adjustments.height else {"spend": spend}
-        for name, table in tables.items():
-            for kind in options.formats:
-                partitions.write(f"{name}.{kind}", WRITERS[kind](table))
+        book = book_of_report(spend, whole, options, manifest)
+        files = table_files("spend", spend, options) | ({WORKBOOK: book} if book else {})
+        if adjustments.height:
+            files |= table_files("adjustments", adjustments, options)
+        for name, data in files.items():
+            partitions.write(name, data)
         partitions.write("rejects.parquet", rejected)
         partitions.finish()
         partitions.write("manifest.json", document_bytes(manifest))

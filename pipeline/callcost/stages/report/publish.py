@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
@@ -21,6 +22,7 @@ from callcost.logs.own_output import UNFINISHED
 
 MANIFEST = "manifest.json"
 ROW_GROUP_ROWS = 131_072
+_MARKED = re.compile(r"[\r\n\\`*\[\]|<>&]|(?<!\w)_|_(?!\w)")  # what Markdown would take for more than a sign
 _RISKY = r"^[=+\-@\t\r]"  # what spreadsheets take for a formula
 
 
@@ -105,4 +107,22 @@ def document_bytes(document: Mapping[str, Any]) -> bytes:
     return f"{written_name(text)}\n".encode()
 
 
-WRITERS = {"parquet": parquet_bytes, "csv": csv_bytes, "json": json_bytes}
+def markdown_bytes(table: pl.DataFrame) -> bytes:
+    """Return a table as one of Markdown: null is empty, money is plain decimal text, numbers are aligned right."""
+    numbers = [kind.is_numeric() for kind in table.schema.values()]
+    lines = [_markdown_row(table.columns), _markdown_row("--:" if number else "---" for number in numbers)]
+    lines += [_markdown_row(row) for row in plain_decimals(table).iter_rows()]
+    return "".join(lines).encode()
+
+
+def _markdown_row(cells: Iterable[object]) -> str:
+    texts = ("" if cell is None else str(cell) for cell in cells)
+    return f"| {' | '.join(_MARKED.sub(_marked, text) for text in texts)} |\n"
+
+
+def _marked(found: re.Match[str]) -> str:
+    sign = found.group()
+    return " " if sign in "\r\n" else f"\\{sign}" if sign in "\\`*_[]|" else f"&#{ord(sign)};"
+
+
+WRITERS = {"parquet": parquet_bytes, "csv": csv_bytes, "json": json_bytes, "markdown": markdown_bytes}

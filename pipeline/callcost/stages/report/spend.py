@@ -12,6 +12,7 @@ from datetime import datetime
 
 import polars as pl
 
+from callcost.arguments import unknown
 from callcost.settings import ReportOptions
 from callcost.stages.dedup.rules import REPEATED
 from callcost.stages.pricing.cost_parts import PARTS
@@ -189,9 +190,27 @@ def _is_repetition() -> pl.Expr:
     return pl.col("flags").list.contains(REPEATED) & ~pl.col("call_id").str.ends_with("-1")
 
 
-def sort_spend(spend: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
-    """Order a report: dearest first, what has no price last, then by group."""
-    return spend.sort("total_cost", *by, descending=[True, *[False] * len(by)], nulls_last=True)
+def sort_spend(spend: pl.DataFrame, by: tuple[str, ...], first: str | None = None) -> pl.DataFrame:
+    """Order a report: dearest first, what has no price last, then by group.
+
+    Args:
+        spend: columns of ``by`` and SpendMeasures.
+        by: columns of the groups.
+        first: column that goes before: a measure, largest first, or one of ``by``; None: there is none.
+    """
+    columns = list(dict.fromkeys([*([first] if first else []), "total_cost", *by]))
+    return spend.sort(columns, descending=[name not in by for name in columns], nulls_last=True)
+
+
+def check_sort(options: ReportOptions) -> None:
+    """Refuse an order by what is no column of the report.
+
+    Raises:
+        ConfigError: there is no such column.
+    """
+    columns = (*options.by, *SpendMeasures.names)
+    if options.sort is not None and options.sort not in columns:
+        raise unknown("sort: no column", options.sort, columns)
 
 
 def unpriced_groups(calls: pl.DataFrame) -> pl.DataFrame:
