@@ -317,6 +317,7 @@ class ReduceResult(TaskResult):
         aborted: calls whose answer broke off.
         repeated_rows: calls that equal another.
         corrected: calls whose cost corrections of prices moved.
+        derived: calls at a rate that a provider documents and the cost map lacks.
         undated: calls without a time.
         counted: calls with counted tokens.
     """
@@ -337,5 +338,6 @@ class ReduceResult(TaskResult):
     aborted: FlaggedCalls = msgspec.field(default_factory=FlaggedCalls)
     repeated_rows: FlaggedCalls = msgspec.field(default_factory=FlaggedCalls)
     corrected: CorrectedCalls = msgspec.field(default_factory=CorrectedCalls)
+    derived: FlaggedCalls = msgspec.field(default_factory=FlaggedCalls)
     undated: int = 0
     counted: CountedTokens = msgspec.field(default_factory=CountedTokens)

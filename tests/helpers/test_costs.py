@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import callcost
-from callcost import PriceError, UnknownModelError, completion_cost, cost_per_token
+from callcost import ConfigError, PriceError, UnknownModelError, completion_cost, cost_per_token, get_model_info
 
 BODY = {
     "id": "chatcmpl-1",
@@ -34,11 +34,42 @@ def test_tokens_cost_what_they_cost_then() -> None:
     assert cost_per_token("gpt-4o", 10**6, 10**6, prices="litellm-1.106.4") == (2.5, 10.0)
 
 
-def test_the_parameters_are_litellms_with_at_and_prices_beside() -> None:
+def test_the_parameters_are_litellms_with_our_own_beside() -> None:
     for function, first in ((cost_per_token, "model"), (completion_cost, "completion_response")):
         parameters = inspect.signature(function).parameters
         assert next(iter(parameters)) == first
-        assert [name for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY] == ["at", "prices"]
+        own = [name for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY]
+        assert own == ["at", "prices", "corrections"]
+
+
+def test_corrections_lie_over_the_maps_as_they_are_asked_for() -> None:
+    """A map of the caller's own, or one that is named, is taken as it is."""
+    cases: list[tuple[str, datetime]] = [
+        ("gpt-5.6-luna", datetime(2026, 7, 31, tzinfo=UTC)),
+        ("azure_ai/mistral-small-2503", datetime(2026, 2, 1, tzinfo=UTC)),  # one source alone corrects it
+    ]
+    costs = {
+        which: [
+            (
+                cost_per_token(model, 10**5, 0, at=at, corrections=which)[0],
+                completion_cost(model=model, prompt="", completion_response={
+                    "model": model, "usage": {"prompt_tokens": 10**5, "completion_tokens": 0}}, at=at,
+                    corrections=which),
+                float(get_model_info(model, at=at, corrections=which)["input_cost_per_token"]) * 10**5,
+            )
+            for model, at in cases
+        ]
+        for which in ("none", "stated", "all")
+    }  # fmt: skip
+    assert {which: [pytest.approx(each[0]) for each in found] for which, found in costs.items()} == {
+        "none": [0.1, 0.1], "stated": [0.02, 0.1], "all": [0.02, 0.01],
+    }  # fmt: skip
+    assert all(each == pytest.approx((each[0],) * 3) for found in costs.values() for each in found)
+    assert cost_per_token("gpt-5.6-luna", 10**5, 0, prices="litellm-1.93.0", corrections="all")[0] == 0.1
+    assert cost_per_token("my/model", 1000, 0, prices=OWN, corrections="all")[0] == 0.001
+    for prices in (None, "latest", OWN):
+        with pytest.raises(ConfigError, match="corrections: no 'some'"):
+            cost_per_token("gpt-4o", 1, 1, prices=prices, corrections="some")
 
 
 def test_a_map_of_the_callers_own_prices_and_nothing_else() -> None:

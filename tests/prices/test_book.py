@@ -87,7 +87,7 @@ def test_the_very_name_that_is_listed_soon_goes_before_a_like_one_in_force(book:
     ("model", "provider", "status", "reason"),
     [
         ("deepseek-v3-2-251201", "volcengine", "unpriced", "placeholder_rate"),
-        ("gemini/gemini-1.5-flash-8b", "gemini", "unpriced", "placeholder_rate"),
+        ("gemini/gemini-1.5-flash-8b-exp-0827", "gemini", "unpriced", "placeholder_rate"),
         ("zai/glm-4.7-flash", "zai", "free", "free_model"),
         ("omni-moderation-latest", "openai", "free", "free_model"),
         ("ollama/llama3", "ollama", "free", "local"),

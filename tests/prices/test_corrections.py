@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 
 from callcost.errors import PriceError
+from callcost.helpers.costs import cost_per_token
 from callcost.prices.book import catalog as catalogs
 from callcost.prices.book.archive import microseconds
 from callcost.prices.book.book import open_book
@@ -52,20 +54,97 @@ def edges(row: Correction) -> list[int]:
     return [row.begins - SECOND, row.begins, *ends]
 
 
+def dropped_at(row: Correction) -> set[int]:
+    """When the maps dropped a row's model: what held to that moment holds on, as a retired model keeps its rates."""
+    return {version.effective_from for version, entry in load_catalog().history(row.model) if entry is None}
+
+
+def expected(row: Correction, rows: list[Correction], moment: int) -> Decimal | None:
+    """What corrections say of a row's cell at a moment; None: nothing."""
+    of_cell = [other for other in rows if (other.model, other.place) == (row.model, row.place)]
+    then = [other for other in of_cell if other.begins <= moment < (other.ends or 2**62)]
+    then = then or [other for other in of_cell if other.ends == moment and moment in dropped_at(other)]
+    return then[-1].value if then else None
+
+
 def test_each_row_holds_from_its_first_second_to_its_last() -> None:
     book, rows = open_book(PriceOptions()), stated()
     plain = open_book(PriceOptions(corrections="none"))
     assert len(rows) > 500
     for row in rows:
-        of_cell = [other for other in rows if (other.model, other.place) == (row.model, row.place)]
         for moment in edges(row):
-            then = [other for other in of_cell if other.begins <= moment < (other.ends or 2**62)]
-            found = book.resolve(row.model, None, moment)
+            found, value = book.resolve(row.model, None, moment), expected(row, rows, moment)
             listed = cell(plain.resolve(row.model, None, moment).entry, row)
-            if then:
-                assert cell(found.entry, row) == then[-1].value, (row, moment)
+            if value is not None:
+                assert cell(found.entry, row) == value, (row, moment)
             elif found.key == row.model and found.basis != "first_listed_later":
                 assert cell(found.entry, row) == listed, (row, moment)
+
+
+# What states one unit of the fields that LiteLLM's helpers take by themselves, and which of both costs it is.
+BY_FIELD: dict[str, tuple[dict[str, Any], int]] = {
+    "input_cost_per_token": ({"prompt_tokens": 1000}, 0),
+    "output_cost_per_token": ({"completion_tokens": 1000}, 1),
+    "cache_read_input_token_cost": ({"prompt_tokens": 1000, "cache_read_input_tokens": 1000}, 0),
+    "cache_creation_input_token_cost": ({"prompt_tokens": 1000, "cache_creation_input_tokens": 1000}, 0),
+}
+
+
+def test_the_helpers_price_the_edges_of_each_row_by_it() -> None:
+    rows, seen = stated(), 0
+    by_hours = {row.model for row in rows if row.condition}  # a second price, which another test knows
+    for row in rows:
+        if row.model in by_hours or row.field not in BY_FIELD:
+            continue
+        counts, side = BY_FIELD[row.field]
+        for moment in edges(row):
+            value = expected(row, rows, moment)
+            if value is None:
+                continue
+            at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)
+            assert cost_per_token(row.model, **counts, at=at)[side] == pytest.approx(float(value * 1000)), (row, at)
+            seen += 1
+    assert seen > 500
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "at", "rates"),
+    [
+        ("together_ai/Qwen/Qwen3-235B-A22B-Instruct-2507-tput", None, "2026-11-15", ("2e-7", "6e-7")),
+        ("gemini-1.5-flash-8b", "gemini", "2026-11-15", ("3.75e-8", "1.5e-7")),
+        ("claude-instant-1.2", None, "2024-02-15", ("1.63e-6", "5.51e-6")),
+        ("claude-instant-1.2", None, "2026-11-15", ("8e-7", "2.4e-6")),
+        ("claude-instant-1.2", None, None, ("8e-7", "2.4e-6")),
+    ],
+)
+def test_a_retired_model_keeps_what_was_right_to_the_end(
+    model: str, provider: str | None, at: str | None, rates: tuple[str, str]
+) -> None:
+    found = open_book(PriceOptions()).resolve(model, provider, microseconds(at) if at else None)
+    assert found.entry is not None
+    assert found.basis == "corrected"
+    listed = tuple(found.entry[field] for field in ("input_cost_per_token", "output_cost_per_token"))
+    assert listed == tuple(map(Decimal, rates))
+
+
+def test_a_bare_name_of_claude_on_bedrock_says_that_its_region_may_cost_more() -> None:
+    """The maps have the global profile's rate for it; older models cost the same everywhere."""
+    book, usage = open_book(PriceOptions()), _usage(1_000, 0)
+    verdicts = {}
+    for model in (
+        "anthropic.claude-opus-5", "global.anthropic.claude-opus-5", "us.anthropic.claude-opus-5",
+        "anthropic.claude-3-haiku-20240307-v1:0", "anthropic.claude-sonnet-4-20250514-v1:0",
+    ):  # fmt: skip
+        call = Call(
+            family="plain", source_format="plain", model=model, provider="bedrock", usage=usage,
+            started_at=microseconds("2026-09-15"),
+        )  # fmt: skip
+        bill = price_line(book, call, usage)[1]
+        verdicts[model] = (bill.status, bill.reason, bill.total_cost)
+    assert list(verdicts.values()) == [
+        ("partly_priced", "rate_fallback", Decimal("0.005")), ("priced", None, Decimal("0.005")),
+        ("priced", None, Decimal("0.0055")), ("priced", None, Decimal("0.00025")), ("priced", None, Decimal("0.003")),
+    ]  # fmt: skip
 
 
 def test_both_readers_price_the_edges_of_each_row_the_same() -> None:
@@ -267,6 +346,7 @@ def test_what_is_confirmed_later_was_not_known_before(tmp_path: Path, monkeypatc
     ]
     (tmp_path / "prices").mkdir()
     (tmp_path / "prices" / "corrections.csv").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    (tmp_path / "prices" / "scheduled.csv").write_text("model,field,value,from,source,recorded_on,event\n")
     monkeypatch.setattr("callcost.prices.book.corrections.data_dir", lambda: tmp_path)
     taken = {
         known: [

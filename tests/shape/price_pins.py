@@ -9,11 +9,11 @@ import hashlib
 from pathlib import Path
 
 from callcost.prices.book.archive import INDEX
-from callcost.prices.book.corrections import FILE, OTHERS
+from callcost.prices.book.corrections import FILE, OTHERS, SCHEDULED
 from callcost.settings import data_dir
 
 PINS = Path(__file__).with_name("price_pins.tsv")
-FILES = (INDEX, FILE, OTHERS)
+FILES = (INDEX, FILE, OTHERS, SCHEDULED)
 
 
 def read_pins() -> dict[str, list[tuple[int, str]]]:
@@ -39,7 +39,7 @@ def pin() -> None:
     """Append a row for each file that has grown."""
     for file, pinned in read_pins().items():
         lines = lines_of(file)
-        if len(lines) > pinned[-1][0]:
+        if not pinned or len(lines) > pinned[-1][0]:
             with PINS.open("a", encoding="utf-8") as out:
                 out.write(f"{file}\t{len(lines)}\t{digest_of(lines)}\n")
 

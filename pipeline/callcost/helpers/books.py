@@ -1,4 +1,4 @@
-"""Which price book a helper asks, and as of when: its keyword-only ``prices`` and ``at``."""
+"""Which price book a helper asks, and as of when: its keyword-only ``prices``, ``corrections`` and ``at``."""
 
 from __future__ import annotations
 
@@ -21,17 +21,22 @@ from callcost.settings import PriceOptions
 Prices = str | Mapping[str, Any] | None
 
 _OPTIONS = PriceOptions()
+CORRECTED = _OPTIONS.corrections  # which corrections lie over the maps where nothing is said
 
 
-def book_of(prices: Prices) -> Book:
-    """Return the price book that a helper's ``prices`` means.
+def book_of(prices: Prices, corrections: str = CORRECTED) -> Book:
+    """Return the price book that a helper's ``prices`` and ``corrections`` mean.
 
     Raises:
         PriceError: there is no such version.
-        ArgumentError: it is neither a text nor a mapping.
+        ArgumentError: ``prices`` is neither a text nor a mapping.
+        ConfigError: ``corrections`` is none of its words.
     """
+    named = prices if isinstance(prices, str) else _OPTIONS.prices
+    usual = prices is None and corrections is CORRECTED  # soon told, as it is asked for every call
+    options = _OPTIONS if usual else PriceOptions(prices=named, corrections=corrections)
     if prices is None or isinstance(prices, str):
-        return _open(with_registered(_OPTIONS if prices is None else PriceOptions(prices=prices)))
+        return _open(with_registered(options))
     return pin_book("mapping", _Entries(mapping("prices", prices)))
 
 

@@ -6,6 +6,7 @@ right instead: an unknown model raises and never costs 0, a batch pays batch rat
 
     at          when the call was made; default: now; without a zone it is UTC
     prices      a version's name, a date, "latest" or a mapping in LiteLLM's map format; default: in force then
+    corrections "stated" (default), "all" or "none": which corrections lie over the maps; none over one that is named
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from callcost.errors import ArgumentError, PriceError
-from callcost.helpers.books import Prices, book_of, microseconds_of
+from callcost.helpers.books import CORRECTED, Prices, book_of, microseconds_of
 from callcost.helpers.charging import Asked, bill_of, own_card, picture_bill
 from callcost.helpers.counting import count_answer, token_counter
 from callcost.helpers.measures import NOT_COUNTED, Picture, kind_of
@@ -74,6 +75,7 @@ def cost_per_token(
     *,
     at: datetime | None = None,
     prices: Prices = None,
+    corrections: str = CORRECTED,
 ) -> tuple[float, float]:
     """Price the tokens of one call: US dollars for the prompt, and for the completion.
 
@@ -82,6 +84,7 @@ def cost_per_token(
 
     Raises:
         UnknownModelError: nothing prices the model.
+        ConfigError: ``corrections`` is none of its words.
         PriceError: there is no such version, more tokens are cached than the prompt has, or a rate is no price.
         ArgumentError: an argument is no count, no amount, or of the wrong type; names it.
     """
@@ -95,7 +98,7 @@ def cost_per_token(
     _add_units(usage, input_queries=queries, input_seconds=seconds, seconds=time)
     terms = _terms(usage_object, usage, call_type, service_tier, data_residency, vertex_location, at)
     own = own_card(custom_cost_per_token, custom_cost_per_second)
-    bill = bill_of(_asked(names, custom_llm_provider, region_name, terms, book_of(prices), own), usage)
+    bill = bill_of(_asked(names, custom_llm_provider, region_name, terms, book_of(prices, corrections), own), usage)
     return _dollars(_of_prompt(bill, usage)), _dollars(bill.scaled[1])
 
 
@@ -127,16 +130,19 @@ def completion_cost(
     *,
     at: datetime | None = None,
     prices: Prices = None,
+    corrections: str = CORRECTED,
 ) -> float:
     """Price one call from its response, or from its texts where there is none: US dollars, tools included.
 
     Raises:
         UnknownModelError: nothing prices the model.
+        ConfigError: ``corrections`` is none of its words.
         PriceError: there is no such version, neither usage nor text, or a rate is no price.
         ArgumentError: an argument is no count, no amount, or of the wrong type; names it.
     """
     body, params = read_body(completion_response), mapping("optional_params", optional_params or {})
-    named, n, book = (text("base_model", base_model), text("model", model)), count_if_given("n", n), book_of(prices)
+    named, n = (text("base_model", base_model), text("model", model)), count_if_given("n", n)
+    book = book_of(prices, corrections)
     kind = _kind(call_type, body, named, book, at, drawn=bool(size or quality))
     call = read_call(body, _request(params, messages, prompt, kind), named[1], custom_llm_provider, kind)
     usage, stated, kind = call.usage or Usage(), body.get("usage"), kind or call.endpoint

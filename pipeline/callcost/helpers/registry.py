@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from callcost.errors import PriceError, UnknownModelError
-from callcost.helpers.books import Prices, book_of, microseconds_of, sound_entry
+from callcost.helpers.books import CORRECTED, Prices, book_of, microseconds_of, sound_entry
 from callcost.helpers.parameters import check_utf8, mapping, text, text_if_given
 from callcost.prices.book.book import Book
 from callcost.prices.book.cost_map import NO_MODELS, Entry, is_number, parse_map
@@ -33,6 +33,7 @@ def get_model_info(
     *,
     at: datetime | None = None,
     prices: Prices = None,
+    corrections: str = CORRECTED,
 ) -> dict[str, Any]:
     """Return what the cost map says of a model: its prices, limits, provider and mode, and its ``key`` there.
 
@@ -43,12 +44,14 @@ def get_model_info(
         api_key: not used; LiteLLM has it.
         at: as of when; default: now.
         prices: a version's name, a date, "latest" or a mapping in LiteLLM's format.
+        corrections: which corrections lie over the maps: "stated", "all" or "none"; none over one that is named.
 
     Raises:
         UnknownModelError: no version that applies lists it.
         ArgumentError: an argument is of the wrong type.
+        ConfigError: ``corrections`` is none of its words.
     """
-    book, model = book_of(prices), text("model", model)
+    book, model = book_of(prices, corrections), text("model", model)
     provider = text_if_given("custom_llm_provider", custom_llm_provider)
     found = book.resolve(model, provider, microseconds_of(at))
     if found.entry is None or found.key is None:

@@ -13,9 +13,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from callcost.prices.rates import EXACT, LAST_PLACE, Line, RateCard
+from callcost.prices.tariffs import MARKS
 from callcost.prices.units import INSTEAD_OF, TOKEN_UNITS, TOKENS_ELSE, TOKENS_FIRST, is_measure, quantities, unit_of
 from callcost.tables import ABORTED, INCOMPLETE, MONEY_SCALE, Usage
 
+DERIVED = "derived_rate"  # the reason of a price that a documented factor gave
 SIDES = ("input", "output", "other")
 Scaled = tuple[int | None, int | None, int | None, int | None]  # input, output, other, total in 10**-18 dollars
 
@@ -46,8 +48,10 @@ def _verdicts(text: str) -> Iterator[Verdict]:
 # The first row whose conditions hold decides ("!": must not hold). Beside the conditions of CALL_CONDITIONS and
 # CARD_CONDITIONS: aborted, incomplete: the call is flagged so; no_input, no_output: these tokens are not stated; units:
 # the usage states some beside tokens; missing: a part of what was used has no rate; rated: a part has one; weak: a part
-# is charged at a rate that may be lower than its own; suspect: at one that a source contradicts; zero_charge: a part
-# has a rate and costs 0; cost: the sum is not 0. What costs "zero" stands first, then what costs "none".
+# is charged at a rate that may be lower than its own; suspect: at one that a source contradicts; scheduled: after a
+# change that is announced and not confirmed; derived: at what its provider documents, where the map has none;
+# zero_charge: a part has a rate and costs 0; cost: the sum is not 0. What costs "zero" stands first, then what costs
+# "none".
 VERDICTS = (
     *_verdicts("""
     free           cache_hit         zero     cache_hit
@@ -68,8 +72,10 @@ VERDICTS = (
     partly_priced  usage_incomplete  charged  no_output output_costs !units
     free           free_model        charged  lists_zeros !cost
     partly_priced  suspect_rate      charged  suspect
+    partly_priced  scheduled_change  charged  scheduled
     partly_priced  rate_fallback     charged  weak
     free           free_model        charged  zero_charge !cost
+    priced         derived_rate      charged  derived
     priced         -                 charged
 """),
 )
@@ -96,9 +102,9 @@ CARD_CONDITIONS: Mapping[str, Callable[[RateCard | None], bool]] = {
 
 
 def _has_cost(card: RateCard | None, unit: str) -> bool:
-    """Say whether the model lists a rate above 0 for a unit; one that stands in for it does not count."""
+    """Say whether the model has a rate above 0 for a unit; one that stands in for it does not count."""
     line = card.line(unit) if card else None
-    return line is not None and not line.listed.note and line.scaled > 0
+    return line is not None and line.scaled > 0 and (not line.listed.note or line.listed.is_its_own)
 
 
 class Charge(NamedTuple):
@@ -282,10 +288,8 @@ def _sum_charges(usage: Usage, charges: Iterable[Charge]) -> tuple[Scaled, set[s
             continue
         sides[side] = (sides.get(side) or 0) + scaled
         conditions.add("rated")
-        if line.listed.weak:
-            conditions.add("weak")
-        if line.listed.suspect:
-            conditions.add("suspect")
+        if line.listed.note:  # a rate that may be anything says why
+            conditions.update(mark for mark in MARKS if getattr(line.listed, mark))
         if not scaled:
             conditions.add("zero_charge")
     total = sum(filter(None, sides.values()))

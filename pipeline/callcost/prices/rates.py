@@ -13,12 +13,14 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
 from callcost.models import PROVISIONED, PROVISIONED_TIERS
-from callcost.prices.documented_factors import BATCHES_AT_HALF, HALF, SHARES, TERM_FACTORS
+from callcost.prices.documented_factors import Factor
+from callcost.prices.stand_ins import EITHER_SIDE, HALVED, STAND_INS
 from callcost.prices.tariffs import ListedRate, Rates, Tariff
 from callcost.prices.tool_fees import usual_fee
 from callcost.prices.units import TIERS, TOKEN_UNITS, UNITS, RateKey, is_measure, unit_of
 from callcost.tables import MONEY_SCALE
 
+HALF = Decimal("0.5")
 EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
 
@@ -42,61 +44,8 @@ _DEARER = ("priority", "ultrafast", "decisions")  # than the standard rate
 # https://platform.claude.com/docs/en/build-with-claude/data-residency, .../fast-mode
 _USUAL = frozenset({"", "global", "not_available", "standard"})
 _BATCH = "batches"
+_DOCUMENTED = "as documented:"  # how the name of a factor that is not the map's begins
 BATCH_FORMATS = ("_batch",)  # how the dialects of batch results end: what they hold is known to be from a batch
-_TEXT_MODES = frozenset({"chat", "responses", "completion", ""})  # "": an entry of the user's own need not say
-_THINKING_APART = frozenset({"dashscope", "qwen_ai_platform", "qwencloud"})
-
-
-class StandIn(NamedTuple):
-    """Whose rate is taken where the entry has none of the unit's own.
-
-    Attributes:
-        unit: whose.
-        fair_modes: modes in which this is the field's practice and no guess, of models that price nothing of the
-            modality apart; None: all.
-        unfair_providers: whose models price the unit apart, so that it is a guess all the same.
-        follows: that unit's rate of the tier goes before the own standard rate.
-    """
-
-    unit: str
-    fair_modes: frozenset[str] | None = frozenset()
-    unfair_providers: frozenset[str] = frozenset()
-    follows: bool = False
-
-    def is_fair(self, tariff: Tariff, modality: str) -> bool:
-        """Say whether the rate that is missing cannot be expected to be higher."""
-        if self.fair_modes is None:
-            return tariff.provider not in self.unfair_providers
-        return tariff.mode in self.fair_modes and modality not in tariff.modalities
-
-
-# A charge at a stand-in that is not fair keeps its call from being plainly priced.
-STAND_INS = {
-    "cache_read": StandIn("text_input"),
-    "cache_read_audio": StandIn("cache_read"),
-    "cache_read_image": StandIn("cache_read", _TEXT_MODES),
-    "cache_read_video": StandIn("cache_read", _TEXT_MODES),
-    "cache_write_5m": StandIn("text_input"),
-    "cache_write_1h": StandIn("cache_write_5m"),
-    "audio_input": StandIn("text_input"),
-    "image_input": StandIn("text_input", _TEXT_MODES),  # models that chat read images at the price of text
-    "video_input": StandIn("text_input", _TEXT_MODES),
-    "text_output": StandIn("image_output", None),  # models that only draw
-    "reasoning": StandIn("text_output", None, _THINKING_APART, follows=True),
-    "audio_output": StandIn("text_output"),
-    "image_output": StandIn("text_output"),
-    "video_output": StandIn("text_output"),
-    "explicit_cache_read_tokens": StandIn("cache_read"),
-    "cache_write_12h_tokens": StandIn("cache_write_1h"),
-    "cache_write_audio_tokens": StandIn("cache_write_5m"),
-    "citation_tokens": StandIn("text_input"),
-    "input_seconds": StandIn("output_seconds", None),  # the map has a recording's seconds on either side
-    "output_images": StandIn("input_images", frozenset({"image_generation"})),  # and so a drawn picture
-}
-# Units whose rate of 0 may mean that the other side's holds.
-_EITHER_SIDE = frozenset({"text_output", "input_seconds"})
-# Units with a batch rate of their own even where the map names none: half of their standard rate.
-_HALVED = frozenset({"text_input", "cache_read", "cache_write_5m", "cache_write_1h", "text_output", "image_output"})
 
 
 class Terms(NamedTuple):
@@ -134,6 +83,7 @@ class Case(NamedTuple):
         off_peak: in off-peak hours.
         factors: multipliers of the rates.
         lacks: terms that cost more, for which the tariff has no multiplier.
+        derived: whether one of the factors is not the map's, but what the provider documents.
     """
 
     tier: str = ""
@@ -143,6 +93,7 @@ class Case(NamedTuple):
     off_peak: bool = False
     factors: Factors = ()
     lacks: tuple[str, ...] = ()
+    derived: bool = False
 
 
 class Line(NamedTuple):
@@ -196,6 +147,8 @@ class RateCard:
         if listed is None:
             return None
         factors = () if _is_tool(unit) else self._case.factors
+        if self._case.derived and not _is_tool(unit):
+            listed = listed._replace(note=listed.note or "times what the provider documents", derived=True)
         if self._case.lacks and not _is_tool(unit):
             listed = listed._replace(note=f"the map has no rate for {' and '.join(self._case.lacks)}", weak=True)
         rate = effective_rate(listed.rate, factors)
@@ -215,15 +168,17 @@ def case_of(tariff: Tariff, terms: Terms, discount: Factors = ()) -> Case:
         return Case(factors=discount)
     word = (terms.tier or "").strip().lower()
     tier, size = _TIERS.get(word, word), terms.prompt_tokens
-    batch = terms.batch or (tier == _BATCH and (tariff.provider in BATCHES_AT_HALF or _has_batch_rates(tariff)))
+    batch = terms.batch or (tier == _BATCH and (_BATCH in tariff.documented or _has_batch_rates(tariff)))
+    factors = [*_factors(tariff, terms)]
     return Case(
         tier="" if batch else tier,
         batch=batch,
         crossed=tuple(n for n in tariff.thresholds if size > n or (size == n and tariff.at_threshold)),
         band=max(0, sum(size > start for start, _ in tariff.bands) - 1) if tariff.bands else -1,
         off_peak=tariff.hours is not None and terms.moment is not None and tariff.hours.open_at(terms.moment),
-        factors=(*_factors(tariff, terms), *discount),
+        factors=(*factors, *discount),
         lacks=tuple(_lacking(tariff, terms)),
+        derived=any(field.startswith(_DOCUMENTED) for field, _ in factors),
     )
 
 
@@ -234,7 +189,7 @@ def _has_batch_rates(tariff: Tariff) -> bool:
 def _lacking(tariff: Tariff, terms: Terms) -> Iterator[str]:
     for name, word in (("inference_geo", terms.geo), ("speed", terms.speed)):
         asked = (word or "").lower()
-        if asked not in _USUAL and f"entry {asked}" not in tariff.factors:
+        if asked not in _USUAL and f"entry {asked}" not in {*tariff.factors, *tariff.documented}:
             yield f"{name} {asked}"
 
 
@@ -252,10 +207,12 @@ def _factors(tariff: Tariff, terms: Terms) -> Iterator[tuple[str, Decimal]]:
         f"entry {(terms.geo or '').lower()}",
         f"entry {(terms.speed or '').lower()}",
     )
-    yield from (tariff.factors[name] for name in asked if name in tariff.factors)
-    geo = (terms.geo or "").lower()
-    if (tariff.provider, geo) in TERM_FACTORS and f"entry {geo}" not in tariff.factors:
-        yield TERM_FACTORS[tariff.provider, geo]
+    for name in asked:
+        if name in tariff.factors:
+            yield tariff.factors[name]
+        elif name in tariff.documented:
+            factor = tariff.documented[name]
+            yield f"{_DOCUMENTED} {factor.source}", factor.times
 
 
 # --- Which listed rate a unit gets ------------------------------------------------------------------------------------
@@ -272,9 +229,43 @@ def listed_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     rates, stand_in = _rates(tariff, case), STAND_INS.get(unit)
     follows = stand_in is not None and stand_in.follows and _tells_apart(rates, stand_in.unit, unit, case)
     own = None if follows else _own_rate(rates, unit, case.tier, case.crossed)
-    if own is not None and (own.rate or unit not in _EITHER_SIDE):
+    if own is None or own.weak:
+        derived = None if follows else _documented_rate(tariff, unit, case, case.tier)
+        derived = derived or _documented_share(tariff, unit, case)
+        if derived and not derived.weak:
+            return derived
+    if own is not None and (own.rate or unit not in EITHER_SIDE):
         return own
     return _stand_in_rate(tariff, unit, case) or own or _last_resort(tariff, unit, case)
+
+
+def _documented_rate(tariff: Tariff, unit: str, case: Case, tier: str) -> ListedRate | None:
+    """Return what a tier costs as a multiple of the standard rate, where its provider says so; None: it does not."""
+    factor = tariff.documented.get(tier) if tier in TIERS else None
+    times = factor.times_of(unit) if factor and unit in TOKEN_UNITS else None
+    if factor is None or times is None:
+        return None
+    standard = listed_rate(tariff, unit, case._replace(tier="", batch=False, off_peak=False))
+    flat = _rates(tariff, case).get(RateKey(unit, tier))  # one below a threshold, above which nothing costs less
+    rate = None if standard is None or standard.weak else EXACT.multiply(standard.rate, times)
+    if standard is None or rate is None or (flat and flat.rate > rate):
+        return None
+    return _derive(standard, rate, f"no {tier} rate: {times} of the standard one", factor)
+
+
+def _documented_share(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
+    """Return what a unit costs as a multiple of another's rate, where its provider says so; None: it does not."""
+    factor = tariff.documented.get(unit)
+    other = listed_rate(tariff, factor.of, case) if factor else None
+    if factor is None or other is None:
+        return None
+    note = f"no {unit} rate: {factor.times} of that of {factor.of}"
+    return _derive(other, EXACT.multiply(other.rate, factor.times), note, factor)
+
+
+def _derive(listed: ListedRate, rate: Decimal, note: str, factor: Factor) -> ListedRate:
+    note = "; ".join(filter(None, (f"{note}, as documented: {factor.source}", listed.note)))
+    return listed._replace(rate=rate, note=note, derived=True)
 
 
 def _rates(tariff: Tariff, case: Case) -> Rates:
@@ -322,14 +313,11 @@ def _stand_in_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     stand_in = STAND_INS.get(unit)
     if stand_in is None:
         return None
-    if unit in _EITHER_SIDE:  # the other way round than all the others: no circle
+    if unit in EITHER_SIDE:  # the other way round than all the others: no circle
         found = _own_rate(_rates(tariff, case), stand_in.unit, case.tier, case.crossed)
     else:
         found = listed_rate(tariff, stand_in.unit, case)
-    share = SHARES.get((tariff.provider, unit))
-    if found and share:
-        found = found._replace(rate=EXACT.multiply(found.rate, share), note=f"{share} of it; {found.note}".rstrip("; "))
-    fair = bool(share) or stand_in.is_fair(tariff, UNITS[unit].modality)
+    fair = stand_in.is_fair(tariff, UNITS[unit].modality)
     return found and _in_place_of(found, unit, stand_in.unit, fair=fair)
 
 
@@ -354,24 +342,32 @@ _NOT_BY_TOKENS = ListedRate(Decimal(0), "", "the model is not charged by tokens"
 
 
 def _batch_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
-    """Return the batch rate: the unit's own, else its side's, else half of the standard one, as an assumption."""
+    """Return the batch rate: the unit's own, what is documented, its side's, or half of the standard one, assumed."""
     rates, plain = _rates(tariff, case), case._replace(batch=False, tier="", crossed=(), off_peak=False)
     own = _own_batch_rate(rates, unit, case.crossed)
-    if own is not None or unit not in TOKEN_UNITS:
+    if unit not in TOKEN_UNITS:
         return own or listed_rate(tariff, unit, plain)
-    if tariff.provider in BATCHES_AT_HALF and RateKey(unit) in rates:
-        return _half(listed_rate(tariff, unit, plain._replace(crossed=case.crossed)))
-    primary, stand_in = f"text_{TOKEN_UNITS[unit].side}", STAND_INS.get(unit)
-    of_side = _own_batch_rate(rates, primary, case.crossed)
-    if of_side is not None:
-        fair = stand_in is None or stand_in.is_fair(tariff, UNITS[unit].modality)
-        return _in_place_of(of_side, unit, primary, fair=fair)
-    standard = unit if unit in _HALVED else primary
+    if own is None or own.weak:
+        own = _batch_stand_in(tariff, unit, case) or own
+    if own is not None:
+        return own
+    standard = unit if unit in HALVED else f"text_{TOKEN_UNITS[unit].side}"
     if unit.startswith("cache_read"):  # nothing says that a batch pays for what it reads from a cache
         standard = "cache_read"
         if RateKey(standard) not in rates:
             return None
     return _half(listed_rate(tariff, standard, plain))
+
+
+def _batch_stand_in(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
+    """Return what stands in for a unit's batch rate: its side's, or what the provider documents; None: nothing."""
+    rates, stand_in, side = _rates(tariff, case), STAND_INS.get(unit), f"text_{TOKEN_UNITS[unit].side}"
+    fair = stand_in is None or stand_in.is_fair(tariff, UNITS[unit].modality)
+    listed = _own_batch_rate(rates, side, case.crossed) if side != unit else None
+    of_side = listed and _in_place_of(listed, unit, side, fair=fair)
+    if of_side and not of_side.weak and RateKey(unit) not in rates:
+        return of_side
+    return _documented_rate(tariff, unit, case, _BATCH) or of_side
 
 
 def _half(listed: ListedRate | None) -> ListedRate | None:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 from callcost.models import LOCAL
+from callcost.prices.documented_factors import Factor, documented
 from callcost.prices.peak_hours import OFF_PEAK, Hours, read_hours
 from callcost.prices.units import RateKey, place_field, unit_of
 
@@ -39,6 +40,8 @@ class ListedRate(NamedTuple):
         note: what it stands in for, and why; "" where the entry lists this very rate.
         weak: the rate that is missing may be higher than this one.
         suspect: a source says that the map has another power of ten.
+        scheduled: another was announced for that time, and nothing has confirmed it.
+        derived: the map has none, and this is what the provider documents.
     """
 
     rate: Decimal
@@ -46,8 +49,31 @@ class ListedRate(NamedTuple):
     note: str = ""
     weak: bool = False
     suspect: bool = False
+    scheduled: bool = False
+    derived: bool = False
+
+    @property
+    def is_its_own(self) -> bool:
+        """Whether it is the unit's own rate for all that its note says."""
+        return self.suspect or self.scheduled or self.derived
 
 
+MARKS = ("weak", "suspect", "scheduled", "derived")  # what a rate may be
+
+
+class Doubt(NamedTuple):
+    """Why a rate that is listed may not be the one that was charged.
+
+    Attributes:
+        mark: what it makes of the rate: "suspect" or "scheduled".
+        note: what speaks against it.
+    """
+
+    mark: str
+    note: str
+
+
+EVERY_FIELD = "*"  # among doubts
 Rates = Mapping[RateKey, ListedRate]
 _K = TypeVar("_K")
 
@@ -67,6 +93,7 @@ class Tariff:
         off_peak: these rates, by unit.
         factors: multipliers by what asks for them: "residency eu", "endpoint", "entry us", "entry fast".
         once: units that are charged once a call, however many there were.
+        documented: what the provider documents as a multiple of another rate.
         placeholder: every rate is 0 because nobody filled it in.
     """
 
@@ -80,6 +107,7 @@ class Tariff:
     off_peak: Mapping[str, ListedRate]
     factors: Mapping[str, tuple[str, Decimal]]
     once: frozenset[str]
+    documented: Mapping[str, Factor]
     placeholder: bool = False
 
     @functools.cached_property
@@ -108,7 +136,7 @@ class Tariff:
     @functools.cached_property
     def varies(self) -> bool:
         """Whether anything but the tier changes the rates."""
-        return bool(self.thresholds or self.bands or self.hours or self.factors)
+        return bool(self.thresholds or self.bands or self.hours or self.factors or "endpoint" in self.documented)
 
     @functools.cached_property
     def edges(self) -> tuple[int, ...]:
@@ -117,27 +145,30 @@ class Tariff:
         return tuple(sorted(steps))
 
 
-def read_tariff(entry: Mapping[str, Any], doubt: str = "", suspects: frozenset[str] = frozenset()) -> Tariff:
+def read_tariff(
+    entry: Mapping[str, Any],
+    doubt: str = "",
+    doubts: Mapping[str, Doubt] | None = None,
+    factors: Mapping[str, Factor] | None = None,
+) -> Tariff:
     """Read an entry, with exact decimals as ``cost_map.py`` gives it.
 
     Args:
         entry: the model's fields.
         doubt: why none of its rates is surely what the model costs; "": each is.
-        suspects: fields, with their path, of which a source says that they are off by a power of ten.
+        doubts: what speaks against some of them, by field with its path; ``EVERY_FIELD``: against all.
+        factors: what its provider documents; None: of any model of its, now.
     """
     provider = str(entry.get("litellm_provider") or "")
     rates = dict(_plain_rates(entry)) | dict(_tool_rates(entry))
     off_peak = _table(entry, OFF_PEAK)
     bands = tuple(sorted(_bands(entry, rates), key=lambda band: band[0]))
     off_peak_rates = {
-        placed.unit: listed._replace(field=f"{OFF_PEAK}.{listed.field}")
-        for placed, listed in _plain_rates(off_peak)
+        placed.unit: listed._replace(field=f"{OFF_PEAK}.{listed.field}") for placed, listed in _plain_rates(off_peak)
     }
-    if suspects:
-        rates, off_peak_rates = _suspected(rates, suspects), _suspected(off_peak_rates, suspects)
-    if doubt:
-        rates, off_peak_rates = _doubted(rates, doubt), _doubted(off_peak_rates, doubt)
-        bands = tuple((start, MappingProxyType(_doubted(own, doubt))) for start, own in bands)
+    if doubt or doubts:
+        rates, off_peak_rates = (_doubted(some, doubt, doubts or {}) for some in (rates, off_peak_rates))
+        bands = tuple((start, MappingProxyType(_doubted(own, doubt, doubts or {}))) for start, own in bands)
     return Tariff(
         provider=provider,
         mode=str(entry.get("mode") or ""),
@@ -149,19 +180,19 @@ def read_tariff(entry: Mapping[str, Any], doubt: str = "", suspects: frozenset[s
         off_peak=off_peak_rates,
         factors=dict(_factors(entry)),
         once=frozenset(_once(entry, provider)),
+        documented=documented(provider) if factors is None else factors,
     )
 
 
-def _suspected(rates: Mapping[_K, ListedRate], fields: frozenset[str]) -> dict[_K, ListedRate]:
-    note = "a source has another power of ten: see --corrections all"
-    return {
-        key: listed._replace(note=note, suspect=True) if listed.field in fields else listed
-        for key, listed in rates.items()
-    }
+def _doubted(rates: Mapping[_K, ListedRate], doubt: str, doubts: Mapping[str, Doubt]) -> dict[_K, ListedRate]:
+    return {key: _doubt_of(listed, doubt, doubts) for key, listed in rates.items()}
 
 
-def _doubted(rates: Mapping[_K, ListedRate], doubt: str) -> dict[_K, ListedRate]:
-    return {key: listed._replace(note=doubt, weak=True) for key, listed in rates.items()}
+def _doubt_of(listed: ListedRate, doubt: str, doubts: Mapping[str, Doubt]) -> ListedRate:
+    own = doubts.get(listed.field) or doubts.get(EVERY_FIELD)
+    if own:
+        listed = listed._replace(note=own.note, suspect=own.mark == "suspect", scheduled=own.mark == "scheduled")
+    return listed._replace(note="; ".join(filter(None, (doubt, listed.note))), weak=True) if doubt else listed
 
 
 def _table(entry: Mapping[str, Any], field: str) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from callcost.prices.charges import DERIVED
 from callcost.settings import ReportOptions
 from callcost.stages.columnar.stretches import read_by_columns
 from callcost.stages.count.chat_counts import count_facts
@@ -249,13 +250,18 @@ def tally_calls(calls: pl.DataFrame, *, named: bool) -> ReduceResult:
     if named:
         found.day = _counts(calls["started_at"].dt.date())
     found.repeated_rows, found.aborted = _flagged(calls, found, REPEATED), _flagged(calls, found, ABORTED)
+    found.derived = _sum_calls(calls.filter(pl.col("price_reason") == DERIVED))
     return found
 
 
 def _flagged(calls: pl.DataFrame, found: ReduceResult, name: str) -> FlaggedCalls:
     if name not in found.flags:
         return FlaggedCalls()
-    costs = calls.filter(pl.col("flags").list.contains(name))["total_cost"].to_physical()
+    return _sum_calls(calls.filter(pl.col("flags").list.contains(name)))
+
+
+def _sum_calls(calls: pl.DataFrame) -> FlaggedCalls:
+    costs = calls["total_cost"].to_physical()
     return FlaggedCalls(calls=len(costs), with_cost=costs.count(), cost=int(costs.sum()))
 
 

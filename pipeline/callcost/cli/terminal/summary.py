@@ -225,6 +225,11 @@ def _draft_lines(reasons: list[dict[str, Any]], records: int) -> list[str]:
     return [draft] if unknown * 2 > records else []
 
 
+def _derived_lines(calls: int, total_cost: str | None) -> list[str]:
+    cost = dollars(Decimal(total_cost or 0))
+    return [f"{_calls(calls)} at rates that their providers document and no map has: {cost}"] * (calls > 0)
+
+
 def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]:
     """Return what a run found as plain lines: the totals, then a line each for what a reader should know of.
 
@@ -260,6 +265,7 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
     corrected = manifest["corrections"]
     if corrected["calls"]:
         lines.append(f"corrections of prices moved {_calls(corrected['calls'])} by {_signed(corrected['total_cost'])}")
+    lines += _derived_lines(**manifest["derived_rates"])
     if manifest["undated_calls"]:
         lines.append(f"{_calls(manifest['undated_calls'])} without a time: the newest rates apply")
     if options.out is not None:

@@ -74,6 +74,7 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
             "calls": settled.reduced.corrected.calls,
             "total_cost": _dollars(settled.reduced.corrected.cost),
         },
+        "derived_rates": _calls_and_cost(settled.reduced.derived),
         "aborted": _calls_and_cost(settled.reduced.aborted),
         "undated_calls": settled.reduced.undated,
         **limits_of(settled),

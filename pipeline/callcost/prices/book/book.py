@@ -21,6 +21,7 @@ from callcost.prices.book.name_ladder import SOON, VERY_NAME, Listing, Rules, Se
 from callcost.prices.book.overrides import Overrides, load_overrides
 from callcost.prices.book.registered import entries_of
 from callcost.prices.book.rungs import has_no_price, without_variant
+from callcost.prices.documented_factors import MOMENTS, Factor, documented
 from callcost.prices.rates import Case, Factors, RateCard, Terms, case_of
 from callcost.prices.tariffs import Tariff, read_tariff
 from callcost.settings import PriceOptions
@@ -88,15 +89,16 @@ class Book:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self._dated = frozenset() if rules.pinned else {version.name for version in rules.catalog.versions}
+        self._dated = {} if rules.pinned else {version.name: version for version in rules.catalog.versions}
         follows = not (rules.pinned or rules.latest or rules.fixed is not None)
         listed = [version.effective_from for version in rules.catalog.versions] if follows else []
         starts = [*listed, *(moment - SOON for moment in listed)]
         of_tables = {moment for table in rules.tables if follows for moment in table.moments}
-        self.moments = sorted({*starts, *of_tables, *rules.overrides.moments})
+        of_factors = MOMENTS if follows else ()
+        self.moments = sorted({*starts, *of_tables, *of_factors, *rules.overrides.moments})
         self._resolved: dict[tuple[tuple[str, str | None, str | None, str | None], int], Resolution] = {}
         self._changes: dict[_Query, list[int]] = {}
-        self._tariffs: dict[tuple[int, str], tuple[Entry, Tariff]] = {}
+        self._tariffs: dict[tuple[int, str, tuple[Factor, ...]], tuple[Entry, Tariff]] = {}
         self._cards: dict[tuple[Tariff, Case], RateCard] = {}
 
     @property
@@ -212,7 +214,7 @@ class Book:
             model, provider, rung = alias, None, "alias"
         search = Search(self.rules, model, provider, asked.region)
         found = search.listing(moment)
-        if found is None or self._tariff(found).empty:  # a launch is listed late, or first without its rates
+        if found is None or self._tariff(found, moment).empty:  # a launch is listed late, or first without its rates
             found = search.later_listing(moment) or found or search.other_listing(moment)
         runner_up = None
         if found is not None and found.rung not in VERY_NAME and found.version in self._dated:
@@ -221,7 +223,7 @@ class Book:
         named = search.says_another(found, moment)
         if found is None:
             return dataclasses.replace(UNKNOWN, named=named) if named else UNKNOWN
-        tariff, rung = self._tariff(found), rung or found.rung
+        tariff, rung = self._tariff(found, moment), rung or found.rung
         if tariff.empty:
             return Resolution(found.key, tariff, rung, reason="no_rate", entry=found.entry, named=named)
         discount = self.rules.overrides.discount(found.key, search.provider or tariff.provider, moment)
@@ -232,12 +234,17 @@ class Book:
             found.corrections, runner_up,
         )  # fmt: skip
 
-    def _tariff(self, found: Listing) -> Tariff:
-        key = (id(found.entry), found.name.note)
+    def _tariff(self, found: Listing, moment: int | None) -> Tariff:
+        then, listed = self.rules.moment_at(moment), self._dated.get(found.version)
+        if then is None:  # as of the map, whose day is the newest or the one that was asked for
+            then = self.rules.day
+        factors = documented(str(found.entry.get("litellm_provider") or ""), found.key, then)
+        note = found.name.note or (self.rules.catalog.lacks_region(found.key, listed) if listed else "")
+        key = (id(found.entry), note, tuple(factors.values()))
         known = self._tariffs.get(key)
         if known is None:  # the entry is kept with it, so that its id is never another's
-            tariff = read_tariff(found.entry, found.name.note, found.suspects)
-            if tariff.free and not tariff.local and found.version in self._dated and not is_free(found.key):
+            tariff = read_tariff(found.entry, note, found.doubts, factors)
+            if tariff.free and not tariff.local and listed and not is_free(found.key):
                 tariff = dataclasses.replace(tariff, placeholder=True)
             known = self._tariffs[key] = (found.entry, tariff)
         return known[1]

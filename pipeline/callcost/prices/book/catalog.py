@@ -36,6 +36,7 @@ from callcost.prices.book.archive import (
 from callcost.prices.book.cost_map import Entry, map_digest, parse_entry
 from callcost.settings import data_dir, user_data_dir
 
+_NO_REGION = "the map has the rate of the global profile: in its region, Claude costs 10 % more"
 _Timeline = list[tuple[int, msgspec.Raw]]  # (index of the version, entry from there on), in order
 BUNDLED_ONLY = "LITELLM_LOCAL_MODEL_COST_MAP"  # LiteLLM's switch: only the map that came with the package
 
@@ -154,6 +155,22 @@ class Catalog:
                 return entry, until
             place -= 1
         return None
+
+    def lacks_region(self, model: str, version: Version) -> str:
+        """Return why a bare name of Claude on Bedrock may cost more than a version says; "": it does not.
+
+        Such a name is served in its region, which costs 10 % more than the global profile since Claude Sonnet 4.5;
+        the maps have the global profile's rate for it, and many logs name the bare model whatever served it.
+        https://github.com/BerriAI/litellm/issues/42679 (AWS's own price list), https://aws.amazon.com/bedrock/pricing/
+        """
+        if not model.startswith("anthropic."):
+            return ""
+        rates = [
+            entry.get("input_cost_per_token") if entry else None
+            for entry in (self.entry(f"{place}{model}", version) for place in ("", "global.", "us."))
+        ]
+        bare, world, place = rates
+        return _NO_REGION if bare and bare == world and place and place > bare else ""
 
     def history(self, model: str) -> list[tuple[Version, Entry | None]]:
         """Return every version in which a model's entry changed, with the new entry; None: dropped."""

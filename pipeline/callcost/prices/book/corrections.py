@@ -3,7 +3,8 @@
 ``data/prices/corrections.csv`` holds one row per model, field and window, append only: a later row goes before an
 earlier one of the same cell. A row without an end holds until a version newer than those known when it was recorded
 says something else of its cell. ``others.csv`` has the same columns: what two tables agree on of models that no map
-ever listed. Who may be priced by which entry is left to ``name_ladder.py``; the user's own prices lie over these.
+ever listed. ``scheduled.csv`` has what was announced for a later day, which holds only once a map has it. Who may be
+priced by which entry is left to ``name_ladder.py``; the user's own prices lie over these.
 """
 
 from __future__ import annotations
@@ -11,25 +12,30 @@ from __future__ import annotations
 import csv
 import functools
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from callcost.errors import PriceError
 from callcost.prices.book.archive import isoformat, microseconds
 from callcost.prices.book.catalog import Catalog
+from callcost.prices.book.changes import Announcement, doubt_of, news_of, read_announcement
 from callcost.prices.book.cost_map import Entry, rate
 from callcost.prices.peak_hours import OFF_PEAK, windows_in
+from callcost.prices.tariffs import Doubt
 from callcost.settings import CORRECTIONS, data_dir
 
+_R = TypeVar("_R")
 FILE = "corrections.csv"
 OTHERS = "others.csv"
+SCHEDULED = "scheduled.csv"
 CONDITION = "off-peak "  # how a condition begins
 _TEXTS = ("model", "provider", "field", "condition", "kind", "source", "confidence", "event")
 _FAR = 5  # times; a price that changes rarely changes that much at once
 _WHO = {"stated": "announced", "two_sources": "two sources agree", "one_source": "one source says so"}
+_SUSPECT = Doubt("suspect", "a source has another power of ten: see --corrections all")
 NONE, _, ALL = CORRECTIONS
 
 
@@ -76,12 +82,13 @@ class Corrected(NamedTuple):
     Attributes:
         entry: the fields.
         rows: the corrections that changed one; (): none did.
-        suspects: places of cells that a row that is not taken has another power of ten for.
+        doubts: what speaks against a cell, by its place: a row that is not taken and has another power of ten, or a
+            change that is announced.
     """
 
     entry: Entry
     rows: tuple[Correction, ...]
-    suspects: frozenset[str]
+    doubts: Mapping[str, Doubt]
 
 
 class Corrections:
@@ -91,24 +98,40 @@ class Corrections:
         rows: in the order of the file.
         catalog: the versions that they lie over.
         doubts: rows that are not taken.
+        announced: changes that were announced.
     """
 
-    def __init__(self, rows: Iterable[Correction], catalog: Catalog, doubts: Iterable[Correction] = ()) -> None:
+    def __init__(
+        self,
+        rows: Iterable[Correction],
+        catalog: Catalog,
+        doubts: Iterable[Correction] = (),
+        announced: Iterable[Announcement] = (),
+    ) -> None:
         self._catalog = catalog
-        self._rows, self._doubts = (_by_model(some, catalog) for some in (rows, doubts))
-        self._laid: dict[tuple[int, tuple[Correction, ...]], Corrected] = {}  # by entry, which the catalog keeps
+        confirmed, open_rows = settle(announced, catalog)
+        self._rows, self._doubts = (_by_model(some, catalog) for some in ([*rows, *confirmed], doubts))
+        self._announced: dict[str, list[Announcement]] = {}
+        for row in open_rows:
+            self._announced.setdefault(row.model, []).append(row)
+        # by entry, which the catalog keeps
+        self._laid: dict[tuple[int, tuple[Correction, ...], tuple[Announcement, ...]], Corrected] = {}
 
     @property
     def sha256(self) -> str:
         """The digest of all rows, in their order."""
-        both = [*self._rows.values(), *self._doubts.values()]
-        rows = "\n".join(repr(tuple(row)) for rows in both for row in rows)
+        every: list[Iterable[Correction | Announcement]] = [*self._rows.values(), *self._doubts.values()]
+        rows = "\n".join(repr(tuple(row)) for rows in [*every, *self._announced.values()] for row in rows)
         return hashlib.sha256(rows.encode()).hexdigest()
 
     @property
     def moments(self) -> set[int]:
         """When any of them begins or ends, microseconds since 1970."""
-        return {moment for model in {*self._rows, *self._doubts} for moment in self.changes(model)}
+        return {moment for model in self._all_models for moment in self.changes(model)}
+
+    @property
+    def _all_models(self) -> set[str]:
+        return {*self._rows, *self._doubts, *self._announced}
 
     @property
     def models(self) -> Iterable[str]:
@@ -117,35 +140,57 @@ class Corrections:
 
     def changes(self, model: str) -> set[int]:
         """Return when a correction of a model begins or ends, microseconds since 1970."""
-        rows = [*self._rows.get(model, ()), *self._doubts.get(model, ())]
+        rows: list[Correction | Announcement] = [*self._rows.get(model, ()), *self._doubts.get(model, ())]
+        rows += self._announced.get(model, ())
         return {row.begins for row in rows} | {row.ends for row in rows if row.ends is not None}
 
     def rows_of(self, model: str) -> list[Correction]:
         """Return all corrections of a model, in the order of the file."""
         return self._rows.get(model, [])
 
-    def over(self, model: str, entry: Entry | None, moment: int | None) -> Corrected | None:
+    def over(self, model: str, entry: Entry | None, moment: int | None, *, dropped: bool = False) -> Corrected | None:
         """Lay what holds at a moment over a model's entry.
 
         Args:
             model: name in the cost maps.
             entry: what the maps say of it then; None: they do not list it yet.
             moment: microseconds since 1970 UTC; None: now, whenever that is.
+            dropped: the entry is the last one of a model that no version lists any more; what held to the end, holds.
 
         Returns:
             None where nothing holds then.
         """
-        rows = _newest(self._rows.get(model, ()), moment)
+        own = self._rows.get(model, ())
+        rows = _newest(own, moment, self._last_listed(model, moment) if dropped and own else None)
         doubts = () if entry is None else _newest(self._doubts.get(model, ()), moment)
-        if not (rows or doubts):
+        then = self._catalog.newest.effective_from if moment is None else moment
+        announced = tuple(row for row in self._announced.get(model, ()) if _holds(row, then))
+        if not (rows or doubts or announced):
             return None
-        known = self._laid.get((id(entry), rows + doubts))
+        key = (id(entry), rows + doubts, announced)
+        known = self._laid.get(key)
         if known is None:
-            fields = dict(self._first_entry(rows[0]) if entry is None else entry)
+            fields = dict(self._first_entry(rows[0]) if entry is None and rows else entry or {})
             used = tuple([row for row in rows if _lay(row, fields) or entry is None])
-            suspects = frozenset(row.place for row in doubts if _is_far(_cell(fields, row), row.value))
-            known = self._laid[id(entry), rows + doubts] = Corrected(MappingProxyType(fields), used, suspects)
+            against = {row.place: _SUSPECT for row in doubts if _is_far(_cell(fields, row), row.value)}
+            since = {row.place: row.begins for row in rows}
+            against |= {
+                row.field: doubt_of(row)
+                for row in announced
+                if row.begins > since.get(row.field, row.begins - 1)
+                and (row.value is None or fields.get(row.field) != row.value)
+            }
+            known = self._laid[key] = Corrected(MappingProxyType(fields), used, against)
         return known
+
+    def _last_listed(self, model: str, moment: int | None) -> int | None:
+        """Return when a version dropped a model that was none listed at a moment."""
+        steps = [
+            version.effective_from
+            for version, entry in self._catalog.history(model)
+            if entry is None and (moment is None or version.effective_from <= moment)
+        ]
+        return max(steps, default=None)
 
     def _first_entry(self, row: Correction) -> Entry:
         """Return what the maps first said of a row's model, which they list later or never."""
@@ -165,6 +210,27 @@ def describe(row: Correction, catalog: Catalog) -> str:
     hours = f" {row.condition}" if row.condition else ""
     since = isoformat(row.begins).removesuffix("T00:00:00Z")
     return f"{row.field} {row.value:f}{hours} since {since}, {_WHO[row.confidence]}: {row.source}; {had}"
+
+
+def settle(announced: Iterable[Announcement], catalog: Catalog) -> tuple[list[Correction], list[Announcement]]:
+    """Tell what the maps have confirmed of changes that were announced, and what is still open.
+
+    Returns:
+        Corrections until a map had what was announced; and the rest, each until a map said something else.
+    """
+    confirmed, still_open = list[Correction](), list[Announcement]()
+    for row in announced:
+        version, entry = news_of(row, catalog)
+        if version is None or row.value is None or (entry or {}).get(row.field) != row.value:
+            still_open.append(row if version is None else row._replace(ends=version.effective_from))
+        elif version.effective_from > row.begins:
+            confirmed.append(
+                Correction(
+                    row.model, str((entry or {}).get("litellm_provider") or ""), row.field, row.value, row.begins,
+                    version.effective_from, "", "lag", row.source, "two_sources", row.recorded_on, row.event,
+                )
+            )  # fmt: skip
+    return confirmed, still_open
 
 
 def _by_model(rows: Iterable[Correction], catalog: Catalog) -> dict[str, list[Correction]]:
@@ -193,9 +259,10 @@ def _cell(entry: Entry | None, row: Correction) -> Any:
     return fields.get(row.field)
 
 
-def _newest(rows: Iterable[Correction], moment: int | None) -> tuple[Correction, ...]:
-    """Return what holds at a moment: of several rows of a cell the last."""
-    return tuple({row.place: row for row in rows if _holds(row, moment)}.values())
+def _newest(rows: Iterable[Correction], moment: int | None, dropped: int | None = None) -> tuple[Correction, ...]:
+    """Return what holds at a moment, else what held to the end: of several rows of a cell the last."""
+    ended = {row.place: row for row in rows if dropped is not None and row.ends == dropped}
+    return tuple((ended | {row.place: row for row in rows if _holds(row, moment)}).values())
 
 
 def _is_far(listed: Any, value: Decimal) -> bool:
@@ -203,7 +270,7 @@ def _is_far(listed: Any, value: Decimal) -> bool:
     return isinstance(listed, Decimal) and (listed >= _FAR * value or _FAR * listed <= value)
 
 
-def _holds(row: Correction, moment: int | None) -> bool:
+def _holds(row: Correction | Announcement, moment: int | None) -> bool:
     return row.ends is None if moment is None else row.begins <= moment and (row.ends is None or moment < row.ends)
 
 
@@ -237,7 +304,9 @@ def load_corrections(which: str, catalog: Catalog, known_on: int | None = None) 
     for row in rows:
         sure = row.confidence != "one_source" or (row.event, row.model, row.begins) in stated
         (taken if sure or which == ALL else doubts).append(row)
-    return Corrections(taken, catalog, doubts)
+    announced = () if which == NONE else _read(data_dir() / "prices" / SCHEDULED, read_announcement)
+    known = [row for row in announced if known_on is None or row.recorded_on <= known_on]
+    return Corrections(taken, catalog, doubts, known)
 
 
 def load_others(which: str, catalog: Catalog, known_on: int | None = None) -> Corrections:
@@ -252,15 +321,15 @@ def load_others(which: str, catalog: Catalog, known_on: int | None = None) -> Co
 
 def _known(file: str, which: str, known_on: int | None) -> list[Correction]:
     """Return the rows of a file that may be taken at all, whoever confirms them."""
-    rows = () if which == NONE else _read(data_dir() / "prices" / file)
+    rows = () if which == NONE else _read(data_dir() / "prices" / file, _row)
     return [row for row in rows if known_on is None or row.recorded_on <= known_on]
 
 
-@functools.lru_cache(maxsize=4)
-def _read(path: Path) -> tuple[Correction, ...]:
+@functools.lru_cache(maxsize=8)
+def _read(path: Path, read_row: Callable[[Mapping[str, str]], _R]) -> tuple[_R, ...]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return tuple(map(_row, csv.DictReader(file)))
+            return tuple(map(read_row, csv.DictReader(file)))
     except (OSError, ValueError, KeyError, TypeError, ArithmeticError) as error:
         message = f"cannot read the corrections of prices {path} ({error})"
         raise PriceError(message, hint="Install callcost again") from error

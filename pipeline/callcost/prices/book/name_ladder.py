@@ -11,6 +11,7 @@ import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple
 
 from callcost.models import PROVIDERS, accepts, names_itself, provider_of
@@ -19,7 +20,8 @@ from callcost.prices.book.corrections import OTHERS, Correction, Corrections
 from callcost.prices.book.cost_map import CostMap, Entry
 from callcost.prices.book.overrides import Overrides
 from callcost.prices.book.rungs import Name, names_of
-from callcost.prices.tariffs import read_tariff
+from callcost.prices.documented_factors import MOMENTS
+from callcost.prices.tariffs import Doubt, read_tariff
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,6 +58,12 @@ class Rules:
         return None if self.latest else moment if self.fixed is None else self.fixed
 
     @property
+    def day(self) -> int:
+        """When the map that prices calls without a time came into force, microseconds since 1970."""
+        version = self.pinned if isinstance(self.pinned, Version) else self.catalog.newest
+        return version.effective_from
+
+    @property
     def tables(self) -> list[Corrections]:
         """What there is beside the versions."""
         return [table for table in (self.corrections, self.others) if table]
@@ -84,7 +92,8 @@ class Listing(NamedTuple):
         basis: in_force | corrected | retired | first_listed_later | newest | other_table.
         name: of the ladder that was listed.
         corrections: the rows that changed the entry.
-        suspects: fields of the entry, with their path, that a source contradicts by a power of ten.
+        doubts: what speaks against fields of the entry, by field with its path.
+        dropped: no version lists it any more.
     """
 
     key: str
@@ -94,7 +103,8 @@ class Listing(NamedTuple):
     basis: str
     name: Name = Name("exact", "")
     corrections: tuple[Correction, ...] = ()
-    suspects: frozenset[str] = frozenset()
+    doubts: Mapping[str, Doubt] = MappingProxyType({})
+    dropped: bool = False
 
 
 VERY_NAME = frozenset({"exact", "provider_added"})
@@ -165,7 +175,7 @@ class Search:
             if found is None or not self._may_price(name, found.entry):
                 continue
             found = found._replace(rung=found.rung or name.rung, name=name)
-            if found.basis != "retired" or name.rung not in VERY_NAME:
+            if not found.dropped or name.rung not in VERY_NAME:
                 return found
             dropped.append(found)
         return max(dropped, key=lambda found: self._rules.catalog.find(found.version).index, default=None)
@@ -230,6 +240,7 @@ class Search:
             yield from (version.effective_from - SOON for version, _ in history[: name.rung in VERY_NAME])
             for table in self._rules.tables:
                 yield from table.changes(name.model)
+        yield from MOMENTS
 
     def _candidates(self) -> Iterator[Name]:
         """Yield the ladder's names as they are, then however they are spelled."""
@@ -274,18 +285,21 @@ class Search:
             return None
         entry, listing = last
         if listing is not version:
-            return Listing(model, entry, "", listing.name, "retired")
+            return Listing(model, entry, "", listing.name, "retired", dropped=True)
         undated = self._rules.latest or (moment is None and self._rules.fixed is None)  # nothing says by which else
         return Listing(model, entry, "", listing.name, "newest" if undated else "in_force")
 
     def _correct(self, model: str, found: Listing | None, then: int | None) -> Listing | None:
         """Lay the corrections of a moment (None: now) over what the maps list."""
         rules = self._rules
-        laid = rules.corrections.over(model, found and found.entry, then) if rules.corrections else None
-        if laid is None or not (laid.rows or laid.suspects):
+        if rules.corrections is None:
+            return found
+        laid = rules.corrections.over(model, found and found.entry, then, dropped=bool(found and found.dropped))
+        if laid is None or not (laid.rows or laid.doubts):
             return found
         if found is not None and not laid.rows:
-            return found._replace(entry=laid.entry, suspects=laid.suspects)
+            return found._replace(entry=laid.entry, doubts=laid.doubts)
         version = rules.version_at(then)
         name = found.version if found else version.name if version else "corrections"
-        return Listing(model, laid.entry, "", name, "corrected", Name("exact", model), laid.rows, laid.suspects)
+        dropped = bool(found and found.dropped)
+        return Listing(model, laid.entry, "", name, "corrected", Name("exact", model), laid.rows, laid.doubts, dropped)

@@ -11,8 +11,9 @@ import dataclasses
 import polars as pl
 
 from callcost.prices.charges import SIDES, charge_for, side_of
+from callcost.prices.tariffs import MARKS
 from callcost.prices.units import unit_of
-from callcost.stages.pricing.rate_cards import RowCards
+from callcost.stages.pricing.rate_cards import RowCards, marked
 from callcost.stages.tables.dictionary import Flag, any_of, flag
 from callcost.tables import MONEY_SCALE
 
@@ -48,9 +49,8 @@ def charge_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
 
     Returns:
         The extras but those that are not charged, as their tokens are, with ``side``, ``cost`` (units of 10**-18
-        dollars; 0: no rate), ``priced`` (there is a rate), ``weak`` (it may be too low),
-        ``suspect`` (a source contradicts it), ``cache`` (see units.Unit) and, of what is of a cache,
-        ``uncached_cost`` (as plain input; null: there is no rate).
+        dollars; 0: no rate), ``priced`` (there is a rate), what the rate may be (``MARKS``), ``cache`` (see units.Unit)
+        and, of what is of a cache, ``uncached_cost`` (as plain input; null: there is no rate).
     """
     asked = extras.with_columns(card=cards.numbers.gather(extras[_ROW]))
     distinct = asked.select(_KEY).unique()
@@ -67,8 +67,7 @@ def charge_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
         pl.Series("priced", [line is not None for line in lines], dtype=pl.Boolean),
         pl.Series("cache", [kind.cache if kind else "" for kind in kinds], dtype=pl.String),
         pl.Series("uncached_cost", uncached, dtype=pl.Int128),
-        pl.Series("weak", [line is not None and line.listed.weak for line in lines], dtype=pl.Boolean),
-        pl.Series("suspect", [line is not None and line.listed.suspect for line in lines], dtype=pl.Boolean),
+        *(pl.Series(mark, marked(lines, mark), dtype=pl.Boolean) for mark in MARKS),
     ).filter(pl.Series([unit in card.units.charged for card, unit, _ in charges], dtype=pl.Boolean))
     return asked.join(known, on=_KEY, maintain_order="left")
 
@@ -89,10 +88,9 @@ def add_extras(costs: Costs, extras: pl.DataFrame, cards: RowCards) -> None:
         .group_by(_ROW, "side")
         .agg(
             pl.col("cost").sum(),
+            pl.col(*MARKS).any(),
             missing=missing.any(),
             priced=priced.any(),
-            weak=pl.col("weak").any(),
-            suspect=pl.col("suspect").any(),
             zero=(priced & (pl.col("cost") == 0)).any(),
         )
     )
@@ -103,8 +101,8 @@ def add_extras(costs: Costs, extras: pl.DataFrame, cards: RowCards) -> None:
         costs.total = cost if costs.total is None else costs.total + cost
         side.missing = any_of(side.missing, flag(rows["missing"]))
         side.priced = any_of(side.priced, flag(rows["priced"]))
-        costs.weak = any_of(costs.weak, flag(rows["weak"]))
-        costs.suspect = any_of(costs.suspect, flag(rows["suspect"]))
+        for mark in MARKS:
+            costs.marks[mark] = any_of(costs.marks[mark], flag(rows[mark]))
         costs.zero = any_of(costs.zero, flag(rows["zero"]))
     every = pl.int_range(cards.height, dtype=pl.UInt32, eager=True)
     costs.units = flag(every.is_in(extras[_ROW].implode()))
@@ -146,15 +144,13 @@ class Costs:
     Attributes:
         sides: by name: input, output, other.
         total: sum of the sides' costs; None: 0 in every row.
-        weak: rows that are charged at a rate that may be too low.
-        suspect: rows that are charged at a rate that a source contradicts.
+        marks: by what a rate may be: rows that are charged at such a rate.
         zero: rows with a charge that has a rate and costs 0.
         units: rows that state anything beside tokens.
     """
 
     sides: dict[str, SideCosts] = dataclasses.field(default_factory=lambda: {side: SideCosts() for side in SIDES})
     total: pl.Series | None = None
-    weak: Flag = None
-    suspect: Flag = None
+    marks: dict[str, Flag] = dataclasses.field(default_factory=lambda: dict.fromkeys(MARKS))
     zero: Flag = None
     units: Flag = None

@@ -16,6 +16,7 @@ import polars as pl
 from callcost.prices.book.book import Book
 from callcost.prices.book.corrections import NONE
 from callcost.prices.charges import CALL_CONDITIONS, CARD_CONDITIONS, FLAG_CONDITIONS, VERDICTS
+from callcost.prices.tariffs import MARKS
 from callcost.prices.units import TOKEN_UNITS
 from callcost.settings import PriceOptions
 from callcost.stages.pricing.billed_units import COUNTS, Costs, SideCosts, add_extras, extras_of, names_per_row
@@ -90,8 +91,8 @@ def _token_costs(columns: Mapping[str, pl.Series], cards: RowCards) -> Costs:
         missing = {unit: both(held[unit], cards.flag(prices[unit].missing)) for unit in own}
         priced = any_of(*(without(held[unit], missing[unit]) for unit in own))
         costs.sides[side] = SideCosts(sums.get(side), any_of(*missing.values()), priced)
-    costs.weak = any_of(*(both(held[unit], cards.flag(prices[unit].weak)) for unit in columns))
-    costs.suspect = any_of(*(both(held[unit], cards.flag(prices[unit].suspect)) for unit in columns))
+    for mark in MARKS:
+        costs.marks[mark] = any_of(*(both(held[unit], cards.flag(prices[unit].marks[mark])) for unit in columns))
     costs.zero = any_of(*(both(held[unit], cards.flag(prices[unit].zero)) for unit in columns))
     return costs
 
@@ -117,7 +118,7 @@ def _condition(name: str, facts: pl.DataFrame, costs: Costs, cards: RowCards) ->
         return cards.flag([name in card.conditions for card in cards.cards.values])
     if name in FLAG_CONDITIONS:
         return flag(facts["flags"].list.contains(FLAG_CONDITIONS[name]).fill_null(value=False))
-    return _ROW_CONDITIONS[name](facts, costs)
+    return costs.marks[name] if name in costs.marks else _ROW_CONDITIONS[name](facts, costs)
 
 
 _ROW_CONDITIONS: Mapping[str, Callable[[pl.DataFrame, Costs], Flag]] = {
@@ -126,8 +127,6 @@ _ROW_CONDITIONS: Mapping[str, Callable[[pl.DataFrame, Costs], Flag]] = {
     "units": lambda _, costs: costs.units,
     "missing": lambda _, costs: any_of(*(side.missing for side in costs.sides.values())),
     "rated": lambda _, costs: any_of(*(side.priced for side in costs.sides.values())),
-    "weak": lambda _, costs: costs.weak,
-    "suspect": lambda _, costs: costs.suspect,
     "zero_charge": lambda _, costs: costs.zero,
     "cost": lambda _, costs: None if costs.total is None else flag(costs.total != 0),
 }

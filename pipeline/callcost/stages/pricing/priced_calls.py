@@ -28,7 +28,7 @@ def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
     many = facts.filter(pl.col("lines") > 1)
     if many.is_empty():
         return single
-    statuses = pl.col("price_status")
+    statuses, reasons = pl.col("price_status"), pl.col("price_reason")
     status = (
         pl.when((statuses == "unpriced").all()).then(pl.lit("unpriced"))
         .when((statuses == "free").all()).then(pl.lit("free"))
@@ -54,7 +54,7 @@ def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
                 if name not in {"price_status", "price_reason", "iterations", *_MONEY}
             ],
             status.alias("price_status"),
-            pl.col("price_reason").drop_nulls().first(),
+            pl.coalesce(reasons.filter(statuses != "priced").drop_nulls().first(), reasons.drop_nulls().first()),
             lines.alias("iterations"),
             *[sum_stated(name) for name in _MONEY],
         )

@@ -19,6 +19,7 @@ from callcost.prices.book.book import Book, Resolution, open_book
 from callcost.prices.charges import NO_UNITS, UnitPlan, conditions_of, plan_units
 from callcost.prices.peak_hours import steps_of
 from callcost.prices.rates import BATCH_FORMATS, Line, RateCard, Terms
+from callcost.prices.tariffs import MARKS
 from callcost.settings import PriceOptions
 from callcost.stages.tables.dictionary import Flag, Numbered, cross, number_sizes, number_spans, number_text
 from callcost.tables import SESSION_SUM
@@ -51,15 +52,13 @@ class UnitPrices(NamedTuple):
     Attributes:
         rates: in units of 10**-18 dollars; 0 where there is none.
         missing: whether there is none, though tokens of this unit would be charged.
-        weak: whether the rate may be too low.
-        suspect: whether a source contradicts the rate.
+        marks: by what a rate may be: whether it is.
         zero: whether the rate is an explicit 0.
     """
 
     rates: list[int]
     missing: list[bool]
-    weak: list[bool]
-    suspect: list[bool]
+    marks: dict[str, list[bool]]
     zero: list[bool]
 
 
@@ -89,8 +88,7 @@ class RowCards:
         return UnitPrices(
             [line.scaled if line else 0 for line in lines],
             [own and line is None for own, line in zip(charged, lines, strict=True)],
-            [line is not None and line.listed.weak for line in lines],
-            [line is not None and line.listed.suspect for line in lines],
+            {mark: marked(lines, mark) for mark in MARKS},
             [line is not None and line.scaled == 0 for line in lines],
         )
 
@@ -105,6 +103,11 @@ class RowCards:
             f"price_{attribute}", [getattr(each, attribute) for each in self.resolutions.values], pl.String
         )
         return self.resolutions.to_rows(found, self.height)
+
+
+def marked(lines: Iterable[Line | None], mark: str) -> list[bool]:
+    """Return of each line whether its rate is what a mark of ``MARKS`` says."""
+    return [line is not None and getattr(line.listed, mark) for line in lines]
 
 
 def find_cards(facts: pl.DataFrame, stated_units: pl.Series | None, book: Book) -> RowCards:
