@@ -60,7 +60,7 @@ def additions(known: st.SearchStrategy[int]) -> st.SearchStrategy[Addition]:
 
 @st.composite
 def rows(draw: st.DrawFn, known: st.SearchStrategy[int]) -> Row:
-    """Draw a correction or the price of a model that no map lists, of any window and trust."""
+    """Draw a correction, the price of a model that no map lists, or an announcement, of any window and trust."""
     begins, length, day = draw(DAYS), draw(st.none() | st.integers(1, 300)), draw(known)
     cells = {
         "model": draw(st.sampled_from(MODELS)), "provider": draw(st.sampled_from(PROVIDERS)),
@@ -70,7 +70,10 @@ def rows(draw: st.DrawFn, known: st.SearchStrategy[int]) -> Row:
         "source": "https://example.com/prices", "event": draw(st.sampled_from("ab")),
         "confidence": draw(st.sampled_from(["stated", "two_sources", "one_source"])), "recorded_on": day_of(day),
     }  # fmt: skip
-    return Row(draw(st.sampled_from([tables.FILE, tables.OTHERS])), day, cells)
+    file = draw(st.sampled_from([tables.FILE, tables.OTHERS, tables.SCHEDULED]))
+    if file == tables.SCHEDULED and draw(st.booleans()):
+        cells |= {"field": "*", "value": ""}
+    return Row(file, day, cells)
 
 
 def day_of(number: int) -> str:
@@ -87,7 +90,7 @@ def book_of(maps: Iterable[Addition], laid: Iterable[Row], options: PriceOptions
                 entries, name=f"map-{number}", effective_from=BEGUN + one.effective * DAY, source="a test",
                 known_from=BEGUN + one.known * DAY, folder=folder,
             )  # fmt: skip
-        for file in (tables.FILE, tables.OTHERS):
+        for file in (tables.FILE, tables.OTHERS, tables.SCHEDULED):
             with (folder / file).open("w", encoding="utf-8", newline="") as out:
                 writer = csv.DictWriter(out, COLUMNS)
                 writer.writeheader()

@@ -57,6 +57,11 @@ def _as_its_tier(case: Case, ours: Answer) -> bool:
     return _more(case, ours) if tiers & {"priority", "fast"} else _less(case, ours)
 
 
+def _documented(case: Case, ours: Answer) -> bool:
+    """Say whether a batch or a flex call costs less, as its provider documents where the map lacks the rate."""
+    return _less(case, ours) and (bool({"tier:flex", "tier:batch"} & {*case["tags"]}) or case["form"] == "batch")
+
+
 def _counts_searches(case: Case, ours: Answer) -> bool:
     usage = case["args"].get("response", {}).get("usage", {})
     return "server_tool_use" in usage or "web_search_requests" in usage.get("prompt_tokens_details", {})
@@ -67,6 +72,11 @@ def _zero_for_tokens(case: Case, ours: Answer) -> bool:
     usage = args.get("usage") or args.get("response", {}).get("usage") or args
     tokens = any(usage.get(f"{side}_tokens") for side in ("prompt", "completion", "input", "output"))
     return dollars(case["expect"]) == 0 and tokens
+
+
+def _name_is_nobodys(case: Case, ours: Answer) -> bool:
+    made_up = {"name:cross", "name:dated"} & {*case["tags"]}
+    return "error" in ours and "error" not in case["expect"] and bool(made_up)
 
 
 def _name_is_known_here(case: Case, ours: Answer) -> bool:
@@ -123,13 +133,23 @@ NOTES: Mapping[str, Note] = {
         "provider that a family rule knows. Here they cost half of the band, or nothing prices them.",
         _zero_for_tokens,
     ),
+    "documented": Note(
+        "A batch or flex call without a rate of its own, or with caches that have none, pays the standard rate there. "
+        "Here it pays half of it where the provider documents that (prices/documented_factors.py).",
+        _documented,
+    ),
     "names": Note(
         "Names that say one model are not resolved there: a path of Fireworks, a version of Vertex AI's or a profile "
         "of Bedrock's without a provider, and an OpenAI model on Bedrock's Mantle endpoint.",
         _name_is_known_here,
     ),
+    "nobodys": Note(
+        "A name with two geographies of Bedrock, or with a date that no model of its provider has, costs there what is "
+        "left of it once these are cut off. Here no rule of spelling says so, and nothing prices it.",
+        _name_is_nobodys,
+    ),
 }
-UNTAGGED = ("searches", "zero", "names")
+UNTAGGED = ("searches", "zero", "documented", "names", "nobodys")
 
 
 def _takes_too_much(case: Case) -> bool:

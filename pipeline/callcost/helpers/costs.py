@@ -84,9 +84,8 @@ def cost_per_token(
 
     Raises:
         UnknownModelError: nothing prices the model.
-        ConfigError: ``corrections`` is none of its words.
         PriceError: there is no such version, more tokens are cached than the prompt has, or a rate is no price.
-        ArgumentError: an argument is no count, no amount, or of the wrong type; names it.
+        ArgumentError, ConfigError: an argument is no count, no amount, none of its words, or of a wrong type; names it.
     """
     names = [text("model", model), *filter(None, [text("request_model", request_model)])]
     flat = _flat_usage(prompt_tokens, completion_tokens, cache_read_input_tokens, cache_creation_input_tokens)
@@ -136,20 +135,18 @@ def completion_cost(
 
     Raises:
         UnknownModelError: nothing prices the model.
-        ConfigError: ``corrections`` is none of its words.
         PriceError: there is no such version, neither usage nor text, or a rate is no price.
-        ArgumentError: an argument is no count, no amount, or of the wrong type; names it.
+        ArgumentError, ConfigError: an argument is no count, no amount, none of its words, or of a wrong type; names it.
     """
     body, params = read_body(completion_response), mapping("optional_params", optional_params or {})
-    named, n = (text("base_model", base_model), text("model", model)), count_if_given("n", n)
-    book = book_of(prices, corrections)
+    named, book = (text("base_model", base_model), text("model", model)), book_of(prices, corrections)
     kind = _kind(call_type, body, named, book, at, drawn=bool(size or quality))
     call = read_call(body, _request(params, messages, prompt, kind), named[1], custom_llm_provider, kind)
     usage, stated, kind = call.usage or Usage(), body.get("usage"), kind or call.endpoint
     tier = first_tier(service_tier, call.service_tier, *(field(each, _TIER) for each in (body, stated, params)))
     terms = _terms(stated, usage, call_type, tier, data_residency, vertex_location or call.region, at)
     names = [*dict.fromkeys(filter(None, (named[0], call.model, named[1])))]
-    own = own_card(custom_cost_per_token, custom_cost_per_second)
+    n, own = count_if_given("n", n), own_card(custom_cost_per_token, custom_cost_per_second)
     asked = _asked(names, custom_llm_provider, region_name or call.region, terms, book, own)
     if kind == "images" and not has_tokens(usage):
         return _dollars(picture_bill(asked, _picture(usage, body, params, n, size, quality, prompt)).scaled[3])

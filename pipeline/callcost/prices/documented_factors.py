@@ -38,7 +38,12 @@ _PATTERNS = {
     "reads": re.compile(r"claude-(?:3-(?!haiku)|(?:opus|sonnet|haiku)-4|(?:opus|sonnet|fable)-5(?![-.]?\d(?!\d)))"),
     # whose regional endpoints cost more
     "regional": re.compile(r"claude-(?:(?:opus|sonnet|haiku)-(?:4-[5-9]|[5-9])|fable|mythos)"),
-    "cached": re.compile(r"gemini-(?:2\.5|3)(?!.*(?:tts|image|audio))"),
+    # that are offered as flex
+    "flexible": re.compile(
+        r"(?:^|/)(?:o3|o4-mini|gpt-[56](?:\.\d)?(?:-(?:mini|nano|sol|luna|terra|astra))?)(?:-20\d\d-\d\d-\d\d)?$"
+    ),
+    # Gemini's models of text, whose caches and flex are documented
+    "text": re.compile(r"gemini-(?:2\.5|3(?:\.\d)?)-(?:pro|flash)(?!.*(?:tts|image|audio|live))"),
 }
 
 
@@ -107,14 +112,14 @@ FACTORS = tuple(
     anthropic                    batches         0.5   -            2024-10-08  -           *         batches
     anthropic                    entry:us        1.1   -            2026-02-05  -           *         geo
     openai                       batches         0.5   -            2024-04-15  -           *         openai
-    openai                       flex            0.5   -            2025-04-17  -           *         flex
+    openai                       flex            0.5   -            2025-04-17  -           flexible  flex
     gemini                       batches         0.5   uncached     2025-07-07  -           *         gemini
-    gemini                       flex            0.5   uncached     -           -           *         gemini
-    gemini                       cache_read      0.25  text_input   2025-05-08  2025-10-16  cached    implicit
-    gemini                       cache_read      0.1   text_input   2025-11-07  -           cached    gemini
+    gemini                       flex            0.5   uncached     -           -           text      gemini
+    gemini                       cache_read      0.25  text_input   2025-05-08  2025-10-16  text      implicit
+    gemini                       cache_read      0.1   text_input   2025-11-07  -           text      gemini
     vertex_ai-language-models    batches         0.5   uncached     -           -           *         vbatch
-    vertex_ai-language-models    batches         0.5   unstacked    2025-11-07  -           cached    vbatch
-    vertex_ai-language-models    cache_read      0.1   text_input   2025-11-07  -           cached    vertex
+    vertex_ai-language-models    batches         0.5   unstacked    2025-11-07  -           text      vbatch
+    vertex_ai-language-models    cache_read      0.1   text_input   2025-11-07  -           text      vertex
     vertex_ai-anthropic_models   endpoint        1.1   -            2025-09-29  -           regional  endpoint
     fireworks_ai                 cache_read      0.5   text_input   -           -           *         fireworks
     """)

@@ -232,7 +232,7 @@ def listed_rate(tariff: Tariff, unit: str, case: Case) -> ListedRate | None:
     if own is None or own.weak:
         derived = None if follows else _documented_rate(tariff, unit, case, case.tier)
         derived = derived or _documented_share(tariff, unit, case)
-        if derived and not derived.weak:
+        if derived and (own is None or not derived.weak):
             return derived
     if own is not None and (own.rate or unit not in EITHER_SIDE):
         return own

@@ -110,14 +110,14 @@ class Announcement(NamedTuple):
 def news_of(row: Announcement, catalog: Catalog) -> tuple[Version | None, Entry | None]:
     """Return the first version that says something new of what was announced, and what it says of the model."""
     known_at = min(row.recorded_on, row.begins - 1)
-    known = _said(row, catalog.entry(row.model, catalog.version_at(known_at)))
+    known = _price_named(row, catalog.entry(row.model, catalog.version_at(known_at)))
     for version, entry in catalog.history(row.model):
-        if version.effective_from > known_at and entry is not None and _said(row, entry) != known:
+        if version.effective_from > known_at and entry is not None and _price_named(row, entry) != known:
             return version, entry
     return None, None
 
 
-def _said(row: Announcement, entry: Entry | None) -> Any:
+def _price_named(row: Announcement, entry: Entry | None) -> Any:
     return prices_of(entry) if row.field == EVERY_FIELD else (entry or {}).get(row.field)
 
 
