@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcost.stages.tables.dictionary import Numbered, cross, number_sizes, number_spans, number_text
+from callcost.stages.tables.dictionary import Numbered, cross, number_few, number_sizes, number_spans, number_text
 
 WORDS = st.lists(st.none() | st.sampled_from(["a", "b", "", "é", "a b"]), min_size=1, max_size=60)
 MOMENTS = st.lists(st.none() | st.integers(-(10**6), 10**6), min_size=1, max_size=60)
@@ -24,6 +24,15 @@ def values_of(numbered: Numbered, height: int) -> list[Any]:
 @given(WORDS)
 def test_words_keep_their_value(words: list[str | None]) -> None:
     assert values_of(number_text(pl.Series(words, dtype=pl.String)), len(words)) == words
+
+
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=30) | st.lists(st.integers(0, 2**40), min_size=1, max_size=9),
+    st.sampled_from([1, 100]),
+)
+def test_few_numbers_keep_their_value(some: list[int], times: int) -> None:
+    kind = pl.UInt8 if max(some) < 256 else pl.UInt64
+    assert values_of(number_few(pl.Series(some * times, dtype=kind)), len(some) * times) == some * times
 
 
 @given(MOMENTS, EDGES)

@@ -24,7 +24,7 @@ from callcost.stages.columnar.probe import CONTEXT_CLASS, IDS, Judge, Part, Plan
 from callcost.stages.columnar.schema import ABSENT_NUMBER, ABSENT_TEXT, COST, COUNT, NO_OBJECT, SIDES, Field
 from callcost.stages.columnar.sentinels import ABSENT, BLANK, NULL, PREFIXES, THERE, ZERO
 from callcost.stages.read.windows import FactRows
-from callcost.stages.tables.dictionary import Numbered, cross, number_text
+from callcost.stages.tables.dictionary import Numbered, cross, number_few, number_text
 from callcost.stages.tables.facts import key_columns
 from callcost.stages.tables.plain_chats import ChatKinds
 from callcost.stages.tables.schemas import Facts
@@ -174,7 +174,7 @@ def _numbered(rows: Rows, judge: Judge) -> list[Numbered]:
     words = [rows.fields.get(field.path) for field in judge.words]
     found = [Numbered(None, [None]) if column is None else number_text(column) for column in words]
     parts = [rows.parts.get(path) for path in judge.parts]
-    found += [Numbered(None, [NO_OBJECT]) if there is None else _numbers(there) for there in parts]
+    found += [Numbered(None, [NO_OBJECT]) if there is None else number_few(there) for there in parts]
     found += [_kinds(rows.fields.get(field.path), field, judge) for field in judge.varying]
     if judge.layout.adds_up:
         found.append(_order_of_counts(rows, judge))
@@ -199,7 +199,7 @@ def _order_of_counts(rows: Rows, judge: Judge) -> Numbered:
         larger = (first > second).fill_null(value=False).cast(pl.UInt64)
         smaller = (first < second).fill_null(value=False).cast(pl.UInt64)
         code = code * 3 + larger * 2 + smaller
-    numbered = _numbers(code)
+    numbered = number_few(code)
     return Numbered(numbered.numbers, [_ranks(places, pairs, value) for value in numbered.values])
 
 
@@ -210,14 +210,6 @@ def _ranks(places: Sequence[Path], pairs: Sequence[tuple[int, int]], code: int) 
         smaller[one] += order == 2
         smaller[other] += order == 1
     return tuple(zip(places, smaller, strict=True))
-
-
-def _numbers(kinds: pl.Series) -> Numbered:
-    """Number the rows by a few small numbers."""
-    values = kinds.unique().sort().to_list()
-    if len(values) == 1:
-        return Numbered(None, values)
-    return Numbered(kinds.replace_strict(values, range(len(values)), return_dtype=pl.UInt32), values)
 
 
 def _kinds(column: pl.Series | None, field: Field, judge: Judge) -> Numbered:
@@ -243,7 +235,7 @@ def _kinds(column: pl.Series | None, field: Field, judge: Judge) -> Numbered:
     kinds = pl.Series([THERE], dtype=pl.UInt8).new_from_index(0, len(column))
     for where, kind in [*marked, (column.is_null(), nothing)]:
         kinds = kinds.zip_with(~where.fill_null(value=False), pl.Series([kind], dtype=pl.UInt8))
-    return _numbers(kinds)
+    return number_few(kinds)
 
 
 def _facts(
