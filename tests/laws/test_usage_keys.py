@@ -6,63 +6,40 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from callcost.logs.dialects import field_readers
 from callcost.logs.record_reader import CONTEXT, RecordReader
-from callcost.logs.usage.spellings import SHAPES
-from callcost.logs.usage.usage import OTHERWISE
-from callcost.logs.values.json import decode
+from callcost.logs.usage.arithmetic import SIDES
+from callcost.logs.usage.spellings import SHAPES, Shape
+from callcost.logs.usage.usage import read_usage
 from callcost.logs.values.json_path import parse_path
 from callcost.settings import ReadOptions
-from callcost.tables import Call
-from tests.logs.test_dialects import CASES
+from callcost.tables import Call, Reject
+from tests.conftest import LONG
+from tests.laws.usage_records import Keys, as_written, consistent_usages, put_at, templates_of, whole_records
 
-Path = tuple[str | int, ...]
-SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-
-
-def _records() -> list[dict[str, Any]]:
-    """Return the records of all cases that stand on lines of their own."""
-    found = []
-    for path in CASES:
-        for line in path.read_bytes().splitlines() if path.suffix == ".jsonl" else ():
-            try:
-                value = decode(line)
-            except Exception:  # noqa: BLE001 - a case of a broken line
-                continue
-            if type(value) is dict:
-                found.append(value)
-    return found
+READ = sorted(reader.dialect.name for reader in field_readers() if reader.dialect.refusal is None)
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+LAW = settings(deadline=None, max_examples=400 if LONG else 30, suppress_health_check=SLOW)
+LARGE = st.integers(10**7, 10**8)  # so that no sum comes about by chance
+_OTHERS: st.SearchStrategy[Any] = st.sampled_from((None, "", "x", "other", 0, 1, True, [], {}))
 
 
-def _usage_keys() -> frozenset[str]:
+def _keys_of_sides() -> frozenset[str]:
     tables = [shape.counts for shape in SHAPES] + [reader.dialect.counts for reader in field_readers()]
-    return frozenset(
-        parse_path(path)[-1]
-        for table in tables
-        for name, paths in table.items()
-        if name not in OTHERWISE
-        for path in paths
-    )
+    sides = (path for table in tables for side in SIDES for path in table.get(side, ()))
+    return frozenset((*(parse_path(path)[-1] for path in sides), *(key for one in SHAPES for key in one.extra_prompt)))
 
 
-KEYS = _usage_keys()
+OF_SIDES = _keys_of_sides()
 
 
-def _counts(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Yield the places of known usage keys."""
-    items = value.items() if type(value) is dict else enumerate(value) if type(value) is list else ()
-    for key, below in items:
-        if type(below) is int and str(key) in KEYS:
-            yield (*path, key)
-        yield from _counts(below, (*path, key))
-
-
-def _read(record: dict[str, Any]) -> list[Any]:
+def _read(record: Any) -> list[Any]:
     reader = RecordReader(ReadOptions())
-    return [*reader.read_value(record, 1), *reader.finish()]
+    return [*reader.read_value(as_written(record), 1), *reader.finish()]
 
 
 def _said(outcomes: list[Any]) -> Any:
@@ -71,41 +48,71 @@ def _said(outcomes: list[Any]) -> Any:
     ]
 
 
-def _is_lawful(record: dict[str, Any], path: Path) -> bool:
-    """Tell whether a number there is of the usage of a call: no chunk's before the last, no sum, no other measure."""
-    keys = [str(key) for key in path]
-    chunk = any(type(key) is int and "Details" not in keys[at - 1] for at, key in enumerate(path))
-    other = keys[-1] in {"tokens_prompt", "tokens_completion"} or ("tokens" in keys[:-1][-1:] and "meta" in keys)
-    summed = not {"total_token_usage", "thread_token_usage", "turn_token_usage", "tool_usage"}.isdisjoint(keys)
-    unbilled = "count_tokens" in str(record) or record.get("object") == "response.input_tokens"
-    return not (chunk or other or summed or unbilled)
+@pytest.mark.parametrize("dialect", READ)
+def test_every_dialect_has_records(dialect: str) -> None:
+    assert templates_of(dialect)
 
 
-PLACES = [(record, path) for record in _records() for path in _counts(record) if _is_lawful(record, path)]
-NUMBERS = st.just(0) | st.integers(10**7, 10**8)  # so large that no sum comes about by chance
+@pytest.mark.parametrize("dialect", READ)
+@given(data=st.data())
+@LAW
+def test_another_number_changes_the_call_or_flags_it(dialect: str, data: st.DataObject) -> None:
+    """A side of 0 is left out: parts that do not fit into it stand beside it, as if it were as large as they are."""
+    record, places = data.draw(whole_records(dialect))
+    path = data.draw(st.sampled_from(places))
+    number = data.draw(LARGE if path[-1] in OF_SIDES else LARGE | st.just(0))
+    before, other = _read(record), copy.deepcopy(record)
+    assume(put_at(other, path, number))
+    assume(number or any(isinstance(one, Call) and one.usage is not None for one in before))
+    after = _read(other)
+    named = any(isinstance(one, Reject) or (isinstance(one, Call) and one.flags) for one in after)
+    assert named or _said(after) != _said(before)
 
 
-def _with(record: dict[str, Any], path: Path, number: int) -> dict[str, Any]:
-    other = copy.deepcopy(record)
-    holder: Any = other
+@pytest.mark.parametrize("dialect", READ)
+@given(data=st.data())
+@LAW
+def test_a_record_that_states_tokens_is_never_context(dialect: str, data: st.DataObject) -> None:
+    """Whatever else of it is otherwise."""
+    record, places = data.draw(whole_records(dialect))
+    assume(any(_is_stated(record, path) for path in places))
+    path = data.draw(st.sampled_from([path for path in _paths(record) if not _is_usage(path, places)]))
+    holder: Any = record
     for key in path[:-1]:
         holder = holder[key]
-    holder[path[-1]] = number
-    return other
+    if data.draw(st.booleans()):
+        holder[path[-1]] = data.draw(_OTHERS)
+    elif isinstance(holder, dict):
+        del holder[path[-1]]
+    assert CONTEXT not in _read(record)
 
 
-@given(st.sampled_from(PLACES), NUMBERS)
-@settings(deadline=None, max_examples=300, suppress_health_check=SLOW)
-def test_another_number_changes_the_call_or_flags_it(place: tuple[dict[str, Any], Path], number: int) -> None:
-    record, path = place
-    before, other = _read(record), _with(record, path, number)
-    if other == record or not any(isinstance(one, Call) and one.usage is not None for one in before):
-        return
-    after = _read(other)
-    assert _said(after) != _said(before) or any(isinstance(one, Call) and one.flags for one in after)
+@pytest.mark.parametrize("shape", [one for one in SHAPES if "prompt_tokens" in one.counts], ids=lambda one: one.name)
+@given(data=st.data())
+@LAW
+def test_counts_that_go_together_are_read_as_they_are_meant(shape: Shape, data: st.DataObject) -> None:
+    usage, meant = data.draw(consistent_usages(shape))
+    read = read_usage(usage)
+    found = {name: getattr(read.usage, name) or 0 for name in meant if name != "total_tokens"}
+    assert read.flags or found == {name: meant[name] for name in found}
 
 
-@given(st.sampled_from(PLACES), st.integers(10**7, 10**8))
-@settings(deadline=None, max_examples=300)
-def test_a_record_that_states_tokens_is_never_context(place: tuple[dict[str, Any], Path], number: int) -> None:
-    assert CONTEXT not in _read(_with(*place, number))
+def _is_stated(record: Any, path: Keys) -> bool:
+    for key in path:
+        if isinstance(record, dict) and key not in record:
+            return False
+        record = record[key]
+    return record not in (0, "0")
+
+
+def _paths(value: Any, path: Keys = ()) -> Iterator[Keys]:
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in items:
+        yield from _paths(below, (*path, key))
+
+
+def _is_usage(path: Keys, places: list[Keys]) -> bool:
+    """Tell whether tokens stand at or below a path."""
+    return any(place[: len(path)] == path or path[: len(place)] == place for place in places)

@@ -32,6 +32,11 @@ def _stated(usage: Usage | None) -> dict[str, Any]:
             {"prompt_tokens": 9, "completion_tokens": 3, "reasoning_tokens": 2, "total_tokens": 12},
         ),
         (
+            {"prompt_token_count": 40, "candidates_token_count": 5, "total_token_count": 45,  # Google's Python SDK
+             "prompt_tokens_details": [{"modality": "TEXT", "token_count": 40}]},
+            {"prompt_tokens": 40, "completion_tokens": 5, "total_tokens": 45, "text_input_tokens": 40},
+        ),
+        (
             {"input_tokens": 90, "output_tokens": 10, "total_tokens": 100, "input_token_details": {"cached_tokens": 64,
              "text_tokens": 60, "audio_tokens": 30, "cached_tokens_details": {"text_tokens": 60, "audio_tokens": 4}},
              "output_token_details": {"text_tokens": 4, "audio_tokens": 6}},
@@ -245,8 +250,24 @@ def test_what_stands_inside_what_is_told_by_the_identities(
          ["promptTokensDetails.SMELL"]),
         ({"prompt_tokens": 1, "max_tokens": 9, "foo_tokens": 0, "tokens_per_second": 3.5, "queue_time": 0.1,
           "completion_tokens_details": {"rejected_prediction_tokens": 4}}, []),
+        ({"prompt_tokens": 1, "prompt_tokens_details": {"smelled": 2}}, ["prompt_tokens_details.smelled"]),
+        ({"prompt_tokens": 1, "smell_tokens": [{"kind": "SEA", "count": 2}]}, ["smell_tokens.0.count"]),
+        ({"prompt_tokens_details": {"cached_tokens": 2}}, ["prompt_tokens_details.cached_tokens"]),
     ],
     ids=str,
 )  # fmt: skip
 def test_numbers_that_look_like_usage_and_are_not_read_are_named(body: dict[str, Any], unread: list[str]) -> None:
     assert read_usage(body).unread == unread
+
+
+def test_an_object_that_is_called_usage_is_not_passed_over_for_its_spelling() -> None:
+    assert read_usage({"heard": 4, "said": 2}, like=True).unread == ["heard", "said"]
+    assert read_usage({"page": 4}).unread == []
+
+
+def test_units_that_two_places_state_are_the_larger_and_flagged() -> None:
+    body = {"input_tokens": 1, "output_tokens": 1, "server_tool_use": {"web_search_requests": 1},
+            "prompt_tokens_details": {"web_search_requests": 3}}  # fmt: skip
+    read = read_usage(body)
+    assert read.usage is not None
+    assert (read.usage.billed_units, read.flags) == ({"web_search_requests": Decimal(3)}, {AMBIGUOUS})

@@ -20,6 +20,7 @@ from callcost.logs.record.dialect import FieldReader, Notes
 from callcost.logs.record.origin import ORIGIN, read_origin
 from callcost.logs.record.summed_rows import Sum
 from callcost.logs.responses.chunk_rows import Gatherer, Stream, is_chunk
+from callcost.logs.usage.unread import UNREAD, stated_tokens
 from callcost.logs.values.json import UNFORESEEN, Refusal, decode
 from callcost.settings import ReadOptions
 from callcost.tables import Call, Reject
@@ -82,7 +83,9 @@ class RecordReader:
         rows = self._unwrapper.unwrap(value) if type(value) is dict else None
         if rows is None:
             return self._read_one(value, row, offset, data)
-        return [one for item in rows for one in self._read_one(item.value, row, offset, data)] or [CONTEXT]
+        return [one for item in rows for one in self._read_one(item.value, row, offset, data)] or [
+            _read_empty(value, row, offset)
+        ]
 
     def _read_one(self, value: Any, row: int, offset: int | None, data: bytes) -> list[Outcome]:
         if type(value) is not dict:
@@ -159,6 +162,12 @@ def _needs_others(record: Any) -> bool:
 
 def _unforeseen(error: Exception, row: int, offset: int | None) -> Reject:
     return _reject(Refusal("unreadable_record", type(error).__name__), row, offset)
+
+
+def _read_empty(envelope: dict[str, Any], row: int, offset: int | None) -> Outcome:
+    """Return what an envelope is that holds no record."""
+    stated = stated_tokens(envelope, deep=True)
+    return _reject(Refusal(UNREAD, f"{stated} beside no record"), row, offset) if stated else CONTEXT
 
 
 def _reject(refusal: Refusal, row: int, offset: int | None) -> Reject:

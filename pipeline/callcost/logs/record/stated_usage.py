@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from callcost.logs.responses import bodies
 from callcost.logs.usage.arithmetic import AMBIGUOUS, SIDES, settle_counts
-from callcost.logs.usage.unread import known_keys, unread_keys
+from callcost.logs.usage.unread import is_usage_like, known_keys, unread_keys
 from callcost.logs.usage.usage import Reading, is_zero, merge_readings, read_counts, read_usage, shape_of
 from callcost.logs.values.json import Refusal
-from callcost.logs.values.json_path import compile_table, follow, parse_path, parse_paths
+from callcost.logs.values.json_path import Path, compile_table, follow, parse_path, parse_paths
 from callcost.tables import Call, Usage
 
 if TYPE_CHECKING:
@@ -49,13 +49,16 @@ class UsagePlaces:
             Refusal: a count cannot be read.
         """
         found, read, model, zero = Reading(), list[Any](), call.model.lower(), False
-        for body in self._bodies(entry):
+        for place, body in self._bodies(entry):
             if body is not None and (type(body) is not dict or body in read):
                 continue
             read.append(body)
             try:
-                scan = body is not entry.record
-                reading = self._stated_in(entry, model) if body is None else read_usage(body, model, scan=scan)
+                if body is None:
+                    reading = self._stated_in(entry, model)
+                else:
+                    scan = body is not entry.record
+                    reading = read_usage(body, model, scan=scan, like=is_usage_like(place))
             except Refusal:
                 if found.usage is None:
                     raise
@@ -65,26 +68,28 @@ class UsagePlaces:
                 found.flags |= reading.flags
             elif reading.usage is not None:
                 merge_readings(found, reading)
+            else:
+                found.unread += reading.unread
         if zero and found.usage is not None and any(getattr(found.usage, side) for side in SIDES):
             found.flags.add(AMBIGUOUS)
         found.unread += self._unread(entry.record)
         return found
 
-    def _bodies(self, entry: Entry) -> Iterator[Any]:
-        """Yield what may be usage objects; None for the counts of the record itself."""
+    def _bodies(self, entry: Entry) -> Iterator[tuple[str, Any]]:
+        """Yield what may be usage objects, each with its name; None for the counts of the record itself."""
         for path in self._usage:
             if path == _OWN_COUNTS:
-                yield None
+                yield "", None
             elif path != _OF_BODY:
-                yield follow(entry.record, path) or {}
+                yield _name_of(path), follow(entry.record, path) or {}
             elif entry.response and type(entry.response) is dict:
                 named = dict.fromkeys((entry.values["endpoint"], entry.api.endpoint if entry.api else None, None))
                 for places in (bodies.USAGE_PATHS.get(name, bodies.ANY_USAGE) for name in named):
-                    yield from (follow(entry.response, place) or {} for place in places)
+                    yield from ((_name_of(place), follow(entry.response, place) or {}) for place in places)
                 if entry.api and entry.api.add_usage:
-                    yield entry.api.add_usage(entry.response) or {}
+                    yield "", entry.api.add_usage(entry.response) or {}
         if _OWN_COUNTS not in self._usage:
-            yield None
+            yield "", None
 
     def _stated_in(self, entry: Entry, model: str) -> Reading:
         """Read the counts of the record itself."""
@@ -108,3 +113,7 @@ class UsagePlaces:
 
     def _is_blank(self, call: Call, usage: Usage) -> bool:
         return self._dialect.zero_is_missing and call.status != "cache_hit" and is_zero(usage)
+
+
+def _name_of(path: Path) -> str:
+    return path[-1] if path else ""

@@ -239,6 +239,13 @@ SHAPES = (
         extra_prompt=("tool",),
     ),
     Shape(
+        name="llama_on_bedrock",
+        marks=("generation_token_count",),
+        counts=_spell("prompt_token_count", "generation_token_count"),
+    ),
+    _gemini("gemini", "promptTokenCount candidatesTokenCount totalTokenCount", str),
+    _gemini("gemini_snake", "promptTokenCount candidatesTokenCount totalTokenCount", _snake),
+    Shape(
         name="openai_responses",
         marks=(*_DETAILS, "output_token_details"),
         counts=_spell("input_tokens", "output_tokens") | _OPENAI_PARTS,
@@ -258,8 +265,6 @@ SHAPES = (
         prompt="exclusive",
         total_decides=False,  # Anthropic states none
     ),
-    _gemini("gemini", "promptTokenCount candidatesTokenCount totalTokenCount", str),
-    _gemini("gemini_snake", "candidatesTokenCount totalTokenCount", _snake),
     Shape(
         name="gemini_interactions",
         marks=("total_input_tokens", "total_output_tokens"),
@@ -311,11 +316,6 @@ SHAPES = (
             written="x-amzn-bedrock-cache-write-input-token-count",
         ),
         prompt="exclusive",
-    ),
-    Shape(
-        name="llama_on_bedrock",
-        marks=("generation_token_count",),
-        counts=_spell("prompt_token_count", "generation_token_count"),
     ),
     Shape(
         name="titan_on_bedrock",

@@ -30,11 +30,20 @@ def read_quantities(found: Mapping[str, Any]) -> Units:
     Raises:
         Refusal: ``bad_count`` or ``count_out_of_range``.
     """
-    units = {unit: _quantity(value, unit) for unit, value in found.items()}
+    return drop_zeros({unit: read_quantity(value, unit) for unit, value in found.items()})
+
+
+def drop_zeros(units: Units) -> Units:
+    """Return the units of which there are any."""
     return {unit: quantity for unit, quantity in units.items() if quantity}
 
 
-def _quantity(value: Any, unit: str) -> Decimal:
+def read_quantity(value: Any, unit: str) -> Decimal:
+    """Return a quantity exactly; that of an empty cell is 0.
+
+    Raises:
+        Refusal: ``bad_count`` or ``count_out_of_range``.
+    """
     if value != value:  # noqa: PLR0124 - the NaN of a table's empty cell
         return Decimal(0)
     try:

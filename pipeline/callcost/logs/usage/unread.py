@@ -31,7 +31,8 @@ NOTED = frozenset((
     "billable_tokens", "cost", "costs", "total_cost", "totalCost", "inputCost", "outputCost", "input_cost",
     "output_cost", "prompt_cost", "completion_cost", "estimated_cost", "response_cost", "cost_details",
     "cost_breakdown", "cost_in_usd_ticks", "cost_in_nano_usd", "is_byok", "saved_cache_cost", "costUSD",
-    "total_cost_usd",
+    "total_cost_usd", "amazon-bedrock-invocationMetrics",
+    "context_details",  # xAI: the context of the last turn; its recorded costs are explained without it
 ))  # fmt: skip
 _TEXT = re.compile(r"[\w.\-:/@ ]{1,100}")  # of a name that may be shown
 _LEAF: Known = {}
@@ -74,15 +75,17 @@ def unread_keys(
         known: what is read of it.
         prefix: of the paths.
         like: whether what it stands under looks like usage, so that any number in it does.
-        deep: whether objects in it are looked into.
+        deep: whether objects and lists in it are looked into.
     """
     found: list[str] = []
     for key, value in body.items():
         below = known.get(key, _LEAF)
         if below is None or value is None or value == 0 or type(key) is not str or key.rpartition(".")[2] in NOTED:
             continue
-        if type(value) is dict and deep:
-            found += unread_keys(value, below, f"{prefix}{key}.", like=below is _LEAF and (like or is_usage_like(key)))
+        if deep and type(value) in _HOLDERS:
+            inner = is_usage_like(key) if "token" in key.lower() else below is _LEAF and (like or is_usage_like(key))
+            listed = {str(place): item for place, item in enumerate(value)} if type(value) is list else value
+            found += unread_keys(listed, below, f"{prefix}{key}.", like=inner)
         elif below is _LEAF and _is_number(value) and (like or is_usage_like(key)):
             found.append(f"{prefix}{_shown(key)}")
     return found
@@ -117,3 +120,4 @@ def _shown(key: str) -> str:
 
 
 _NUMBERS = (int, float, Decimal)
+_HOLDERS = (dict, list)

@@ -8,24 +8,27 @@ and stand in no table are named.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from callcost.logs.usage.arithmetic import AMBIGUOUS, SIDES, Counts, settle_counts
 from callcost.logs.usage.spellings import COMPILED, Compiled, Labelled
-from callcost.logs.usage.unit_quantities import read_quantities, settle_searches
-from callcost.logs.usage.unread import unread_keys
+from callcost.logs.usage.unit_quantities import drop_zeros, read_quantity, settle_searches
+from callcost.logs.usage.unread import Known, unread_keys
 from callcost.logs.values.json import Refusal
-from callcost.logs.values.json_path import MAX_POSITIONS, PathTree, follow, parse_path, read_paths
+from callcost.logs.values.json_path import MAX_POSITIONS, PathTree, follow, parse_path
 from callcost.tables import MAX_COUNT, USAGE_COUNTS, Usage
 
 _WHOLE = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 _MAX_DIGITS = 18
+_NOTHING: Known = {}
 # Counts of another measure, and the side that they are taken for where what is billed is not stated.
 OTHERWISE = {"other_prompt_tokens": "prompt_tokens", "other_completion_tokens": "completion_tokens"}
+
+N = TypeVar("N", int, Decimal)
 
 
 class Reading(msgspec.Struct):
@@ -44,20 +47,21 @@ class Reading(msgspec.Struct):
     unread: list[str] = msgspec.field(default_factory=list)
 
 
-def read_usage(body: Any, model: str = "", *, scan: bool = True) -> Reading:
-    """Read the usage object of any provider.
+def read_usage(body: Any, model: str = "", *, scan: bool = True, like: bool = False) -> Reading:
+    """Read the usage object of any provider; of one of no known shape, name the numbers.
 
     Args:
         body: the object as the provider or a gateway wrote it.
         model: who answered; only Gemini behind OpenAI's spelling needs it.
         scan: whether numbers that no table knows are named; not those of a record that says much beside its usage.
+        like: whether the object's name says that it is a usage, so that any number in it is one of no known shape.
 
     Raises:
         Refusal: a count is negative, broken, no number or beyond MAX_COUNT.
     """
     compiled = shape_of(body)
     if compiled is None:
-        return Reading()
+        return Reading(unread=unread_keys(body, _NOTHING, like=True) if like and type(body) is dict else [])
     reading = _read_shape(body, compiled, model, scan=scan)
     entries = body.get("iterations")
     if type(entries) is list and entries:
@@ -100,6 +104,8 @@ def read_count(value: Any, field: str) -> int | None:
     Raises:
         Refusal: ``bad_count`` or ``count_out_of_range``.
     """
+    if type(value) is int and 0 <= value <= MAX_COUNT:
+        return value
     number: int | None = value if type(value) is int else _whole_number(value, field)
     if number is not None and number < 0:
         raise Refusal("bad_count", f"{field} is negative")
@@ -141,7 +147,7 @@ def read_counts(record: Any, tree: PathTree) -> tuple[Counts, set[str]]:
     counts: Counts = {}
     flags: set[str] = set()
     if type(record) is dict:
-        _collect(record, tree, counts, {}, flags)
+        _collect(record, tree, counts, {}, flags, read_count)
     for name, side in OTHERWISE.items():
         if name in counts:
             counts.setdefault(side, counts.pop(name))
@@ -149,13 +155,18 @@ def read_counts(record: Any, tree: PathTree) -> tuple[Counts, set[str]]:
 
 
 def _collect(
-    record: Mapping[str, Any], tree: PathTree, counts: Counts, ranks: dict[str, int], flags: set[str]
+    record: Mapping[str, Any],
+    tree: PathTree,
+    counts: dict[str, N],
+    ranks: dict[str, int],
+    flags: set[str],
+    read: Callable[[Any, str], N | None],
 ) -> None:
     get = record.get
     for key, columns in tree.fields:
         value = get(key)
         for name, rank in columns if value is not None and value != "" else ():
-            number = value if type(value) is int and 0 <= value <= MAX_COUNT else read_count(value, name)
+            number = read(value, name)
             before = counts.get(name)
             if number is None or number == before:
                 continue
@@ -170,7 +181,7 @@ def _collect(
         if type(below) is list:
             below = {str(position): item for position, item in enumerate(below[:MAX_POSITIONS])}
         if type(below) is dict and below:
-            _collect(below, part, counts, ranks, flags)
+            _collect(below, part, counts, ranks, flags, read)
 
 
 def merge_readings(found: Reading, other: Reading) -> None:
@@ -231,9 +242,13 @@ def _read_shape(body: Mapping[str, Any], compiled: Compiled, model: str = "", *,
         counts, prompt=shape.prompt, reasoning=shape.reasoning, model=model, total_decides=shape.total_decides
     )
     if compiled.unit_keys and not compiled.unit_keys.isdisjoint(body):
-        usage.billed_units = settle_searches(read_quantities(read_paths(body, compiled.units)), body, model) or None
-    stated = usage if has_tokens(usage) or usage.billed_units else None
-    return Reading(usage=stated, flags=flags | found, unread=unread)
+        units: dict[str, Decimal] = {}
+        _collect(body, compiled.units, units, {}, found, read_quantity)
+        usage.billed_units = settle_searches(drop_zeros(units), body, model) or None
+    if has_tokens(usage) or usage.billed_units:
+        return Reading(usage=usage, flags=flags | found, unread=unread)
+    stated = any(counts.values()) and scan  # parts of a side that nothing states
+    return Reading(unread=unread_keys(body, _NOTHING, like=True) or sorted(counts) if stated else unread)
 
 
 def _read_list(entries: Any, labelled: Labelled, counts: Counts) -> list[str]:
