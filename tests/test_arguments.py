@@ -129,7 +129,7 @@ def test_filters_are_text_or_pairs(where: Any) -> None:
         ({"where": "usr=a"}, "where: no column 'usr'; did you mean 'user'?"),
         ({"where": "user"}, "where: 'user' is not COLUMN=VALUE"),
         ({"formats": "cvs"}, "formats: no 'cvs'; did you mean 'csv'?"),
-        ({"formats": "xlsx"}, "formats: no 'xlsx'. One of parquet, csv, json"),
+        ({"formats": "xml"}, "formats: no 'xml'. One of parquet, csv, json"),
         ({"cost_source": "Logged"}, "cost_source: no 'Logged'; did you mean 'logged'?"),
         ({"table": "detla"}, "table: no 'detla'; did you mean 'delta'?"),
         ({"timezone": "europe/berlin"}, "timezone: no time zone 'europe/berlin'; did you mean 'Europe/Berlin'?"),

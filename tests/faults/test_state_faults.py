@@ -274,6 +274,8 @@ def _file_of(folder: Path, log: str, kind: str) -> Path:
 def test_what_was_damaged_is_read_again_or_refused_with_its_day_or_left_out_by_name(
     logs: Path, tmp_path: Path, kind: str
 ) -> None:
+    with (logs / "day-2.jsonl").open("ab") as log:
+        log.write(b"{broken\n")  # a log without rejects has no file of them
     before = run(logs, tmp_path)
     _flip(_file_of(tmp_path, "day-2.jsonl", kind))
     write_lines(logs / "more.jsonl", [b"{broken"])

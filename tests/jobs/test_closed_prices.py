@@ -30,7 +30,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.out = folder, folder / "reports"
-        self.rows: dict[str, list[dict[str, str]]] = {tables.FILE: [], tables.OTHERS: []}
+        self.rows: dict[str, list[dict[str, str]]] = {tables.FILE: [], tables.OTHERS: [], tables.SCHEDULED: []}
         (folder / "data/prices").mkdir(parents=True)
         entries = {name: {field: Decimal("1e-6") for field in FIELDS} for name in MODELS[:3]}
         self.add_map("first", "2025-01-01", "2025-01-01", entries)
