@@ -9,6 +9,7 @@ from callcost.logs import own_output
 from callcost.logs.bills import bill_dialects
 from callcost.logs.record.dialect import BATCH_INPUT, CONTEXT, UNBILLED, refusing_dialect
 from callcost.logs.record.envelopes import envelope
+from callcost.logs.record.stores import Store
 from callcost.logs.values.signatures import Signature, sign
 
 DIALECTS = (
@@ -99,6 +100,19 @@ DIALECTS = (
         "",
         Signature(keys=frozenset(["choices"]), values=((("object",), frozenset([""])),)),
         reason=CONTEXT,
+    ),
+    refusing_dialect(
+        "hermes_session",
+        "a session's texts without its usage: give state.db of ~/.hermes",
+        sign("session_id messages session_start", some="platform base_url last_updated"),
+        reason="no_usage_possible",
+    ),
+    refusing_dialect(
+        "antigravity",
+        "Antigravity keeps its usage packed in its own way: give its OTLP export",
+        sign(values={"_store": "antigravity"}),
+        reason="no_usage_possible",
+        stores=(Store(tables=("gen_metadata.data",), query="SELECT 'antigravity' AS _store, 1 AS known"),),
     ),
     refusing_dialect("otel_metrics", "OTLP metrics are sums: export traces", sign("resourceMetrics")),
     refusing_dialect(

@@ -30,7 +30,7 @@ What few need, and the files in dialects/ that callcost brings along, which are 
 rank = 24                    # who is asked first; 50 if left out
 completion = "exclusive"     # reasoning stands beside completion_tokens
 model = "unknown"            # of records that name none
-session_sum = true           # each record sums a session: the calls are flagged, and no price of long prompts is theirs
+session_sum = true           # each record sums a session (or those with something at a path): no price of long prompts
 last_request = true          # the counts are those of the last request of several: no price is whole
 same = ["time", "tokens.in"] # records are one call where all these are equal, or a list of such lists; else by the id
 span = ["session"]           # what names this call where others may be made inside it, which then count in its place
@@ -191,7 +191,8 @@ def _rules_of(
         parent=_names(table, "parent", path),
         provider=_word(table, "provider"),
         model=_word(table, "model"),
-        flags=tuple(flag for key, flag in _FLAGS.items() if table.get(key)),
+        flags=tuple(flag for key, flag in _FLAGS.items() if table.get(key) is True),
+        sums=parse_paths(paths for paths in [table.get("session_sum")] if type(paths) is str),
     )
 
 

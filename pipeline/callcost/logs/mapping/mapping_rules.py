@@ -17,7 +17,7 @@ from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import follow, follow_first
 from callcost.logs.values.scalars import read_tags, read_text
 from callcost.logs.values.signatures import Signature
-from callcost.tables import Call
+from callcost.tables import SESSION_SUM, Call
 
 _MONEY = re.compile(r"\$?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d+)?", re.ASCII)
 Paths = tuple[json_path.Path, ...]
@@ -52,6 +52,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         provider: of records that name none.
         model: of records that name none.
         flags: of every call.
+        sums: paths of which one holds something where a record sums a session.
     """
 
     tags: Mapping[str, Paths] = msgspec.field(default_factory=dict)
@@ -65,6 +66,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     provider: str | None = None
     model: str | None = None
     flags: tuple[str, ...] = ()
+    sums: Paths = ()
 
 
 def carry_earlier(notes: Notes, record: Mapping[str, Any], *, taken: tuple[Taken, ...]) -> dict[str, Any]:
@@ -126,6 +128,8 @@ def settle_rules(call: Call, entry: Entry, *, rules: Rules) -> None:
     spans = (_name_of(entry.record, rules.span), _name_of(entry.record, rules.parent))
     call.span, call.parent = (f"{call.family} {name}" if name else None for name in spans)
     call.flags.extend(rules.flags)
+    if follow_first(entry.record, rules.sums) is not None:
+        call.flags.append(SESSION_SUM)
 
 
 def _name_of(record: Mapping[str, Any], same: tuple[Paths, ...]) -> str | None:

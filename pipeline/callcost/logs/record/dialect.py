@@ -179,6 +179,7 @@ def refusing_dialect(
     rank: int = 10,
     family: str = "",
     envelopes: tuple[Envelope, ...] = (),
+    stores: tuple[Store, ...] = (),
 ) -> Dialect:
     """Return a dialect whose records never become calls.
 
@@ -190,9 +191,12 @@ def refusing_dialect(
         rank: place in the order in which dialects are asked; low, so that no other takes its records for calls.
         family: the family of the dialect, its name if left out.
         envelopes: what several records may be wrapped in.
+        stores: databases that hold such records.
     """
-    refusal = (reason, detail)
-    return Dialect(name=name, family=family, rank=rank, signatures=signatures, envelopes=envelopes, refusal=refusal)
+    return Dialect(
+        name=name, family=family, rank=rank, signatures=signatures, envelopes=envelopes, stores=stores,
+        refusal=(reason, detail),
+    )  # fmt: skip
 
 
 class FieldReader:
