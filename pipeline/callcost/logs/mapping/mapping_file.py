@@ -147,8 +147,6 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
         raise ConfigError(f"{path}: no column says where the model stands", hint='Add model = "..." under [columns]')
     own = fields.get("own_id", fields.get("provider_response_id"))
     rules = _rules_of(table, columns, tags, path)
-    nothing = {key: frozenset(texts) for key, texts in _paths_of(table.get("nothing", {}), f"{path}: nothing").items()}
-    money = frozenset(_texts(table.get("money", ()), f"{path}: money"))
     taken = tuple(_taken(each, f"{path}: earlier") for each in _tables(table, "earlier", path))
     return Dialect(
         name=name,
@@ -157,7 +155,7 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
         signatures=_signatures(table.get("match", ()), path),
         envelopes=tuple(_envelope(each, f"{path}: envelope") for each in _tables(table, "envelope", path)),
         fields=({"duplicate_id": own} if own else {}) | fields,
-        prepare=partial(tidy, nothing=nothing, money=money) if nothing or money else None,
+        prepare=_prepare(table, path),
         json_columns=_texts(table.get("json", ()), f"{path}: json"),
         usage=columns.get("usage", ("@",)),
         counts={column: paths for column, paths in columns.items() if column in USAGE_COUNTS},
@@ -171,6 +169,8 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
         cost_scale=_one_of(table, "cost_unit", COST_UNITS, path),
         zero_is_missing=bool(table.get("zero_is_missing")),
         no_counts=None if SESSION_SUM in rules.flags else frozenset(chain(*columns.values(), *tags.values())),
+        alone=not (taken or table.get("repeats")),
+        reads=_reads(table, columns, tags, path),
         carry=partial(carry_earlier, taken=taken) if taken else None,
         repeats=bool(table.get("repeats")),
         stores=tuple(_store(each, f"{path}: sqlite") for each in _tables(table, "sqlite", path)),
@@ -206,6 +206,25 @@ def _beside(table: dict[str, Any], path: str) -> Callable[[Mapping[str, Any]], C
 def _only(table: dict[str, Any], key: str, path: str) -> dict[Paths, tuple[str, ...]]:
     patterns = _paths_of(table.get(key, {}), f"{path}: {key}")
     return {parse_paths(places.split("|")): texts for places, texts in patterns.items()}
+
+
+def _reads(
+    table: dict[str, Any], columns: Mapping[str, tuple[str, ...]], tags: Mapping[str, tuple[str, ...]], path: str
+) -> tuple[str, ...]:
+    """Return the paths that rules look at beside those of the tables."""
+    named = [texts for key in ("same", "span", "parent") for texts in _lists(table.get(key, ()), f"{path}: {key}")]
+    asked = [
+        places.split("|") for key in ("only", "exclusive_where") for places in _paths_of(table.get(key, {}), path)
+    ]
+    sums = [[paths] for paths in [table.get("session_sum")] if type(paths) is str]
+    texts = [columns.get(column, ()) for column in ("messages", "output_text")]
+    return tuple(chain(*tags.values(), *named, *asked, *sums, *texts, table.get("nothing", ()), table.get("money", ())))
+
+
+def _prepare(table: dict[str, Any], path: str) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+    nothing = {key: frozenset(texts) for key, texts in _paths_of(table.get("nothing", {}), f"{path}: nothing").items()}
+    money = frozenset(_texts(table.get("money", ()), f"{path}: money"))
+    return partial(tidy, nothing=nothing, money=money) if nothing or money else None
 
 
 def _rank(table: dict[str, Any], path: str) -> int:

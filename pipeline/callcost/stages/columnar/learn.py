@@ -357,7 +357,7 @@ def _probed_number(reader: FieldReader, record: dict[str, Any], call: Call, path
     other, names = _changes(reader, record, call, path, value + 1)
     if not names:
         return None
-    if other is not None and type(value) is int and names <= {"usage", "flags"}:
+    if other is not None and other.usage and call.usage and type(value) is int and names <= {"usage", "flags"}:
         if other.usage == call.usage and value:  # all of what it is a part of: it can only be less
             other = _changes(reader, record, call, path, value - 1)[0] or other
         return COUNT, _count_of(call, other, path)
