@@ -275,6 +275,22 @@ def test_off_peak_hours_are_laid_over_as_the_maps_write_them() -> None:
     assert list(costs.values()) == [Decimal("1.32"), Decimal("0.66"), Decimal("0.66"), Decimal("0.435")]
 
 
+def test_deepseek_charged_less_at_night_in_2025() -> None:
+    """50 % off for chat, 75 % off what reasoner was told and answered at 55 cents a million: until September."""
+    book, usage = open_book(PriceOptions()), Usage(prompt_tokens=1_000_000, completion_tokens=0)
+    costs = {}
+    for model in ("deepseek/deepseek-chat", "deepseek/deepseek-reasoner"):
+        for at in ("2025-03-01T16:29:59", "2025-03-01T16:30:00", "2025-03-01T00:29:59", "2025-09-05T17:00:00"):
+            call = Call(
+                family="plain", source_format="plain", model=model, usage=usage, started_at=microseconds(at),
+            )  # fmt: skip
+            costs[model, at] = price_line(book, call, usage)[1].total_cost
+    assert list(costs.values()) == [
+        Decimal("0.27"), Decimal("0.135"), Decimal("0.135"), Decimal("0.56"),
+        Decimal("0.55"), Decimal("0.135"), Decimal("0.135"), Decimal("0.56"),
+    ]  # fmt: skip
+
+
 def test_the_summary_knows_what_corrections_moved() -> None:
     calls = [
         Call(family="plain", source_format="plain", model=model, usage=_usage(*counts), usage_source="reported",

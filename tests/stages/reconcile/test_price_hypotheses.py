@@ -190,6 +190,7 @@ def _entry(fields: Mapping[str, Any]) -> Entry:
 class FakeVersion:
     effective_text: str
     name: str
+    effective_from: int = 0
 
 
 @dataclasses.dataclass(eq=False)

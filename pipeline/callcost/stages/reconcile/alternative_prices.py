@@ -14,6 +14,7 @@ from typing import NamedTuple
 from callcost.prices.book.book import Book, Resolution
 from callcost.prices.book.cost_map import parse_entry
 from callcost.prices.charges import charge_for, money
+from callcost.prices.documented_factors import documented
 from callcost.prices.rates import EXACT, Factors, Line, RateCard, Terms, case_of
 from callcost.prices.tariffs import Tariff, read_tariff
 from callcost.stages.reconcile.cells import NOTHING, Cell, Part, converted, quantized
@@ -166,5 +167,9 @@ def _resolution(part: Part, book: Book) -> Resolution:
 def _history(book: Book, key: str) -> tuple[tuple[str, Tariff], ...]:
     steps = [(version, entry) for version, entry in book.catalog.history(key) if entry is not None]
     return tuple(
-        (f"prices as of {version.effective_text} ({version.name})", read_tariff(entry)) for version, entry in steps
+        (
+            f"prices as of {version.effective_text} ({version.name})",
+            read_tariff(entry, factors=documented(str(entry.get("litellm_provider")), key, version.effective_from)),
+        )
+        for version, entry in steps
     )
