@@ -144,6 +144,8 @@ class ReportOptions(_Options):
         table: what calls by day are: "parquet" (files in folders, where the report remembers), "delta" (a table).
         max_unpriced: percent of calls that may be unpriced before the gate is crossed; None: no gate.
         max_rejected: percent of records that may be rejected before the gate is crossed; None: no gate.
+        prices_refresh: fetch the published prices, once, where a model is unknown or calls are newer than all prices by
+            7 days, and price with them; the logs are read again.
         strict: any reject, unpriced, partly priced, timed-out or inconsistent call, or sum of a session, crosses.
     """
 
@@ -161,6 +163,7 @@ class ReportOptions(_Options):
     table: str = kept(TABLES[0], arguments.one_of(TABLES))
     max_unpriced: float | None = kept(None, _PERCENT)
     max_rejected: float | None = kept(None, _PERCENT)
+    prices_refresh: bool = kept(False, arguments.read_switch)
     strict: bool = kept(False, arguments.read_switch)
     prices: PriceOptions = kept(PriceOptions(), arguments.instance_of(PriceOptions))
     read: ReadOptions = kept(ReadOptions(), arguments.instance_of(ReadOptions))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from callcost.prices.book import catalog as catalogs
 from callcost.prices.book import corrections as tables
 from callcost.prices.book.archive import microseconds
 from callcost.prices.book.catalog import add_map, user_prices
-from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.pricing.rate_cards import _book_of
 from tests.command import Finished, callcost, write_lines
 from tests.prices.books import COLUMNS
 
@@ -53,7 +52,7 @@ class World:
                 writer.writeheader()
                 writer.writerows(rows)
         tables._read.cache_clear()
-        book_of.cache_clear()
+        _book_of.cache_clear()
 
     def report(self, *words: str, state: str = "state", out: str = "reports") -> Finished:
         place = self.folder / out
@@ -75,12 +74,11 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("CALLCOST_DATA_DIR", str(tmp_path / "own"))
     for module in (catalogs, tables):
         monkeypatch.setattr(module, "data_dir", lambda: tmp_path / "data")
-    yield World(tmp_path)
-    book_of.cache_clear()  # what follows has the book of all others
+    return World(tmp_path)
 
 
 def write_calls(world: World, chance: random.Random) -> None:

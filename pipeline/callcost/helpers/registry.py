@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from callcost.errors import PriceError, UnknownModelError
 from callcost.helpers.books import CORRECTED, Prices, book_of, microseconds_of, sound_entry
 from callcost.helpers.parameters import check_utf8, mapping, text, text_if_given
-from callcost.prices.book.book import Book
+from callcost.prices.book.book import PULL_HINT, Book
 from callcost.prices.book.cost_map import NO_MODELS, Entry, is_number, parse_map
 from callcost.prices.book.registered import register, registered
 
@@ -116,7 +116,8 @@ def register_model(
 def unknown_model(model: str, book: Book) -> UnknownModelError:
     """Return the error that names a model that nothing prices, and the names nearest to it."""
     near = ", ".join(book.suggest(model))
-    return UnknownModelError(f"no price for the model {model!r}", hint=f"Near names: {near}" if near else "")
+    hint = f"Near names: {near}; {PULL_HINT}" if near else PULL_HINT
+    return UnknownModelError(f"no price for the model {model!r}", hint=hint)
 
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from callcost.errors import ConfigError, PriceError
+from callcost.jobs.engine.fresh_prices import refresh_prices
 from callcost.jobs.engine.manifest import RunClock, manifest_of, verdicts_of
 from callcost.jobs.engine.map_reduce import Progress, Settled, merged_spend, settle_logs
 from callcost.jobs.engine.work_dir import open_workplace
@@ -79,6 +80,15 @@ def report_spend(
         ['model', 'user', 'calls']
     """
     options = settle_options(options)
+    report = _report(options, progress=progress, planned=planned)
+    refreshed = refresh_prices(options, report.manifest["newer_prices"])
+    if refreshed and refreshed["added"]:
+        report = _report(options, progress=progress, planned=planned)
+    report.manifest["run"] |= {"prices_refresh": refreshed} if refreshed else {}
+    return report
+
+
+def _report(options: ReportOptions, *, progress: Progress, planned: Callable[[int], None]) -> SpendReport:
     clock, viewed = RunClock(), with_views(options)
     listed = options.calls or options.table == "delta"
     with open_workplace(options) as place:

@@ -17,7 +17,7 @@ from callcost.cli.terminal.listing import per_million, plain, show_json, show_ro
 from callcost.cli.terminal.output import say, show
 from callcost.errors import ConfigError, PriceError, UnknownModelError
 from callcost.prices.book.archive import isoformat, microseconds
-from callcost.prices.book.book import Book, open_book
+from callcost.prices.book.book import PULL_HINT, Book, open_book
 from callcost.prices.book.catalog import Version, load_catalog
 from callcost.prices.book.changes import MapChange, PriceChange, compare_entries, compare_maps, prices_of
 from callcost.prices.book.corrections import Correction
@@ -317,7 +317,8 @@ def _unknown(model: str, book: Book) -> UnknownModelError:
     near = book.suggest(model)
     target = book.target_of(model)
     alias = f": an alias of {target!r}, which no version knows" if target else ""
-    return UnknownModelError(f"unknown model {model!r}{alias}", hint=f"Near: {', '.join(near)}" if near else "")
+    hint = "; ".join([f"Near: {', '.join(near)}"] * bool(near) + [PULL_HINT])
+    return UnknownModelError(f"unknown model {model!r}{alias}", hint=hint)
 
 
 def _facts(version: Version) -> dict[str, object]:

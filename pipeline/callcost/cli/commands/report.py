@@ -35,6 +35,9 @@ STDOUT_WORD = "-"  # of --out
 @shared.select_options
 @shared.read_options
 @shared.price_options
+@shared.further("--prices-refresh", is_flag=True,
+                help="Fetch the published prices, once, if a model is unknown or calls are newer than all prices by 7 "
+                     "days; without a network, go on with those that are there.")  # fmt: skip
 @click.option("--cost-source", type=WordType(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
               help="Sum the computed cost, the logged one, or the logged one where there is one.")  # fmt: skip
 @click.option("--format", "formats", metavar="LIST",

@@ -149,6 +149,21 @@ def _unpriced_line(status: str, manifest: dict[str, Any]) -> str:
     return line + (". Add a rate with --prices-override" if unknown else "")
 
 
+def _newer_prices_lines(manifest: dict[str, Any]) -> list[str]:
+    """Return why newer prices may be wanted, and what came of fetching them."""
+    wanted, refreshed = manifest["newer_prices"], manifest["run"].get("prices_refresh")
+    lines = []
+    if refreshed and refreshed["added"]:
+        lines.append(f"prices refreshed: {refreshed['added']} is in force from now on")
+    elif refreshed:
+        lines.append(f"prices not refreshed: {refreshed['why_not']}")
+    elif wanted["hint"]:
+        causes = [f"the last call is {wanted['days_behind']} days newer than all prices"] * bool(wanted["days_behind"])
+        causes += [f"{_calls(wanted['unknown_calls'])} of unknown models"] * bool(wanted["unknown_calls"])
+        lines.append(f"{', '.join(causes)}: `{wanted['hint']}` fetches the published prices")
+    return lines
+
+
 def _meant(row: dict[str, Any], manifest: dict[str, Any]) -> str:
     if row["price_reason"] != "unknown_model":
         return ""
@@ -262,6 +277,7 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
     lines += _aborted_lines(**manifest["aborted"])
     statuses = ("unpriced", "partly_priced")
     lines += [_unpriced_line(status, manifest) for status in statuses if manifest["price_status"].get(status)]
+    lines += _newer_prices_lines(manifest)
     corrected = manifest["corrections"]
     if corrected["calls"]:
         lines.append(f"corrections of prices moved {_calls(corrected['calls'])} by {_signed(corrected['total_cost'])}")

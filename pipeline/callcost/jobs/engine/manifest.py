@@ -18,6 +18,7 @@ import polars as pl
 from msgspec import to_builtins
 
 from callcost import __version__
+from callcost.jobs.engine.fresh_prices import newer_prices_wanted
 from callcost.jobs.engine.map_reduce import Settled
 from callcost.settings import MOST_NAMED, PriceOptions, ReportOptions
 from callcost.stages.dedup.rules import SAME_ROW
@@ -30,7 +31,7 @@ from callcost.tables import MONEY_SCALE, SESSION_SUM, CountedTokens, FlaggedCall
 SCHEMA_VERSION = 1
 MOST_LISTED = 1_000  # groups of calls without a full price
 _EXACT = Context(prec=60)
-_HOW = ("logs", "out", "work")  # options that never change a result
+_HOW = ("logs", "out", "work", "prices_refresh")  # options that never change a result
 FATES = ("calls", "duplicates", "rejects", "context", "fragments", "filtered")  # of a record, one of these
 _AGGREGATES = {"records": "aggregates", "calls": "aggregate_calls", "tokens": "aggregate_tokens"}
 _TALLIES = ("usage_source", "count_method", "price_status", "price_basis", "source_format", "flags")
@@ -85,9 +86,16 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
         **_unpriced(settled),
     }
     document |= _guess_models(document["unpriced"], options.prices)
+    document["newer_prices"] = newer_prices_for(options, settled)
     document["gates"] = _gates(options, document)
     document["run"] = _run(options, settled, clock)
     return document
+
+
+def newer_prices_for(options: ReportOptions, settled: Settled) -> dict[str, Any]:
+    """Return what newer prices may be wanted for: see newer_prices_wanted."""
+    newest = book_of(options.prices).catalog.newest
+    return newer_prices_wanted(_unpriced(settled)["unpriced"], limits_of(settled)["last_at"], newest, options)
 
 
 def inputs_of(settled: Settled) -> list[dict[str, Any]]:

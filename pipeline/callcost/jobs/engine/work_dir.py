@@ -71,7 +71,8 @@ def open_workplace(options: ReportOptions) -> Iterator[Workplace]:
             spark = stack.enter_context(open_session(work.spark_remote)) if work.executor == "spark" else None
             check_place(place)
             inputs = find_inputs(options.logs)
-            asked = {name: value for name, value in plain_options(options).items() if name not in {"out", "work"}}
+            how = ("out", "work", "prices_refresh")
+            asked = {name: value for name, value in plain_options(options).items() if name not in how}
             document = {"identity": identity_of(options), "options": asked, "inputs": [*map(_stamp, inputs)]}
             run = f"{RUN_PREFIX}{digest_of_value(document)[:32]}"
             folder.create(f"{run}/run.json", document_bytes(document))

@@ -19,7 +19,16 @@ from callcost import __version__
 from callcost.errors import LogError, ReportError, RunError, UnfinishedError, reason_of
 from callcost.jobs.engine.conservation import check_conservation
 from callcost.jobs.engine.fingerprint import prices_of
-from callcost.jobs.engine.manifest import RunClock, gate_of, gate_of_share, manifest_of, result_options, verdicts_of
+from callcost.jobs.engine.fresh_prices import refresh_prices
+from callcost.jobs.engine.manifest import (
+    RunClock,
+    gate_of,
+    gate_of_share,
+    manifest_of,
+    newer_prices_for,
+    result_options,
+    verdicts_of,
+)
 from callcost.jobs.engine.map_reduce import Progress, Settled, reduce_facts
 from callcost.jobs.report import (
     WORKBOOK,
@@ -131,11 +140,13 @@ def report_incremental(
             if not ledger.entries:
                 raise UnfinishedError("no input could be read", hint="Run again")
             known = run.known_report()
-            if known is not None:
+            refreshed = None if known is None else refresh_prices(options, known.manifest["newer_prices"])
+            if known is not None and not (refreshed and refreshed["added"]):
                 event("unchanged", inputs=len(ledger.entries))
+                known.manifest["run"] |= {"prices_refresh": refreshed} if refreshed else {}
                 return known
             run.mend()
-            return run.settle_and_publish()
+            return run.settle_and_publish(refreshed)
 
 
 @contextmanager
@@ -237,11 +248,19 @@ class _Run:
         code = self._exit_code(manifest, datetime.fromisoformat(newest) if newest else None, (0, 0))
         return SpendReport(spend=pl.read_parquet(spend), rejected=rejects, manifest=manifest, exit_code=code)
 
-    def settle_and_publish(self) -> SpendReport:
-        """Settle everything from facts, and publish what changed."""
+    def settle_and_publish(self, refreshed: dict[str, str | None] | None) -> SpendReport:
+        """Settle everything from facts, and publish what changed.
+
+        Args:
+            refreshed: what came of fetching newer prices; None: they were not asked for yet.
+        """
         ledger, options = self.ledger, self.options
         viewed = with_views(options)
         settled = settle_entries(ledger, viewed, self.work)
+        if refreshed is None:
+            refreshed = refresh_prices(options, newer_prices_for(options, settled))
+            if refreshed and refreshed["added"]:
+                settled = settle_entries(ledger, viewed, self.work)
         self.event("settled", inputs=len(settled.inputs), calls=sum(settled.reduced.price_status.values()))
         partitions = Partitions(options, ledger)
         closed = {day: each for day, each in closed_days(ledger).items() if partitions.covers(day)}
@@ -255,7 +274,7 @@ class _Run:
         manifest["closed_days"] = sorted(ledger.closed)
         for day in sorted(closed.keys() - closed_days(ledger).keys()):
             self.intake.note("open again, since no call is left", str(day))
-        manifest["run"] |= self._doings(partitions)
+        manifest["run"] |= self._doings(partitions) | ({"prices_refresh": refreshed} if refreshed else {})
         code = self._exit_code(manifest, newest, (partitions.late, partitions.fresh))
         book = book_of_report(spend, whole, options, manifest)
         files = table_files("spend", spend, options) | ({WORKBOOK: book} if book else {})

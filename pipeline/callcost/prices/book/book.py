@@ -66,6 +66,7 @@ class Resolution:
     runner_up: str | None = None
 
 
+PULL_HINT = "`callcost prices pull` fetches newer prices"
 UNKNOWN = Resolution(reason="unknown_model")
 
 

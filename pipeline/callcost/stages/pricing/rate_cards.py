@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from callcost.prices.book.book import Book, Resolution, open_book
+from callcost.prices.book.catalog import Catalog, load_catalog
 from callcost.prices.charges import NO_UNITS, UnitPlan, conditions_of, plan_units
 from callcost.prices.peak_hours import steps_of
 from callcost.prices.rates import BATCH_FORMATS, Line, RateCard, Terms
@@ -203,7 +204,11 @@ def _card(book: Book, found: Resolution, asked: tuple[Any, ...], prompt: int, mo
     return PlannedCard(rates, units, conditions_of(rates))
 
 
-@lru_cache(maxsize=4)
 def book_of(options: PriceOptions) -> Book:
-    """Return the process's one price book for these options."""
+    """Return the process's one price book for these options and the versions that there are now."""
+    return _book_of(options, load_catalog())
+
+
+@lru_cache(maxsize=4)
+def _book_of(options: PriceOptions, _catalog: Catalog) -> Book:
     return open_book(options)
