@@ -12,6 +12,7 @@ from typing import Any
 
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry
 from callcost.logs.usage.arithmetic import READ, WRITTEN
+from callcost.logs.usage.unread import UNREAD
 from callcost.logs.values.json import Refusal, decode_text
 from callcost.logs.values.json_path import follow
 from callcost.logs.values.signatures import sign
@@ -26,11 +27,15 @@ def find_request(record: dict[str, Any]) -> dict[str, Any]:
     """Return what is said of a request, its text decoded.
 
     Raises:
-        Refusal: it is something else, or a request that has no counts and was not cancelled: it has only begun.
+        Refusal: it is something else, or a request that has no counts and was not cancelled: it has only begun; or a
+            row of another kind states counts.
     """
-    text = decode_text(record.get("text")) if record.get("say") in _REQUESTS else None
+    text = decode_text(record.get("text"))
     if type(text) is not dict or not any(text.get(name) for name in (*_COUNTS, "cost", "cancelReason")):
         raise Refusal(CONTEXT)
+    if record.get("say") not in _REQUESTS:
+        stated = next((name for name in _COUNTS if text.get(name)), None)
+        raise Refusal(UNREAD, f"text.{stated} of a row that is no known request") if stated else Refusal(CONTEXT)
     return record | {"text": text, "status": "cancelled" if text.get("cancelReason") else None}
 
 

@@ -224,7 +224,7 @@ SHAPES = (
     ),
     Shape(
         name="codex",
-        marks=("cached_input_tokens", "reasoning_output_tokens"),
+        marks=("cached_input_tokens", "cache_write_input_tokens", "reasoning_output_tokens"),
         counts=_spell(
             "input_tokens", "output_tokens", read="cached_input_tokens", written="cache_write_input_tokens",
             reasoning="reasoning_output_tokens", total="total_tokens",

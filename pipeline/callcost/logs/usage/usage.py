@@ -247,8 +247,10 @@ def _read_shape(body: Mapping[str, Any], compiled: Compiled, model: str = "", *,
         usage.billed_units = settle_searches(drop_zeros(units), body, model) or None
     if has_tokens(usage) or usage.billed_units:
         return Reading(usage=usage, flags=flags | found, unread=unread)
-    stated = any(counts.values()) and scan  # parts of a side that nothing states
-    return Reading(unread=unread_keys(body, _NOTHING, like=True) or sorted(counts) if stated else unread)
+    if not any(counts.values()):
+        return Reading(unread=unread)
+    parts = unread_keys(body, _NOTHING, like=True) if scan else [key for key in body if key in compiled.known]
+    return Reading(unread=parts or sorted(counts))  # parts of a side that nothing states
 
 
 def _read_list(entries: Any, labelled: Labelled, counts: Counts) -> list[str]:
