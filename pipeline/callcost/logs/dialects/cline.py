@@ -1,7 +1,8 @@
 """Tasks of Cline, Roo Code and Kilo Code (tasks/*/ui_messages.json): what the program said, some of it of its requests.
 
-A request is written when it starts and rewritten with its counts as JSON in a text. Cached tokens stand beside
-``tokensIn``; with the providers of OpenAI's protocol inside it (Roo-Code src/shared/getApiMetrics.ts, ``apiProtocol``).
+A request is written when it starts and rewritten with its counts as JSON in a text; its time names it, as no id does.
+Cached tokens stand beside ``tokensIn``, with the providers of OpenAI's protocol inside it (``apiProtocol``; Roo-Code
+src/shared/getApiMetrics.ts).
 Older rows name no model. What is said of a deleted message's requests, and of a sub-agent's, are calls, too.
 """
 
@@ -44,11 +45,9 @@ def stands_beside(record: Mapping[str, Any]) -> Collection[str]:
     return () if follow(record, ("text", "apiProtocol")) == "openai" else (READ, WRITTEN)
 
 
-def settle_cline(call: Call, entry: Entry) -> None:
-    """Name the call by its time and its counts, as no id does."""
+def settle_cline(call: Call, _: Entry) -> None:
+    """Name a model where the record names none."""
     call.model = call.model or NO_MODEL
-    text = entry.record["text"]
-    call.duplicate_id = " ".join(str(value) for value in (entry.record.get("ts"), *map(text.get, _COUNTS)))
     call.text_missing = "truncated"
 
 
@@ -65,6 +64,7 @@ DIALECTS = (
             "model": ("modelInfo.modelId", "text.model"),
             "provider": ("modelInfo.providerId", "text.inferenceProvider"),
             "started_at": ("ts",),
+            "duplicate_id": ("ts",),
             "logged_cost": ("text.cost", "text.totalCost"),
             "status": ("status",),
         },
