@@ -68,6 +68,15 @@ def openai_chat(number: int, draw: Draw) -> Record:
     }
 
 
+def openrouter(number: int, draw: Draw) -> Record:
+    """Draw a body of OpenRouter's, paid with a key of one's own or not."""
+    body = openai_chat(number, draw)
+    own_key, cost = draw(st.sampled_from((False, False, True))), draw(_SMALL) / 7
+    costs = {"cost": cost, "is_byok": own_key, "cost_details": {"upstream_inference_cost": 20 * cost}}
+    tier = draw(st.sampled_from(("default", "default", "provisioned")))
+    return body | {"id": f"gen-{number}", "service_tier": tier, "usage": body["usage"] | costs}
+
+
 def openai_responses(number: int, draw: Draw) -> Record:
     """Draw a body of OpenAI's Responses API."""
     counts = _Numbers(draw)
@@ -239,7 +248,7 @@ def claude_code(number: int, draw: Draw) -> Record:
     return row | {"type": "assistant", "requestId": f"req_{number}", "message": anthropic(number, draw)}
 
 
-WRITERS = (openai_chat, openai_responses, anthropic, gemini, pair, plain, otel, langfuse, claude_code)
+WRITERS = (openai_chat, openrouter, openai_responses, anthropic, gemini, pair, plain, otel, langfuse, claude_code)
 
 _VALUES: tuple[Any, ...] = (
     None, 0, 1, -1, 5, 5.0, 1.5, "5", "", "x", True, False, [], {}, ["a"], {"a": 1}, {"requests": 7, "total_tokens": 9},

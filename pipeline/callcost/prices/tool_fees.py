@@ -23,6 +23,7 @@ _FEES = (
     ("code_interpreter_sessions", _OPENAI, Decimal("0.03")),
 )
 # What costs nothing by itself, and why.
+_DOLLARS = ListedRate(Decimal(1), "", "dollars, as the log states them")
 _NOTHING = {
     "web_fetch_requests": "costs nothing but its tokens",
     "included_queries": "the fee of the request covers it",
@@ -39,5 +40,7 @@ def usual_fee(unit: str, provider: str) -> ListedRate | None:
     """
     if unit in _NOTHING:
         return ListedRate(Decimal(0), "", _NOTHING[unit])
+    if unit == "gateway_fee":
+        return _DOLLARS
     fee = next((fee for name, providers, fee in _FEES if name == unit and provider in providers), None)
     return None if fee is None else ListedRate(fee, "", "the map names no fee: the provider's usual one", weak=True)

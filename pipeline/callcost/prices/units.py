@@ -101,6 +101,7 @@ BILLED_UNITS = _units("""
     code_execution_calls        other   -              code_execution  call      a run of code by the provider
     image_generation_calls      other   -              image_generation  call    a picture drawn by a tool
     server_tool_calls           other   -              server_tool  call         a tool that a gateway ran
+    gateway_fee                 other   -              gateway  dollar           a dollar that a gateway asks for a call
     web_fetch_requests          other   -              web_fetch  request        a page fetched by the provider
     maps_queries                other   -              google_maps_grounding  query  a question to the maps
     web_search_requests         other   -              search_context  query    a search of the web by the provider

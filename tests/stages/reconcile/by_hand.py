@@ -69,6 +69,7 @@ class FakeEvidence:
 
     copied: dict[CellKey, Vector] = dataclasses.field(default_factory=dict)
     broken: dict[CellKey, Vector] = dataclasses.field(default_factory=dict)
+    prompts: dict[CellKey, Decimal] = dataclasses.field(default_factory=dict)
     hidden: tuple[dict[CellKey, Vector], dict[CellKey, Vector]] = ({}, {})
     calls: dict[tuple[CellKey, bool], list[Vector]] = dataclasses.field(default_factory=dict)
     zones: dict[int, dict[CellKey, Vector]] = dataclasses.field(default_factory=dict)
@@ -78,6 +79,9 @@ class FakeEvidence:
 
     def aborted(self, grain: BillGrain) -> dict[CellKey, Vector]:
         return self.broken
+
+    def aborted_prompts(self, grain: BillGrain) -> dict[CellKey, Decimal]:
+        return self.prompts
 
     def runs(self, grain: BillGrain) -> list[dict[CellKey, Vector]]:
         return list(self.hidden)

@@ -254,12 +254,13 @@ def test_runs_that_one_side_lacks_are_taken_in_every_class() -> None:
     assert causes(later) == [("missing_iterations", -5, None)]
 
 
-def _aborted(billed: tuple[int, int], broken: Vector) -> Any:
+def _aborted(billed: tuple[int, int], broken: Vector, prompts: int = 0) -> Any:
     cells = [
         make_cell(name, ours=20, cost=10, billed=count, amount=5)
         for name, count in zip(("input", "output"), billed, strict=True)
     ]
-    _settle(rules.settle_aborted, *cells, evidence=FakeEvidence(broken={KEY: broken}))
+    evidence = FakeEvidence(broken={KEY: broken} if broken else {}, prompts={KEY: Decimal(prompts)})
+    _settle(rules.settle_aborted, *cells, evidence=evidence)
     return [causes(cell) for cell in cells]
 
 
@@ -269,6 +270,9 @@ def test_answers_that_broke_off_are_what_the_bill_lacks_or_has_more_output_of() 
     assert _aborted((20, 26), broken) == [[], [("aborted_stream", 6, 3)]]
     assert _aborted((20, 14), broken) == [[], []]
     assert _aborted((21, 26), broken) == [[], []]
+    half = Decimal("0.5")
+    assert _aborted((21, 26), broken, prompts=6) == [[("aborted_stream", 1, half)], [("aborted_stream", 6, 3)]]
+    assert _aborted((14, 26), broken, prompts=6) == [[], []]
     assert _aborted((20, 20), broken) == [[], []]
     assert _aborted((20, 26), {}) == [[], []]
     alone = make_cell("output", ours=20, billed=26)

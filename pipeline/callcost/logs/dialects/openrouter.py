@@ -3,14 +3,15 @@
 Ids are the response ids of the logged bodies, so that all three are one call (family "provider"). Cached tokens are
 inside the prompt count, reasoning inside the completion; native counts are the model's own and what is billed, plain
 ones beside them are counted with one tokenizer for all models. Costs are US dollars that OpenRouter charged; of a
-generation that was paid with a provider key of one's own, what the provider charged, and not OpenRouter's fee.
+generation that was paid with a provider key of one's own, what the provider charged; OpenRouter's fee is apart.
 """
 
 from __future__ import annotations
 
 from callcost.logs.record.dialect import Dialect, Entry, like_named
 from callcost.logs.record.envelopes import envelope
-from callcost.logs.values.scalars import read_text
+from callcost.logs.values.json import Refusal
+from callcost.logs.values.scalars import read_cost, read_text
 from callcost.logs.values.signatures import sign
 from callcost.tables import Call
 
@@ -27,7 +28,15 @@ _VARIANTS = frozenset(("free", "extended", "thinking", "nitro", "floor", "beta",
 
 
 def settle_activity(call: Call, entry: Entry) -> None:
-    """Say which variant of the model it is."""
+    """Say which variant of the model it is, and what was paid with a key of one's own: 0 where none was."""
+    try:
+        paid = read_cost(entry.values.get("own_key_cost"))
+    except Refusal:
+        paid = None
+        call.flags.append("bad_logged_cost")
+    if paid:
+        entry.values.update(own_key=True, gateway_fee=call.logged_cost)
+        call.logged_cost = paid
     variant = read_text(entry.values.get("variant"))
     if call.model and variant in _VARIANTS and ":" not in call.model:
         call.model = f"{call.model}:{variant}"
@@ -49,6 +58,7 @@ DIALECTS = (
         | {
             "provider_response_id": ("generation_id",),
             "duplicate_id": ("generation_id",),
+            "own_key_cost": ("byok_usage_inference",),
         }
         | like_named("user variant"),
         counts={column: (name,) for column, name in ACTIVITY_COUNTS.items()}

@@ -17,7 +17,7 @@ import msgspec
 
 from callcost.logs.record.call_status import status_of, was_under_way
 from callcost.logs.record.envelopes import Envelope
-from callcost.logs.record.media_calls import settle_media
+from callcost.logs.record.media_calls import GATEWAY_FACTS, settle_gateway, settle_media
 from callcost.logs.record.stated_usage import UsagePlaces
 from callcost.logs.record.stores import Store
 from callcost.logs.record.summed_rows import AGGREGATE, refuse_sum, sum_of
@@ -267,6 +267,7 @@ class FieldReader:
         if not call.model:
             raise Refusal("no_model", "no field of the record names one")
         settle_media(call)
+        settle_gateway(call, entry.values)
         _finish(call, entry)
         return call
 
@@ -282,6 +283,7 @@ class FieldReader:
         known = api is not None and type(response) is dict and not self.is_body
         facts = bodies.settle_facts(read_paths(response, bodies.FACTS[api.endpoint])) if api and known else {}
         values = bodies.settle_facts(read_paths(record, self.places, facts))
+        values |= {name: facts[name] for name in GATEWAY_FACTS if name in facts}
         values["endpoint"] = named or (api.endpoint if api else None)
         return Entry(record, values, request, response, api, request, cut_off)
 

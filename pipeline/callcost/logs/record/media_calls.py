@@ -11,15 +11,17 @@ from decimal import Decimal
 from typing import Any
 
 from callcost.logs.responses.tools import settle_answer
-from callcost.logs.usage.unit_quantities import SEARCHES, pays_for_requests, request_fee
+from callcost.logs.usage.unit_quantities import GATEWAY_FEE, SEARCHES, pays_for_requests, read_quantities, request_fee
 from callcost.logs.usage.usage import is_zero
-from callcost.logs.values.json import list_in
+from callcost.logs.values.json import Refusal, list_in
 from callcost.logs.values.json_path import follow
+from callcost.models import PROVISIONED_TIERS
 from callcost.tables import Call, Usage
 
 WITHOUT_ANSWER_TOKENS = frozenset(("embeddings", "rerank"))
 NOT_COUNTED = frozenset(("images", "speech", "transcription", "rerank", "ocr"))  # no text tells their usage
 ASSUMED = "assumed_units"
+GATEWAY_FACTS = ("own_key", "gateway_fee")  # of a call: whose key paid for it, and dollars that the gateway asks for it
 _DOCUMENTS_PER_QUERY = 100
 # Endpoint -> what all tokens of its answers are, where the usage does not split them.
 # Source: https://platform.openai.com/docs/api-reference/images, .../audio/speech-audio-done-event
@@ -44,6 +46,30 @@ def settle_media(call: Call) -> None:
             call.usage = usage = usage or Usage()
             usage.billed_units = units
             call.flags += [] if sure else [ASSUMED]
+
+
+def settle_gateway(call: Call, values: Mapping[str, Any]) -> None:
+    """Add what a gateway asks for a call that was paid with a key of one's own; and see whose capacity served it.
+
+    Capacity that OpenRouter paid for is sold by tokens at the standard rate: its recorded costs are those.
+    Source: https://openrouter.ai/docs/guides/features/service-tiers, .../use-cases/usage-accounting
+
+    Args:
+        call: changed in place.
+        values: of its record, GATEWAY_FACTS among them.
+    """
+    own_key, tier = values.get("own_key") is True, (call.service_tier or "").lower()
+    if call.provider == "openrouter" and not own_key and tier in PROVISIONED_TIERS:
+        call.service_tier = None
+    try:
+        fee = read_quantities({GATEWAY_FEE: values.get("gateway_fee") or 0})
+    except Refusal:
+        call.flags.append("bad_logged_cost")
+        return
+    if fee:
+        call.usage = call.usage or Usage()
+        for usage in (call.usage, *call.iterations[:1]):
+            usage.billed_units = (usage.billed_units or {}) | fee
 
 
 def _add_fee(call: Call, usage: Usage) -> None:

@@ -302,12 +302,14 @@ def runs_of(api: Api | None, body: Any) -> list[Usage]:
 
 
 def settle_facts(facts: dict[str, Any]) -> dict[str, Any]:
-    """Say what a call cost that was paid with a key of one's own: what the provider bills, and no gateway's fee.
+    """Say what a call cost that was paid with a key of one's own: what the provider bills, the gateway's fee apart.
 
     Source: https://openrouter.ai/docs/use-cases/usage-accounting.
     """
-    own_key, upstream = facts.pop("own_key", None), facts.pop("upstream_cost", None)
-    return facts | {"logged_cost": upstream} if own_key is True and upstream is not None else facts
+    upstream = facts.pop("upstream_cost", None)
+    if facts.get("own_key") is not True or upstream is None:
+        return facts
+    return facts | {"logged_cost": upstream, "gateway_fee": facts.get("logged_cost")}
 
 
 def issuer_of(api: Api, response_id: Any) -> str | None:

@@ -14,6 +14,7 @@ from callcost.tables import MAX_COUNT
 
 Units = dict[str, Decimal]
 SEARCHES = "web_search_requests"
+GATEWAY_FEE = "gateway_fee"
 _RUN = "server_tool_calls"
 _SIZES = ("low", "medium", "high")
 _SIZE, _QUERIES = "search_context_size", "num_search_queries"

@@ -31,6 +31,7 @@ CLASSES = {
     "video_output": "video_output", "cache_write_12h_tokens": "cache_write_1h",
     "cache_write_audio_tokens": "cache_write_5m", "explicit_cache_read_tokens": "cache_read",
 }  # fmt: skip
+_OF_ABORTED = "text_output"
 TERMS = ("region", "service_tier", "data_residency", "inference_geo", "speed")
 _CARRIED = (
     *UID, "line", "lines", "call_id", "provider_response_id", "started_at", "provider", "status", "usage_source",
@@ -48,7 +49,8 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     Returns:
         One row per charge line and unit: lineage, terms, ``at`` (when the provider counts it), ``paid`` (provider),
         ``model``, ``requested``, ``stated_rates``, ``batch``, ``prompt``, ``aborted``, ``unit``, ``token_class``,
-        ``quantity``, ``rate`` and ``cost`` (null: unpriced).
+        ``quantity``, ``rate`` and ``cost`` (null: unpriced). An answer that broke off has one of its output in any
+        case, be it of 0 tokens.
     """
     facts = facts.filter(pl.col("status") != "cache_hit")
     extras = extras_of(facts)
@@ -97,14 +99,14 @@ def _charges_of(rows: pl.DataFrame, unit: str, held: pl.Series, cards: RowCards)
     cost = (pl.col("held").cast(pl.Int128) * pl.col("unit rate")).reinterpret(dtype=MONEY)
     return (
         rows.hstack([held.alias("held"), rates, missing])
-        .filter(pl.col("held") > 0)
+        .filter((pl.col("held") > 0) | (pl.col("aborted") if unit == _OF_ABORTED else False))
         .select(
             *rows.columns,
             unit=pl.lit(unit),
             token_class=pl.lit(CLASSES[unit]),
             quantity=pl.col("held").cast(MONEY),
             rate=pl.when(priced).then(pl.col("unit rate").reinterpret(dtype=MONEY)),
-            cost=pl.when(priced).then(cost),
+            cost=pl.when(priced | (pl.col("held") == 0)).then(cost),
         )
     )
 

@@ -6,6 +6,7 @@ tokens -> quantity and cost, in the cells that the bill has. Vectors stand under
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -121,6 +122,21 @@ class Evidence:
         """Return what calls hold whose answers broke off."""
         return self._in_cells(_sums(self._scan().filter("aborted"), "day"), grain) if self._paths else {}
 
+    def aborted_prompts(self, grain: BillGrain) -> dict[CellKey, Decimal]:
+        """Return how many prompt tokens they may have had at the most: each as many as any other call of its model."""
+        if not self._paths:
+            return {}
+        calls = self._scan().group_by("paid", "model", "aborted", "day").agg(
+            pl.struct(UID).n_unique().alias("calls"), pl.col("prompt").max()
+        )  # fmt: skip
+        found: dict[CellKey, Decimal] = defaultdict(Decimal)
+        largest = calls.filter(~pl.col("aborted")).group_by("paid", "model").agg(pl.col("prompt").max())
+        broken = calls.filter("aborted").drop("prompt").join(largest, on=["paid", "model"]).collect()
+        for row in broken.iter_rows(named=True):
+            key = grain.key(row["day"], row["paid"], row["model"], None)
+            found[key._replace(token_class=None)] += Decimal(row["calls"] * row["prompt"])
+        return found
+
     def runs(self, grain: BillGrain) -> list[dict[CellKey, Vector]]:
         """Return what further sampling runs of calls hold: first of all but the first run, then of the first."""
         if not self._paths:
@@ -160,7 +176,7 @@ def part_of(row: Mapping[str, Any], fx: Rates) -> Part:
         day=row["day"], paid=row["paid"], model=row["model"] or "", unit=row["unit"], token_class=row["token_class"],
         quantity=row["quantity"], cost=fx.convert(row["cost"] or NOTHING, row["day"]) if row["priced"] else None,
         fx=fx.at(row["day"]), provider=row["provider"], requested=row["requested"], terms=terms,
-        stated_rates=row.get("stated_rates"), line=row.get("line", 0),
+        stated_rates=row.get("stated_rates"), line=row.get("line", 0), aborted=row.get("aborted", False),
     )  # fmt: skip
 
 

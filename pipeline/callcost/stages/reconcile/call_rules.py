@@ -21,6 +21,13 @@ def settle_free_calls(case: Case) -> None:
             cell.settle("logged_not_billed", NOTHING, cell.rest, "the stated cost is 0 and the call has tokens")
 
 
+def settle_broken_calls(case: Case) -> None:
+    """Take what answers that broke off cost more than what came of them."""
+    for cell in case.cells():
+        if cell.rest and cell.rest > 0 and any(part.aborted for part in cell.parts):
+            cell.settle("aborted_stream", NOTHING, cell.rest, "the answer broke off: more of it was billed")
+
+
 def settle_call_runs(case: Case) -> None:
     """Take all sampling runs of a call but one."""
     for cell in case.cells():

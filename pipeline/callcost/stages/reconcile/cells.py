@@ -45,6 +45,7 @@ class Part(NamedTuple):
         terms: what decides between the rates of a tariff.
         stated_rates: JSON of the rates at which the log says that it was charged; None: it does not say.
         line: number of the charge line (sampling run) in its call, from 0.
+        aborted: whether it is of an answer that broke off; of single calls alone.
     """
 
     day: int | None
@@ -60,6 +61,7 @@ class Part(NamedTuple):
     terms: Terms
     stated_rates: str | None = None
     line: int = 0
+    aborted: bool = False
 
 
 class Finding(NamedTuple):

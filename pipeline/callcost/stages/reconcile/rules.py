@@ -7,13 +7,18 @@ of a bill, ``CALL_RULES`` the one for calls that are compared one by one; what b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from callcost.logs.bills.labels import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
 from callcost.prices.rates import EXACT
 from callcost.stages.reconcile.call_evidence import fits_in
-from callcost.stages.reconcile.call_rules import settle_call_caches, settle_call_runs, settle_free_calls
+from callcost.stages.reconcile.call_rules import (
+    settle_broken_calls,
+    settle_call_caches,
+    settle_call_runs,
+    settle_free_calls,
+)
 from callcost.stages.reconcile.case import Case
 from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Vector, settle_vector, share
 from callcost.stages.reconcile.day_shifts import settle_shifts
@@ -127,19 +132,34 @@ def settle_runs(case: Case) -> None:
 
 
 def settle_aborted(case: Case) -> None:
-    """Take answers that broke off: the gap is what came of them in every class, or more output and nothing else."""
-    broken = case.evidence.aborted(case.grain)
+    """Take answers that broke off: the gap is what came of them in every class, or what they may have been."""
+    broken, prompts = case.evidence.aborted(case.grain), case.evidence.aborted_prompts(case.grain)
     for key, cells in case.token_cells():
-        vector: Vector = {name: pair for name, pair in broken.get(key, {}).items() if pair[0]}
-        if not vector or not _are_counted(cells):
+        if key not in broken or not _are_counted(cells):
             continue
+        vector: Vector = {name: pair for name, pair in broken[key].items() if pair[0]}
         gaps = {cell.key.token_class: cell.gap for cell in cells if cell.gap}
-        output = next((cell for cell in cells if cell.key.token_class == OUTPUT), None)
-        if gaps == {name: -quantity for name, (quantity, _) in vector.items()}:
+        if vector and gaps == {name: -quantity for name, (quantity, _) in vector.items()}:
             settle_vector(cells, "aborted_stream", vector, -1, "the bill lacks answers that broke off")
-        elif output is not None and len(cells) > 1 and list(gaps) == [OUTPUT] and gaps[OUTPUT] > 0:
-            more = output.value(gaps[OUTPUT])
-            output.settle("aborted_stream", gaps[OUTPUT], more, "more output than came before answers broke off")
+        elif len(cells) > 1 and _may_be_answers(gaps, vector, prompts.get(key, NOTHING)):
+            for cell in cells:
+                if cell.gap:
+                    cell.settle("aborted_stream", cell.gap, cell.value(cell.gap), "more than came of broken answers")
+
+
+def _may_be_answers(gaps: Mapping[str | None, Decimal], held: Vector, prompts: Decimal) -> bool:
+    """Tell whether gaps are more output of answers that broke off, and of prompts whose size nobody stated.
+
+    Args:
+        gaps: class -> tokens that the bill has more.
+        held: what came of the answers, as far as it was stated or counted.
+        prompts: tokens that all their prompts may have had at the most.
+    """
+    more = dict(gaps)
+    if more.pop(OUTPUT, NOTHING) <= 0 or None in gaps:
+        return False
+    whole = {name: held.get(name, (NOTHING, NOTHING))[0] + gap for name, gap in more.items()}
+    return not more or (min(whole.values()) >= 0 and sum(whole.values()) <= prompts)
 
 
 def settle_caches(case: Case) -> None:
@@ -260,6 +280,7 @@ RULES = (
 )
 CALL_RULES = (
     settle_stated_rates,
+    settle_broken_calls,
     settle_unpriced,
     settle_free_calls,
     settle_tools,
