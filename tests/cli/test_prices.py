@@ -145,15 +145,23 @@ def test_history_names_what_corrects_the_maps(prices: Any) -> None:
     rows = [row for row in prices("history", "gpt-5.6-luna", "--format", "json").content if row["event"] == "corrected"]
     (cell,) = [row for row in rows if row["field"] == "input_cost_per_token"]
     assert (cell["effective_from"], cell["effective_to"]) == ("2026-07-30T00:00:00Z", "2026-08-09T01:36:53Z")
-    assert (cell["value"], cell["confidence"], cell["known_from"]) == (2e-7, "stated", "2026-11-30T00:00:00Z")
+    assert (cell["after"], cell["confidence"], cell["known_from"]) == (2e-7, "stated", "2026-11-30T00:00:00Z")
     text = prices("history", "gpt-5.6-luna").out
-    assert "corrections, which lie over the maps:" in text
-    assert "0.0000002" in text.partition("corrections")[2]
+    assert [line for line in text.splitlines() if "corrected" in line and " 0.0000002 " in line]
+
+
+def test_history_draws_a_chart(prices: Any, tmp_path: Path) -> None:
+    said = prices("history", "openai/gpt-4o", "--svg", str(tmp_path / "chart.svg"))
+    assert said.code == 0
+    assert said.rows[0][:5] == ["charged", "from", "known", "from", "event"]
+    assert "<title id=\"t\">Prices of gpt-4o</title>" in (tmp_path / "chart.svg").read_text(encoding="utf-8")
+    refused = prices("history", "gpt-4o", "--svg", str(tmp_path / "chart.svg/none.svg"))
+    assert (refused.code, refused.out) == (1, "")
 
 
 def test_history_is_every_price_that_a_model_had(prices: Any) -> None:
     rows = prices("history", "o3").rows
-    assert [row[3:] for row in rows if row[1:2] == ["litellm-1.72.6"]] == [
+    assert [row[3:6] for row in rows if row[-1:] == ["litellm-1.72.6"]] == [
         ["cache_read_input_token_cost", "0.0000025", "0.0000005"],
         ["input_cost_per_token", "0.00001", "0.000002"],
         ["output_cost_per_token", "0.00004", "0.000008"],

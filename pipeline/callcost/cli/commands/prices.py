@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -19,13 +20,13 @@ from callcost.errors import ConfigError, PriceError, UnknownModelError
 from callcost.prices.book.archive import isoformat, microseconds
 from callcost.prices.book.book import PULL_HINT, Book, open_book
 from callcost.prices.book.catalog import Version, load_catalog
-from callcost.prices.book.changes import MapChange, PriceChange, compare_entries, compare_maps, prices_of
-from callcost.prices.book.corrections import Correction
+from callcost.prices.book.changes import MapChange, PriceChange, compare_maps, prices_of
 from callcost.prices.book.cost_map import Entry
 from callcost.prices.upstream.checks import explain_fields, find_damage, find_unplaced_fields
 from callcost.settings import PriceOptions
 
 if TYPE_CHECKING:
+    from callcost.jobs.price_history import PriceEvent
     from callcost.prices.upstream.pull import Addition
 
 
@@ -83,46 +84,33 @@ def show_price(model: str, at: str | None, form: str, **words: Any) -> None:
 
 @prices.command()
 @click.argument("model")
+@click.option("--svg", metavar="FILE", type=PathType(dir_okay=False), help="Also draw a small chart of it.")
 @shared.form_option
-def history(model: str, form: str) -> None:
-    """Show every price that MODEL had, since when, and what corrects the maps."""
+def history(model: str, svg: str | None, form: str) -> None:
+    """Show every price that MODEL had: since when, since when the book says so, and who says it."""
+    from callcost.jobs.price_history import draw_history, price_history  # noqa: PLC0415
+
     book = open_book(PriceOptions())
     name = book.resolve(model, at=_moment(None)).key
     if name is None:
         raise _unknown(model, book)
-    rows, before = [], None
-    for version, entry in book.catalog.history(name):
-        event = "dropped" if entry is None else "listed" if before is None else "changed"
-        changes = compare_entries(name, before, entry) if entry is not None else []
-        if changes or event != "changed":
-            rows.append((version, event, changes))
-        before = entry
-    corrections = [] if book.rules.corrections is None else book.rules.corrections.rows_of(name)
-    corrected = [_of_correction(row) for row in sorted(corrections, key=lambda row: (row.begins, row.place))]
+    rows = [{**dataclasses.asdict(event), **_dates_of(event)} for event in price_history(name, book)]
+    if svg is not None:
+        draw_history(name, book, svg)
     if form == "json":
-        listed = [{**_facts(version), "event": event, "prices": _by_field(found)} for version, event, found in rows]
-        show_json([*listed, *({"event": "corrected", **row} for row in corrected)])
+        show_json(rows)
         return
     show_rows(
-        ("in force from", "version", "event", "field", "before", "after"),
-        [
-            (version.effective_text, version.name, event, *cells)
-            for version, event, changes in rows
-            for cells in [(found.field, plain(found.old), plain(found.new)) for found in changes] or [("", "", "")]
-        ],
+        tuple(title.replace("_", " ").replace("effective", "charged") for title in rows[0]) if rows else (),
+        [[plain(cell) if isinstance(cell, Decimal) else cell or "" for cell in row.values()] for row in rows],
         numbers=("before", "after"),
     )
-    cells = [[plain(cell) if isinstance(cell, Decimal) else cell for cell in row.values()] for row in corrected]
-    titles = [name.replace("_", " ") for name in next(iter(corrected), {})]
-    _show_block("corrections, which lie over the maps", titles, cells, ("value",))
 
 
-def _of_correction(row: Correction) -> dict[str, Any]:
-    ends = None if row.ends is None else isoformat(row.ends)
-    return {
-        "effective_from": isoformat(row.begins), "effective_to": ends, "field": row.place, "value": row.value,
-        "confidence": row.confidence, "known_from": isoformat(row.recorded_on), "source": row.source,
-    }  # fmt: skip
+def _dates_of(event: PriceEvent) -> dict[str, str | None]:
+    """Return the moments of an event as text, UTC."""
+    moments = {name: getattr(event, name) for name in ("effective_from", "known_from", "effective_to")}
+    return {name: None if moment is None else isoformat(moment) for name, moment in moments.items()}
 
 
 @prices.command()
