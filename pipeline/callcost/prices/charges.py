@@ -47,11 +47,11 @@ def _verdicts(text: str) -> Iterator[Verdict]:
 
 # The first row whose conditions hold decides ("!": must not hold). Beside the conditions of CALL_CONDITIONS and
 # CARD_CONDITIONS: aborted, incomplete: the call is flagged so; no_input, no_output: these tokens are not stated; units:
-# the usage states some beside tokens; missing: a part of what was used has no rate; rated: a part has one; weak: a part
-# is charged at a rate that may be lower than its own; suspect: at one that a source contradicts; scheduled: after a
-# change that is announced and not confirmed; derived: at what its provider documents, where the map has none;
-# zero_charge: a part has a rate and costs 0; cost: the sum is not 0. What costs "zero" stands first, then what costs
-# "none".
+# the usage states some beside tokens; measured: one of them measures what the model did, instead of tokens; missing: a
+# part of what was used has no rate; rated: a part has one; weak: a part is charged at a rate that may be lower than its
+# own; suspect: at one that a source contradicts; scheduled: after a change that is announced and not confirmed;
+# derived: at what its provider documents, where the map has none; zero_charge: a part has a rate and costs 0; cost: the
+# sum is not 0. What costs "zero" stands first, then what costs "none".
 VERDICTS = (
     *_verdicts("""
     free           cache_hit         zero     cache_hit
@@ -68,8 +68,8 @@ VERDICTS = (
     partly_priced  missing_rate      charged  missing
     partly_priced  timed_out         charged  timed_out
     partly_priced  usage_incomplete  charged  incomplete
-    partly_priced  usage_incomplete  charged  no_input input_costs !units           # the other side is stated
-    partly_priced  usage_incomplete  charged  no_output output_costs !units
+    partly_priced  usage_incomplete  charged  no_input input_costs !measured        # the other side is stated
+    partly_priced  usage_incomplete  charged  no_output output_costs !measured
     free           free_model        charged  lists_zeros !cost
     partly_priced  suspect_rate      charged  suspect
     partly_priced  scheduled_change  charged  scheduled
@@ -239,7 +239,7 @@ def price_usage(
         if fact in _CALL_WORDS:
             conditions.add(_CALL_WORDS[fact])
     if units:
-        conditions.add("units")
+        conditions |= {"units", "measured"} if any(map(is_measure, units)) else {"units"}
     conditions.update(name for name, flag in FLAG_CONDITIONS.items() if flag in flags)
     verdict = _judge(conditions_of(card) | conditions)
     if verdict.costs == "zero":

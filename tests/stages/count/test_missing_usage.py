@@ -225,10 +225,15 @@ def test_an_answer_that_broke_off_is_counted_beside_the_prompt_that_its_stream_s
 
 
 def test_what_is_billed_in_other_units_or_per_iteration_is_not_counted(counter: TextCounter) -> None:
-    seconds = Usage(billed_units={"audio_seconds": Decimal("1.5")})
+    seconds = Usage(billed_units={"audio_input_seconds": Decimal("1.5")})
 
     assert settle(counter, usage=seconds)[3:] == ("reported", None, None)
     assert settle(counter, iterations=[Usage(prompt_tokens=1, completion_tokens=1)])[3:] == ("reported", None, None)
+
+
+def test_tools_are_billed_beside_the_tokens_which_are_counted(counter: TextCounter) -> None:
+    searched = Usage(billed_units={"web_search_requests": Decimal(1)})
+    assert settle(counter, usage=searched)[3] == "partial"
 
 
 def test_a_call_is_counted_as_well_as_its_weaker_side(counter: TextCounter) -> None:

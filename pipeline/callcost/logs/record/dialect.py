@@ -335,9 +335,11 @@ class FieldReader:
         if units:
             usage = reading.usage = reading.usage or Usage()
             usage.billed_units = join_units(units, usage.billed_units or {})
-        if runs:
+        reading.flags |= runs.flags
+        reading.unread += runs.unread
+        if runs.iterations:
             own = reading.iterations or ([reading.usage] if reading.usage else [])
-            reading.iterations = [*own, *runs]
+            reading.iterations = [*own, *runs.iterations]
             reading.usage = add_usages(reading.iterations)
         call.usage, call.iterations, call.unread_usage = reading.usage, reading.iterations, reading.unread
         call.flags.extend(reading.flags | ({UNREAD} if reading.unread else set()))

@@ -12,9 +12,9 @@ import msgspec
 
 from callcost.logs.responses import tools
 from callcost.logs.usage.unit_quantities import Units
+from callcost.logs.usage.usage import Reading
 from callcost.logs.values.json_path import Path, PathTree, compile_table, parse_paths
 from callcost.logs.values.signatures import Recogniser, Signature, sign
-from callcost.tables import Usage
 
 
 class Api(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +44,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     asked: bool = False
     count_tools: Callable[[Mapping[str, Any]], Units] | None = None
     add_usage: Callable[[Mapping[str, Any]], Mapping[str, int]] | None = None
-    tool_runs: Callable[[Mapping[str, Any]], list[Usage]] | None = None
+    tool_runs: Callable[[Mapping[str, Any]], Reading] | None = None
     reads: tuple[str, ...] = ()
     texts: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
@@ -296,9 +296,9 @@ def tools_of(api: Api | None, body: Any) -> Units:
     return api.count_tools(body) if api and api.count_tools and type(body) is dict else {}
 
 
-def runs_of(api: Api | None, body: Any) -> list[Usage]:
+def runs_of(api: Api | None, body: Any) -> Reading:
     """Return the usages of other models that a body says a tool ran."""
-    return api.tool_runs(body) if api and api.tool_runs and type(body) is dict else []
+    return api.tool_runs(body) if api and api.tool_runs and type(body) is dict else Reading()
 
 
 def settle_facts(facts: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from callcost.logs.usage.arithmetic import MODALITIES
 from callcost.logs.usage.unit_quantities import SEARCHES, Units, read_quantities
-from callcost.logs.usage.usage import has_tokens, read_count, read_usage
+from callcost.logs.usage.usage import Reading, has_tokens, read_count, read_usage
 from callcost.logs.values.json import dict_in, dicts_in, list_in
 from callcost.logs.values.json_path import follow
 from callcost.tables import Usage
@@ -54,7 +54,7 @@ def count_output_items(body: Mapping[str, Any]) -> Units:
     found = {unit: Decimal(number) for unit, number in units.items()}
     stated = read_quantities({SEARCHES: number}) if (number := follow(body, _SEARCH_TOOL)) else {}
     found |= {unit: max(number, found.get(unit, number)) for unit, number in stated.items()}
-    if image_tool_runs(body):
+    if image_tool_runs(body).iterations:
         found.pop("image_generation_calls", None)
     return _of_size(found, body)
 
@@ -66,16 +66,17 @@ def _of_size(units: Units, body: Mapping[str, Any]) -> Units:
     return {f"{SEARCHES}_{size}" if size and unit == SEARCHES else unit: units[unit] for unit in units}
 
 
-def image_tool_runs(body: Mapping[str, Any]) -> list[Usage]:
+def image_tool_runs(body: Mapping[str, Any]) -> Reading:
     """Return what drawing took in a Responses body: tokens of the tool's model, which the body's usage leaves out."""
-    run = read_usage(follow(body, _IMAGE_TOOL)).usage
+    reading = read_usage(follow(body, _IMAGE_TOOL), like=True)
+    run = reading.usage
     if run is None or not has_tokens(run) or not run.total_tokens:
-        return []
+        return Reading(flags=reading.flags, unread=reading.unread)
     tools = [tool for tool in dicts_in(body.get("tools")) if tool.get("type") == "image_generation"]
     named = next((tool["model"] for tool in tools if type(tool.get("model")) is str), None)
     run.model = named or UNNAMED_IMAGE_MODEL
     settle_answer(run, "image_output_tokens")
-    return [run]
+    return Reading(iterations=[run], flags=reading.flags, unread=reading.unread)
 
 
 def settle_answer(usage: Usage, kind: str) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 
 from callcost.prices.charges import SIDES, charge_for, side_of
 from callcost.prices.tariffs import MARKS
-from callcost.prices.units import unit_of
+from callcost.prices.units import is_measure, unit_of
 from callcost.stages.pricing.rate_cards import RowCards, marked
 from callcost.stages.tables.dictionary import Flag, any_of, flag
 from callcost.tables import MONEY_SCALE
@@ -106,6 +106,8 @@ def add_extras(costs: Costs, extras: pl.DataFrame, cards: RowCards) -> None:
         costs.zero = any_of(costs.zero, flag(rows["zero"]))
     every = pl.int_range(cards.height, dtype=pl.UInt32, eager=True)
     costs.units = flag(every.is_in(extras[_ROW].implode()))
+    measures = [unit for unit in extras[_UNIT].unique() if is_measure(unit)]
+    costs.measured = flag(every.is_in(extras.filter(pl.col(_UNIT).is_in(measures))[_ROW].implode()))
 
 
 def every_row(some: pl.DataFrame, height: int) -> pl.DataFrame:
@@ -147,6 +149,7 @@ class Costs:
         marks: by what a rate may be: rows that are charged at such a rate.
         zero: rows with a charge that has a rate and costs 0.
         units: rows that state anything beside tokens.
+        measured: rows of which that measures what a model did, instead of tokens.
     """
 
     sides: dict[str, SideCosts] = dataclasses.field(default_factory=lambda: {side: SideCosts() for side in SIDES})
@@ -154,3 +157,4 @@ class Costs:
     marks: dict[str, Flag] = dataclasses.field(default_factory=lambda: dict.fromkeys(MARKS))
     zero: Flag = None
     units: Flag = None
+    measured: Flag = None

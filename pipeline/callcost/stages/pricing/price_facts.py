@@ -125,6 +125,7 @@ _ROW_CONDITIONS: Mapping[str, Callable[[pl.DataFrame, Costs], Flag]] = {
     "no_input": lambda facts, _: _null(facts, "input"),
     "no_output": lambda facts, _: _null(facts, "output"),
     "units": lambda _, costs: costs.units,
+    "measured": lambda _, costs: costs.measured,
     "missing": lambda _, costs: any_of(*(side.missing for side in costs.sides.values())),
     "rated": lambda _, costs: any_of(*(side.priced for side in costs.sides.values())),
     "zero_charge": lambda _, costs: costs.zero,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from callcost.logs.record.media_calls import NOT_COUNTED, WITHOUT_ANSWER_TOKENS
+from callcost.prices.units import is_measure
 from callcost.tables import ABORTED, Call, Usage
 from callcost.tokens.frame import Frame
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
@@ -41,7 +42,8 @@ def missing_sides(call: Call) -> Sequence[str]:
         derive_sides(usage, call.endpoint)
     sides = SIDES[:1] if call.endpoint in WITHOUT_ANSWER_TOKENS else SIDES
     missing = sides if usage is None else [side for side in sides if getattr(usage, side) is None]
-    otherwise_billed = bool(call.iterations) or (len(missing) == len(sides) and bool((usage or _NOTHING).billed_units))
+    measured = any(map(is_measure, (usage or _NOTHING).billed_units or ()))  # tools are billed beside the tokens
+    otherwise_billed = bool(call.iterations) or (len(missing) == len(sides) and measured)
     stays = states_a_charge(usage) and ABORTED not in call.flags  # what is stated of a failure is all of it
     answered = call.status == "success" or (call.status == "failure" and bool(call.response) and not stays)
     answered = answered and call.endpoint not in NOT_COUNTED
