@@ -250,3 +250,14 @@ def test_what_decides_about_one_call_is_found_beside_it(wanted: int, tmp_path: P
     few = facts_beside(pl.scan_parquet(path), here)
     assert few.height < len(calls)
     assert settle_duplicates(few).facts.filter(here).equals(settle_duplicates(pl.read_parquet(path)).facts.filter(here))
+
+
+@pytest.mark.parametrize("made", [None, 0, 2 * DAY])
+def test_a_copy_at_the_head_of_a_fork_goes_unless_its_original_was_made_after_the_fork(made: int | None) -> None:
+    fork = {"session": "c", "ancestors": ["p"], "forked_at": DAY, "started_at": 3 * DAY}
+    kept = settle(
+        make_call(1, duplicate_id="p 10", session="p", started_at=made),
+        make_call(2, duplicate_id="c 10", **fork),
+        make_call(3, duplicate_id="c 20", **fork),
+    )
+    assert [row["source_row"] for row in kept] == ([1, 2, 3] if made == 2 * DAY else [1, 3])
