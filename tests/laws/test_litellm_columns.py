@@ -26,6 +26,8 @@ from callcost.stages.tables.facts import facts_of, widen_facts
 from callcost.stages.tables.schemas import Facts
 from callcost.tables import Reject
 from callcost.tokens.engines.text_counter import TextCounter
+from tests.bench.dialect_logs import LOGS
+from tests.bench.logs import write_jsonl
 from tests.command import SAMPLES
 
 pytestmark = pytest.mark.usefixtures("columns_for_all")
@@ -312,3 +314,11 @@ def test_one_line_that_does_not_decode_costs_only_itself() -> None:
     lines = [json.dumps(stated(ordinary(SPEND, request_id=f"r-{number}"))).encode() for number in range(50)]
     with written([*lines[:30], b'{"request_id": ', *lines[30:]]) as path:
         assert assert_same(path) == 50
+
+
+@pytest.mark.parametrize("dialect", [name for name in LOGS if name != "claude_code"])  # of which it is a part
+def test_what_a_dialect_writes_every_day_is_read_by_columns(dialect: str, tmp_path: Path) -> None:
+    log = write_jsonl(tmp_path / "log.jsonl", LOGS[dialect](80))
+    (facts, rejects, _), of_columns = read(log, by_columns=True)
+    assert of_columns == len(facts) > 30
+    assert not rejects

@@ -115,7 +115,7 @@ def litellm_layout(name: str, *, chats: bool = False) -> Layout:
     required = dialect.signatures[0].keys
     for path in _unwelcome(dialect, [root for root, _ in places]):
         roles.setdefault(path, NOTHING)
-    held = frozenset(path[0] for path in roles)
+    held = frozenset(path[0] for path in (*roles, *_SHELLS, *reader.request, *reader.response))
     never = [(key,) for key in _of_others(reader, required, held)] + [(_BODY, key) for key in _of_other_apis()]
     for path in never:
         roles.setdefault(path, NEVER)
