@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from callcost.logs.responses import bodies
 from callcost.logs.usage.arithmetic import AMBIGUOUS, SIDES, settle_counts
+from callcost.logs.usage.spellings import PARTS
 from callcost.logs.usage.unread import is_usage_like, known_keys, unread_keys
 from callcost.logs.usage.usage import Reading, is_zero, merge_readings, read_counts, read_usage, shape_of
 from callcost.logs.values.json import Refusal
@@ -107,9 +108,13 @@ class UsagePlaces:
         where = None if self._unread_in is None else follow(record, self._unread_in)
         if type(where) is not dict:
             return []
-        shape = shape_of(record) if "" in self._dialect.usage else None
         found = unread_keys(where, self._known, deep=False, like=where is not record)
-        return [key for key in found if shape is None or key not in shape.known]
+        if "" not in self._dialect.usage:
+            return found
+        shape = shape_of(record)
+        known = shape.known if shape else {}
+        parts = {key: record[key] for key in PARTS & record.keys() - known.keys() if type(record[key]) is dict}
+        return [key for key in found if key not in known] + unread_keys(parts, {}, like=True)
 
     def _is_blank(self, call: Call, usage: Usage) -> bool:
         return self._dialect.zero_is_missing and call.status != "cache_hit" and is_zero(usage)

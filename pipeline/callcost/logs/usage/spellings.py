@@ -377,3 +377,5 @@ COMPILED = tuple(
     )
     for shape in SHAPES
 )
+# Keys of objects in a usage that hold parts of its counts.
+PARTS = frozenset(key for compiled in COMPILED for key, below in compiled.known.items() if below)
