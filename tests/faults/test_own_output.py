@@ -156,7 +156,8 @@ def test_output_that_is_named_itself_is_refused_and_says_what_answers(
     tree: Path, tmp_path: Path, name: str, where: str, words: tuple[str, ...]
 ) -> None:
     DOINGS[name](tree)
-    for command in ("report", "reconcile", "backfill"):
+    answers = name in {"calls", "state"}  # of a report, as its logs do
+    for command in ("report", "reconcile", "backfill")[answers:]:
         refused = callcost(command, tree / where, "--out", tmp_path / "out")
         assert refused.code == 1
         assert all(word in refused.stderr for word in (*words, where)), refused.stderr

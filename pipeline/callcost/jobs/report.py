@@ -11,6 +11,15 @@ import polars as pl
 
 from callcost.errors import ConfigError, PriceError
 from callcost.jobs.engine.fresh_prices import refresh_prices
+from callcost.jobs.engine.held_calls import (
+    REPORT,
+    STATE,
+    HeldCalls,
+    amend_manifest,
+    kind_of_source,
+    open_report,
+    settle_held,
+)
 from callcost.jobs.engine.manifest import RunClock, manifest_of, verdicts_of
 from callcost.jobs.engine.map_reduce import Progress, Settled, merged_spend, settle_logs
 from callcost.jobs.engine.work_dir import open_workplace
@@ -91,14 +100,19 @@ def report_spend(
 def _report(options: ReportOptions, *, progress: Progress, planned: Callable[[int], None]) -> SpendReport:
     clock, viewed = RunClock(), with_views(options)
     listed = options.calls or options.table == "delta"
+    held = open_source(options)
     with open_workplace(options) as place:
-        settled = settle_logs(
-            viewed, place.folder, listed=listed, runner=place.runner, progress=progress, planned=planned
-        )
+        if held is not None:
+            settled = settle_held(held, viewed, place.folder, listed=listed)
+        else:
+            settled = settle_logs(
+                viewed, place.folder, listed=listed, runner=place.runner, progress=progress, planned=planned
+            )
         whole = merged_spend(settled, viewed)
         spend = whole if viewed is options else sort_spend(merge_spend([whole], options.by), options.by, options.sort)
         rejected = settled.rejects().parquet()
         manifest = manifest_of(options, settled, spend, clock)
+        manifest = amend_manifest(manifest, held) if held is not None else manifest
         book = book_of_report(spend, whole, options, manifest)
         if options.out is not None:
             files = table_files("spend", spend, options) | ({WORKBOOK: book} if book else {})
@@ -107,6 +121,21 @@ def _report(options: ReportOptions, *, progress: Progress, planned: Callable[[in
     return SpendReport(
         spend=spend, rejected=rejected, manifest=manifest, exit_code=verdicts_of(manifest), workbook=book
     )
+
+
+def open_source(options: ReportOptions) -> HeldCalls | None:
+    """Return the calls that a report or a state holds, where the logs are one; None: they are logs.
+
+    Raises:
+        LogError: it holds no calls.
+        RunError: the state cannot be used.
+    """
+    kind = kind_of_source(options.logs)
+    if kind == STATE:
+        from callcost.jobs.state.held_state import open_held_state  # noqa: PLC0415 - it stands on this module
+
+        return open_held_state(options)
+    return open_report(options.logs[0]) if kind == REPORT else None
 
 
 def with_views(options: ReportOptions) -> ReportOptions:

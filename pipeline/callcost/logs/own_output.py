@@ -142,7 +142,7 @@ def _copies_of(document: Document) -> IsOurs:
 
 TOOL_RESULTS = "outputs of Claude Code's tools"  # no folder of ours; left out likewise
 _COPY, _ALL = "a backfilled copy", ".*"
-_OF_REPORT = "Give the logs that it was made of to callcost report, or to callcost explain"
+_OF_REPORT = "callcost report answers from it, if it holds calls; give other commands the logs that it was made of"
 _OF_STATE = "It is for callcost report LOGS --state DIR and callcost close DAY --state DIR"
 _STATE = r"ledger(?:\.copy)?\.json|spend\.parquet|(?:inputs|closed)/.+"
 _KINDS = (

@@ -64,7 +64,8 @@ def report(**words: Any) -> int:
     """Price the calls in LOGS and sum the cost per group.
 
     LOGS are files, folders, globs or - for stdin: JSONL, JSON or Parquet, plain, .gz or .zst. With --out, writes
-    spend.parquet, spend.csv, rejects.parquet and manifest.json to DIR, each whole, the manifest last.
+    spend.parquet, spend.csv, rejects.parquet and manifest.json to DIR, each whole, the manifest last. The folder of a
+    report made with --calls, or of --state, answers in the place of LOGS as they did, without reading them again.
     """
     log = EventLog(words["log_format"], words["run_id"])
     with log.telling_failures(keeps=words["state"] is not None or words["work_dir"] is not None):

@@ -279,7 +279,7 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
     lines += [_unpriced_line(status, manifest) for status in statuses if manifest["price_status"].get(status)]
     lines += _newer_prices_lines(manifest)
     corrected = manifest["corrections"]
-    if corrected["calls"]:
+    if corrected["calls"] and corrected["total_cost"] is not None:  # null: of some calls of a report nobody knows
         lines.append(f"corrections of prices moved {_calls(corrected['calls'])} by {_signed(corrected['total_cost'])}")
     lines += _derived_lines(**manifest["derived_rates"])
     if manifest["undated_calls"]:

@@ -26,7 +26,7 @@ from callcost.errors import LogError
 from callcost.logs.io.compression import BLOCK, Damage, decompress, open_range, packing_of
 from callcost.logs.io.csv_rows import read_rows
 from callcost.logs.io.databases import COMPANIONS, MAGIC
-from callcost.logs.io.folders import TEMPORARY_SUFFIX
+from callcost.logs.io.folders import TEMPORARY_SUFFIX, folder_at
 from callcost.logs.io.object_store import Stored, find_objects, open_input, written_name
 from callcost.logs.io.records import Raw, read_lines, read_values
 from callcost.logs.io.sniff import REFUSALS, SAMPLE, sniff
@@ -122,6 +122,18 @@ def _refuse_own(argument: str, own: Sequence[OwnFolder]) -> None:
     if own:
         named = ", ".join(f"{one.folder} ({one.what})" if one.folder else one.what for one in own)
         raise LogError(f"{argument} holds no logs, only {named}", hint=own[0].hint)
+
+
+def own_kind(argument: str) -> str | None:
+    """Return what kind of folder an argument is that callcost wrote, where no log lies in it; None: it is logs."""
+    if argument == STDIN or not (is_url(argument) or Path(argument).is_dir()):
+        return None
+    folder = folder_at(argument)
+    if all(folder.read(name) is None for name in ("manifest.json", "ledger.json")):
+        return None
+    roots = [*(_stored_roots(argument) if is_url(argument) else _local_roots(argument))]
+    own = [own for root in roots for own in root.own if not own.folder]
+    return own[0].what if own and not any(root.files for root in roots) else None
 
 
 def is_read_once(argument: str) -> bool:

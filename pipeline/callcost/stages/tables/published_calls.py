@@ -6,6 +6,8 @@ is still known; charge lines are one a call.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from callcost.logs.dialects import field_readers
@@ -45,3 +47,38 @@ def facts_of_published(calls: pl.DataFrame, number: int, piece: int) -> pl.DataF
         pl.int_range(1, pl.len() + 1).alias("record") * 2**20,
     )  # fmt: skip
     return widen_facts(laid.with_columns(bucket_of(pl.col("key")).alias("bucket")))
+
+
+def priced_lines(calls: pl.DataFrame, inputs: Mapping[str, int]) -> pl.DataFrame:
+    """Lay out published calls as facts that come settled and priced, with a line for each run that a call states.
+
+    Args:
+        calls: columns of Calls, as far as there are any.
+        inputs: name of an input -> its number.
+    """
+    known = calls.select(pl.col(name).cast(kind) for name, kind in Calls.types.items() if name in calls.columns)
+    runs = pl.col("iterations") if "iterations" in known.columns else pl.lit(None, Calls.types["iterations"])
+    numbered = known.with_columns(
+        runs.alias("iterations"),
+        pl.col("source_file").replace_strict(inputs, default=-1, return_dtype=pl.Int64).alias("input"),
+        pl.lit(0, pl.Int64).alias("piece"),
+        pl.lit(0, pl.Int64).alias("bucket"),
+        (pl.int_range(1, pl.len() + 1) * 2**20).alias("record"),
+        pl.int_range(pl.len()).cast(pl.String).alias("key"),
+    )
+    counts = [name for name in USAGE_COUNTS if name in known.columns]
+    single = numbered.filter(pl.col("iterations").is_null()).with_columns(
+        pl.lit(0, pl.Int64).alias("line"), pl.lit(1, pl.Int64).alias("lines"), pl.col("model").alias("line_model"),
+        pl.col("billed_units").alias("line_units"), *(pl.col(name).alias(f"line_{name}") for name in counts),
+    )  # fmt: skip
+    many = numbered.filter(pl.col("iterations").is_not_null())
+    lines = many.with_columns(
+        pl.col("iterations").list.len().cast(pl.Int64).alias("lines"),
+        pl.int_ranges(pl.col("iterations").list.len().cast(pl.Int64)).alias("line"),
+    ).explode("iterations", "line")
+    fields = Calls.types["iterations"].inner.fields  # type: ignore[attr-defined]
+    found = [(field.name, pl.col("iterations").struct.field(field.name)) for field in fields]
+    counted = {name: f"line_{name}" for name, _ in found if name == "model" or name.endswith("_tokens")}
+    own = [value.alias(counted.get(name, name)) for name, value in found]
+    split = lines.with_columns(own).with_columns(pl.lit(None, Calls.types["iterations"]).alias("iterations"))
+    return pl.concat([widen_facts(single), widen_facts(split)])

@@ -1,0 +1,193 @@
+"""Calls that were settled and priced before, as a source: what a report with --calls or a state holds, asked again.
+
+They are laid out as facts that come priced, so that filters, sums, gates and the manifest are made as for logs. What
+their logs say beside them (records that are no calls, rejects, vocabularies) comes from the manifest of that run. What
+calls.parquet cannot give is refused by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from callcost.errors import ConfigError, LogError
+from callcost.jobs.engine.map_reduce import Settled, reduce_facts
+from callcost.logs.io.folders import folder_at
+from callcost.logs.io.inputs import Input, own_kind
+from callcost.runners.local import run_tasks
+from callcost.settings import COST_SOURCES, PERIODS, PriceOptions, ReadOptions, ReportOptions
+from callcost.stages.dedup.rules import SAME_ROW
+from callcost.stages.tables.facts import write_facts
+from callcost.stages.tables.published_calls import priced_lines
+from callcost.stages.tables.schemas import Rejects, RejectsOfPieces
+from callcost.tables import CorrectedCalls, Counting, MapResult
+
+REPORT, STATE = "a report", "a state"
+_TALLIED = ("records", "rejects", "context", "fragments")
+_RECORDED = ("prices", "read", "count", "cost_source")  # options that were settled when the calls were priced
+_MICROSECONDS = 1_000_000
+PLAIN_SOURCE = COST_SOURCES[0]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCalls:
+    """What a report or a state holds.
+
+    Attributes:
+        place: folder or URL.
+        kind: REPORT or STATE.
+        manifest: record of the run that priced them.
+        calls: columns of Calls, as far as there are any.
+        rejects: columns of Rejects.
+    """
+
+    place: str
+    kind: str
+    manifest: dict[str, Any]
+    calls: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+def kind_of_source(logs: Sequence[str]) -> str | None:
+    """Return what the LOGS of a command are: REPORT or STATE; None: logs."""
+    return own_kind(logs[0]) if len(logs) == 1 else None
+
+
+def open_report(place: str) -> HeldCalls:
+    """Read the calls of a report.
+
+    Raises:
+        LogError: it holds no calls, or not those that its manifest speaks of.
+    """
+    folder = folder_at(place)
+    manifest = json.loads(folder.read("manifest.json") or b"{}")
+    if manifest["options"].get("calls"):
+        names = ["calls.parquet"]
+    else:
+        names = [name for name in folder.names("") if name.startswith("day=") and name.endswith("/calls.parquet")]
+    found = [data for data in folder.read_all(names) if data is not None]
+    if not found:
+        hint = "Run report --calls into it, or give the logs that it was made of to callcost report"
+        raise LogError(f"{place} is a report that holds no calls", hint=hint)
+    calls = pl.concat([pl.read_parquet(data) for data in found], how="diagonal_relaxed")
+    if calls.height != (manifest["totals"]["calls"] or 0):
+        hint = "Run the report again"
+        raise LogError(f"{place}: calls.parquet is not of the run that manifest.json speaks of", hint=hint)
+    rejects = folder.read("rejects.parquet")
+    table = pl.read_parquet(rejects) if rejects is not None else pl.DataFrame(schema=Rejects.types)
+    return HeldCalls(place=place, kind=REPORT, manifest=manifest, calls=calls, rejects=table)
+
+
+def settle_held(held: HeldCalls, options: ReportOptions, folder: Path | str, *, listed: bool) -> Settled:
+    """Filter and sum held calls as a run over their logs does.
+
+    Args:
+        held: the calls.
+        options: what is asked.
+        folder: working folder.
+        listed: whether the calls are wanted beside their sums.
+
+    Raises:
+        ConfigError: an option asks for what they cannot give.
+    """
+    asked = _check(held, options)
+    rows = held.manifest["inputs"]
+    numbers = {row["path"]: number for number, row in enumerate(rows)}
+    facts, rejects = Path(folder) / "facts-000000-0000.parquet", Path(folder) / "rejects-000000.parquet"
+    lines = priced_lines(held.calls, numbers)
+    write_facts(lines, facts)
+    held.rejects.with_columns(pl.lit(0, pl.Int64).alias("piece")).select(RejectsOfPieces.names).write_parquet(rejects)
+    tallies = {str(number): {name: row[name] for name in _TALLIED} for number, row in enumerate(rows)}
+    aggregates = held.manifest.get("aggregates", {})
+    if rows:
+        names = {"records": "aggregates", "calls": "aggregate_calls", "tokens": "aggregate_tokens"}
+        tallies["0"] |= {names[name]: count for name, count in aggregates.items()}
+    mapped = MapResult(
+        inputs=tallies,
+        digests={str(number): row["sha256"] for number, row in enumerate(rows)},
+        facts=lines.height,
+        timed_out=[(0, name, row) for name, row in held.manifest["timed_out"]],
+        files=[*([str(facts)] if lines.height else []), str(rejects)],
+        counting=Counting(vocabularies=held.manifest["vocabularies"]),
+    )
+    inputs = [Input(path=held.place, name=row["path"], bytes=row["bytes"]) for row in rows]
+    found = Settled(inputs=inputs, mapped=mapped, workers=1, folder=str(folder), runner=run_tasks)
+    settled = reduce_facts(asked, found, listed=listed)
+    _add_former(settled, held)
+    return settled
+
+
+def _add_former(settled: Settled, held: HeldCalls) -> None:
+    """Add what the run that priced the calls left out: duplicates, and calls that its own filters did not pass."""
+    reduced, former = settled.reduced, held.manifest
+    for number, row in enumerate(former["inputs"]):
+        for fate, more in (("read", row["duplicates"] + row["filtered"]), ("kept", row["filtered"])):
+            counts = reduced.per_input.setdefault(fate, {})
+            counts[str(number)] = counts.get(str(number), 0) + more
+    for name, calls in former["filtered_by"].items():
+        reduced.filtered_by[name] = reduced.filtered_by.get(name, 0) + calls
+    if former["first_at"]:
+        reduced.spans.append((_moment(former["first_at"]), _moment(former["last_at"])))
+    reduced.duplicates[SAME_ROW] = former["repeated_rows"]["left_out"]
+    if sum(reduced.price_status.values()) == (former["totals"]["calls"] or 0):
+        cost = int(Decimal(former["corrections"]["total_cost"] or 0).scaleb(18))
+        reduced.corrected = CorrectedCalls(calls=former["corrections"]["calls"], cost=cost)
+
+
+def amend_manifest(manifest: dict[str, Any], held: HeldCalls) -> dict[str, Any]:
+    """Say in the manifest of held calls what was settled when they were priced."""
+    former = held.manifest
+    digests = {version["name"]: version["sha256"] for version in former["price_versions"]}
+    for version in manifest["price_versions"]:
+        version["sha256"] = digests.get(version["name"], version["sha256"])
+    recorded = {name: former["options"][name] for name in _RECORDED if name in former["options"]}
+    if manifest["options"]["cost_source"] != PLAIN_SOURCE:
+        recorded["cost_source"] = manifest["options"]["cost_source"]
+    manifest["options"] |= recorded
+    if manifest["totals"]["calls"] != former["totals"]["calls"]:  # of some of the calls nobody wrote down how much
+        corrected = manifest["price_basis"].get("corrected", 0)
+        manifest["corrections"] = {"calls": corrected, "total_cost": None if corrected else "0"}
+    return manifest
+
+
+def _check(held: HeldCalls, options: ReportOptions) -> ReportOptions:
+    """Refuse what held calls cannot give; return the options that are left to be followed."""
+    former = held.manifest["options"]
+    if held.kind == REPORT and options.prices != PriceOptions():
+        raise ConfigError(f"the calls of {held.place} are priced already", hint="Give the logs, or a --state, to price")
+    if (options.read.dialect, options.read.mapping) != (ReadOptions().dialect, ReadOptions().mapping):
+        raise ConfigError(f"the calls of {held.place} are read already", hint="--dialect and --mapping go with logs")
+    if options.cost_source not in {PLAIN_SOURCE, former["cost_source"]} and former["cost_source"] != PLAIN_SOURCE:
+        message = f"the costs of {held.place} are --cost-source {former['cost_source']}"
+        raise ConfigError(message, hint="Give the logs for other costs")
+    if options.work.work_dir is not None or options.work.executor != "local":
+        raise ConfigError(f"{held.place} is no log: --work-dir and --executor do not go with it")
+    asked = [*options.by, *(column for column, _ in options.where)]
+    columns = ["started_at" if name in PERIODS else name.partition(":")[0].replace("tag", "tags") for name in asked]
+    for name, column in zip(asked, columns, strict=True):
+        if column not in held.calls.columns:
+            hint = "An older callcost wrote it: run report --calls again"
+            raise ConfigError(f"the calls of {held.place} have no column {name!r}", hint=hint)
+    if "iterations" in held.calls.columns and _lack_lines(held.calls):
+        hint = "An older callcost wrote it: run report --calls again"
+        raise ConfigError(f"the calls of {held.place} lack what each model of a call cost (iterations)", hint=hint)
+    return dataclasses.replace(options, read=ReadOptions())
+
+
+def _lack_lines(calls: pl.DataFrame) -> bool:
+    kind = calls.schema["iterations"]
+    inner = kind.inner if isinstance(kind, pl.List) else None
+    names = {field.name for field in inner.fields} if isinstance(inner, pl.Struct) else set()
+    return "input_cost" not in names and calls["iterations"].null_count() < calls.height
+
+
+def _moment(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    return int(moment.timestamp()) * _MICROSECONDS + moment.microsecond
