@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # for type checkers: the names of _HOME, which load on first 
     from callcost.helpers.counting import async_token_counter, token_counter
     from callcost.helpers.registry import get_max_tokens, get_model_info, model_cost, register_model
     from callcost.helpers.text import create_pretrained_tokenizer, create_tokenizer, decode, encode
+    from callcost.jobs.analysis.compare import compare_periods, compare_spend
+    from callcost.jobs.analysis.query import query_calls
     from callcost.jobs.backfill import backfill_usage
     from callcost.jobs.reconcile import reconcile_costs
     from callcost.jobs.report import report_spend
@@ -56,6 +58,8 @@ _HOME = {
     "WorkOptions": "settings",
     "async_token_counter": "helpers.counting",
     "backfill_usage": "jobs.backfill",
+    "compare_periods": "jobs.analysis.compare",
+    "compare_spend": "jobs.analysis.compare",
     "completion_cost": "helpers.costs",
     "cost_per_token": "helpers.costs",
     "create_pretrained_tokenizer": "helpers.text",
@@ -65,6 +69,7 @@ _HOME = {
     "get_max_tokens": "helpers.registry",
     "get_model_info": "helpers.registry",
     "model_cost": "helpers.registry",
+    "query_calls": "jobs.analysis.query",
     "reconcile_costs": "jobs.reconcile",
     "register_model": "helpers.registry",
     "report_spend": "jobs.report",
@@ -87,6 +92,8 @@ __all__ = [
     "async_token_counter",
     "async_tokenizer_threshold_bytes",
     "backfill_usage",
+    "compare_periods",
+    "compare_spend",
     "completion_cost",
     "cost_per_token",
     "create_pretrained_tokenizer",
@@ -97,6 +104,7 @@ __all__ = [
     "get_max_tokens",
     "get_model_info",
     "model_cost",
+    "query_calls",
     "reconcile_costs",
     "register_model",
     "report_spend",

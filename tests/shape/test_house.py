@@ -23,7 +23,7 @@ FOLDERS = sorted({path.parent for path in MODULES})
 MAY_GROW = {"dialects", "bills"}  # one small module per way that others write
 KINDS = (  # folders whose modules may share a name, since it means the same in each
     r"logs/(dialects|bills)",
-    r"cli/commands|jobs|jobs/state",  # a verb
+    r"cli/commands|jobs|jobs/(analysis|state)",  # a verb
     r"stages/\w+",  # a step
     r"logs/responses|tokens/requests",  # the two sides of a call
 )

@@ -20,6 +20,8 @@ from callcost.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS
 
 _VERBS = {
     "report": "Price the calls in the logs and sum the cost per group.",
+    "query": "Answer a SELECT over calls, charges, spend and rejects.",
+    "compare": "Say why one period or source cost more than another.",
     "inspect": "Say what is in the logs; prices nothing.",
     "explain": "Explain one call: usage found, each rate and where it comes from.",
     "reconcile": "Compare our costs with the bill and explain the gap.",

@@ -27,7 +27,7 @@ from callcost.stages.pricing.charge_lines import charge_classes
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.reconcile.bill_tables import Bills, cut_bill, open_bills, read_fx
-from callcost.stages.reconcile.compare import BILL, OPEN, Comparison, Ours, compare_bill, compare_logged, tables_of
+from callcost.stages.reconcile.comparison import BILL, OPEN, Comparison, Ours, compare_bill, compare_logged, tables_of
 from callcost.stages.report.publish import csv_bytes, document_bytes, parquet_bytes, publish_files
 from callcost.stages.report.spend import filter_calls
 

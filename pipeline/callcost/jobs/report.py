@@ -21,7 +21,7 @@ from callcost.jobs.engine.held_calls import (
     settle_held,
 )
 from callcost.jobs.engine.manifest import RunClock, manifest_of, verdicts_of
-from callcost.jobs.engine.map_reduce import Progress, Settled, merged_spend, settle_logs
+from callcost.jobs.engine.map_reduce import Progress, Settled, merged_spend, settle_logs, working_folder
 from callcost.jobs.engine.work_dir import open_workplace
 from callcost.prices.book.registered import with_registered
 from callcost.runners.protocol import ignore_progress
@@ -121,6 +121,46 @@ def _report(options: ReportOptions, *, progress: Progress, planned: Callable[[in
     return SpendReport(
         spend=spend, rejected=rejected, manifest=manifest, exit_code=verdicts_of(manifest), workbook=book
     )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTables:
+    """What a source holds, filtered and priced.
+
+    Attributes:
+        calls: columns of Calls, in their published order.
+        spend: one row per group of ``by``.
+        rejects: columns of Rejects.
+    """
+
+    calls: pl.DataFrame
+    spend: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+def read_source(
+    options: ReportOptions, *, progress: Progress = ignore_progress, planned: Callable[[int], None]
+) -> SourceTables:
+    """Return the calls of logs, of a report that holds calls, or of a state.
+
+    Args:
+        options: settled; ``logs`` names the source.
+        progress: see report_spend.
+        planned: see report_spend.
+
+    Raises:
+        ConfigError: an option asks for what the source cannot give.
+        LogError: the source matches no file, or holds no calls.
+    """
+    held = open_source(options)
+    with working_folder(None) as folder:
+        if held is not None:
+            settled = settle_held(held, options, folder, listed=True)
+        else:
+            settled = settle_logs(options, folder, listed=True, progress=progress, planned=planned)
+        calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True).select(Calls.names)
+        rejects = pl.read_parquet(settled.rejects().parquet())
+        return SourceTables(calls=calls, spend=merged_spend(settled, options), rejects=rejects)
 
 
 def open_source(options: ReportOptions) -> HeldCalls | None:

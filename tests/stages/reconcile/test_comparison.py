@@ -11,7 +11,7 @@ import pytest
 
 from callcost.logs.bills.lines import Kind
 from callcost.stages.reconcile.bill_tables import Bills, Rates
-from callcost.stages.reconcile.compare import Comparison, Ours, compare_bill, compare_logged, tables_of
+from callcost.stages.reconcile.comparison import Comparison, Ours, compare_bill, compare_logged, tables_of
 from tests.stages.reconcile.by_hand import NO_BOOK, make_line
 from tests.stages.reconcile.tables_by_hand import at, day, make_call, make_charge, write_calls, write_charges
 

@@ -160,7 +160,7 @@ def amend_manifest(manifest: dict[str, Any], held: HeldCalls) -> dict[str, Any]:
 def _check(held: HeldCalls, options: ReportOptions) -> ReportOptions:
     """Refuse what held calls cannot give; return the options that are left to be followed."""
     former = held.manifest["options"]
-    if held.kind == REPORT and options.prices != PriceOptions():
+    if held.kind == REPORT and (options.prices != PriceOptions() or options.prices_refresh):
         raise ConfigError(f"the calls of {held.place} are priced already", hint="Give the logs, or a --state, to price")
     if (options.read.dialect, options.read.mapping) != (ReadOptions().dialect, ReadOptions().mapping):
         raise ConfigError(f"the calls of {held.place} are read already", hint="--dialect and --mapping go with logs")

@@ -13,10 +13,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from callcost.errors import ReportError
-from callcost.logs.io.folders import FileVersion, Folder, folder_at
+from callcost.logs.io.folders import FileVersion, Folder, folder_at, open_whole
 from callcost.logs.io.object_store import written_name
 from callcost.logs.own_output import UNFINISHED
 
@@ -74,6 +75,33 @@ def plain_decimals(table: pl.DataFrame) -> pl.DataFrame:
     money = [name for name, kind in table.schema.items() if isinstance(kind, pl.Decimal)]
     texts = [pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".") for name in money]
     return table.with_columns(texts)
+
+
+def flat_table(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with nested cells as JSON text, for what holds plain cells only."""
+    nested = [name for name, kind in table.schema.items() if kind.is_nested()]
+    encoder = msgspec.json.Encoder()
+    return table.with_columns(
+        pl.Series(
+            name, [None if cell is None else encoder.encode(cell).decode() for cell in table[name].to_list()], pl.String
+        )
+        for name in nested
+    )
+
+
+def write_file(place: str, data: bytes) -> None:
+    """Write a file that was asked for, whole or not at all.
+
+    Raises:
+        ReportError: it cannot be written.
+        LogError: the store refuses or cannot be reached.
+    """
+    try:
+        with open_whole(place) as stream:
+            stream.write(data)
+    except OSError as error:
+        message = f"cannot write {place}: {error.strerror or error}"
+        raise ReportError(message, hint="Check its folder's permissions and free space, then run again") from error
 
 
 def csv_bytes(table: pl.DataFrame) -> bytes:

@@ -13,8 +13,10 @@ from decimal import Decimal
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from callcost.errors import ConfigError
+from callcost.stages.report.publish import WRITERS, flat_table
 from callcost.stages.report.spend import merge_spend, share_of, sort_spend
 from callcost.stages.tables.schemas import MONEY
 
@@ -59,7 +61,7 @@ def sheets_bytes(sheets: Mapping[str, pl.DataFrame]) -> bytes:
     with excel_module().Workbook(sink, options) as book:
         book.set_properties({"created": _MADE})
         for name, table in sheets.items():
-            plain = _flat(table)
+            plain = flat_table(table).with_columns(cs.datetime().dt.replace_time_zone(None))
             formats = {column: _format_of(column, kind) for column, kind in plain.schema.items()}
             plain.write_excel(
                 book, name, header_format={"bold": True}, autofilter=plain.height > 0, freeze_panes=(1, 0),
@@ -69,21 +71,19 @@ def sheets_bytes(sheets: Mapping[str, pl.DataFrame]) -> bytes:
     return sink.getvalue()
 
 
+def table_bytes(kind: str, table: pl.DataFrame) -> bytes:
+    """Return one table in a format: "parquet", "csv", "json", "markdown" or "xlsx"."""
+    if kind == "xlsx":
+        return sheets_bytes({"answer": table})
+    return WRITERS[kind](table if kind in {"parquet", "json"} else flat_table(table))
+
+
 def _format_of(name: str, kind: pl.DataType) -> str | None:
     if name.endswith(("_rate", "share")):
         return _SHARE_FORMAT
     if isinstance(kind, pl.Decimal):
         return None if name == "figure" else _MONEY_FORMAT
     return _COUNT_FORMAT if kind.is_integer() else None
-
-
-def _flat(table: pl.DataFrame) -> pl.DataFrame:
-    """Return a table as a sheet can hold it: nested cells as text, times without a zone."""
-    nested = [name for name, kind in table.schema.items() if kind.is_nested()]
-    times = [name for name, kind in table.schema.items() if isinstance(kind, pl.Datetime)]
-    texts = [pl.Series(name, [None if cell is None else str(cell) for cell in table[name].to_list()], pl.String)
-             for name in nested]  # fmt: skip
-    return table.with_columns(*texts, *(pl.col(name).dt.replace_time_zone(None) for name in times))
 
 
 def _width_of(column: pl.Series) -> int:

@@ -58,9 +58,10 @@ def priced_lines(calls: pl.DataFrame, inputs: Mapping[str, int]) -> pl.DataFrame
     """
     known = calls.select(pl.col(name).cast(kind) for name, kind in Calls.types.items() if name in calls.columns)
     runs = pl.col("iterations") if "iterations" in known.columns else pl.lit(None, Calls.types["iterations"])
+    number = pl.col("source_file").replace_strict(inputs, default=-1, return_dtype=pl.Int64) if inputs else pl.lit(-1)
     numbered = known.with_columns(
         runs.alias("iterations"),
-        pl.col("source_file").replace_strict(inputs, default=-1, return_dtype=pl.Int64).alias("input"),
+        number.cast(pl.Int64).alias("input"),
         pl.lit(0, pl.Int64).alias("piece"),
         pl.lit(0, pl.Int64).alias("bucket"),
         (pl.int_range(1, pl.len() + 1) * 2**20).alias("record"),

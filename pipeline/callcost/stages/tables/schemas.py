@@ -229,6 +229,45 @@ class SpendMeasures(Schema):
     duplicate_cost = Dollars("part of total_cost: of each set of equal rows that nothing tells apart, all but one")
 
 
+class Charges(Schema):
+    """What a call was charged for one class of tokens: a row of ``charges`` in a query. They add up to total_cost."""
+
+    call_id = Text("of the call")
+    source_file = Text("of the call")
+    source_row = Whole("of the call")
+    started_at = Time("when the call was made (UTC); null: undated")
+    provider = Text("who was asked")
+    model = Text("of the charge line")
+    user = Text("whose call it was")
+    team = Text("who pays")
+    project = Text("project or workspace")
+    session = Text("conversation")
+    service_tier = Text("as served, else as asked for")
+    status = Text("success | failure | cache_hit")
+    line = Whole("0 for the call itself, then one per further iteration")
+    token_class = Text("input | cache_read | cache_write | output | reasoning | other")
+    tokens = Whole("none of them of another class; null: not stated, or beside tokens")
+    cost = Column("money", MONEY, "US dollars; null: unpriced")
+
+
+class Comparison(Schema):
+    """What two sets of calls differ by, after the columns of the groups: the parts add up to ``difference_cost``."""
+
+    first_calls = CallCount("calls of the first set")
+    second_calls = CallCount("calls of the second set")
+    first_cost = Dollars("of those that have a price")
+    second_cost = Dollars("of those that have a price")
+    difference_cost = Dollars("second - first")
+    volume_cost = Dollars("more or fewer calls")
+    mix_cost = Dollars("other models and tiers, another share of caches")
+    size_cost = Dollars("more or fewer tokens a call, and what is paid beside tokens")
+    price_cost = Dollars("another cost of a token")
+    new_cost = Dollars("groups of the second set alone")
+    gone_cost = Dollars("groups of the first set alone")
+    first_unpriced_calls = CallCount("calls of the first set without a price")
+    second_unpriced_calls = CallCount("calls of the second set without a price")
+
+
 class PriceWindows(Schema):
     """One price of a model in one window of time: a row of what ``callcost prices export`` writes."""
 

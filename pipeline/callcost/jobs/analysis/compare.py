@@ -1,0 +1,130 @@
+"""`callcost compare`: what two sets of calls cost, and why the second cost more or less."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from callcost.errors import ConfigError
+from callcost.jobs.engine.map_reduce import Progress
+from callcost.jobs.report import read_source, settle_options
+from callcost.runners.protocol import ignore_progress
+from callcost.settings import ReportOptions
+from callcost.stages.analysis.differences import compare_calls
+from callcost.stages.report.spend import filter_calls, group_column
+
+LENGTHS = ("day", "week", "month")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedSpend:
+    """Two sets of calls, compared.
+
+    Attributes:
+        groups: a row per group: the columns of ``by`` and those of schemas.Comparison.
+        first: options of the first set, its interval settled.
+        second: options of the second set, likewise.
+    """
+
+    groups: pl.DataFrame
+    first: ReportOptions
+    second: ReportOptions
+
+
+def compare_spend(
+    first: ReportOptions,
+    second: ReportOptions,
+    *,
+    progress: Progress = ignore_progress,
+    planned: Callable[[int], None] = lambda _bytes: None,
+) -> ComparedSpend:
+    """Compare what two sets of calls cost: two sources, or two intervals of one, which is read once.
+
+    Args:
+        first: what the difference starts from.
+        second: what it leads to; its ``by`` and ``timezone`` group both.
+        progress: see report_spend.
+        planned: see report_spend.
+
+    Raises:
+        ConfigError: an option makes no sense.
+        LogError: a source matches no file, or holds no calls.
+
+    Example:
+        >>> early, late = (ReportOptions(logs="sample_logs", since=day) for day in ("2024-01-01", "2025-01-01"))
+        >>> compare_spend(early, late).groups.columns[:4]
+        ['model', 'user', 'first_calls', 'second_calls']
+    """
+    first, second = settle_options(first), settle_options(second)
+    whole = [dataclasses.replace(each, since=None, until=None, by=second.by) for each in (first, second)]
+    if whole[0] == dataclasses.replace(whole[1], timezone=first.timezone):
+        calls = [read_source(whole[0], progress=progress, planned=planned).calls] * 2
+    else:
+        calls = [read_source(each, progress=progress, planned=planned).calls for each in whole]
+    chosen = [filter_calls(table, each) for table, each in zip(calls, (first, second), strict=True)]
+    return ComparedSpend(
+        groups=_compared(chosen, second), first=first, second=second
+    )
+
+
+def compare_periods(
+    options: ReportOptions,
+    length: str,
+    *,
+    progress: Progress = ignore_progress,
+    planned: Callable[[int], None] = lambda _bytes: None,
+) -> ComparedSpend:
+    """Compare the period of the newest call with the one before.
+
+    Args:
+        options: the source; ``until`` ends it earlier than with its newest call.
+        length: one of LENGTHS, in the options' time zone; a week begins on Monday.
+        progress: see report_spend.
+        planned: see report_spend.
+
+    Raises:
+        ConfigError: no call has a time, or there is no such length.
+        LogError: see compare_spend.
+    """
+    if length not in LENGTHS:
+        raise ConfigError(f"no period {length!r}", hint=f"One of {', '.join(LENGTHS)}")
+    options = settle_options(options)
+    calls = read_source(dataclasses.replace(options, since=None), progress=progress, planned=planned).calls
+    newest = calls["started_at"].max()
+    if not isinstance(newest, datetime):
+        raise ConfigError("no call has a time, so there are no periods", hint="Compare two sources instead")
+    edges = period_edges(newest, length, options.timezone)
+    pair = [
+        dataclasses.replace(options, since=since, until=until) for since, until in pairwise(edges)
+    ]
+    chosen = [filter_calls(calls, each) for each in pair]
+    return ComparedSpend(
+        groups=_compared(chosen, options), first=pair[0], second=pair[1]
+    )
+
+
+def _compared(calls: list[pl.DataFrame], options: ReportOptions) -> pl.DataFrame:
+    return compare_calls(calls[0], calls[1], {name: group_column(name, options.timezone) for name in options.by})
+
+
+def period_edges(moment: datetime, length: str, timezone: str) -> list[datetime]:
+    """Return the first moments of the period before, of that which a moment lies in, and of the one after.
+
+    >>> [f"{edge:%m-%d}" for edge in period_edges(datetime.fromisoformat("2026-10-20T12:00Z"), "week", "UTC")]
+    ['10-12', '10-19', '10-26']
+    """
+    zone = ZoneInfo(timezone)
+    day = moment.astimezone(zone).date()
+    if length == "month":
+        start = day.replace(day=1)
+        days = [(start - timedelta(days=1)).replace(day=1), start, (start + timedelta(days=32)).replace(day=1)]
+    else:
+        step = timedelta(days=7 if length == "week" else 1)
+        start = day - timedelta(days=day.weekday()) if length == "week" else day
+        days = [start - step, start, start + step]
+    return [datetime(each.year, each.month, each.day, tzinfo=zone) for each in days]

@@ -1,0 +1,47 @@
+"""`callcost query`: SQL over what a source holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+from callcost.jobs.engine.map_reduce import Progress
+from callcost.jobs.report import read_source, settle_options
+from callcost.runners.protocol import ignore_progress
+from callcost.settings import ReportOptions
+from callcost.stages.analysis.call_charges import charges_of
+from callcost.stages.analysis.sql import run_sql
+
+
+def query_calls(
+    sql: str,
+    options: ReportOptions,
+    *,
+    progress: Progress = ignore_progress,
+    planned: Callable[[int], None] = lambda _bytes: None,
+) -> pl.DataFrame:
+    """Answer a query over the calls of a source.
+
+    Args:
+        sql: one SELECT over ``calls``, ``charges`` (what each call was charged, class by class), ``spend`` (grouped by
+            ``options.by``) and ``rejects``; Polars' SQL.
+        options: ``logs`` names the source: logs, a report that holds calls, or a state.
+        progress: see report_spend.
+        planned: see report_spend.
+
+    Raises:
+        ConfigError: the query or an option is wrong.
+        LogError: the source matches no file, or holds no calls.
+
+    Example:
+        >>> query_calls("SELECT count(*) AS calls FROM calls", ReportOptions(logs="sample_logs")).item() > 0
+        True
+    """
+    found = read_source(settle_options(options), progress=progress, planned=planned)
+    tables = {"calls": found.calls, "spend": found.spend, "rejects": found.rejects}
+    if "charges" in sql.lower():
+        tables["charges"] = charges_of(found.calls)
+    else:  # to be named in errors; taking calls apart is not for nothing
+        tables["charges"] = charges_of(found.calls.clear())
+    return run_sql(sql, tables)

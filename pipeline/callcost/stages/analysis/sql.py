@@ -1,0 +1,49 @@
+"""SQL over the tables of a report: calls, charges, spend and rejects, by Polars' SQL.
+
+Sums, differences and products of money are exact. What goes wrong is said in one line that names the thing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import polars as pl
+
+from callcost.arguments import nearest
+from callcost.errors import ConfigError
+
+_COLUMN = re.compile(r'unable to find column "([^"]+)"')
+_TABLE = re.compile(r"relation '([^']+)' was not found")
+_SELECTS = re.compile(r"\s*(?:--[^\n]*\n\s*)*\(?\s*(?:select|with|show|explain|values|from)\b", re.IGNORECASE)
+
+
+def run_sql(sql: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Answer a query.
+
+    Args:
+        sql: one SELECT.
+        tables: name -> table.
+
+    Raises:
+        ConfigError: the query is wrong, or is none.
+    """
+    if not _SELECTS.match(sql):
+        hint = f'Write one SELECT over {", ".join(tables)}'
+        raise ConfigError(f"not a query: {sql.strip()[:60]!r}", hint=hint)
+    try:
+        with pl.SQLContext(dict(tables), eager=True) as context:
+            return context.execute(sql)
+    except pl.exceptions.PolarsError as error:
+        raise _explained(str(error).splitlines()[0] if str(error) else type(error).__name__, tables) from error
+
+
+def _explained(reason: str, tables: Mapping[str, pl.DataFrame]) -> ConfigError:
+    if found := _TABLE.search(reason):
+        return ConfigError(f"no table {found[1]!r}", hint=f"There are {', '.join(tables)}")
+    if found := _COLUMN.search(reason):
+        holders = {column: name for name, table in tables.items() for column in table.columns}
+        near = nearest(found[1], holders)
+        guess = f"Did you mean {near!r} of {holders[near]}" if near else "SELECT * FROM calls LIMIT 1 shows the columns"
+        return ConfigError(f"no column {found[1]!r} in the query", hint=guess)
+    return ConfigError(f"the query cannot be run: {reason}", hint="It is Polars' SQL: one SELECT")
