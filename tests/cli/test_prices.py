@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from callcost.jobs.diff_prices import revalue_calls
 from callcost.prices.book.catalog import load_catalog
 from callcost.prices.upstream.pull import LITELLM_MAP
 from callcost.settings import ReportOptions
-from tests.command import SAMPLES, write_lines
+from tests.command import ROOT, SAMPLES, write_lines
 from tests.prices.server import sends, serving
 
 
@@ -302,7 +303,7 @@ def test_pull_adds_and_lists_what_is_remarkable(prices: Any, map_file: Path, mon
     monkeypatch.delenv("HTTP_PROXY", raising=False)
     monkeypatch.delenv("http_proxy", raising=False)
     content = json.loads(map_file.read_bytes())
-    content["gpt-4o"]["input_cost_per_token"] *= 10
+    content["gpt-4o"]["input_cost_per_token"] *= 4  # no power of ten: it jumps, but an error would look otherwise
     content["mine/model"]["input_cost_per_smell"] = 1
     with serving(sends(json.dumps(content).encode(), ETag='"one"'), sends(b"", status=304)) as server:
         dry = prices("pull", "--url", server.url, "--dry-run")
@@ -310,12 +311,82 @@ def test_pull_adds_and_lists_what_is_remarkable(prices: Any, map_file: Path, mon
     with serving(sends(json.dumps(content).encode(), ETag='"one"'), sends(b"", status=304)) as server:
         said, again = prices("pull", "--url", server.url), prices("pull", "--url", server.url)
     assert said.out.startswith("added litellm-2")
-    assert ["gpt-4o", "input_cost_per_token", "0.0000025", "0.000025", "10"] in said.rows
+    assert ["gpt-4o", "input_cost_per_token", "0.0000025", "0.00001", "4"] in said.rows
     assert ["input_cost_per_smell", "1"] in said.rows
     assert again.out == "nothing new: the map has not changed since it was last pulled\n"
     verified = prices("verify")
     assert verified.code == 1
     assert ["input_cost_per_smell", said.rows[0][1], "1", "mine/model"] in verified.rows
+
+
+@pytest.fixture
+def suspicious(map_file: Path) -> Path:
+    """That map with a price of gpt-4o off by ten, and an entry that nobody filled in."""
+    content = json.loads(map_file.read_bytes())
+    content["gpt-4o"]["input_cost_per_token"] *= 10
+    content["groq/new"] = {"input_cost_per_token": 0, "output_cost_per_token": 0, "litellm_provider": "groq"}
+    map_file.write_text(json.dumps(content), encoding="utf-8")
+    return map_file
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Three calls of gpt-4o after that map came into force, one before, and one of another model."""
+    calls = [("gpt-4o", "2026-11-29")] * 3 + [("gpt-4o", "2026-11-01"), ("gpt-4o-mini", "2026-11-29")]
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 1_000}
+    rows = [
+        {"timestamp": f"{day}T12:00:00Z", "model": model, "user": "ana", "usage": usage, "id": f"call-{number}"}
+        for number, (model, day) in enumerate(calls)
+    ]
+    return write_lines(tmp_path / "log.jsonl", rows)
+
+
+def test_pull_refuses_suspicious_prices_and_says_what_they_mean_in_money(
+    prices: Any, suspicious: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HTTP_PROXY", raising=False)
+    monkeypatch.delenv("http_proxy", raising=False)
+    content = suspicious.read_bytes()
+    with serving(sends(content), sends(content), sends(content)) as server:
+        words = ("pull", "--url", server.url, "--logs", str(log), "--quiet")
+        said, exact = prices(*words), prices(*words, "--format", "json")
+        versions = len(prices("list").rows)
+        forced = prices(*words, "--force")
+    assert (said.code, exact.code, forced.code) == (1, 1, 0)
+    assert said.out.startswith("nothing added: it looks wrong\n")
+    assert "3 prices are suspicious, such as gpt-4o (input_cost_per_token 0.000025: off by a power of ten" in said.err
+    (row,) = (row for row in said.rows if row[:2] == ["gpt-4o", "input_cost_per_token"] and "off" in row)
+    assert row[2:5] == ["0.0000025", "0.000025", "90"]  # 4 calls of a million tokens, at 25 instead of 2.5
+    cells = {(each["model"], each["field"]): each for each in exact.content["suspicions"]}
+    assert cells["gpt-4o", "input_cost_per_token"]["moves"] == 90
+    assert cells["gpt-4o", "input_cost_per_token"]["expected"] == 0.0000025
+    assert (cells["groq/new", "input_cost_per_token"]["kind"], cells["groq/new", "input_cost_per_token"]["moves"]) == (
+        "zero", 0,
+    )  # fmt: skip
+    assert exact.content["added"] is None
+    assert len(prices("list").rows) == versions + 1
+    assert forced.out.startswith("added litellm-2")
+
+
+def test_what_was_forced_stays_an_open_suspicion(prices: Any, suspicious: Path, log: Path, tmp_path: Path) -> None:
+    """Of both readers of prices, in processes that open the book anew."""
+
+    def callcost(*words: str) -> str:
+        line = [sys.executable, "-m", "callcost", *words]
+        said = subprocess.run(line, cwd=ROOT, capture_output=True, check=True, text=True)
+        return said.stdout + said.stderr
+
+    assert prices("add", str(suspicious), "--effective-from", "2026-11-28").code == 1
+    assert prices("add", str(suspicious), "--effective-from", "2026-11-28", "--force").code == 0
+
+    said = callcost("report", str(log), "--out", str(tmp_path / "out"))
+    assert "3 calls partly priced: 'gpt-4o' 3 (suspect rate" in said
+    assert "suspicious: off by a power of ten (0.0000025: " in callcost("explain", str(log), "--call", "call-0")
+    verified = prices("verify")
+    assert verified.code == 0
+    assert "prices that are suspicious:" in verified.out
+    (tmp_path / "user" / "prices" / "suspicions.csv").unlink()
+    assert prices("verify").code == 3  # somebody added it past the gate
 
 
 def test_pull_offline_says_so(prices: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,6 +409,14 @@ def test_verify_finds_the_shipped_versions_sound(prices: Any) -> None:
     content = prices("verify", "--format", "json").content
     assert (content["damaged"], content["unplaced"]) == ([], [])
     assert "search_free_requests" in content["explained"]
+
+
+def test_verify_judges_the_versions_from_one_on(prices: Any, log: Path) -> None:
+    words = ("verify", "--from", "litellm-1.109.1", "--logs", str(log), "--quiet", "--format", "json")
+    said = prices(*words)
+    assert said.code == 0  # they are on record
+    found = {(each["model"], each["field"]): each["moves"] for each in said.content["suspicions"]}
+    assert found["mistral/mistral-large-4", "cache_read_input_token_cost"] == 0
 
 
 def test_verify_names_a_damaged_version(prices: Any, map_file: Path, tmp_path: Path) -> None:

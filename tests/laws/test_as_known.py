@@ -30,6 +30,8 @@ BEGUN = 19_700 * DAY  # 2023-12-09
 DAYS = st.integers(0, 500)  # after that
 MODELS = ("gpt-4o", "gpt-4o-2024-08-06", "azure/gpt-4o", "openai/gpt-4o", "GPT-4o", "claude-opus-5", "xai/grok-9")
 FIELDS = ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost")
+FILES = (tables.FILE, tables.OTHERS, tables.SCHEDULED, tables.SUSPICIONS)
+FIRST = "0.000005"
 PROVIDERS = ("openai", "azure", "anthropic", "xai")
 ENCODER = msgspec.json.Encoder(decimal_format="number", order="sorted")
 RATES = st.integers(0, 999).map(lambda parts: Decimal(parts).scaleb(-8))
@@ -70,7 +72,10 @@ def rows(draw: st.DrawFn, known: st.SearchStrategy[int]) -> Row:
         "source": "https://example.com/prices", "event": draw(st.sampled_from("ab")),
         "confidence": draw(st.sampled_from(["stated", "two_sources", "one_source"])), "recorded_on": day_of(day),
     }  # fmt: skip
-    file = draw(st.sampled_from([tables.FILE, tables.OTHERS, tables.SCHEDULED]))
+    file = draw(st.sampled_from(FILES))
+    if file == tables.SUSPICIONS:  # often one of the first map
+        value = draw(st.sampled_from([FIRST, f"{draw(RATES):f}"]))
+        cells |= {"value": value, "condition": "", "to": "", "kind": tables.SUSPICION}
     if file == tables.SCHEDULED and draw(st.booleans()):
         cells |= {"field": "*", "value": ""}
     return Row(file, day, cells)
@@ -90,7 +95,7 @@ def book_of(maps: Iterable[Addition], laid: Iterable[Row], options: PriceOptions
                 entries, name=f"map-{number}", effective_from=BEGUN + one.effective * DAY, source="a test",
                 known_from=BEGUN + one.known * DAY, folder=folder,
             )  # fmt: skip
-        for file in (tables.FILE, tables.OTHERS, tables.SCHEDULED):
+        for file in FILES:
             with (folder / file).open("w", encoding="utf-8", newline="") as out:
                 writer = csv.DictWriter(out, COLUMNS)
                 writer.writeheader()
@@ -113,7 +118,7 @@ def price(book: Book, model: str, provider: str | None, moment: int) -> tuple[An
 @given(st.data(), st.integers(0, 400))
 def test_what_comes_later_changes_no_price_that_was_known(data: st.DataObject, known: int) -> None:
     before, after = st.integers(0, known), st.integers(known + 1, 600)
-    first = Addition(0, 0, {"gpt-4o": {"input_cost_per_token": Decimal("5e-6"), "litellm_provider": "openai"}})
+    first = Addition(0, 0, {"gpt-4o": {"input_cost_per_token": Decimal(FIRST), "litellm_provider": "openai"}})
     maps = [first, *data.draw(st.lists(additions(before), max_size=4))]
     laid = data.draw(st.lists(rows(before), max_size=4))
     later = data.draw(st.lists(additions(after), max_size=4))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from callcost.prices.book.archive import microseconds
 from callcost.prices.book.catalog import load_catalog
 from callcost.prices.book.cost_map import entry_of
 from callcost.prices.book.faults import faults_in, first_fault
@@ -105,9 +106,9 @@ def test_a_maps_wrong_fields_are_reasons_to_refuse_it() -> None:
         "b": {"output_cost_per_token": "cheap"},
         "c": {"input_cost_per_token": 3},
     }
-    maps = [{model: entry_of(fields) for model, fields in content.items()} for content in (sound | wrong, sound)]
+    new, old = ({name: entry_of(fields) for name, fields in content.items()} for content in (sound | wrong, sound))
 
-    assert check_map(*maps).refusals == [
+    assert check_map(new, old, microseconds("2026-11-20")).refusals == [
         "1 models have a price below 0, such as a (input_cost_per_token: '-0.000001' is no price: a number of dollars, "
         "0 or more)",
         "1 fields are no price, such as b (output_cost_per_token: 'cheap' is no price: a number of dollars, 0 or more)",

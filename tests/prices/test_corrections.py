@@ -18,9 +18,17 @@ from callcost.prices.book import catalog as catalogs
 from callcost.prices.book.archive import microseconds
 from callcost.prices.book.book import open_book
 from callcost.prices.book.catalog import build_catalog, load_catalog
-from callcost.prices.book.corrections import Correction, Corrections, describe, load_corrections
+from callcost.prices.book.corrections import (
+    SUSPICION,
+    Correction,
+    Corrections,
+    describe,
+    load_corrections,
+    open_suspicions,
+)
 from callcost.prices.book.cost_map import split_map
 from callcost.prices.calls import price_line
+from callcost.prices.tariffs import Doubt
 from callcost.settings import PriceOptions, data_dir
 from callcost.stages.pricing.price_facts import price_facts, tally_corrected
 from callcost.stages.tables.facts import facts_of
@@ -324,6 +332,51 @@ def test_a_rate_that_a_source_contradicts_by_a_power_of_ten_is_not_plainly_price
         "all": ("priced", None, Decimal("0.00013")),
     }
     assert priced("stated", "2026-04-01") == ("priced", None, Decimal("0.00013"))
+
+
+def test_a_price_is_suspicious_for_as_long_as_the_map_says_it(tmp_path: Path) -> None:
+    """By whichever version, from the one on that brought it; another price, or a user's own, settles it."""
+    for day, price in (("2025-01-01", "1e-6"), ("2025-02-01", "1e-5"), ("2025-04-01", "2e-6"), ("2025-06-01", "1e-5")):
+        text = f'{{"m": {{"input_cost_per_token": {price}, "litellm_provider": "p"}}}}'.encode()
+        moment = microseconds(day)
+        catalogs.add_map(split_map(text), name=f"v{day}", effective_from=moment, source="", folder=tmp_path)
+    begins = microseconds("2025-02-01")
+    row = Correction("m", "p", "input_cost_per_token", Decimal("1E-5"), begins, None, "", SUSPICION, "ten times, x",
+                     "one_source", microseconds("2025-02-02"), "v")  # fmt: skip
+    catalog = build_catalog([("user", tmp_path)])
+    corrections = Corrections([], catalog, [row])
+
+    def doubts_on(day: str) -> object:
+        entry = catalog.entry("m", catalog.version_at(microseconds(day)))
+        laid = corrections.over("m", entry, microseconds(day))
+        return laid.doubts if laid else None
+
+    doubted = {"input_cost_per_token": Doubt("suspect", "suspicious: ten times, x")}
+    days = ("2025-01-31", "2025-02-01", "2025-03-31", "2025-04-01", "2025-06-01")
+    assert [doubts_on(day) or {} for day in days] == [{}, doubted, doubted, {}, doubted]
+
+
+def test_the_bundled_suspicions_are_of_prices_that_maps_had() -> None:
+    """Wandb's prices came a hundred thousand times too high, which no correction mends: nobody said the right ones."""
+    catalog = load_catalog()
+    rows = open_suspicions()
+    assert len(rows) > 200
+    for row in rows:
+        entry = catalog.entry(row.model, catalog.version_at(row.begins))
+        assert entry is not None
+        assert (entry[row.field], row.kind, row.condition, row.ends) == (row.value, SUSPICION, "", None)
+
+    def priced(at: str, **options: Any) -> tuple[str, str | None]:
+        call = Call(
+            family="plain", source_format="plain", model="wandb/zai-org/GLM-4.5", usage=_usage(1_000, 100),
+            started_at=microseconds(at),
+        )  # fmt: skip
+        _, bill = price_line(open_book(PriceOptions(**options)), call, _usage(1_000, 100))
+        return bill.status, bill.reason
+
+    assert priced("2025-12-01") == priced("2025-12-01", corrections="all") == ("partly_priced", "suspect_rate")
+    assert priced("2025-12-01", corrections="none") == ("priced", None)
+    assert priced("2025-12-01", as_known="2026-01-01") == ("priced", None)  # nobody knew
 
 
 @pytest.mark.parametrize(

@@ -131,13 +131,13 @@ def test_a_map_that_looks_wrong_is_refused_with_the_reason_unless_forced(content
         assert pull_map(server.url, force=True, patience=HASTY).version == load_catalog().newest.name
 
 
-def test_one_price_times_ten_is_listed() -> None:
-    changed = {"model-3": {"input_cost_per_token": 1e-5}, "model-4": {"input_cost_per_token": 2.9e-6}}
+def test_one_price_times_twelve_is_listed() -> None:
+    changed = {"model-3": {"input_cost_per_token": 1.2e-5}, "model-4": {"input_cost_per_token": 2.9e-6}}
     with serving(sends(as_json(models(20, **changed)))) as server:
         added = pull_map(server.url, patience=HASTY)
     assert added.version is not None
     assert added.findings is not None
-    assert [(price.model, price.ratio) for price in added.findings.jumps] == [("model-3", Decimal(10))]
+    assert [(price.model, price.ratio) for price in added.findings.jumps] == [("model-3", Decimal(12))]
     assert [price.model for price in added.findings.change.prices] == ["model-3", "model-4"]
 
 

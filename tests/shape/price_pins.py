@@ -9,11 +9,11 @@ import hashlib
 from pathlib import Path
 
 from callcost.prices.book.archive import INDEX
-from callcost.prices.book.corrections import FILE, OTHERS, SCHEDULED
+from callcost.prices.book.corrections import FILE, OTHERS, SCHEDULED, SUSPICIONS
 from callcost.settings import data_dir
 
 PINS = Path(__file__).with_name("price_pins.tsv")
-FILES = (INDEX, FILE, OTHERS, SCHEDULED)
+FILES = (INDEX, FILE, OTHERS, SCHEDULED, SUSPICIONS)
 
 
 def read_pins() -> dict[str, list[tuple[int, str]]]:

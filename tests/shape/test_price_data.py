@@ -17,6 +17,7 @@ import pytest
 
 from callcost.prices.book.archive import INDEX
 from callcost.prices.book.catalog import build_catalog
+from callcost.prices.upstream.other_tables import FILE as OTHER_TABLES
 from callcost.settings import data_dir
 from tests.command import ROOT
 from tests.shape.price_pins import FILES, digest_of, lines_of, read_pins
@@ -69,7 +70,7 @@ def test_every_map_is_what_its_digest_says() -> None:
 
 def test_the_folder_holds_the_indexed_versions_and_nothing_else() -> None:
     versions = {f"{version.name}.jsonl.zst" for version in build_catalog([("bundled", FOLDER)]).versions}
-    assert {path.name for path in FOLDER.iterdir()} == versions | {*FILES, "README.md", "LICENSE"}
+    assert {path.name for path in FOLDER.iterdir()} == versions | {*FILES, OTHER_TABLES, "README.md", "LICENSE"}
 
 
 def test_the_whole_history_is_under_one_megabyte() -> None:

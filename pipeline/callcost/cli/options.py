@@ -103,6 +103,13 @@ work_options = _stack(
                  help="Counting a large text may take this long, then it counts 0 and is flagged; 0: no limit."),
     click.option("--quiet", is_flag=True, help="No progress and no summary."),
 )  # fmt: skip
+# Which calls say what suspicious prices mean in money, of verbs that judge a map.
+money_options = _stack(
+    click.option("--logs", multiple=True, metavar="LOGS", type=LogType(),
+                 help="Say what suspicious prices mean in money for these calls. Repeatable."),
+    read_options,
+    work_options,
+)  # fmt: skip
 # On which machines work runs, and where it is kept.
 place_options = _stack(
     further("--executor", type=WordType(settings.EXECUTORS), default=settings.EXECUTORS[0], show_default=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -14,20 +14,30 @@ import click
 from callcost.cli import options as shared
 from callcost.cli.click_types import FileOrUrlType, LogType, PathType, VerbGroup
 from callcost.cli.terminal.events import counted
-from callcost.cli.terminal.listing import per_million, plain, show_json, show_rows
+from callcost.cli.terminal.findings import (
+    Logs,
+    price_for_logs,
+    show_addition,
+    show_suspicions,
+    summary_of,
+    suspicion_rows,
+    times_of,
+)
+from callcost.cli.terminal.listing import per_million, plain, show_block, show_json, show_rows
 from callcost.cli.terminal.output import say, show
 from callcost.errors import ConfigError, PriceError, UnknownModelError
 from callcost.prices.book.archive import isoformat, microseconds
 from callcost.prices.book.book import PULL_HINT, Book, open_book
 from callcost.prices.book.catalog import Version, load_catalog
-from callcost.prices.book.changes import MapChange, PriceChange, compare_maps, prices_of
+from callcost.prices.book.changes import PriceChange, compare_maps, prices_of
+from callcost.prices.book.corrections import open_suspicions
 from callcost.prices.book.cost_map import Entry
-from callcost.prices.upstream.checks import explain_fields, find_damage, find_unplaced_fields
+from callcost.prices.upstream.checks import Findings, explain_fields, find_damage, find_suspicious, find_unplaced_fields
 from callcost.settings import PriceOptions
 
 if TYPE_CHECKING:
     from callcost.jobs.price_history import PriceEvent
-    from callcost.prices.upstream.pull import Addition
+    from callcost.prices.upstream.pull import Addition, Judged
 
 
 @click.group(cls=VerbGroup)
@@ -138,11 +148,11 @@ def diff(old: str, new: str, form: str, **words: Any) -> int:
         show_json({**sides, "added": found.added, "dropped": found.dropped, "prices": changed})
         return 0
     show(_between(first, second))
-    show(_summary(found), "")
+    show(summary_of(found), "")
     show_rows(
         ("model", "field", "before", "after", "times"),
         [
-            *((change.model, change.field, plain(change.old), plain(change.new), _times(change))
+            *((change.model, change.field, plain(change.old), plain(change.new), times_of(change))
               for change in found.prices),
             *((model, "(added)", "", "", "") for model in found.added),
             *((model, "(dropped)", "", "", "") for model in found.dropped),
@@ -206,22 +216,52 @@ def add(file: IO[bytes] | str, effective_from: str, form: str, **more: Any) -> N
     """Add FILE to your own versions: a map in LiteLLM's format (- is stdin), a wheel of LiteLLM, or a URL of either."""
     from callcost.prices.upstream.pull import add_file  # noqa: PLC0415
 
-    added = add_file(file, effective_from=_moment(effective_from), **more)
-    _show_addition(added, "it says what the version before it says", form)
+    def put(judged: Judged) -> Addition:
+        return add_file(file, effective_from=_moment(effective_from), judged=judged, **more)
+
+    _put(put, "it says what the version before it says", form)
 
 
 @prices.command()
 @click.option("--url", metavar="URL", help="Of a map in LiteLLM's format.  [default: the one that LiteLLM publishes]")
 @_folder_option
 @click.option("--dry-run", is_flag=True, help="Fetch, check and show; add nothing.")
-@click.option("--force", is_flag=True, help="Add it whatever the checks say.")
+@click.option("--force", is_flag=True, help="Add it whatever the checks say; what is suspicious stays on record.")
+@shared.money_options
 @shared.form_option
-def pull(url: str | None, folder: Path | None, dry_run: bool, force: bool, form: str) -> None:
-    """Fetch the published map and add it to your own versions, in force from now on."""
+def pull(url: str | None, folder: Path | None, dry_run: bool, force: bool, form: str, **words: Any) -> None:
+    """Fetch the published map and add it to your own versions, in force from now on.
+
+    Prices that no change of a price explains are listed, and refused without --force.
+    """
     from callcost.prices.upstream.pull import LITELLM_MAP, pull_map  # noqa: PLC0415
 
-    added = pull_map(url or LITELLM_MAP, folder=folder, dry_run=dry_run, force=force)
-    _show_addition(added, "this is a dry run" if dry_run else "it says what the version in force says", form)
+    def put(judged: Judged) -> Addition:
+        return pull_map(url or LITELLM_MAP, folder=folder, dry_run=dry_run, force=force, judged=judged)
+
+    _put(put, "this is a dry run" if dry_run else "it says what the version in force says", form, _logs(words))
+
+
+def _put(put: Callable[[Judged], Addition], why_not: str, form: str, logs: Logs | None = None) -> None:
+    """Add a map and show what the checks found, also where they refuse it; logs that cannot be read add nothing."""
+    judged: list[Findings] = []
+    moved: dict[tuple[str, str], Decimal] = {}
+
+    def judge(found: Findings) -> None:
+        judged.append(found)
+        moved.update(price_for_logs(found.suspicions, found.map, logs))
+
+    try:
+        added = put(judge)
+    except PriceError:
+        if judged and judged[0].suspicions:
+            show_addition(None, judged[0], "it looks wrong", form, moved)
+        raise
+    show_addition(added.version, added.findings, why_not, form, moved)
+
+
+def _logs(words: Mapping[str, Any]) -> Logs | None:
+    return Logs(shared.report_options_of(words), words["quiet"]) if words["logs"] else None
 
 
 @prices.command()
@@ -235,56 +275,40 @@ def export(file: str, corrections: str) -> None:
 
 
 @prices.command()
+@click.option("--from", "first", metavar="VERSION",
+              help="Judge the prices of versions from there on.  [default: your own, else the newest]")  # fmt: skip
+@shared.money_options
 @shared.form_option
-def verify(form: str) -> int:
-    """Check every version: its digest, and that each of its cost fields is understood."""
+def verify(first: str | None, form: str, **words: Any) -> int:
+    """Check every version: its digest, that each of its cost fields is understood, and the newest's prices.
+
+    Ends with 3 where a version of your own has suspicious prices that were not forced.
+    """
     catalog = load_catalog()
     damaged, unplaced, explained = find_damage(catalog), find_unplaced_fields(catalog), explain_fields(catalog)
+    own = [version for version in catalog.versions if version.origin == "user"]
+    asked = catalog.versions[catalog.find(first).index :] if first else own or [catalog.newest]
+    found = find_suspicious(catalog, asked)
+    suspicions = [each for _, each in found]
+    entries = {each.model: catalog.entry(each.model, version) or {} for version, each in found}
+    moved = price_for_logs(suspicions, entries, _logs(words))
     if form == "json":
         fields = [{"field": f, "since": version.name, "models": names} for f, (version, names) in unplaced.items()]
         show_json({"versions": len(catalog.versions), "damaged": [v.name for v in damaged], "unplaced": fields,
-                   "explained": explained})  # fmt: skip
+                   "explained": explained, "suspicions": suspicion_rows(suspicions, moved)})  # fmt: skip
     else:
         show(f"{len(catalog.versions):,} versions, {len(catalog.models):,} models")
         show(f"{len(damaged):,} versions differ from their digest" if damaged else "every digest is right")
         rows = [(field, version.name, len(names), names[0]) for field, (version, names) in unplaced.items()]
-        _show_block("cost fields that are not understood", ("field", "since", "models", "such as"), rows, ("models",))
-        _show_block("cost fields that are not charged", ("field", "why"), list(explained.items()))
+        show_block("cost fields that are not understood", ("field", "since", "models", "such as"), rows, ("models",))
+        show_block("cost fields that are not charged", ("field", "why"), list(explained.items()))
+        show_suspicions(suspicions, moved)
     if damaged:
         message = f"damaged price versions: {', '.join(version.name for version in damaged)}"
         raise PriceError(message, hint="Install callcost again, or remove your own version")
-    return 1 if unplaced else 0
-
-
-def _show_addition(added: Addition, why_not: str, form: str) -> None:
-    """Say what became of a map, and what is remarkable about it."""
-    found = added.findings
-    if form == "json":
-        about: dict[str, Any] = {"refusals": [], "unplaced": {}, "jumps": [], "change": None}
-        if found is not None:
-            about = {"refusals": found.refusals, "unplaced": found.unplaced, "change": found.change._asdict(),
-                    "jumps": [price._asdict() for price in found.jumps]}  # fmt: skip
-        show_json({"added": added.version, "modified": found is not None, **about})
-        return
-    if found is None:
-        show("nothing new: the map has not changed since it was last pulled")
-        return
-    show(f"added {added.version}" if added.version else f"nothing added: {why_not}")
-    show(_summary(found.change))
-    for reason in found.refusals:
-        show(f"looks wrong: {reason}")
-    jumps = [(price.model, price.field, plain(price.old), plain(price.new), _times(price)) for price in found.jumps]
-    titles = ("model", "field", "before", "after", "times")
-    _show_block("prices that moved more than threefold or are gone", titles, jumps, titles[2:])
-    _show_block("cost fields that are not understood", ("field", "models"), list(found.unplaced.items()), ("models",))
-
-
-def _show_block(
-    title: str, titles: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[str] = ()
-) -> None:
-    if rows:
-        show("", f"{title}:")
-        show_rows(titles, rows, numbers=numbers)
+    forced = {(row.model, row.field, row.value) for row in open_suspicions()}
+    crossed = any(version in own and (each.model, each.field, each.new) not in forced for version, each in found)
+    return 1 if unplaced else 3 if crossed else 0
 
 
 def _show_entry(entry: Entry) -> None:
@@ -316,18 +340,6 @@ def _facts(version: Version) -> dict[str, object]:
 
 def _by_field(changes: list[PriceChange]) -> list[dict[str, object]]:
     return [{"field": change.field, "before": change.old, "after": change.new} for change in changes]
-
-
-def _summary(change: MapChange) -> str:
-    models = len({price.model for price in change.prices})
-    return (
-        f"{len(change.added):,} models added, {len(change.dropped):,} dropped, "
-        f"{len(change.prices):,} prices of {models:,} models changed"
-    )
-
-
-def _times(change: PriceChange) -> str:
-    return "" if change.ratio is None else plain(Decimal(f"{change.ratio:.3g}"))
 
 
 def _moment(words: str | None) -> int:

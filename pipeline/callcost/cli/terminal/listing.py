@@ -36,6 +36,15 @@ def show_rows(titles: Sequence[str], rows: Iterable[Sequence[object]], *, number
     show(*lines)
 
 
+def show_block(
+    title: str, titles: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[str] = ()
+) -> None:
+    """Print rows under a line that says what they are; nothing where there are none."""
+    if rows:
+        show("", f"{title}:")
+        show_rows(titles, rows, numbers=numbers)
+
+
 def on_terminal() -> bool:
     """Say whether a person reads along."""
     return STDOUT.isatty()

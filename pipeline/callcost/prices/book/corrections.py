@@ -3,8 +3,9 @@
 ``data/prices/corrections.csv`` holds one row per model, field and window, append only: a later row goes before an
 earlier one of the same cell. A row without an end holds until a version newer than those known when it was recorded
 says something else of its cell. ``others.csv`` has the same columns: what two tables agree on of models that no map
-ever listed. ``scheduled.csv`` has what was announced for a later day, which holds only once a map has it. Who may be
-priced by which entry is left to ``name_ladder.py``; the user's own prices lie over these.
+ever listed. ``scheduled.csv`` has what was announced for a later day, which holds only once a map has it;
+``suspicions.csv`` prices that the gate of new maps found suspicious and somebody forced. Who may be priced by which
+entry is left to ``name_ladder.py``; the user's own prices lie over these.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from callcost.errors import PriceError
 from callcost.prices.book.archive import isoformat, microseconds
-from callcost.prices.book.catalog import Catalog
+from callcost.prices.book.catalog import Catalog, user_prices
 from callcost.prices.book.changes import Announcement, doubt_of, news_of, read_announcement
 from callcost.prices.book.cost_map import Entry, rate
 from callcost.prices.peak_hours import OFF_PEAK, windows_in
@@ -31,11 +32,12 @@ _R = TypeVar("_R")
 FILE = "corrections.csv"
 OTHERS = "others.csv"
 SCHEDULED = "scheduled.csv"
+SUSPICIONS = "suspicions.csv"
+SUSPICION = "suspicion"  # the kind of its rows, whose value is what the map says
 CONDITION = "off-peak "  # how a condition begins
 _TEXTS = ("model", "provider", "field", "condition", "kind", "source", "confidence", "event")
 _FAR = 5  # times; a price that changes rarely changes that much at once
 _WHO = {"stated": "announced", "two_sources": "two sources agree", "one_source": "one source says so"}
-_SUSPECT = Doubt("suspect", "a source has another power of ten: see --corrections all")
 NONE, _, ALL = CORRECTIONS
 
 
@@ -50,8 +52,8 @@ class Correction(NamedTuple):
         begins: microseconds since 1970 UTC, inclusive.
         ends: exclusive; None: until a later version says something else.
         condition: "" or "off-peak HH:MM-HH:MM ... on 1-5, ..." (UTC, weekdays from Monday = 1).
-        kind: lag | typo | placeholder | wrong | missing | unlisted.
-        source: address of what says so.
+        kind: lag | typo | placeholder | wrong | missing | unlisted | suspicion.
+        source: address of what says so; of a suspicion: why.
         confidence: stated (the source gives the day) | two_sources | one_source.
         recorded_on: when this row came into the book, microseconds since 1970 UTC.
         event: rows of one change of prices share it.
@@ -82,8 +84,8 @@ class Corrected(NamedTuple):
     Attributes:
         entry: the fields.
         rows: the corrections that changed one; (): none did.
-        doubts: what speaks against a cell, by its place: a row that is not taken and has another power of ten, or a
-            change that is announced.
+        doubts: what speaks against a cell, by its place: a row that is not taken and has another power of ten, a
+            suspicion, or a change that is announced.
     """
 
     entry: Entry
@@ -172,7 +174,7 @@ class Corrections:
         if known is None:
             fields = dict(self._first_entry(rows[0]) if entry is None and rows else entry or {})
             used = tuple([row for row in rows if _lay(row, fields) or entry is None])
-            against = {row.place: _SUSPECT for row in doubts if _is_far(_cell(fields, row), row.value)}
+            against = {row.place: _suspect(row) for row in doubts if _contradicts(row, _cell(fields, row))}
             since = {row.place: row.begins for row in rows}
             against |= {
                 row.field: doubt_of(row)
@@ -242,7 +244,7 @@ def _by_model(rows: Iterable[Correction], catalog: Catalog) -> dict[str, list[Co
 
 def _with_end(row: Correction, catalog: Catalog) -> Correction:
     """End an open row where a newer version, which its author did not have, says something new of its cell."""
-    if row.ends is not None:
+    if row.ends is not None or row.kind == SUSPICION:
         return row
     had = max((version for version in catalog.versions if version.known_from <= row.recorded_on), default=None)
     known = _cell(catalog.entry(row.model, had), row)
@@ -261,13 +263,25 @@ def _cell(entry: Entry | None, row: Correction) -> Any:
 
 def _newest(rows: Iterable[Correction], moment: int | None, dropped: int | None = None) -> tuple[Correction, ...]:
     """Return what holds at a moment, else what held to the end: of several rows of a cell the last."""
-    ended = {row.place: row for row in rows if dropped is not None and row.ends == dropped}
-    return tuple((ended | {row.place: row for row in rows if _holds(row, moment)}).values())
+    cells = [((row.place, row.kind == SUSPICION), row) for row in rows]
+    ended = {cell: row for cell, row in cells if dropped is not None and row.ends == dropped}
+    return tuple((ended | {cell: row for cell, row in cells if _holds(row, moment)}).values())
 
 
-def _is_far(listed: Any, value: Decimal) -> bool:
-    """Say whether a rate is another by about a power of ten, which no change of a price explains."""
-    return isinstance(listed, Decimal) and (listed >= _FAR * value or _FAR * listed <= value)
+def _contradicts(row: Correction, listed: Any) -> bool:
+    """Say whether a row that is not taken makes a rate suspicious.
+
+    One of another source does where it has about another power of ten, which no change of a price explains; a suspicion
+    as long as the rate is the one that it is of.
+    """
+    if row.kind == SUSPICION:
+        return bool(listed == row.value)
+    return isinstance(listed, Decimal) and (listed >= _FAR * row.value or _FAR * listed <= row.value)
+
+
+def _suspect(row: Correction) -> Doubt:
+    words = row.source if row.kind == SUSPICION else f"{row.source} has {row.value:f}: see --corrections all"
+    return Doubt("suspect", f"suspicious: {words}")
 
 
 def _holds(row: Correction | Announcement, moment: int | None) -> bool:
@@ -304,6 +318,7 @@ def load_corrections(which: str, catalog: Catalog, known_on: int | None = None) 
     for row in rows:
         sure = row.confidence != "one_source" or (row.event, row.model, row.begins) in stated
         (taken if sure or which == ALL else doubts).append(row)
+    doubts += _known(SUSPICIONS, which, known_on)
     announced = () if which == NONE else _read(data_dir() / "prices" / SCHEDULED, read_announcement)
     known = [row for row in announced if known_on is None or row.recorded_on <= known_on]
     return Corrections(taken, catalog, doubts, known)
@@ -319,14 +334,28 @@ def load_others(which: str, catalog: Catalog, known_on: int | None = None) -> Co
     return Corrections([row for row in rows if row.model not in catalog.models], catalog)
 
 
+def open_suspicions() -> list[Correction]:
+    """Return the suspicions on record, whether their prices still stand or not.
+
+    Raises:
+        PriceError: a file is damaged.
+    """
+    return _known(SUSPICIONS, ALL, None)
+
+
 def _known(file: str, which: str, known_on: int | None) -> list[Correction]:
     """Return the rows of a file that may be taken at all, whoever confirms them."""
-    rows = () if which == NONE else _read(data_dir() / "prices" / file, _row)
+    if which == NONE:
+        return []
+    paths = [data_dir() / "prices" / file]
+    if file == SUSPICIONS:  # which the user's own versions may have, too
+        paths = [path for path in (*paths, user_prices() / file) if path.exists()]
+    rows = [row for path in paths for row in _read(path, _row, path.stat().st_mtime_ns if path.exists() else 0)]
     return [row for row in rows if known_on is None or row.recorded_on <= known_on]
 
 
 @functools.lru_cache(maxsize=8)
-def _read(path: Path, read_row: Callable[[Mapping[str, str]], _R]) -> tuple[_R, ...]:
+def _read(path: Path, read_row: Callable[[Mapping[str, str]], _R], _stamp: int = 0) -> tuple[_R, ...]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return tuple(map(read_row, csv.DictReader(file)))

@@ -41,10 +41,15 @@ def with_registered(options: PriceOptions) -> PriceOptions:
         return options
     known = _options.get(options)
     if known is None:
-        now = {model: _ENCODER.encode(dict(entry)).decode() for model, entry in _entries.items()}
-        both = tuple(sorted({**dict(options.registered), **now}.items()))
-        known = _options[options] = dataclasses.replace(options, registered=both)
+        known = _options[options] = options_with(options, _entries)
     return known
+
+
+def options_with(options: PriceOptions, entries: Mapping[str, Entry]) -> PriceOptions:
+    """Return options that say, beside what they say already, that entries go before every version."""
+    fields = {model: _ENCODER.encode(dict(entry)).decode() for model, entry in entries.items()}
+    both = tuple(sorted({**dict(options.registered), **fields}.items()))
+    return dataclasses.replace(options, registered=both)
 
 
 def entries_of(options: PriceOptions) -> Mapping[str, Entry]:

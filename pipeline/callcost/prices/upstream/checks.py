@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
+from callcost.prices.book.archive import isoformat
 from callcost.prices.book.catalog import Catalog, Version
 from callcost.prices.book.changes import MapChange, PriceChange, compare_maps, prices_of
 from callcost.prices.book.cost_map import Entry
 from callcost.prices.book.faults import DEAR, faults_in
 from callcost.prices.units import EXPLAINED, STRUCTURED, is_cost_field, place_field
+from callcost.prices.upstream.gate import Suspicion, find_suspicions
+from callcost.prices.upstream.other_tables import load_other_tables
 
 MIN_KEPT_PERCENT = 90
 MAX_JUMPED_PERCENT = 10
@@ -32,25 +35,54 @@ class Findings:
         unplaced: cost fields that the grammar does not know, and how many models have them.
         jumps: prices that moved more than threefold, or from something to nothing.
         change: everything that changed against the version before it.
+        suspicions: prices that no change of a price explains.
+        map: the new map.
     """
 
     refusals: list[str]
     unplaced: dict[str, int]
     jumps: list[PriceChange]
     change: MapChange
+    suspicions: list[Suspicion]
+    map: Mapping[str, Entry]
 
 
-def check_map(new: Mapping[str, Entry], old: Mapping[str, Entry]) -> Findings:
-    """Judge a new map beside the one before it.
+def check_map(new: Mapping[str, Entry], old: Mapping[str, Entry], moment: int) -> Findings:
+    """Judge a new map beside the one before it, and beside what other tables said by then.
 
     Args:
         new: the map that would be added.
         old: the map in force before; empty if there is none.
+        moment: from which it is in force, microseconds since 1970 UTC.
     """
     change = compare_maps(old, new)
     jumps = [price for price in change.prices if _jumps(price)]
     unplaced = Counter(field for entry in new.values() for field in unplaced_fields(entry))
-    return Findings([*_refusals(new, old, change, jumps), *_find_wrong_rates(new)], unplaced, jumps, change)
+    faulty = {(model, fault.path) for model, entry in new.items() for fault in faults_in(entry)}
+    found = find_suspicions(new, old, isoformat(moment)[:10], load_other_tables())
+    suspicions = [each for each in found if (each.model, each.field) not in faulty]
+    reasons = [*_refusals(new, old, change, jumps), *_find_wrong_rates(new), *_refuse_suspicious(suspicions)]
+    return Findings(reasons, unplaced, jumps, change, suspicions, new)
+
+
+def find_suspicious(catalog: Catalog, versions: Iterable[Version]) -> list[tuple[Version, Suspicion]]:
+    """Return what is suspicious in versions, each beside the one before it and what other tables said by then."""
+    return [
+        (version, found)
+        for version in versions
+        if version.index
+        for found in find_suspicions(
+            catalog.map_of(version), catalog.map_of(catalog.versions[version.index - 1]),
+            version.effective_text[:10], load_other_tables(),
+        )
+    ]  # fmt: skip
+
+
+def _refuse_suspicious(found: list[Suspicion]) -> Iterator[str]:
+    if found:
+        first = found[0]
+        why = f"{first.field} {first.new:f}: {first.words}"
+        yield f"{len(found):,} prices are suspicious, such as {first.model} ({why})"
 
 
 def _find_wrong_rates(new: Mapping[str, Entry]) -> Iterator[str]:

@@ -30,6 +30,7 @@ from callcost.prices.book.cost_map import map_digest, parse_entry, split_map
 from callcost.prices.book.faults import first_fault
 from callcost.prices.upstream.checks import Findings, check_map
 from callcost.prices.upstream.map_files import MAX_BYTES, read_map_file
+from callcost.prices.upstream.suspicions import record_suspicions
 
 # Where LiteLLM publishes its map (the address that its own documentation gives).
 LITELLM_MAP = "https://raw.githubusercontent.com/BerriAI/litellm/main/model_prices_and_context_window.json"
@@ -73,6 +74,9 @@ class Addition(NamedTuple):
     findings: Findings | None  # None: not modified
 
 
+Judged = Callable[[Findings], None]
+
+
 class _Answered(msgspec.Struct):
     """What is remembered of an address: the tag of its last answer, and the version that it became."""
 
@@ -87,6 +91,7 @@ def pull_map(
     dry_run: bool = False,
     force: bool = False,
     patience: Patience = Patience(),
+    judged: Judged = lambda _findings: None,
 ) -> Addition:
     """Fetch a map and add it as a version that is in force from now on.
 
@@ -96,6 +101,7 @@ def pull_map(
         dry_run: fetch and check only.
         force: add it whatever the checks say.
         patience: how long to wait.
+        judged: called with what the checks found, before the map is refused or added.
 
     Raises:
         PriceError: the server cannot be reached or does not send a map, or the checks refuse it.
@@ -111,8 +117,9 @@ def pull_map(
     now = int(time.time()) * 1_000_000
     name = _free_name(catalog, time.strftime("litellm-%Y-%m-%d", time.gmtime()))
     added = add_checked(
-        answer.content, name=name, effective_from=now, source=_public(url), folder=folder, dry_run=dry_run, force=force
-    )
+        answer.content, name=name, effective_from=now, source=_public(url), folder=folder, dry_run=dry_run, force=force,
+        judged=judged,
+    )  # fmt: skip
     if answer.etag and not dry_run and folder is None:
         state[key] = _Answered(answer.etag, added.version or (catalog.version_at(now) or catalog.newest).name)
         write_file(user_prices() / _STATE, msgspec.json.encode(state))
@@ -127,6 +134,7 @@ def add_file(
     source: str | None = None,
     folder: Path | None = None,
     force: bool = False,
+    judged: Judged = lambda _findings: None,
 ) -> Addition:
     """Add a map that a file holds; the arguments are those of ``add_checked``.
 
@@ -137,6 +145,7 @@ def add_file(
         source: None: the wheel's release, or the file's name.
         folder: see there.
         force: see there.
+        judged: see there.
 
     Raises:
         PriceError: it cannot be had, it holds no map, or the checks refuse it.
@@ -148,7 +157,9 @@ def add_file(
     text, release = read_map_file(file, named)
     name = name or ("-".join(release) if release else f"user-{isoformat(effective_from)[:10]}")
     source = source or (" ".join(release) if release else named)
-    return add_checked(text, name=name, effective_from=effective_from, source=source, folder=folder, force=force)
+    return add_checked(
+        text, name=name, effective_from=effective_from, source=source, folder=folder, force=force, judged=judged
+    )
 
 
 def add_checked(
@@ -160,6 +171,7 @@ def add_checked(
     folder: Path | None = None,
     dry_run: bool = False,
     force: bool = False,
+    judged: Judged = lambda _findings: None,
 ) -> Addition:
     """Add a map, known from now on, unless it says what the version before it says.
 
@@ -170,7 +182,8 @@ def add_checked(
         source: where it comes from.
         folder: of the versions that it is added to; None: the user's own.
         dry_run: check only.
-        force: add it whatever the checks say.
+        force: add it whatever the checks say; what is suspicious stays on record.
+        judged: called with what the checks found, before the map is refused or added.
 
     Raises:
         PriceError: it is no map, or the checks refuse it.
@@ -182,7 +195,8 @@ def add_checked(
     catalog = _versions_in(folder)
     before = catalog.version_at(effective_from)
     old = catalog.map_of(before) if before else {}
-    findings = check_map({model: parse_entry(raw) for model, raw in entries.items()}, old)
+    findings = check_map({model: parse_entry(raw) for model, raw in entries.items()}, old, effective_from)
+    judged(findings)
     if dry_run:
         return Addition(None, findings)
     if findings.refusals and not force:
@@ -192,10 +206,9 @@ def add_checked(
         return Addition(None, findings)
     if name in {version.name for version in catalog.versions}:
         raise PriceError(f"there is a price version {name} already", hint="Give it another name")
-    add_map(
-        entries, name=name, effective_from=effective_from, source=source, folder=folder or user_prices(),
-        known_from=int(time.time()) * 1_000_000,
-    )  # fmt: skip
+    folder, now = folder or user_prices(), int(time.time()) * 1_000_000
+    add_map(entries, name=name, effective_from=effective_from, source=source, folder=folder, known_from=now)
+    record_suspicions(findings.suspicions, findings.map, version=name, begins=effective_from, now=now, folder=folder)
     return Addition(name, findings)
 
 
