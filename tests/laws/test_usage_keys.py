@@ -99,9 +99,10 @@ def test_counts_that_go_together_are_read_as_they_are_meant(shape: Shape, data: 
 
 def _is_stated(record: Any, path: Keys) -> bool:
     for key in path:
-        if isinstance(record, dict) and key not in record:
-            return False
-        record = record[key]
+        try:
+            record = record[key]
+        except (KeyError, TypeError):
+            return False  # nothing is there, or another place has its count where this one has an object
     return record not in (0, "0")
 
 

@@ -32,6 +32,13 @@ def _stated(usage: Usage | None) -> dict[str, Any]:
             {"prompt_tokens": 9, "completion_tokens": 3, "reasoning_tokens": 2, "total_tokens": 12},
         ),
         (
+            {"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100, "prompt_tokens_details": {  # Alibaba
+             "cached_tokens": 0, "cache_creation_input_tokens": 60, "cache_type": "ephemeral",
+             "cache_creation": {"ephemeral_5m_input_tokens": 60}}},
+            {"prompt_tokens": 90, "completion_tokens": 10, "cache_creation_input_tokens": 60,
+             "cache_write_5m_tokens": 60, "total_tokens": 100},
+        ),
+        (
             {"prompt_token_count": 40, "candidates_token_count": 5, "total_token_count": 45,  # Google's Python SDK
              "prompt_tokens_details": [{"modality": "TEXT", "token_count": 40}]},
             {"prompt_tokens": 40, "completion_tokens": 5, "total_tokens": 45, "text_input_tokens": 40},

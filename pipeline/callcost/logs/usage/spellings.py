@@ -129,7 +129,7 @@ _UNITS = {
 }
 
 _REASONING = ("reasoning_tokens", "thinking_tokens", "reasoning", "flex_reasoning", "priority_reasoning")
-_WRITES = (*_under(_DETAILS, "cache_creation_token_details"), "cache_creation")
+_WRITES = (*_under(_DETAILS, "cache_creation_token_details", "cache_creation"), "cache_creation")
 
 # OpenAI's two spellings with what DeepSeek, Kimi, Mistral, xAI, OpenRouter and LiteLLM's proxy add to them.
 _OPENAI_PARTS = {
@@ -142,7 +142,8 @@ _OPENAI_PARTS = {
         "prompt_cache_hit_tokens",
     ),
     "cache_creation_input_tokens": (
-        *_under(_DETAILS, "cache_creation_tokens", "cache_write_tokens", "cache_creation"),
+        *_under(_DETAILS, "cache_creation_tokens", "cache_write_tokens"),
+        *_under(_DETAILS, "cache_creation", "cache_creation_input_tokens"),  # the first: LangChain's; Alibaba's split
         "cache_creation_input_tokens",
         "cache_write_tokens",
     ),

@@ -165,6 +165,8 @@ def _collect(
     get = record.get
     for key, columns in tree.fields:
         value = get(key)
+        if type(value) is dict and any(key == part for part, _ in tree.parts):
+            continue  # one writer has a count there, another what it is made of
         for name, rank in columns if value is not None and value != "" else ():
             number = read(value, name)
             before = counts.get(name)
