@@ -57,6 +57,7 @@ def pinned() -> Book:
         ("grok-4", None, "xai/grok-4", "maker"),
         ("gpt-5-mini", "anthropic", None, None),
         ("gpt-9", None, None, None),
+        ("gpt-oss-20b", "openrouter", None, None),  # many serve it, each at its own price
         ("gpt-4o-latest", "openai", None, None),
         ("", None, None, None),
     ],
@@ -140,6 +141,8 @@ SPELLINGS = [
     Spelling("x-ai/grok-3-mini:nitro", "openrouter", "xai/grok-3-mini", "passed_on"),
     Spelling("x-ai/grok-4-07-09", "openrouter", "xai/grok-4-0709", "passed_on"),
     Spelling("x-ai/grok-4-fast", "openrouter", "xai/grok-4-fast-reasoning", "passed_on"),
+    Spelling("text-embedding-3-small", "openrouter", "text-embedding-3-small", "passed_on"),
+    Spelling("claude-sonnet-4.5:nitro", "openrouter", "claude-sonnet-4-5", "passed_on"),
     Spelling("openrouter/anthropic/claude-3.7-sonnet:thinking", None, "openrouter/anthropic/claude-3.7-sonnet",
              "variant"),
     Spelling("anthropic/claude-sonnet-4.5:beta", None, "openrouter/anthropic/claude-sonnet-4.5", "variant"),

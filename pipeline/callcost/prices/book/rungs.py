@@ -186,6 +186,10 @@ CLAIMS = (
     _claim("passed_on", r"^cohere/", "", "cohere", _PASSED_ON, *_RESOLD),
     _claim("passed_on", r"^mistralai/(?=(?:mistral-large|mistral-medium|codestral|devstral-medium|magistral-medium)\b)",
            "", "mistral", _PASSED_ON, *_RESOLD),
+    # its answers leave the publisher out of some names, as of embeddings
+    *(_claim("passed_on", rf"^(?={maker}[^/]*$)", "", provider, _PASSED_ON, *_RESOLD) for maker, provider in (
+        (r"(?:gpt-\d|o\d\b|chatgpt-|text-embedding-\d)", "openai"), ("claude-", "anthropic"),
+        (r"gemini-(?!embedding)", "gemini"), ("grok-", "xai"))),
     *(_claim("makers_rate", rf"^{maker}/", "", provider, _PASSED_ON, *_RESOLD, note=_HOSTED) for maker, provider in (
         ("mistralai", "mistral"), ("deepseek", "deepseek"), ("moonshotai", "moonshot"), ("z-ai", "zai"),
         ("minimax", "minimax"), ("qwen", "dashscope"))),
