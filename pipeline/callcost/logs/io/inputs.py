@@ -126,7 +126,10 @@ def _refuse_own(argument: str, own: Sequence[OwnFolder]) -> None:
 
 def own_kind(argument: str) -> str | None:
     """Return what kind of folder an argument is that callcost wrote, where no log lies in it; None: it is logs."""
-    if argument == STDIN or not (is_url(argument) or Path(argument).is_dir()):
+    try:
+        if argument == STDIN or not (is_url(argument) or Path(argument).is_dir()):
+            return None
+    except OSError:  # as of a name that is too long: whoever reads the logs says so
         return None
     folder = folder_at(argument)
     if all(folder.read(name) is None for name in ("manifest.json", "ledger.json")):

@@ -51,7 +51,7 @@ def settle_media(call: Call) -> None:
 def settle_gateway(call: Call, values: Mapping[str, Any]) -> None:
     """Add what a gateway asks for a call that was paid with a key of one's own; and see whose capacity served it.
 
-    Capacity that OpenRouter paid for is sold by tokens at the standard rate: its recorded costs are those.
+    Capacity that OpenRouter paid for is sold by tokens at the standard rate, as its recorded costs say: tier "default".
     Source: https://openrouter.ai/docs/guides/features/service-tiers, .../use-cases/usage-accounting
 
     Args:
@@ -60,7 +60,7 @@ def settle_gateway(call: Call, values: Mapping[str, Any]) -> None:
     """
     own_key, tier = values.get("own_key") is True, (call.service_tier or "").lower()
     if call.provider == "openrouter" and not own_key and tier in PROVISIONED_TIERS:
-        call.service_tier = None
+        call.service_tier = "default"
     try:
         fee = read_quantities({GATEWAY_FEE: values.get("gateway_fee") or 0})
     except Refusal:
