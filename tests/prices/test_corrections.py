@@ -42,8 +42,8 @@ def _usage(prompt: int, completion: int) -> Usage:
     return Usage(prompt_tokens=prompt, completion_tokens=completion)
 
 
-def stated() -> list[Correction]:
-    corrections = load_corrections("stated", load_catalog())
+def taken(which: str) -> list[Correction]:
+    corrections = load_corrections(which, load_catalog())
     return [row for model in {row["model"] for row in rows_of_file()} for row in corrections.rows_of(model)]
 
 
@@ -75,8 +75,12 @@ def expected(row: Correction, rows: list[Correction], moment: int) -> Decimal | 
     return then[-1].value if then else None
 
 
-def test_each_row_holds_from_its_first_second_to_its_last() -> None:
-    book, rows = open_book(PriceOptions()), stated()
+BOTH = pytest.mark.parametrize("which", ["stated", "all"])
+
+
+@BOTH
+def test_each_row_holds_from_its_first_second_to_its_last(which: str) -> None:
+    book, rows = open_book(PriceOptions(corrections=which)), taken(which)
     plain = open_book(PriceOptions(corrections="none"))
     assert len(rows) > 500
     for row in rows:
@@ -98,8 +102,9 @@ BY_FIELD: dict[str, tuple[dict[str, Any], int]] = {
 }
 
 
-def test_the_helpers_price_the_edges_of_each_row_by_it() -> None:
-    rows, seen = stated(), 0
+@BOTH
+def test_the_helpers_price_the_edges_of_each_row_by_it(which: str) -> None:
+    rows, seen = taken(which), 0
     by_hours = {row.model for row in rows if row.condition}  # a second price, which another test knows
     for row in rows:
         if row.model in by_hours or row.field not in BY_FIELD:
@@ -110,7 +115,8 @@ def test_the_helpers_price_the_edges_of_each_row_by_it() -> None:
             if value is None:
                 continue
             at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)
-            assert cost_per_token(row.model, **counts, at=at)[side] == pytest.approx(float(value * 1000)), (row, at)
+            priced = cost_per_token(row.model, **counts, at=at, corrections=which)[side]
+            assert priced == pytest.approx(float(value * 1000)), (row, at)
             seen += 1
     assert seen > 500
 
@@ -155,12 +161,13 @@ def test_a_bare_name_of_claude_on_bedrock_says_that_its_region_may_cost_more() -
     ]  # fmt: skip
 
 
-def test_both_readers_price_the_edges_of_each_row_the_same() -> None:
-    book = open_book(PriceOptions())
+@BOTH
+def test_both_readers_price_the_edges_of_each_row_the_same(which: str) -> None:
+    book = open_book(PriceOptions(corrections=which))
     calls = [
         Call(family="plain", source_format="plain", model=row.model, usage=_usage(*COUNTS), usage_source="reported",
              started_at=moment, status="success", source_row=number)
-        for number, row in enumerate(stated()) for moment in edges(row)
+        for number, row in enumerate(taken(which)) for moment in edges(row)
     ]  # fmt: skip
 
     priced = price_facts(facts_of(calls, 0, 0), book)
