@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from callcost.logs.responses.bodies import api_of
 from callcost.logs.responses.chunk_rows import MAX_OPEN, Gatherer, is_chunk
-from callcost.logs.responses.stream_joiners import CUT_OFF, join_body, join_chunks, kind_of
+from callcost.logs.responses.stream_joiners import CUT_OFF
+from callcost.logs.responses.streams import join_body, join_chunks, kind_of
 from callcost.logs.usage.usage import read_usage
 
 CHUNK: dict[str, Any] = {"id": "c", "object": "chat.completion.chunk", "model": "gpt-4o"}
@@ -51,17 +52,32 @@ TITAN: list[dict[str, Any]] = [
     {"outputText": "Tw", "index": 0, "inputTextTokenCount": 4},
     {"outputText": "o.", "index": 0, "totalOutputTextTokenCount": 2, "completionReason": "FINISH"},
 ]
+COHERE: list[dict[str, Any]] = [
+    {"id": "c", "type": "message-start", "delta": {"message": {"role": "assistant"}}},
+    {"type": "content-start", "index": 0, "delta": {"message": {"content": {"type": "text", "text": "Tw"}}}},
+    {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "o."}}}},
+    {"type": "content-end", "index": 0},
+    {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": {
+        "billed_units": {"input_tokens": 4, "output_tokens": 2}, "tokens": {"input_tokens": 70, "output_tokens": 2}}}},
+]  # fmt: skip
+COHERE_1: list[dict[str, Any]] = [
+    {"is_finished": False, "event_type": "stream-start", "generation_id": "g"},
+    {"is_finished": False, "event_type": "text-generation", "text": "Two."},
+    {"is_finished": True, "event_type": "stream-end", "finish_reason": "COMPLETE", "response": {
+        "text": "Two.", "generation_id": "g", "meta": {"billed_units": {"input_tokens": 4, "output_tokens": 2}}}},
+]  # fmt: skip
 STREAMS: dict[str, list[dict[str, Any]]] = {
     "chat": CHAT, "bedrock_converse": CONVERSE, "ollama": OLLAMA, "completions": COMPLETIONS, "bedrock_invoke": TITAN,
+    "cohere": COHERE, "cohere 1": COHERE_1,
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("endpoint", STREAMS)
-def test_a_joined_stream_is_a_body_of_its_api_with_its_usage(endpoint: str) -> None:
-    body = join_body(STREAMS[endpoint])
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_joined_stream_is_a_body_of_its_api_with_its_usage(stream: str) -> None:
+    body = join_body(STREAMS[stream])
     api = api_of(body)
     assert api is not None
-    assert api.endpoint == endpoint
+    assert api.endpoint == stream.partition(" ")[0]
     usage = next(read_usage(body if path == "" else body.get(path)).usage for path in api.usage if path in ("", *body))
     assert usage is not None
     assert (usage.prompt_tokens, usage.completion_tokens) == (4, 2)
@@ -81,7 +97,9 @@ GEMINI: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("chunks", [CHAT, CONVERSE[:4], OLLAMA, COMPLETIONS, MESSAGE, RESPONSE, GEMINI])
+@pytest.mark.parametrize(
+    "chunks", [CHAT, CONVERSE[:4], OLLAMA, COMPLETIONS, MESSAGE, RESPONSE, GEMINI, COHERE, COHERE_1]
+)
 def test_a_stream_without_its_last_chunk_broke_off(chunks: list[dict[str, Any]]) -> None:
     assert CUT_OFF not in join_body(chunks)
     assert join_body(chunks[:-1])[CUT_OFF] is True
@@ -90,6 +108,14 @@ def test_a_stream_without_its_last_chunk_broke_off(chunks: list[dict[str, Any]])
 def test_the_output_count_that_an_anthropic_stream_begins_with_is_none() -> None:
     body = join_body([START, DELTA, {"type": "error", "error": {"type": "overloaded_error"}}])
     assert body["usage"] == {"input_tokens": 9}
+
+
+def test_what_came_of_a_broken_stream_of_cohere_is_a_body_of_its_api() -> None:
+    body = join_body(COHERE[:3])
+    api = api_of(body)
+    assert api is not None
+    assert api.endpoint == "cohere"
+    assert body["message"]["content"] == [{"type": "text", "text": "Two."}]
 
 
 def test_choices_and_reasoning_are_joined_apart() -> None:
@@ -209,11 +235,12 @@ ANYTHING = st.recursive(
 KEYS = [
     "id", "object", "type", "choices", "delta", "message", "usage", "index", "content_block", "response", "item",
     "output_index", "candidates", "usageMetadata", "done", "model", "metadata", "messageStop", "contentBlockDelta",
-    "content", "text", "function", "tool_calls", "parts", "partial_json", "arguments",
+    "content", "text", "function", "tool_calls", "parts", "partial_json", "arguments", "event_type", "finish_reason",
 ]  # fmt: skip
 ODD = st.recursive(
     ANYTHING | st.sampled_from(["chat.completion.chunk", "message_start", "message_delta", "content_block_delta",
-                                "response.output_text.delta", "response.output_item.done", "response.created"]),
+                                "response.output_text.delta", "response.output_item.done", "response.created",
+                                "content-delta", "stream-end"]),
     lambda inner: st.dictionaries(st.sampled_from(KEYS), inner, max_size=5) | st.lists(inner, max_size=3),
     max_leaves=25,
 )  # fmt: skip

@@ -23,7 +23,8 @@ from callcost.logs.record.stores import Store
 from callcost.logs.record.summed_rows import AGGREGATE, refuse_sum, sum_of
 from callcost.logs.responses import bodies
 from callcost.logs.responses.bodies import ENDPOINTS, Api
-from callcost.logs.responses.stream_joiners import CUT_OFF, join_body
+from callcost.logs.responses.stream_joiners import CUT_OFF
+from callcost.logs.responses.streams import join_body
 from callcost.logs.usage.unit_quantities import join_units
 from callcost.logs.usage.unread import UNREAD, stated_tokens
 from callcost.logs.usage.usage import add_usages, has_tokens, is_zero, states_both_sides

@@ -1,7 +1,7 @@
 """Chunk rows: streams logged one chunk a line, brought together by id while a file is read.
 
-Which chunk is which, and how chunks make a body, is in stream_joiners.py. A stream that says its end is handed over at
-once; one that does not (OpenAI's chat) at the end of the file, or when too many are open.
+Which chunk is which is in streams.py, how chunks make a body in stream_joiners.py. A stream that says its end is handed
+over at once; one that does not (OpenAI's chat) at the end of the file, or when too many are open.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from callcost.logs.responses.stream_joiners import ANTHROPIC_EVENTS, JOINERS, Chunk, Joiner, kind_of
+from callcost.logs.responses.stream_joiners import JOINERS, Chunk, Joiner
+from callcost.logs.responses.streams import ANTHROPIC_EVENTS, kind_of
 from callcost.logs.values.json import UNFORESEEN, list_in
 from callcost.logs.values.json_path import follow
 

@@ -1,100 +1,21 @@
 """The chunks of a streamed answer, brought together to the body that the provider would have sent at once.
 
-One joiner per API, chosen by the first chunk. Chunks come as the events of an SSE text, as a list, or one a row
-(chunk_rows.py). Usage is taken from wherever it stands; where no chunk has any, the body has none. A stream that breaks
-off before its end says so: CUT_OFF is true in its body.
+One joiner per API; streams.py tells which. Usage is taken from wherever it stands; where no chunk has any, the body has
+none. A stream that breaks off before its end says so: CUT_OFF is true in its body.
 """
 
 from __future__ import annotations
 
-import contextlib
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from callcost.logs.values.json import Refusal, decode, decode_text, dicts_in
+from callcost.logs.values.json import decode_text, dicts_in
 from callcost.logs.values.json_path import follow
 
 Chunk = dict[str, Any]
-ANTHROPIC_EVENTS = frozenset((
-    "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
-    "message_stop", "ping",
-))  # fmt: skip
-_CONVERSE_EVENTS = frozenset(
-    ("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata")
-)
 CUT_OFF = "callcost.cut_off"  # key of a body whose stream broke off
-_RESPONSE_KEYS = frozenset(("response", "sequence_number", "item_id", "item", "delta"))
-_MESSAGE_KEYS = frozenset(("message", "index", "usage"))
 _TEXT_KEYS = ("outputText", "generation", "completion", "text", "response")
-
-
-def join_body(value: Any) -> Any:
-    """Return the one body of a response: joined, where it is a stream; as it is, where it is not.
-
-    Args:
-        value: a body, a list of chunks, SSE text, or JSON text.
-    """
-    if type(value) is str:
-        text = value.lstrip()
-        if text.startswith(("data:", "event:", ":")):
-            return join_chunks(read_events(text)) or value
-        decoded = decode_text(text)
-        return value if type(decoded) is str else join_body(decoded)
-    if type(value) is list:
-        return join_chunks(dicts_in(value))
-    if type(value) is dict and "type" in value and "response" in value and kind_of(value) == "responses":
-        return join_chunks([value])  # the last event of a stream, or of a turn of a Realtime session
-    return value
-
-
-def read_events(text: str) -> Iterator[Chunk]:
-    """Yield the JSON objects of an SSE text; what is no object ("[DONE]", a cut line) is left out."""
-    for line in text.splitlines():
-        if line.startswith("data:"):
-            with contextlib.suppress(Refusal, UnicodeEncodeError):
-                yield from dicts_in([decode(line[5:].strip().encode())])
-
-
-def join_chunks(chunks: Iterable[Chunk]) -> Chunk | None:
-    """Join chunks of one answer; None where there are none."""
-    joiner: Joiner | None = None
-    for chunk in chunks:
-        if joiner is None:
-            joiner = JOINERS.get(kind_of(chunk) or "", Joiner)()
-        joiner.add(chunk)
-    return joiner.result() if joiner else None
-
-
-def kind_of(chunk: Chunk) -> str | None:
-    """Return the kind of stream a chunk belongs to; None where it is no chunk that is known."""
-    event = chunk.get("type")
-    if chunk.get("object") == "chat.completion.chunk":
-        return "chat"
-    if chunk.get("object") == "text_completion":
-        return "completions"
-    if type(event) is str:
-        if event.startswith("response.") and not _RESPONSE_KEYS.isdisjoint(chunk):
-            return "responses"
-        if event.startswith("session.") and type(chunk.get("session")) is dict:
-            return "responses"  # of a Realtime session
-        if event in ANTHROPIC_EVENTS and (not _MESSAGE_KEYS.isdisjoint(chunk) or len(chunk) < 3):
-            return "anthropic"
-    return _nested_kind(chunk)
-
-
-def _nested_kind(chunk: Chunk) -> str | None:
-    """Tell the streams whose chunks look like whole bodies; only a list of them is a stream."""
-    choice = chunk["choices"][0] if type(chunk.get("choices")) is list and chunk["choices"] else None
-    if type(choice) is dict and "delta" in choice:
-        return "chat"
-    if type(choice) is dict and "text" in choice:
-        return "completions"
-    if "candidates" in chunk or "usageMetadata" in chunk:
-        return "gemini"
-    if "done" in chunk and "model" in chunk:
-        return "ollama"
-    return "converse" if _CONVERSE_EVENTS & chunk.keys() and len(chunk) < 3 else None
 
 
 class Text(list[str]):
@@ -368,6 +289,29 @@ class Ollama(Joiner):
         return self.base | {"message": {"role": "assistant", "content": self.text}}
 
 
+class Cohere(Joiner):
+    """Cohere: the last event has the usage; in version 1 it has the whole body.
+
+    Source: https://docs.cohere.com/v2/docs/streaming, https://docs.cohere.com/v1/docs/streaming
+    """
+
+    def add(self, chunk: Chunk) -> None:
+        """Take one more event."""
+        if chunk.get("event_type") == "text-generation":
+            self._add_text(chunk.get("text"))
+        self._keep({name: chunk.get(name) for name in ("id", "generation_id", "finish_reason")})
+        self._keep(chunk.get("response"))
+        self._keep(chunk.get("delta"), "message")
+        self._add_text(follow(chunk, ("delta", "message", "content", "text")))
+
+    def body(self) -> Chunk:
+        """Return the body that the events so far make."""
+        if "meta" in self.base:
+            return dict(self.base)
+        message = {"role": "assistant", "content": [{"type": "text", "text": self.text}]}
+        return {"finish_reason": None, "usage": {}} | self.base | {"message": message}
+
+
 JOINERS: dict[str, Callable[[], Joiner]] = {
     "chat": Chat,
     "completions": Chat,
@@ -376,6 +320,7 @@ JOINERS: dict[str, Callable[[], Joiner]] = {
     "gemini": Gemini,
     "converse": Converse,
     "ollama": Ollama,
+    "cohere": Cohere,
 }
 # Whether the chunks go on to where their API ends an answer: a reason to end, or the usage, which comes last.
 ENDED: dict[type[Joiner], Callable[[Any], bool]] = {
@@ -385,4 +330,5 @@ ENDED: dict[type[Joiner], Callable[[Any], bool]] = {
     Gemini: lambda of: not of.parts or any("finishReason" in one for one in of.parts.values()),  # blocked: no parts
     Converse: lambda of: "stopReason" in of.base or "usage" in of.base,
     Ollama: lambda of: of.base.get("done") is not False,
+    Cohere: lambda of: "finish_reason" in of.base,
 }
