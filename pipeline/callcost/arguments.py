@@ -105,6 +105,16 @@ def unknown(what: str, word: str, known: Sequence[str], more: str = "") -> Confi
     return ConfigError(f"{what} {word!r}", hint=f"One of {', '.join(known)}{more}")
 
 
+def needs_extra(what: str, extra: str) -> ConfigError:
+    """Return the error for what needs a library that is not installed.
+
+    Args:
+        what: was asked for.
+        extra: of this package that brings the library.
+    """
+    return ConfigError(f"{what} needs an extra", hint=f"pip install 'callcost[{extra}]'")
+
+
 def is_utf8(text: str) -> bool:
     """Say whether a text can be written down: it holds no half of a pair, as Python has bytes that are no UTF-8."""
     try:

@@ -14,9 +14,9 @@ from callcost.prices.book import catalog as catalogs
 from callcost.prices.book import corrections as tables
 from callcost.prices.book.archive import microseconds
 from callcost.prices.book.catalog import add_map, user_prices
+from callcost.prices.book.corrections import COLUMNS
 from callcost.stages.pricing.rate_cards import _book_of
 from tests.command import Finished, callcost, write_lines
-from tests.prices.books import COLUMNS
 
 DAY, KNOWN = "2025-11-01", "2026-01-01"
 FIELDS = ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost")

@@ -19,11 +19,11 @@ from callcost.prices.book import corrections as tables
 from callcost.prices.book.archive import isoformat
 from callcost.prices.book.book import Book, open_book
 from callcost.prices.book.catalog import add_map
+from callcost.prices.book.corrections import COLUMNS
 from callcost.prices.charges import price_usage
 from callcost.prices.rates import Terms
 from callcost.settings import PriceOptions
 from callcost.tables import Usage
-from tests.prices.books import COLUMNS
 
 DAY = 86_400_000_000
 BEGUN = 19_700 * DAY  # 2023-12-09

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 
 import pytest
-from hypothesis import Phase, given, seed, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.laws.records import MODELS, PEOPLE, TEXTS, Draw, Record, lines, moment, ordinary
-from tests.laws.test_columns import LONG, SLOW, few_samples
-from tests.laws.test_litellm_columns import assert_same, read, written
+from tests.laws.records import MODELS, PEOPLE, TEXTS, Draw, Record, lines, moment
+from tests.laws.test_columns import LONG, SLOW, few_samples, share_by_columns
+from tests.laws.test_litellm_columns import assert_same, written
 
 pytestmark = pytest.mark.usefixtures("columns_for_all", few_samples.__name__)
 _COUNTS = st.integers(0, 10**6)
@@ -102,15 +102,4 @@ def test_both_readers_say_the_same_of_any_record(write: Callable[[int, Draw], Re
 
 @pytest.mark.parametrize("write", [posthog, langsmith, helicone], ids=lambda write: write.__name__)
 def test_ordinary_records_are_read_by_columns(write: Callable[[int, Draw], Record]) -> None:
-    shares = []
-
-    @seed(20261130)
-    @given(data=st.data())
-    @settings(max_examples=8, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=SLOW)
-    def look(data: st.DataObject) -> None:
-        with written(data.draw(ordinary(write))) as path:
-            (facts, _, _), found = read(path, by_columns=True)
-            shares.append(found / facts.height if facts.height else 0.0)
-
-    look()
-    assert max(shares) > 0.8
+    assert share_by_columns(write) > 0.8

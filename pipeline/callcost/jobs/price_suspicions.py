@@ -15,9 +15,11 @@ import polars as pl
 
 from callcost.jobs.engine.map_reduce import Progress, Settled, map_logs, reduce_facts, working_folder
 from callcost.jobs.report import settle_options
+from callcost.prices.book.book import Book
 from callcost.prices.book.cost_map import Entry
 from callcost.prices.book.registered import options_with
 from callcost.prices.upstream.gate import Suspicion
+from callcost.runners.protocol import ignore_progress
 from callcost.settings import PriceOptions, ReportOptions
 from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.pricing.price_facts import price_facts
@@ -33,7 +35,7 @@ def price_suspicions(
     found: Collection[Suspicion],
     entries: Mapping[str, Entry],
     *,
-    progress: Progress = lambda _bytes, _calls: None,
+    progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> dict[Cell, Decimal]:
     """Return by (model, field) what a suspicious price moves for these calls, in US dollars.
@@ -59,11 +61,12 @@ def price_suspicions(
     with working_folder(None) as folder:
         settled = reduce_facts(options, map_logs(options, folder, progress=progress, planned=planned), listed=False)
         for facts in _facts(settled, options):
-            now, keys = _priced(facts, listed)
+            now, keys = _costs(facts, book := _book_of(listed)), find_cards(facts, None, book).words("key")
             for field in fields:
                 of_field = [each for each in found if each.field == field]
                 expected = {each.model: each.expected or each.old or Decimal(0) for each in of_field}
-                then, _ = _priced(facts, listed | {name: {**listed[name], field: expected[name]} for name in expected})
+                mended = {name: {**listed[name], field: expected[name]} for name in expected}
+                then = _costs(facts, _book_of(listed | mended))
                 moved = pl.DataFrame({"key": keys, "moved": now - then})
                 by_key = moved.filter(pl.col("key").is_in(list(expected))).group_by("key").agg(pl.col("moved").sum())
                 for model, amount in by_key.iter_rows():
@@ -77,8 +80,10 @@ def _facts(settled: Settled, options: ReportOptions) -> Iterator[pl.DataFrame]:
         yield filter_calls(settled_facts(path, verdicts), options)
 
 
-def _priced(facts: pl.DataFrame, entries: Mapping[str, Entry]) -> tuple[pl.Series, pl.Series]:
-    """Return what each row costs by some entries (no price: 0), and which model of the maps it is."""
-    book = book_of(options_with(PriceOptions(), entries))
-    costs = price_facts(facts, book)["total_cost"].cast(MONEY).fill_null(Decimal(0))
-    return costs, find_cards(facts, None, book).words("key")
+def _book_of(entries: Mapping[str, Entry]) -> Book:
+    return book_of(options_with(PriceOptions(), entries))
+
+
+def _costs(facts: pl.DataFrame, book: Book) -> pl.Series:
+    """Return what each row costs; no price: 0."""
+    return price_facts(facts, book)["total_cost"].cast(MONEY).fill_null(Decimal(0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -102,12 +103,8 @@ def _report(options: ReportOptions, *, progress: Progress, planned: Callable[[in
     listed = options.calls or options.table == "delta"
     held = open_source(options)
     with open_workplace(options) as place:
-        if held is not None:
-            settled = settle_held(held, viewed, place.folder, listed=listed)
-        else:
-            settled = settle_logs(
-                viewed, place.folder, listed=listed, runner=place.runner, progress=progress, planned=planned
-            )
+        run = {"runner": place.runner, "progress": progress, "planned": planned}
+        settled = _settle_source(held, viewed, place.folder, listed=listed, **run)
         whole = merged_spend(settled, viewed)
         spend = whole if viewed is options else sort_spend(merge_spend([whole], options.by), options.by, options.sort)
         rejected = settled.rejects().parquet()
@@ -154,10 +151,7 @@ def read_source(
     """
     held = open_source(options)
     with working_folder(None) as folder:
-        if held is not None:
-            settled = settle_held(held, options, folder, listed=True)
-        else:
-            settled = settle_logs(options, folder, listed=True, progress=progress, planned=planned)
+        settled = _settle_source(held, options, folder, listed=True, progress=progress, planned=planned)
         calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True).select(Calls.names)
         rejects = pl.read_parquet(settled.rejects().parquet())
         return SourceTables(calls=calls, spend=merged_spend(settled, options), rejects=rejects)
@@ -176,6 +170,15 @@ def open_source(options: ReportOptions) -> HeldCalls | None:
 
         return open_held_state(options)
     return open_report(options.logs[0]) if kind == REPORT else None
+
+
+def _settle_source(
+    held: HeldCalls | None, options: ReportOptions, folder: Path | str, *, listed: bool, **run: Any
+) -> Settled:
+    """Settle the calls that a source holds, else its logs, with what settle_logs is told of a run."""
+    if held is not None:
+        return settle_held(held, options, folder, listed=listed)
+    return settle_logs(options, folder, listed=listed, **run)
 
 
 def with_views(options: ReportOptions) -> ReportOptions:

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from callcost import __version__
-from callcost.errors import ConfigError, RunError
+from callcost.arguments import needs_extra
+from callcost.errors import RunError
 from callcost.logs.io.object_store import stat_object
 from callcost.logs.io.store_access import OPTIONS_VARIABLE, is_url
 from callcost.runners.protocol import Done, R, Tick, ignore_progress, ignore_result
@@ -26,7 +27,6 @@ from callcost.runners.protocol import Done, R, Tick, ignore_progress, ignore_res
 T = TypeVar("T")
 ROUNDS = 10  # jobs that may fail before the run does; where Spark retries tasks itself, as on a cluster, one is much
 _COLUMNS = "number long, data binary"
-_EXTRA = "pip install 'callcost[spark]'"
 _NO_CALLCOST = "No module named 'callcost'"
 
 
@@ -44,7 +44,7 @@ def open_session(remote: str | None) -> Iterator[Any]:
     try:
         kind = importlib.import_module("pyspark.sql").SparkSession
     except ImportError:
-        raise ConfigError("--executor spark needs an extra", hint=_EXTRA) from None
+        raise needs_extra("--executor spark", "spark") from None
     try:
         active = None if remote else kind.getActiveSession()
         builder = kind.builder.appName("callcost")

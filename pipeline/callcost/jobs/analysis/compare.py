@@ -66,10 +66,7 @@ def compare_spend(
         calls = [read_source(whole[0], progress=progress, planned=planned).calls] * 2
     else:
         calls = [read_source(each, progress=progress, planned=planned).calls for each in whole]
-    chosen = [filter_calls(table, each) for table, each in zip(calls, (first, second), strict=True)]
-    return ComparedSpend(
-        groups=_compared(chosen, second), first=first, second=second
-    )
+    return _compare(calls, first, second)
 
 
 def compare_periods(
@@ -99,17 +96,14 @@ def compare_periods(
     if not isinstance(newest, datetime):
         raise ConfigError("no call has a time, so there are no periods", hint="Compare two sources instead")
     edges = period_edges(newest, length, options.timezone)
-    pair = [
-        dataclasses.replace(options, since=since, until=until) for since, until in pairwise(edges)
-    ]
-    chosen = [filter_calls(calls, each) for each in pair]
-    return ComparedSpend(
-        groups=_compared(chosen, options), first=pair[0], second=pair[1]
-    )
+    first, second = (dataclasses.replace(options, since=since, until=until) for since, until in pairwise(edges))
+    return _compare([calls] * 2, first, second)
 
 
-def _compared(calls: list[pl.DataFrame], options: ReportOptions) -> pl.DataFrame:
-    return compare_calls(calls[0], calls[1], {name: group_column(name, options.timezone) for name in options.by})
+def _compare(calls: list[pl.DataFrame], first: ReportOptions, second: ReportOptions) -> ComparedSpend:
+    before, after = (filter_calls(table, each) for table, each in zip(calls, (first, second), strict=True))
+    columns = {name: group_column(name, second.timezone) for name in second.by}
+    return ComparedSpend(groups=compare_calls(before, after, columns), first=first, second=second)
 
 
 def period_edges(moment: datetime, length: str, timezone: str) -> list[datetime]:

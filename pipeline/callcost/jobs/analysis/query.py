@@ -39,9 +39,6 @@ def query_calls(
         True
     """
     found = read_source(settle_options(options), progress=progress, planned=planned)
-    tables = {"calls": found.calls, "spend": found.spend, "rejects": found.rejects}
-    if "charges" in sql.lower():
-        tables["charges"] = charges_of(found.calls)
-    else:  # to be named in errors; taking calls apart is not for nothing
-        tables["charges"] = charges_of(found.calls.clear())
-    return run_sql(sql, tables)
+    asked = found.calls if "charges" in sql.lower() else found.calls.clear()  # errors name the table; it costs time
+    charges = charges_of(asked)
+    return run_sql(sql, {"calls": found.calls, "spend": found.spend, "rejects": found.rejects, "charges": charges})

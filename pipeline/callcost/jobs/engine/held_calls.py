@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,18 +20,18 @@ from callcost.errors import ConfigError, LogError
 from callcost.jobs.engine.map_reduce import Settled, reduce_facts
 from callcost.logs.io.folders import folder_at
 from callcost.logs.io.inputs import Input, own_kind
+from callcost.prices.book.archive import microseconds
 from callcost.runners.local import run_tasks
 from callcost.settings import COST_SOURCES, PERIODS, PriceOptions, ReadOptions, ReportOptions
 from callcost.stages.dedup.rules import SAME_ROW
 from callcost.stages.tables.facts import write_facts
 from callcost.stages.tables.published_calls import priced_lines
 from callcost.stages.tables.schemas import Rejects, RejectsOfPieces
-from callcost.tables import CorrectedCalls, Counting, MapResult
+from callcost.tables import MONEY_SCALE, CorrectedCalls, Counting, MapResult
 
 REPORT, STATE = "a report", "a state"
 _TALLIED = ("records", "rejects", "context", "fragments")
 _RECORDED = ("prices", "read", "count", "cost_source")  # options that were settled when the calls were priced
-_MICROSECONDS = 1_000_000
 PLAIN_SOURCE = COST_SOURCES[0]
 
 
@@ -134,10 +133,10 @@ def _add_former(settled: Settled, held: HeldCalls) -> None:
     for name, calls in former["filtered_by"].items():
         reduced.filtered_by[name] = reduced.filtered_by.get(name, 0) + calls
     if former["first_at"]:
-        reduced.spans.append((_moment(former["first_at"]), _moment(former["last_at"])))
+        reduced.spans.append((microseconds(former["first_at"]), microseconds(former["last_at"])))
     reduced.duplicates[SAME_ROW] = former["repeated_rows"]["left_out"]
     if sum(reduced.price_status.values()) == (former["totals"]["calls"] or 0):
-        cost = int(Decimal(former["corrections"]["total_cost"] or 0).scaleb(18))
+        cost = int(Decimal(former["corrections"]["total_cost"] or 0).scaleb(MONEY_SCALE))
         reduced.corrected = CorrectedCalls(calls=former["corrections"]["calls"], cost=cost)
 
 
@@ -187,7 +186,3 @@ def _lack_lines(calls: pl.DataFrame) -> bool:
     names = {field.name for field in inner.fields} if isinstance(inner, pl.Struct) else set()
     return "input_cost" not in names and calls["iterations"].null_count() < calls.height
 
-
-def _moment(text: str) -> int:
-    moment = datetime.fromisoformat(text)
-    return int(moment.timestamp()) * _MICROSECONDS + moment.microsecond

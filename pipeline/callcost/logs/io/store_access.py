@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from callcost.arguments import STORE_SCHEMES
+from callcost.arguments import STORE_SCHEMES, needs_extra
 from callcost.errors import ConfigError, LogError
 
 OPTIONS_VARIABLE = "CALLCOST_STORAGE_OPTIONS"
@@ -117,8 +117,7 @@ def obstore_module() -> Any:
     try:
         import obstore.store  # noqa: PLC0415 - an extra, and only where a path is a URL
     except ImportError:
-        message = "reading object stores needs an extra"
-        raise ConfigError(message, hint="pip install 'callcost[cloud]'") from None
+        raise needs_extra("reading object stores", "cloud") from None
     return obstore
 
 

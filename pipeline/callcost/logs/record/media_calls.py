@@ -61,8 +61,11 @@ def settle_gateway(call: Call, values: Mapping[str, Any]) -> None:
     own_key, tier = values.get("own_key") is True, (call.service_tier or "").lower()
     if call.provider == "openrouter" and not own_key and tier in PROVISIONED_TIERS:
         call.service_tier = "default"
+    stated = values.get("gateway_fee")
+    if not stated:
+        return
     try:
-        fee = read_quantities({GATEWAY_FEE: values.get("gateway_fee") or 0})
+        fee = read_quantities({GATEWAY_FEE: stated})
     except Refusal:
         call.flags.append("bad_logged_cost")
         return

@@ -35,8 +35,10 @@ SCHEDULED = "scheduled.csv"
 SUSPICIONS = "suspicions.csv"
 SUSPICION = "suspicion"  # the kind of its rows, whose value is what the map says
 CONDITION = "off-peak "  # how a condition begins
+COLUMNS = ("model", "provider", "field", "value", "from", "to", "condition", "kind", "source", "confidence",
+           "recorded_on", "event")  # fmt: skip
 _TEXTS = ("model", "provider", "field", "condition", "kind", "source", "confidence", "event")
-_FAR = 5  # times; a price that changes rarely changes that much at once
+FAR = Decimal(5)  # times; a price that changes rarely changes that much at once
 _WHO = {"stated": "announced", "two_sources": "two sources agree", "one_source": "one source says so"}
 NONE, _, ALL = CORRECTIONS
 
@@ -276,7 +278,12 @@ def _contradicts(row: Correction, listed: Any) -> bool:
     """
     if row.kind == SUSPICION:
         return bool(listed == row.value)
-    return isinstance(listed, Decimal) and (listed >= _FAR * row.value or _FAR * listed <= row.value)
+    return isinstance(listed, Decimal) and is_far(listed, row.value)
+
+
+def is_far(one: Decimal, other: Decimal, times: Decimal = FAR) -> bool:
+    """Say whether one price is so many times another, or the other way round."""
+    return one >= times * other or times * one <= other
 
 
 def _suspect(row: Correction) -> Doubt:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from callcost.models import LOCAL, split_provider
 from callcost.prices.book.changes import prices_of
+from callcost.prices.book.corrections import is_far
 from callcost.prices.book.cost_map import Entry
 from callcost.prices.book.name_ladder import is_free
 from callcost.prices.units import place_field
@@ -29,7 +30,6 @@ CACHE_OVER_INPUT = "cache_read_over_input"
 TWO_TABLES = "two_tables"
 
 ROUNDING = Decimal("0.01")  # prices are written with two or three digits
-FAR = Decimal(5)  # a price that changes rarely changes that much at once
 APART = Decimal(30)  # hosts of one model are rarely that far apart
 TOO_DEAR = Decimal("0.001")  # dollars a token of text; the dearest model of all versions, o1-pro, costs 0.0006
 UNDER = 100  # times that an answer's token is rarely cheaper than a prompt's
@@ -217,7 +217,7 @@ class _Gate:
         for whose in (_host(entry), ""):
             asked = self._asked[whose, cell.unit]
             usual = median_low(asked) if asked else Decimal(0)
-            if usual and cell.old and _far(cell.old, usual, APART) and not _far(cell.new, usual, APART):
+            if usual and cell.old and is_far(cell.old, usual, APART) and not is_far(cell.new, usual, APART):
                 return True
         return bool(cell.old and cell.old > TOO_DEAR)
 
@@ -285,9 +285,9 @@ def _rates(entry: Entry) -> dict[str, Decimal]:
 
 def _contradicts(value: Decimal, pool: list[_Quote]) -> bool:
     """Say whether all of some say another value: one a power of ten away, or all of at least two far apart."""
-    if len({each.value > value for each in pool}) != 1 or not all(_far(value, each.value, FAR) for each in pool):
+    if len({each.value > value for each in pool}) != 1 or not all(is_far(value, each.value) for each in pool):
         return False
-    apart = len({(each.who, each.host) for each in pool}) > 1 and all(_far(value, each.value, APART) for each in pool)
+    apart = len({(each.who, each.host) for each in pool}) > 1 and all(is_far(value, each.value, APART) for each in pool)
     return apart or any(_is_ten(value, each.value) for each in pool)
 
 
@@ -346,10 +346,6 @@ def _near(one: Decimal, other: Decimal) -> bool:
 def _times(one: Decimal, other: Decimal) -> Decimal:
     """Return how many times the one is the other, or the other way round."""
     return max(one / other, other / one)
-
-
-def _far(one: Decimal, other: Decimal, times: Decimal) -> bool:
-    return one >= times * other or times * one <= other
 
 
 def _is_ten(one: Decimal, other: Decimal) -> bool:

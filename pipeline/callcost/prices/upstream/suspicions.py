@@ -11,12 +11,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from callcost.prices.book.archive import isoformat, write_file
-from callcost.prices.book.corrections import SUSPICION, SUSPICIONS
+from callcost.prices.book.corrections import COLUMNS, SUSPICION, SUSPICIONS
 from callcost.prices.book.cost_map import Entry
 from callcost.prices.upstream.gate import Suspicion
-
-_COLUMNS = ("model", "provider", "field", "value", "from", "to", "condition", "kind", "source", "confidence",
-            "recorded_on", "event")  # fmt: skip
 
 
 def record_suspicions(
@@ -50,13 +47,13 @@ def row_of(found: Suspicion, entry: Entry, *, version: str, begins: int, now: in
     provider = str(entry.get("litellm_provider") or "")
     cells = (found.model, provider, found.field, f"{found.new:f}", isoformat(begins), "", "", SUSPICION, found.words,
              "one_source", isoformat(now), version)  # fmt: skip
-    return dict(zip(_COLUMNS, cells, strict=True))
+    return dict(zip(COLUMNS, cells, strict=True))
 
 
 def add_suspicions(rows: Iterable[Mapping[str, str]], folder: Path) -> None:
     """Append rows to those of a folder of versions."""
     path, text = folder / SUSPICIONS, io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     if not path.exists():
         writer.writeheader()
     writer.writerows(rows)

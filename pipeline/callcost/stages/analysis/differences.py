@@ -74,8 +74,9 @@ def compare_calls(first: pl.DataFrame, second: pl.DataFrame, groups: Groups) -> 
     Returns:
         Columns of the groups and Comparison, what moved most first.
     """
-    tables = [_grouped(calls, groups) for calls in (first, second)]
-    counts = [_counted(calls, groups) for calls in (first, second)]
+    lines = [priced_lines(calls, {}).with_columns(model=pl.col("line_model")) for calls in (first, second)]
+    tables = [_grouped(each, groups) for each in lines]
+    counts = [_counted(calls, each, groups) for calls, each in zip((first, second), lines, strict=True)]
     rows = []
     for key in {**counts[0], **counts[1]}:
         a, b = (table.get(key, {}) for table in tables)
@@ -140,9 +141,8 @@ def _decimal(amount: Fraction) -> Decimal:
     return quotient.quantize(_LAST_PLACE, ROUND_HALF_EVEN, context=_EXACT)
 
 
-def _grouped(calls: pl.DataFrame, groups: Groups) -> dict[tuple[Any, ...], Group]:
+def _grouped(lines: pl.DataFrame, groups: Groups) -> dict[tuple[Any, ...], Group]:
     """Return group -> cell of its priced lines."""
-    lines = priced_lines(calls, {}).filter(pl.col("total_cost").is_not_null())
     read, written, whole = (
         pl.col(f"line_{name}_tokens").fill_null(0) for name in ("cache_read_input", "cache_creation_input", "prompt")
     )
@@ -157,8 +157,7 @@ def _grouped(calls: pl.DataFrame, groups: Groups) -> dict[tuple[Any, ...], Group
         "other": other,
     }  # fmt: skip
     keys = [group.alias(f"by {n}") for n, group in enumerate(groups.values())]
-    named = lines.with_columns(model=pl.col("line_model"))
-    sums = named.select(
+    sums = lines.filter(pl.col("total_cost").is_not_null()).select(
         *keys, *_CELL, *(value.alias(f"amount {name}") for name, value in amounts.items()),
         *(value.alias(f"cost {name}") for name, value in costs.items()),
     ).group_by(*(f"by {n}" for n in range(len(groups))), *_CELL)  # fmt: skip
@@ -181,14 +180,14 @@ def _settle_unmeasured(cell: Cell) -> None:
             cell.costs[name] = _NONE
 
 
-def _counted(calls: pl.DataFrame, groups: Groups) -> dict[tuple[Any, ...], tuple[int, int]]:
+def _counted(
+    calls: pl.DataFrame, lines: pl.DataFrame, groups: Groups
+) -> dict[tuple[Any, ...], tuple[int, int]]:
     """Return group -> its calls, and those of them without a price; a model that only a line has counts none."""
-    lines = priced_lines(calls, {})
-    model = pl.col("line_model").alias("model")
     unpriced = pl.col("price_status") == "unpriced"
     keys = [group.alias(f"by {n}") for n, group in enumerate(groups.values())]
     heads = calls.select(*keys, lines=pl.lit(1), unpriced=unpriced)
-    others = lines.with_columns(model).select(*keys, lines=pl.lit(0), unpriced=pl.lit(value=False))
+    others = lines.select(*keys, lines=pl.lit(0), unpriced=pl.lit(value=False))
     names = [f"by {n}" for n in range(len(groups))]
     sums = pl.concat([heads, others], how="vertical_relaxed").group_by(names)
     counted = sums.agg(pl.col("lines").sum().cast(pl.Int64), pl.col("unpriced").sum().cast(pl.Int64))

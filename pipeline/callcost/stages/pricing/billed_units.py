@@ -72,30 +72,25 @@ def charge_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
     return asked.join(known, on=_KEY, maintain_order="left")
 
 
-def add_extras(costs: Costs, extras: pl.DataFrame, cards: RowCards) -> None:
+def add_extras(costs: Costs, extras: pl.DataFrame, charges: pl.DataFrame, height: int) -> None:
     """Add what rows state beside tokens to what their tokens cost.
 
     Args:
         costs: of the tokens; changed in place.
         extras: as ``extras_of`` gives them.
-        cards: of the rows.
+        charges: as ``charge_extras`` gives them.
+        height: count of rows.
     """
-    if extras.is_empty():
-        return
     priced, missing = pl.col("priced"), ~pl.col("priced")
-    sums = (
-        charge_extras(extras, cards)
-        .group_by(_ROW, "side")
-        .agg(
-            pl.col("cost").sum(),
-            pl.col(*MARKS).any(),
-            missing=missing.any(),
-            priced=priced.any(),
-            zero=(priced & (pl.col("cost") == 0)).any(),
-        )
+    sums = charges.group_by(_ROW, "side").agg(
+        pl.col("cost").sum(),
+        pl.col(*MARKS).any(),
+        missing=missing.any(),
+        priced=priced.any(),
+        zero=(priced & (pl.col("cost") == 0)).any(),
     )
     for name, side in costs.sides.items():
-        rows = every_row(sums.filter(pl.col("side") == name), cards.height)
+        rows = every_row(sums.filter(pl.col("side") == name), height)
         cost = rows["cost"].fill_null(0)
         side.cost = cost if side.cost is None else side.cost + cost
         costs.total = cost if costs.total is None else costs.total + cost
@@ -104,7 +99,7 @@ def add_extras(costs: Costs, extras: pl.DataFrame, cards: RowCards) -> None:
         for mark in MARKS:
             costs.marks[mark] = any_of(costs.marks[mark], flag(rows[mark]))
         costs.zero = any_of(costs.zero, flag(rows["zero"]))
-    every = pl.int_range(cards.height, dtype=pl.UInt32, eager=True)
+    every = pl.int_range(height, dtype=pl.UInt32, eager=True)
     costs.units = flag(every.is_in(extras[_ROW].implode()))
     measures = [unit for unit in extras[_UNIT].unique() if is_measure(unit)]
     costs.measured = flag(every.is_in(extras.filter(pl.col(_UNIT).is_in(measures))[_ROW].implode()))

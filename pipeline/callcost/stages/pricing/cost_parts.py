@@ -15,7 +15,7 @@ from typing import NamedTuple
 import polars as pl
 
 from callcost.prices.units import TOKEN_UNITS, Unit
-from callcost.stages.pricing.billed_units import charge_extras, every_row
+from callcost.stages.pricing.billed_units import every_row
 from callcost.stages.pricing.rate_cards import RowCards
 from callcost.stages.pricing.token_quantities import exact_costs
 from callcost.stages.tables.dictionary import Flag, any_of, both, flag
@@ -46,17 +46,17 @@ class Part(NamedTuple):
 
 
 def part_costs(
-    facts: pl.DataFrame, columns: Mapping[str, pl.Series], extras: pl.DataFrame, cards: RowCards
+    facts: pl.DataFrame, columns: Mapping[str, pl.Series], charges: pl.DataFrame | None, cards: RowCards
 ) -> dict[str, Part]:
     """Return the parts of what rows cost.
 
     Args:
         facts: columns of Facts.
         columns: quantities of token units.
-        extras: what rows state beside tokens.
+        charges: of what rows state beside tokens, as ``charge_extras`` gives them; None: there is nothing.
         cards: of the rows.
     """
-    cached = _cached_extras(extras, cards)
+    cached = _of_caches(charges)
     parts = {name: _cost_of(name, columns, cached, cards) for name in _STATES}
     stated = {name: any_of(*(flag(facts[each].is_not_null()) for each in of)) for name, of in _STATES.items()}
     for name in PARTS[:2]:
@@ -106,15 +106,15 @@ def _savings(columns: Mapping[str, pl.Series], cached: pl.DataFrame, cards: RowC
     return Part(saved, any_of(*missing, beside.unrated, *(part.unrated for part in paid)))
 
 
-def _cached_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
+def _of_caches(charges: pl.DataFrame | None) -> pl.DataFrame:
     """Return what rows state beside tokens that is of caches: ``row``, ``part``, ``cost`` and ``uncached_cost``."""
-    none = pl.DataFrame(schema={"row": pl.UInt32, "part": pl.String, "cost": pl.Int128, "uncached_cost": pl.Int128})
-    if extras.is_empty():
-        return none
-    charges = charge_extras(extras, cards).filter(pl.col("cache") != "")
+    if charges is None:
+        kinds = {"row": pl.UInt32, "part": pl.String, "cost": pl.Int128, "uncached_cost": pl.Int128}
+        return pl.DataFrame(schema=kinds)
     part = pl.when(pl.col("cache").str.starts_with("read")).then(pl.lit(PARTS[0])).otherwise(pl.lit(PARTS[1]))
     cost = pl.when("priced").then("cost")
-    return charges.select("row", part.alias("part"), cost.alias("cost"), "uncached_cost") if charges.height else none
+    cached = charges.filter(pl.col("cache") != "")
+    return cached.select("row", part.alias("part"), cost.alias("cost"), "uncached_cost")
 
 
 def _rows_of(name: str, cached: pl.DataFrame, height: int) -> Flag:

@@ -19,7 +19,15 @@ from callcost.prices.charges import CALL_CONDITIONS, CARD_CONDITIONS, FLAG_CONDI
 from callcost.prices.tariffs import MARKS
 from callcost.prices.units import TOKEN_UNITS
 from callcost.settings import PriceOptions
-from callcost.stages.pricing.billed_units import COUNTS, Costs, SideCosts, add_extras, extras_of, names_per_row
+from callcost.stages.pricing.billed_units import (
+    COUNTS,
+    Costs,
+    SideCosts,
+    add_extras,
+    charge_extras,
+    extras_of,
+    names_per_row,
+)
 from callcost.stages.pricing.cost_parts import Part, part_costs
 from callcost.stages.pricing.rate_cards import RowCards, book_of, find_cards
 from callcost.stages.pricing.token_quantities import exact_costs, quantities
@@ -73,8 +81,10 @@ def _price(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     cards = find_cards(facts, names_per_row(extras, facts.height), book)
     columns = quantities(facts)
     costs = _token_costs(columns, cards)
-    add_extras(costs, extras, cards)
-    parts = part_costs(facts, columns, extras, cards)
+    charges = None if extras.is_empty() else charge_extras(extras, cards)
+    if charges is not None:
+        add_extras(costs, extras, charges, facts.height)
+    parts = part_costs(facts, columns, charges, cards)
     verdict = _judge(facts, costs, cards)
     words = (("price_status", [each.status for each in VERDICTS]), ("price_reason", [each.reason for each in VERDICTS]))
     judged = [pl.Series(name, values)[verdict] for name, values in words]

@@ -16,7 +16,8 @@ from typing import Any
 
 import polars as pl
 
-from callcost.errors import ConfigError, ReportError
+from callcost.arguments import needs_extra
+from callcost.errors import ReportError
 from callcost.logs.io.folders import FileVersion, folder_at
 from callcost.logs.io.store_access import storage_options
 from callcost.stages.report.days import plain_day
@@ -143,5 +144,5 @@ def deltalake_module() -> Any:
     try:
         import deltalake.exceptions  # noqa: PLC0415 - an extra, and only where it is asked for
     except ImportError:
-        raise ConfigError("--table delta needs an extra", hint="pip install 'callcost[delta]'") from None
+        raise needs_extra("--table delta", "delta") from None
     return deltalake

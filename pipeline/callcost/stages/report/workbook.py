@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import polars.selectors as cs
 
-from callcost.errors import ConfigError
+from callcost.arguments import needs_extra
 from callcost.stages.report.publish import WRITERS, flat_table
 from callcost.stages.report.spend import merge_spend, share_of, sort_spend
 from callcost.stages.tables.schemas import MONEY
@@ -148,5 +148,5 @@ def excel_module() -> Any:
     try:
         import xlsxwriter  # noqa: PLC0415 - an extra, and only where it is asked for
     except ImportError:
-        raise ConfigError("--format xlsx needs an extra", hint="pip install 'callcost[excel]'") from None
+        raise needs_extra("--format xlsx", "excel") from None
     return xlsxwriter
