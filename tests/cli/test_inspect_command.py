@@ -38,7 +38,7 @@ def test_an_inspection_names_dialects_models_and_rejects() -> None:
 
 def test_an_inspection_says_where_usage_is_missing() -> None:
     found = json.loads(callcost("inspect", SAMPLES / "no-usage-2025-05.jsonl", "--format", "json").stdout)
-    assert found["usage"] == {"missing": 8, "reported": 1}
+    assert list(found["usage"].items()) == [("missing", 8), ("reported", 1)]  # the most frequent first
 
 
 def test_an_inspection_counts_the_numbers_like_usage_that_no_table_knows(tmp_path: Path) -> None:

@@ -137,4 +137,4 @@ def _usage_of(settled: Settled) -> dict[str, int]:
         stated = pl.read_parquet(path, columns=["prompt_tokens", "completion_tokens"])
         sides = stated.select(pl.sum_horizontal(pl.all().is_not_null())).to_series().value_counts()
         counts.update({("missing", "partial", "reported")[sides_stated]: n for sides_stated, n in sides.iter_rows()})
-    return dict(counts)
+    return _sorted(counts)

@@ -23,7 +23,7 @@ region = "props.region"
 
 [only]                       # records are calls where the text at each path is like one of these; others are context
 kind = ["llm", "embed*"]
-"model|usage.model" = ["?*"] # ... at one of several paths; here: where it is anything
+"model|usage.model" = ["?*"] # ... at the first of several paths that is something; here: whatever it is
 
 What few need, and the files in dialects/ that callcost brings along, which are dialects like any other:
 

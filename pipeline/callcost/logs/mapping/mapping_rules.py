@@ -98,11 +98,16 @@ def parts_beside(record: Mapping[str, Any], *, always: tuple[str, ...], where: O
 
 
 def is_like(record: Mapping[str, Any], only: Only) -> bool:
-    """Tell whether the text at each of some places is like one of its patterns."""
+    """Tell whether the text at each of some places is like one of its patterns; a place that has 0 comes last."""
     return all(
-        any(fnmatchcase(_text_of(follow_first(record, places)), pattern) for pattern in patterns)
+        any(fnmatchcase(_text_of(_first_said(record, places)), pattern) for pattern in patterns)
         for places, patterns in only.items()
     )
+
+
+def _first_said(record: Mapping[str, Any], places: Paths) -> Any:
+    stated = [value for value in (follow(record, place) for place in places) if value is not None]
+    return next((value for value in stated if value is False or value != 0), stated[0] if stated else None)
 
 
 def _text_of(value: Any) -> str:

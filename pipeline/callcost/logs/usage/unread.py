@@ -45,8 +45,12 @@ def is_usage_like(key: str) -> bool:
     >>> is_usage_like("foo_tokens"), is_usage_like("max_tokens"), is_usage_like("latency_ms")
     (True, False, False)
     """
-    words = {word.lower() for word in _WORD.findall(key)}
-    return key.rpartition(".")[2] not in NOTED and bool(_USAGE.search(key)) and not words & _SETTINGS
+    return bool(_USAGE.search(key)) and _counts(key)
+
+
+def _counts(key: str) -> bool:
+    """Tell whether a key is neither noted nor of a setting or a measure."""
+    return key.rpartition(".")[2] not in NOTED and not {word.lower() for word in _WORD.findall(key)} & _SETTINGS
 
 
 def known_keys(paths: Iterable[Path]) -> Known:
@@ -91,19 +95,22 @@ def unread_keys(
     return found
 
 
-def stated_tokens(record: Mapping[str, Any], *, deep: bool) -> str | None:
+def stated_tokens(record: Mapping[str, Any], *, deep: bool, like: bool = False) -> str | None:
     """Return the path of the first number of a record that is a count of tokens by its name; None: there is none.
 
     Args:
         record: any record.
         deep: whether it may stand in an object of any name, and not only in one that is named like usage.
+        like: whether the record stands under what looks like usage, so that what else is counted in it counts, too.
     """
     for key, value in record.items():
-        if type(key) is str and type(value) is dict and (deep or is_usage_like(key)):
-            below = stated_tokens(value, deep=True)
+        if type(key) is not str:
+            continue
+        if type(value) is dict and (deep or like or is_usage_like(key)):
+            below = stated_tokens(value, deep=True, like=like or is_usage_like(key))
             if below is not None:
                 return f"{_shown(key)}.{below}"
-        elif type(key) is str and "token" in key.lower() and is_usage_like(key) and _is_number(value):
+        elif _is_number(value) and ((like and _counts(key)) or ("token" in key.lower() and is_usage_like(key))):
             return _shown(key)
     return None
 
