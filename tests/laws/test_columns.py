@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -55,6 +57,19 @@ def share_by_columns(write: Callable[[int, Draw], Record]) -> float:
 
     look()
     return max(shares)
+
+
+@pytest.mark.parametrize("others", [1, 200])
+def test_chats_that_are_no_calls_without_their_numbers_are_for_the_record_reader(others: int, tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Two."}]
+    chat = {
+        "id": "o", "trace_id": "t", "start_time": "2026-03-01T00:00:00Z", "provided_model_name": "gpt-4o",
+        "input": json.dumps(messages[:1]), "output": json.dumps(messages[1]), "usage_details": {},
+    }  # fmt: skip
+    kinds: list[Any] = [{"requests": 7, "total_tokens": 9}, *["GENERATION"] * others]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(chat | {"id": str(n), "type": kind}) + "\n" for n, kind in enumerate(kinds)))
+    assert_same(path)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ class Judge:
         self.varying = tuple(field for field in read if field.reading in _VARYING)
         self._readings = {field.path: field.reading for field in self.varying}
         self._known: dict[tuple[bool, tuple[Any, ...]], int | None] = {}
-        self.plans: list[Plan] = []
+        self._plans: list[Plan] = []
         self._calls: list[Call] = []
         self._blank: dict[int, RowClass] = {}  # number -> class whose rows state no usage
         self._templates: dict[tuple[int, Shape, int], CallTemplate | None] = {}
@@ -173,7 +173,7 @@ class Judge:
 
     def _template(self, number: int, shape: Shape, era: int) -> CallTemplate | None:
         """Return what rows of a class, a shape and a time (by RULE_CHANGES; -1: none) come to that state no usage."""
-        own, plan = self._blank[number], self.plans[number]
+        own, plan = self._blank[number], self._plans[number]
         try:
             texts, placeholders = fill_shape(shape)
             call = self._call(own, make_marks(self.layout, own, self._readings, 0, blank=True) | texts)
@@ -195,6 +195,10 @@ class Judge:
             self._known[blank, values] = self._number_of(values, blank=blank)
         return self._known[blank, values]
 
+    def plan_of(self, number: int | None) -> Plan | None:
+        """Return where the columns of a class come from; None: its rows are no calls, or for the record reader."""
+        return None if number is None or number == CONTEXT_CLASS else self._plans[number]
+
     def _number_of(self, values: tuple[Any, ...], *, blank: bool) -> int | None:
         own = class_of(self.layout, self.words, self.parts, self.varying, values)
         some = self.layout.reader.dialect.signatures[0].some
@@ -210,7 +214,7 @@ class Judge:
         if _constants(call, plan) != _constants(other, plan):
             return None
         self._calls.append(call)
-        self.plans.append(plan)
+        self._plans.append(plan)
         number = len(self._calls) - 1
         if blank:
             self._blank[number] = own

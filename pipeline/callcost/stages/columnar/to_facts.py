@@ -113,7 +113,7 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
         return Laid(FactRows(pl.DataFrame()), pl.int_range(rows.height, eager=True, dtype=pl.UInt32))
     found = pl.Series([judge.judge(values) for values in numbered.values], dtype=pl.Int64)
     classes = numbered.to_rows(found, rows.height)
-    plans = [None if number is None or number == CONTEXT_CLASS else judge.plans[number] for number in found]
+    plans = [judge.plan_of(number) for number in found]
     tables, left = [], pl.Series([True]).new_from_index(0, rows.height)
     for plan in dict.fromkeys(plan for plan in plans if plan is not None):
         own = numbered.to_rows(pl.Series([other == plan for other in plans], dtype=pl.Boolean), rows.height)
@@ -149,7 +149,7 @@ def _uncounted(
     found = [judge.judge(values, blank=True) for values in numbered.values]
     classes = numbered.to_rows(pl.Series(found, dtype=pl.Int64), rows.height)
     fit = left & ~rows.odd & classes.is_not_null()
-    plans = [None if number is None else judge.plans[number] for number in found]
+    plans = [judge.plan_of(number) for number in found]
     tables, plain = [], pl.Series([False]).new_from_index(0, rows.height)
     for plan in dict.fromkeys(plan for plan in plans if plan is not None):
         own = numbered.to_rows(pl.Series([other == plan for other in plans], dtype=pl.Boolean), rows.height)
