@@ -21,7 +21,8 @@ ENVIRONMENT_PREFIX = "CALLCOST"
 
 GROUP_COLUMNS = (
     "hour", "day", "week", "month", "provider", "model", "model_group", "user", "end_user", "team", "api_key", "org",
-    "project", "session", "branch", "service_tier", "region", "status", "source_format", "source_file",
+    "project", "session", "branch", "host", "billing", "service_tier", "region", "status", "agent", "source_format",
+    "source_file",
 )  # fmt: skip
 PERIODS = ("hour", "day", "week", "month")
 FORMATS = ("parquet", "csv", "json", "markdown", "xlsx")
@@ -83,12 +84,14 @@ class ReadOptions(_Options):
     Attributes:
         dialect: force one dialect by name; None: recognise each record.
         mapping: path of a mapping file for logs of the user's own; None: none.
+        host: machine that the logs are of, where they name none; None: not known.
         max_record: MiB that one record may take; unpacked or decoded, four times that.
         max_rows: rows that one Parquet file may have.
     """
 
     dialect: str | None = kept(None, _TEXT)
     mapping: Accepts[Place | None, str | None] = kept(None, _PLACE)
+    host: str | None = kept(None, _TEXT)
     max_record: int = kept(64, arguments.whole_number(1))
     max_rows: int = kept(100_000_000, arguments.whole_number(1))
 

@@ -100,6 +100,23 @@ def test_every_verb_goes_on(tmp_path: Path, logs: Path) -> None:
     assert [name for name, _, _ in _rejects(tmp_path / "o")] == ["locked", "secret.jsonl", "x.jsonl"]
 
 
+def test_an_agents_folder_that_nobody_may_list_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in (".claude/projects/open/s", ".claude/projects/locked/s", ".codex/sessions/s"):
+        write_lines(tmp_path / f"{name}.jsonl", [CALL])
+    locked = [tmp_path / ".claude/projects/locked", tmp_path / ".codex"]
+    for path in locked:
+        path.chmod(0o000)
+    code, told, _ = _run("agents", "--json")
+    for path in locked:
+        path.chmod(0o700)
+    found = json.loads(told)
+    assert (code, found["totals"]["calls"]) == (0, 1)
+    assert [(row["reason"], row["records"]) for row in found["reject_reasons"]] == [("unreadable_file", 2)]
+
+
 def test_a_bill_that_cannot_be_read_ends_the_comparison(tmp_path: Path, logs: Path) -> None:
     code, _, told = _run("reconcile", logs / "good.jsonl", "--bill", logs / "locked", "--out", tmp_path / "out")
     assert (code, "the bill locked cannot be read" in told) == (1, True)

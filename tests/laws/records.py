@@ -120,7 +120,7 @@ def anthropic(number: int, draw: Draw) -> Record:
                 "ephemeral_1h_input_tokens": counts.written // 3,
             },
             "output_tokens": counts.completion,
-            "service_tier": "standard",
+            "service_tier": draw(st.sampled_from(("standard", "standard", "batch"))),
         },
     }
 
@@ -201,6 +201,8 @@ def otel(number: int, draw: Draw) -> Record:
             "gen_ai.usage.output_tokens": counts.completion,
             "gen_ai.usage.cache_read_input_tokens": counts.cached,
             "user.id": draw(st.sampled_from(PEOPLE)),
+            "host.name": draw(st.sampled_from(PEOPLE)),
+            "auth_mode": draw(st.sampled_from((None, "ApiKey", "Chatgpt", "x"))),
             "gen_ai.input.messages": json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Hi"}]}]),
         },
     }

@@ -61,6 +61,7 @@ read_options = _stack(
     click.option("--dialect", metavar="NAME", help="Read every record as this dialect."),
     click.option("--mapping", metavar="FILE", type=PathType(exists=True, dir_okay=False),
                  help="Read logs of your own shape as this TOML file says."),
+    further("--host", metavar="NAME", help="Machine that the logs are of, where they name none (column host)."),
     further("--max-record", type=click.IntRange(1), default=settings.ReadOptions().max_record, show_default=True,
                  metavar="MIB", help="Reject a record that is larger, or takes four times that in memory."),
     further("--max-rows", type=click.IntRange(1), default=settings.ReadOptions().max_rows, show_default=True,

@@ -20,6 +20,7 @@ from callcost.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS
 
 _VERBS = {
     "report": "Price the calls in the logs and sum the cost per group.",
+    "agents": "Say what the coding agents on this machine used.",
     "query": "Answer a SELECT over calls, charges, spend and rejects.",
     "compare": "Say why one period or source cost more than another.",
     "inspect": "Say what is in the logs; prices nothing.",

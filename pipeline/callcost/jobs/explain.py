@@ -24,8 +24,8 @@ from callcost.tables import Reject
 
 _SHOWN = (
     "call_id", "provider_response_id", "source_file", "source_row", "source_format", "started_at", "provider", "model",
-    "model_requested", "user", "service_tier", "region", "status", "flags", "usage_source", "count_method",
-    "count_error", "logged_cost",
+    "model_requested", "user", "host", "billing", "service_tier", "region", "status", "flags", "usage_source",
+    "count_method", "count_error", "logged_cost",
 )  # fmt: skip
 _USAGE_WORDS = ("usage", "token")
 

@@ -39,7 +39,7 @@ from callcost.stages.report.spend import (
     tally_filtered,
     unpriced_groups,
 )
-from callcost.stages.tables.facts import facts_of, number_rows, scan_facts, write_facts
+from callcost.stages.tables.facts import facts_of, name_host, number_rows, scan_facts, write_facts
 from callcost.tables import ABORTED, CorrectedCalls, CountedTokens, FlaggedCalls, MapResult, ReduceResult
 from callcost.tokens.engines.text_counter import TextCounter
 
@@ -177,6 +177,7 @@ def _flush(held: list[pl.DataFrame], task: MapTask, done: MapResult) -> None:
     facts = pl.concat(held, how="diagonal") if held else pl.DataFrame()
     held.clear()
     if facts.height:
+        facts = name_host(facts, task.options.read.host)
         path = Path(task.folder) / f"facts-{task.number:06}-{len(done.files):04}.parquet"
         write_facts(facts, path)
         done.files.append(str(path))

@@ -30,7 +30,7 @@ STDOUT_WORD = "-"  # of --out
 @click.option(
     "--by", default="model,user", show_default=True, metavar="LIST",
     help="Group by any of hour day week month provider model model_group user end_user team api_key org project "
-    "session branch service_tier region status source_format source_file, tag:NAME.",
+    "session branch host billing service_tier region status agent source_format source_file, tag:NAME.",
 )  # fmt: skip
 @shared.select_options
 @shared.read_options

@@ -25,6 +25,7 @@ def made_of(options: ReportOptions) -> str:
             "layout": layout_of_facts(),
             "dialect": options.read.dialect,
             "mapping": digest_of_bytes(Path(mapping).read_bytes()) if mapping else None,
+            **({} if options.read.host is None else {"host": options.read.host}),
             "vocabularies": {name: find_vocabulary(name).sha256 for name in sorted(installed())},
             **({} if limits == [usual.max_record, usual.max_rows] else {"limits": limits}),  # else as states have it
         }

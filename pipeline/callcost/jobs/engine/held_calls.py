@@ -32,6 +32,8 @@ from callcost.tables import MONEY_SCALE, CorrectedCalls, Counting, MapResult
 REPORT, STATE = "a report", "a state"
 _TALLIED = ("records", "rejects", "context", "fragments")
 _RECORDED = ("prices", "read", "count", "cost_source")  # options that were settled when the calls were priced
+_OF_LOGS = ("dialect", "mapping", "host")  # options of reading
+_MADE_OF = {"tag": "tags", "agent": "source_format", **dict.fromkeys(PERIODS, "started_at")}  # group -> column
 PLAIN_SOURCE = COST_SOURCES[0]
 
 
@@ -161,15 +163,16 @@ def _check(held: HeldCalls, options: ReportOptions) -> ReportOptions:
     former = held.manifest["options"]
     if held.kind == REPORT and (options.prices != PriceOptions() or options.prices_refresh):
         raise ConfigError(f"the calls of {held.place} are priced already", hint="Give the logs, or a --state, to price")
-    if (options.read.dialect, options.read.mapping) != (ReadOptions().dialect, ReadOptions().mapping):
-        raise ConfigError(f"the calls of {held.place} are read already", hint="--dialect and --mapping go with logs")
+    if any(getattr(options.read, name) is not None for name in _OF_LOGS):
+        hint = "--dialect, --mapping and --host go with logs"
+        raise ConfigError(f"the calls of {held.place} are read already", hint=hint)
     if options.cost_source not in {PLAIN_SOURCE, former["cost_source"]} and former["cost_source"] != PLAIN_SOURCE:
         message = f"the costs of {held.place} are --cost-source {former['cost_source']}"
         raise ConfigError(message, hint="Give the logs for other costs")
     if options.work.work_dir is not None or options.work.executor != "local":
         raise ConfigError(f"{held.place} is no log: --work-dir and --executor do not go with it")
     asked = [*options.by, *(column for column, _ in options.where)]
-    columns = ["started_at" if name in PERIODS else name.partition(":")[0].replace("tag", "tags") for name in asked]
+    columns = [_MADE_OF.get(name.partition(":")[0], name) for name in asked]
     for name, column in zip(asked, columns, strict=True):
         if column not in held.calls.columns:
             hint = "An older callcost wrote it: run report --calls again"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from callcost.logs.record.billing import API
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named, refusing_dialect
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import follow
@@ -20,6 +21,8 @@ from callcost.tables import Call
 
 _NO_MODEL = "<synthetic>"
 _NESTED = ("data", "message")  # where the progress of an agent has the row that its own file has too
+_BY_USE = ("bedrock", "vertex_ai")  # clouds and tiers that no plan of Claude has
+_TIERS_BY_USE = ("priority", "batch")
 _INHERITED = ("sessionId", "cwd", "gitBranch")
 _OF_OTHERS = "model usage tokens messages prompt input output response request traceId"  # never beside a row's message
 
@@ -40,9 +43,11 @@ def find_answer(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def settle_claude_code(call: Call, entry: Entry) -> None:
-    """Leave the row's one block of text uncounted; say what a request id tells."""
+    """Leave the row's one block of text uncounted; say what a request id tells, and what is paid by use for sure."""
     call.text_missing = "truncated"
     call.replayed = entry.record.get("isSidechain") is True or None
+    if call.provider in _BY_USE or call.service_tier in _TIERS_BY_USE:
+        call.billing = API
     entry.distinct = None if call.replayed else entry.record.get("requestId")
 
 

@@ -6,6 +6,9 @@ the growth of the sums where none is there. An event that repeats the sums (new 
 only sums the context window up (after a compaction). Model and tier are those of the last ``turn_context`` or
 ``thread_settings_applied``. Sums only grow, so that session and sums name a call, in whatever file it stands again.
 
+Limits name the plan of an account of ChatGPT (``plan_type``), which its calls are paid by from there on; those of a key
+of the API name none.
+
 A fork and a sub-agent may begin with their parent's history, which is no usage of theirs: codex_history.py tells.
 Sources: ccusage's Codex adapter and its issues 1288, 1422 and 1460; openai/codex issue 47003 (what compactions use);
 cc-switch pull 5854 (sums per limit).
@@ -16,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from callcost.logs.record.billing import PLAN
 from callcost.logs.record.codex_history import begin_session, follow_history, is_copied, lineage_of
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, Notes, like_named, refusing_dialect
 from callcost.logs.values.json import Refusal
@@ -34,8 +38,8 @@ def carry_codex(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a call with what the events before it say of it.
 
     Args:
-        notes: "session", "model", "provider", "project", "branch", "service_tier"; "sums": limit -> sums so far;
-            "counted": usage and sums of the last call; "records": whether calls are told by records; and what
+        notes: "session", "model", "provider", "project", "branch", "service_tier", "billing"; "sums": limit -> sums so
+            far; "counted": usage and sums of the last call; "records": whether calls are told by records; and what
             codex_history.py keeps.
         record: the event.
 
@@ -99,6 +103,8 @@ def _read_event(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, A
     info, named = payload["info"], follow(payload, ("rate_limits", "limit_id"))
     limit = named if type(named) is str else None
     sums, last = _counts(info.get("total_token_usage")), _counts(info.get("last_token_usage"))
+    if follow(payload, ("rate_limits", "plan_type")) not in (None, "", "unknown"):
+        notes["billing"] = PLAN
     known = notes.setdefault("sums", {})
     before, state = known.get(limit), (sums, last)
     repeated = bool(sums) and (sums == before or state == notes.get("state"))
@@ -113,7 +119,7 @@ def _read_event(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, A
 
 
 def _call_of(notes: Notes, record: Mapping[str, Any], stating: Mapping[str, Any], used: Counts) -> dict[str, Any]:
-    names = ("session", "provider", "project", "branch", "service_tier")
+    names = ("session", "provider", "project", "branch", "service_tier", "billing")
     payload = record["payload"]
     models = (stating.get("model"), payload.get("model"), notes.get("model"))
     call = {name: notes.get(name) for name in names} | {"timestamp": record.get("timestamp"), "usage": used}
@@ -165,7 +171,7 @@ DIALECTS = (
                 },
             ),
         ),
-        fields=like_named("model provider session project branch service_tier")
+        fields=like_named("model provider session project branch service_tier billing")
         | {"duplicate_id": ("call",), "provider_response_id": ("response",), "started_at": ("timestamp",)},
         usage=("usage",),
         carry=carry_codex,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from callcost.logs.record.billing import PLAN
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, Notes
 from callcost.logs.record.envelopes import KEY, envelope
 from callcost.logs.values.json import Refusal
@@ -53,7 +54,8 @@ def carry_copilot_cli(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]
         raise Refusal(CONTEXT)
     call = {name: notes.get(name) for name in ("session", "project")}
     named = " ".join(map(str, (call["session"], record.get("event"), model)))
-    return call | {"model": model, "timestamp": record.get("timestamp"), "usage": used or usage, "call": named}
+    paid = {"billing": PLAN} if type(follow(record, ("requests", "cost"))) in (int, float) else {}  # premium requests
+    return call | paid | {"model": model, "timestamp": record.get("timestamp"), "usage": used or usage, "call": named}
 
 
 def _follow_event(notes: Notes, record: Mapping[str, Any]) -> None:
@@ -95,7 +97,7 @@ DIALECTS = (
                 inherits="id:event timestamp",
             ),
         ),
-        fields={name: (name,) for name in ("model", "session", "project")}
+        fields={name: (name,) for name in ("model", "session", "project", "billing")}
         | {"duplicate_id": ("call",), "started_at": ("timestamp",)},
         counts={
             "prompt_tokens": ("usage.inputTokens",),

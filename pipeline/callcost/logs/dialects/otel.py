@@ -191,6 +191,8 @@ _TRACED = {
                     "cost_usd"),
     "tags": ("tag.tags", "langfuse.trace.tags", "langwatch.labels"),
     "http_status": ("http.response.status_code",),
+    "host": ("host.name",),
+    "billing": ("auth_mode", "auth_type"),  # of Codex, of Gemini CLI
     "started_at": ("span.began", "ai.response.timestamp"),
     "ended_at": ("span.ended",),
     "status": ("span.status",),

@@ -23,6 +23,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from callcost.errors import LogError
+from callcost.logs.agent_homes import files_beside_logs
 from callcost.logs.io.compression import BLOCK, Damage, decompress, open_range, packing_of
 from callcost.logs.io.csv_rows import read_rows
 from callcost.logs.io.databases import COMPANIONS, MAGIC
@@ -244,12 +245,13 @@ class _Root(NamedTuple):
 
 def _local_roots(argument: str) -> Iterator[_Root]:
     for root in _expand(argument):
-        paths, hidden = _walk(root)
+        paths, hidden, locked = _walk(root)
         files = {
             path.relative_to(root).as_posix(): (str(path), str(path.resolve()), _size_of(path), None) for path in paths
         }
-        below = [path.relative_to(root).as_posix() for path in hidden]
-        yield _root_of(STDIN if argument == STDIN else _last_component(root), str(root), files, below)
+        below, closed = ([path.relative_to(root).as_posix() for path in found] for found in (hidden, locked))
+        roots = [path.as_posix() for path in (root, root.absolute(), root.resolve())]
+        yield _root_of(STDIN if argument == STDIN else _last_component(root), roots, files, below, closed)
 
 
 def _stored_roots(argument: str) -> Iterator[_Root]:
@@ -260,16 +262,23 @@ def _stored_roots(argument: str) -> Iterator[_Root]:
         files = {each.url[len(root) + 1 :]: (each.url, each.url, each.bytes, each) for each in objects}
         hidden = [name for name in files if name.rpartition("/")[2] in HIDDEN_DOCUMENTS]
         shown = {name: file for name, file in files.items() if name not in hidden}
-        yield _root_of(root.rpartition("/")[2], root, shown, hidden)
+        yield _root_of(root.rpartition("/")[2], (root,), shown, hidden)
 
 
-def _root_of(last: str, root: str, files: Mapping[str, _File], hidden: list[str]) -> _Root:
-    own, ours = find_own([*files], hidden, _reader(root))
+def _root_of(
+    last: str, roots: Sequence[str], files: Mapping[str, _File], hidden: list[str], locked: Sequence[str] = ()
+) -> _Root:
+    read = _reader(roots[0])
+    own, ours = find_own([*files], hidden, read)
     results = {name: found[0] for name in files if (found := _TOOL_RESULTS.match(name))}
+    ours |= results.keys() | _parts_of_databases(files, read)
+    passed = ours | {".", *locked}
+    beside = files_beside_logs(roots, [name for name in files if name not in passed])
+    others = {(folder, TOOL_RESULTS) for folder in results.values()} | {*beside.values()}
     hint = "Name its files themselves to read them as logs"
-    own += [OwnFolder(folder, TOOL_RESULTS, hint) for folder in sorted({*results.values()})]
-    ours |= results.keys() | _parts_of_databases(files, _reader(root))
-    return _Root(last, {"" if name == "." else name: file for name, file in files.items() if name not in ours}, own)
+    own += [OwnFolder(folder, what, hint) for folder, what in sorted(others)]
+    logs = {name: file for name, file in files.items() if name not in ours and name not in beside}
+    return _Root(last, {"" if name == "." else name: file for name, file in logs.items()}, own)
 
 
 def _parts_of_databases(files: Mapping[str, _File], read: Read) -> set[str]:
@@ -328,21 +337,23 @@ def _spool(stream: BinaryIO) -> Path:
     return path
 
 
-def _walk(root: Path) -> tuple[list[Path], list[Path]]:
+def _walk(root: Path) -> tuple[list[Path], list[Path], list[Path]]:
     """Return the regular files at or below a path, sorted, and the hidden ones that tell which callcost wrote.
 
     Other hidden files and folders below it are left out.
 
     A folder that cannot be listed stands for what is in it: reading it reports that, as of a file that cannot be read.
+    Such folders are also returned by themselves.
     """
     if not _is(root, stat.S_ISDIR):
-        return [root], []
+        return [root], [], []
     found: list[Path] = []
     hidden: list[Path] = []
+    locked: list[Path] = []
     visited = set()
 
     def note(error: OSError) -> None:
-        found.append(Path(error.filename))
+        locked.append(Path(error.filename))
 
     for folder, folders, names in os.walk(root, onerror=note, followlinks=True):
         visited.add(Path(folder).resolve())
@@ -352,7 +363,7 @@ def _walk(root: Path) -> tuple[list[Path], list[Path]]:
         shown = (name for name in names if not name.startswith(".") and not name.endswith(TEMPORARY_SUFFIX))
         found.extend(path for path in (Path(folder, name) for name in shown) if _is(path, stat.S_ISREG, denied=True))
         hidden += [Path(folder, name) for name in names if name in HIDDEN_DOCUMENTS]
-    return sorted(found, key=lambda path: path.as_posix()), hidden
+    return sorted([*found, *locked], key=lambda path: path.as_posix()), hidden, locked
 
 
 def _is(path: Path, kind: Callable[[int], bool], *, denied: bool = False) -> bool:

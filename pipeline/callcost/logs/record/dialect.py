@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from callcost.logs.record.billing import read_billing
 from callcost.logs.record.call_status import status_of, was_under_way
 from callcost.logs.record.envelopes import Envelope
 from callcost.logs.record.media_calls import GATEWAY_FACTS, settle_gateway, settle_media
@@ -40,7 +41,7 @@ from callcost.tables import ABORTED, Call, Usage
 TEXT_COLUMNS = (
     "own_id", "provider_response_id", "duplicate_id", "provider", "model", "model_requested", "model_group", "user",
     "end_user", "team", "api_key", "org", "project", "session", "branch", "service_tier", "region", "data_residency",
-    "inference_geo", "speed",
+    "inference_geo", "speed", "host",
 )  # fmt: skip
 TIME_COLUMNS = ("started_at", "ended_at")
 COST_COLUMN = "logged_cost"
@@ -48,7 +49,7 @@ URL_COLUMN = "url"
 TICKS_COLUMN = "logged_ticks"  # xAI's unit of cost
 USD_PER_TICK = Decimal("1e-10")
 EXACT = Context(prec=60)  # the default of 28 digits would round a long amount
-STATUS_COLUMNS = ("status", "error", "http_status", "cache_hit", "endpoint", "tags")
+STATUS_COLUMNS = ("status", "error", "http_status", "cache_hit", "endpoint", "tags", "billing")
 _TEXTS = frozenset(TEXT_COLUMNS)
 COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, COST_COLUMN, TICKS_COLUMN))
 _ANSWERS = tuple(dict.fromkeys(key for api in bodies.APIS for key in api.texts))  # of a body, where text is
@@ -310,6 +311,7 @@ class FieldReader:
             endpoint=values["endpoint"],
             status=status_of(values),
             tags=read_tags(values["tags"]) if "tags" in values else None,
+            billing=read_billing(values.get("billing")),
             request=entry.request,
             response=entry.response,
             **columns,

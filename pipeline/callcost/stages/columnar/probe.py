@@ -62,7 +62,7 @@ _COMMON = (
     "source_format", "provider", "model", "model_requested", "tags", "service_tier", "region", "status", "flags",
     "usage_source", "model_group", "endpoint", "data_residency", "inference_geo", "speed", "stated_rates", "line",
     "lines", "line_model", "key_kind", "user", "end_user", "team", "api_key", "org", "project", "session",
-    "branch", "replayed",
+    "branch", "host", "billing", "replayed",
 )  # fmt: skip
 UNSEEN = frozenset(("request", "response", "text_missing", "request_digest", "record_digest"))  # of no fact here
 IDS = ("own_id", "duplicate_id", "provider_response_id", "span", "parent")  # of no class

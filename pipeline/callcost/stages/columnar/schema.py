@@ -35,7 +35,7 @@ SIDES = ("prompt_tokens", "completion_tokens", "total_tokens")
 # Columns that are carried from the record to the fact as they are, whatever else the record says.
 CARRIED = frozenset(
     ("own_id", "duplicate_id", "provider_response_id", "user", "end_user", "team", "api_key", "org", "project",
-     "session", "branch")
+     "session", "branch", "host")
 )  # fmt: skip
 NO_OBJECT, OBJECT, NULL_OBJECT = range(3)  # what is at the place of an object: nothing, it, null
 # What stands in a column for a place that a record does not have; what no log has there.

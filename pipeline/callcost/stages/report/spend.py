@@ -13,6 +13,7 @@ from datetime import datetime
 import polars as pl
 
 from callcost.arguments import unknown
+from callcost.logs.coding_agents import AGENT_DIALECTS
 from callcost.settings import ReportOptions
 from callcost.stages.dedup.rules import REPEATED
 from callcost.stages.pricing.cost_parts import PARTS
@@ -89,14 +90,15 @@ def _regex_of(glob: str) -> str:
 def group_column(name: str, timezone: str) -> pl.Expr:
     """Return the expression of a column of ``--by`` over facts, named as in the report."""
     local = pl.col("started_at").dt.convert_time_zone(timezone)
-    periods = {
+    made = {
         "hour": local.dt.strftime("%Y-%m-%dT%H:00%:z"),
         "day": local.dt.date(),
         "week": local.dt.date().dt.truncate("1w"),
         "month": local.dt.strftime("%Y-%m"),
+        "agent": pl.when(pl.col("source_format").is_in(sorted(AGENT_DIALECTS))).then("source_format"),
     }
-    if name in periods:
-        return periods[name].alias(name)
+    if name in made:
+        return made[name].alias(name)
     if name.startswith("tag:"):
         wanted = pl.element().struct.field("key") == name.removeprefix("tag:")
         return pl.col("tags").list.filter(wanted).list.first().struct.field("value").alias(name)

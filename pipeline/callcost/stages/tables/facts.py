@@ -232,6 +232,14 @@ def rejects_of(rejects: Sequence[Reject], piece: int) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=Rejects.types).with_columns(pl.lit(piece, pl.Int64).alias("piece"))
 
 
+def name_host(facts: pl.DataFrame, host: str | None) -> pl.DataFrame:
+    """Return facts with the machine that calls were made on, where their log names none."""
+    if host is None:
+        return facts
+    named = pl.col("host").fill_null(host) if "host" in facts.columns else pl.lit(host, Facts.types["host"])
+    return facts.with_columns(named.alias("host"))
+
+
 def number_rows(table: pl.DataFrame, rows_before: tuple[tuple[int, int], ...]) -> pl.DataFrame:
     """Give rows their number in the file where they have that in their piece."""
     if not rows_before:

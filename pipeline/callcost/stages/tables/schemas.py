@@ -168,6 +168,8 @@ class Calls(Schema):
     cache_write_cost = Dollars("part of input_cost: tokens written to a cache; null: not stated, or without a rate")
     reasoning_cost = Dollars("part of output_cost: reasoning; null: not stated, or without a rate")
     cache_savings_cost = Dollars("what cached and written tokens would have cost as plain input, less what they cost")
+    host = Text("machine that the call was made on: as the log has it, else --host")
+    billing = Text("how it is paid, as far as the log says: api | plan | credits")
 
 
 class Facts(Calls):
