@@ -354,6 +354,35 @@ def test_credits_are_discounts_and_rows_without_meaning_are_listed(tmp_path: Pat
     ]
 
 
+def test_capacity_is_a_fee_and_no_line_that_nobody_knows(tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "log.jsonl", [_body(0)])
+    bill = tmp_path / "bill.csv"
+    bill.write_text(
+        "Date,MeterCategory,MeterName,Quantity,Cost,BillingCurrency,UnitOfMeasure\n"
+        "11/03/2025,Foundry Models,Provisioned Managed Global Unit,24,24,USD,1 Hour\n",
+        encoding="utf-8",
+    )
+    result = _run(log, bill)
+    assert _causes(result) == {"fee": Decimal(24)}
+    assert (result.manifest["bill"]["unmapped"], result.manifest["bill"]["fees"]) == (
+        [], [{"provider": "azure", "line_item": "Provisioned Managed Global Unit", "amount": "24"}]
+    )  # fmt: skip
+
+
+def test_a_bill_of_other_things_is_said_to_be_one(tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "log.jsonl", [_body(0)])
+    bill = tmp_path / "bill.csv"
+    bill.write_text(
+        "BilledCost,BillingCurrency,ChargeCategory,ChargePeriodStart,ConsumedQuantity,ConsumedUnit,ServiceCategory,"
+        "ServiceName\n5,USD,Usage,2025-11-03T00:00:00Z,3,GB,AI and Machine Learning,Azure Machine Learning\n",
+        encoding="utf-8",
+    )
+    result = _run(log, bill)
+    assert result.manifest["notes"] == ["no line of this bill is about LLM calls: 1 is of another service"]
+    assert not result.manifest["bill"]["states_amounts"]
+    assert not result.manifest["bill"]["states_counts"]
+
+
 def test_half_a_page_is_an_error(tmp_path: Path) -> None:
     log, bill = write_world(tmp_path, make_world())
     path = bill / "openai-costs.json"

@@ -21,7 +21,8 @@ from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.reconcile import day_shifts, rules
 from callcost.stages.reconcile.alternative_prices import REGION, TIER, VERSION
 from callcost.stages.reconcile.bill_tables import half_places
-from callcost.stages.reconcile.cells import BillGrain, Cell, CellKey, Part, build_cells
+from callcost.stages.reconcile.cells import Cell, CellKey, Part
+from callcost.stages.reconcile.grain import BillGrain, build_cells
 from callcost.stages.reconcile.price_hypotheses import DISCOUNT, UNIT
 from callcost.stages.tables.facts import scan_facts
 from tests.command import SAMPLES

@@ -184,18 +184,28 @@ def _totals(compared: Comparison) -> dict[str, Any]:
     return {
         "currency": compared.currency,
         "states_amounts": bool(rows),
+        "states_counts": any(row["billed_tokens"] is not None for row in compared.rows),
         **{name: _text(amount) for name, amount in figures.items()},
         "explained_percent": _text(100 - 100 * figures["unexplained"] / abs(whole), 2) if whole else None,
         "causes": [
             {"cause": name, "amount": _text(amount)}
             for name, amount in sorted(causes.items(), key=lambda one: (-abs(one[1]), one[0]))
         ],
-        "unmapped": [
-            {"provider": row["provider"], "line_item": row["line_item"], "amount": _text(row[stated])}
-            for row in sorted(rows, key=lambda row: (row["provider"], row["line_item"] or ""))
-            if row["token_class"] in {Kind.UNMAPPED, Kind.FEE}
-        ],
+        "unmapped": _lines_of(rows, Kind.UNMAPPED, stated),
+        "fees": _lines_of(rows, Kind.FEE, stated),
     }  # fmt: skip
+
+
+def _lines_of(rows: Iterable[dict[str, Any]], kind: str, stated: str) -> list[dict[str, Any]]:
+    """Return the amounts of a bill's lines that no call has, by provider and label."""
+    sums: dict[tuple[str, str | None], Decimal] = defaultdict(Decimal)
+    for row in rows:
+        if row["token_class"] == kind:
+            sums[row["provider"], row["line_item"]] += row[stated]
+    return [
+        {"provider": provider, "line_item": item, "amount": _text(amount)}
+        for (provider, item), amount in sorted(sums.items(), key=lambda one: (one[0][0], one[0][1] or ""))
+    ]
 
 
 def _sum(rows: Iterable[dict[str, Any]], name: str) -> Decimal:

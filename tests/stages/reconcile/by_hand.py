@@ -12,7 +12,8 @@ from callcost.prices.book.book import Book, Resolution
 from callcost.prices.rates import Terms
 from callcost.stages.reconcile.call_evidence import Evidence
 from callcost.stages.reconcile.case import Case
-from callcost.stages.reconcile.cells import BillGrain, Cell, CellKey, Part, Vector, group_cells
+from callcost.stages.reconcile.cells import Cell, CellKey, Part, Vector
+from callcost.stages.reconcile.grain import BillGrain, group_cells
 
 
 class EmptyBook:

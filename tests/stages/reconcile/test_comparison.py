@@ -123,7 +123,7 @@ def test_lines_of_their_own_are_rows_by_their_label(tmp_path: Path) -> None:
     }  # fmt: skip
     words = {(row["token_class"], row["cause"], row["evidence"]) for row in found.causes}
     assert words == {
-        ("credit", "discount", "a credit of the bill"), ("fee", "unmapped_line_item", "a line of its own: fee"),
+        ("credit", "discount", "a credit of the bill"), ("fee", "fee", "capacity, tax or another fee: no call has it"),
         ("unmapped", "unmapped_line_item", "a line of its own: unmapped"),
     }  # fmt: skip
     assert {row["explained"] - row["difference"] for row in found.rows} == {0}

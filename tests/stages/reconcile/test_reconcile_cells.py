@@ -9,17 +9,8 @@ import pytest
 
 from callcost.logs.bills.lines import DAY, Kind
 from callcost.stages.reconcile.bill_tables import half_places
-from callcost.stages.reconcile.cells import (
-    BillGrain,
-    Cell,
-    CellKey,
-    build_cells,
-    converted,
-    group_cells,
-    quantized,
-    settle_vector,
-    share,
-)
+from callcost.stages.reconcile.cells import Cell, CellKey, converted, quantized, settle_vector, share
+from callcost.stages.reconcile.grain import BillGrain, build_cells, group_cells, names_by_price
 from tests.stages.reconcile.by_hand import causes, make_cell, make_line, make_part, vector
 
 NOTHING = Decimal(0)
@@ -278,3 +269,36 @@ def test_groups_are_days_providers_and_models_in_order() -> None:
         (DAY, "openai", None, None), (DAY, "openai", "A", None), (DAY, "openai", "a", None), (DAY, "openai", "b", None),
     ]  # fmt: skip
     assert [cell.key.token_class for cell in groups[3][1]] == [None, "A", "input", "output"]
+
+
+# --- Names by price ---------------------------------------------------------------------------------------------------
+
+
+def _line_of(model: str, amount: str) -> Any:
+    return make_line(model=model, token_class="input", quantity=Decimal(10), amount=Decimal(amount))
+
+
+@pytest.mark.parametrize(
+    ("models", "billed", "found"),
+    [
+        (["grok-4-1-fast"], [("Grok 4.1", "0.00002")], {"grok-4-1-fast": "Grok 4.1"}),
+        (["grok-4-1-fast"], [("Grok 4.1", "0.00003")], {}),  # another price
+        (["grok-4-1-fast"], [("Grok 4", "0.00002")], {}),  # another number
+        (["grok-4-1-fast", "grok-4-1-slow"], [("Grok 4.1", "0.00002")], {}),  # either may be meant
+        (["grok-4-1-fast", "grok-4-1"], [("Grok 4.1", "0.00002")], {}),  # the name itself is logged
+        (["grok-4-1-fast"], [("Grok 4.1", "0.00002"), ("grok 4.1 fast", "0.1")], {}),  # and billed
+    ],
+)
+def test_a_part_of_a_name_at_its_price_is_the_model(
+    models: list[str], billed: list[tuple[str, str]], found: dict[str, str]
+) -> None:
+    parts = [make_part(model=model) for model in models]
+    lines = [_line_of(model, amount) for model, amount in billed]
+    slack = {"openai_costs": Decimal("0.0000001")}
+    assert names_by_price(lines, parts, slack) == {("openai", model): name for model, name in found.items()}
+
+
+def test_a_model_found_by_its_price_is_in_the_cell_of_its_line() -> None:
+    same = {("openai", "grok-4-1-fast"): "Grok 4.1"}
+    grain = BillGrain([_line_of("Grok 4.1", "1")], [("openai", "grok-4-1-fast")], same)
+    assert grain.key(0, "openai", "grok-4-1-fast", "input") == grain.key(0, "openai", "Grok 4.1", "input")

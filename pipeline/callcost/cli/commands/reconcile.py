@@ -15,6 +15,7 @@ from callcost.cli.terminal.output import say
 from callcost.settings import ReconcileOptions
 
 _SHOWN_CAUSES = 8
+_SHOWN = Decimal("0.0001")  # of the currency: what is less is in causes.csv
 _WORDS = {
     "billed_not_logged": "billed, but not in the logs",
     "logged_not_billed": "in the logs, but not billed",
@@ -30,6 +31,7 @@ _WORDS = {
     "price_version": "prices of another date",
     "discount": "discounts and credits",
     "unpriced_model": "models without a price",
+    "fee": "capacity, taxes and other fees",
     "unmapped_line_item": "lines of the bill that nobody knows",
     "rounding": "rounding",
     "unexplained": "unexplained",
@@ -113,12 +115,12 @@ def _counts_line(manifest: dict[str, Any]) -> str:
 def _side(name: str, totals: dict[str, Any]) -> list[str]:
     currency = totals["currency"]
     if not totals["states_amounts"]:
-        return [f"{name} states counts and no amounts: see reconciliation.csv"]
+        return [] if not totals["states_counts"] else [f"{name} states counts and no amounts: see reconciliation.csv"]
     share = totals["explained_percent"]
     explained = f", {Decimal(share):.1f} % explained" if share is not None else ""
     stated, computed = (_money(totals[figure], currency) for figure in ("stated", "computed"))
     lines = [f"{name} {stated}, {'logs' if name == 'bill' else 'computed'} {computed}{explained}"]
-    causes = [(row["cause"], row["amount"]) for row in totals["causes"]]
+    causes = [(row["cause"], row["amount"]) for row in totals["causes"] if abs(Decimal(row["amount"])) >= _SHOWN]
     width = max((len(_money(amount, currency)) for _, amount in causes), default=0) + 1
     for cause, amount in causes[:_SHOWN_CAUSES]:
         signed = ("+" if Decimal(amount) > 0 else "") + _money(amount, currency)
@@ -126,8 +128,9 @@ def _side(name: str, totals: dict[str, Any]) -> list[str]:
     if len(causes) > _SHOWN_CAUSES:
         lines.append(f"  {len(causes) - _SHOWN_CAUSES} smaller causes: see causes.csv")
     lines += [
-        f"  not known: {row['provider']} {row['line_item'] or 'without a label'}: {_money(row['amount'], currency)}"
-        for row in totals["unmapped"][:_SHOWN_CAUSES]
+        f"  {words}: {row['provider']} {row['line_item'] or 'without a label'}: {_money(row['amount'], currency)}"
+        for name, words in (("unmapped", "not known"), ("fees", "fee"))
+        for row in totals[name][:_SHOWN_CAUSES]
     ]
     if Decimal(totals["open_difference"]):
         lines.append(f"  {_money(totals['open_difference'], currency)} of it on days whose bill may still change")

@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from callcost.logs.bills.labels import TOKEN_CLASSES, read_label
+from callcost.logs.bills.labels import TOKEN_CLASSES, add_label, read_label
 from callcost.logs.bills.lines import BillDialect, BillLine, Kind, line_of, read_amount, text_at
 
 _REGION = re.compile(r"^(?P<region>[A-Z]{2,4}\d{0,2})-(?:MP:(?:[A-Z]{2,4}\d{0,2}_)?)?")
@@ -47,13 +47,11 @@ def read_line(record: Mapping[str, Any]) -> Iterator[BillLine]:
     """Read one line item; keys as in CUR 2.0, a legacy ``lineItem/UsageType`` is ``line_item_usage_type``."""
     usage_type = text_at(record, "line_item_usage_type") or ""
     product = text_at(record, "product_product_name", "product.product_name") or ""  # CUR 2.0 keeps it in a map
-    region = _REGION.match(usage_type)
-    line = line_of(
-        record, _COLUMNS, provider="bedrock", kind=_kind(record, product, usage_type),
-        region=region["region"] if region else None,
-    )  # fmt: skip
+    line = line_of(record, _COLUMNS, provider="bedrock", kind=_kind(record, product, usage_type))
+    line.region = region_of(usage_type)
     if line.kind == Kind.USAGE:
-        _read_usage(line, record, product, _REGION.sub("", usage_type))
+        quantity = read_amount(record.get("line_item_usage_amount"), "line_item_usage_amount")
+        add_usage_type(line, usage_type, product, quantity, text_at(record, "pricing_unit") or "")
     yield line
     net = read_amount(record.get(_NET), _NET)
     if net is not None and line.amount is not None and net != line.amount and line.kind != Kind.OTHER:
@@ -63,29 +61,48 @@ def read_line(record: Mapping[str, Any]) -> Iterator[BillLine]:
 
 def _kind(record: Mapping[str, Any], product: str, usage_type: str) -> str:
     product = f"{record.get('line_item_product_code') or ''} {product}"
-    if not _BEDROCK.search(product) and not (":" in usage_type and _TOKENS.search(usage_type)):
+    if not is_bedrock(product) and not (":" in usage_type and _TOKENS.search(usage_type)):
         return Kind.OTHER
     kind = str(record.get("line_item_line_item_type") or "Usage").lower()
     return Kind.CREDIT if kind.endswith("discount") else _KINDS.get(kind, Kind.USAGE)
 
 
-def _read_usage(line: BillLine, record: Mapping[str, Any], product: str, usage_type: str) -> None:
-    label, product = read_label(usage_type), _EDITION.sub("", product)
-    if label.token_class is None:
-        line.kind = Kind.UNMAPPED
-        return
-    line.model, line.token_class, line.tier = label.model, label.token_class, label.tier
-    if "MP:" in (line.line_item or ""):
-        line.model = None
-    if product and "amazon bedrock" not in product.lower():
-        line.model = line.model or product
-    if line.token_class in TOKEN_CLASSES and line.model is None:
-        line.kind = Kind.UNMAPPED  # the Marketplace says the model in the product's name only, and that is not there
-    if label.region:
-        line.region = f"{line.region or ''}/{label.region}"
-    quantity = read_amount(record.get("line_item_usage_amount"), "line_item_usage_amount")
-    if quantity is not None:
-        line.quantity = quantity * _scale(text_at(record, "pricing_unit") or "", usage_type)
+def is_bedrock(product: str) -> bool:
+    """Tell whether a product's name is that of Bedrock, or of a model that the Marketplace sells for it."""
+    return _BEDROCK.search(product) is not None
+
+
+def edition_of(product: str) -> str | None:
+    """Return the model that a product of the Marketplace is; None: it is Bedrock itself, or no product."""
+    plain = _EDITION.sub("", product)
+    return plain if plain and not is_bedrock(plain) else None
+
+
+def region_of(usage_type: str) -> str | None:
+    """Return the region that a usage type begins with; None: it names none."""
+    found = _REGION.match(usage_type)
+    return found["region"] if found else None
+
+
+def add_usage_type(line: BillLine, usage_type: str, product: str, quantity: Decimal | None, unit: str) -> None:
+    """Write into a line what its usage type says.
+
+    Args:
+        line: of usage.
+        usage_type: as AWS writes it, region first.
+        product: name of the product; "": not stated.
+        quantity: of ``unit``; None: not stated.
+        unit: of the price; "": not stated.
+    """
+    plain = _REGION.sub("", usage_type)
+    label, edition = read_label(plain), edition_of(product)
+    if "MP:" in usage_type:  # the Marketplace says the model in the product's name only
+        label = label._replace(model=edition)
+    if add_label(line, label, label.model or edition):
+        line.region = f"{line.region or ''}/{label.region}" if label.region else line.region
+        if quantity is not None and label.token_class in TOKEN_CLASSES:
+            quantity *= _scale(unit, plain)
+        line.quantity = quantity
 
 
 def _scale(unit: str, usage_type: str) -> Decimal:

@@ -15,10 +15,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from callcost.logs.bills.labels import INPUT, OUTPUT, read_label
+from callcost.logs.bills.labels import INPUT, OUTPUT, add_label, read_label
 from callcost.logs.bills.lines import BillDialect, BillLine, Kind, line_of, read_amount, text_at, value_at
 
-_SERVICES = re.compile(r"vertex ai|gemini|generative language|agent platform", re.IGNORECASE)
+_SERVICES = re.compile(r"vertex ai|gemini|generative language|agent platform|claude|mistral|llama", re.IGNORECASE)
 _CLASSES = {"image_input": INPUT, "video_input": INPUT, "image_output": OUTPUT}  # one price for all that is read
 _COLUMNS = {
     "start_at": "usage_start_time",
@@ -49,13 +49,9 @@ def _kind(record: Mapping[str, Any]) -> str:
 
 
 def _read_sku(line: BillLine, record: Mapping[str, Any], sku: str) -> None:
-    label = read_label(sku)
-    if label.token_class is None or (label.model is None and "storage" not in sku.lower()):
-        line.kind = Kind.UNMAPPED
-        return
-    line.model, line.tier = label.model, label.tier
-    line.token_class = _CLASSES.get(label.token_class, label.token_class)
-    line.quantity = read_amount(value_at(record, "usage.amount"), "usage.amount")
+    if add_label(line, read_label(sku)):
+        line.token_class = _CLASSES.get(line.token_class or "", line.token_class)
+        line.quantity = read_amount(value_at(record, "usage.amount"), "usage.amount")
 
 
 def _credits(record: Mapping[str, Any]) -> Decimal:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from callcost.logs.bills.lines import BillLine, Kind
+
 # Token classes: a partition of what is charged by the token.
 INPUT, OUTPUT = "input", "output"
 CACHE_READ, CACHE_WRITE, CACHE_WRITE_5M, CACHE_WRITE_1H = (
@@ -25,25 +27,55 @@ PART_OF = {
     "video_input": INPUT, "audio_output": OUTPUT, "image_output": OUTPUT, "video_output": OUTPUT,
 }  # fmt: skip
 
-# Server tools: what is charged beside tokens. The first pattern that is in the label decides.
-TOOLS = (
-    (re.compile(r"web[ _-]?search|search (?:tool|preview|grounding)|grounding", re.IGNORECASE), "web_search_requests"),
-    (re.compile(r"file[ _-]?search", re.IGNORECASE), "file_search_calls"),
-    (re.compile(r"code[ _-]?interpreter", re.IGNORECASE), "code_interpreter_sessions"),
-    (re.compile(r"code[ _-]?execution", re.IGNORECASE), "code_execution"),
-    (re.compile(r"cach\w+ storage", re.IGNORECASE), "cache_storage"),
-    (re.compile(r"vector[ _-]?stores?", re.IGNORECASE), "vector_store"),
+# What is charged beside tokens, under the names of prices/units.py. The first pattern that is in the label decides.
+TOOLS = tuple(
+    (re.compile(pattern, re.IGNORECASE), name)
+    for pattern, name in (
+        (r"guardrail", "guardrail_units"),
+        (r"(?:google|grounding with) maps|maps grounding", "maps_queries"),
+        (r"web[ _-]?search|search (?:tool|preview|grounding)|grounding", "web_search_requests"),
+        (r"file[ _-]?search", "file_search_calls"),
+        (r"code[ _-]?interpreter", "code_interpreter_sessions"),
+        (r"code[ _-]?execution", "code_execution"),
+        (r"cach\w+ storage", "cache_storage"),
+        (r"vector[ _-]?stores?", "vector_store"),
+        (r"search[ _-]?units?", "input_queries"),
+        (r"\b[ti]2i\b|generated[ _-]images?", "output_images"),
+    )
+)
+# Capacity by the hour, reservations and training: no call has them.
+# https://docs.aws.amazon.com/bedrock/latest/userguide/prov-throughput.html (model units)
+# https://learn.microsoft.com/azure/ai-foundry/openai/concepts/provisioned-throughput (PTU)
+# https://cloud.google.com/vertex-ai/generative-ai/docs/provisioned-throughput (GSU)
+FEES = re.compile(
+    r"provisioned|(?<![a-z])(?:ptus?|gsus?)(?![a-z])|model ?units|scale units?|hosting|month ?commit|reserved"
+    r"|(?:in|out)put ?tpm|model ?storage|training",
+    re.IGNORECASE,
 )
 
+# Phrases of which a word alone would be read wrongly: what they mean, before the label is cut into words.
+_PHRASES = tuple(
+    (re.compile(pattern, re.IGNORECASE), meaning)
+    for pattern, meaning in (
+        (r"thinking (?:on|off)\b", "thinking"),
+        (r"(?<=token count )(.*?) (?:short|long) input\b", r"\1"),  # Gemini: the band of the prompt, not the class
+        (r"(?<![a-z])(?:short|long)[ _-]?(?:context|ctx|co)(?![a-z])|(?<![a-z])l[ _-]?ctx(?![a-z])", " "),
+        (r"\b(?:short|long)(?= (?:text|audio|image|video|input|output)\b)", " "),
+        (r"[<>\u2264\u2265]=? ?\d+ ?k\b", " "),
+        (r"\b5[ -]?min(?:ute)?s?\b", "5m"),
+        (r"(?<![\d.])1[ -]?(?:hours?|hr)\b", "1h"),
+        (r"\bdata zone\b", "datazone"),
+    )
+)
 _ACRONYMS = {
     "inp": "input", "inpt": "input", "in": "input", "inputs": "input", "prompt": "input",
     "outp": "output", "outpt": "output", "opt": "output", "out": "output", "outputs": "output",
     "completion": "output", "cchd": "cached", "cache": "cached", "caching": "cached", "cd": "cached",
-    "aud": "audio", "img": "image", "txt": "text", "vid": "video", "wr": "write", "writes": "write",
-    "creation": "write", "hit": "read", "reads": "read", "glbl": "global", "gl": "global", "dzone": "datazone",
-    "dz": "datazone", "dzn": "datazone", "regnl": "regional", "rgnl": "regional", "regn": "regional",
-    "batches": "batch", "btch": "batch", "pp": "priority", "prty": "priority", "ephemeral": "", "1h": "1h",
-    "5m": "5m", "thinking": "reasoning", "1hr": "1h",
+    "aud": "audio", "speech": "audio", "img": "image", "txt": "text", "vid": "video", "wr": "write",
+    "writes": "write", "creation": "write", "hit": "read", "reads": "read", "miss": "uncached", "glbl": "global",
+    "gl": "global", "dzone": "datazone", "dz": "datazone", "dzn": "datazone", "regnl": "regional",
+    "rgnl": "regional", "regn": "regional", "batches": "batch", "btch": "batch", "pp": "priority",
+    "prty": "priority", "ephemeral": "", "thinking": "reasoning", "rt": "realtime", "prvw": "preview",
 }  # fmt: skip
 _TIERS = ("batch", "flex", "priority")
 _PLACES = ("global", "datazone", "regional", "geo")
@@ -52,10 +84,10 @@ _MODALITIES = ("audio", "image", "video")
 EMBEDDING = "embedding"  # such a model has input only
 # Words that say nothing about which model it is.
 _WORDS_OF_NO_MODEL = frozenset({
-    "1k", "1m", "amazon", "anthropic", "azure", "bedrock", "count", "cross", "edition", "for", "ga", "mantle",
-    "meta", "model", "mp", "no", "of", "online", "openai", "per", "prediction", "predictions", "read", "reasoning",
-    "region", "request", "requests", "standard", "text", "the", "token", "tokens", "uncached", "unit", "units",
-    "usage", "write",
+    "", "1h", "1k", "1m", "5m", "amazon", "anthropic", "azure", "bedrock", "cached", "content", "count", "cross",
+    "edition", "for", "ga", "generate", "mantle", "meta", "model", "mp", "no", "of", "online", "openai", "per",
+    "prediction", "predictions", "read", "reasoning", "region", "request", "requests", "standard", "text", "the",
+    "token", "tokens", "uncached", "unit", "units", "usage", "write", *_TIERS, *_PLACES, *_SIDES,
 })  # fmt: skip
 _WORD = re.compile(r"[A-Za-z0-9.]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d+h?[A-Z])|(?<=\dh)(?=[A-Z])|(?<=\d)(?=[A-Z][a-z])")
@@ -69,33 +101,58 @@ class Label(NamedTuple):
         token_class: one of TOKEN_CLASSES, or the name of a tool; None: it states none.
         tier: batch | flex | priority; None: standard.
         region: global | datazone | regional | geo; None: not stated.
+        is_fee: whether it is capacity or the like, which no call has.
     """
 
     model: str | None
     token_class: str | None
     tier: str | None
     region: str | None
+    is_fee: bool = False
 
 
 def read_label(text: str) -> Label:
     """Read a bill's own name for a thing.
 
-    >>> read_label("gpt 4o 1120 cached Inp glbl Tokens")
-    Label(model='gpt-4o-1120', token_class='cache_read', tier=None, region='global')
+    >>> read_label("gpt 4o 1120 cached Inp glbl Tokens")[:4]
+    ('gpt-4o-1120', 'cache_read', None, 'global')
     >>> read_label("gpt-4o-2024-08-06, output").model
     'gpt-4o-2024-08-06'
+    >>> read_label("Gemini 2.5 Flash GA Text Output (Thinking On) - Predictions").model
+    'gemini-2.5-flash'
     """
-    words = [_ACRONYMS.get(word.lower(), word.lower()) for word in _WORD.findall(_CAMEL.sub(" ", text))]
+    words = _words_of(text)
     tool = next((name for pattern, name in TOOLS if pattern.search(text)), None)
+    modality = _modality_at(words)
     return Label(
-        model=None if tool else _model_of(words),
-        token_class=tool or class_of_words(words),
+        model=None if tool else _model_of(words, modality),
+        token_class=tool or class_of_words(words, modality),
         tier=next((word for word in words if word in _TIERS), None),
         region=next((word for word in words if word in _PLACES), None),
+        is_fee=FEES.search(text) is not None,
     )
 
 
-def class_of_words(words: list[str]) -> str | None:
+def _words_of(text: str) -> list[str]:
+    for pattern, meaning in _PHRASES:
+        text = pattern.sub(meaning, text)
+    return [_ACRONYMS.get(word.lower(), word.lower()) for word in _WORD.findall(_CAMEL.sub(" ", text))]
+
+
+def _modality_at(words: list[str]) -> int | None:
+    """Return the place of the word that says what was read or made: beside the side's word, else the last one.
+
+    Another one is part of a name: "gpt-image-1 txt inp", "Gemini 3 Pro Image Text Output".
+    """
+    sides = [place for place, word in enumerate(words) if word in _SIDES]
+    for place in (near for side in sides for near in (side - 1, side + 1)):
+        if 0 <= place < len(words) and words[place] in {*_MODALITIES, "text"}:
+            return place
+    found = (place for place, word in enumerate(words) if word in _MODALITIES and words[place - 1 : place] != ["gpt"])
+    return max(found, default=None)
+
+
+def class_of_words(words: list[str], modality: int | None = None) -> str | None:
     """Return the token class that words mean; caches are looked for before input, which their names contain."""
     present = set(words)
     if "cached" in present and "write" in present:
@@ -103,16 +160,63 @@ def class_of_words(words: list[str]) -> str | None:
     if "uncached" not in present and "no" not in present and "cached" in present:
         return CACHE_READ
     side = next((word for word in words if word in _SIDES), INPUT if EMBEDDING in present else None)
-    modality = next((word for word in words if word in _MODALITIES), None)
-    return f"{modality}_{side}" if side and modality else side
+    word = words[modality] if modality is not None else None
+    return f"{word}_{side}" if side and word in _MODALITIES else side
 
 
-def _model_of(words: list[str]) -> str | None:
-    known = {*_TIERS, *_PLACES, *_SIDES, *_MODALITIES, *_WORDS_OF_NO_MODEL, "cached", "1h", "5m"}
-    if EMBEDDING in words:
-        known.discard("text")  # text-embedding-3-small
-    named = [word for word in words if word not in known]
+def _model_of(words: list[str], modality: int | None) -> str | None:
+    unnamed = _WORDS_OF_NO_MODEL - {"text"} if EMBEDDING in words else _WORDS_OF_NO_MODEL  # text-embedding-3-small
+    named = [word for place, word in enumerate(words) if word not in unnamed and place != modality]
     return "-".join(named) or None
+
+
+# Who makes a model, and what its family is called: a label may leave to its heading whose model it is.
+FAMILIES = tuple(
+    (re.compile(pattern, re.IGNORECASE), family)
+    for pattern, family in (
+        (r"deepseek", "deepseek"), (r"grok|\bxai\b", "grok"), (r"mistral", "mistral"), (r"llama|\bmeta\b", "llama"),
+        (r"\bphi\b", "phi"), (r"kimi|moonshot", "kimi"), (r"qwen|alibaba", "qwen"), (r"cohere", "cohere"),
+        (r"anthropic|claude", "claude"), (r"gemini", "gemini"), (r"\bnova\b", "nova"), (r"gpt|openai", "gpt"),
+    )
+)  # fmt: skip
+_BARE = re.compile(r"\d|(?!o\d)[a-z]\d")  # "5.4-pro", "v4-pro", "r1", "k2": no family's name; o3 is one
+
+
+def with_family(model: str, *headings: str) -> str:
+    """Return a model's name with that of its family, where it is only a version: "v4-pro" under "Azure Deepseek".
+
+    Args:
+        model: name in a label.
+        headings: of the label, most specific first.
+    """
+    if not _BARE.match(model):
+        return model
+    found = (family for text in headings for pattern, family in FAMILIES if pattern.search(text))
+    family = next(found, "gpt" if model[0].isdigit() else "")
+    return f"{family}-{model}".lstrip("-")
+
+
+def add_label(line: BillLine, label: Label, model: str | None = None) -> bool:
+    """Write into a line what its label says.
+
+    Args:
+        line: of usage.
+        label: read.
+        model: name that is stated elsewhere; None: the label's own.
+
+    Returns:
+        Whether it is usage that a call can have; else it is a fee, or nobody knows what it is.
+    """
+    line.model, line.token_class, line.tier = model or label.model, label.token_class, label.tier
+    if label.is_fee:
+        line.kind = Kind.FEE
+    elif label.token_class is None or (label.token_class in TOKEN_CLASSES and line.model is None):
+        line.kind = Kind.UNMAPPED
+    else:
+        line.model = line.model if label.token_class in TOKEN_CLASSES else None
+        return True
+    line.model = line.token_class = line.tier = None
+    return False
 
 
 # Anthropic's own names of the classes, in its API, its console and its exports.

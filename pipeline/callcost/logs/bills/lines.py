@@ -86,6 +86,7 @@ class BillDialect(msgspec.Struct, frozen=True, kw_only=True):
         read: function from a record (keys in lower case) to lines; lines without an amount and a quantity are dropped.
         identity: keys that name what a record is about, where there are no ``measures``; (): lines add.
         measures: keys of the figures; all others together name what a record is about.
+        note: what a reader of the report should know of such a bill; "": nothing.
     """
 
     name: str
@@ -94,6 +95,7 @@ class BillDialect(msgspec.Struct, frozen=True, kw_only=True):
     read: Callable[[Mapping[str, Any]], Iterable[BillLine]]
     identity: tuple[str, ...] = ()
     measures: frozenset[str] = frozenset()
+    note: str = ""
 
     def recognises(self, present: frozenset[str]) -> bool:
         """Tell whether records with these keys are in this dialect."""

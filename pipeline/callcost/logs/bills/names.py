@@ -20,6 +20,7 @@ _VENDOR = re.compile(
     r"(?:(?:anthropic|meta|amazon|mistral|cohere|ai21|deepseek|openai|qwen|stability|writer)\.)?",
     re.IGNORECASE,
 )
+_ZERO = re.compile(r"(?<=\d)[.-]0(?![\d.])")  # Nova 2.0 is nova-2, claude-opus-4-0 is claude-opus-4
 _PIECE = re.compile(r"[a-z]+|\d+")
 _SILENT = frozenset({"instruct", "preview"})
 
@@ -61,13 +62,15 @@ def model_key(name: str) -> ModelKey:
     True
     >>> model_key("gpt-4o-2024-11-20") == model_key("gpt 4o 1120")
     True
+    >>> model_key("Nova2.0Lite") == model_key("eu.amazon.nova-2-lite-v1:0")
+    True
     """
     plain = _ENDING.sub("", _VENDOR.sub("", name.strip(), count=1)).replace("@", "-").replace("_", "-").lower()
     dated = _DATE.search(plain)
     date = "".join(part for part in dated.groups() if part) if dated else ""
     if dated:
         plain = plain[: dated.start()] + " " + plain[dated.end() :]
-    pieces = _PIECE.findall(_ENDING.sub("", plain.strip(" -")))
+    pieces = _PIECE.findall(_ZERO.sub("", _ENDING.sub("", plain.strip(" -"))))
     words = tuple(sorted(piece for piece in pieces if not piece.isdigit() and piece not in _SILENT))
     return ModelKey(words, tuple(piece for piece in pieces if piece.isdigit()), date)
 

@@ -22,7 +22,7 @@ from callcost.logs.bills.labels import (
     PART_OF,
     TOKEN_CLASSES,
     TOOLS,
-    class_of_words,
+    add_label,
     read_label,
 )
 from callcost.logs.bills.lines import BillDialect, BillLine, Columns, Kind, currency_of, line_of, read_amount
@@ -50,7 +50,7 @@ _COLUMNS = {"start_at": "start_time", "end_at": "end_time", "tier": "service_tie
 
 def _line_of(record: Mapping[str, Any], columns: Columns) -> BillLine:
     line = line_of(record, {**_COLUMNS, **columns}, provider="openai")
-    line.tier = "batch" if record.get("batch") is True else line.tier
+    line.tier = "batch" if str(record.get("batch")).lower() == "true" else line.tier
     return line
 
 
@@ -134,12 +134,9 @@ def _read_item(line: BillLine, label: str) -> None:
         line.model = model.strip()
         line.token_class = INPUT if "embedding" in model or "moderation" in model else None
     else:
-        read = read_label(words)
-        line.model, line.tier = model.strip(), line.tier or read.tier
-        line.token_class = class_of_words(["cached" if word == "cache" else word for word in words.lower().split()])
-        line.token_class = line.token_class or read.token_class
-        if line.token_class is None or read.model:
-            line.kind, line.model, line.token_class = Kind.UNMAPPED, None, None
+        read, tier = read_label(words), line.tier
+        known = read if read.model is None else read._replace(token_class=None)
+        line.tier = tier or read.tier if add_label(line, known, model.strip()) else tier
 
 
 DIALECTS = (
@@ -153,7 +150,7 @@ DIALECTS = (
     BillDialect(
         name="openai_costs_csv",
         rank=12,
-        keys=("start_time amount_value line_item",),
+        keys=("start_time amount_value line_item", "start_time end_time amount_value amount_currency"),
         read=read_costs_csv,
         measures=frozenset({"amount_value", "quantity"}),
     ),

@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 import msgspec
 
 from callcost.errors import LogError
-from callcost.logs.bills import bill_dialects, dialect_of
+from callcost.logs.bills import dialect_of
+from callcost.logs.bills.cost_explorer import LONG_KEYS, is_wide, long_rows
 from callcost.logs.bills.lines import DAY, BadLine, BillDialect, BillLine, read_moment
 from callcost.logs.io.compression import Damage
 from callcost.logs.io.inputs import Input, blocks_of
@@ -25,7 +26,15 @@ from callcost.logs.values.json import MAX_DEPTH, depth_of
 from callcost.logs.values.signatures import plain_key
 from callcost.tables import Reject
 
+_PAGES, _RESULTS = ("data", "ResultsByTime"), ("results", "Groups")  # of buckets, and of what a bucket holds
 _BUCKETS = (("start_time", "end_time", "openai"), ("starting_at", "ending_at", "anthropic"))
+
+
+_KNOWN = (
+    "Give the provider's own: OpenAI's or Anthropic's usage and cost reports or console exports, OpenRouter's "
+    "activity, DeepSeek's amount and cost, AWS's CUR 2.0 (Data Exports), Azure's cost export, Google's billing export, "
+    "or FOCUS; for an invoice a CSV of period, provider, amount, currency"
+)
 
 
 class BillRecord(msgspec.Struct, kw_only=True):
@@ -133,14 +142,16 @@ def _records(value: Any, found: BillFile) -> Iterator[Mapping[str, Any]]:
         for item in value:
             yield from _records(item, found)
     elif isinstance(value, Mapping):
-        inner = value.get("data", value.get("results"))
-        if not isinstance(inner, list):
+        pages, results = (next((name for name in names if isinstance(value.get(name), list)), None)
+                          for names in (_PAGES, _RESULTS))  # fmt: skip
+        if pages is not None:
+            yield from _records(value[pages], found)
+        elif results is None:
             yield value
-        elif "data" in value:
-            yield from _records(inner, found)
         else:
             _add_period(value, found)
-            own = {name: item for name, item in value.items() if name not in {"results", "object"}}
+            own = {name: item for name, item in value.items() if name not in {results, "object"}}
+            inner = value[results]
             yield from ({**own, **result} for result in inner if isinstance(result, Mapping))
     else:
         yield {}
@@ -164,14 +175,17 @@ def _read_csv(source: Input, text: str) -> BillFile:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first and "," not in first else ",")
     found = BillFile(name=source.name)
     try:
-        header = [plain_key(name) for name in next(reader, [])]
-        dialect = dialect_of(header)
+        names = next(reader, [])
+        header, wide = [plain_key(name) for name in names], is_wide(names)
+        dialect = dialect_of(LONG_KEYS if wide else header)
         if dialect is None:
             _refuse_unknown(source)
         found.dialects.add(dialect.name)
         for row, cells in enumerate(reader, 2):
             if len(cells) == len(header):
-                _read_record(source, found, dict(zip(header, cells, strict=True)), row, 0)
+                records = long_rows(names, cells) if wide else [dict(zip(header, cells, strict=True))]
+                for record in records:
+                    _read_record(source, found, record, row, 0)
             elif any(cells):
                 found.rejects.append(_reject(source, row, "bad_row", f"{len(cells)} cells, not {len(header)}"))
     except csv.Error:
@@ -221,8 +235,7 @@ def _reject(source: Input, row: int, reason: str, detail: str) -> Reject:
 
 
 def _refuse_unknown(source: Input) -> NoReturn:
-    known = ", ".join(dialect.name for dialect in bill_dialects())
-    _refuse(source, "looks like no bill: its columns or keys fit none", f"Known are {known}")
+    _refuse(source, "looks like no bill: its columns or keys fit none", _KNOWN)
 
 
 def _refuse(source: Input, what: str, hint: str) -> NoReturn:

@@ -83,6 +83,10 @@ def open_bills(paths: Sequence[str]) -> Bills:
     bills.rejects = [reject for file in files for reject in file.rejects]
     bills.inputs = [_entry(source, file) for source, file in zip(sources, files, strict=True)]
     bills.notes = _notes(files, changes)
+    if not bills.lines and not bills.invoices:
+        count = bills.other_services[1]
+        others = f": {count:,} are of other services" if count > 1 else ": 1 is of another service" if count else ""
+        bills.notes.append(f"no line of this bill is about LLM calls{others}")
     return bills
 
 
@@ -117,6 +121,7 @@ def _notes(files: Sequence[BillFile], changes: Counter[str]) -> list[str]:
     notes = [
         f"{dialect}: every page says that more follow: the bill may not be whole" for dialect in sorted(paged - whole)
     ]
+    notes += sorted({dialect.note for dialect in bill_dialects() if dialect.note and dialect.name in {*whole, *paged}})
     if changes["repeated"]:
         notes.append(f"{changes['repeated']:,} records given more than once count once")
     if changes["replaced"]:

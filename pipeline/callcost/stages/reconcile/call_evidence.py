@@ -17,7 +17,8 @@ import polars as pl
 from callcost.logs.bills.lines import DAY
 from callcost.prices.rates import Terms
 from callcost.stages.reconcile.bill_tables import Rates
-from callcost.stages.reconcile.cells import NOTHING, BillGrain, CellKey, Part, Vector
+from callcost.stages.reconcile.cells import NOTHING, CellKey, Part, Vector
+from callcost.stages.reconcile.grain import BillGrain
 from callcost.stages.tables.facts import UID
 
 _TERMS = (
@@ -60,12 +61,6 @@ class Evidence:
             .collect()
         )  # fmt: skip
         return [part_of(row, self._fx) for row in rows.sort(rows.columns, nulls_last=True).iter_rows(named=True)]
-
-    def names(self) -> list[tuple[str, str]]:
-        """Return the (provider, model) pairs of the logs, sorted."""
-        if not self._paths:
-            return []
-        return sorted(self._scan().select("paid", "model").drop_nulls().unique().collect().iter_rows())
 
     # --- Calls near midnight ------------------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from callcost.prices.book.book import Book
 from callcost.stages.reconcile.call_evidence import Evidence
-from callcost.stages.reconcile.cells import BillGrain, Cell, CellKey
+from callcost.stages.reconcile.cells import Cell, CellKey
+from callcost.stages.reconcile.grain import BillGrain
 
 
 class Words(NamedTuple):

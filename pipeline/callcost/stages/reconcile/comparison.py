@@ -22,16 +22,8 @@ from callcost.prices.book.book import Book
 from callcost.stages.reconcile.bill_tables import DOLLARS, Bills, Rates, half_places
 from callcost.stages.reconcile.call_evidence import Evidence
 from callcost.stages.reconcile.case import Case
-from callcost.stages.reconcile.cells import (
-    NOTHING,
-    BillGrain,
-    Cell,
-    CellKey,
-    Finding,
-    Part,
-    build_cells,
-    group_cells,
-)
+from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, Part
+from callcost.stages.reconcile.grain import BillGrain, build_cells, group_cells, names_by_price
 from callcost.stages.reconcile.per_call import billed_calls, costs_agree, explain_calls, logged_calls, without_noise
 from callcost.stages.reconcile.rules import explain
 from callcost.stages.tables.schemas import Causes, Reconciliation
@@ -113,9 +105,11 @@ def compare_bill(bills: Bills, ours: Ours, as_of: datetime) -> Comparison:
     _add_calls(result, joined, explain_calls(joined, ours.charges, ours.fx, ours.book))
     evidence = Evidence(ours.charges, ours.fx, joined)
     used = [line for line in rest if line.kind in {Kind.USAGE, Kind.CONTROL}]
-    grain = BillGrain([*used, *unmatched], evidence.names())
-    parts = _covered(evidence.parts(), bills, grain, result)
     slack = half_places((line.dialect, line.amount) for line in rest)
+    charged = evidence.parts()
+    same = names_by_price(used, charged, slack)
+    grain = BillGrain([*used, *unmatched], {(part.paid, part.model) for part in charged if part.model}, same)
+    parts = _covered(charged, bills, grain, result)
     cells = build_cells(parts, used, grain, slack, {line.provider for line in single})
     case = Case(group_cells(cells), evidence, grain, ours.book)
     explain(case)
@@ -217,6 +211,8 @@ def _add_loose(result: Comparison, lines: Sequence[BillLine]) -> None:
         cell.start()
         if key.token_class == Kind.CREDIT:
             cell.settle("discount", NOTHING, cell.rest, "a credit of the bill")
+        elif key.token_class == Kind.FEE:
+            cell.settle("fee", NOTHING, cell.rest, "capacity, tax or another fee: no call has it")
         else:
             cell.settle("unmapped_line_item", NOTHING, cell.rest, f"a line of its own: {key.token_class}")
         _add_cell(result, cell, item=item)

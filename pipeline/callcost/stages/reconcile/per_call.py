@@ -21,7 +21,8 @@ from callcost.prices.book.book import Book
 from callcost.stages.reconcile.bill_tables import Rates, half_places
 from callcost.stages.reconcile.call_evidence import Evidence, day_of_time, part_of
 from callcost.stages.reconcile.case import Case
-from callcost.stages.reconcile.cells import NOTHING, BillGrain, Cell, CellKey, Part
+from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Part
+from callcost.stages.reconcile.grain import BillGrain
 from callcost.stages.reconcile.rules import explain
 from callcost.stages.tables.facts import UID
 from callcost.stages.tables.schemas import MONEY
