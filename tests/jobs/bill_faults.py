@@ -192,6 +192,16 @@ def ask_batch_for_some(world: World) -> None:
         world.inject("tier_or_batch", amount * (half[token_class] - 1))
 
 
+def ask_batch_by_tier(world: World) -> None:
+    """One call of a day was in a batch, and the cost report says so; the log does not."""
+    call = world.chosen("claude-haiku-4-5-20251001", 5)[0]
+    for token_class, tokens in call.classes.items():
+        entry, amount = world.entry(call, token_class), charge(call.model, token_class, tokens)
+        entry.batch += tokens
+        entry.amount -= amount / 2
+        world.inject("tier_or_batch", amount / 2)
+
+
 def add_uplift(world: World) -> None:
     """A day is billed with a regional uplift."""
     _scale(world, "claude-haiku-4-5-20251001", 3, "1.1", "region_uplift")
@@ -251,8 +261,8 @@ FAULTS: dict[str, Callable[[World], None]] = {
     fault.__name__: fault
     for fault in (
         lose_calls, forgive_calls, log_twice, bill_twice, shift_days, ask_in_cents, double_cache, ignore_cache,
-        forget_runs, search_more, ask_batch, ask_batch_for_some, add_uplift, ask_old_prices, grant_discount,
-        bill_new_model, add_unknown_lines, ask_at_random, round_amounts,
+        forget_runs, search_more, ask_batch, ask_batch_for_some, ask_batch_by_tier, add_uplift, ask_old_prices,
+        grant_discount, bill_new_model, add_unknown_lines, ask_at_random, round_amounts,
     )
 }  # fmt: skip
 

@@ -284,10 +284,13 @@ def _anthropic_costs(bill: MadeBill, day: str) -> dict[str, Any]:
             "description": None, "workspace_id": None, "service_tier": "standard", **more,
         }  # fmt: skip
 
-    results = [
-        result(entry.amount, token_type=_ANTHROPIC_TYPES[name], model=model, description=f"{model} {name}")
-        for model, name, entry in _of(bill, day, "anthropic")
-    ]
+    results = []
+    for model, name, entry in _of(bill, day, "anthropic"):
+        batch = (charge(model, name, entry.batch) / 2).quantize(entry.amount)  # as many places
+        for tier, amount in (("batch", batch), ("standard", entry.amount - batch)):
+            if amount or tier == "standard":
+                about = {"token_type": _ANTHROPIC_TYPES[name], "model": model, "description": f"{model} {name}"}
+                results.append(result(amount, **about, service_tier=tier))
     if day in bill.searches:
         results.append(result(bill.searches[day].amount, cost_type="web_search", description="Web Search Usage"))
     extras = [extra for extra in bill.extras if extra[:2] == ("anthropic", day)]
@@ -296,18 +299,20 @@ def _anthropic_costs(bill: MadeBill, day: str) -> dict[str, Any]:
 
 
 def _anthropic_counts(bill: MadeBill, day: str) -> dict[str, Any]:
-    models: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    models: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for model, name, entry in _of(bill, day, "anthropic"):
-        models[model][name] += entry.tokens
+        for tier, tokens in (("standard", entry.tokens - entry.batch), ("batch", entry.batch)):
+            if tokens or tier == "standard":
+                models[model, tier][name] += tokens
     results = [
         {
             "uncached_input_tokens": row["input"], "cache_read_input_tokens": row["cache_read"],
             "cache_creation": {"ephemeral_5m_input_tokens": row["cache_write_5m"],
                                "ephemeral_1h_input_tokens": row["cache_write_1h"]},
             "output_tokens": row["output"], "server_tool_use": {"web_search_requests": 0}, "model": model,
-            "service_tier": "standard", "workspace_id": None, "api_key_id": None,
+            "service_tier": tier, "workspace_id": None, "api_key_id": None,
         }
-        for model, row in models.items()
+        for (model, tier), row in models.items()
     ]  # fmt: skip
     if results and day in bill.searches:
         results[0]["server_tool_use"] = {"web_search_requests": bill.searches[day].tokens}

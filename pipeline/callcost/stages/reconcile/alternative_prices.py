@@ -122,9 +122,18 @@ def _cost_in_tiers(cell: Cell, costs: Mapping[Part, _Costs]) -> Decimal:
         return cell.cost or NOTHING
     total = NOTHING
     for tier, quantity in cell.tiers.items():
-        label = next((label for _, label in _TIERS if (tier or "").lower().startswith(label)), "standard")
-        total += EXACT.multiply(_cost(cell, costs, (TIER, label)), quantity)
+        total += EXACT.multiply(_cost(cell, costs, (TIER, _label_of(tier))), quantity)
     return quantized(EXACT.divide(total, whole))
+
+
+def _label_of(tier: str | None) -> str:
+    return next((label for _, label in _TIERS if (tier or "").lower().startswith(label)), "standard")
+
+
+def costs_by_tier(cell: Cell, book: Book) -> dict[str | None, Decimal]:
+    """Return tier that the bill names -> what all of a cell's tokens cost in it."""
+    costs = {part: dict(_costs_of(part, book)) for part in cell.parts}
+    return {tier: _cost(cell, costs, (TIER, _label_of(tier))) for tier in cell.tier_amounts}
 
 
 def _costs_of(part: Part, book: Book) -> Iterator[tuple[tuple[str, str], Decimal]]:

@@ -104,6 +104,7 @@ class Cell:
         tool_amount: part of ``amount`` that the bill states for server tools; None: it states none.
         slack: money that rounding can hide.
         tiers: tier -> quantity that the bill states for it; None: the standard tier.
+        tier_amounts: tier -> money that the bill asks for it.
         parts: our charges.
         gap: quantity that is still to be explained; None: not known.
         rest: money that is still to be explained; None: the bill states none.
@@ -120,6 +121,7 @@ class Cell:
     tool_amount: Decimal | None = None
     slack: Decimal = NOTHING
     tiers: dict[str | None, Decimal] = dataclasses.field(default_factory=dict)
+    tier_amounts: dict[str | None, Decimal] = dataclasses.field(default_factory=dict)
     parts: list[Part] = dataclasses.field(default_factory=list)
     gap: Decimal | None = None
     rest: Decimal | None = None
@@ -133,6 +135,7 @@ class Cell:
             self.tiers[line.tier] = self.tiers.get(line.tier, NOTHING) + line.quantity
         if line.amount is not None:
             self.amount = (self.amount or NOTHING) + line.amount
+            self.tier_amounts[line.tier] = self.tier_amounts.get(line.tier, NOTHING) + line.amount
 
     def add_part(self, part: Part) -> None:
         """Add a charge of ours."""

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from callcost.logs.bills.labels import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
 from callcost.prices.rates import EXACT
+from callcost.stages.reconcile.alternative_prices import costs_by_tier
 from callcost.stages.reconcile.call_evidence import fits_in
 from callcost.stages.reconcile.call_rules import (
     settle_broken_calls,
@@ -70,20 +71,42 @@ def _is_times(billed: Decimal | None, ours: Decimal, power: Decimal) -> bool:
 
 
 def settle_implied(case: Case) -> None:
-    """Read counts from amounts where the bill states none: whole tokens at our rates, unless other rates fit."""
+    """Read counts from amounts where the bill states none: whole tokens at our rates, unless other rates fit.
+
+    Where the bill names tiers, each tier's amount is counted at that tier's rates, and the tiers are the bill's.
+    """
     for _, cells in case.token_cells():
         stated = [cell for cell in cells if cell.amount is not None and cell.cost and cell.ours > 0]
         counted = any(cell.gap is not None or cell.key.token_class is None for cell in cells)
-        if not stated or counted or amounts_agree(stated, case.book):
+        if not stated or counted:
             continue
-        counts = [_whole_tokens(cell) for cell in stated]
+        named = any(tier for cell in stated for tier in cell.tier_amounts)
+        if not named and amounts_agree(stated, case.book):
+            continue
+        counts = [_tokens_by_tier(cell, case) if named else _whole_tokens(cell) for cell in stated]
         if None not in counts:
-            for cell, count in zip(stated, counts, strict=True):
-                cell.gap, cell.implied = (count or NOTHING) - cell.ours, True
+            for cell, tiers in zip(stated, counts, strict=True):
+                cell.gap, cell.implied = sum((tiers or {}).values(), NOTHING) - cell.ours, True
+                cell.tiers = {tier: count for tier, count in (tiers or {}).items() if named and count}
 
 
-def _whole_tokens(cell: Cell) -> Decimal | None:
-    cost, amount = cell.cost or Decimal(1), cell.amount or NOTHING
+def _whole_tokens(cell: Cell) -> dict[str | None, Decimal] | None:
+    count = _whole(cell.amount or NOTHING, cell.cost or NOTHING, cell)
+    return None if count is None else {None: count}
+
+
+def _tokens_by_tier(cell: Cell, case: Case) -> dict[str | None, Decimal] | None:
+    """Return tier -> whole tokens that the bill asks money for in it; None: an amount is of no whole number."""
+    costs = costs_by_tier(cell, case.book)
+    found = {tier: _whole(amount, costs[tier], cell) for tier, amount in cell.tier_amounts.items()}
+    known = {tier: count for tier, count in found.items() if count is not None}
+    return known if len(known) == len(found) else None
+
+
+def _whole(amount: Decimal, cost: Decimal, cell: Cell) -> Decimal | None:
+    """Return how many tokens an amount is for, where all of ours cost so much; None: it is no whole number."""
+    if not cost:
+        return None
     count = Decimal(round(share(amount, cell.ours, cost)))
     return count if abs(share(cost, count, cell.ours) - amount) <= cell.slack else None
 
