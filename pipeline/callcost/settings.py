@@ -25,7 +25,8 @@ GROUP_COLUMNS = (
     "source_file",
 )  # fmt: skip
 PERIODS = ("hour", "day", "week", "month")
-FORMATS = ("parquet", "csv", "json", "markdown", "xlsx")
+FORMATS = ("parquet", "csv", "json", "markdown", "xlsx")  # of any table
+REPORT_FORMATS = (*FORMATS, "html")
 BINARY_FORMATS = ("parquet", "xlsx")
 EXTENSIONS = {"markdown": "md"}  # of the files of a format, where they are not its name
 CORRECTIONS = ("none", "stated", "all")
@@ -142,7 +143,8 @@ class ReportOptions(_Options):
         where: (column, glob) pairs; calls that do not match are filtered.
         cost_source: "computed", "logged" or "auto" (logged where there is one).
         sort: column that orders the groups: a measure, largest first, or one of ``by``; None: by total_cost.
-        formats: how spend is written: "parquet", "csv", "json", "markdown", "xlsx" (a workbook; extra "excel").
+        formats: how spend is written: "parquet", "csv", "json", "markdown", "xlsx" (a workbook; extra "excel"),
+            "html" (a page).
         calls: also write calls.parquet.
         table: what calls by day are: "parquet" (files in folders, where the report remembers), "delta" (a table).
         max_unpriced: percent of calls that may be unpriced before the gate is crossed; None: no gate.
@@ -161,7 +163,7 @@ class ReportOptions(_Options):
     where: Accepts[Filters, tuple[tuple[str, str], ...]] = kept((), arguments.filters_of(GROUP_COLUMNS))
     cost_source: str = kept("computed", arguments.one_of(COST_SOURCES))
     sort: str | None = kept(None, _TEXT)
-    formats: Accepts[Names, tuple[str, ...]] = kept(("parquet", "csv"), arguments.several_of(FORMATS))
+    formats: Accepts[Names, tuple[str, ...]] = kept(("parquet", "csv"), arguments.several_of(REPORT_FORMATS))
     calls: bool = kept(False, arguments.read_switch)
     table: str = kept(TABLES[0], arguments.one_of(TABLES))
     max_unpriced: float | None = kept(None, _PERCENT)

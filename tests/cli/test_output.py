@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.cli.root import run
-from callcost.cli.terminal.output import safe_document, visible
+from callcost.cli.terminal.output import safe_document
+from callcost.readable import visible
 from tests.command import ROOT, SAMPLES, callcost, on_a_terminal, report, write_lines
 
 EVIL = "\x1b]0;pwned\x07\x1b[2J \x9b31m\u202etxt.exe\u2066\u200f\r\nforged: line\x00"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from callcost.jobs.engine.held_calls import (
 )
 from callcost.jobs.engine.manifest import RunClock, manifest_of, verdicts_of
 from callcost.jobs.engine.map_reduce import Progress, Settled, merged_spend, settle_logs, working_folder
+from callcost.jobs.engine.page import PAGE, PageSums
 from callcost.jobs.engine.work_dir import open_workplace
 from callcost.prices.book.registered import with_registered
 from callcost.runners.protocol import ignore_progress
@@ -36,7 +37,7 @@ from callcost.stages.report.spend import CALL_ORDER, check_sort, merge_spend, so
 from callcost.stages.report.workbook import VIEWS, excel_module, workbook_bytes
 from callcost.stages.tables.schemas import Calls
 
-WORKBOOK = "spend.xlsx"
+DOCUMENTS = {"xlsx": "spend.xlsx", "html": PAGE}  # format -> file
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +49,14 @@ class SpendReport:
         rejected: records that could not become calls, as Parquet: there may be very many.
         manifest: the record of the run.
         exit_code: 0 done, 1 no call at all, 3 a gate was crossed.
-        workbook: the report as spend.xlsx holds it; None: it was not asked for.
+        documents: name of a file -> the report as a workbook or a page, where these were asked for.
     """
 
     spend: pl.DataFrame
     rejected: bytes
     manifest: dict[str, Any]
     exit_code: int
-    workbook: bytes | None = None
+    documents: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
     @property
     def rejects(self) -> pl.DataFrame:
@@ -100,7 +101,7 @@ def report_spend(
 
 def _report(options: ReportOptions, *, progress: Progress, planned: Callable[[int], None]) -> SpendReport:
     clock, viewed = RunClock(), with_views(options)
-    listed = options.calls or options.table == "delta"
+    listed = options.calls or options.table == "delta" or "html" in options.formats
     held = open_source(options)
     with open_workplace(options) as place:
         run = {"runner": place.runner, "progress": progress, "planned": planned}
@@ -110,13 +111,15 @@ def _report(options: ReportOptions, *, progress: Progress, planned: Callable[[in
         rejected = settled.rejects().parquet()
         manifest = manifest_of(options, settled, spend, clock)
         manifest = amend_manifest(manifest, held) if held is not None else manifest
-        book = book_of_report(spend, whole, options, manifest)
+        page = PageSums(options, settled.tables("calls"))
+        page.add_files(settled.tables("calls"))
+        documents = documents_of(spend, whole, options, manifest, page)
         if options.out is not None:
-            files = table_files("spend", spend, options) | ({WORKBOOK: book} if book else {})
+            files = table_files("spend", spend, options) | documents
             _publish(options, settled, files | {"rejects.parquet": rejected}, manifest)
         place.finish()
     return SpendReport(
-        spend=spend, rejected=rejected, manifest=manifest, exit_code=verdicts_of(manifest), workbook=book
+        spend=spend, rejected=rejected, manifest=manifest, exit_code=verdicts_of(manifest), documents=documents
     )
 
 
@@ -188,23 +191,25 @@ def with_views(options: ReportOptions) -> ReportOptions:
 
 
 def table_files(name: str, table: pl.DataFrame, options: ReportOptions) -> dict[str, bytes]:
-    """Return the files of a table, name -> content, in each format that was asked for but as a workbook."""
+    """Return the files of a table, name -> content, in each format that was asked for but as a document."""
     kinds = [kind for kind in options.formats if kind in WRITERS]
     return {f"{name}.{EXTENSIONS.get(kind, kind)}": WRITERS[kind](table) for kind in kinds}
 
 
-def book_of_report(
-    spend: pl.DataFrame, whole: pl.DataFrame, options: ReportOptions, manifest: dict[str, Any]
-) -> bytes | None:
-    """Return a report as a workbook, where one was asked for.
+def documents_of(
+    spend: pl.DataFrame, whole: pl.DataFrame, options: ReportOptions, manifest: dict[str, Any], page: PageSums
+) -> dict[str, bytes]:
+    """Return a report as a workbook and as a page, where these were asked for: name of a file -> content.
 
     Args:
         spend: the rows in their order.
         whole: sums by with_views.
         options: what the report was asked for.
         manifest: record of the run.
+        page: sums of all its calls.
     """
-    return workbook_bytes(spend, whole, manifest) if "xlsx" in options.formats else None
+    book = {DOCUMENTS["xlsx"]: workbook_bytes(spend, whole, manifest)} if "xlsx" in options.formats else {}
+    return book | page.documents(manifest)
 
 
 def _publish(options: ReportOptions, settled: Settled, files: dict[str, bytes], manifest: dict[str, Any]) -> None:

@@ -23,7 +23,10 @@ UNFINISHED = ".callcost-unfinished.json"  # there until the manifest is, which i
 HIDDEN_DOCUMENTS = frozenset([BACKFILLED, UNFINISHED])
 _DELTA_LOG = "_delta_log/00000000000000000000.json"
 _MARKERS = re.compile(r"(?:.*/)?(?:manifest|ledger(?:\.copy)?|entry|run|_delta_log/0{20}|\.callcost-backfill)\.json")
-_NAMED = re.compile(r"(?:.*/)?(?:spend|adjustments|reconciliation|causes|rejects|calls)\.(?:parquet|csv|json)")
+_NAMED = re.compile(
+    r"(?:.*/)?(?:(?:spend|adjustments|reconciliation|causes|rejects|calls)\.(?:parquet|csv|json)|report\.html)"
+)
+PAGE_MARK = b"<meta name=generator content=callcost>"  # of our pages
 _MOST_BYTES = 64 << 20  # of a document
 _HEAD = 64 << 10
 _FEW = 16  # documents of other names that are looked at, in a folder with tables of our names
@@ -126,7 +129,7 @@ def _files_of_report(document: Document) -> IsOurs:
     options = msgspec.json.decode(document["options"], type=_Options)
     formats = "|".join(re.escape(EXTENSIONS.get(name, name)) for name in options.formats)
     names = [rf"(?:spend|adjustments)\.(?:{formats})", r"rejects\.parquet"]
-    names += [r"calls\.parquet"] * options.calls
+    names += [r"calls\.parquet"] * options.calls + [r"report\.html"] * ("html" in options.formats)
     if options.table == "delta":
         names.append(r"calls\.delta/.+")
     elif "closed_days" in document:  # it remembers, and publishes by day
@@ -247,7 +250,10 @@ def _is_own_table(path: str, read: Read) -> bool:
         size = int.from_bytes(end[:4], "little") if end.endswith(b"PAR1") else 0
         footer = read(path, -8 - size, size) if 0 < size <= _MOST_BYTES else b""
         return any(all(name.encode() in footer for name in columns.split()) for columns in TABLES.values())
-    line = read(path, 0, _HEAD).split(b"\n", 1)[0]
+    head = read(path, 0, _HEAD)
+    if path.endswith(".html"):
+        return PAGE_MARK in head
+    line = head.split(b"\n", 1)[0]
     try:
         names = list(msgspec.json.decode(line, type=dict[str, msgspec.Raw])) if line.startswith(b"{") else None
     except msgspec.MsgspecError:

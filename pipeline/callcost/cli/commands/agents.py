@@ -13,6 +13,7 @@ from callcost.cli.click_types import Verb
 from callcost.cli.terminal.events import alarm_lines, counted
 from callcost.cli.terminal.output import say
 from callcost.errors import EXIT_FAILED
+from callcost.readable import dollars
 
 if TYPE_CHECKING:
     from callcost.jobs.analysis.agents import AgentSpend
@@ -79,7 +80,7 @@ def agents(**words: Any) -> int:
 
 def _show(found: AgentSpend, options: ReportOptions, top: int, *, quiet: bool) -> None:
     """Print the table on stdout, and below it, on stderr, what its costs mean."""
-    from callcost.cli.terminal.spend_table import dollars, show_table, shown  # noqa: PLC0415 - loads rich and Polars
+    from callcost.cli.terminal.spend_table import show_table, shown  # noqa: PLC0415 - loads rich and Polars
     from callcost.cli.terminal.summary import summary_lines  # noqa: PLC0415
 
     manifest = found.report.manifest

@@ -21,6 +21,7 @@ from callcost.cli.options import (
 from callcost.cli.terminal.events import counted
 from callcost.cli.terminal.listing import skipped_lines
 from callcost.cli.terminal.output import say, show, show_document
+from callcost.readable import dollars
 
 if TYPE_CHECKING:
     from callcost.jobs.backfill import BackfillReport
@@ -61,8 +62,6 @@ def backfill(**words: Any) -> int:
 
 def lines_of(found: BackfillReport, *, dry_run: bool, out: str | None) -> list[str]:
     """Return what was added, or would be, a line per log that lacks something, one for all, and where it is."""
-    from callcost.cli.terminal.spend_table import dollars  # noqa: PLC0415 - rich loads when it runs
-
     lines = skipped_lines(to_builtins(found.skipped))
     lines += [
         f"{row['path']}: {words}: {row[name]}"

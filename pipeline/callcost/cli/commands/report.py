@@ -15,7 +15,7 @@ from callcost.cli.click_types import PathType, Verb, WordType
 from callcost.cli.terminal.events import EventLog, alarm_lines, counted, plan_lines, state_lines
 from callcost.cli.terminal.output import show, show_bytes, show_text
 from callcost.jobs.engine.prestart import start_workers
-from callcost.settings import BINARY_FORMATS, COST_SOURCES, FORMATS, TABLES, ReportOptions, StateOptions
+from callcost.settings import BINARY_FORMATS, COST_SOURCES, REPORT_FORMATS, TABLES, ReportOptions, StateOptions
 
 if TYPE_CHECKING:
     from callcost.jobs.report import SpendReport
@@ -41,7 +41,7 @@ STDOUT_WORD = "-"  # of --out
 @click.option("--cost-source", type=WordType(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
               help="Sum the computed cost, the logged one, or the logged one where there is one.")  # fmt: skip
 @click.option("--format", "formats", metavar="LIST",
-              help="Write spend as parquet, csv, json, markdown, xlsx.  "
+              help="Write spend as parquet, csv, json, markdown, xlsx, html (a page).  "
               "[default: parquet,csv; csv to stdout]")  # fmt: skip
 @click.option("--calls", is_flag=True, help="Also write calls.parquet: one row per call, no text.")
 @shared.further("--table", type=WordType(TABLES), default=TABLES[0], show_default=True,
@@ -88,7 +88,7 @@ def _sink_of(words: dict[str, Any]) -> str | None:
         return "table" if out is None else None
     if words["calls"] or words["table"] != TABLES[0] or words["state"] is not None:
         raise click.UsageError("--calls, --table and --state need a folder for --out.")
-    kinds = several_of(FORMATS)(formats or "csv", "format")
+    kinds = several_of(REPORT_FORMATS)(formats or "csv", "format")
     if len(kinds) != 1:
         raise click.UsageError("--out - takes one --format.")
     words |= {"out": None, "formats": kinds}
@@ -129,10 +129,11 @@ def _report(
 
 
 def _show_spend(result: SpendReport, kind: str) -> None:
+    from callcost.jobs.report import DOCUMENTS  # noqa: PLC0415
     from callcost.stages.report.publish import WRITERS  # noqa: PLC0415 - Polars loads when it runs
 
-    data = result.workbook if kind == "xlsx" else WRITERS[kind](result.spend)
+    data = WRITERS[kind](result.spend) if kind in WRITERS else result.documents[DOCUMENTS[kind]]
     if kind in BINARY_FORMATS:
-        show_bytes(data or b"")
+        show_bytes(data)
     else:
-        show_text((data or b"").decode())
+        show_text(data.decode())

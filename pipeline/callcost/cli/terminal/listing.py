@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from callcost.cli.terminal.output import STDOUT, console_of, show, show_document, text_of, visible
+from callcost.cli.terminal.output import STDOUT, console_of, show, show_document, text_of
+from callcost.readable import visible
 
 _MILLION = 1_000_000
 _MOST_NAMED = 5

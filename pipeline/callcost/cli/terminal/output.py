@@ -14,34 +14,13 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from callcost.errors import ReportError
+from callcost.readable import UNSAFE, by_number, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-# Control characters of ASCII and C1, what changes the direction of text (Unicode TR9), line ends that only some
-# programs take for one, and halves of pairs, as Python has bytes of a file's name that are not UTF-8.
-_UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
-_OF_A_LINE = re.compile(f"[{_UNSAFE}]")
-_OF_A_TEXT = re.compile(f"(?![\n\t])[{_UNSAFE}]")
-_RAW_BYTES = range(0xDC80, 0xDD00)  # bytes 0x80 to 0xff of names that are not UTF-8
-_NAMED = {"\n": r"\n", "\t": r"\t", "\r": r"\r"}
-
-
-def visible(text: str) -> str:
-    r"""Return a line in which everything shows: what would steer a terminal is written by its number.
-
-    >>> visible("a\x1b[2Jb\u202e")
-    'a\\x1b[2Jb\\u202e'
-    """
-    return _OF_A_LINE.sub(_shown, text)
-
-
-def _shown(found: re.Match[str]) -> str:
-    sign = found.group()
-    code = ord(sign)
-    code = code - 0xDC00 if code in _RAW_BYTES else code
-    return _NAMED.get(sign) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+_OF_A_TEXT = re.compile(f"(?![\n\t])[{UNSAFE}]")
 
 
 def safe_document(text: str) -> str:
@@ -87,7 +66,7 @@ def show_text(text: str) -> None:
     Raises:
         ReportError: see show.
     """
-    STDOUT.write(_OF_A_TEXT.sub(_shown, text) if STDOUT.isatty() else text)
+    STDOUT.write(_OF_A_TEXT.sub(by_number, text) if STDOUT.isatty() else text)
 
 
 def show_bytes(data: bytes) -> None:

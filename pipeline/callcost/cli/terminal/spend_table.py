@@ -14,7 +14,8 @@ from rich.table import Table
 
 from callcost.cli.terminal.events import counted
 from callcost.cli.terminal.listing import on_terminal, show_rows
-from callcost.cli.terminal.output import STDOUT, Stream, console_of, text_of, visible
+from callcost.cli.terminal.output import STDOUT, Stream, console_of, text_of
+from callcost.readable import dollars, visible
 from callcost.settings import PERIODS, ReportOptions
 
 _MEASURES = {
@@ -110,11 +111,3 @@ def shown(name: str, value: Any) -> str:
     if value is None or name == "share":
         return label(value)
     return dollars(Decimal(value)) if name.endswith(("_cost", "cost_per_call")) else f"{value:,}"
-
-
-def dollars(amount: Decimal) -> str:
-    """Return an amount for reading: cents, or four figures of what is smaller than a dollar."""
-    if amount == 0 or abs(amount) >= 1:
-        return f"${amount:,.2f}"
-    places = min(18, 3 - amount.adjusted())
-    return f"${amount:,.{places}f}"

@@ -21,8 +21,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from callcost.cli.terminal.events import counted, reason_words
 from callcost.cli.terminal.listing import skipped_lines
 from callcost.cli.terminal.output import STDERR, console_of, say
-from callcost.cli.terminal.spend_table import dollars, draw_table, group_lines, shown
+from callcost.cli.terminal.spend_table import draw_table, group_lines, shown
 from callcost.jobs.report import SpendReport
+from callcost.readable import dollars
 from callcost.settings import MOST_NAMED, ReportOptions
 
 MOST_LINES = 20  # of a summary that no terminal shows

@@ -30,10 +30,10 @@ from callcost.jobs.engine.manifest import (
     verdicts_of,
 )
 from callcost.jobs.engine.map_reduce import Progress, Settled, reduce_facts
+from callcost.jobs.engine.page import PageSums
 from callcost.jobs.report import (
-    WORKBOOK,
     SpendReport,
-    book_of_report,
+    documents_of,
     refuse_parts_of_days,
     settle_options,
     table_files,
@@ -269,15 +269,15 @@ class _Run:
         rejected = settled.rejects().parquet()
         manifest = manifest_of(options, settled, spend, self.clock) | {"closed_calls": held}
         check_conservation(manifest, count_rows(rejected), spend, held)
-        adjustments, newest = self._publish_days(settled, partitions, closed)
+        page = PageSums(options, settled.tables("calls"))
+        adjustments, newest = self._publish_days(settled, partitions, closed, page)
         manifest["adjustments"] = plain_decimals(adjustments).with_columns(pl.col("day").cast(pl.String)).to_dicts()
         manifest["closed_days"] = sorted(ledger.closed)
         for day in sorted(closed.keys() - closed_days(ledger).keys()):
             self.intake.note("open again, since no call is left", str(day))
         manifest["run"] |= self._doings(partitions) | ({"prices_refresh": refreshed} if refreshed else {})
         code = self._exit_code(manifest, newest, (partitions.late, partitions.fresh))
-        book = book_of_report(spend, whole, options, manifest)
-        files = table_files("spend", spend, options) | ({WORKBOOK: book} if book else {})
+        files = table_files("spend", spend, options) | documents_of(spend, whole, options, manifest, page)
         if adjustments.height:
             files |= table_files("adjustments", adjustments, options)
         for name, data in files.items():
@@ -291,7 +291,7 @@ class _Run:
         return SpendReport(spend=spend, rejected=rejected, manifest=manifest, exit_code=code)
 
     def _publish_days(
-        self, settled: Settled, partitions: Partitions, closed: Mapping[date, ClosedDay]
+        self, settled: Settled, partitions: Partitions, closed: Mapping[date, ClosedDay], page: PageSums
     ) -> tuple[pl.DataFrame, datetime | None]:
         """Publish each day; return what would change closed ones, and the time of the newest call."""
         found = [pl.DataFrame(schema=Adjustments.types)]
@@ -308,6 +308,7 @@ class _Run:
                 found.append(adjustments_of(day, frozen, calls, book_of(self.options.prices), closed[day].closed_at))
                 shown = gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)
             partitions.publish(day, shown.select(Calls.names))
+            page.add(shown)
             times = (newest, calls["started_at"].max(), shown["started_at"].max())
             newest = max((time for time in times if isinstance(time, datetime)), default=None)
         partitions.end_days()

@@ -1,0 +1,92 @@
+"""Figures for people, beside the exact ones: what is rounded on a page has the whole figure in its title.
+
+A figure is a Decimal or an int of a table of sums from the first to the last step; only the geometry of a chart is made
+of floats, in charts.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Context, Decimal
+
+import polars as pl
+
+from callcost.readable import dollars
+from callcost.stages.pages.kit import Markup, cell
+from callcost.stages.pricing.priced_calls import sum_stated
+from callcost.stages.tables.schemas import SpendMeasures
+
+Figure = Decimal | int | None
+MEASURES = {"cost": "total_cost", "tokens": "total_tokens", "calls": "calls"}  # that charts show -> column of spend
+SUMMED = tuple(column.name for column in SpendMeasures.columns if column.kind != "ratio")
+EXACT = Context(prec=60)  # a page is written in it
+NONE = "–"
+_SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+
+
+def exact(amount: Decimal | int) -> str:
+    """Return an amount with all its digits, as spend.csv has it.
+
+    >>> exact(Decimal("12.300")), exact(Decimal("0E-18"))
+    ('12.3', '0')
+    """
+    return f"{EXACT.normalize(Decimal(amount)):f}"
+
+
+def shown(figure: Figure, *, money: bool) -> str:
+    """Return a figure for reading; a dash where nothing is stated."""
+    if figure is None:
+        return NONE
+    return dollars(Decimal(figure)) if money else f"{figure:,}"
+
+
+def figure_cell(figure: Figure, *, money: bool, text: str | None = None) -> Markup:
+    """Return a cell with a figure: a rounded amount has the exact one as its title, whatever text stands for it."""
+    if figure is None:
+        return cell(NONE)
+    return cell(text or shown(figure, money=money), title=exact(figure) if money else None)
+
+
+def percent(part: Figure, whole: Figure) -> str | None:
+    """Return the share of a part, to a tenth of a percent; None where it has none.
+
+    >>> percent(1, 3)
+    '33.3%'
+    """
+    if part is None or not whole:
+        return None
+    share = Decimal(part) * 100 / Decimal(whole)
+    if 0 < share < Decimal("0.05"):
+        return "<0.1%"
+    return f"{share:.1f}%"
+
+
+def per(cost: Decimal | None, count: int | None, unit: int = 1) -> str:
+    """Return what so many of a unit cost on average, for reading."""
+    if cost is None or not count:
+        return NONE
+    return dollars(cost * unit / count)
+
+
+def scale_figures(figures: Sequence[Decimal], *, money: bool) -> list[str]:
+    """Return the figures of a scale, as short as can be, with as many places each.
+
+    >>> scale_figures([Decimal(0), Decimal("1.5"), Decimal(3)], money=True)
+    ['$0', '$1.50', '$3.00']
+    >>> scale_figures([Decimal(0), Decimal(2500), Decimal(5000)], money=False)
+    ['0', '2.5k', '5.0k']
+    """
+    top = max(figures)
+    size, letter = next(((size, letter) for size, letter in _SCALES if top >= size), (1, ""))
+    if money and size == 10**3 and top < 10**4:
+        size, letter = 1, ""
+    parts = [exact(figure / size) for figure in figures]
+    places = max(len(part.partition(".")[2]) for part in parts)
+    places = 2 if money and places == 1 and not letter else places
+    sign = "$" if money else ""
+    return [f"{sign}{figure / size:.{places}f}{letter}" if figure else f"{sign}0" for figure in figures]
+
+
+def add_up(sums: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Add sums into fewer groups, exactly; a sum over nothing stated stays null. Ratios are left out."""
+    return sums.group_by(by, maintain_order=True).agg(sum_stated(name) for name in SUMMED)

@@ -1,0 +1,148 @@
+"""The head of a report's page: what it cost, the month so far, how much is sure; budgets, savings, unusual days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from callcost.stages.pages.charts import share_bar
+from callcost.stages.pages.figures import NONE, exact, figure_cell, per, percent, shown
+from callcost.stages.pages.group_sums import Row, month_name
+from callcost.stages.pages.kit import Child, Markup, cell, element, name_of, row_name, section, table
+from callcost.stages.pages.period_changes import Change, signed
+
+Manifest = Mapping[str, Any]
+
+
+def cards(manifest: Manifest, days: Mapping[date | None, Row], change: Change | None) -> Markup:
+    """Return the first figures of a report.
+
+    Args:
+        manifest: record of the run.
+        days: day -> sums; None: undated calls.
+        change: the newest days against those before them.
+    """
+    totals = manifest["totals"]
+    calls, cost = totals["calls"] or 0, _amount(totals["total_cost"])
+    failed = totals["failed_calls"] or 0
+    shown_cards = [
+        _card("Cost", _money(cost), _against(change), class_="hero"),
+        _month_card(manifest, days),
+        _card("Calls", f"{calls:,}", f"{per(cost, calls)} per call" + (f", {failed:,} failed" if failed else "")),
+        _card(
+            "Tokens", shown(totals["total_tokens"], money=False),
+            f"{shown(totals['prompt_tokens'], money=False)} prompt, "
+            f"{shown(totals['completion_tokens'], money=False)} completion",
+        ),
+        _card(
+            "Cache hits", percent(totals["cache_read_input_tokens"], totals["prompt_tokens"]) or NONE,
+            _saved(_amount(totals["cache_savings_cost"])),
+        ),
+        _card("Unpriced", percent(totals["unpriced_calls"], calls) or NONE, _not_priced(totals)),
+        _card("Counted here", percent(totals["counted_calls"], calls) or NONE, _counted(manifest)),
+    ]  # fmt: skip
+    return element("div", shown_cards, class_="cards")
+
+
+def _card(title: str, figure: Child, words: Child, class_: str = "") -> Markup:
+    parts = [element("h3", title), element("p", figure, class_="figure"), element("p", words, class_="note")]
+    return element("div", parts, class_=f"card {class_}".strip())
+
+
+def _amount(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _money(amount: Decimal | None) -> Markup:
+    return element("span", shown(amount, money=True), title=None if amount is None else exact(amount))
+
+
+def _against(change: Change | None) -> Child:
+    if change is None or change.before is None or change.after is None:
+        return "in US dollars"
+    gap = change.after - change.before
+    share = percent(abs(gap), change.before)
+    direction = "up" if gap > 0 else "down" if gap < 0 else "same"
+    words = f"{signed(gap)}" + (f" ({'+' if gap > 0 else '-'}{share})" if share and gap else "")
+    return [element("b", words, class_=direction, title=exact(gap)), f", {change.words}"]
+
+
+def _month_card(manifest: Manifest, days: Mapping[date | None, Row]) -> Markup | None:
+    dated = [day for day in days if day is not None]
+    if not dated:
+        return None
+    newest = max(dated)
+    month = [days[day]["total_cost"] for day in dated if (day.year, day.month) == (newest.year, newest.month)]
+    stated = [cost for cost in month if cost is not None]
+    since = manifest["options"]["since"]
+    first = min(day for day in dated if (day.year, day.month) == (newest.year, newest.month))
+    is_whole = since is None or since[:10] <= f"{newest:%Y-%m}-01"
+    words = f"{month_name(newest)}, {1 if is_whole else first.day} to {newest.day}."
+    forecast = manifest.get("forecast")
+    if forecast and forecast["month"] == f"{newest:%Y-%m}":
+        expected, low, high = (Decimal(forecast[name]) for name in ("expected", "low", "high"))
+        words += (
+            f" Expected by its end: {shown(expected, money=True)}, 4 times in 5 between {shown(low, money=True)} and "
+            f"{shown(high, money=True)}."
+        )
+    return _card("Month to date", _money(sum(stated, Decimal(0)) if stated else None), words)
+
+
+def _saved(amount: Decimal | None) -> Child:
+    if amount is None:
+        return "of prompt tokens"
+    return [
+        element("span", shown(abs(amount), money=True), title=exact(amount)),
+        " saved" if amount >= 0 else " lost",
+        " net of writes",
+    ]
+
+
+def _not_priced(totals: Row) -> str:
+    unpriced, partly = totals["unpriced_calls"] or 0, totals["partly_priced_calls"] or 0
+    return f"{unpriced:,} calls without a price, {partly:,} partly priced"
+
+
+def _counted(manifest: Manifest) -> str:
+    within = manifest["counting"]["expected_within"]
+    calls = manifest["totals"]["counted_calls"] or 0
+    sure = "" if within is None else f", tokens expected within ±{Decimal(str(within)) * 100:.2g}%"
+    return f"{calls:,} calls without full usage{sure}"
+
+
+def budgets_section(budgets: Sequence[Row]) -> Markup:
+    """Return what was spent of each budget, what is expected, and what is left."""
+    rows = []
+    for budget in budgets:
+        amount, spent, expected, left = (_amount(budget.get(key)) for key in ("amount", "spent", "expected", "left"))
+        over = spent is not None and amount is not None and spent > amount
+        rows.append([
+            row_name(name_of(budget["name"]), " ", element("small", f"a {budget['period']}")),
+            figure_cell(amount, money=True), figure_cell(spent, money=True),
+            cell(share_bar(spent, amount), " ", percent(spent, amount) or NONE, class_="bar up" if over else "bar"),
+            figure_cell(expected, money=True), figure_cell(left, money=True),
+        ])  # fmt: skip
+    head = ["budget", "amount", "spent", "share", "expected", "left"]
+    return section("Budgets", "budgets", table("Budgets, US dollars", head, rows))
+
+
+def unusual_section(unusual: Sequence[Row]) -> Markup:
+    """Return the days that cost more or less than their weekday does, and the group that drove each."""
+    rows = []
+    for day in unusual:
+        driver = day.get("driver")
+        words: Child = NONE
+        if driver:
+            words = [
+                element("small", str(driver["column"])), " ", name_of(driver["value"]),
+                f": {shown(_amount(driver['cost']), money=True)}, ",
+                f"usually {shown(_amount(driver['expected']), money=True)}",
+            ]  # fmt: skip
+        rows.append([
+            row_name(str(day["day"])), cell(words), figure_cell(_amount(day["cost"]), money=True),
+            figure_cell(_amount(day["expected"]), money=True),
+        ])  # fmt: skip
+    caption = "Unusual days, against their weekday's median"
+    return section("Unusual days", "unusual", table(caption, ["day", "driven by", "cost", "usual"], rows, words=2))

@@ -1,0 +1,73 @@
+"""More sums of a report's calls than the report itself has: what a page shows, each the figure that spend would have.
+
+Calls come as they are published, file by file, in any order; only sums and the dearest calls are held.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+from callcost.settings import ReportOptions
+from callcost.stages.pricing.priced_calls import GATHERED, gather_calls
+from callcost.stages.report.spend import CALL_ORDER, merge_spend, sum_spend
+from callcost.stages.tables.facts import read_tables
+from callcost.stages.tables.published_calls import priced_lines
+from callcost.stages.tables.schemas import Calls, Facts
+
+By = tuple[str, ...]
+
+
+class ViewSums:
+    """Sums of calls by several sets of columns, and the dearest of them.
+
+    Args:
+        options: what the report was asked for: its time zone.
+        views: sets of columns of ``--by``.
+        dearest: calls that are kept.
+    """
+
+    def __init__(self, options: ReportOptions, views: Iterable[By], *, dearest: int) -> None:
+        nothing = pl.DataFrame(schema=Facts.types)
+        self._options, self._most = options, dearest
+        self._sums = {by: self._sum(nothing, nothing.select(GATHERED.keys()), by) for by in views}
+        self.dearest = pl.DataFrame(schema=Calls.types)
+
+    def add(self, calls: pl.DataFrame) -> None:
+        """Add calls: columns of Calls."""
+        lines = priced_lines(calls, {})
+        heads = gather_calls(lines) if lines.height else lines.select(GATHERED.keys())
+        for by, held in self._sums.items():
+            self._sums[by] = merge_spend([held, self._sum(lines, heads, by)], by)
+        known = calls.filter(pl.col("total_cost").is_not_null()).select(Calls.names)
+        order = ["total_cost", *(name for name in CALL_ORDER if name in Calls.names)]
+        both = pl.concat([self.dearest, known]).sort(order, descending=[name == "total_cost" for name in order])
+        self.dearest = both.head(self._most)
+
+    def _sum(self, lines: pl.DataFrame, heads: pl.DataFrame, by: By) -> pl.DataFrame:
+        return sum_spend(lines, heads, dataclasses.replace(self._options, by=by))
+
+    def table(self, *by: str) -> pl.DataFrame:
+        """Return the sums by one of the sets of columns, or by some columns of one, in no order."""
+        found = self._sums.get(by)
+        if found is not None:
+            return found
+        wider = next(held for columns, held in self._sums.items() if set(by) <= set(columns))
+        return merge_spend([wider], by)
+
+
+def commonest_tags(paths: Sequence[str], most: int) -> list[str]:
+    """Return the keys of tags that most calls have, as columns of ``--by``.
+
+    Args:
+        paths: tables of calls.
+        most: keys that are wanted.
+    """
+    counts = Counter[str]()
+    for path in paths:
+        keys = read_tables([path])["tags"].explode(empty_as_null=False).struct.field("key")
+        counts.update({str(key): count for key, count in keys.drop_nulls().value_counts().iter_rows()})
+    return [f"tag:{key}" for key in sorted(counts, key=lambda key: (-counts[key], key))[:most]]
