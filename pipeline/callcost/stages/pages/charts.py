@@ -19,7 +19,7 @@ _SLOT, _TALL = 10, 1000  # of the inner scale: width of a period, height of the 
 _TICKS = 4  # lines above the lowest
 _TOP, _PLOT = 8, 208  # of a chart, in pixels: place above the uppermost line, height of the bars
 _STEPS = tuple(Decimal(mantissa) for mantissa in ("1", "1.5", "2", "2.5", "3", "4", "5", "7.5", "10"))
-_MOST_LABELS = 5  # below a chart
+_MOST_LABELS = 4  # below a chart: they have room on a phone
 
 
 def stacked_bars(

@@ -57,13 +57,12 @@ def calls_section(calls: pl.DataFrame) -> Markup | None:
             cell(NONE if row["started_at"] is None else f"{row['started_at']:%Y-%m-%d %H:%M}Z"),
             cell(name_of(row["model"])),
             cell(name_of(row["user"])),
-            figure_cell(row["prompt_tokens"], money=False),
-            figure_cell(row["completion_tokens"], money=False),
+            figure_cell(row["total_tokens"], money=False),
             figure_cell(row["total_cost"], money=True),
         ]
         for row in calls.iter_rows(named=True)
     ]
-    head = ["call", "time", "model", "user", "prompt", "completion", "cost"]
+    head = ["call", "time", "model", "user", "tokens", "cost"]
     return section(
         "Dearest calls", "calls", table("The dearest calls", head, rows, class_="sortable", words=4),
         element("p", "callcost explain LOGS --call ID shows one line by line.", class_="note"),
