@@ -8,6 +8,8 @@ same things and refuse the same with the same sentence.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import hmac
 import os
 import signal
 from datetime import date, datetime
@@ -33,6 +35,7 @@ CORRECTIONS = ("none", "stated", "all")
 COST_SOURCES = ("computed", "logged", "auto")
 TABLES = ("parquet", "delta")
 EXECUTORS = ("local", "spark")
+LEAST_KEY = 16  # characters of a key that pseudonyms are made with
 MOST_NAMED = 3  # reasons, models and the like that a line of a summary names
 # What ends a command as Ctrl-C does: SIGTERM, and where there are terminals that close, SIGHUP.
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -54,6 +57,57 @@ class _Options:
 
     def __post_init__(self) -> None:
         arguments.settle(self)
+
+
+class FingerprintKey:
+    """A secret that prompts are hashed with; wherever it is written, its id stands for it.
+
+    Args:
+        secret: the key, any text.
+
+    Attributes:
+        id: digest of the key, eight hexadecimal digits.
+    """
+
+    __slots__ = ("_secret", "id")
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+        self.id = hashlib.sha256(b"callcost fingerprint key " + self._secret).hexdigest()[:8]
+
+    def digest(self, data: bytes) -> str:
+        """Return the HMAC-SHA256 of bytes, as 32 hexadecimal digits."""
+        return hmac.digest(self._secret, data, "sha256").hex()[:32]
+
+    def __repr__(self) -> str:
+        """Return the id."""
+        return self.id
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether another key is the same."""
+        return isinstance(other, FingerprintKey) and other._secret == self._secret
+
+    def __hash__(self) -> int:
+        """Return the same number for the same key."""
+        return hash(self._secret)
+
+
+def _read_key(value: object, name: str, _zone: str = "UTC") -> FingerprintKey:
+    return value if isinstance(value, FingerprintKey) else FingerprintKey(arguments.read_text(value, name))
+
+
+def _read_key_file(value: object, name: str, _zone: str = "UTC") -> FingerprintKey:
+    if isinstance(value, FingerprintKey):
+        return value
+    place = arguments.read_place(value, name)
+    try:
+        secret = Path(place).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{name}: {place} cannot be read as a text") from error
+    if len(secret) < LEAST_KEY:
+        hint = "Make one with: openssl rand -hex 32 > FILE"
+        raise ConfigError(f"{name}: the key in {place} has fewer than {LEAST_KEY} characters", hint=hint)
+    return FingerprintKey(secret)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +206,8 @@ class ReportOptions(_Options):
         prices_refresh: fetch the published prices, once, where a model is unknown or calls are newer than all prices by
             7 days, and price with them; the logs are read again.
         strict: any reject, unpriced, partly priced, timed-out or inconsistent call, or sum of a session, crosses.
+        pseudonyms: file with the key of what stands for users, end users, API keys and sessions in all that is written;
+            None: their names do.
     """
 
     logs: Accepts[Places, tuple[str, ...]] = kept(dataclasses.MISSING, arguments.read_logs)  # it must be given
@@ -170,6 +226,7 @@ class ReportOptions(_Options):
     max_rejected: float | None = kept(None, _PERCENT)
     prices_refresh: bool = kept(False, arguments.read_switch)
     strict: bool = kept(False, arguments.read_switch)
+    pseudonyms: Accepts[Place | FingerprintKey | None, FingerprintKey | None] = kept(None, _optional(_read_key_file))
     prices: PriceOptions = kept(PriceOptions(), arguments.instance_of(PriceOptions))
     read: ReadOptions = kept(ReadOptions(), arguments.instance_of(ReadOptions))
     count: CountOptions = kept(CountOptions(), arguments.instance_of(CountOptions))

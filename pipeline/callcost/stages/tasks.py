@@ -28,6 +28,7 @@ from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.read.batch_join import Batches
 from callcost.stages.read.splits import Piece, survey
 from callcost.stages.read.windows import Window, read_windows
+from callcost.stages.report.pseudonyms import hide_names
 from callcost.stages.report.rejects import RejectFiles
 from callcost.stages.report.spend import (
     charge_by_source,
@@ -215,7 +216,7 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     facts = number_rows(settled_facts(path, task.verdicts), task.rows_before)
     per_input["kept"] = _count_calls(facts)
     filtered_by, spans = tally_filtered(facts, task.options), span_of(facts)
-    facts = filter_calls(facts, task.options)
+    facts = hide_names(filter_calls(facts, task.options), task.options.pseudonyms)
     per_input["calls"] = _count_calls(facts)
     corrected = CorrectedCalls()
     if task.priced:

@@ -55,6 +55,9 @@ STDOUT_WORD = "-"  # of --out
 @click.option("--strict", is_flag=True,
               help="Exit 3 on any reject, any sum of a session, and any unpriced, partly priced, timed-out or "
                    "inconsistent call.")  # fmt: skip
+@shared.further("--pseudonyms", metavar="KEYFILE", type=PathType(exists=True, dir_okay=False),
+                help="Put pseudonyms, made with the key in this file, in the place of users, end users, API keys and "
+                     "sessions in all that is written and shown.")  # fmt: skip
 @shared.further("--log-format", type=WordType(["text", "json"]), default="text", show_default=True,
               help="On stderr, lines for people or one JSON event a line.")  # fmt: skip
 @shared.state_options

@@ -152,6 +152,7 @@ def amend_manifest(manifest: dict[str, Any], held: HeldCalls) -> dict[str, Any]:
     if manifest["options"]["cost_source"] != PLAIN_SOURCE:
         recorded["cost_source"] = manifest["options"]["cost_source"]
     manifest["options"] |= recorded
+    manifest["options"]["pseudonyms"] = former["options"].get("pseudonyms") or manifest["options"]["pseudonyms"]
     if manifest["totals"]["calls"] != former["totals"]["calls"]:  # of some of the calls nobody wrote down how much
         corrected = manifest["price_basis"].get("corrected", 0)
         manifest["corrections"] = {"calls": corrected, "total_cost": None if corrected else "0"}
@@ -180,7 +181,11 @@ def _check(held: HeldCalls, options: ReportOptions) -> ReportOptions:
     if "iterations" in held.calls.columns and _lack_lines(held.calls):
         hint = "An older callcost wrote it: run report --calls again"
         raise ConfigError(f"the calls of {held.place} lack what each model of a call cost (iterations)", hint=hint)
-    return dataclasses.replace(options, read=ReadOptions())
+    hidden = former.get("pseudonyms")
+    if hidden is not None and options.pseudonyms is not None and hidden != options.pseudonyms.id:
+        raise ConfigError(f"the calls of {held.place} have pseudonyms of another key", hint="Give the logs for others")
+    key = options.pseudonyms if hidden is None else None
+    return dataclasses.replace(options, read=ReadOptions(), pseudonyms=key)
 
 
 def _lack_lines(calls: pl.DataFrame) -> bool:

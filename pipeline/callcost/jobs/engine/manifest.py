@@ -20,9 +20,10 @@ from msgspec import to_builtins
 from callcost import __version__
 from callcost.jobs.engine.fresh_prices import newer_prices_wanted
 from callcost.jobs.engine.map_reduce import Settled
-from callcost.settings import MOST_NAMED, PriceOptions, ReportOptions
+from callcost.settings import MOST_NAMED, FingerprintKey, PriceOptions, ReportOptions
 from callcost.stages.dedup.rules import SAME_ROW
 from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.report.pseudonyms import hidden_filters
 from callcost.stages.report.publish import plain_decimals
 from callcost.stages.report.spend import UNPRICED, merge_spend, merge_unpriced
 from callcost.stages.tables.facts import number_rows, read_tables
@@ -85,6 +86,7 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
         "timed_out": [list(item) for item in settled.timed_out],
         **_unpriced(settled),
     }
+    _hide_filters(document, options)
     document |= _guess_models(document["unpriced"], options.prices)
     document["newer_prices"] = newer_prices_for(options, settled)
     document["gates"] = _gates(options, document)
@@ -219,7 +221,18 @@ def plain_options(options: ReportOptions | PriceOptions) -> dict[str, Any]:
     return dataclasses.asdict(options, dict_factory=lambda pairs: {name: _plain(value) for name, value in pairs})
 
 
+def _hide_filters(document: dict[str, Any], options: ReportOptions) -> None:
+    """Put pseudonyms in the place of names that the run was filtered by."""
+    hidden = hidden_filters(options.where, options.pseudonyms)
+    if hidden:
+        document["options"]["where"] = [(column, hidden.get((column, glob), glob)) for column, glob in options.where]
+        names = {f"where {column}={glob}": f"where {column}={name}" for (column, glob), name in hidden.items()}
+        document["filtered_by"] = {names.get(name, name): calls for name, calls in document["filtered_by"].items()}
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, FingerprintKey):
+        return value.id
     return value.isoformat() if isinstance(value, datetime) else value
 
 

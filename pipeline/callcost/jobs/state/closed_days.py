@@ -20,9 +20,10 @@ from callcost.jobs.state.log_rotation import result_of
 from callcost.logs.io.folders import Folder
 from callcost.runners.entries import digest_of_bytes
 from callcost.runners.ledger import Ledger
-from callcost.settings import ReportOptions
+from callcost.settings import FingerprintKey, ReportOptions
 from callcost.stages.pricing.priced_calls import GATHERED, gather_calls
 from callcost.stages.report.days import facts_of_day, split_days
+from callcost.stages.report.pseudonyms import hide_names
 from callcost.stages.report.publish import parquet_bytes
 from callcost.stages.report.spend import merge_spend, sum_spend
 from callcost.stages.tables.facts import widen_facts
@@ -49,8 +50,8 @@ class ClosedDay:
     sha256: str
     closed_at: str
 
-    def facts(self) -> pl.DataFrame:
-        """Return its priced facts.
+    def facts(self, key: FingerprintKey | None = None) -> pl.DataFrame:
+        """Return its priced facts, with pseudonyms where there is a key for them.
 
         Raises:
             RunError: they are not those that it was closed with.
@@ -61,7 +62,7 @@ class ClosedDay:
             hint = "Run with --restate to close all days with what is known now, or with --rebuild to open this one"
             raise RunError(message, hint=hint)
         facts = pl.read_parquet(data)
-        return widen_facts(facts)  # closed by an older callcost: columns that it did not have
+        return hide_names(widen_facts(facts), key)  # closed by an older callcost: columns that it did not have
 
     def is_whole(self) -> bool:
         """Say whether its facts are those that it was closed with."""
@@ -178,7 +179,7 @@ def merge_with_closed(
         partials.append(partial.filter(~is_closed))
         calls["read"] += int(partial.filter(is_closed)["calls"].sum())
     for day in closed.values():
-        facts = day.facts()
+        facts = day.facts(options.pseudonyms)
         partials.append(sum_spend(facts, gather_calls(facts), options))
         calls["published"] += int(partials[-1]["calls"].sum())
     return merge_spend(partials, options.by), calls

@@ -31,6 +31,7 @@ def open_held_state(options: ReportOptions) -> HeldCalls:
     """
     (place,) = options.logs
     plain = dataclasses.replace(options, since=None, until=None, where=(), by=("model",), sort=None, formats=("csv",))
+    plain = dataclasses.replace(plain, pseudonyms=None)  # they are put in when what is asked for is summed
     clock = RunClock()
     with open_state(StateOptions(folder=place), clock) as ledger, temporary_folder(ledger.folder.path) as work:
         carry_over(ledger, work, lambda _word, _name: None)

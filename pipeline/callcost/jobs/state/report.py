@@ -304,7 +304,7 @@ class _Run:
             if day is not None and day in closed and self.state.restate:
                 remember_day(self.ledger, day, self.options, self.work)
             elif day is not None and day in closed:
-                frozen = closed[day].facts()
+                frozen = closed[day].facts(self.options.pseudonyms)
                 found.append(adjustments_of(day, frozen, calls, book_of(self.options.prices), closed[day].closed_at))
                 shown = gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)
             partitions.publish(day, shown.select(Calls.names))
