@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # for type checkers: the names of _HOME, which load on first 
     from callcost.helpers.text import create_pretrained_tokenizer, create_tokenizer, decode, encode
     from callcost.jobs.analysis.compare import compare_periods, compare_spend
     from callcost.jobs.analysis.query import query_calls
+    from callcost.jobs.analysis.what_if import what_if
     from callcost.jobs.backfill import backfill_usage
     from callcost.jobs.reconcile import reconcile_costs
     from callcost.jobs.report import report_spend
@@ -74,6 +75,7 @@ _HOME = {
     "register_model": "helpers.registry",
     "report_spend": "jobs.report",
     "token_counter": "helpers.counting",
+    "what_if": "jobs.analysis.what_if",
 }
 
 __all__ = [
@@ -111,6 +113,7 @@ __all__ = [
     "token_counter",
     "tokenizer_threadpool_max_workers",
     "tokenizer_timeout_seconds",
+    "what_if",
 ]
 
 

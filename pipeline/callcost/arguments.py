@@ -157,6 +157,11 @@ def several_of(known: Sequence[str]) -> Reader:
     return read
 
 
+def read_words(value: Any, name: str, zone: str = "UTC") -> tuple[str, ...]:
+    """Read words; they stand apart by commas where they are one text."""
+    return tuple(read_text(word, name, zone) for word in _words(value, name))
+
+
 def columns_of(known: Sequence[str]) -> Reader:
     """Return the reader of columns to group by; they stand apart by commas where they are one text."""
 

@@ -12,8 +12,10 @@ import hashlib
 import hmac
 import os
 import signal
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from callcost import arguments
 from callcost.arguments import Accepts, Filters, Moment, Names, Place, Places, kept
@@ -34,6 +36,8 @@ EXTENSIONS = {"markdown": "md"}  # of the files of a format, where they are not 
 CORRECTIONS = ("none", "stated", "all")
 COST_SOURCES = ("computed", "logged", "auto")
 TABLES = ("parquet", "delta")
+CACHES = ("none", "all")  # of calls as they might have been
+TIERS = ("default", "flex", "priority")
 EXECUTORS = ("local", "spark")
 LEAST_KEY = 16  # characters of a key that pseudonyms are made with
 MOST_NAMED = 3  # reasons, models and the like that a line of a summary names
@@ -42,6 +46,8 @@ STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SI
 # Of our own processes: what is read goes by its count of references, and looking for cycles in it takes 5 to 10 %.
 GC_THRESHOLDS = (100_000, 20, 20)
 
+
+Moves = str | Mapping[str, str] | Iterable[str | tuple[str, str]]
 
 _optional = arguments.or_none
 _PERCENT = _optional(arguments.number(0, 100))
@@ -231,6 +237,38 @@ class ReportOptions(_Options):
     read: ReadOptions = kept(ReadOptions(), arguments.instance_of(ReadOptions))
     count: CountOptions = kept(CountOptions(), arguments.instance_of(CountOptions))
     work: WorkOptions = kept(WorkOptions(), arguments.instance_of(WorkOptions))
+
+
+def _read_moves(value: Any, name: str, _zone: str = "UTC") -> tuple[tuple[str, str], ...]:
+    """Read which models others answer for: {"A": "B"}, "A=B" or (A, B), one or several; A is a glob."""
+    if isinstance(value, Mapping):
+        value = tuple(value.items())
+    words = (value,) if isinstance(value, str) else value
+    if isinstance(words, Iterable):
+        words = tuple(tuple(word.split("=", 1)) if isinstance(word, str) else word for word in words)
+        for word in words:
+            if isinstance(word, tuple) and (len(word) != 2 or not all(word)):
+                raise ConfigError(f"{name}: {'='.join(map(str, word))!r} is not A=B", hint="Write gpt-4o=gpt-4o-mini")
+    return arguments.read_pairs(words, name)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIfOptions(_Options):
+    """What would be otherwise in calls that are else the same.
+
+    Attributes:
+        models: (glob of models, the one that answers instead); the first that matches holds.
+        batch: globs of models, after ``models``, whose calls go by batch.
+        cache: "none" (no caches) or "all" (prompts of 1,024 tokens or more are read from one whole); None: as stated.
+        tier: "default", "flex" or "priority" for all calls but those by batch; None: as stated.
+        prices: which rates apply, as in PriceOptions; None: those of the run.
+    """
+
+    models: Accepts[Moves, tuple[tuple[str, str], ...]] = kept((), _read_moves)
+    batch: Accepts[str | Iterable[str], tuple[str, ...]] = kept((), arguments.read_words)
+    cache: str | None = kept(None, _optional(arguments.one_of(CACHES)))
+    tier: str | None = kept(None, _optional(arguments.one_of(TIERS)))
+    prices: Accepts[str | date | None, str | None] = kept(None, _optional(arguments.read_version))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,15 +74,19 @@ corrections_option = click.option(
     show_default=True, help="Lay corrections over the cost maps: those that a source states or two independent ones "
     "say, all, or none.",
 )  # fmt: skip
-# Which rates apply.
-price_options = _stack(
-    click.option("--prices", default="as-of", show_default=True, metavar="WHICH",
-                 help="as-of (each call with the rates of its day), latest, a version's name, or a date."),
+# What lies over the rates.
+own_price_options = _stack(
     click.option("--prices-override", metavar="FILE", type=PathType(exists=True, dir_okay=False),
                  help="TOML or JSON with your own rates, discounts and aliases."),
     corrections_option,
     further("--as-known", metavar="TIME", help="Price with what was known then: no later version or correction."),
     further("--force", is_flag=True, help="Take rates of --prices-override above 1 dollar a token."),
+)  # fmt: skip
+# Which rates apply.
+price_options = _stack(
+    click.option("--prices", default="as-of", show_default=True, metavar="WHICH",
+                 help="as-of (each call with the rates of its day), latest, a version's name, or a date."),
+    own_price_options,
 )  # fmt: skip
 # Which calls are looked at.
 select_options = _stack(

@@ -23,6 +23,7 @@ _VERBS = {
     "agents": "Say what the coding agents on this machine used.",
     "query": "Answer a SELECT over calls, charges, spend and rejects.",
     "compare": "Say why one period or source cost more than another.",
+    "what-if": "Say what the same calls would have cost otherwise.",
     "inspect": "Say what is in the logs; prices nothing.",
     "explain": "Explain one call: usage found, each rate and where it comes from.",
     "reconcile": "Compare our costs with the bill and explain the gap.",
@@ -32,6 +33,7 @@ _VERBS = {
     "prices": "List, show and compare the dated cost maps.",
     "tokens": "Count, encode and decode text or messages.",
 }
+_ANALYSES = frozenset({"query", "compare", "what-if"})  # their modules are in a folder of their own
 _OF_STREAMS = (errno.ENOSPC, errno.EIO, errno.EBADF)
 
 
@@ -46,8 +48,8 @@ class LazyGroup(VerbGroup):
         """Import a verb's module and return its command."""
         if cmd_name not in _VERBS:
             return None
-        module = importlib.import_module(f"callcost.cli.commands.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name, room = cmd_name.replace("-", "_"), "analysis." if cmd_name in _ANALYSES else ""
+        command: click.Command = getattr(importlib.import_module(f"callcost.cli.commands.{room}{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -166,8 +166,7 @@ def case_of(tariff: Tariff, terms: Terms, discount: Factors = ()) -> Case:
     """Return what the terms settle of a tariff's rates."""
     if terms.tier is None and not (terms.batch or terms.geo or terms.speed or tariff.varies):
         return Case(factors=discount)
-    word = (terms.tier or "").strip().lower()
-    tier, size = _TIERS.get(word, word), terms.prompt_tokens
+    tier, size = tier_of(terms.tier), terms.prompt_tokens
     batch = terms.batch or (tier == _BATCH and (_BATCH in tariff.documented or _has_batch_rates(tariff)))
     factors = [*_factors(tariff, terms)]
     return Case(
@@ -180,6 +179,12 @@ def case_of(tariff: Tariff, terms: Terms, discount: Factors = ()) -> Case:
         lacks=tuple(_lacking(tariff, terms)),
         derived=any(field.startswith(_DOCUMENTED) for field, _ in factors),
     )
+
+
+def tier_of(tier: str | None) -> str:
+    """Return the suffix of the cost fields of a tier that a call says; "": the standard one."""
+    word = (tier or "").strip().lower()
+    return _TIERS.get(word, word)
 
 
 def _has_batch_rates(tariff: Tariff) -> bool:

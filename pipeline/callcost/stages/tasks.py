@@ -17,6 +17,8 @@ import polars as pl
 
 from callcost.prices.charges import DERIVED
 from callcost.settings import ReportOptions
+from callcost.stages.analysis.alternative_calls import Alternative, alternative_spend
+from callcost.stages.analysis.target_models import COUNTS, TargetModels, count_moved
 from callcost.stages.columnar.stretches import read_by_columns
 from callcost.stages.count.chat_counts import count_facts
 from callcost.stages.count.missing_usage import TIMED_OUT, count_missing, open_counter
@@ -33,6 +35,7 @@ from callcost.stages.report.rejects import RejectFiles
 from callcost.stages.report.spend import (
     charge_by_source,
     filter_calls,
+    group_column,
     merge_spend,
     merge_unpriced,
     span_of,
@@ -40,7 +43,7 @@ from callcost.stages.report.spend import (
     tally_filtered,
     unpriced_groups,
 )
-from callcost.stages.tables.facts import facts_of, name_host, number_rows, scan_facts, write_facts
+from callcost.stages.tables.facts import facts_of, name_host, number_rows, scan_facts, scan_tables, write_facts
 from callcost.tables import ABORTED, CorrectedCalls, CountedTokens, FlaggedCalls, MapResult, ReduceResult
 from callcost.tokens.engines.text_counter import TextCounter
 
@@ -64,6 +67,7 @@ class MapTask:
         counted: False leaves missing usage missing.
         by_columns: whether calls that need no counting, or are plain chats, are read by columns; their facts have no
             digests.
+        alternative: what may be otherwise, so that the texts of calls that move are counted for other models too.
     """
 
     number: int
@@ -72,6 +76,7 @@ class MapTask:
     options: ReportOptions
     counted: bool = True
     by_columns: bool = False
+    alternative: Alternative | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +92,8 @@ class ReduceTask:
         rows_before: number of a piece -> rows of its file before it, where the facts do not know it.
         priced: False for what only wants to know what is there.
         listed: whether the calls are written too.
+        alternative: what may be otherwise; what calls would cost then is summed too.
+        moved: files of the counts of calls that move.
     """
 
     number: int
@@ -97,6 +104,8 @@ class ReduceTask:
     rows_before: tuple[tuple[int, int], ...] = ()
     priced: bool = True
     listed: bool = True
+    alternative: Alternative | None = None
+    moved: tuple[str, ...] = ()
 
 
 class _Workshop:
@@ -112,6 +121,11 @@ class _Workshop:
     @cached_property
     def batches(self) -> Batches:
         return Batches(self._task.options.logs)
+
+    @cached_property
+    def targets(self) -> TargetModels | None:
+        alternative = self._task.alternative
+        return alternative.targets if alternative and alternative.what.models else None
 
     @cached_property
     def rejected(self) -> RejectFiles:
@@ -148,7 +162,9 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
     tallies: dict[str, Counter[str]] = {}
     done, unread = MapResult(), Counter[str]()
     held: list[pl.DataFrame] = []
-    stretches = partial(read_by_columns, counted=task.counted) if task.by_columns else None
+    moves = bool(task.alternative and task.alternative.what.models)  # whose texts are counted call by call
+    stretches = partial(read_by_columns, counted=task.counted) if task.by_columns and not moves else None
+    moved: list[pl.DataFrame] = []
     with _Workshop(task) as workshop:
         for piece in task.pieces:
             lineage = [pl.lit(piece.input, pl.Int64).alias("input"), pl.lit(piece.number, pl.Int64).alias("piece")]
@@ -158,6 +174,8 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
                 late = [call for call in window.calls if call.usage_source == TIMED_OUT]
                 done.timed_out += [(piece.number, call.source_file, call.source_row) for call in late]
                 held += [table.with_columns(*lineage) for table in window.facts]
+                if window.calls and workshop.targets:
+                    moved.append(count_moved(window.calls, workshop.targets, workshop.counter, piece.number))
                 if window.calls:
                     held.append(facts_of(window.calls, piece.input, piece.number))
                 unread.update(key for call in window.calls for key in {*call.unread_usage})
@@ -169,6 +187,9 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
             if piece.whole:
                 done.digests[str(piece.input)] = survey(piece.source.path).sha256
         _flush(held, task, done)
+        if any(map(len, moved)):
+            pl.concat(moved).write_parquet(path := Path(task.folder) / f"moved-{task.number:06}.parquet")
+            done.files.append(str(path))
         workshop.finish(done)
     done.inputs, done.unread_usage = {number: dict(tally) for number, tally in tallies.items()}, dict(unread)
     return done
@@ -227,10 +248,22 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     found = tally_calls(calls, named=not task.priced)
     found.corrected = corrected
     found.per_input, found.filtered_by, found.spans = per_input, filtered_by, spans
+    if task.alternative is not None:
+        name = listing.name.replace("calls-", "alternative-")
+        found.files.append(_sum_alternative(facts, task, task.alternative, name))
     if task.listed:
         calls.write_parquet(listing, compression="lz4")
         found.files.append(str(listing))
     return sum_spend(facts, calls, task.options), unpriced_groups(calls), found
+
+
+def _sum_alternative(facts: pl.DataFrame, task: ReduceTask, alternative: Alternative, name: str) -> str:
+    own = pl.col("piece").is_in(facts["piece"].unique().implode())
+    counts = scan_tables(task.moved).filter(own).collect() if task.moved else pl.DataFrame(schema=COUNTS)
+    groups = {by: group_column(by, task.options.timezone) for by in task.options.by}
+    path = Path(task.folder) / name
+    alternative_spend(facts, counts, alternative, groups).write_parquet(path)
+    return str(path)
 
 
 def _count_calls(facts: pl.DataFrame) -> dict[str, int]:

@@ -23,6 +23,7 @@ from callcost.logs.io.inputs import Input, own_kind
 from callcost.prices.book.archive import microseconds
 from callcost.runners.local import run_tasks
 from callcost.settings import COST_SOURCES, PERIODS, PriceOptions, ReadOptions, ReportOptions
+from callcost.stages.analysis.alternative_calls import Alternative
 from callcost.stages.dedup.rules import SAME_ROW
 from callcost.stages.tables.facts import write_facts
 from callcost.stages.tables.published_calls import priced_lines
@@ -86,7 +87,14 @@ def open_report(place: str) -> HeldCalls:
     return HeldCalls(place=place, kind=REPORT, manifest=manifest, calls=calls, rejects=table)
 
 
-def settle_held(held: HeldCalls, options: ReportOptions, folder: Path | str, *, listed: bool) -> Settled:
+def settle_held(
+    held: HeldCalls,
+    options: ReportOptions,
+    folder: Path | str,
+    *,
+    listed: bool,
+    alternative: Alternative | None = None,
+) -> Settled:
     """Filter and sum held calls as a run over their logs does.
 
     Args:
@@ -94,6 +102,7 @@ def settle_held(held: HeldCalls, options: ReportOptions, folder: Path | str, *, 
         options: what is asked.
         folder: working folder.
         listed: whether the calls are wanted beside their sums.
+        alternative: what may be otherwise in them.
 
     Raises:
         ConfigError: an option asks for what they cannot give.
@@ -120,7 +129,7 @@ def settle_held(held: HeldCalls, options: ReportOptions, folder: Path | str, *, 
     )
     inputs = [Input(path=held.place, name=row["path"], bytes=row["bytes"]) for row in rows]
     found = Settled(inputs=inputs, mapped=mapped, workers=1, folder=str(folder), runner=run_tasks)
-    settled = reduce_facts(asked, found, listed=listed)
+    settled = reduce_facts(asked, found, listed=listed, alternative=alternative)
     _add_former(settled, held)
     return settled
 

@@ -25,6 +25,7 @@ from callcost.runners.local import end_workers, has_workers, keep_workers, run_t
 from callcost.runners.packing import TASKS_PER_WORKER, cluster_task_bytes, pack_pieces, worker_count
 from callcost.runners.protocol import Runner, ignore_progress
 from callcost.settings import ReportOptions, WorkOptions
+from callcost.stages.analysis.alternative_calls import Alternative
 from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans
 from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.read.splits import Piece, SurveyTask, cut_inputs, survey_input
@@ -125,6 +126,7 @@ def map_logs(
     folder: Path | str,
     *,
     counted: bool = True,
+    alternative: Alternative | None = None,
     runner: Runner = run_tasks,
     progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
@@ -135,6 +137,7 @@ def map_logs(
         options: what the run was asked for.
         folder: working folder.
         counted: False leaves missing usage missing.
+        alternative: what may be otherwise in the calls.
         runner: function that runs the tasks.
         progress: see report_spend.
         planned: see report_spend.
@@ -150,10 +153,9 @@ def map_logs(
 
     def plan(asked: ReportOptions) -> list[MapTask]:
         asked = dataclasses.replace(options_for_workers(asked), logs=read_again(asked.logs, inputs))
-        return [
-            MapTask(number=n, pieces=packed, folder=str(folder), options=asked, counted=counted, by_columns=True)
-            for n, packed in enumerate(pack_pieces(pieces, workers, size))
-        ]
+        task = partial(MapTask, folder=str(folder), counted=counted, by_columns=True, alternative=alternative)
+        packs = pack_pieces(pieces, workers, size)
+        return [task(number=n, pieces=packed, options=asked) for n, packed in enumerate(packs)]
 
     with ThreadPoolExecutor(1) as aside:  # surveyed beside it: what the workers read in pieces
         surveys = aside.submit(survey_cut, pieces, str(folder), runner)
@@ -214,7 +216,14 @@ def settle_logs(
     return reduce_facts(options, found, priced=priced, listed=listed)
 
 
-def reduce_facts(options: ReportOptions, found: Settled, *, priced: bool = True, listed: bool = True) -> Settled:
+def reduce_facts(
+    options: ReportOptions,
+    found: Settled,
+    *,
+    priced: bool = True,
+    listed: bool = True,
+    alternative: Alternative | None = None,
+) -> Settled:
     """Settle, price and sum what map left behind; done again with other options, it replaces what it wrote.
 
     Args:
@@ -222,6 +231,7 @@ def reduce_facts(options: ReportOptions, found: Settled, *, priced: bool = True,
         found: what map left behind.
         priced: see settle_logs.
         listed: see settle_logs.
+        alternative: what may be otherwise in the calls.
     """
     files, rows, workers, runner = tuple(found.tables("facts")), found.mapped.facts, found.workers, found.runner
     facts_worth = _FACTS_WORTH_KEPT if has_workers() else _FACTS_WORTH
@@ -237,7 +247,8 @@ def reduce_facts(options: ReportOptions, found: Settled, *, priced: bool = True,
     tasks = [
         ReduceTask(
             number=number, files=files[number * size : (number + 1) * size], verdicts=verdicts, folder=folder,
-            options=asked, rows_before=found.rows_before, priced=priced, listed=listed,
+            options=asked, rows_before=found.rows_before, priced=priced, listed=listed, alternative=alternative,
+            moved=tuple(found.mapped.files_of("moved")),
         )
         for number in range(-(-len(files) // size))
     ]  # fmt: skip

@@ -270,6 +270,38 @@ class Comparison(Schema):
     second_unpriced_calls = CallCount("calls of the second set without a price")
 
 
+class Alternatives(Schema):
+    """What calls cost and would cost otherwise, after the columns of the groups and the reason why they stay."""
+
+    calls = CallCount("calls of the group")
+    changed_calls = CallCount("calls that would be otherwise")
+    recounted_calls = CallCount("calls whose text was counted for another model")
+    scaled_calls = CallCount("calls whose tokens, or some of them, are those that are stated times a measured ratio")
+    old_cost = Dollars("of those that have a price")
+    new_cost = Dollars("the same, otherwise; what stays has its old cost")
+    old_tokens = Tokens("prompt + completion")
+    new_tokens = Tokens("prompt + completion, otherwise")
+    uncertain_tokens = Column("int", _WHOLE, "by how much new_tokens may be off", unit="thousandths of a token")
+
+
+class WhatIf(Schema):
+    """What calls cost, and what they would cost otherwise, after the columns of the groups."""
+
+    calls = Alternatives.calls
+    changed_calls = Alternatives.changed_calls
+    recounted_calls = Alternatives.recounted_calls
+    scaled_calls = Alternatives.scaled_calls
+    kept_calls = CallCount("calls that cannot be otherwise and stay at their cost")
+    old_cost = Alternatives.old_cost
+    new_cost = Alternatives.new_cost
+    saved_cost = Dollars("old - new")
+    kept_cost = Dollars("part of both: of the calls that stay at their cost")
+    old_tokens = Alternatives.old_tokens
+    new_tokens = Alternatives.new_tokens
+    token_error = Ratio("by what share new_tokens may be off; nine of ten calls are closer")
+    kept = Column("kept", _structs({"reason": _TEXT, "calls": _WHOLE, "cost": MONEY}), "why calls stay")
+
+
 class PriceWindows(Schema):
     """One price of a model in one window of time: a row of what ``callcost prices export`` writes."""
 

@@ -10,7 +10,7 @@ import click
 from callcost.arguments import read_moment
 from callcost.cli import options as shared
 from callcost.cli.click_types import LogType, PathType, Verb, WordType
-from callcost.cli.commands.query import TABLE, show_answer
+from callcost.cli.commands.analysis.query import TABLE, show_answer
 from callcost.cli.terminal.output import say
 from callcost.settings import FORMATS
 

@@ -1,0 +1,103 @@
+"""`callcost what-if`: the same calls with other models, batches, caches, tiers or prices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from callcost.cli import options as shared
+from callcost.cli.click_types import LogType, PathType, Verb, WordType
+from callcost.cli.commands.analysis.query import TABLE, show_answer
+from callcost.cli.terminal.events import counted
+from callcost.cli.terminal.output import say
+from callcost.settings import CACHES, FORMATS, TIERS
+
+if TYPE_CHECKING:
+    from callcost.jobs.analysis.what_if import AlternativeSpend
+
+_SHOWN = ("calls", "changed_calls", "kept_calls", "old_cost", "new_cost", "saved_cost")
+
+
+@click.command("what-if", cls=Verb)
+@click.argument("logs", nargs=-1, required=True, metavar="SOURCE...", type=LogType())
+@click.option("--model", "models", multiple=True, metavar="A=B", help="B answers the calls of A (a glob). Repeatable.")
+@click.option("--batch", multiple=True, metavar="MODEL", help="Calls of this model (a glob) go by batch. Repeatable.")
+@click.option("--cache", type=WordType(CACHES), help="No caches, or all of each prompt of 1,024 tokens or more in one.")
+@click.option("--tier", type=WordType(TIERS), help="All calls but those by batch are served in this tier.")
+@click.option("--prices", metavar="WHICH", help="latest, a version's name, or a date, instead of the rates of its day.")
+@click.option("--by", default="model", show_default=True, metavar="LIST", help="Columns to group by, as of report.")
+@click.option("--format", "form", type=WordType([TABLE, *FORMATS]), default=TABLE, show_default=True,
+              help="How the answer is written.")  # fmt: skip
+@click.option("--out", metavar="FILE", type=PathType(dir_okay=False), help="Write it to a file.  [default: stdout]")
+@click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of a table.")
+@shared.select_options
+@shared.read_options
+@shared.own_price_options
+@shared.work_options
+def what_if(**words: Any) -> int:
+    """Say what the same calls would have cost otherwise.
+
+    SOURCE is logs, the folder of a report made with --calls, or a --state. Over logs, texts, tools and pictures are
+    counted again as B counts them; over a report or a state, the tokens of B are those of A times a measured ratio.
+    Calls that B cannot take, or that have no rate there, stay at their cost and are listed.
+    """
+    from callcost.cli.terminal.summary import watched  # noqa: PLC0415 - loads rich and Polars
+    from callcost.jobs.analysis import what_if as job  # noqa: PLC0415
+
+    form, out, top = (words.pop(name) for name in ("form", "out", "top"))
+    what = {name: words.pop(name) for name in ("models", "batch", "cache", "tier", "prices")}
+    options = shared.report_options_of(words)
+    found = watched(job.what_if, options, quiet=words["quiet"], **what)
+    if form != TABLE or out is not None:
+        show_answer(found.groups, form, out)
+    else:
+        _show(found, top)
+    if not words["quiet"]:
+        say(*_lines(found))
+    return 0
+
+
+def _show(found: AlternativeSpend, top: int) -> None:
+    from callcost.cli.terminal.listing import show_block, show_rows  # noqa: PLC0415 - loads rich and Polars
+    from callcost.cli.terminal.spend_table import label, shown  # noqa: PLC0415
+    from callcost.jobs.analysis.what_if import reason_text  # noqa: PLC0415
+
+    groups, by = found.groups, list(found.options.by)
+    totals: dict[str, Any] = {name: groups[name].sum() for name in _SHOWN} | {by[0]: "total"}
+    names = [*by, *_SHOWN]
+    cells = [
+        [label(row.get(name, "")) if name in by else _money(name, row[name], shown) for name in names]
+        for row in (*groups.head(top).to_dicts(), totals)
+    ]
+    titles = [*by, *(name.removesuffix("_cost") for name in _SHOWN)]
+    show_rows(titles, cells, numbers=titles[len(by) :])
+    kept = [
+        (label(row["model"]), f"{row['calls']:,}", shown("_cost", row["cost"]), reason_text(row["reason"]))
+        for row in found.kept.head(top).to_dicts()
+    ]
+    show_block("calls that stay at their cost", ("model", "calls", "cost", "why"), kept, ("calls", "cost"))
+
+
+def _money(name: str, value: Any, shown: Any) -> str:
+    if value is None:
+        return "-"
+    if name == "saved_cost" and value < 0:
+        return f"-{shown(name, -value)}"
+    return str(shown(name, value))
+
+
+def _lines(found: AlternativeSpend) -> list[str]:
+    """Say how the tokens were found, and how far off they may be."""
+    groups = found.groups
+    lines = []
+    for name, how in (
+        ("recounted_calls", "their texts counted again as the other model counts them"),
+        ("scaled_calls", "tokens by a measured ratio between the two families"),
+    ):
+        if calls := int(groups[name].sum()):
+            lines.append(f"{counted(calls, 'call')}: {how}")
+    errors = [error for error in groups["token_error"] if error]
+    if errors and lines:
+        lines.append(f"nine of ten calls are within {max(errors):.1%} of what the provider would count, by group")
+    return lines
