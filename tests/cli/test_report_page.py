@@ -192,6 +192,32 @@ def test_a_report_without_a_call_is_a_page_too(tmp_path: Path) -> None:
     assert "broken json" in page
 
 
+def test_an_interval_is_compared_with_the_time_before_it(tmp_path: Path) -> None:
+    rows = [_call(n, "gpt-4o", ("ana", "bo")[n % 2], days=3 * n) for n in range(15)]  # from 16 September on
+    log = write_lines(tmp_path / "calls.jsonl", rows)
+    october = ("--since", "2026-10-01", "--until", "2026-11-01", "--by", "user")
+    page = report([log], tmp_path / "a", *october, "--format", "html,csv", "--quiet")
+    before = report([log], tmp_path / "b", "--since", "2026-09", "--until", "2026-10-01", "--by", "user", "--quiet")
+    table = _Tables(_page_of(page)).tables["Cost, 1 Oct to 31 Oct against 1 Sep to 30 Sep"]
+    shown = {row[0][0]: (_exact(row[1]), _exact(row[2])) for row in table[1:]}
+    assert {name: costs for name, costs in shown.items() if name.startswith("user ")} == {
+        f"user {old['user']}": (old["total_cost"], new["total_cost"])
+        for old in before.spend
+        for new in page.spend
+        if old["user"] == new["user"]
+    }
+    whole = Decimal(page.manifest["totals"]["total_cost"]) - Decimal(before.manifest["totals"]["total_cost"])
+    assert f"title={whole.normalize():f}>+$" in _page_of(page)
+
+
+def test_a_page_of_an_earlier_run_is_no_log(tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "calls.jsonl", [_call(1, "gpt-4o", "ana")])
+    for kinds in ("html", "csv", "csv"):
+        finished = report([tmp_path], tmp_path / "out", "--format", kinds, "--quiet")
+    assert log.exists()
+    assert (finished.records["records"], finished.records["calls"]) == (1, 1)
+
+
 def test_budgets_and_unusual_days_show_their_figures() -> None:
     budget = {"name": "<team>", "period": "month", "amount": "100", "spent": "140.5", "expected": None, "left": "-40.5"}
     (_, row), *_ = _Tables(budgets_section([budget])).tables.values()

@@ -23,7 +23,7 @@ from callcost.jobs.engine.held_calls import (
 )
 from callcost.jobs.engine.manifest import RunClock, manifest_of, verdicts_of
 from callcost.jobs.engine.map_reduce import Progress, Settled, merged_spend, settle_logs, working_folder
-from callcost.jobs.engine.page import PAGE, PageSums
+from callcost.jobs.engine.page import PAGE, PageSums, settle_earlier
 from callcost.jobs.engine.work_dir import open_workplace
 from callcost.prices.book.registered import with_registered
 from callcost.runners.protocol import ignore_progress
@@ -106,6 +106,7 @@ def _report(options: ReportOptions, *, progress: Progress, planned: Callable[[in
     with open_workplace(options) as place:
         run = {"runner": place.runner, "progress": progress, "planned": planned}
         settled = _settle_source(held, viewed, place.folder, listed=listed, **run)
+        earlier = settle_earlier(options, settled)
         whole = merged_spend(settled, viewed)
         spend = whole if viewed is options else sort_spend(merge_spend([whole], options.by), options.by, options.sort)
         rejected = settled.rejects().parquet()
@@ -113,6 +114,7 @@ def _report(options: ReportOptions, *, progress: Progress, planned: Callable[[in
         manifest = amend_manifest(manifest, held) if held is not None else manifest
         page = PageSums(options, settled.tables("calls"))
         page.add_files(settled.tables("calls"))
+        page.add_earlier(earlier)
         documents = documents_of(spend, whole, options, manifest, page)
         if options.out is not None:
             files = table_files("spend", spend, options) | documents

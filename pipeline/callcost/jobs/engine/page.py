@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from datetime import datetime, time, timedelta
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from callcost.jobs.engine.manifest import limits_of
+from callcost.jobs.engine.map_reduce import Settled, reduce_facts
 from callcost.settings import PERIODS, ReportOptions
 from callcost.stages.pages.details import DEAREST
+from callcost.stages.pages.period_changes import Earlier
 from callcost.stages.pages.report_page import ReportSums, report_page
 from callcost.stages.report.views import ViewSums, commonest_tags
 from callcost.stages.tables.facts import read_tables
+from callcost.tables import ReduceResult
 
 PAGE = "report.html"
 _GROUPINGS = ("model", "user", "team")  # of every page, where calls state them
@@ -34,6 +42,7 @@ class PageSums:
         tags = [] if any(name.startswith("tag:") for name in asked) else commonest_tags(paths, _TAGS)
         self._columns = list(dict.fromkeys([*_GROUPINGS, *asked, *tags]))
         views = [("day", column) for column in self._columns]
+        self._options, self._earlier = options, ViewSums(options, views, dearest=0)
         self._sums = ViewSums(options, [*views, ("hour",), ("session",)], dearest=DEAREST)
 
     def add(self, calls: pl.DataFrame) -> None:
@@ -46,6 +55,11 @@ class PageSums:
         for path in paths if self._is_asked else ():
             self.add(read_tables([path]))
 
+    def add_earlier(self, paths: Sequence[str]) -> None:
+        """Add all calls that were made before the report's interval."""
+        for path in paths:
+            self._earlier.add(read_tables([path]))
+
     def documents(self, manifest: Mapping[str, Any]) -> dict[str, bytes]:
         """Return the page of a report by the name of its file; nothing where none is asked for.
 
@@ -57,5 +71,61 @@ class PageSums:
         table = self._sums.table
         groups = {column: table("day", column) for column in self._columns}
         hours, sessions, dearest = table("hour"), table("session"), self._sums.dearest
-        sums = ReportSums(groups=groups, hours=hours, sessions=sessions, calls=dearest)
+        earlier = self._before(manifest["last_at"])
+        sums = ReportSums(groups=groups, hours=hours, sessions=sessions, calls=dearest, earlier=earlier)
         return {PAGE: report_page(sums, manifest)}
+
+    def _before(self, last_at: str | None) -> Earlier | None:
+        groups = {column: self._earlier.table("day", column) for column in self._columns}
+        span = earlier_span(self._options, last_at)
+        if span is None or all(table.is_empty() for table in groups.values()):
+            return None
+        zone = ZoneInfo(self._options.timezone)
+        start, since = (moment.astimezone(zone).date() for moment in span[:2])
+        before, last = ((moment - timedelta(microseconds=1)).astimezone(zone).date() for moment in span[1:])
+        return Earlier(groups=groups, first=(start, before), second=(since, last))
+
+
+def settle_earlier(options: ReportOptions, settled: Settled) -> list[str]:
+    """Settle the calls that were made before a report's interval, for its page: as many months, or as long.
+
+    Args:
+        options: what the report was asked for.
+        settled: the report's own calls, and the facts of all.
+
+    Returns:
+        Tables of calls; none where no page is asked for, or there is no such call, or the work is kept elsewhere.
+    """
+    span = earlier_span(options, limits_of(settled)["last_at"])
+    if "html" not in options.formats or span is None or not settled.reduced.filtered_by.get("since"):
+        return []
+    if options.work.work_dir is not None:  # it knows tasks by their numbers
+        return []
+    place = Path(settled.folder) / "earlier"
+    place.mkdir()
+    asked = dataclasses.replace(options, since=span[0], until=span[1])
+    return reduce_facts(asked, dataclasses.replace(settled, reduced=ReduceResult(), folder=str(place))).tables("calls")
+
+
+def earlier_span(options: ReportOptions, last_at: str | None) -> tuple[datetime, datetime, datetime] | None:
+    """Return the first moment of the time before an interval, and the interval's first and last.
+
+    The time before whole months is as many months, else it is as long as the interval.
+
+    Args:
+        options: what the report was asked for.
+        last_at: time of the newest call, ISO 8601; it ends an interval that is open.
+
+    Returns:
+        None where the interval has no beginning.
+    """
+    end = options.until or (datetime.fromisoformat(last_at) if last_at else None)
+    if options.since is None or end is None or end <= options.since:
+        return None
+    zone = ZoneInfo(options.timezone)
+    first, last = (moment.astimezone(zone) for moment in (options.since, end))
+    months = (last.year - first.year) * 12 + last.month - first.month
+    if all((moment.day, moment.time()) == (1, time.min) for moment in (first, last)) and months:
+        start = first.year * 12 + first.month - 1 - months
+        return datetime(start // 12, start % 12 + 1, 1, tzinfo=zone), options.since, end
+    return options.since - (end - options.since), options.since, end

@@ -1,4 +1,7 @@
-"""What changed: the newest days of a report against as many days before them, as a whole and group by group."""
+"""What changed: a report's interval against the time before it, as a whole and group by group.
+
+Of a report that has no interval, or no calls before it, the newest days are compared with as many before them.
+"""
 
 from __future__ import annotations
 
@@ -48,12 +51,31 @@ def _span(days: tuple[date, date]) -> str:
     return day_name(first) if first == last else f"{day_name(first)} to {day_name(last)}"
 
 
-def find_change(groups: Mapping[str, pl.DataFrame]) -> Change | None:
-    """Compare the newest days with those before them; None where there are no two days.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """The time before a report's interval.
+
+    Attributes:
+        groups: column -> sums by (day, column).
+        first: its (first, last) day.
+        second: (first, last) day of the interval.
+    """
+
+    groups: Mapping[str, pl.DataFrame]
+    first: tuple[date, date]
+    second: tuple[date, date]
+
+
+def find_change(groups: Mapping[str, pl.DataFrame], earlier: Earlier | None) -> Change | None:
+    """Compare an interval with the time before it, else the newest days with those before them; None: there are none.
 
     Args:
         groups: column -> sums by (day, column).
+        earlier: the time before the interval; None: nothing is known of it.
     """
+    if earlier is not None:
+        known = {column: table for column, table in earlier.groups.items() if column in groups}
+        return _compare(known, groups, earlier.first, earlier.second)
     days = next(iter(groups.values()))["day"]
     oldest, newest = days.min(), days.max()
     if not isinstance(oldest, date) or not isinstance(newest, date):
@@ -64,21 +86,25 @@ def find_change(groups: Mapping[str, pl.DataFrame]) -> Change | None:
         return None
     edge = newest - timedelta(days=length - 1)
     start = edge - timedelta(days=length)
-    later, earlier = pl.col("day") >= edge, pl.col("day").is_between(start, edge, closed="left")
+    later, before = pl.col("day") >= edge, pl.col("day").is_between(start, edge, closed="left")
+    old, new = ({column: table.filter(side) for column, table in groups.items()} for side in (before, later))
+    return _compare(old, new, (start, edge - timedelta(days=1)), (edge, newest))
+
+
+def _compare(
+    before: Mapping[str, pl.DataFrame], after: Mapping[str, pl.DataFrame], first: tuple[date, date],
+    second: tuple[date, date],
+) -> Change:  # fmt: skip
     moved: list[tuple[str, Any, Any, Any, Any]] = []
-    for column, sums in groups.items():
-        sides = [add_up(sums.filter(side), (column,)).select(column, "total_cost") for side in (earlier, later)]
+    for column in after:
+        sides = [add_up(side[column], (column,)).select(column, "total_cost") for side in (before, after)]
         both = sides[0].join(sides[1], on=column, how="full", coalesce=True, nulls_equal=True, suffix="_after")
         gap = pl.col("total_cost_after").fill_null(0) - pl.col("total_cost").fill_null(0)
         moved += [(column, *row) for row in both.with_columns(gap=gap).filter(pl.col("gap") != 0).iter_rows()]
     moved.sort(key=lambda row: (-abs(row[4]), row[0], str(row[1])))
-    sums = next(iter(groups.values()))
-    before, after = (sums.filter(side).select("total_cost") for side in (earlier, later))
-    whole: list[Any] = [side["total_cost"].sum() if side["total_cost"].count() else None for side in (before, after)]
-    return Change(
-        first=(start, edge - timedelta(days=1)), second=(edge, newest), before=whole[0], after=whole[1],
-        groups=moved[:_MOST],
-    )  # fmt: skip
+    costs = [next(iter(side.values()))["total_cost"] for side in (before, after)]
+    whole: list[Any] = [cost.sum() if cost.count() else None for cost in costs]
+    return Change(first=first, second=second, before=whole[0], after=whole[1], groups=moved[:_MOST])
 
 
 def signed(amount: Decimal) -> str:

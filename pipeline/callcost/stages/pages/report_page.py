@@ -15,7 +15,7 @@ from callcost.stages.pages.group_sums import LISTED, Periods, day_name, periods_
 from callcost.stages.pages.group_views import MOST_GROUPINGS, days_section, groups_section
 from callcost.stages.pages.kit import Child, Markup, document, element, name_of
 from callcost.stages.pages.overview import budgets_section, cards, unusual_section
-from callcost.stages.pages.period_changes import changes_section, find_change
+from callcost.stages.pages.period_changes import Earlier, changes_section, find_change
 from callcost.stages.pages.quality import quality_section
 
 MOST_BYTES = 300_000  # of a page of 60 days and 20 models
@@ -31,12 +31,14 @@ class ReportSums:
         hours: sums by hour.
         sessions: sums by session.
         calls: the dearest calls: columns of Calls.
+        earlier: the time before the report's interval; None: nothing is known of it.
     """
 
     groups: Mapping[str, pl.DataFrame]
     hours: pl.DataFrame
     sessions: pl.DataFrame
     calls: pl.DataFrame
+    earlier: Earlier | None = None
 
 
 def report_page(sums: ReportSums, manifest: Mapping[str, Any]) -> bytes:
@@ -60,7 +62,7 @@ def _page(sums: ReportSums, manifest: Mapping[str, Any], most: int) -> bytes:
     first = next(iter(shown.values()))
     periods = periods_of(first["day"])
     days = {row["day"]: row for row in add_up(first, ("day",)).iter_rows(named=True)}
-    change = find_change(shown)
+    change = find_change(shown, sums.earlier)
     charts = [sum_groups(table, column, periods, most) for column, table in shown.items()][:MOST_GROUPINGS]
     lists = [sum_groups(table, column, periods, LISTED + 1) for column, table in shown.items()][:MOST_GROUPINGS]
     budgets, unusual = manifest.get("budgets"), manifest.get("unusual")
