@@ -271,3 +271,13 @@ def test_a_page_works_in_a_browser(browser: Page, hostile: Finished, width: int,
     assert browser.run("globalThis.broken") is None
     assert browser.trouble == []
     assert browser.requests == [path.as_uri()]
+
+
+def test_a_page_reads_and_switches_without_script(browser: Page, hostile: Finished) -> None:
+    browser.ask("Emulation.setScriptExecutionDisabled", value=True)
+    browser.open(hostile.out / "report.html", width=1400, scheme="light")
+    assert browser.run("document.querySelector('.tip')") is None
+    assert (browser.run(SHOWN), browser.run(DRAWN) > 4) == ("view g0 m0", True)
+    browser.run("document.querySelector('#g1').click()")
+    assert browser.run(SHOWN) == "view g1 m0"
+    browser.ask("Emulation.setScriptExecutionDisabled", value=False)

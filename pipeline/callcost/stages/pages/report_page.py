@@ -30,7 +30,7 @@ class ReportSums:
         groups: column -> sums by (day, column), in the order in which they are shown.
         hours: sums by hour.
         sessions: sums by session.
-        calls: the dearest calls: columns of Calls.
+        calls: the dearest calls: some columns of Calls.
         earlier: the time before the report's interval; None: nothing is known of it.
     """
 

@@ -19,6 +19,8 @@ from callcost.stages.tables.published_calls import priced_lines
 from callcost.stages.tables.schemas import Calls, Facts
 
 By = tuple[str, ...]
+_ORDER = tuple(name for name in CALL_ORDER if name in Calls.names)
+OF_DEAREST = (*_ORDER, "model", "user", "total_tokens", "total_cost")  # columns of the dearest calls
 
 
 class ViewSums:
@@ -34,7 +36,7 @@ class ViewSums:
         nothing = pl.DataFrame(schema=Facts.types)
         self._options, self._most = options, dearest
         self._sums = {by: self._sum(nothing, nothing.select(GATHERED.keys()), by) for by in views}
-        self.dearest = pl.DataFrame(schema=Calls.types)
+        self.dearest = pl.DataFrame(schema={name: Calls.types[name] for name in OF_DEAREST})
 
     def add(self, calls: pl.DataFrame) -> None:
         """Add calls: columns of Calls."""
@@ -42,8 +44,8 @@ class ViewSums:
         heads = gather_calls(lines) if lines.height else lines.select(GATHERED.keys())
         for by, held in self._sums.items():
             self._sums[by] = merge_spend([held, self._sum(lines, heads, by)], by)
-        known = calls.filter(pl.col("total_cost").is_not_null()).select(Calls.names)
-        order = ["total_cost", *(name for name in CALL_ORDER if name in Calls.names)]
+        known = calls.filter(pl.col("total_cost").is_not_null()).select(OF_DEAREST)
+        order = ["total_cost", *_ORDER]
         both = pl.concat([self.dearest, known]).sort(order, descending=[name == "total_cost" for name in order])
         self.dearest = both.head(self._most)
 
