@@ -28,6 +28,7 @@ GROUP_COLUMNS = (
     "project", "session", "branch", "host", "billing", "service_tier", "region", "status", "agent", "source_format",
     "source_file",
 )  # fmt: skip
+OWNER_COLUMNS = ("api_key", "project", "team", "user", "workspace")
 PERIODS = ("hour", "day", "week", "month")
 FORMATS = ("parquet", "csv", "json", "markdown", "xlsx")  # of any table
 REPORT_FORMATS = (*FORMATS, "html")
@@ -285,6 +286,8 @@ class ReconcileOptions(_Options):
         since: first moment of the interval, inclusive (UTC); None: open.
         until: end of the interval, exclusive (UTC); None: open.
         where: (column, glob) pairs; calls that do not match are filtered.
+        by: whose each cause is: columns of OWNER_COLUMNS, and "tag:NAME"; (): it is not asked.
+        keys: path of a CSV that says what ids of a bill stand for (id, and name or columns of the logs).
     """
 
     logs: Accepts[Places, tuple[str, ...]] = kept(dataclasses.MISSING, arguments.read_logs)  # it must be given
@@ -296,6 +299,8 @@ class ReconcileOptions(_Options):
     since: Accepts[Moment, datetime | None] = kept(None, _MOMENT)
     until: Accepts[Moment, datetime | None] = kept(None, _MOMENT)
     where: Accepts[Filters, tuple[tuple[str, str], ...]] = kept((), arguments.filters_of(GROUP_COLUMNS))
+    by: Accepts[Names, tuple[str, ...]] = kept((), arguments.columns_or_none_of(OWNER_COLUMNS))
+    keys: Accepts[Place | None, str | None] = kept(None, _PLACE)
     prices: PriceOptions = kept(PriceOptions(), arguments.instance_of(PriceOptions))
     read: ReadOptions = kept(ReadOptions(), arguments.instance_of(ReadOptions))
     count: CountOptions = kept(CountOptions(), arguments.instance_of(CountOptions))

@@ -383,6 +383,26 @@ def test_a_bill_of_other_things_is_said_to_be_one(tmp_path: Path) -> None:
     assert not result.manifest["bill"]["states_counts"]
 
 
+def test_causes_say_whose_they_are_by_the_bills_keys_and_the_logs_names(tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "log.jsonl", [{**_body(0), "user": "ann"}, {**_body(1), "user": "bob"}])
+    results = [
+        {"object": "organization.costs.result", "amount": {"value": value, "currency": "usd"}, "api_key_id": key,
+         "line_item": "gpt-4.1, input", "project_id": "p", "quantity": tokens, "quantity_unit": "tokens"}
+        for key, tokens, value in (("key_a", 1_000, 0.002), ("key_b", 3_000, 0.006), (None, 500, 0.001))
+    ]  # fmt: skip
+    bucket = {"object": "bucket", "start_time": 1762128000, "end_time": 1762214400, "results": results}
+    bill, keys = tmp_path / "bill.json", tmp_path / "keys.csv"
+    bill.write_text(json.dumps({"object": "page", "data": [bucket], "has_more": False}), encoding="utf-8")
+    keys.write_text("id,user\nkey_a,ann\nkey_b,bob\n", encoding="utf-8")
+    result = _run(log, bill, by="user", keys=keys)
+    rows = result.causes.filter(pl.col("against") == "bill").group_by("owner").agg(pl.col("amount").sum())
+    found = {owner: f"{amount.normalize():f}" for owner, amount in rows.iter_rows()}
+    assert found == {"ann": "0.002", "bob": "0.006", "unattributed": "0.001"}
+    (cause,) = result.manifest["bill"]["causes"]
+    assert [row["owner"] for row in cause["owners"]] == ["bob", "ann", "unattributed"]
+    assert _run(log, bill).causes["owner"].null_count() == 1
+
+
 def test_half_a_page_is_an_error(tmp_path: Path) -> None:
     log, bill = write_world(tmp_path, make_world())
     path = bill / "openai-costs.json"

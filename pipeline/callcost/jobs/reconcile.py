@@ -19,6 +19,7 @@ from callcost.jobs.engine.manifest import SCHEMA_VERSION, RunClock, inputs_of, l
 from callcost.jobs.engine.map_reduce import Progress, Settled, settle_logs, working_folder
 from callcost.jobs.report import settle_options
 from callcost.logs.bills.lines import BillLine, Kind
+from callcost.logs.bills.owners import read_keys
 from callcost.prices.book.book import Book
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReconcileOptions, ReportOptions
@@ -26,12 +27,15 @@ from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.pricing.charge_lines import charge_classes
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.reconcile.attribution import OwnerNames
 from callcost.stages.reconcile.bill_tables import Bills, cut_bill, open_bills, read_fx
 from callcost.stages.reconcile.comparison import BILL, OPEN, Comparison, Ours, compare_bill, compare_logged, tables_of
 from callcost.stages.report.publish import csv_bytes, document_bytes, parquet_bytes, publish_files
-from callcost.stages.report.spend import filter_calls
+from callcost.stages.report.spend import filter_calls, group_column
+from callcost.stages.tables.facts import UID
 
 _NOTHING = Decimal(0)
+_OUR_NAMES = {"workspace": "project"}  # a dimension -> its column in the logs
 _FILTERED = "--where leaves out calls, but not lines of the bill"
 
 
@@ -84,10 +88,12 @@ def reconcile_costs(
     bills = open_bills(options.bills) if options.bills else Bills()
     cut_bill(bills, options.since, options.until)
     fx, book = read_fx(options.fx, bills.currency), book_of(report.prices)
+    names = OwnerNames(by=options.by, keys=read_keys(options.keys))
     with working_folder(options.out) as folder:
         settled = settle_logs(report, folder, progress=progress, planned=planned)
-        charges = _charge_by_class(report, settled, book)
-        ours = Ours(calls=[Path(path) for path in settled.tables("calls")], charges=charges, book=book, fx=fx)
+        charges = _charge_by_class(report, settled, book, names)
+        calls = [Path(path) for path in settled.tables("calls")]
+        ours = Ours(calls=calls, charges=charges, book=book, fx=fx, names=names)
         comparisons = [compare_logged(ours), *([compare_bill(bills, ours, as_of)] if options.bills else [])]
         rows, causes = tables_of(comparisons)
         manifest = _manifest(options, report, settled, bills, comparisons, as_of, clock)
@@ -102,16 +108,30 @@ def _report_options(options: ReconcileOptions) -> ReportOptions:
     return ReportOptions(by=("model",), **{name: getattr(options, name) for name in shared})
 
 
-def _charge_by_class(report: ReportOptions, settled: Settled, book: Book) -> list[Path]:
+def _charge_by_class(report: ReportOptions, settled: Settled, book: Book, names: OwnerNames) -> list[Path]:
     """Price the settled facts of the run once more, class by class, a file at a time; return the files."""
     found, verdicts = list[Path](), settled.tables("verdicts")
     for number, facts in enumerate(settled.tables("facts")):
         rows = filter_calls(settled_facts(facts, verdicts), report)
         if not rows.is_empty():
             path = Path(settled.folder, f"charges-{number:06}.parquet")
-            charge_classes(price_facts(rows, book), book).write_parquet(path, compression="lz4")
+            charges = charge_classes(price_facts(rows, book), book)
+            if names.by:
+                owned = rows.group_by(UID).agg(_owner(names).first())
+                charges = charges.join(owned, on=UID, how="left", maintain_order="left")
+            charges.write_parquet(path, compression="lz4")
             found.append(path)
     return found
+
+
+def _owner(names: OwnerNames) -> pl.Expr:
+    """Return whose a row of facts is; null: a column of ``by`` is not stated."""
+    columns = []
+    for name in names.by:
+        renamed = {known: own for known, more in names.keys.items() if (own := more.get(name) or more.get(""))}
+        column = group_column(_OUR_NAMES.get(name, name), "UTC")
+        columns.append(column.replace(renamed) if renamed else column)
+    return pl.concat_str(columns, separator=" / ").alias("owner")
 
 
 # --- The record of the run --------------------------------------------------------------------------------------------
@@ -133,6 +153,7 @@ def _manifest(
             "until": options.until and options.until.isoformat(),
             "where": [list(pair) for pair in options.where],
             "tolerance": options.tolerance,
+            "by": list(options.by),
         },
         "inputs": inputs,
         **limits_of(settled),
@@ -169,9 +190,11 @@ def _totals(compared: Comparison) -> dict[str, Any]:
     """Return sums over all rows and over days that may still change; amounts as plain text."""
     stated = f"{'billed' if compared.against == BILL else 'logged'}_cost"
     causes: dict[str, Decimal] = defaultdict(Decimal)
+    owners: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for row in compared.causes:
         if row["amount"] is not None:
             causes[row["cause"]] += row["amount"]
+            owners[row["cause"]][row["owner"] or ""] += row["amount"]
     rows = [row for row in compared.rows if row[stated] is not None]
     figures = {
         "stated": _sum(rows, stated),
@@ -188,12 +211,18 @@ def _totals(compared: Comparison) -> dict[str, Any]:
         **{name: _text(amount) for name, amount in figures.items()},
         "explained_percent": _text(100 - 100 * figures["unexplained"] / abs(whole), 2) if whole else None,
         "causes": [
-            {"cause": name, "amount": _text(amount)}
+            {"cause": name, "amount": _text(amount), **(_owners(owners[name]) if compared.by_owner else {})}
             for name, amount in sorted(causes.items(), key=lambda one: (-abs(one[1]), one[0]))
         ],
         "unmapped": _lines_of(rows, Kind.UNMAPPED, stated),
         "fees": _lines_of(rows, Kind.FEE, stated),
     }  # fmt: skip
+
+
+def _owners(amounts: dict[str, Decimal]) -> dict[str, Any]:
+    """Return whose a cause is, largest first."""
+    ordered = sorted(amounts.items(), key=lambda one: (-abs(one[1]), one[0]))
+    return {"owners": [{"owner": owner, "amount": _text(amount)} for owner, amount in ordered]}
 
 
 def _lines_of(rows: Iterable[dict[str, Any]], kind: str, stated: str) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ import pytest
 
 from callcost.logs.bills.lines import DAY
 from callcost.stages.reconcile import rules
-from callcost.stages.reconcile.call_rules import settle_call_caches, settle_call_runs, settle_free_calls
 from callcost.stages.reconcile.case import Case
 from callcost.stages.reconcile.cells import Cell, CellKey, Vector
 from tests.stages.reconcile.by_hand import FakeEvidence, causes, make_case, make_cell, make_part, vector
@@ -509,9 +508,9 @@ def test_every_rule_is_asked_and_nothing_is_left_without_a_name() -> None:
 
 
 def test_a_call_that_is_stated_to_cost_nothing_is_not_billed() -> None:
-    assert _one(settle_free_calls, make_cell(None, ours=9, cost=2, amount=0)) == [("logged_not_billed", 0, -2)]
-    assert not _one(settle_free_calls, make_cell(None, ours=9, cost=2, amount=1))
-    assert not _one(settle_free_calls, make_cell(None, ours=9, cost=0, amount=0))
+    assert _one(rules.settle_free_calls, make_cell(None, ours=9, cost=2, amount=0)) == [("logged_not_billed", 0, -2)]
+    assert not _one(rules.settle_free_calls, make_cell(None, ours=9, cost=2, amount=1))
+    assert not _one(rules.settle_free_calls, make_cell(None, ours=9, cost=0, amount=0))
 
 
 @pytest.mark.parametrize(("amount", "found"), [(5, True), (3, True), (2, True), (8, False), (10, False), (4, False)])
@@ -520,14 +519,14 @@ def test_a_cost_of_one_run_lacks_the_others(amount: int, found: bool) -> None:
     parts = [make_part(line=line, cost=Decimal(cost)) for line, cost in costs]
     parts.append(make_part(line=2, cost=None))
     cell = make_cell(None, ours=9, cost=10, amount=amount, parts=parts)
-    assert _one(settle_call_runs, cell) == ([("missing_iterations", 0, amount - 10)] if found else [])
+    assert _one(rules.settle_call_runs, cell) == ([("missing_iterations", 0, amount - 10)] if found else [])
 
 
 def test_a_call_of_one_run_lacks_none() -> None:
     cell = make_cell(None, ours=9, cost=4, amount=5, parts=[make_part(cost=Decimal(4))], slack=Decimal(1))
-    assert not _one(settle_call_runs, cell)
+    assert not _one(rules.settle_call_runs, cell)
     two = make_cell(None, ours=9, cost=4, amount=3, parts=[make_part(cost=Decimal(cost), line=cost) for cost in (1, 3)])
-    assert _one(settle_call_runs, two) == [("missing_iterations", 0, -1)]
+    assert _one(rules.settle_call_runs, two) == [("missing_iterations", 0, -1)]
     assert two.findings[0].evidence == "the stated cost is that of one of the call's runs"
 
 
@@ -552,15 +551,15 @@ def test_cached_tokens_of_a_call_may_be_counted_in_four_wrong_ways(off: int, wor
     ]  # fmt: skip
     parts = [*plain, *(make_part(**cached) for cached in (READ, WRITE_5M, WRITE_1H))]
     cell = make_cell(None, ours=150, cost=74, amount=74 + off, parts=parts)
-    assert _one(settle_call_caches, cell) == ([("cache", 0, off)] if words else [])
+    assert _one(rules.settle_call_caches, cell) == ([("cache", 0, off)] if words else [])
     assert not words or cell.findings[0].evidence == f"the stated cost has cached tokens {words}"
 
 
 def test_a_call_without_input_or_caches_has_no_price_of_input() -> None:
     cell = make_cell(None, ours=150, cost=5, amount=105, parts=[make_part(**READ)])
-    assert not _one(settle_call_caches, cell)
+    assert not _one(rules.settle_call_caches, cell)
     free = make_part(**{**READ, "cost": Decimal(0)})
     plain = make_part(quantity=Decimal(30), cost=Decimal(30))
-    assert not _one(settle_call_caches, make_cell(None, ours=150, cost=30, amount=130, parts=[free, plain]))
+    assert not _one(rules.settle_call_caches, make_cell(None, ours=150, cost=30, amount=130, parts=[free, plain]))
     same = make_cell(None, ours=150, cost=35, amount=35, parts=[make_part(**READ), plain], slack=Decimal(50))
-    assert not _one(settle_call_caches, same)
+    assert not _one(rules.settle_call_caches, same)

@@ -14,7 +14,7 @@ from callcost.cli.terminal.listing import skipped_lines
 from callcost.cli.terminal.output import say
 from callcost.settings import ReconcileOptions
 
-_SHOWN_CAUSES = 8
+_SHOWN_CAUSES, _SHOWN_OWNERS = 8, 3
 _SHOWN = Decimal("0.0001")  # of the currency: what is less is in causes.csv
 _WORDS = {
     "billed_not_logged": "billed, but not in the logs",
@@ -49,6 +49,10 @@ _WORDS = {
               help="Exit 3 when final days differ by more: 0.5% of the bill, or an amount in its currency.")
 @click.option("--as-of", "as_of", metavar="TIME",
               help="When the bill was fetched; days within the provider's lag are marked open.  [default: now]")
+@click.option("--by", metavar="COLUMNS",
+              help="Whose each cause is: api_key, project, team, user, workspace or tag:NAME, of bill and logs.")
+@click.option("--keys", metavar="FILE", type=PathType(exists=True, dir_okay=False),
+              help="CSV of id, and name or columns such as user, that joins ids of a bill to names of the logs.")
 @shared.select_options
 @shared.read_options
 @shared.price_options
@@ -73,7 +77,7 @@ def _options_of(words: dict[str, Any]) -> ReconcileOptions:
     return ReconcileOptions(
         logs=same.logs, bills=words["bills"], out=words["out"], fx=words["fx"], tolerance=words["tolerance"],
         as_of=words["as_of"], since=same.since, until=same.until, where=same.where, prices=same.prices,
-        read=same.read, count=same.count, work=same.work,
+        read=same.read, count=same.count, work=same.work, by=words["by"] or (), keys=words["keys"],
     )  # fmt: skip
 
 
@@ -120,11 +124,11 @@ def _side(name: str, totals: dict[str, Any]) -> list[str]:
     explained = f", {Decimal(share):.1f} % explained" if share is not None else ""
     stated, computed = (_money(totals[figure], currency) for figure in ("stated", "computed"))
     lines = [f"{name} {stated}, {'logs' if name == 'bill' else 'computed'} {computed}{explained}"]
-    causes = [(row["cause"], row["amount"]) for row in totals["causes"] if abs(Decimal(row["amount"])) >= _SHOWN]
-    width = max((len(_money(amount, currency)) for _, amount in causes), default=0) + 1
-    for cause, amount in causes[:_SHOWN_CAUSES]:
-        signed = ("+" if Decimal(amount) > 0 else "") + _money(amount, currency)
-        lines.append(f"  {signed:>{width}}  {_WORDS[cause]}")
+    causes = [row for row in totals["causes"] if abs(Decimal(row["amount"])) >= _SHOWN]
+    width = max((len(_money(row["amount"], currency)) for row in causes), default=0) + 1
+    for row in causes[:_SHOWN_CAUSES]:
+        signed = ("+" if Decimal(row["amount"]) > 0 else "") + _money(row["amount"], currency)
+        lines.append(f"  {signed:>{width}}  {_WORDS[row['cause']]}{_whose(row.get('owners', []), currency)}")
     if len(causes) > _SHOWN_CAUSES:
         lines.append(f"  {len(causes) - _SHOWN_CAUSES} smaller causes: see causes.csv")
     lines += [
@@ -135,6 +139,15 @@ def _side(name: str, totals: dict[str, Any]) -> list[str]:
     if Decimal(totals["open_difference"]):
         lines.append(f"  {_money(totals['open_difference'], currency)} of it on days whose bill may still change")
     return lines
+
+
+def _whose(owners: list[dict[str, str]], currency: str) -> str:
+    """Return who has a cause: one alone by name, else the largest with their amounts."""
+    named = [row for row in owners if Decimal(row["amount"])]
+    if len(named) == 1:
+        return f": all of {named[0]['owner']}" if named[0]["owner"] != "unattributed" else ""
+    shown = [f"{row['owner']} {_money(row['amount'], currency)}" for row in named[:_SHOWN_OWNERS]]
+    return ": " + ", ".join([*shown, *(["..."] if len(named) > _SHOWN_OWNERS else [])]) if shown else ""
 
 
 def _money(text: str, currency: str) -> str:

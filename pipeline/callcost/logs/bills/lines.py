@@ -52,6 +52,7 @@ class BillLine(msgspec.Struct, kw_only=True):
         line_item: the bill's own label; None: it has none.
         call_id: provider's id of the response, where the bill is per call.
         tool_amount: part of ``amount`` that is for server tools; None: not stated.
+        owners: dimension of owners.py -> who used it.
     """
 
     dialect: str = ""
@@ -69,6 +70,7 @@ class BillLine(msgspec.Struct, kw_only=True):
     line_item: str | None = None
     call_id: str | None = None
     tool_amount: Decimal | None = None
+    owners: Mapping[str, str] = {}
 
     @property
     def day(self) -> int | None:

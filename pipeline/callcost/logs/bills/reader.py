@@ -20,6 +20,7 @@ from callcost.errors import LogError
 from callcost.logs.bills import dialect_of
 from callcost.logs.bills.cost_explorer import LONG_KEYS, is_wide, long_rows
 from callcost.logs.bills.lines import DAY, BadLine, BillDialect, BillLine, read_moment
+from callcost.logs.bills.owners import owners_of
 from callcost.logs.io.compression import Damage
 from callcost.logs.io.inputs import Input, blocks_of
 from callcost.logs.values.json import MAX_DEPTH, depth_of
@@ -210,8 +211,9 @@ def _read_record(source: Input, found: BillFile, record: Mapping[str, Any], row:
         found.rejects.append(_reject(source, row, bad.reason, bad.detail))
         return
     found.dialects.add(dialect.name)
+    owners = owners_of(record)
     for line in lines:
-        line.dialect = dialect.name
+        line.dialect, line.owners = dialect.name, owners
         if line.end_at is None and line.start_at is not None:
             line.end_at = line.start_at + DAY
     key = _key(dialect, record)

@@ -62,6 +62,16 @@ class Evidence:
         )  # fmt: skip
         return [part_of(row, self._fx) for row in rows.sort(rows.columns, nulls_last=True).iter_rows(named=True)]
 
+    def by_owner(self, grain: BillGrain) -> dict[CellKey, Vector]:
+        """Return key of a cell -> owner -> quantity and cost; charges have a column ``owner``."""
+        found: dict[CellKey, Vector] = {}
+        if not self._paths:
+            return found
+        rows = self._scan().group_by("day", "paid", "model", "token_class", "owner")
+        for row in rows.agg(pl.col("quantity", "cost").sum()).collect().iter_rows(named=True):
+            self._add(found, grain.key(row["day"], row["paid"], row["model"], row["token_class"]), row["owner"], row)
+        return found
+
     # --- Calls near midnight ------------------------------------------------------------------------------------------
 
     def calls_by_time(self, grain: BillGrain, key: CellKey, *, late: bool) -> list[Vector]:

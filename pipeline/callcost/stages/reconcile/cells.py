@@ -66,12 +66,14 @@ class Finding(NamedTuple):
         tokens: quantity on the bill above ours; negative: below.
         amount: money on the bill above ours; None: the bill states none.
         evidence: words that say what was measured.
+        owner: whose it is; None: it is not asked.
     """
 
     cause: str
     tokens: Decimal
     amount: Decimal | None
     evidence: str
+    owner: str | None = None
 
 
 class CellKey(NamedTuple):

@@ -19,6 +19,13 @@ import polars as pl
 
 from callcost.logs.bills.lines import DAY, BillLine, Kind, day_of
 from callcost.prices.book.book import Book
+from callcost.stages.reconcile.attribution import (
+    UNATTRIBUTED,
+    OwnerNames,
+    attribute,
+    bill_by_owner,
+    ours_by_owner,
+)
 from callcost.stages.reconcile.bill_tables import DOLLARS, Bills, Rates, half_places
 from callcost.stages.reconcile.call_evidence import Evidence
 from callcost.stages.reconcile.case import Case
@@ -50,6 +57,7 @@ class Comparison:
         causes: one per cell, cause and evidence; columns of schemas.Causes.
         outside: provider -> cost of our calls on days that no bill covers.
         noise: number of calls whose logged cost is ours but for the noise of floats, and the sum of that noise.
+        by_owner: whether causes are split by owner.
     """
 
     against: str
@@ -59,6 +67,7 @@ class Comparison:
     causes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     outside: dict[str, Decimal] = dataclasses.field(default_factory=dict)
     noise: tuple[int, Decimal] = (0, NOTHING)
+    by_owner: bool = False
 
 
 def tables_of(comparisons: Sequence[Comparison]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -81,12 +90,14 @@ class Ours:
         charges: files with one row per charge line and unit.
         book: prices of the run.
         fx: what a US dollar bought of the bill's currency.
+        names: by what causes are split.
     """
 
     calls: list[Path]
     charges: list[Path]
     book: Book
     fx: Rates
+    names: OwnerNames = dataclasses.field(default_factory=OwnerNames)
 
 
 def compare_bill(bills: Bills, ours: Ours, as_of: datetime) -> Comparison:
@@ -98,11 +109,12 @@ def compare_bill(bills: Bills, ours: Ours, as_of: datetime) -> Comparison:
         as_of: moment until which the bill was fetched; a day whose lag was over then is final.
     """
     until = int(as_of.astimezone(UTC).timestamp()) * 1_000_000
-    result = Comparison(against=BILL, currency=bills.currency, until=until)
+    names = ours.names
+    result = Comparison(against=BILL, currency=bills.currency, until=until, by_owner=bool(names.by))
     single = [line for line in bills.lines if line.call_id and line.amount is not None]
     rest = [line for line in bills.lines if not (line.call_id and line.amount is not None)]
     joined, unmatched = billed_calls(ours.calls, ours.charges, single, ours.fx)
-    _add_calls(result, joined, explain_calls(joined, ours.charges, ours.fx, ours.book))
+    _add_calls(result, joined, explain_calls(joined, ours.charges, ours.fx, ours.book, by_owner=result.by_owner))
     evidence = Evidence(ours.charges, ours.fx, joined)
     used = [line for line in rest if line.kind in {Kind.USAGE, Kind.CONTROL}]
     slack = half_places((line.dialect, line.amount) for line in rest)
@@ -113,10 +125,12 @@ def compare_bill(bills: Bills, ours: Ours, as_of: datetime) -> Comparison:
     cells = build_cells(parts, used, grain, slack, {line.provider for line in single})
     case = Case(group_cells(cells), evidence, grain, ours.book)
     explain(case)
+    if names.by:
+        attribute(case.cells(), bill_by_owner(used, grain, names), ours_by_owner(evidence.by_owner(grain)))
     for cell in case.cells():
         _add_cell(result, cell)
-    _add_loose(result, [line for line in rest if line.kind not in {Kind.USAGE, Kind.CONTROL}])
-    _add_unmatched(result, unmatched, grain)
+    _add_loose(result, [line for line in rest if line.kind not in {Kind.USAGE, Kind.CONTROL}], names)
+    _add_unmatched(result, unmatched, grain, names)
     result.rows = _merged(result.rows)
     return result
 
@@ -139,8 +153,8 @@ def _covered(parts: Iterable[Part], bills: Bills, grain: BillGrain, result: Comp
 def compare_logged(ours: Ours) -> Comparison:
     """Lay our costs beside those that the log states, call by call; one that is ours but for noise is ours."""
     table, calls, amount = without_noise(logged_calls(ours.calls, ours.charges, Rates()))
-    result = Comparison(against=LOG, noise=(calls, amount))
-    _add_calls(result, table, explain_calls(table, ours.charges, Rates(), ours.book))
+    result = Comparison(against=LOG, noise=(calls, amount), by_owner=bool(ours.names.by))
+    _add_calls(result, table, explain_calls(table, ours.charges, Rates(), ours.book, by_owner=result.by_owner))
     return result
 
 
@@ -176,14 +190,16 @@ def _add_cell(result: Comparison, cell: Cell, *, item: str | None = None) -> Non
         "token_class": key.token_class, "line_item": item, "status": _status(key, result.until),
         "currency": result.currency,
     }  # fmt: skip
-    amounts: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
+    amounts: dict[tuple[str, str, str | None], tuple[Decimal, Decimal]] = {}
     for found in cell.findings:
-        tokens, amount = amounts.get((found.cause, found.evidence), (NOTHING, NOTHING))
-        amounts[found.cause, found.evidence] = (tokens + found.tokens, amount + (found.amount or NOTHING))
-    for (cause, evidence), (tokens, amount) in amounts.items():
+        key_of = found.cause, found.evidence, (found.owner or UNATTRIBUTED) if result.by_owner else None
+        tokens, amount = amounts.get(key_of, (NOTHING, NOTHING))
+        amounts[key_of] = (tokens + found.tokens, amount + (found.amount or NOTHING))
+    for (cause, evidence, owner), (tokens, amount) in amounts.items():
         money = None if stated is None else amount
-        result.causes.append({**base, "cause": cause, "tokens": tokens, "amount": money, "evidence": evidence})
-    left = sum((amount for (cause, _), (_, amount) in amounts.items() if cause == "unexplained"), NOTHING)
+        about = {"cause": cause, "tokens": tokens, "amount": money, "evidence": evidence, "owner": owner}
+        result.causes.append({**base, **about})
+    left = sum((amount for (cause, *_), (_, amount) in amounts.items() if cause == "unexplained"), NOTHING)
     difference = None if stated is None else stated - (cell.cost or NOTHING)
     result.rows.append({
         **base,
@@ -199,14 +215,16 @@ def _add_cell(result: Comparison, cell: Cell, *, item: str | None = None) -> Non
     })  # fmt: skip
 
 
-def _add_loose(result: Comparison, lines: Sequence[BillLine]) -> None:
+def _add_loose(result: Comparison, lines: Sequence[BillLine], names: OwnerNames) -> None:
     """Add what stands on the bill and belongs to no call: credits, fees and what nobody knows, by its label."""
     cells: dict[tuple[CellKey, str | None], Cell] = {}
+    owned: dict[tuple[CellKey, str | None], dict[str | None, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for line in lines:
         if line.amount is not None:
             key = CellKey(line.day, line.provider, line.model, line.kind)
             cell = cells.setdefault((key, line.line_item), Cell(key, amount=NOTHING))
             cell.amount = (cell.amount or NOTHING) + line.amount
+            owned[key, line.line_item][names.of(line)] += line.amount
     for (key, item), cell in cells.items():
         cell.start()
         if key.token_class == Kind.CREDIT:
@@ -215,10 +233,15 @@ def _add_loose(result: Comparison, lines: Sequence[BillLine]) -> None:
             cell.settle("fee", NOTHING, cell.rest, "capacity, tax or another fee: no call has it")
         else:
             cell.settle("unmapped_line_item", NOTHING, cell.rest, f"a line of its own: {key.token_class}")
+        cell.findings = [
+            found._replace(amount=amount, owner=owner)
+            for found in cell.findings
+            for owner, amount in owned[key, item].items()
+        ]
         _add_cell(result, cell, item=item)
 
 
-def _add_unmatched(result: Comparison, lines: Sequence[BillLine], grain: BillGrain) -> None:
+def _add_unmatched(result: Comparison, lines: Sequence[BillLine], grain: BillGrain, names: OwnerNames) -> None:
     """Add the calls of a bill per call that are in no log."""
     cells: dict[CellKey, Cell] = {}
     for line in lines:
@@ -227,6 +250,9 @@ def _add_unmatched(result: Comparison, lines: Sequence[BillLine], grain: BillGra
     for cell in cells.values():
         cell.start()
         cell.settle("billed_not_logged", cell.gap or NOTHING, cell.rest, "no call in the logs has this id")
+    if names.by:
+        attribute(cells.values(), bill_by_owner(lines, grain, names), {})
+    for cell in cells.values():
         _add_cell(result, cell)
 
 

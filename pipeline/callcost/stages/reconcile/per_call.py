@@ -116,7 +116,9 @@ def without_noise(table: pl.DataFrame) -> tuple[pl.DataFrame, int, Decimal]:
     return agreed, int(off["calls"][0]), off["amount"][0] or NOTHING
 
 
-def explain_calls(table: pl.DataFrame, charges: list[Path], fx: Rates, book: Book) -> list[Cell]:
+def explain_calls(
+    table: pl.DataFrame, charges: list[Path], fx: Rates, book: Book, *, by_owner: bool = False
+) -> list[Cell]:
     """Return a cell per call on which the stated cost is not ours, explained.
 
     Args:
@@ -124,6 +126,7 @@ def explain_calls(table: pl.DataFrame, charges: list[Path], fx: Rates, book: Boo
         charges: files of the run's charges.
         fx: what a US dollar bought of the currency of the stated costs.
         book: prices of the calls.
+        by_owner: say whose each call is; charges have a column ``owner``.
     """
     apart = table.filter(~costs_agree() & (pl.col("computed").is_not_null() | (pl.col("stated") != 0)))
     if apart.is_empty():
@@ -133,6 +136,11 @@ def explain_calls(table: pl.DataFrame, charges: list[Path], fx: Rates, book: Boo
     cells = [_cell(row, parts, slack) for row in apart.sort(*UID).iter_rows(named=True)]
     groups = [(cell.key, [cell]) for cell in cells]
     explain(Case(groups, Evidence([], fx), BillGrain([], []), book, per_call=True))
+    if by_owner and charges:
+        owned = pl.scan_parquet(charges).group_by(UID).agg(pl.col("owner").first())
+        rows = apart.select(UID).lazy().join(owned, on=UID, how="left").sort(UID).collect()
+        for cell, owner in zip(cells, rows["owner"], strict=True):
+            cell.findings = [found._replace(owner=owner) for found in cell.findings]
     return cells
 
 

@@ -7,6 +7,7 @@ of a bill, ``CALL_RULES`` the one for calls that are compared one by one; what b
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
@@ -14,14 +15,8 @@ from callcost.logs.bills.labels import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, 
 from callcost.prices.rates import EXACT
 from callcost.stages.reconcile.alternative_prices import costs_by_tier
 from callcost.stages.reconcile.call_evidence import fits_in
-from callcost.stages.reconcile.call_rules import (
-    settle_broken_calls,
-    settle_call_caches,
-    settle_call_runs,
-    settle_free_calls,
-)
 from callcost.stages.reconcile.case import Case
-from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Vector, settle_vector, share
+from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Part, Vector, settle_vector, share, sum_costs
 from callcost.stages.reconcile.day_shifts import settle_shifts
 from callcost.stages.reconcile.price_hypotheses import (
     POWERS,
@@ -285,6 +280,63 @@ def settle_leftovers(case: Case) -> None:
             cell.settle("unpriced_model", NOTHING, cell.rest, "calls of the row have no price")
         if cell.rest or cell.gap:
             cell.settle("unexplained", cell.gap or NOTHING, cell.rest, "no rule gives this amount")
+
+
+# --- Calls by themselves: one amount is set against sums of the call's own charges ------------------------------------
+
+
+def settle_free_calls(case: Case) -> None:
+    """Take calls that are stated to cost nothing."""
+    for cell in case.cells():
+        if cell.amount == 0 and cell.cost:
+            cell.settle("logged_not_billed", NOTHING, cell.rest, "the stated cost is 0 and the call has tokens")
+
+
+def settle_broken_calls(case: Case) -> None:
+    """Take what answers that broke off cost more than what came of them."""
+    for cell in case.cells():
+        if cell.rest and cell.rest > 0 and any(part.aborted for part in cell.parts):
+            cell.settle("aborted_stream", NOTHING, cell.rest, "the answer broke off: more of it was billed")
+
+
+def settle_call_runs(case: Case) -> None:
+    """Take all sampling runs of a call but one."""
+    for cell in case.cells():
+        runs: dict[int, Decimal] = defaultdict(Decimal)
+        for part in cell.parts:
+            runs[part.line] += part.cost or NOTHING
+        whole = sum(runs.values())
+        if len(runs) > 1 and any(cell.is_off_by(kept - whole) for kept in runs.values()):
+            cell.settle("missing_iterations", NOTHING, cell.rest, "the stated cost is that of one of the call's runs")
+
+
+def settle_call_caches(case: Case) -> None:
+    """Take cached tokens that are not stated, stated twice, or at the price of input."""
+    for cell in case.cells():
+        reads = [part for part in cell.parts if part.token_class == CACHE_READ]
+        writes = [part for part in cell.parts if part.token_class in {CACHE_WRITE_5M, CACHE_WRITE_1H}]
+        plain = next((part for part in cell.parts if part.unit == "text_input" and part.cost), None)
+        labels = (
+            label
+            for cached in ([*reads, *writes], reads, writes)
+            for guess, label in _cache_guesses(cached, plain)
+            if cell.is_off_by(guess)
+        )
+        if cell.rest and (label := next(labels, None)):
+            cell.settle("cache", NOTHING, cell.rest, f"the stated cost has cached tokens {label}")
+
+
+def _cache_guesses(cached: Sequence[Part], plain: Part | None) -> Iterator[tuple[Decimal, str]]:
+    """Yield what a stated cost is off by if it counts cached tokens wrongly."""
+    cost, tokens = sum_costs(cached), sum((part.quantity for part in cached), NOTHING)
+    if not cost:
+        return
+    yield -cost, "not at all"
+    yield cost, "twice"
+    if plain is not None and plain.cost is not None:
+        as_input = share(plain.cost, tokens, plain.quantity)
+        yield as_input, "as input, too"
+        yield as_input - cost, "at the price of input"
 
 
 _MONEY_RULES = (settle_rates, settle_rounding, settle_leftovers)

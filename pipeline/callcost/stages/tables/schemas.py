@@ -362,6 +362,7 @@ class Causes(ReconciledCell):
     tokens = Amount("how many tokens it moves; 0: it is about money")
     amount = Amount("how much of the difference; null: the bill states no amounts")
     evidence = Text("what tells so")
+    owner = Text("whose it is, by --by; unattributed: neither side tells; null: it was not asked")
 
 
 class Adjustments(Schema):

@@ -1,0 +1,155 @@
+"""Whose a difference is: the causes of each cell split by owner, exactly, on what the bill and the logs state.
+
+Where amounts of a cell have owners on the bill, each owner's difference is known and the causes are dealt out of
+it. Where the bill states owners of counts alone, missing and surplus tokens go to whose counts differ. Where it states
+none, a cause is an owner's only if all our calls of the cell are that owner's, or its amount is all that the owner's
+calls cost, or half of that; a factor on everything is everybody's share. What nothing tells is unattributed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from callcost.logs.bills.lines import BillLine
+from callcost.logs.bills.owners import Keys, owner_of
+from callcost.stages.reconcile.alternative_prices import REGION, TIER, VERSION
+from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, quantized, share
+from callcost.stages.reconcile.grain import BillGrain
+
+UNATTRIBUTED = "unattributed"
+_OF_EVERYBODY = frozenset({REGION, VERSION, "discount", "unit_error"})  # a factor on all amounts of a cell
+_PARTS = (Decimal(1), Decimal("0.5"))  # of what an owner's calls cost: all that is not billed, or half price
+
+Shares = dict[str, Decimal]  # owner -> a part of something
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerNames:
+    """By what causes are split.
+
+    Attributes:
+        by: dimensions; (): they are not split.
+        keys: what ids of the bill stand for.
+    """
+
+    by: tuple[str, ...] = ()
+    keys: Keys = dataclasses.field(default_factory=dict)
+
+    def of(self, line: BillLine) -> str | None:
+        """Return whose a line is; None: it does not say."""
+        return owner_of(line.owners, self.by, self.keys)
+
+
+@dataclasses.dataclass(slots=True)
+class Side:
+    """What one side states of a cell by owner; an owner of None: it does not say."""
+
+    counts: dict[str | None, Decimal] = dataclasses.field(default_factory=lambda: defaultdict(Decimal))
+    amounts: dict[str | None, Decimal] = dataclasses.field(default_factory=lambda: defaultdict(Decimal))
+    tiers: dict[str | None, Decimal] = dataclasses.field(default_factory=lambda: defaultdict(Decimal))  # not standard
+
+
+def bill_by_owner(lines: Iterable[BillLine], grain: BillGrain, names: OwnerNames) -> dict[CellKey, Side]:
+    """Return what the bill states of each cell by owner."""
+    found: dict[CellKey, Side] = defaultdict(Side)
+    for line in lines:
+        side = found[grain.key(line.day, line.provider, line.model, line.token_class)]
+        owner = names.of(line)
+        if line.quantity is not None:
+            side.counts[owner] += line.quantity
+            side.tiers[owner] += line.quantity if line.tier else NOTHING
+        if line.amount is not None:
+            side.amounts[owner] += line.amount
+    return found
+
+
+def ours_by_owner(charged: Mapping[CellKey, Mapping[str | None, tuple[Decimal, Decimal]]]) -> dict[CellKey, Side]:
+    """Return what our charges are of each cell by owner, from (quantity, cost) of each."""
+    found: dict[CellKey, Side] = defaultdict(Side)
+    for key, owners in charged.items():
+        for owner, (quantity, cost) in owners.items():
+            found[key].counts[owner] += quantity
+            found[key].amounts[owner] += cost
+    return found
+
+
+def attribute(cells: Iterable[Cell], billed: Mapping[CellKey, Side], ours: Mapping[CellKey, Side]) -> None:
+    """Split the findings of cells by owner; the parts of a finding add up to it."""
+    for cell in cells:
+        if cell.findings:
+            cell.findings = _split(cell, billed.get(cell.key, Side()), ours.get(cell.key, Side()))
+
+
+def _split(cell: Cell, billed: Side, ours: Side) -> list[Finding]:
+    gaps = None if cell.billed is None else _differences(billed.counts, ours.counts)
+    left = None if cell.amount is None else _differences(billed.amounts, ours.amounts)
+    findings = sorted(cell.findings, key=lambda found: (not found.tokens, abs(found.amount or NOTHING)))
+    result = []
+    for number, found in enumerate(findings, 1):
+        amount = found.amount or NOTHING
+        if left is not None and number == len(findings):
+            money = _exact(amount, left)
+        else:
+            money = _dealt(amount, _weights(found, gaps, left, billed, ours))
+        if left is not None:
+            for owner, part in money.items():
+                left[owner] = left.get(owner, NOTHING) - part
+        tokens = _dealt(found.tokens, _gaps_like(found.tokens, gaps) or {one: abs(part) for one, part in money.items()})
+        result += [
+            found._replace(
+                tokens=tokens.get(owner, NOTHING), amount=None if found.amount is None else money.get(owner, NOTHING),
+                owner=owner,
+            )
+            for owner in sorted({*money, *tokens})
+            if money.get(owner) or tokens.get(owner)
+        ]  # fmt: skip
+    return result
+
+
+def _differences(billed: Mapping[str | None, Decimal], ours: Mapping[str | None, Decimal]) -> Shares | None:
+    """Return owner -> billed - ours; None: the bill states no owner at all."""
+    if set(billed) == {None}:
+        return None
+    return {
+        owner or UNATTRIBUTED: billed.get(owner, NOTHING) - ours.get(owner, NOTHING) for owner in {*billed, *ours}
+    }
+
+
+def _weights(found: Finding, gaps: Shares | None, left: Shares | None, billed: Side, ours: Side) -> Shares:
+    """Return how a cause is dealt out, where that is not what is left of each owner's difference."""
+    amount = found.amount or NOTHING
+    if found.tokens and (like := _gaps_like(found.tokens, gaps)):
+        return like
+    tiered = {owner: count for owner, count in billed.tiers.items() if owner and count}
+    if found.cause == TIER and tiered:
+        return tiered
+    if left is not None:
+        return {owner: abs(part) for owner, part in left.items() if part * amount > 0}
+    costs = {owner or UNATTRIBUTED: cost for owner, cost in ours.amounts.items() if cost}
+    if len(costs) == 1 or found.cause in _OF_EVERYBODY:
+        return costs
+    whole = [owner for owner, cost in costs.items() if any(abs(amount) == quantized(cost * part) for part in _PARTS)]
+    return {whole[0]: Decimal(1)} if amount and len(whole) == 1 else {}
+
+
+def _gaps_like(tokens: Decimal, gaps: Shares | None) -> Shares:
+    return {owner: abs(gap) for owner, gap in (gaps or {}).items() if gap * tokens > 0}
+
+
+def _dealt(whole: Decimal, weights: Shares) -> Shares:
+    """Deal out an amount by weights, to the last place; without weights it is nobody's."""
+    total = sum(weights.values(), NOTHING)
+    if not total:
+        return {UNATTRIBUTED: whole}
+    owners: Sequence[str] = sorted(weights, key=lambda owner: (weights[owner], owner))
+    parts = {owner: quantized(share(whole, weights[owner], total)) for owner in owners[:-1]}
+    return parts | {owners[-1]: whole - sum(parts.values(), NOTHING)}
+
+
+def _exact(whole: Decimal, parts: Shares) -> Shares:
+    """Return parts that add up to a whole, as they are; what another currency's rounding leaves is nobody's."""
+    rest = whole - sum(parts.values(), NOTHING)
+    return parts | {UNATTRIBUTED: parts.get(UNATTRIBUTED, NOTHING) + rest} if rest else dict(parts)
