@@ -174,12 +174,6 @@ def columns_of(known: Sequence[str]) -> Reader:
     return read
 
 
-def columns_or_none_of(known: Sequence[str]) -> Reader:
-    """Return the reader of columns of which there may be none."""
-    read_some = columns_of(known)
-    return lambda value, name, zone="UTC": read_some(value, name, zone) if value else ()
-
-
 def filters_of(known: Sequence[str]) -> Reader:
     """Return the reader of filters: "COLUMN=GLOB" or (column, glob), one or several."""
 

@@ -286,7 +286,7 @@ class ReconcileOptions(_Options):
         since: first moment of the interval, inclusive (UTC); None: open.
         until: end of the interval, exclusive (UTC); None: open.
         where: (column, glob) pairs; calls that do not match are filtered.
-        by: whose each cause is: columns of OWNER_COLUMNS, and "tag:NAME"; (): it is not asked.
+        by: whose each cause is: columns of OWNER_COLUMNS, and "tag:NAME"; None: it is not asked.
         keys: path of a CSV that says what ids of a bill stand for (id, and name or columns of the logs).
     """
 
@@ -299,7 +299,7 @@ class ReconcileOptions(_Options):
     since: Accepts[Moment, datetime | None] = kept(None, _MOMENT)
     until: Accepts[Moment, datetime | None] = kept(None, _MOMENT)
     where: Accepts[Filters, tuple[tuple[str, str], ...]] = kept((), arguments.filters_of(GROUP_COLUMNS))
-    by: Accepts[Names, tuple[str, ...]] = kept((), arguments.columns_or_none_of(OWNER_COLUMNS))
+    by: Accepts[Names | None, tuple[str, ...] | None] = kept(None, _optional(arguments.columns_of(OWNER_COLUMNS)))
     keys: Accepts[Place | None, str | None] = kept(None, _PLACE)
     prices: PriceOptions = kept(PriceOptions(), arguments.instance_of(PriceOptions))
     read: ReadOptions = kept(ReadOptions(), arguments.instance_of(ReadOptions))

@@ -202,6 +202,14 @@ def ask_batch_by_tier(world: World) -> None:
         world.inject("tier_or_batch", amount / 2)
 
 
+def ask_input_for_cache(world: World) -> None:
+    """A day's cached tokens are billed at the rate of input."""
+    for (_, model, _), entry in world.bill.each(lambda key: key == (*_key(3, "o3-2025-04-16"), "cache_read")):
+        amount = charge(model, "input", entry.tokens)
+        world.inject("cache", amount - entry.amount)
+        entry.amount = amount
+
+
 def add_uplift(world: World) -> None:
     """A day is billed with a regional uplift."""
     _scale(world, "claude-haiku-4-5-20251001", 3, "1.1", "region_uplift")
@@ -261,8 +269,8 @@ FAULTS: dict[str, Callable[[World], None]] = {
     fault.__name__: fault
     for fault in (
         lose_calls, forgive_calls, log_twice, bill_twice, shift_days, ask_in_cents, double_cache, ignore_cache,
-        forget_runs, search_more, ask_batch, ask_batch_for_some, ask_batch_by_tier, add_uplift, ask_old_prices,
-        grant_discount, bill_new_model, add_unknown_lines, ask_at_random, round_amounts,
+        forget_runs, search_more, ask_batch, ask_batch_for_some, ask_batch_by_tier, ask_input_for_cache, add_uplift,
+        ask_old_prices, grant_discount, bill_new_model, add_unknown_lines, ask_at_random, round_amounts,
     )
 }  # fmt: skip
 

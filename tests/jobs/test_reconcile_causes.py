@@ -84,7 +84,7 @@ def test_all_faults_at_once_are_all_found(tmp_path: Path) -> None:
     "name",
     [
         "lose_calls", "forgive_calls", "ask_batch", "ask_batch_by_tier", "ask_old_prices", "grant_discount",
-        "search_more",
+        "search_more", "ask_input_for_cache",
     ],
 )  # fmt: skip
 def test_amounts_alone_tell_these(tmp_path: Path, name: str) -> None:

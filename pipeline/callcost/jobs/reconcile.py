@@ -88,7 +88,7 @@ def reconcile_costs(
     bills = open_bills(options.bills) if options.bills else Bills()
     cut_bill(bills, options.since, options.until)
     fx, book = read_fx(options.fx, bills.currency), book_of(report.prices)
-    names = OwnerNames(by=options.by, keys=read_keys(options.keys))
+    names = OwnerNames(by=options.by or (), keys=read_keys(options.keys))
     with working_folder(options.out) as folder:
         settled = settle_logs(report, folder, progress=progress, planned=planned)
         charges = _charge_by_class(report, settled, book, names)
@@ -153,7 +153,7 @@ def _manifest(
             "until": options.until and options.until.isoformat(),
             "where": [list(pair) for pair in options.where],
             "tolerance": options.tolerance,
-            "by": list(options.by),
+            "by": list(options.by or ()),
         },
         "inputs": inputs,
         **limits_of(settled),

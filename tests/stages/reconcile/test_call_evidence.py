@@ -129,6 +129,15 @@ def test_calls_of_one_whole_second_are_no_copies(tmp_path: Path) -> None:
     assert not _copies(tmp_path, *(make_charge(number, started_at=None) for number in (1, 2)))
 
 
+def test_calls_of_one_whole_second_are_copies_where_chance_makes_none(tmp_path: Path) -> None:
+    """One pair in an hour is none by chance; of fifty equal calls in an hour some are."""
+    pair = [make_charge(number, at=at("12:00:01")) for number in (1, 2)]
+    others = [make_charge(3, at=at("13:00:01"), quantity=Decimal(99))]
+    assert _copies(tmp_path, *pair, *others) == {_key(): vector(input=(10, COST))}
+    many = [make_charge(number, at=at(f"12:{number}:07")) for number in range(10, 58)]
+    assert not _copies(tmp_path, *pair, *others, *many)
+
+
 def test_a_copy_by_id_and_by_moment_counts_once(tmp_path: Path) -> None:
     rows = [make_charge(number, at=at("12:00:00.5"), provider_response_id="r") for number in (1, 2)]
     assert _copies(tmp_path, *rows) == {_key(): vector(input=(10, COST))}

@@ -77,7 +77,7 @@ def _options_of(words: dict[str, Any]) -> ReconcileOptions:
     return ReconcileOptions(
         logs=same.logs, bills=words["bills"], out=words["out"], fx=words["fx"], tolerance=words["tolerance"],
         as_of=words["as_of"], since=same.since, until=same.until, where=same.where, prices=same.prices,
-        read=same.read, count=same.count, work=same.work, by=words["by"] or (), keys=words["keys"],
+        read=same.read, count=same.count, work=same.work, by=words["by"], keys=words["keys"],
     )  # fmt: skip
 
 

@@ -19,9 +19,17 @@ from callcost.prices.rates import EXACT, Factors, Line, RateCard, Terms, case_of
 from callcost.prices.tariffs import Tariff, read_tariff
 from callcost.stages.reconcile.cells import NOTHING, Cell, Part, converted, quantized
 
-TIER, REGION, VERSION = "tier_or_batch", "region_uplift", "price_version"
+TIER, REGION, VERSION, CACHE = "tier_or_batch", "region_uplift", "price_version", "cache"
+CAUSES = (CACHE, TIER, REGION, VERSION)  # in the order in which they are asked
 UPLIFT = Decimal("1.1")  # what providers add for processing in one place, where the map lists no multiplier
 _TIERS = (("batch", "batch"), (None, "standard"), ("priority", "priority"), ("flex", "flex"))
+_CACHE_RATES = (  # unit, whose rate it may be billed at, what that is called
+    ("cache_read", "text_input", "cached tokens at the rate of input"),
+    ("cache_write_5m", "cache_write_1h", "writes for five minutes at the rate of an hour"),
+    ("cache_write_1h", "cache_write_5m", "writes for an hour at the rate of five minutes"),
+    ("cache_write_5m", "text_input", "cache writes at the rate of input"),
+)
+_UNITS = {"input": "text_input", "output": "text_output", "cache_write": "cache_write_5m"}  # of classes
 _PLACES: tuple[tuple[str | None, str | None, str], ...] = (  # geo, data residency
     ("us", None, "inference in the United States"),
     (None, "eu", "data residency in Europe"),
@@ -107,7 +115,7 @@ def _stated_tariff(text: str) -> Tariff | None:
 
 
 def _order(key: tuple[str, str]) -> tuple[int, str]:
-    return (TIER, REGION, VERSION).index(key[0]), key[1]
+    return CAUSES.index(key[0]), key[1]
 
 
 def _cost(cell: Cell, costs: Mapping[Part, _Costs], key: tuple[str, str]) -> Decimal:
@@ -128,6 +136,13 @@ def _cost_in_tiers(cell: Cell, costs: Mapping[Part, _Costs]) -> Decimal:
 
 def _label_of(tier: str | None) -> str:
     return next((label for _, label in _TIERS if (tier or "").lower().startswith(label)), "standard")
+
+
+def cost_of_class(token_class: str | None, part: Part, book: Book) -> Decimal | None:
+    """Return what a token of a class costs where a charge of ours was made; None: there is no such rate."""
+    unit, found = _UNITS.get(token_class or "", token_class or ""), _resolution(part, book)
+    line = _line(found.tariff, part._replace(unit=unit), part.terms, found.discount) if found.tariff else None
+    return None if line is None else _charge(part._replace(quantity=Decimal(1)), line)
 
 
 def costs_by_tier(cell: Cell, book: Book) -> dict[str | None, Decimal]:
@@ -152,6 +167,10 @@ def _costs_of(part: Part, book: Book) -> Iterator[tuple[tuple[str, str], Decimal
         line = _line(tariff, part, terms, found.discount)
         if line is not None:
             yield (cause, label), _charge(part, line)
+    for unit, other, label in _CACHE_RATES:
+        line = _card(found.tariff, own, found.discount).line(other) if part.unit == unit else None
+        if line is not None:
+            yield (CACHE, label), _charge(part, line)
 
 
 def _charge(part: Part, line: Line) -> Decimal:

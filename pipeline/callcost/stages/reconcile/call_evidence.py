@@ -25,6 +25,7 @@ _TERMS = (
     "day", "paid", "model", "unit", "token_class", "provider", "requested", "region", "service_tier",
     "data_residency", "inference_geo", "speed", "batch", "price_version", "rate",
 )  # fmt: skip
+_CHANCE = 2 / 100  # twice the pairs of one second that so many calls of these counts have by chance, in the log's time
 _SLOT = DAY // 48  # time zones differ by half hours
 _SHIFTS = tuple(half * _SLOT for half in range(-28, 29) if half)  # up to 14 hours
 
@@ -99,7 +100,8 @@ class Evidence:
     def copies(self, grain: BillGrain) -> dict[CellKey, Vector]:
         """Return what calls hold that are in the logs a second time under another name.
 
-        A copy has the provider's response id of another call, or its moment to the microsecond, model and counts.
+        A copy has the provider's response id of another call, or its moment, model and counts: to the microsecond, or
+        to the second where a pair of such calls is unlikely by chance.
         """
         return self._in_cells(_sums(self._copies(), "day"), grain) if self._paths else {}
 
@@ -117,8 +119,10 @@ class Evidence:
             pl.col("provider_response_id").is_not_null(),
             pl.int_range(pl.len()).over("provider_response_id", "signature") > 0,
         )
-        by_time = calls.filter(
-            pl.col("started_at").dt.microsecond() != 0,  # a log of whole seconds has calls of one moment by chance
+        seconds = (pl.col("started_at").max() - pl.col("started_at").min()).dt.total_seconds() + 1
+        alike = pl.len().over("paid", "signature")
+        by_time = calls.filter(  # in a log of whole seconds calls of one moment may be alike by chance
+            (pl.col("started_at").dt.microsecond() != 0) | (alike * (alike - 1) < seconds * _CHANCE),
             pl.int_range(pl.len()).over("started_at", "paid", "signature") > 0,
         )
         return charges.join(pl.concat([by_id, by_time]), on=UID, how="semi")

@@ -1,9 +1,9 @@
 """Money first meets tokens here: what the bill asks for the tokens it counts, and which other rates would ask the same.
 
 A hypothesis holds if it gives every amount of a model's day at once, to the rounding of the bill. In the order in which
-they are tried: another unit; another tier of the price list, or half or twice our rates; an uplift for processing in
-one place, of the price list or of 10 %; another dated version of the price list; the same part of every amount. What
-none gives is left to be called unexplained.
+they are tried: another unit; cached tokens at another class's rate; another tier of the price list, or half or twice
+our rates; an uplift for processing in one place, of the price list or of 10 %; another dated version of the price list;
+the same part of every amount. What none gives is left to be called unexplained.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from decimal import Decimal
 from callcost.prices.book.book import Book
 from callcost.prices.rates import EXACT
 from callcost.stages.reconcile.alternative_prices import (
+    CACHE,
+    CAUSES,
     REGION,
     TIER,
     UPLIFT,
@@ -108,7 +110,8 @@ def _hypotheses(cells: Sequence[Cell], book: Book, factors: Sequence[Decimal]) -
     for power in POWERS:
         yield [_times(UNIT, f"amounts x {power:f}", plain, power)]
     listed = [_for_billed_counts(cells, other) for other in alternatives_of(cells, book)]
-    by_cause = {cause: [other for other in listed if other.cause == cause] for cause in (TIER, REGION, VERSION)}
+    by_cause = {cause: [other for other in listed if other.cause == cause] for cause in CAUSES}
+    yield from ([other] for other in by_cause[CACHE])
     yield from ([other] for other in by_cause[TIER])
     yield from ([_times(TIER, label, plain, factor)] for factor, label in _TIER_FACTORS)
     yield from ([other] for other in by_cause[REGION])

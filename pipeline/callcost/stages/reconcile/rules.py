@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from callcost.logs.bills.labels import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
 from callcost.prices.rates import EXACT
-from callcost.stages.reconcile.alternative_prices import costs_by_tier
+from callcost.stages.reconcile.alternative_prices import cost_of_class, costs_by_tier
 from callcost.stages.reconcile.call_evidence import fits_in
 from callcost.stages.reconcile.case import Case
 from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Part, Vector, settle_vector, share, sum_costs
@@ -72,6 +72,7 @@ def settle_implied(case: Case) -> None:
     """
     for _, cells in case.token_cells():
         stated = [cell for cell in cells if cell.amount is not None and cell.cost and cell.ours > 0]
+        lacking = [cell for cell in cells if cell.amount and not cell.parts and cell.gap is None]
         counted = any(cell.gap is not None or cell.key.token_class is None for cell in cells)
         if not stated or counted:
             continue
@@ -79,6 +80,10 @@ def settle_implied(case: Case) -> None:
         if not named and amounts_agree(stated, case.book):
             continue
         counts = [_tokens_by_tier(cell, case) if named else _whole_tokens(cell) for cell in stated]
+        for cell in lacking if None not in counts else ():  # a class that only the bill has
+            cost = cost_of_class(cell.key.token_class, stated[0].parts[0], case.book) if stated[0].parts else None
+            count = _whole(cell.amount or NOTHING, cost or NOTHING, cell, of=Decimal(1))
+            cell.gap, cell.implied = count, count is not None
         if None not in counts:
             for cell, tiers in zip(stated, counts, strict=True):
                 cell.gap, cell.implied = sum((tiers or {}).values(), NOTHING) - cell.ours, True
@@ -98,12 +103,13 @@ def _tokens_by_tier(cell: Cell, case: Case) -> dict[str | None, Decimal] | None:
     return known if len(known) == len(found) else None
 
 
-def _whole(amount: Decimal, cost: Decimal, cell: Cell) -> Decimal | None:
-    """Return how many tokens an amount is for, where all of ours cost so much; None: it is no whole number."""
+def _whole(amount: Decimal, cost: Decimal, cell: Cell, of: Decimal | None = None) -> Decimal | None:
+    """Return how many tokens an amount is for, where so many (all of ours) cost so much; None: no whole number."""
     if not cost:
         return None
-    count = Decimal(round(share(amount, cell.ours, cost)))
-    return count if abs(share(cost, count, cell.ours) - amount) <= cell.slack else None
+    of = of or cell.ours
+    count = Decimal(round(share(amount, of, cost)))
+    return count if abs(share(cost, count, of) - amount) <= cell.slack else None
 
 
 def settle_copies(case: Case) -> None:
