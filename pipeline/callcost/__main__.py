@@ -44,6 +44,9 @@ def command() -> None:
             raise
         code = EXIT_INTERRUPTED  # an import that was interrupted half-way fails in ways of its own
         sys.exit(f"callcost: interrupted by {_stops[0]}")
+    finally:  # what is left to do at the exit is short, and its interruption would be a traceback
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _stop_as_ctrl_c_does() -> None:

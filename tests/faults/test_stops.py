@@ -124,6 +124,23 @@ def test_what_a_signal_breaks_is_an_interrupt(end: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+_LATE = """
+import atexit, os, signal
+import callcost.__main__ as door
+def main():
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        atexit.register(lambda number=number: os.kill(os.getpid(), number))
+    raise SystemExit(3)
+door.main = main
+door.command()
+"""
+
+
+def test_a_signal_at_the_exit_changes_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", _LATE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
 def test_workers_are_told_the_copy_of_what_can_be_read_only_once(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -107,6 +107,15 @@ def test_the_scalar_and_the_batch_reader_agree(made: list[Call], prices: str) ->
     assert priced.select(COLUMNS).rows() == expected
 
 
+def test_tokens_that_a_unit_is_charged_instead_of_are_not_priced() -> None:
+    """Of an answer of an image model whose characters have no rate nothing is known, in both readers."""
+    call = Call(source_format="plain", family="plain", model="amazon.titan-image-generator-v1")
+    call.usage = Usage(completion_tokens=1, billed_units={"input_images": Decimal(1), "output_characters": Decimal(1)})
+    (row,) = price_facts(facts_of([call], 0), book("as-of")).select(COLUMNS).rows()
+    assert row == words_of(*price_line(book("as-of"), call, call.usage))
+    assert row[COLUMNS.index("output_cost")] is None
+
+
 @given(st.lists(calls(), min_size=2, max_size=12), st.data())
 def test_a_table_priced_in_parts_is_priced_as_a_whole(made: list[Call], data: st.DataObject) -> None:
     facts = facts_of(made, 0)
@@ -131,7 +140,8 @@ def parts_of(line: Usage, bill: Bill) -> tuple[Decimal | None, ...]:
     found = []
     for part, fields in STATING.items():
         own = [charge for charge in bill.charges if (unit := unit_of(charge.unit)) and part_of(unit[0]) == part]
-        beside = {part_of(unit[0]) for unit in map(unit_of, line.billed_units or ()) if unit}  # also where it is free
+        some = [name for name, quantity in (line.billed_units or {}).items() if quantity]
+        beside = {part_of(unit[0]) for unit in map(unit_of, some) if unit}  # also where it is free
         stated = part in beside or any(getattr(line, field) is not None for field in fields)
         known = stated and all(charge.line is not None for charge in own)
         found.append(sum((charge.cost for charge in own), Decimal(0)) if known else None)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from callcost.logs.usage.unit_quantities import join_units, read_quantities, settle_searches
 from callcost.logs.usage.usage import read_usage
 from callcost.logs.values.json import Refusal
-from callcost.tables import MAX_COUNT
+from callcost.stages.tables.facts import facts_of
+from callcost.tables import MAX_COUNT, Call, Usage
 
 COUNTS = st.integers(1, 10**6).map(Decimal)
 
@@ -24,6 +25,14 @@ def test_a_quantity_is_exact_however_it_is_written(quantity: Decimal) -> None:
     assert read_quantities({"input_seconds": str(quantity)}) == expected
     assert read_quantities({"input_seconds": quantity}) == expected
     assert read_quantities({"input_seconds": 10.7}) == {"input_seconds": Decimal("10.7")}
+
+
+@given(st.decimals(0, MAX_COUNT, allow_nan=False, places=40) | st.just(Decimal("0.003034250000000000001")))
+def test_a_quantity_has_as_many_places_as_money_and_ends_no_run(quantity: Decimal) -> None:
+    found = read_quantities({"gateway_fee": quantity})
+    call = Call(source_format="plain", family="plain", usage=Usage(billed_units=found))
+    assert facts_of([call], 0).height == 1
+    assert abs(found.get("gateway_fee", Decimal(0)) - quantity) <= Decimal("0.5e-18")
 
 
 def test_nothing_is_no_quantity() -> None:

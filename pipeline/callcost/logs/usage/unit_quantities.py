@@ -6,12 +6,13 @@ Where they stand is in spellings.py, what they cost in prices/.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any
 
 from callcost.logs.values.json import Refusal
-from callcost.tables import MAX_COUNT
+from callcost.tables import MAX_COUNT, MONEY_SCALE
 
+_WIDE, _LAST_PLACE = Context(prec=60, rounding=ROUND_HALF_EVEN), Decimal(1).scaleb(-MONEY_SCALE)
 Units = dict[str, Decimal]
 SEARCHES = "web_search_requests"
 GATEWAY_FEE = "gateway_fee"
@@ -40,7 +41,7 @@ def drop_zeros(units: Units) -> Units:
 
 
 def read_quantity(value: Any, unit: str) -> Decimal:
-    """Return a quantity exactly; that of an empty cell is 0.
+    """Return a quantity exactly, to as many places as money has; that of an empty cell is 0.
 
     Raises:
         Refusal: ``bad_count`` or ``count_out_of_range``.
@@ -55,7 +56,8 @@ def read_quantity(value: Any, unit: str) -> Decimal:
         raise Refusal("bad_count", f"{unit} is no quantity") from None
     if quantity > MAX_COUNT:
         raise Refusal("count_out_of_range", unit)
-    return quantity
+    exact = quantity.as_tuple().exponent >= -MONEY_SCALE  # type: ignore[operator]  # it is finite
+    return quantity if exact else _WIDE.quantize(quantity, _LAST_PLACE)
 
 
 def settle_searches(units: Units, body: Mapping[str, Any], model: str) -> Units:

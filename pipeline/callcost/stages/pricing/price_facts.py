@@ -99,7 +99,7 @@ def _token_costs(columns: Mapping[str, pl.Series], cards: RowCards) -> Costs:
     for side in COUNTS:
         own = [unit for unit in columns if TOKEN_UNITS[unit].side == side]
         missing = {unit: both(held[unit], cards.flag(prices[unit].missing)) for unit in own}
-        priced = any_of(*(without(held[unit], missing[unit]) for unit in own))
+        priced = any_of(*(both(held[unit], cards.flag(prices[unit].rated)) for unit in own))
         costs.sides[side] = SideCosts(sums.get(side), any_of(*missing.values()), priced)
     for mark in MARKS:
         costs.marks[mark] = any_of(*(both(held[unit], cards.flag(prices[unit].marks[mark])) for unit in columns))

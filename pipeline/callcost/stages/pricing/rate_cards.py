@@ -52,12 +52,14 @@ class UnitPrices(NamedTuple):
 
     Attributes:
         rates: in units of 10**-18 dollars; 0 where there is none.
+        rated: whether there is one, and tokens of this unit are charged by it.
         missing: whether there is none, though tokens of this unit would be charged.
         marks: by what a rate may be: whether it is.
         zero: whether the rate is an explicit 0.
     """
 
     rates: list[int]
+    rated: list[bool]
     missing: list[bool]
     marks: dict[str, list[bool]]
     zero: list[bool]
@@ -88,6 +90,7 @@ class RowCards:
         lines = [card.line(unit) if own else None for card, own in zip(self.cards.values, charged, strict=True)]
         return UnitPrices(
             [line.scaled if line else 0 for line in lines],
+            [line is not None for line in lines],
             [own and line is None for own, line in zip(charged, lines, strict=True)],
             {mark: marked(lines, mark) for mark in MARKS},
             [line is not None and line.scaled == 0 for line in lines],
