@@ -37,10 +37,9 @@ def by_number(found: re.Match[str]) -> str:
 def dollars(amount: Decimal) -> str:
     """Return an amount for reading: cents, or four figures of what is smaller than a dollar.
 
-    >>> dollars(Decimal("1234.567")), dollars(Decimal("0.00123456"))
-    ('$1,234.57', '$0.001235')
+    >>> dollars(Decimal("-1234.567")), dollars(Decimal("0.00123456"))
+    ('-$1,234.57', '$0.001235')
     """
-    if amount == 0 or abs(amount) >= 1:
-        return f"${amount:,.2f}"
-    places = min(18, 3 - amount.adjusted())
-    return f"${amount:,.{places}f}"
+    places = 2 if amount == 0 or abs(amount) >= 1 else min(18, 3 - amount.adjusted())
+    text = f"{amount:,.{places}f}"
+    return f"-${text[1:]}" if text.startswith("-") else f"${text}"

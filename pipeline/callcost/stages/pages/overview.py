@@ -14,6 +14,7 @@ from callcost.stages.pages.kit import Child, Markup, cell, element, name_of, row
 from callcost.stages.pages.period_changes import Change, signed
 
 Manifest = Mapping[str, Any]
+_PERIODS = {"day": "a day", "week": "a week", "month": "a month", "report": "the whole report"}
 
 
 def cards(manifest: Manifest, days: Mapping[date | None, Row], change: Change | None) -> Markup:
@@ -119,7 +120,7 @@ def budgets_section(budgets: Sequence[Row]) -> Markup:
         amount, spent, expected, left = (_amount(budget.get(key)) for key in ("amount", "spent", "expected", "left"))
         over = spent is not None and amount is not None and spent > amount
         rows.append([
-            row_name(name_of(budget["name"]), " ", element("small", f"a {budget['period']}")),
+            row_name(name_of(budget["name"]), " ", element("small", _PERIODS[budget["period"]])),
             figure_cell(amount, money=True), figure_cell(spent, money=True),
             cell(share_bar(spent, amount), " ", percent(spent, amount) or NONE, class_="bar up" if over else "bar"),
             figure_cell(expected, money=True), figure_cell(left, money=True),

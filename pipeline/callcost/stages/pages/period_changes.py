@@ -109,7 +109,7 @@ def _compare(
 
 def signed(amount: Decimal) -> str:
     """Return a difference for reading, with its sign."""
-    return f"+{shown(amount, money=True)}" if amount > 0 else shown(amount, money=True).replace("$-", "-$")
+    return f"{'+' if amount > 0 else ''}{shown(amount, money=True)}"
 
 
 def changes_section(change: Change) -> Markup:
