@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # for type checkers: the names of _HOME, which load on first 
     from callcost.helpers.text import create_pretrained_tokenizer, create_tokenizer, decode, encode
     from callcost.jobs.analysis.compare import compare_periods, compare_spend
     from callcost.jobs.analysis.query import query_calls
-    from callcost.jobs.analysis.what_if import what_if
+    from callcost.jobs.analysis.what_if import suggest_savings, what_if
     from callcost.jobs.backfill import backfill_usage
     from callcost.jobs.reconcile import reconcile_costs
     from callcost.jobs.report import report_spend
@@ -74,6 +74,7 @@ _HOME = {
     "reconcile_costs": "jobs.reconcile",
     "register_model": "helpers.registry",
     "report_spend": "jobs.report",
+    "suggest_savings": "jobs.analysis.what_if",
     "token_counter": "helpers.counting",
     "what_if": "jobs.analysis.what_if",
 }
@@ -110,6 +111,7 @@ __all__ = [
     "reconcile_costs",
     "register_model",
     "report_spend",
+    "suggest_savings",
     "token_counter",
     "tokenizer_threadpool_max_workers",
     "tokenizer_timeout_seconds",

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from callcost import ConfigError, LogError, ReportOptions, report_spend, what_if
+from callcost import ConfigError, LogError, ReportOptions, report_spend, suggest_savings, what_if
 from callcost.jobs.analysis.what_if import AlternativeSpend
 from callcost.stages.analysis.alternative_calls import LEAST_CACHED
 from tests.command import callcost, write_lines
@@ -163,3 +163,46 @@ def test_the_command_shows_what_stays_and_how_tokens_were_found(tmp_path: Path) 
     assert "1 call: their texts counted again" in done.stderr
     asked = callcost("what-if", log, "--model", "gpt-4o=gpt-4o-mini", "--format", "json").stdout
     assert json.loads(asked.splitlines()[0])["kept"][0]["reason"] == "prompt_too_long"
+
+
+def _saved(rows: list[dict[str, Any]], tmp_path: Path) -> dict[tuple[str, str], tuple[int, Decimal, Decimal]]:
+    log = write_lines(tmp_path / "log.jsonl", rows)
+    table = suggest_savings(ReportOptions(logs=log)).savings
+    return {
+        (row["kind"], row["model"]): (row["calls"], row["saved_cost"], row["month_cost"]) for row in table.to_dicts()
+    }
+
+
+def test_batches_are_suggested_for_calls_of_no_session(tmp_path: Path) -> None:
+    rows = [_row(1), _row(2, session="s"), _row(3, timestamp="2025-09-12T08:00:00Z")]
+    assert _saved(rows, tmp_path) == {("batch", "gpt-4o"): (2, Decimal("0.0035"), Decimal("0.035"))}
+
+
+def test_prompts_just_over_a_threshold_are_suggested_to_be_shortened(tmp_path: Path) -> None:
+    model, edge = "gemini-2.5-pro", 200_000
+    rows = [_row(n, model, prompt, session="s") for n, prompt in enumerate((edge, edge + 1, edge + 10, edge * 2))]
+    found = _saved(rows, tmp_path)
+    calls, saved, _ = found["threshold", model]
+    assert calls == 2
+    assert 2 * edge * Decimal("125E-8") < saved < 2 * edge * Decimal("13E-7")
+
+
+def test_an_hour_long_cache_that_is_read_once_is_suggested_to_be_left_out(tmp_path: Path) -> None:
+    def call(number: int, user: str, written: int, read: int) -> dict[str, Any]:
+        usage = {"input_tokens": 10, "output_tokens": 10, "cache_read_input_tokens": read,
+                 "cache_creation": {"ephemeral_1h_input_tokens": written, "ephemeral_5m_input_tokens": 0},
+                 "cache_creation_input_tokens": written}  # fmt: skip
+        return {"id": f"m{number}", "timestamp": DAY, "model": "claude-sonnet-4-5", "user": user, "usage": usage,
+                "session": user}  # fmt: skip
+
+    rows = [call(1, "once", 1000, 0), call(2, "once", 0, 1000), call(3, "often", 1000, 0), call(4, "often", 0, 9000)]
+    ((kind, found),) = _saved(rows, tmp_path).items()
+    assert kind == ("hour_writes", "claude-sonnet-4-5")
+    assert found[:2] == (2, 1000 * (Decimal("6E-6") + Decimal("3E-7") - 2 * Decimal("3E-6")))
+
+
+def test_the_command_lists_suggestions_and_what_is_not_known(tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "log.jsonl", [_row(1)])
+    done = callcost("what-if", log, "--suggest")
+    assert (done.code, "send by batch" in done.stdout, "CALLCOST_FINGERPRINT_KEY" in done.stderr) == (0, True, True)
+    assert callcost("what-if", log, "--suggest", "--tier", "flex").code == 2

@@ -13,11 +13,12 @@ import polars as pl
 from callcost.errors import ConfigError
 from callcost.jobs.engine.held_calls import PLAIN_SOURCE, REPORT, HeldCalls, settle_held
 from callcost.jobs.engine.map_reduce import Progress, map_logs, reduce_facts, working_folder
-from callcost.jobs.report import open_source, settle_options
+from callcost.jobs.report import open_source, read_source, settle_options
 from callcost.models import split_provider
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import Moves, PriceOptions, ReportOptions, WhatIfOptions
 from callcost.stages.analysis.alternative_calls import REASONS, Alternative, merge_alternatives
+from callcost.stages.analysis.suggestions import FINGERPRINTS, suggest
 from callcost.stages.pricing.priced_calls import sum_stated
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.spend import share_of
@@ -112,23 +113,29 @@ def _alternative(
     held: HeldCalls | None, options: ReportOptions, what: WhatIfOptions
 ) -> tuple[ReportOptions, Alternative]:
     """Return how the calls are read, and what is otherwise: of a report, prices are those that it was made with."""
-    prices, former = options.prices, None
-    if held is not None:
-        if held.manifest["options"].get("cost_source", PLAIN_SOURCE) != PLAIN_SOURCE:
-            message = f"the costs of {held.place} are --cost-source {held.manifest['options']['cost_source']}"
-            raise ConfigError(message, hint="Give the logs, or a report of computed costs")
-        former = prices
+    former = _former_prices(held, options.prices)
+    prices = former or options.prices
     if held is not None and held.kind == REPORT:
-        recorded = held.manifest["options"].get("prices", {})
-        plain = PriceOptions()
-        own = {name: getattr(prices, name) for name in _RECORDED if getattr(prices, name) != getattr(plain, name)}
-        former = dataclasses.replace(prices, **{name: recorded[name] for name in _RECORDED if name in recorded} | own)
-        options, prices = dataclasses.replace(options, prices=plain), former
+        options = dataclasses.replace(options, prices=PriceOptions())
     if what.prices is not None:
         prices = dataclasses.replace(prices, prices=what.prices)
         book_of(prices)
     asked = [None if each is None else _absolute(each) for each in (prices, former)]
     return options, Alternative(what=what, prices=asked[0] or prices, former=asked[1])
+
+
+def _former_prices(held: HeldCalls | None, prices: PriceOptions) -> PriceOptions | None:
+    """Return which rates gave the costs that calls came with: of a report, those that it was made with."""
+    if held is None:
+        return None
+    if held.manifest["options"].get("cost_source", PLAIN_SOURCE) != PLAIN_SOURCE:
+        message = f"the costs of {held.place} are --cost-source {held.manifest['options']['cost_source']}"
+        raise ConfigError(message, hint="Give the logs, or a report of computed costs")
+    if held.kind != REPORT:
+        return prices
+    recorded, plain = held.manifest["options"].get("prices", {}), PriceOptions()
+    own = {name: getattr(prices, name) for name in _RECORDED if getattr(prices, name) != getattr(plain, name)}
+    return dataclasses.replace(prices, **{name: recorded[name] for name in _RECORDED if name in recorded} | own)
 
 
 def _absolute(prices: PriceOptions) -> PriceOptions:
@@ -168,6 +175,56 @@ def _kept(sums: pl.DataFrame) -> pl.DataFrame:
     stays = sums.filter(pl.col("reason").is_not_null())
     found = stays.group_by("model", "reason").agg(pl.col("calls").sum(), pl.col("old_cost").sum().alias("cost"))
     return found.sort("cost", "model", "reason", descending=[True, False, False], nulls_last=True)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestedSavings:
+    """What could be saved.
+
+    Attributes:
+        savings: columns of suggestions.SAVINGS, most a month first; they overlap.
+        days: that the calls were made in.
+        fingerprinted: whether it is known which prompts repeat.
+    """
+
+    savings: pl.DataFrame
+    days: int
+    fingerprinted: bool
+
+
+def suggest_savings(
+    options: ReportOptions,
+    *,
+    progress: Progress = ignore_progress,
+    planned: Callable[[int], None] = lambda _bytes: None,
+) -> SuggestedSavings:
+    """List what could be saved on the calls of a source, in dollars a month.
+
+    Args:
+        options: ``logs`` names the source: logs, a report that holds calls, or a state.
+        progress: see report_spend.
+        planned: see report_spend.
+
+    Raises:
+        ConfigError: an option makes no sense.
+        LogError: the source matches no file, or holds no calls.
+
+    Example:
+        >>> suggest_savings(ReportOptions(logs="sample_logs")).savings.columns[:3]
+        ['kind', 'model', 'calls']
+    """
+    options = settle_options(options)
+    held = open_source(options)
+    prices = _former_prices(held, options.prices) or options.prices
+    if held is not None and held.kind == REPORT:
+        options = dataclasses.replace(options, prices=PriceOptions())
+    calls = read_source(options, progress=progress, planned=planned).calls
+    times = calls["started_at"].drop_nulls().dt.date()
+    first, last = times.min(), times.max()
+    days = (last - first).days + 1 if isinstance(first, date) and isinstance(last, date) else 1
+    known = FINGERPRINTS[0] in calls.columns and calls[FINGERPRINTS[0]].count() > 0
+    savings = suggest(calls, book_of(_absolute(prices)), days)
+    return SuggestedSavings(savings=savings, days=days, fingerprinted=known)
 
 
 def reason_text(reason: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from callcost.prices.book.book import Book
 from callcost.prices.rates import BATCH_FORMATS, tier_of
 from callcost.settings import PriceOptions, WhatIfOptions
 from callcost.stages.analysis.target_models import SUPPORTS, TargetModels
@@ -52,14 +53,14 @@ REASONS = {
 }
 LEAST_CACHED = 1024  # tokens of a prompt: https://platform.openai.com/docs/guides/prompt-caching
 _MILLION = 1_000_000
-_BATCHES = ("batch", "batches")
+BATCHES = ("batch", "batches")
 _CACHED = ("cache_read_input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "cache_creation_input_tokens")
 _READS = tuple(f"cache_read_{kind}_tokens" for kind in ("text", "audio", "image", "video"))
 _MEDIA = [f"line_{kind}_{side}_tokens" for kind in ("audio", "image", "video") for side in ("input", "output")]
 _AXES = [*_MEDIA, "line_text_input_tokens", "line_text_output_tokens", *(f"line_{name}" for name in _READS)]
 _PLACES = ("region", "data_residency", "inference_geo", "speed")  # terms of the provider's own
 _PRICES = ("price_status", "price_reason", "price_basis", "price_rung", "price_version", *COSTS, *PARTS)
-_PRICED = pl.col("price_status").is_in(["priced", "free"])
+PRICED = pl.col("price_status").is_in(["priced", "free"])
 _TARGETS = {
     "target": pl.String(), "target_provider": pl.String(), "same_provider": pl.Boolean(),
     "longest_prompt": pl.Int64(), "longest_answer": pl.Int64(), "lacks": pl.List(pl.String()),
@@ -106,11 +107,11 @@ def alternative_spend(
     facts = facts.drop("place", strict=False).with_row_index("place")
     lines = _change(facts, counts, alternative)
     kept = lines.filter(pl.col("changed") & pl.col("reason").is_null())
-    fresh = price_facts(_unpriced(kept), book_of(alternative.prices))
-    found = fresh.select("place", fresh_cost="total_cost", refused=pl.when(~_PRICED).then("price_reason"))
+    fresh = price_again(kept, book_of(alternative.prices))
+    found = fresh.select(kept["place"], fresh_cost="total_cost", refused=pl.when(~PRICED).then("price_reason"))
     if alternative.former is not None and kept.height:
         then = facts[kept["place"]]
-        before = price_facts(_unpriced(then), book_of(alternative.former))["total_cost"]
+        before = price_again(then, book_of(alternative.former))["total_cost"]
         differs = pl.lit(before.ne_missing(then["total_cost"]))
         found = found.with_columns(refused=pl.when(differs).then(pl.lit("priced_otherwise")).otherwise("refused"))
     lines = lines.join(found, on="place", how="left", maintain_order="left")
@@ -123,10 +124,10 @@ def alternative_spend(
     return _sum_lines(pl.concat([facts.drop("line_model"), settled], how="horizontal"), groups)
 
 
-def _unpriced(facts: pl.DataFrame) -> pl.DataFrame:
-    return widen_facts(facts).with_columns(
-        facts["place"], *(pl.lit(None, Facts.types[name]).alias(name) for name in _PRICES)
-    )
+def price_again(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
+    """Price facts whatever they cost before; columns that are none of Facts go."""
+    bare = widen_facts(facts).with_columns(pl.lit(None, Facts.types[name]).alias(name) for name in _PRICES)
+    return price_facts(bare, book)
 
 
 def _tokens() -> pl.Expr:
@@ -247,16 +248,16 @@ def _tiers(lines: pl.DataFrame, what: WhatIfOptions) -> pl.DataFrame:
     """Return the tier of each line, and whether it is another than before."""
     before = pl.col("service_tier")
     ends = [pl.col("source_format").str.ends_with(end) for end in BATCH_FORMATS]
-    batch = pl.any_horizontal(*ends, before.str.to_lowercase().is_in(_BATCHES)).fill_null(value=False)
+    batch = pl.any_horizontal(*ends, before.str.to_lowercase().is_in(BATCHES)).fill_null(value=False)
     models = lines["line_model"].unique().drop_nulls()
     batched = [model for model in models if any(fnmatch.fnmatchcase(model, glob) for glob in what.batch)]
     away = (_MOVES & ~pl.col("same_provider")).fill_null(value=False)
     after = (
         pl.when(batch).then(before)
-        .when(pl.col("line_model").is_in(batched)).then(pl.lit(_BATCHES[0]))
+        .when(pl.col("line_model").is_in(batched)).then(pl.lit(BATCHES[0]))
         .otherwise(pl.lit(what.tier) if what.tier else pl.when(~away).then(before))
     )  # fmt: skip
-    words = {word: tier_of(word) for word in (*lines["service_tier"].unique(), _BATCHES[0], what.tier) if word}
+    words = {word: tier_of(word) for word in (*lines["service_tier"].unique(), BATCHES[0], what.tier) if word}
     same = [each.replace(words).fill_null("") for each in (before, pl.col("after"))]
     found = lines.select("service_tier", after.alias("after"))
     return found.select(pl.col("after").alias("service_tier"), changed=same[0] != same[1])

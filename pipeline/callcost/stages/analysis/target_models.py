@@ -125,8 +125,8 @@ class TargetModels:
             longest_answer=_whole(entry.get("max_output_tokens")),
             lacks=[need for need in SUPPORTS if _lacks(name.lower(), entry, need)],
             other_kind=None not in kinds and kinds[0] != kinds[1],
-            reads_cache=_prices(found, "cache_read"),
-            writes_cache=_prices(found, "cache_write_5m"),
+            reads_cache=has_rate(found, "cache_read"),
+            writes_cache=has_rate(found, "cache_write_5m"),
             ratios={side: ratio_between(side, *families) for side in SIDES},
         )
 
@@ -149,7 +149,7 @@ def _whole(value: Any) -> int | None:
         return None
 
 
-def _prices(found: Resolution, unit: str) -> bool:
+def has_rate(found: Resolution, unit: str) -> bool:
     """Say whether an entry has a rate of its own for a unit, or its provider documents one."""
     tariff = found.tariff
     if tariff is None:

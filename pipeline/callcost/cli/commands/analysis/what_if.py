@@ -14,7 +14,7 @@ from callcost.cli.terminal.output import say
 from callcost.settings import CACHES, FORMATS, TIERS
 
 if TYPE_CHECKING:
-    from callcost.jobs.analysis.what_if import AlternativeSpend
+    from callcost.jobs.analysis.what_if import AlternativeSpend, SuggestedSavings
 
 _SHOWN = ("calls", "changed_calls", "kept_calls", "old_cost", "new_cost", "saved_cost")
 
@@ -26,6 +26,7 @@ _SHOWN = ("calls", "changed_calls", "kept_calls", "old_cost", "new_cost", "saved
 @click.option("--cache", type=WordType(CACHES), help="No caches, or all of each prompt of 1,024 tokens or more in one.")
 @click.option("--tier", type=WordType(TIERS), help="All calls but those by batch are served in this tier.")
 @click.option("--prices", metavar="WHICH", help="latest, a version's name, or a date, instead of the rates of its day.")
+@click.option("--suggest", is_flag=True, help="List instead what could be saved, in dollars a month.")
 @click.option("--by", default="model", show_default=True, metavar="LIST", help="Columns to group by, as of report.")
 @click.option("--format", "form", type=WordType([TABLE, *FORMATS]), default=TABLE, show_default=True,
               help="How the answer is written.")  # fmt: skip
@@ -40,14 +41,20 @@ def what_if(**words: Any) -> int:
 
     SOURCE is logs, the folder of a report made with --calls, or a --state. Over logs, texts, tools and pictures are
     counted again as B counts them; over a report or a state, the tokens of B are those of A times a measured ratio.
-    Calls that B cannot take, or that have no rate there, stay at their cost and are listed.
+    Calls that B cannot take, or that have no rate there, stay at their cost and are listed. --suggest lists batches,
+    prompts that repeat uncached, calls made twice, prompts just over a threshold, and hour-long caches read once.
     """
     from callcost.cli.terminal.summary import watched  # noqa: PLC0415 - loads rich and Polars
     from callcost.jobs.analysis import what_if as job  # noqa: PLC0415
 
     form, out, top = (words.pop(name) for name in ("form", "out", "top"))
     what = {name: words.pop(name) for name in ("models", "batch", "cache", "tier", "prices")}
-    options = shared.report_options_of(words)
+    suggesting, options = words.pop("suggest"), shared.report_options_of(words)
+    if suggesting:
+        if any(what.values()):
+            raise click.UsageError("--suggest goes without --model, --batch, --cache, --tier and --prices.")
+        _suggest(watched(job.suggest_savings, options, quiet=words["quiet"]), form, out, top, quiet=words["quiet"])
+        return 0
     found = watched(job.what_if, options, quiet=words["quiet"], **what)
     if form != TABLE or out is not None:
         show_answer(found.groups, form, out)
@@ -77,6 +84,27 @@ def _show(found: AlternativeSpend, top: int) -> None:
         for row in found.kept.head(top).to_dicts()
     ]
     show_block("calls that stay at their cost", ("model", "calls", "cost", "why"), kept, ("calls", "cost"))
+
+
+def _suggest(found: SuggestedSavings, form: str, out: str | None, top: int, *, quiet: bool) -> None:
+    from callcost.cli.terminal.listing import show_rows  # noqa: PLC0415 - loads rich and Polars
+    from callcost.cli.terminal.spend_table import label, shown  # noqa: PLC0415
+    from callcost.stages.analysis.suggestions import FINGERPRINTS, MONTH, SUGGESTIONS  # noqa: PLC0415
+
+    if form != TABLE or out is not None:
+        show_answer(found.savings, form, out)
+    else:
+        names, titles = ("month_cost", "saved_cost", "cost"), ("a month", "saved", "of", "calls", "model", "how")
+        rows = []
+        for row in found.savings.head(top).to_dicts():
+            money = [shown("_cost", row[name]) for name in names]
+            rows.append((*money, f"{row['calls']:,}", label(row["model"]), SUGGESTIONS[row["kind"]]))
+        show_rows(titles, rows, numbers=titles[:4])
+    if quiet:
+        return
+    say(f"the calls are of {counted(found.days, 'day')}, and a month is {MONTH}; suggestions overlap")
+    if not found.fingerprinted:
+        say(f"nothing tells which prompts repeat ({', '.join(FINGERPRINTS)}): read logs with CALLCOST_FINGERPRINT_KEY")
 
 
 def _money(name: str, value: Any, shown: Any) -> str:
