@@ -149,6 +149,7 @@ class ReadOptions(_Options):
         host: machine that the logs are of, where they name none; None: not known.
         max_record: MiB that one record may take; unpacked or decoded, four times that.
         max_rows: rows that one Parquet file may have.
+        fingerprint_key: key that prompts are hashed with, for calls.parquet; None: they are not.
     """
 
     dialect: str | None = kept(None, _TEXT)
@@ -156,6 +157,7 @@ class ReadOptions(_Options):
     host: str | None = kept(None, _TEXT)
     max_record: int = kept(64, arguments.whole_number(1))
     max_rows: int = kept(100_000_000, arguments.whole_number(1))
+    fingerprint_key: Accepts[str | FingerprintKey | None, FingerprintKey | None] = kept(None, _optional(_read_key))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,8 @@ class Call(msgspec.Struct, kw_only=True):
     stated_rates: str | None = None  # what the log says each unit cost: fields of a cost map's entry, as JSON
     request: Any = None  # the provider's own request body (messages, tools ...), never written anywhere
     response: Any = None  # the provider's own response body, usage aside
+    system_hash: str | None = None  # keyed hash of the system prompt and the tools
+    first_turn_hash: str | None = None  # keyed hash of the first user turn
     text_missing: str | None = None  # why there is no text to count: no_text | redacted | truncated | stripped | moved
     request_digest: bytes | None = None  # blake2b-128 of the canonical request; None: the record has no request
     record_digest: bytes = b""  # blake2b-128 of the record's canonical bytes
@@ -241,6 +243,7 @@ class MapResult(TaskResult):
         quarantined: whether an input was put aside because it ends its workers.
         kept_calls: calls that the input does not hold any more, and the facts do.
         unread_usage: path of a number that looks like usage and that no table knows -> calls that have it.
+        joined: whether other inputs of the run were asked about, as for the requests of a batch.
     """
 
     inputs: dict[str, dict[str, int]] = {}
@@ -251,6 +254,7 @@ class MapResult(TaskResult):
     quarantined: bool = False
     kept_calls: int = msgspec.field(default=0, name="leftovers")  # as states have it
     unread_usage: dict[str, int] = {}
+    joined: bool = False
 
     def total(self, name: str) -> int:
         """Return how many records of all inputs are something."""

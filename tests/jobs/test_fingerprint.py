@@ -21,7 +21,7 @@ def test_a_run_depends_on_every_module_of_the_package(monkeypatch: pytest.Monkey
         read.add(path.resolve())
         return plain(path, encoding)
 
-    fingerprint._code.cache_clear()
+    fingerprint.code_of.cache_clear()
     monkeypatch.setattr(Path, "read_text", noting)
     assert fingerprint.identity_of(ReportOptions(logs=("none",)))["callcost"].startswith(callcost.__version__)
     assert modules <= read

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from callcost.prices.book.book import Book, Resolution, open_book
 from callcost.prices.book.catalog import load_catalog
 from callcost.prices.calls import price_line
-from callcost.prices.charges import Bill
+from callcost.prices.charges import Bill, charge_for, money
+from callcost.prices.rates import BATCH_FORMATS, Terms
 from callcost.prices.units import BILLED_UNITS, unit_of
 from callcost.settings import PriceOptions
-from callcost.stages.pricing.cost_parts import PARTS, part_of
+from callcost.stages.pricing.cost_parts import PARTS, RESTS, part_of
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import USAGE_COUNTS, Call, Usage
@@ -159,3 +160,36 @@ def test_parts_of_a_cost_are_the_sums_of_its_charges(made: list[Call], prices: s
     for side, *parts in (("input_cost", *PARTS[:2]), ("output_cost", PARTS[2])):
         whole, part = pl.col(side).fill_null(0), pl.sum_horizontal(pl.col(parts).fill_null(0))
         assert priced.select((part <= whole).all()).item()
+
+
+def surcharge_of(call: Call, found: Resolution, bill: Bill, prices: str) -> Decimal | None:
+    """Return what a bill has more than the same charges of a short prompt."""
+    if bill.total_cost is None or not bill.charges:
+        return bill.total_cost
+    batch = call.source_format.endswith(BATCH_FORMATS)
+    terms = Terms(call.service_tier, batch, 0, call.region, call.data_residency, call.inference_geo, call.speed,
+                  call.started_at)  # fmt: skip
+    card = book(prices).rates(found, terms)
+    charged = [charge for charge in bill.charges if charge.line is not None]
+    lines = [card.line(charge.unit) if card else None for charge in charged]
+    if any(line is None and charge.line.rate for line, charge in zip(lines, charged, strict=True) if charge.line):
+        return None
+    short = sum(charge_for(charge.quantity, line) for charge, line in zip(charged, lines, strict=True) if line)
+    return bill.total_cost - money(short)
+
+
+@given(st.lists(calls(), min_size=1, max_size=12), st.sampled_from(BOOKS))
+def test_classes_of_cost_add_up_and_a_long_context_costs_what_a_short_one_does_not(
+    made: list[Call], prices: str
+) -> None:
+    lines = [(call, line) for call in made for line in call.iterations or [call.usage or Usage()]]
+    expected = [surcharge_of(call, *price_line(book(prices), call, line), prices) for call, line in lines]
+
+    priced = price_facts(facts_of(made, 0), book(prices))
+
+    assert priced["long_context_cost"].to_list() == expected
+    classes = [*RESTS, *PARTS[:3], "other_cost"]
+    whole = pl.col("total_cost").fill_null(0)
+    assert priced.select((pl.sum_horizontal(pl.col(classes).fill_null(0)) == whole).all()).item()
+    for rest, (side, _) in RESTS.items():
+        assert priced[rest].is_null().equals(priced[side].is_null())

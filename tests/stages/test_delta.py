@@ -14,18 +14,19 @@ import pytest
 
 from callcost.errors import ConfigError
 from callcost.stages.report.delta_table import DeltaDays
-from callcost.stages.tables.schemas import Calls
+from callcost.stages.tables.schemas import TAG_MAP, Calls, columns_of_calls
 from tests.command import ROOT, callcost, write_lines
 
 deltalake = pytest.importorskip("deltalake", reason="pip install 'callcost[delta]'")
 FIRST, SECOND = date(2025, 11, 1), date(2025, 11, 2)
 COST = Decimal("12345678901234567890.123456789012345678")
+KINDS = {name: Calls.types[name] for name in columns_of_calls(hashed=False)}
 MOMENT = datetime(2025, 11, 1, 23, 59, 59, 999999, tzinfo=UTC)
 
 
 def calls(*names: str, cost: Decimal = COST) -> pl.DataFrame:
     rows = [{"call_id": name, "started_at": MOMENT, "total_cost": cost, "flags": ["a", "b"]} for name in names]
-    return pl.DataFrame(rows, schema=Calls.types)
+    return pl.DataFrame(rows, schema=KINDS)
 
 
 def held(out: Path) -> dict[Any, list[str]]:
@@ -51,9 +52,21 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     written = calls("a").with_columns(pl.lit([{"key": "team", "value": None}]).cast(Calls.types["tags"]).alias("tags"))
     DeltaDays(str(tmp_path)).replace({FIRST: written})
     read = pl.read_delta(str(tmp_path / "calls.delta"))
-    assert read.select(Calls.names).equals(written)
-    assert dict(read.select(Calls.names).schema) == Calls.types
+    assert read.schema["tags"] == TAG_MAP
+    read = read.with_columns(pl.col("tags").cast(Calls.types["tags"]))
+    assert read.select(*KINDS).equals(written)
+    assert dict(read.select(*KINDS).schema) == KINDS
     assert read["day"].to_list() == [FIRST]
+
+
+def test_a_table_whose_tags_are_lists_keeps_them_so(tmp_path: Path) -> None:
+    written = calls("a").with_columns(pl.lit([{"key": "team", "value": "x"}]).cast(Calls.types["tags"]).alias("tags"))
+    dated = written.select(pl.lit(SECOND).alias("day"), pl.all())
+    deltalake.write_deltalake(str(tmp_path / "calls.delta"), dated, partition_by=["day"])
+    DeltaDays(str(tmp_path)).replace({FIRST: written})
+    read = pl.read_delta(str(tmp_path / "calls.delta"))
+    assert read.schema["tags"] == Calls.types["tags"]
+    assert held(tmp_path) == {FIRST: ["a"], SECOND: ["a"]}
 
 
 def test_what_is_said_of_a_file_never_hides_an_exact_cost(tmp_path: Path) -> None:
@@ -141,9 +154,9 @@ def test_a_report_with_a_state_writes_only_the_days_that_changed_and_the_same_ro
     assert run() == first + 3  # what others changed is put right
     (logs / "day-3.jsonl").write_bytes(b"")
     _logs(logs, 1, count=2)
-    assert run() == first + 3  # what an earlier content of a log gave stays
+    assert run() == first + 4  # what an earlier content of a log gave stays; two of its calls have a copy now
     forgotten = [word for number in (1, 3) for word in ("--forget", logs / f"day-{number}.jsonl")]
-    assert run(*forgotten) == first + 5  # one commit writes, one leaves the day out that has no call any more
+    assert run(*forgotten) == first + 6  # one commit writes, one leaves the day out that has no call any more
     assert set(held(out)) == {FIRST, SECOND}
     said = callcost("report", logs, "--state", tmp_path / "state", "--out", out)
     assert said.code == 2

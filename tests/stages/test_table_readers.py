@@ -16,9 +16,10 @@ import pytest
 
 from callcost.stages.report.days import plain_day
 from callcost.stages.report.delta_table import DeltaDays
-from tests.command import SAMPLES, callcost
+from tests.command import SAMPLES, callcost, write_lines
 from tests.stages.test_delta import COST, FIRST, MOMENT, SECOND, calls
 
+ROW = {"model": "gpt-4o", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
 Rows = dict[str, tuple[int, Decimal]]
 
 
@@ -68,6 +69,13 @@ def duck() -> Iterator[Any]:
 def test_duckdb_reads_every_partition_exactly(published: Path, expected: Rows, duck: Any) -> None:
     files = f"read_parquet('{published}/parquet/day=*/*.parquet', hive_partitioning=true)"
     assert _rows(duck.execute(SQL.format(files)).fetchall()) == expected
+
+
+def test_duckdb_looks_tags_up_in_a_map(tmp_path: Path, duck: Any) -> None:
+    log = write_lines(tmp_path / "log.jsonl", [{**ROW, "tags": {"env": "prod", "team": "red"}}, ROW])
+    assert callcost("report", log, "--out", tmp_path, "--calls").code == 0
+    sql = f"SELECT tags['env'], count(*) FROM read_parquet('{tmp_path}/calls.parquet') GROUP BY 1 ORDER BY 1 NULLS LAST"
+    assert duck.execute(sql).fetchall() == [("prod", 1), (None, 1)]
 
 
 def test_duckdb_reads_the_table_exactly(published: Path, expected: Rows, duck: Any, tmp_path: Path) -> None:

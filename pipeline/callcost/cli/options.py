@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from callcost.cli.click_types import LogType, PathType, WordType
 from callcost.logs.io.store_access import use_storage_options
 
 F = TypeVar("F", bound=Callable[..., Any])
+_KEY = f"{settings.ENVIRONMENT_PREFIX}_FINGERPRINT_KEY"  # no option: those are seen by whoever lists processes
 further = partial(click.option, hidden=True)  # an option that --help-all shows
 
 
@@ -168,9 +170,10 @@ def report_options_of(words: Mapping[str, Any]) -> settings.ReportOptions:
     Raises:
         ConfigError: see arguments.settle.
     """
+    key = os.environ.get(_KEY) or None
     parts = {
         "prices": price_options_of(words),
-        "read": settings.ReadOptions(**_given(settings.ReadOptions, words)),
+        "read": settings.ReadOptions(**_given(settings.ReadOptions, words), fingerprint_key=key),
         "count": settings.CountOptions(**_given(settings.CountOptions, words)),
         "work": settings.WorkOptions(**_given(settings.WorkOptions, words)),
     }

@@ -67,7 +67,7 @@ def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
         message = f"no call {call_id!r} in {' '.join(options.logs)}"
         raise LogError(message, hint="The column call_id of calls.parquet (report --calls) lists them")
     calls = facts.partition_by("piece", "record", maintain_order=True)
-    return [_explain(call, mapped.inputs[call["input"][0]], options) for call in calls]
+    return [_explain(call, mapped.by_number[call["input"][0]], options) for call in calls]
 
 
 def _facts_of(mapped: Settled, call_id: str, options: ReportOptions) -> pl.DataFrame:

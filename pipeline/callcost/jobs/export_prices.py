@@ -12,7 +12,23 @@ from callcost.prices.book.catalog import load_catalog
 from callcost.prices.book.corrections import load_corrections
 from callcost.prices.book.price_windows import windows_of
 from callcost.stages.report.publish import WRITERS, publish_file
-from callcost.stages.tables.schemas import PriceWindows
+from callcost.stages.tables.schemas import Rate, Schema, Text, Time
+
+
+class PriceWindows(Schema):
+    """One price of a model in one window of time: a row of what ``callcost prices export`` writes."""
+
+    model = Text("name in the cost maps")
+    provider = Text("who serves it, as the maps say it")
+    field = Text("of the cost map, with its path")
+    value = Rate("for one unit; a multiplier where the field is one")
+    effective_from = Time("first moment")
+    effective_to = Time("first moment after it; null: still so")
+    basis = Text("in_force | corrected")
+    source = Text("version that first said so, or the address or release of what a correction rests on")
+    confidence = Text("of a correction: stated | two_sources | one_source; empty: a cost map's")
+    condition = Text("off-peak hours in which it holds; empty: always")
+    known_from = Time("since when the book says so")
 
 
 def export_prices(file: str, which: str) -> int:

@@ -21,7 +21,7 @@ from callcost.jobs.engine.held_calls import (
     open_report,
     settle_held,
 )
-from callcost.jobs.engine.manifest import RunClock, manifest_of, verdicts_of
+from callcost.jobs.engine.manifest import RunClock, manifest_of, plain_options, verdicts_of
 from callcost.jobs.engine.map_reduce import Progress, Settled, merged_spend, settle_logs, working_folder
 from callcost.jobs.engine.page import PAGE, PageSums, settle_earlier
 from callcost.jobs.engine.work_dir import open_workplace
@@ -35,7 +35,7 @@ from callcost.stages.report.delta_table import DeltaDays, deltalake_module
 from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, publish_files
 from callcost.stages.report.spend import CALL_ORDER, check_sort, merge_spend, sort_spend
 from callcost.stages.report.workbook import VIEWS, excel_module, workbook_bytes
-from callcost.stages.tables.schemas import Calls
+from callcost.stages.tables.schemas import columns_of_calls
 
 DOCUMENTS = {"xlsx": "spend.xlsx", "html": PAGE}  # format -> file
 
@@ -157,7 +157,8 @@ def read_source(
     held = open_source(options)
     with working_folder(None) as folder:
         settled = _settle_source(held, options, folder, listed=True, progress=progress, planned=planned)
-        calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True).select(Calls.names)
+        read = plain_options(options)["read"] if held is None else held.manifest["options"]["read"]
+        calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True).select(_columns(read))
         rejects = pl.read_parquet(settled.rejects().parquet())
         return SourceTables(calls=calls, spend=merged_spend(settled, options), rejects=rejects)
 
@@ -214,14 +215,20 @@ def documents_of(
     return book | page.documents(manifest)
 
 
+def _columns(read: dict[str, Any]) -> list[str]:
+    """Return the names of the columns of published calls, by how they were read as a manifest says it."""
+    return columns_of_calls(hashed=read.get("fingerprint_key") is not None)
+
+
 def _publish(options: ReportOptions, settled: Settled, files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    columns = _columns(manifest["options"]["read"])
     if options.calls:
         calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True)
-        files["calls.parquet"] = parquet_bytes(calls.select(Calls.names))
+        files["calls.parquet"] = parquet_bytes(calls.select(columns))
     if options.table == "delta":
         table = DeltaDays(options.out or ".")
         for day, calls in split_days(settled.tables("calls"), options.timezone):
-            table.add(day, calls)
+            table.add(day, calls.select(columns))
         table.flush()
     publish_files(options.out or ".", files | {"manifest.json": document_bytes(manifest)})
 

@@ -125,16 +125,25 @@ class RateCard:
         placeholder: every rate is 0 because nobody filled it in.
     """
 
-    __slots__ = ("_case", "_lines", "_tariff", "empty", "free", "local", "placeholder", "provisioned")
+    __slots__ = ("_case", "_lines", "_short", "_tariff", "empty", "free", "local", "placeholder", "provisioned")
 
     def __init__(self, tariff: Tariff, case: Case) -> None:
         self._tariff, self._case = tariff, case
         self._lines: dict[str, Line | None] = {}
+        self._short: RateCard | None = None
         self.empty = tariff.empty
         self.free = tariff.free
         self.local = tariff.local
         self.placeholder = tariff.placeholder
         self.provisioned = case.tier == PROVISIONED
+
+    @property
+    def short(self) -> RateCard:
+        """The card of a prompt that crosses no threshold, of the first band; the same where this one does not."""
+        if self._short is None:
+            case = self._case._replace(crossed=(), band=min(self._case.band, 0))
+            self._short = self if case == self._case else RateCard(self._tariff, case)
+        return self._short
 
     def line(self, unit: str) -> Line | None:
         """Return the line of any unit, of tokens or of what is billed beside them; None: nothing prices it."""

@@ -46,6 +46,7 @@ from callcost.stages.report.spend import (
 from callcost.stages.tables.facts import facts_of, name_host, number_rows, scan_facts, scan_tables, write_facts
 from callcost.tables import ABORTED, CorrectedCalls, CountedTokens, FlaggedCalls, MapResult, ReduceResult
 from callcost.tokens.engines.text_counter import TextCounter
+from callcost.tokens.requests.fingerprints import fingerprints
 
 FLUSH_ROWS = 100_000  # facts held before they go to a file
 FLUSH_BYTES = 256 << 20  # of them: names may be long
@@ -120,7 +121,7 @@ class _Workshop:
 
     @cached_property
     def batches(self) -> Batches:
-        return Batches(self._task.options.logs)
+        return Batches(self._task.options.logs, texts=self._task.options.read.fingerprint_key is not None)
 
     @cached_property
     def targets(self) -> TargetModels | None:
@@ -142,6 +143,9 @@ class _Workshop:
         """Count what a window does not state, and put its rejects into files."""
         if window.calls or window.rejects:
             self.batches.join(window, piece.source)
+        if (key := self._task.options.read.fingerprint_key) is not None:
+            for call in window.calls:
+                call.system_hash, call.first_turn_hash = fingerprints(call.endpoint, call.request, key)
         if self._task.counted and window.calls:
             count_missing(window.calls, self.counter)
         if self._task.counted and any(window.chats):
@@ -153,6 +157,7 @@ class _Workshop:
         """Say what was counted, and in which files the rejects are."""
         if "counter" in self.__dict__:
             done.counting = self.counter.stats()
+        done.joined = "batches" in self.__dict__ and self.batches.were_asked
         if "rejected" in self.__dict__:
             done.files += self.rejected.finish()
 
@@ -162,8 +167,9 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
     tallies: dict[str, Counter[str]] = {}
     done, unread = MapResult(), Counter[str]()
     held: list[pl.DataFrame] = []
-    moves = bool(task.alternative and task.alternative.what.models)  # whose texts are counted call by call
-    stretches = partial(read_by_columns, counted=task.counted) if task.by_columns and not moves else None
+    # Texts are counted for another model, or hashed, call by call.
+    by_calls = (task.alternative and task.alternative.what.models) or task.options.read.fingerprint_key is not None
+    stretches = partial(read_by_columns, counted=task.counted) if task.by_columns and not by_calls else None
     moved: list[pl.DataFrame] = []
     with _Workshop(task) as workshop:
         for piece in task.pieces:

@@ -19,7 +19,7 @@ from callcost.tokens.engines.vocabularies import find_vocabulary, installed
 def made_of(options: ReportOptions) -> str:
     """Return what facts depend on beside the bytes of their input: columns, how it is read, vocabularies."""
     mapping, usual = options.read.mapping, ReadOptions()
-    limits = [options.read.max_record, options.read.max_rows]
+    limits, key = [options.read.max_record, options.read.max_rows], options.read.fingerprint_key
     return digest_of_value(
         {
             "layout": layout_of_facts(),
@@ -28,6 +28,7 @@ def made_of(options: ReportOptions) -> str:
             **({} if options.read.host is None else {"host": options.read.host}),
             "vocabularies": {name: find_vocabulary(name).sha256 for name in sorted(installed())},
             **({} if limits == [usual.max_record, usual.max_rows] else {"limits": limits}),  # else as states have it
+            **({} if key is None else {"fingerprint_key": key.id}),
         }
     )
 
@@ -45,7 +46,7 @@ def prices_of(options: ReportOptions) -> str:
 def identity_of(options: ReportOptions) -> dict[str, str]:
     """Return all that must be the same wherever tasks of one run are done, by name."""
     return {
-        "callcost": f"{__version__} {_code()}",
+        "callcost": f"{__version__} {code_of()}",
         "polars": pl.__version__,
         "prices": prices_of(options),
         "vocabularies": made_of(options),
@@ -53,7 +54,7 @@ def identity_of(options: ReportOptions) -> dict[str, str]:
 
 
 @cache
-def _code() -> str:
+def code_of() -> str:
     """Return the digest of every module of the package, 16 hexadecimal digits."""
     package = Path(callcost.__file__).resolve().parent
     parts = [[path.relative_to(package).as_posix(), path.read_text("utf-8")] for path in sorted(package.rglob("*.py"))]

@@ -103,7 +103,7 @@ def newer_prices_for(options: ReportOptions, settled: Settled) -> dict[str, Any]
 def inputs_of(settled: Settled) -> list[dict[str, Any]]:
     """Return the fate of every record, per input; the parts of each add up to its records."""
     rows = []
-    for key, source in ((str(number), source) for number, source in enumerate(settled.inputs)):
+    for key, source in ((str(number), source) for number, source in settled.by_number.items()):
         tally = settled.mapped.inputs[key]
         read, kept, calls = (settled.reduced.per_input.get(fate, {}).get(key, 0) for fate in ("read", "kept", "calls"))
         fates = {"calls": calls, "duplicates": read - kept, "filtered": kept - calls}

@@ -56,6 +56,7 @@ class Settled:
         pieces: parts of the inputs, in order.
         runner: function that runs the tasks.
         skipped: folders below the logs that were not read, and what they hold.
+        numbers: number of each input in facts and sums; (): its position.
     """
 
     inputs: Sequence[Input]
@@ -66,6 +67,12 @@ class Settled:
     pieces: tuple[Piece, ...] = ()
     runner: Runner = run_tasks
     skipped: tuple[Skipped, ...] = ()
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def by_number(self) -> dict[int, Input]:
+        """Number of an input -> the input, in order."""
+        return dict(zip(self.numbers or range(len(self.inputs)), self.inputs, strict=True))
 
     @property
     def rows_before(self) -> tuple[tuple[int, int], ...]:
@@ -145,7 +152,7 @@ def map_logs(
     Raises:
         LogError: an argument matches no file.
     """
-    inputs, skipped = _found_anywhere(options.logs)
+    inputs, skipped = found_anywhere(options.logs)
     planned(total := sum(source.bytes for source in inputs))
     is_here = options.work.executor == "local"  # else the bytes of a task decide how many there are
     workers, size = (worker_count(options.work.workers, total), None) if is_here else (1, cluster_task_bytes())
@@ -170,8 +177,12 @@ def map_logs(
     )  # fmt: skip
 
 
-def _found_anywhere(logs: Sequence[str]) -> Found:
-    """Return what the arguments name, with paths that do not depend on where a process works."""
+def found_anywhere(logs: Sequence[str]) -> Found:
+    """Return what the arguments name, with paths that do not depend on where a process works.
+
+    Raises:
+        LogError: an argument matches no file.
+    """
     found = find_logs(logs)
     places = [source.path if is_url(source.path) else str(Path(source.path).absolute()) for source in found.inputs]
     inputs = [msgspec.structs.replace(source, path=path) for source, path in zip(found.inputs, places, strict=True)]

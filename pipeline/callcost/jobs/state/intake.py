@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import msgspec
 import polars as pl
@@ -137,13 +138,13 @@ def read_fresh(
     _compare(ledger, intake, made)
     total = sum(stamp.bytes for _, stamp in intake.fresh)
     workers = worker_count(options.work.workers, total)
-    batches: dict[int, _Batch] = {}
+    batches: dict[int, Batch] = {}
     tasks: list[MapTask] = []
 
     def plan(asked: ReportOptions) -> list[MapTask]:
         _take_back(ledger, batches)
         for number, (source, stamp) in enumerate(intake.fresh, ledger.next_number):
-            batches[number] = _Batch(number, source, stamp, _pieces_of(source, number), folder / f"input-{number:08}")
+            batches[number] = Batch.of(number, source, stamp, folder)
         ledger.next_number += len(batches)
         tasks[:] = [task for batch in batches.values() for task in batch.tasks(asked, workers)]
         return tasks
@@ -241,7 +242,7 @@ def settle_lost(ledger: Ledger, *, rebuild: bool) -> None:
         ledger.forget(each.number)
 
 
-def _take_back(ledger: Ledger, batches: dict[int, _Batch]) -> None:
+def _take_back(ledger: Ledger, batches: dict[int, Batch]) -> None:
     """Take back what was kept of inputs that are to be read again."""
     for entry in [entry for entry in ledger.entries.values() if entry.number in batches]:
         ledger.discard(entry)  # at once: a run that is ended now must not find it
@@ -249,7 +250,7 @@ def _take_back(ledger: Ledger, batches: dict[int, _Batch]) -> None:
 
 
 @dataclasses.dataclass(slots=True)
-class _Batch:
+class Batch:
     """One input while it is read."""
 
     number: int
@@ -260,13 +261,18 @@ class _Batch:
     result: ReadResult = dataclasses.field(default_factory=ReadResult)
     wanted: int = 0
 
-    def tasks(self, options: ReportOptions, workers: int) -> list[MapTask]:
+    @classmethod
+    def of(cls, number: int, source: Input, stamp: Stamp, folder: Path) -> Self:
+        """Return an input that is to be read, its results below a folder."""
+        return cls(number, source, stamp, _pieces_of(source, number), folder / f"input-{number:08}")
+
+    def tasks(self, options: ReportOptions, workers: int, *, by_columns: bool = False) -> list[MapTask]:
         """Cut the input into tasks; none holds a piece of another one."""
         self.folder.mkdir()
         packed = pack_pieces(self.pieces, workers)
         self.wanted = len(packed)
         return [
-            MapTask(number=number, pieces=pieces, folder=str(self.folder), options=options)
+            MapTask(number=number, pieces=pieces, folder=str(self.folder), options=options, by_columns=by_columns)
             for number, pieces in enumerate(packed)
         ]
 
@@ -285,7 +291,7 @@ def _put_aside(task: MapTask) -> ReadResult:
     return ReadResult(**structs.asdict(rejected) | {"quarantined": True})
 
 
-def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
+def _keep(ledger: Ledger, batch: Batch, intake: Intake, made: str) -> None:
     """Take an input into the ledger, unless it vanished while it was read."""
     name = batch.source.name
     path = batch.source.path
@@ -312,7 +318,7 @@ def _keep(ledger: Ledger, batch: _Batch, intake: Intake, made: str) -> None:
 
 
 def _overwritten_of(
-    ledger: Ledger, batch: _Batch, intake: Intake, replaced: set[int]
+    ledger: Ledger, batch: Batch, intake: Intake, replaced: set[int]
 ) -> tuple[set[int], list[Overwritten]]:
     """Return the numbers of the entries that an input replaces, and what it takes over of these."""
     own = intake.standing.overwritten.get(batch.stamp.path)
@@ -331,7 +337,7 @@ def _overwritten_of(
     return replaced, found
 
 
-def _replaced_by(ledger: Ledger, batch: _Batch, intake: Intake, now: Stamp, sha256: str) -> set[int]:
+def _replaced_by(ledger: Ledger, batch: Batch, intake: Intake, now: Stamp, sha256: str) -> set[int]:
     """Return the numbers of the entries that an input stands for, now that it was read."""
     path = batch.stamp.path
     numbers = set(intake.standing.replaced.get(path, ()))

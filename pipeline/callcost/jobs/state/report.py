@@ -70,7 +70,7 @@ from callcost.stages.report.rejects import count_rows
 from callcost.stages.report.spend import CALL_ORDER, merge_spend, sort_spend
 from callcost.stages.tables.facts import layout_of_facts
 from callcost.stages.tables.layouts import describe_layout
-from callcost.stages.tables.schemas import Adjustments, Calls
+from callcost.stages.tables.schemas import Adjustments, columns_of_calls
 
 SPEND = "spend.parquet"
 _FACT_BYTES = 100  # of input that settling one fact is worth, when processes are counted
@@ -296,6 +296,7 @@ class _Run:
         """Publish each day; return what would change closed ones, and the time of the newest call."""
         found = [pl.DataFrame(schema=Adjustments.types)]
         newest: datetime | None = None
+        columns = columns_of_calls(hashed=self.options.read.fingerprint_key is not None)
         for day, calls in split_with_closed(settled.tables("calls"), self.options.timezone, closed):
             shown = calls
             if day is not None and self.state.restate and calls.is_empty():
@@ -307,7 +308,7 @@ class _Run:
                 frozen = closed[day].facts(self.options.pseudonyms)
                 found.append(adjustments_of(day, frozen, calls, book_of(self.options.prices), closed[day].closed_at))
                 shown = gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)
-            partitions.publish(day, shown.select(Calls.names))
+            partitions.publish(day, shown.select(columns))
             page.add(shown)
             times = (newest, calls["started_at"].max(), shown["started_at"].max())
             newest = max((time for time in times if isinstance(time, datetime)), default=None)
@@ -380,21 +381,15 @@ def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settle
         work: working folder; calls and partial spends per day are left there.
     """
     entries = sorted(ledger.entries.values(), key=lambda entry: entry.name)
-    places = {str(entry.number): str(place) for place, entry in enumerate(entries)}
     mapped = result_of(*entries)
     mapped.files = [str(path) for path in ledger.local_files(entries, work)]
-    mapped.inputs = {places[number]: tally for number, tally in mapped.inputs.items()}
-    mapped.digests = {places[str(entry.number)]: entry.sha256 for entry in entries}
+    mapped.digests = {str(entry.number): entry.sha256 for entry in entries}
     found = Settled(
         inputs=[Input(path=entry.stamp.path, name=entry.name, bytes=entry.stamp.bytes) for entry in entries],
+        numbers=tuple(entry.number for entry in entries),
         mapped=mapped,
         workers=worker_count(options.work.workers, mapped.facts * _FACT_BYTES),
         folder=str(work),
     )
     by_day = options.by if "day" in options.by else (*options.by, "day")
-    settled = reduce_facts(dataclasses.replace(options, by=by_day), found)
-    settled.reduced.per_input = {
-        fate: {places[number]: calls for number, calls in counts.items()}
-        for fate, counts in settled.reduced.per_input.items()
-    }
-    return settled
+    return reduce_facts(dataclasses.replace(options, by=by_day), found)

@@ -129,6 +129,6 @@ def settled_facts(path: str | Path, verdicts: Sequence[str]) -> pl.DataFrame:
     """Read a file of facts as the verdicts in these files leave it."""
     facts = read_facts(path, without=("key", "bucket"))
     if not verdicts:
-        return apply_verdicts(facts, pl.DataFrame(schema=VerdictRows.types)) if facts["call_id"].null_count() else facts
+        return apply_verdicts(facts, pl.DataFrame(schema=VerdictRows.types))
     own = pl.col("piece").is_in(facts["piece"].unique().implode())
     return apply_verdicts(facts, scan_tables(verdicts).filter(own).collect())

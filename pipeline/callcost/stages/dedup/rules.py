@@ -63,9 +63,9 @@ def settle_duplicates(facts: pl.DataFrame) -> Sifted:
         facts: all facts of some keys, and of the calls around and inside theirs.
 
     Returns:
-        The facts of the calls that stay, with the earliest time of their copies, ``id_conflict`` flagged where equal
-        ids came with different requests, ``repeated_row`` where rows are equal that nothing tells apart, and
-        ``call_id`` filled for every call.
+        The facts of the calls that stay, with the earliest time of their copies and how many these are, ``id_conflict``
+        flagged where equal ids came with different requests, ``repeated_row`` where rows are equal that nothing tells
+        apart, and ``call_id`` filled for every call.
     """
     heads = facts.filter(pl.col("line") == 0)
     nested = judge_nested(heads)  # before copies: of those that share an id, each has its own span
@@ -99,6 +99,7 @@ def lineages_of(facts: pl.DataFrame) -> pl.Series:
 def apply_verdicts(facts: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
     """Return facts as verdicts on some of their records leave them; see settle_duplicates."""
     if verdicts.is_empty():
+        facts = facts.with_columns(_duplicates(pl.lit(0)))
         return facts.with_columns(_call_id(pl.lit(1))) if facts["call_id"].null_count() else facts
     gone = verdicts.filter(pl.col("occurrence").is_null())
     return (
@@ -106,11 +107,18 @@ def apply_verdicts(facts: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
         .join(verdicts, on=UID, how="left", maintain_order="left")
         .with_columns(
             _call_id(pl.col("occurrence").fill_null(1)),
+            _duplicates(pl.col("copies").fill_null(0)),
             pl.coalesce("first_at", "started_at").alias("started_at"),
             pl.when("conflict").then(_flagged(CONFLICT)).when("repeated").then(_flagged(REPEATED)).otherwise("flags"),
         )
-        .drop("first_at", "conflict", "repeated", "occurrence")
+        .drop("first_at", "conflict", "copies", "repeated", "occurrence")
     )
+
+
+def _duplicates(copies: pl.Expr) -> pl.Expr:
+    """Add copies to those that a call was published with; one of an older callcost does not say how many it had."""
+    known = pl.col("price_status").is_null() | pl.col("duplicates").is_not_null()
+    return pl.when(known).then(pl.col("duplicates").fill_null(0) + copies).cast(pl.Int64).alias("duplicates")
 
 
 def _flagged(flag: str) -> pl.Expr:
@@ -144,6 +152,7 @@ def judge_copies(heads: pl.DataFrame) -> Verdicts:
         ((pl.col("group").n_unique().over("key") > 1) & (pl.col("key_kind") == "id")).alias("conflict"),
         pl.col("nth").is_not_null().alias("repeated"),
         pl.int_range(pl.len()).over(same).alias("rank"),
+        (pl.len().over(same) - 1).cast(pl.Int64).alias("copies"),
         (pl.col("source_file") == pl.col("source_file").first().over(same)).alias("together"),
     )  # fmt: skip
     kept, gone = ranked.filter(pl.col("rank") == 0), ranked.filter(pl.col("rank") > 0)

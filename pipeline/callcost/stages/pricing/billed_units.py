@@ -49,8 +49,9 @@ def charge_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
 
     Returns:
         The extras but those that are not charged, as their tokens are, with ``side``, ``cost`` (units of 10**-18
-        dollars; 0: no rate), ``priced`` (there is a rate), what the rate may be (``MARKS``), ``cache`` (see units.Unit)
-        and, of what is of a cache, ``uncached_cost`` (as plain input; null: there is no rate).
+        dollars; 0: no rate), ``priced`` (there is a rate), what the rate may be (``MARKS``), ``short_cost`` (in a short
+        prompt), ``cache`` (see units.Unit) and, of what is of a cache, ``uncached_cost`` (as plain input); null: there
+        is no rate.
     """
     asked = extras.with_columns(card=cards.numbers.gather(extras[_ROW]))
     distinct = asked.select(_KEY).unique()
@@ -61,12 +62,15 @@ def charge_extras(extras: pl.DataFrame, cards: RowCards) -> pl.DataFrame:
     pairs = zip(charges, kinds, strict=True)
     plain = [card.line(kind.uncached) if kind and kind.cache else None for (card, *_), kind in pairs]
     uncached = [charge_for(n, line) if line else None for (*_, n), line in zip(charges, plain, strict=True)]
+    shorts = [card.rates.short.line(unit) if card.rates else None for card, unit, _ in charges]
+    short = [charge_for(n, line) if line else None for (*_, n), line in zip(charges, shorts, strict=True)]
     known = distinct.with_columns(
         pl.Series("side", [side_of(unit) for _, unit, _ in charges], dtype=pl.String),
         pl.Series("cost", costs, dtype=pl.Int128),
         pl.Series("priced", [line is not None for line in lines], dtype=pl.Boolean),
         pl.Series("cache", [kind.cache if kind else "" for kind in kinds], dtype=pl.String),
         pl.Series("uncached_cost", uncached, dtype=pl.Int128),
+        pl.Series("short_cost", short, dtype=pl.Int128),
         *(pl.Series(mark, marked(lines, mark), dtype=pl.Boolean) for mark in MARKS),
     ).filter(pl.Series([unit in card.units.charged for card, unit, _ in charges], dtype=pl.Boolean))
     return asked.join(known, on=_KEY, maintain_order="left")

@@ -1,8 +1,10 @@
-"""What of a cost went into caches and reasoning, and what caching saved: parts of what price_facts.py charged.
+"""What of a cost went into caches, reasoning and long contexts, and what caching saved: parts of what is charged.
 
 A part is null where nobody states its tokens or a rate of it is missing, and 0 where they are stated as none. What
 caching saved is what the tokens read from and written to caches would have cost as plain input of the same call, less
-what they cost: writes at a premium count against it.
+what they cost: writes at a premium count against it. What a long context cost is the cost less what it would have been
+at the rates of the shortest prompt. What is left of a side beside its parts is a cost of its own (RESTS), so that
+these, caches, reasoning and other_cost add up to the total.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from callcost.stages.pricing.billed_units import every_row
 from callcost.stages.pricing.rate_cards import RowCards
 from callcost.stages.pricing.token_quantities import exact_costs
 from callcost.stages.tables.dictionary import Flag, any_of, both, flag
+from callcost.stages.tables.schemas import MONEY
 
-PARTS = ("cache_read_cost", "cache_write_cost", "reasoning_cost", "cache_savings_cost")
+PARTS = ("cache_read_cost", "cache_write_cost", "reasoning_cost", "cache_savings_cost", "long_context_cost")
+RESTS = {"uncached_input_cost": ("input_cost", PARTS[:2]), "visible_output_cost": ("output_cost", PARTS[2:3])}
 _STATES = {  # part -> columns of which one states it
     "cache_read_cost": ("line_cache_read_input_tokens",),
     "cache_write_cost": tuple(
@@ -28,7 +32,7 @@ _STATES = {  # part -> columns of which one states it
     ),
     "reasoning_cost": ("line_reasoning_tokens",),
 }
-_SAVINGS = PARTS[-1]
+_SAVINGS, _LONG = PARTS[3:]
 
 
 class Part(NamedTuple):
@@ -45,8 +49,20 @@ class Part(NamedTuple):
     unstated: Flag = None
 
 
+def rest_costs() -> list[pl.Expr]:
+    """Return what is left of the cost of each side beside its parts; null where that is."""
+    return [
+        (pl.col(side) - pl.sum_horizontal(pl.col(parts).fill_null(0))).cast(MONEY).alias(name)
+        for name, (side, parts) in RESTS.items()
+    ]
+
+
 def part_costs(
-    facts: pl.DataFrame, columns: Mapping[str, pl.Series], charges: pl.DataFrame | None, cards: RowCards
+    facts: pl.DataFrame,
+    columns: Mapping[str, pl.Series],
+    charges: pl.DataFrame | None,
+    cards: RowCards,
+    total: pl.Series | None,
 ) -> dict[str, Part]:
     """Return the parts of what rows cost.
 
@@ -55,6 +71,7 @@ def part_costs(
         columns: quantities of token units.
         charges: of what rows state beside tokens, as ``charge_extras`` gives them; None: there is nothing.
         cards: of the rows.
+        total: what the rows cost, in units of 10**-18 dollars; None: 0 in every row.
     """
     cached = _of_caches(charges)
     parts = {name: _cost_of(name, columns, cached, cards) for name in _STATES}
@@ -64,10 +81,11 @@ def part_costs(
     savings = _savings(columns, cached, cards, [parts[name] for name in PARTS[:2]])
     stated[_SAVINGS] = any_of(*(stated[name] for name in PARTS[:2]))
     every = pl.repeat(True, cards.height, eager=True)
-    return {
+    found = {
         name: part._replace(unstated=every if (known := stated[name]) is None else flag(~known))
         for name, part in (parts | {_SAVINGS: savings}).items()
     }
+    return found | {_LONG: _surcharge(columns, charges, cards, total)}
 
 
 def part_of(unit: Unit) -> str | None:
@@ -104,6 +122,26 @@ def _savings(columns: Mapping[str, pl.Series], cached: pl.DataFrame, cards: RowC
     less = functools.reduce(_plus, (part.cost for part in paid))
     saved = without - less if without is not None and less is not None else without  # what was paid for has a rate
     return Part(saved, any_of(*missing, beside.unrated, *(part.unrated for part in paid)))
+
+
+def _surcharge(
+    columns: Mapping[str, pl.Series], charges: pl.DataFrame | None, cards: RowCards, total: pl.Series | None
+) -> Part:
+    """Return what was paid, less what the same would have cost in a short prompt."""
+    short = [card.rates and card.rates.short for card in cards.cards.values]
+    if total is None or all(card.rates is own for card, own in zip(cards.cards.values, short, strict=True)):
+        return Part(None, None)
+    rates, missing = {}, []
+    for unit, held in columns.items():
+        lines = [card.line(unit) if card else None for card in short]
+        rated = list(zip(lines, cards.prices(unit).rates, strict=True))
+        rates[unit] = [line.scaled if line and paid else 0 for line, paid in rated]
+        missing.append(both(flag(held > 0), cards.flag([line is None and paid > 0 for line, paid in rated])))
+    sums = exact_costs(columns, rates, cards.cards) if columns else {}
+    priced = None if charges is None else charges.filter("priced")
+    beside = Part(None, None) if priced is None else _per_row(priced, "short_cost", cards.height)
+    less = _plus(sums.get("total"), beside.cost)
+    return Part(total if less is None else total - less, any_of(*missing, beside.unrated))
 
 
 def _of_caches(charges: pl.DataFrame | None) -> pl.DataFrame:

@@ -28,7 +28,7 @@ from callcost.stages.pricing.billed_units import (
     extras_of,
     names_per_row,
 )
-from callcost.stages.pricing.cost_parts import Part, part_costs
+from callcost.stages.pricing.cost_parts import Part, part_costs, rest_costs
 from callcost.stages.pricing.rate_cards import RowCards, book_of, find_cards
 from callcost.stages.pricing.token_quantities import exact_costs, quantities
 from callcost.stages.tables.dictionary import Flag, any_of, both, flag, without
@@ -84,11 +84,12 @@ def _price(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     charges = None if extras.is_empty() else charge_extras(extras, cards)
     if charges is not None:
         add_extras(costs, extras, charges, facts.height)
-    parts = part_costs(facts, columns, charges, cards)
+    parts = part_costs(facts, columns, charges, cards, costs.total)
     verdict = _judge(facts, costs, cards)
     words = (("price_status", [each.status for each in VERDICTS]), ("price_reason", [each.reason for each in VERDICTS]))
     judged = [pl.Series(name, values)[verdict] for name, values in words]
-    return facts.with_columns(*judged, *_sources(cards, verdict), *_costs(facts, costs, parts, verdict))
+    priced = facts.with_columns(*judged, *_sources(cards, verdict), *_costs(facts, costs, parts, verdict))
+    return priced.with_columns(rest_costs())
 
 
 def _token_costs(columns: Mapping[str, pl.Series], cards: RowCards) -> Costs:

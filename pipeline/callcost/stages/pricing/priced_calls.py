@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from callcost.stages.pricing.cost_parts import PARTS
+from callcost.stages.pricing.cost_parts import PARTS, RESTS
 from callcost.stages.tables.facts import UID
 from callcost.stages.tables.schemas import Calls, Facts
 
 GATHERED = {**{name: Facts.types[name] for name in UID}, **Calls.types}
 COSTS = ("input_cost", "output_cost", "other_cost", "total_cost")
-_MONEY = (*COSTS, *PARTS)
+_MONEY = (*COSTS, *PARTS, *RESTS)
 _LINE_COUNTS = ("cache_read_input_tokens", "cache_creation_input_tokens", "reasoning_tokens", "total_tokens")
 
 

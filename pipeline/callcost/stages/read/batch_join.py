@@ -52,20 +52,22 @@ class Batches:
 
     Args:
         logs: the run's arguments.
+        texts: whether the requests of all answers are wanted, not of those alone that counting lacks.
     """
 
-    def __init__(self, logs: Sequence[str]) -> None:
+    def __init__(self, logs: Sequence[str], *, texts: bool = False) -> None:
+        self._texts = texts
         self._logs = [path for path in logs if path != STDIN]
         self._joined: dict[str, frozenset[int]] = {}  # path -> where requests begin that are answered
 
     def attach_requests(self, calls: Iterable[Call], source: Input) -> None:
-        """Give the answers among calls the requests that counting them lacks.
+        """Give the answers among calls the requests that they lack.
 
         Args:
             calls: changed in place.
             source: where they were read from.
         """
-        lacking = [call for call in calls if _lacks_text(call)]
+        lacking = [call for call in calls if _lacks_text(call, wanted=self._texts)]
         requests = self._requests_for(source, {str(call.own_id) for call in lacking}) if lacking else {}
         for call in lacking:
             call.request = requests.get(str(call.own_id))
@@ -85,6 +87,11 @@ class Batches:
             kept = [one for one in window.rejects if one.detail != BATCH_INPUT or one.byte_offset not in joined]
             window.tally["context"] += len(window.rejects) - len(kept)
             window.rejects = kept
+
+    @property
+    def were_asked(self) -> bool:
+        """Whether what was read stands on other files of the run."""
+        return "_files" in self.__dict__
 
     @cached_property
     def _files(self) -> dict[str, _File]:
@@ -128,9 +135,9 @@ class Batches:
         return frozenset(row.offset for row in _rows_of(source) if not row.is_output and row.custom_id in ids)
 
 
-def _lacks_text(call: Call) -> bool:
+def _lacks_text(call: Call, *, wanted: bool) -> bool:
     is_answer = call.source_format in _OUTPUTS and bool(call.own_id)
-    return is_answer and not call.request and not states_both_sides(call.usage)
+    return is_answer and not call.request and (wanted or not states_both_sides(call.usage))
 
 
 def _survey(source: Input) -> _File:

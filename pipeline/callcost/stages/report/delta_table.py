@@ -21,6 +21,7 @@ from callcost.errors import ReportError
 from callcost.logs.io.folders import FileVersion, folder_at
 from callcost.logs.io.store_access import storage_options
 from callcost.stages.report.days import plain_day
+from callcost.stages.report.publish import as_maps
 from callcost.stages.tables.schemas import Calls
 
 TABLE = "calls.delta"
@@ -64,20 +65,22 @@ class DeltaDays:
         """Write days in the place of what the table has of them, in one commit.
 
         Args:
-            days: the calls of each, the columns of Calls; None: of those without a time.
+            days: the calls of each, in their published columns; None: of those without a time.
 
         Raises:
             ReportError: the table cannot be written, or others never cease to change these days.
         """
         rows = pl.concat(
-            calls.select(pl.lit(day, pl.Date()).alias("day"), *Calls.types) for day, calls in days.items()
+            calls.select(pl.lit(day, pl.Date()).alias("day"), pl.all()) for day, calls in days.items()
         )
+        rows = as_maps(rows) if self._has_maps() else rows
+        counted = [name for name in rows.columns if name in _COUNTED]
 
         def write() -> None:
             self._library.write_deltalake(
                 self._table or self._place, rows, mode="overwrite", partition_by=["day"], predicate=_where([*days]),
                 schema_mode="merge", storage_options=self._options,
-                configuration={"delta.dataSkippingStatsColumns": ",".join(_COUNTED)},
+                configuration={"delta.dataSkippingStatsColumns": ",".join(counted)},
             )  # fmt: skip
 
         self._commit(write)
@@ -98,6 +101,11 @@ class DeltaDays:
         for row in pl.DataFrame(table.get_add_actions(flatten=True)).iter_rows(named=True) if table else ():
             found.setdefault(name_of(row["partition.day"]), []).append(row["path"])
         return {name: sorted(files, key=str) for name, files in found.items()}
+
+    def _has_maps(self) -> bool:
+        """Say whether tags are maps in the table: in one that an older callcost made they are lists."""
+        fields = {field.name: field.type.type for field in self._table.schema().fields} if self._table else {}
+        return bool(fields.get(Calls.tags.name, "map") == "map")
 
     @property
     def _table(self) -> Any:

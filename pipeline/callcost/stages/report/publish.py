@@ -20,6 +20,7 @@ from callcost.errors import ReportError
 from callcost.logs.io.folders import FileVersion, Folder, folder_at, open_whole
 from callcost.logs.io.object_store import written_name
 from callcost.logs.own_output import UNFINISHED
+from callcost.stages.tables.schemas import TAG_MAP, Calls
 
 MANIFEST = "manifest.json"
 ROW_GROUP_ROWS = 131_072
@@ -64,10 +65,16 @@ def publish_file(folder: Folder, name: str, data: bytes) -> FileVersion:
 def parquet_bytes(table: pl.DataFrame) -> bytes:
     """Return a table as Parquet; the same rows in the same order give the same bytes (per Polars version)."""
     sink = io.BytesIO()
-    table.rechunk().write_parquet(
+    as_maps(table).rechunk().write_parquet(
         sink, compression="zstd", compression_level=3, statistics=True, row_group_size=ROW_GROUP_ROWS
     )
     return sink.getvalue()
+
+
+def as_maps(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with tags as maps, which DuckDB and Spark look values up in."""
+    tags = [name for name, kind in table.schema.items() if kind == Calls.tags.dtype]
+    return table.with_columns(pl.col(tags).cast(TAG_MAP)) if tags else table
 
 
 def plain_decimals(table: pl.DataFrame) -> pl.DataFrame:

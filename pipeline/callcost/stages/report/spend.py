@@ -16,7 +16,7 @@ from callcost.arguments import unknown
 from callcost.logs.coding_agents import AGENT_DIALECTS
 from callcost.settings import ReportOptions
 from callcost.stages.dedup.rules import REPEATED
-from callcost.stages.pricing.cost_parts import PARTS
+from callcost.stages.pricing.cost_parts import PARTS, RESTS
 from callcost.stages.pricing.priced_calls import COSTS, sum_stated
 from callcost.stages.tables.facts import UID
 from callcost.stages.tables.schemas import MONEY, SpendMeasures
@@ -121,7 +121,7 @@ def charge_by_source(facts: pl.DataFrame, cost_source: str) -> pl.DataFrame:
     amount = pl.when(pl.col("line") == 0).then("logged_cost")
     status = pl.when(pl.col("logged_cost").is_null()).then(pl.lit("unpriced")).otherwise(pl.lit("priced"))
     reason = pl.when(pl.col("logged_cost").is_null()).then(pl.lit("no_logged_cost"))
-    parts = [pl.when(~logged).then(name).alias(name) for name in (*COSTS[:-1], *PARTS)]
+    parts = [pl.when(~logged).then(name).alias(name) for name in (*COSTS[:-1], *PARTS, *RESTS)]
     return facts.with_columns(
         *parts,
         pl.when(logged).then(amount).otherwise("total_cost").alias("total_cost"),

@@ -59,7 +59,7 @@ _RUN: dict[str, pl.DataType] = {
     ),
     **dict.fromkeys(
         ("input_cost", "output_cost", "other_cost", "cache_read_cost", "cache_write_cost", "reasoning_cost",
-         "cache_savings_cost"), MONEY
+         "cache_savings_cost", "long_context_cost", "uncached_input_cost", "visible_output_cost"), MONEY
     ),
 }  # fmt: skip
 Text = partial(Column, "text", _TEXT)
@@ -78,6 +78,7 @@ Flags = partial(Column, "flags", pl.List(_TEXT), arrow=pa.list_(pa.string()))
 Tags = partial(
     Column, "tags", _structs({"key": _TEXT, "value": _TEXT}), arrow=_arrow_structs(key=pa.string(), value=pa.string())
 )
+TAG_MAP = pl.Map(_TEXT, _TEXT)  # how tags are published
 Units = partial(
     Column,
     "units",
@@ -170,6 +171,18 @@ class Calls(Schema):
     cache_savings_cost = Dollars("what cached and written tokens would have cost as plain input, less what they cost")
     host = Text("machine that the call was made on: as the log has it, else --host")
     billing = Text("how it is paid, as far as the log says: api | plan | credits")
+    uncached_input_cost = Dollars("input_cost without caches")
+    visible_output_cost = Dollars("output_cost without reasoning")
+    long_context_cost = Dollars("part of total_cost: what the size of the prompt added, above a threshold of the model")
+    duplicates = CallCount("copies of the call that were left out")
+    system_hash = Text("keyed hash of the system prompt and the tools; published where there is a key alone")
+    first_turn_hash = Text("keyed hash of the first user turn; likewise")
+
+
+def columns_of_calls(*, hashed: bool) -> list[str]:
+    """Return the names of the columns that calls are published with: those of hashes only where there was a key."""
+    hashes = (Calls.system_hash.name, Calls.first_turn_hash.name)
+    return [name for name in Calls.names if hashed or name not in hashes]
 
 
 class Facts(Calls):
@@ -302,22 +315,6 @@ class WhatIf(Schema):
     kept = Column("kept", _structs({"reason": _TEXT, "calls": _WHOLE, "cost": MONEY}), "why calls stay")
 
 
-class PriceWindows(Schema):
-    """One price of a model in one window of time: a row of what ``callcost prices export`` writes."""
-
-    model = Text("name in the cost maps")
-    provider = Text("who serves it, as the maps say it")
-    field = Text("of the cost map, with its path")
-    value = Rate("for one unit; a multiplier where the field is one")
-    effective_from = Time("first moment")
-    effective_to = Time("first moment after it; null: still so")
-    basis = Text("in_force | corrected")
-    source = Text("version that first said so, or the address or release of what a correction rests on")
-    confidence = Text("of a correction: stated | two_sources | one_source; empty: a cost map's")
-    condition = Text("off-peak hours in which it holds; empty: always")
-    known_from = Time("since when the book says so")
-
-
 class Rejects(Schema):
     """One record, or file, that could not become a call: a row of ``rejects.parquet``."""
 
@@ -393,5 +390,6 @@ class VerdictRows(Schema):
     record = Facts.record
     first_at = Time("earliest time of the copies")
     conflict = Switch("whether other calls with different requests share its id")
+    copies = CallCount("records that are copies of it")
     repeated = Switch("whether another row equals it and nothing tells them apart")
     occurrence = Whole("from 1: the how many-th call of its key it is; null: it does not stay")
