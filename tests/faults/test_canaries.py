@@ -12,6 +12,7 @@ import pytest
 from tests.command import SAMPLES, Finished, assert_conserved, callcost, read_records, report, write_lines
 
 CANARY = "kanarienvogel"
+FORMATS = "parquet,csv,json,markdown,html"
 TEXT_FIELDS = {
     "content",
     "text",
@@ -109,7 +110,7 @@ def test_no_canary_leaves_a_report(tmp_path: Path, out: Path, flags: tuple[str, 
     write_lines(tmp_path / "logs/canaries.jsonl", _canary_lines())
     write_lines(tmp_path / "logs/awkward.jsonl", _awkward_lines())
 
-    finished = report([tmp_path / "logs"], out, "--calls", "--format", "parquet,csv,json", *flags, pool=True)
+    finished = report([tmp_path / "logs"], out, "--calls", "--format", FORMATS, *flags, pool=True)
 
     assert_conserved(finished)
     assert finished.records["calls"] > 60
