@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import itertools
 import re
@@ -208,6 +209,15 @@ def test_an_interval_is_compared_with_the_time_before_it(tmp_path: Path) -> None
     }
     whole = Decimal(page.manifest["totals"]["total_cost"]) - Decimal(before.manifest["totals"]["total_cost"])
     assert f"title={whole.normalize():f}>+$" in _page_of(page)
+
+
+def test_savings_are_those_that_what_if_suggests(tmp_path: Path) -> None:
+    rows = [_call(n, ("gpt-4o", "o3")[n % 2], "ana", days=n) for n in range(6)]
+    finished = report([write_lines(tmp_path / "calls.jsonl", rows)], tmp_path / "a", "--format", "html", "--calls")
+    asked = callcost("what-if", finished.out, "--suggest", "--format", "csv", "--quiet").stdout
+    suggested = [(row["model"], row["saved_cost"], row["month_cost"]) for row in csv.DictReader(asked.splitlines())]
+    (table,) = [rows for name, rows in _Tables(_page_of(finished)).tables.items() if name.startswith("What could be")]
+    assert [(row[0][0], _exact(row[4]), _exact(row[5])) for row in table[1:]] == suggested != []
 
 
 def test_a_page_of_an_earlier_run_is_no_log(tmp_path: Path) -> None:

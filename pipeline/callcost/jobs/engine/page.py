@@ -13,16 +13,20 @@ import polars as pl
 
 from callcost.jobs.engine.manifest import limits_of
 from callcost.jobs.engine.map_reduce import Settled, reduce_facts
-from callcost.settings import PERIODS, ReportOptions
+from callcost.settings import COST_SOURCES, PERIODS, ReportOptions
+from callcost.stages.analysis.suggestions import SUGGESTIONS, suggest
 from callcost.stages.pages.details import DEAREST
 from callcost.stages.pages.period_changes import Earlier
 from callcost.stages.pages.report_page import ReportSums, report_page
-from callcost.stages.report.views import ViewSums, commonest_tags
+from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.report.views import OF_CALLS, ViewSums, commonest_tags
 from callcost.stages.tables.facts import read_tables
 from callcost.tables import ReduceResult
 
 PAGE = "report.html"
 _GROUPINGS = ("model", "user", "team")  # of every page, where calls state them
+_MOST_HELD = 200_000  # calls that are looked at together for what could be saved
+_MOST_SAVINGS = 10
 _TAGS = 1  # keys of tags that a page groups by unasked
 
 
@@ -44,11 +48,16 @@ class PageSums:
         views = [("day", column) for column in self._columns]
         self._options, self._earlier = options, ViewSums(options, views, dearest=0)
         self._sums = ViewSums(options, [*views, ("hour",), ("session",)], dearest=DEAREST)
+        self._held: list[pl.DataFrame] | None = []
 
     def add(self, calls: pl.DataFrame) -> None:
         """Add calls: columns of Calls."""
-        if self._is_asked:
-            self._sums.add(calls)
+        if not self._is_asked:
+            return
+        self._sums.add(calls)
+        if self._held is not None:
+            self._held.append(calls)
+            self._held = self._held if sum(map(len, self._held)) <= _MOST_HELD else None
 
     def add_files(self, paths: Sequence[str]) -> None:
         """Add all calls of some tables."""
@@ -72,8 +81,23 @@ class PageSums:
         groups = {column: table("day", column) for column in self._columns}
         hours, sessions, dearest = table("hour"), table("session"), self._sums.dearest
         earlier = self._before(manifest["last_at"])
-        sums = ReportSums(groups=groups, hours=hours, sessions=sessions, calls=dearest, earlier=earlier)
+        sums = ReportSums(
+            groups=groups, hours=hours, sessions=sessions, calls=dearest, earlier=earlier,
+            savings=self._savings(manifest["options"]),
+        )  # fmt: skip
         return {PAGE: report_page(sums, manifest)}
+
+    def _savings(self, recorded: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return what could be saved, where the calls are few enough to be looked at together."""
+        if not self._held or recorded["cost_source"] != COST_SOURCES[0]:
+            return []
+        calls = pl.concat(self._held, how="diagonal_relaxed").sort(*OF_CALLS, nulls_last=True)
+        days = calls["started_at"].drop_nulls().dt.date()
+        span = (days.max() - days.min()).days + 1 if len(days) else 1  # type: ignore[operator,union-attr]
+        prices = {name: recorded["prices"][name] for name in ("prices", "corrections", "as_known")}
+        book = book_of(dataclasses.replace(self._options.prices, **prices))
+        found = suggest(calls, book, span).head(_MOST_SAVINGS)
+        return [row | {"how": SUGGESTIONS[row["kind"]]} for row in found.iter_rows(named=True)]
 
     def _before(self, last_at: str | None) -> Earlier | None:
         groups = {column: self._earlier.table("day", column) for column in self._columns}

@@ -147,3 +147,18 @@ def unusual_section(unusual: Sequence[Row]) -> Markup:
         ])  # fmt: skip
     caption = "Unusual days, against their weekday's median"
     return section("Unusual days", "unusual", table(caption, ["day", "driven by", "cost", "usual"], rows, words=2))
+
+
+def savings_section(savings: Sequence[Row]) -> Markup:
+    """Return what could be saved, as what-if --suggest lists it."""
+    rows = [
+        [
+            row_name(name_of(row["model"])), cell(row["how"], class_="wrap"), figure_cell(row["calls"], money=False),
+            *(figure_cell(row[name], money=True) for name in ("cost", "saved_cost", "month_cost")),
+        ]
+        for row in savings
+    ]  # fmt: skip
+    caption = "What could be saved on the same calls, US dollars; suggestions overlap"
+    head = ["model", "how", "calls", "of", "saved", "in 30 days"]
+    note = element("p", "callcost what-if SOURCE --suggest lists all. Suggestions overlap.", class_="note")
+    return section("Savings found", "savings", table(caption, head, rows, words=2), note)

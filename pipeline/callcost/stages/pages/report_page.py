@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import localcontext
 from typing import Any
 
@@ -14,7 +14,7 @@ from callcost.stages.pages.figures import EXACT, add_up
 from callcost.stages.pages.group_sums import LISTED, Periods, day_name, periods_of, sum_groups
 from callcost.stages.pages.group_views import MOST_GROUPINGS, days_section, groups_section
 from callcost.stages.pages.kit import Child, Markup, document, element, name_of
-from callcost.stages.pages.overview import budgets_section, cards, unusual_section
+from callcost.stages.pages.overview import budgets_section, cards, savings_section, unusual_section
 from callcost.stages.pages.period_changes import Earlier, changes_section, find_change
 from callcost.stages.pages.quality import quality_section
 
@@ -32,6 +32,7 @@ class ReportSums:
         sessions: sums by session.
         calls: the dearest calls: some columns of Calls.
         earlier: the time before the report's interval; None: nothing is known of it.
+        savings: what could be saved, most a month first: how, model, calls, cost, saved_cost, month_cost.
     """
 
     groups: Mapping[str, pl.DataFrame]
@@ -39,6 +40,7 @@ class ReportSums:
     sessions: pl.DataFrame
     calls: pl.DataFrame
     earlier: Earlier | None = None
+    savings: Sequence[Mapping[str, Any]] = ()
 
 
 def report_page(sums: ReportSums, manifest: Mapping[str, Any]) -> bytes:
@@ -74,6 +76,7 @@ def _page(sums: ReportSums, manifest: Mapping[str, Any], most: int) -> bytes:
         days_section(charts) if periods.starts else None,
         [groups_section(each) for each in lists] if has_calls else None,
         changes_section(change) if change else None,
+        savings_section(sums.savings) if sums.savings else None,
         hours_section(sums.hours, manifest["options"]["timezone"]),
         element("div", calls_section(sums.calls), sessions_section(sums.sessions), class_="pair"),
         quality_section(manifest),

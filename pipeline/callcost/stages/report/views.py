@@ -19,8 +19,8 @@ from callcost.stages.tables.published_calls import priced_lines
 from callcost.stages.tables.schemas import Calls, Facts
 
 By = tuple[str, ...]
-_ORDER = tuple(name for name in CALL_ORDER if name in Calls.names)
-OF_DEAREST = (*_ORDER, "model", "user", "total_tokens", "total_cost")  # columns of the dearest calls
+OF_CALLS = tuple(name for name in CALL_ORDER if name in Calls.names)  # what orders published calls
+OF_DEAREST = (*OF_CALLS, "model", "user", "total_tokens", "total_cost")  # columns of the dearest calls
 
 
 class ViewSums:
@@ -45,7 +45,7 @@ class ViewSums:
         for by, held in self._sums.items():
             self._sums[by] = merge_spend([held, self._sum(lines, heads, by)], by)
         known = calls.filter(pl.col("total_cost").is_not_null()).select(OF_DEAREST)
-        order = ["total_cost", *_ORDER]
+        order = ["total_cost", *OF_CALLS]
         both = pl.concat([self.dearest, known]).sort(order, descending=[name == "total_cost" for name in order])
         self.dearest = both.head(self._most)
 
