@@ -27,10 +27,12 @@ from msgspec import structs
 
 from callcost.logs.record_reader import RecordReader
 from callcost.settings import ReadOptions, ReportOptions
+from callcost.stages.analysis.target_models import needs_of
 from callcost.stages.count.missing_usage import count_missing, open_counter
 from callcost.tables import Call, Usage
 from callcost.tokens.model_families import choose
-from callcost.tokens.requests.bodies import read_prompt
+from callcost.tokens.requests.bodies import read_answer, read_prompt
+from callcost.tokens.requests.types import TEXT
 from callcost.tokens.token_ratios import MIN_CALLS, SHORT, SIDES, ratio_between
 
 MODELS = {
@@ -42,6 +44,7 @@ MODELS = {
 }  # fmt: skip
 TWINS = {"o200k_base": "gpt-5-mini", "claude3": "claude-3-haiku-20240307", "gemma3": "gemini-3-flash"}
 MOST = 1200  # calls of a vocabulary
+LEAST_ANSWER = 50  # tokens: of shorter ones a token is much
 _USAGE = {"usage", "usageMetadata", "usage_metadata", "x_groq", "prompt_eval_count", "eval_count", "timings", "meta"}
 _HIDDEN = ("has_image", "has_audio", "has_file", "builtin_tools", "server_state", "has_reasoning")
 
@@ -54,6 +57,8 @@ class Recorded(NamedTuple):
     prompt: int
     answer: int
     key: str
+    plain_prompt: bool
+    plain_answer: bool
 
 
 def load(paths: Sequence[str]) -> Iterator[Recorded]:
@@ -91,7 +96,10 @@ def _read(raw: dict[str, Any], row: int, reader: RecordReader) -> Recorded | Non
     shown = read_prompt(call.endpoint, call.request)
     words = [block.text for message in shown.messages for block in message.blocks if block.text]
     key = json.dumps([words, sorted(tool.name for tool in shown.tools), shown.form is not None])
-    return Recorded(call, raw["repo"], prompt, answer, hashlib.sha256(key.encode()).hexdigest() if words else "")
+    kinds = [block.kind for blocks in read_answer(call.response).alternatives for block in blocks]
+    plain = not (needs_of(call) or shown.form)
+    digest = hashlib.sha256(key.encode()).hexdigest() if words else ""
+    return Recorded(call, raw["repo"], prompt, answer, digest, plain, set(kinds) == {TEXT})
 
 
 def _strip(value: Any) -> Any:
@@ -151,7 +159,7 @@ def print_rows(recorded: Sequence[Recorded]) -> None:
                 pairs = [
                     (_half(one.repo), getattr(one, kind), count[kind] or 0)
                     for (one, fits), count in zip(calls, counts, strict=True)
-                    if fits[kind] and (kind == "answer" or (one.prompt < SHORT) == (side == "short_prompt"))
+                    if fits[kind] and _is_of(side, one)
                 ]
                 _print_row(side, vocabulary, other, [pair for pair in pairs if pair[1] and pair[2]])
 
@@ -169,6 +177,13 @@ def _by_vocabulary(
         if any(fits.values()) and len(by[vocabulary]) < MOST:
             by[vocabulary].append((one, fits))
     return by
+
+
+def _is_of(side: str, one: Recorded) -> bool:
+    """Say whether a call tells of a side: plain text, of answers of some length."""
+    if side == "answer":
+        return one.plain_answer and one.answer >= LEAST_ANSWER
+    return one.plain_prompt and (one.prompt < SHORT) == (side == "short_prompt")
 
 
 def _fits(counted: int | None, stated: int) -> bool:
@@ -208,8 +223,8 @@ def print_errors(recorded: Sequence[Recorded]) -> None:
         for (first, second), count in zip(found, counts, strict=True):
             families = [choose(each.call.model, each.call.provider, each.call.endpoint) for each in (first, second)]
             ratio = ratio_between("short_prompt" if first.prompt < SHORT else "prompt", *families)
-            if ratio is not None and _half(first.repo) == 0:
-                ratio = None  # it was fitted on it
+            if not first.plain_prompt or _half(first.repo) == 0:  # it is of plain text, and was fitted on these
+                ratio = None
             scaled = ratio and abs(ratio.ratio * first.prompt / 1e6 - second.prompt) / second.prompt
             counted = abs((count["prompt"] or 0) - second.prompt) / second.prompt
             within = float(ratio is not None and scaled is not None and scaled <= ratio.error / 1e6)

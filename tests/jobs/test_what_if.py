@@ -14,6 +14,7 @@ import pytest
 
 from callcost import ConfigError, LogError, ReportOptions, report_spend, suggest_savings, what_if
 from callcost.jobs.analysis.what_if import AlternativeSpend
+from callcost.settings import ReadOptions
 from callcost.stages.analysis.alternative_calls import LEAST_CACHED
 from tests.command import callcost, write_lines
 
@@ -165,9 +166,11 @@ def test_the_command_shows_what_stays_and_how_tokens_were_found(tmp_path: Path) 
     assert json.loads(asked.splitlines()[0])["kept"][0]["reason"] == "prompt_too_long"
 
 
-def _saved(rows: list[dict[str, Any]], tmp_path: Path) -> dict[tuple[str, str], tuple[int, Decimal, Decimal]]:
+def _saved(
+    rows: list[dict[str, Any]], tmp_path: Path, **more: Any
+) -> dict[tuple[str, str], tuple[int, Decimal, Decimal]]:
     log = write_lines(tmp_path / "log.jsonl", rows)
-    table = suggest_savings(ReportOptions(logs=log)).savings
+    table = suggest_savings(ReportOptions(logs=log, **more)).savings
     return {
         (row["kind"], row["model"]): (row["calls"], row["saved_cost"], row["month_cost"]) for row in table.to_dicts()
     }
@@ -206,3 +209,20 @@ def test_the_command_lists_suggestions_and_what_is_not_known(tmp_path: Path) -> 
     done = callcost("what-if", log, "--suggest")
     assert (done.code, "send by batch" in done.stdout, "CALLCOST_FINGERPRINT_KEY" in done.stderr) == (0, True, True)
     assert callcost("what-if", log, "--suggest", "--tier", "flex").code == 2
+
+
+def test_prompts_that_begin_alike_are_suggested_to_be_cached_and_repeated_calls_to_be_kept(tmp_path: Path) -> None:
+    rows = []
+    for number, (text, minute) in enumerate((("Hello", 0), ("Hello", 1), ("Bye", 2), ("Late", 50))):
+        row = _chat(number, "claude-sonnet-4-5", text)
+        row["request"]["system"] = "Be brief."
+        row["response"] = {
+            "id": f"m{number}", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5",
+            "content": [{"type": "text", "text": "Yes"}], "usage": {"input_tokens": 2000, "output_tokens": 5},
+        }  # fmt: skip
+        rows.append(row | {"timestamp": f"2025-10-10T08:{minute:02}:00Z"})
+    found = _saved(rows, tmp_path, read=ReadOptions(fingerprint_key="a key of the test"))
+    once = 2000 * Decimal("3E-6")
+    saved = 4 * once - 2 * once * Decimal("0.1") - 2 * once * Decimal("1.25")
+    assert found["cache", "claude-sonnet-4-5"][:2] == (4, saved)
+    assert found["repeated_call", "claude-sonnet-4-5"][:2] == (1, once + 5 * Decimal("15E-6"))

@@ -3,19 +3,21 @@
 Of a call that is known by its counts alone, nothing else tells what another model would count. A row is a pair of
 vocabularies and a side: recorded calls of the first, their texts counted as the second counts them, over the
 provider's own count; the median of calls of one half of the projects. The error is what nine of ten calls of the other
-half kept (tests/bench/token_ratios.py measures both); it is large where tools and what frames a prompt weigh more than
-its text, and a pair of more than three quarters has no row. Between models of one family the counts stay.
+half kept (tests/bench/token_ratios.py measures both); what is off by more than three quarters has no row. All is plain
+text: what tools and schemas add to a prompt, up to some 500 tokens, is in no ratio and no error. To the error comes
+that of the second family's counter itself (error_estimates.py). Between models of one family the counts stay.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from callcost.tokens.error_estimates import estimate_error
 from callcost.tokens.model_families import Choice
 
 MEASURED_ON = "2026-11-30"
 MIN_CALLS = 15  # in either half; fewer do not make a ratio
-SHORT = 500  # tokens of a prompt below which what frames it weighs much
+SHORT = 100  # tokens of a prompt below which what frames it weighs much
 SIDES = ("short_prompt", "prompt", "answer")
 
 
@@ -33,7 +35,8 @@ class Ratio(NamedTuple):
     error: int
 
 
-SAME = Ratio(0, 1_000_000, 0)
+_MILLION = 1_000_000
+SAME = Ratio(0, _MILLION, 0)
 
 
 def ratio_between(side: str, one: Choice, other: Choice) -> Ratio | None:
@@ -46,110 +49,202 @@ def ratio_between(side: str, one: Choice, other: Choice) -> Ratio | None:
     """
     if one.family == other.family:
         return SAME
-    return RATIOS.get((side, one.wanted, other.wanted))
+    found, back = (RATIOS.get((side, *pair)) for pair in ((one.wanted, other.wanted), (other.wanted, one.wanted)))
+    if found is None and back is not None and side != SIDES[0]:
+        found = _reversed(back)
+    _, error = estimate_error(other, "chat", "answer.text" if side == SIDES[-1] else "plain")
+    return found and found._replace(error=found.error + round(error * _MILLION))
+
+
+def _reversed(back: Ratio) -> Ratio:
+    """Return a ratio the other way round: of texts that the second family's provider counted."""
+    return Ratio(back.calls, _MILLION**2 // back.ratio, _MILLION * back.error // (_MILLION - back.error))
 
 
 def _read_rows(text: str) -> dict[tuple[str, str, str], Ratio]:
     rows = (line.split() for line in text.strip().splitlines())
     return {
-        (side, one, other): Ratio(int(calls), *(round(float(figure) * 1_000_000) for figure in figures))
+        (side, one, other): Ratio(int(calls), *(round(float(figure) * _MILLION) for figure in figures))
         for side, one, other, calls, *figures in rows
     }
 
 
 # side, vocabulary of the recorded call, vocabulary that counts instead, calls, ratio, error
 RATIOS = _read_rows("""
-short_prompt cl100k_base claude3 524 1.061 0.140
-answer cl100k_base claude3 459 1.222 0.511
-short_prompt cl100k_base claude5 524 1.375 0.375
-answer cl100k_base claude5 459 1.600 0.467
-short_prompt cl100k_base deepseek 524 1.000 0.375
-answer cl100k_base deepseek 459 1.007 0.066
-short_prompt cl100k_base gemma2 524 0.701 0.402
-answer cl100k_base gemma2 459 1.000 0.094
-short_prompt cl100k_base gemma3 524 0.992 0.442
-answer cl100k_base gemma3 459 1.000 0.094
-short_prompt cl100k_base o200k_base 524 1.000 0.059
-answer cl100k_base o200k_base 459 1.000 0.107
-short_prompt cl100k_base qwen3 524 1.057 0.119
-answer cl100k_base qwen3 459 1.045 0.303
-short_prompt cl100k_base tekken 524 1.000 0.281
-answer cl100k_base tekken 459 1.042 0.218
-short_prompt claude3 claude3 474 1.000 0.142
-prompt claude3 claude3 692 0.691 0.285
-answer claude3 claude3 1153 1.000 0.108
-short_prompt claude3 claude5 474 1.214 0.161
-prompt claude3 claude5 692 0.905 0.293
-answer claude3 claude5 1153 1.217 0.186
-short_prompt claude3 deepseek 474 0.788 0.200
-prompt claude3 deepseek 692 0.571 0.366
-answer claude3 deepseek 1153 0.769 0.538
-short_prompt claude3 qwen3 474 1.000 0.444
-prompt claude3 qwen3 692 0.551 0.392
-answer claude3 qwen3 1153 0.810 0.645
-short_prompt deepseek claude3 106 1.250 0.381
-answer deepseek claude3 138 1.250 0.211
-short_prompt deepseek claude5 106 1.420 0.287
-answer deepseek claude5 138 1.592 0.393
-short_prompt deepseek nova 106 0.704 0.479
-answer deepseek nova 138 1.000 0.490
-short_prompt deepseek qwen3 106 1.364 0.506
-answer deepseek qwen3 138 1.046 0.410
-short_prompt gemma2 cl100k_base 355 1.778 0.715
-answer gemma2 cl100k_base 404 1.000 0.529
-short_prompt gemma2 gemma3 355 1.252 0.530
-answer gemma2 gemma3 404 1.000 0.417
-short_prompt gemma2 tekken 355 1.500 0.625
-answer gemma2 tekken 404 1.055 0.473
-short_prompt gemma3 cl100k_base 281 1.053 0.722
-answer gemma3 cl100k_base 369 1.000 0.347
-short_prompt gemma3 gemma3 281 1.014 0.590
-answer gemma3 gemma3 369 1.000 0.095
-short_prompt gemma3 o200k_base 281 1.046 0.747
-answer gemma3 o200k_base 369 1.000 0.360
-short_prompt gemma3 tekken 281 1.231 0.651
-answer gemma3 tekken 369 1.083 0.278
-short_prompt llama3 tekken 229 0.418 0.707
-answer llama3 tekken 1191 1.000 0.053
-short_prompt o200k_base cl100k_base 950 1.007 0.128
-prompt o200k_base cl100k_base 224 1.000 0.042
-answer o200k_base cl100k_base 1159 1.000 0.111
-prompt o200k_base claude3 224 1.098 0.513
-answer o200k_base claude3 1159 1.227 0.601
-prompt o200k_base claude5 224 1.446 0.371
-answer o200k_base claude5 1159 1.562 0.535
-prompt o200k_base deepseek 224 0.997 0.382
-answer o200k_base deepseek 1159 1.000 0.515
-short_prompt o200k_base llama3 950 2.156 0.736
-prompt o200k_base llama3 224 1.022 0.408
-answer o200k_base llama3 1159 1.000 0.250
-prompt o200k_base nova 224 0.976 0.476
-answer o200k_base nova 1159 1.000 0.250
-short_prompt o200k_base o200k_base 950 1.000 0.556
-prompt o200k_base o200k_base 224 1.010 0.134
-answer o200k_base o200k_base 1159 1.091 0.143
-short_prompt o200k_base qwen3 950 1.466 0.697
-prompt o200k_base qwen3 224 1.006 0.409
-answer o200k_base qwen3 1159 1.045 0.347
-short_prompt o200k_base tekken 950 0.973 0.703
-prompt o200k_base tekken 224 1.003 0.397
-answer o200k_base tekken 1159 1.000 0.333
-short_prompt qwen3 claude3 221 0.952 0.466
-answer qwen3 claude3 294 1.250 0.432
-short_prompt qwen3 claude5 221 1.167 0.300
-answer qwen3 claude5 294 1.591 0.371
-short_prompt qwen3 deepseek 221 0.765 0.294
-answer qwen3 deepseek 294 1.000 0.333
-short_prompt qwen3 nova 221 0.567 0.575
-answer qwen3 nova 294 0.973 0.222
-short_prompt qwen3 tekken 221 0.600 0.423
-answer qwen3 tekken 294 1.000 0.595
-short_prompt tekken claude5 231 1.833 0.742
-answer tekken claude5 383 1.500 0.614
-short_prompt tekken gemma3 231 0.667 0.282
-answer tekken gemma3 383 0.917 0.528
-short_prompt tekken llama3 231 2.261 0.605
-answer tekken llama3 383 1.000 0.425
-short_prompt tekken qwen3 231 1.833 0.694
-answer tekken qwen3 383 1.000 0.478
+short_prompt cl100k_base claude3 279 1.000 0.143
+prompt cl100k_base claude3 188 1.091 0.052
+answer cl100k_base claude3 144 1.087 0.056
+short_prompt cl100k_base claude5 279 1.250 0.208
+prompt cl100k_base claude5 188 1.407 0.070
+answer cl100k_base claude5 144 1.434 0.061
+short_prompt cl100k_base deepseek 279 0.870 0.227
+prompt cl100k_base deepseek 188 0.974 0.030
+answer cl100k_base deepseek 144 1.010 0.006
+short_prompt cl100k_base gemma2 279 0.788 0.707
+prompt cl100k_base gemma2 188 1.014 0.050
+answer cl100k_base gemma2 144 1.000 0.000
+short_prompt cl100k_base gemma3 279 0.818 0.519
+prompt cl100k_base gemma3 188 1.015 0.041
+answer cl100k_base gemma3 144 1.000 0.000
+short_prompt cl100k_base llama3 279 1.528 0.528
+prompt cl100k_base llama3 188 1.123 0.098
+answer cl100k_base llama3 144 1.008 0.008
+short_prompt cl100k_base nova 279 0.722 0.565
+prompt cl100k_base nova 188 0.938 0.043
+answer cl100k_base nova 144 1.003 0.022
+short_prompt cl100k_base o200k_base 279 1.000 0.100
+prompt cl100k_base o200k_base 188 0.995 0.028
+answer cl100k_base o200k_base 144 1.000 0.031
+short_prompt cl100k_base qwen3 279 1.030 0.124
+prompt cl100k_base qwen3 188 1.015 0.013
+answer cl100k_base qwen3 144 1.010 0.007
+short_prompt cl100k_base tekken 279 0.909 0.313
+prompt cl100k_base tekken 188 0.990 0.025
+answer cl100k_base tekken 144 1.030 0.008
+short_prompt claude3 cl100k_base 267 1.000 0.200
+prompt claude3 cl100k_base 84 0.888 0.115
+answer claude3 cl100k_base 242 0.890 0.082
+short_prompt claude3 claude3 267 1.000 0.071
+prompt claude3 claude3 84 0.975 0.046
+answer claude3 claude3 242 1.001 0.042
+short_prompt claude3 claude5 267 1.214 0.161
+prompt claude3 claude5 84 1.231 0.101
+answer claude3 claude5 242 1.305 0.069
+short_prompt claude3 deepseek 267 0.809 0.120
+prompt claude3 deepseek 84 0.875 0.131
+answer claude3 deepseek 242 0.898 0.087
+short_prompt claude3 gemma2 267 0.588 0.373
+prompt claude3 gemma2 84 0.925 0.071
+answer claude3 gemma2 242 0.932 0.073
+short_prompt claude3 gemma3 267 0.647 0.224
+prompt claude3 gemma3 84 0.931 0.066
+answer claude3 gemma3 242 0.932 0.073
+short_prompt claude3 llama3 267 2.500 0.444
+prompt claude3 llama3 84 1.012 0.081
+answer claude3 llama3 242 0.892 0.081
+short_prompt claude3 nova 267 0.562 0.312
+prompt claude3 nova 84 0.825 0.161
+answer claude3 nova 242 0.882 0.102
+short_prompt claude3 o200k_base 267 1.000 0.200
+prompt claude3 o200k_base 84 0.879 0.124
+answer claude3 o200k_base 242 0.877 0.096
+short_prompt claude3 qwen3 267 1.091 0.207
+prompt claude3 qwen3 84 0.922 0.083
+answer claude3 qwen3 242 0.903 0.073
+short_prompt claude3 tekken 267 0.765 0.211
+prompt claude3 tekken 84 0.899 0.113
+answer claude3 tekken 242 0.922 0.068
+short_prompt deepseek cl100k_base 64 1.250 0.375
+short_prompt deepseek claude3 64 1.244 0.378
+short_prompt deepseek claude5 64 1.419 0.290
+short_prompt deepseek gemma3 64 0.707 0.414
+short_prompt deepseek llama3 64 3.005 0.666
+short_prompt deepseek o200k_base 64 1.250 0.375
+short_prompt deepseek qwen3 64 1.373 0.390
+short_prompt deepseek tekken 64 0.908 0.167
+short_prompt gemma2 cl100k_base 152 1.778 0.605
+answer gemma2 cl100k_base 63 0.991 0.228
+short_prompt gemma2 claude3 152 1.778 0.605
+answer gemma2 claude3 63 1.088 0.104
+short_prompt gemma2 claude5 152 2.111 0.578
+answer gemma2 claude5 63 1.446 0.210
+short_prompt gemma2 deepseek 152 1.437 0.521
+answer gemma2 deepseek 63 1.000 0.222
+short_prompt gemma2 gemma3 152 1.111 0.259
+answer gemma2 gemma3 63 1.021 0.051
+answer gemma2 llama3 63 1.000 0.213
+short_prompt gemma2 nova 152 1.000 0.067
+answer gemma2 nova 63 0.988 0.199
+short_prompt gemma2 o200k_base 152 1.778 0.621
+answer gemma2 o200k_base 63 0.985 0.221
+short_prompt gemma2 qwen3 152 1.889 0.679
+answer gemma2 qwen3 63 1.000 0.126
+short_prompt gemma2 tekken 152 1.333 0.467
+answer gemma2 tekken 63 1.020 0.123
+short_prompt gemma3 cl100k_base 116 1.642 0.738
+short_prompt gemma3 claude3 116 1.636 0.636
+short_prompt gemma3 claude5 116 2.000 0.688
+short_prompt gemma3 deepseek 116 1.317 0.616
+short_prompt gemma3 gemma2 116 0.750 0.325
+short_prompt gemma3 gemma3 116 1.000 0.421
+short_prompt gemma3 llama3 116 4.091 0.668
+short_prompt gemma3 nova 116 0.750 0.250
+short_prompt gemma3 qwen3 116 1.746 0.746
+short_prompt gemma3 tekken 116 1.254 0.612
+short_prompt llama3 cl100k_base 104 0.529 0.666
+short_prompt llama3 claude3 104 0.500 0.645
+short_prompt llama3 claude5 104 0.577 0.675
+short_prompt llama3 deepseek 104 0.404 0.658
+short_prompt llama3 gemma3 104 0.308 0.712
+short_prompt llama3 o200k_base 104 0.529 0.704
+short_prompt llama3 qwen3 104 0.569 0.659
+short_prompt llama3 tekken 104 0.391 0.688
+short_prompt o200k_base cl100k_base 242 1.000 0.133
+prompt o200k_base cl100k_base 87 1.003 0.135
+answer o200k_base cl100k_base 267 1.000 0.050
+short_prompt o200k_base claude3 242 1.000 0.167
+prompt o200k_base claude3 87 1.095 0.106
+answer o200k_base claude3 267 1.111 0.048
+short_prompt o200k_base claude5 242 1.167 0.167
+prompt o200k_base claude5 87 1.439 0.204
+answer o200k_base claude5 267 1.445 0.066
+short_prompt o200k_base deepseek 242 0.781 0.202
+prompt o200k_base deepseek 87 0.995 0.177
+answer o200k_base deepseek 267 1.009 0.053
+prompt o200k_base gemma2 87 1.007 0.188
+answer o200k_base gemma2 267 1.025 0.182
+prompt o200k_base gemma3 87 1.014 0.161
+answer o200k_base gemma3 267 1.025 0.182
+short_prompt o200k_base llama3 242 2.200 0.572
+prompt o200k_base llama3 87 1.053 0.178
+answer o200k_base llama3 267 1.001 0.049
+prompt o200k_base nova 87 0.971 0.226
+answer o200k_base nova 267 1.000 0.025
+short_prompt o200k_base o200k_base 242 0.963 0.083
+prompt o200k_base o200k_base 87 1.002 0.166
+answer o200k_base o200k_base 267 1.011 0.027
+short_prompt o200k_base qwen3 242 1.100 0.144
+prompt o200k_base qwen3 87 1.015 0.143
+answer o200k_base qwen3 267 1.009 0.197
+short_prompt o200k_base tekken 242 0.750 0.350
+prompt o200k_base tekken 87 1.001 0.131
+answer o200k_base tekken 267 1.030 0.191
+short_prompt qwen3 cl100k_base 155 0.933 0.120
+answer qwen3 cl100k_base 81 1.000 0.014
+short_prompt qwen3 claude3 155 0.909 0.188
+answer qwen3 claude3 81 1.110 0.049
+short_prompt qwen3 claude5 155 1.100 0.238
+answer qwen3 claude5 81 1.460 0.085
+short_prompt qwen3 deepseek 155 0.700 0.300
+answer qwen3 deepseek 81 1.010 0.016
+short_prompt qwen3 gemma2 155 0.529 0.471
+answer qwen3 gemma2 81 1.014 0.035
+short_prompt qwen3 gemma3 155 0.588 0.412
+answer qwen3 gemma3 81 1.014 0.035
+answer qwen3 llama3 81 1.000 0.018
+short_prompt qwen3 nova 155 0.529 0.471
+answer qwen3 nova 81 0.990 0.032
+short_prompt qwen3 o200k_base 155 0.933 0.120
+answer qwen3 o200k_base 81 0.989 0.031
+short_prompt qwen3 tekken 155 0.706 0.294
+answer qwen3 tekken 81 1.022 0.014
+short_prompt tekken cl100k_base 87 1.333 0.607
+answer tekken cl100k_base 30 0.980 0.090
+short_prompt tekken claude3 87 1.280 0.474
+answer tekken claude3 30 1.110 0.085
+short_prompt tekken claude5 87 1.560 0.489
+answer tekken claude5 30 1.470 0.094
+short_prompt tekken deepseek 87 1.080 0.440
+answer tekken deepseek 30 0.990 0.093
+short_prompt tekken gemma2 87 0.739 0.237
+answer tekken gemma2 30 0.990 0.051
+short_prompt tekken gemma3 87 0.783 0.201
+answer tekken gemma3 30 0.990 0.051
+answer tekken llama3 30 0.980 0.083
+short_prompt tekken nova 87 0.739 0.249
+answer tekken nova 30 0.980 0.093
+short_prompt tekken o200k_base 87 1.333 0.649
+answer tekken o200k_base 30 0.980 0.098
+short_prompt tekken qwen3 87 1.417 0.548
+answer tekken qwen3 30 0.980 0.052
 """)
