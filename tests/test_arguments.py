@@ -246,7 +246,7 @@ def test_the_nearest_word_is_one_that_is_known(word: str, known: list[str]) -> N
         (["Report"], "no command 'Report'; did you mean 'report'?"),
         (["prices", "lst"], "no command 'lst'; did you mean 'list'?"),
         (["tokens", "cuont"], "no command 'cuont'; did you mean 'count'?"),
-        (["zzzz"], "One of report, query, compare, inspect"),
+        (["zzzz"], "One of report, agents, query, compare, what-if, inspect"),
         (["prices", "list", "--format", "JSON"], "format: no 'JSON'; did you mean 'json'?"),
         (["report", "a", "--out", "b", "--log-format", "jsn"], "log_format: no 'jsn'; did you mean 'json'?"),
         (["inspect", str(SAMPLES), "--dialect", "litelm_spend"], "'litelm_spend'; did you mean 'litellm_spend'?"),

@@ -142,8 +142,8 @@ def test_commands_of_the_pages_that_need_no_logs_run(line: str) -> None:
 
 def test_every_option_of_the_pages_is_one() -> None:
     known = {option for _, command in _commands() for parameter in command.params for option in parameter.opts}
-    of_others = {  # Spark's, Sail's, and those of tests.bench, tests.mutants and mypy
-        *("--master", "--port", "--size", "--sample", "--strict")
+    of_others = {  # Spark's, Sail's, Aider's, and those of tests.bench, tests.mutants and mypy
+        *("--master", "--port", "--analytics-log", "--size", "--sample", "--strict")
     }
     for page, prose in PROSE.items():
         for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", prose)) - of_others:
@@ -210,7 +210,7 @@ def test_the_mapping_of_the_readme_reads_its_logs(tmp_path: Path, out: Path) -> 
     assert (call["source_format"], call["model"], call["user"]) == ("gateway", "gpt-4o", "ana.silva")
     assert (call["prompt_tokens"], call["cache_read_input_tokens"], call["completion_tokens"]) == (1500, 500, 100)
     assert call["started_at"].isoformat() == "2025-03-01T11:00:00+00:00"
-    assert (call["logged_cost"], call["tags"]) == (Decimal("0.0025"), [{"key": "env", "value": "prod"}])
+    assert (call["logged_cost"], call["tags"]) == (Decimal("0.0025"), [("env", "prod")])
     assert call["price_status"] == "priced"
     assert finished.records["fragments"] == 1  # it states tokens, so it is no context
 
