@@ -14,7 +14,9 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 MAX_COUNT = 10**12  # a count above this is a reject (count_out_of_range), so no sum can overflow
+TRACED = "trace"  # how the name of a span begins that stands in any export of its trace
 SESSION_SUM = "session_sum"  # flag of a record that sums the calls of a session or a turn: no prompt of it is known
+CHUNK_ORDER = "chunk_order"  # flag of a call whose text was joined from rows of chunks that name no order
 INCOMPLETE = "incomplete_usage"  # flag of a call that states a part of what it used
 ABORTED = "aborted"  # flag of a call whose answer broke off: what is stated or counted may be less than what is billed
 MONEY_SCALE = 18  # digits after the point of every rate, charge and sum

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.laws.records import MODELS, PEOPLE, TEXTS, Draw, Record, lines, moment
+from tests.laws.records import CLAUDES, MODELS, PEOPLE, TEXTS, Draw, Record, lines, moment
 from tests.laws.test_columns import LONG, SLOW, few_samples, share_by_columns
 from tests.laws.test_litellm_columns import assert_same, written
 
@@ -90,9 +90,55 @@ def datadog(number: int, draw: Draw) -> Record:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "write", [opencode, posthog, langsmith, helicone, vertex_log, datadog], ids=lambda write: write.__name__
-)
+def opik(number: int, draw: Draw) -> Record:
+    """Draw a span of Opik, of Anthropic's counts or of others."""
+    usage = {"prompt_tokens": draw(_COUNTS), "completion_tokens": draw(_COUNTS)}
+    usage |= {f"original_usage.{name}": draw(_COUNTS) for name in draw(st.sampled_from(_OPIK))}
+    return {
+        "id": f"s{number}", "trace_id": f"t{number % 4}", "parent_span_id": draw(st.sampled_from((None, "s0"))),
+        "type": draw(st.sampled_from(("llm", "llm", "tool"))), "start_time": moment(number), "usage": usage,
+        "model": draw(st.sampled_from(MODELS)), "provider": "openai", "total_estimated_cost": draw(_COUNTS) / 7,
+    }  # fmt: skip
+
+
+_OPIK = (
+    (), ("prompt_tokens_details.cached_tokens",), ("input_tokens", "output_tokens", "cache_read_input_tokens"),
+)  # fmt: skip
+
+
+def cloudflare(number: int, draw: Draw) -> Record:
+    """Draw a row of Cloudflare's gateway."""
+    return {
+        "id": f"01J{number}", "created_at": moment(number), "provider": "openai",
+        "model": draw(st.sampled_from(MODELS)), "status_code": 200, "tokens_in": draw(_COUNTS),
+        "cached": draw(st.sampled_from((False, False, True))),
+        "tokens_out": draw(_COUNTS), "cost": draw(_COUNTS) / 7, "metadata": {"user": draw(st.sampled_from(PEOPLE))},
+    }  # fmt: skip
+
+
+def envoy(number: int, draw: Draw) -> Record:
+    """Draw a row of Envoy's access log."""
+    tokens = draw(st.sampled_from((draw(_COUNTS), None, "-")))
+    return {
+        "x-request-id": f"e{number}", "start_time": moment(number), "response_code": 200, "genai_backend_name": "b",
+        "genai_model_name": draw(st.sampled_from((*MODELS, None, "-"))), "genai_model_name_override": None,
+        "genai_tokens_input": tokens, "genai_tokens_output": tokens, "genai_tokens_total": None,
+    }  # fmt: skip
+
+
+def apim(number: int, draw: Draw) -> Record:
+    """Draw a diagnostic record of Azure's gateway."""
+    counts = {name: draw(_COUNTS) for name in ("promptTokens", "promptCachedTokens", "completionTokens")}
+    model = draw(st.sampled_from((*MODELS, *CLAUDES)))
+    about = {"correlationId": f"c{number}", "modelName": model, "sequenceNumber": 0}
+    return {"category": "GatewayLlmLogs", "time": moment(number), "properties": about | counts}
+
+
+_ORDINARY = [posthog, langsmith, helicone, opik, cloudflare, apim]
+_WRITERS = [opencode, posthog, langsmith, helicone, vertex_log, datadog, opik, cloudflare, envoy, apim]
+
+
+@pytest.mark.parametrize("write", _WRITERS, ids=lambda write: write.__name__)
 @given(data=st.data())
 @settings(max_examples=300 if LONG else 30, deadline=None, suppress_health_check=SLOW)
 def test_both_readers_say_the_same_of_any_record(write: Callable[[int, Draw], Record], data: st.DataObject) -> None:
@@ -100,6 +146,6 @@ def test_both_readers_say_the_same_of_any_record(write: Callable[[int, Draw], Re
         assert_same(path)
 
 
-@pytest.mark.parametrize("write", [posthog, langsmith, helicone], ids=lambda write: write.__name__)
+@pytest.mark.parametrize("write", _ORDINARY, ids=lambda write: write.__name__)
 def test_ordinary_records_are_read_by_columns(write: Callable[[int, Draw], Record]) -> None:
     assert share_by_columns(write) > 0.8

@@ -53,6 +53,37 @@ def test_a_wrapped_call_is_one_call_in_any_order_and_any_files(made: Any, agent:
     assert found == [(3, 300 + 50 + 70, 3, 1)] * 3
 
 
+def traced(own: str, around: str | None, prompt: int, kind: str = "CHAT_MODEL") -> dict[str, Any]:
+    """Return a span of MLflow's."""
+    usage = {"mlflow.chat.tokenUsage": json.dumps({"input_tokens": prompt, "output_tokens": 1})} if prompt else {}
+    about = {"mlflow.spanType": f'"{kind}"', "mlflow.llm.model": '"gpt-4o"'}
+    return {
+        "trace_id": f"tr-{TRACE}", "span_id": own, "parent_span_id": around, "attributes": about | usage,
+        "start_time_unix_nano": 1752570000000000000,
+    }  # fmt: skip
+
+
+def test_a_trace_that_several_tools_exported_counts_once(tmp_path: Path) -> None:
+    """Also where one names a call by the id of its answer, which two spans of it share."""
+    named = [span("b1", "a1", 300), span("c1", "x1", 300)]
+    for record in named:
+        record["attributes"]["gen_ai.response.id"] = "chatcmpl-1"
+    exports = [
+        [observation("b1", "a1", 300), observation("b2", "a1", 50), observation("b3", "b2", 50)],
+        [*named, span("b3", "b2", 50)],
+        [traced("b1", "a1", 300), traced("b2", "a1", 50), traced("b4", "a1", 7)],
+    ]
+    lines, chance, found = [json.dumps(record).encode() for made in exports for record in made], random.Random(9), []
+    for number in range(3):
+        chance.shuffle(lines)
+        paths = [write_lines(tmp_path / f"{number}-{part}.jsonl", lines[part::2]) for part in range(2)]
+        out = tmp_path / f"out-{number}"
+        assert callcost("report", *paths, "--out", out).code == 0
+        manifest = json.loads((out / "manifest.json").read_text())
+        found.append((manifest["records"]["calls"], manifest["totals"]["prompt_tokens"]))
+    assert found == [(3, 300 + 50 + 7)] * 3
+
+
 def test_one_response_seen_by_two_tracers_is_one_call(tmp_path: Path) -> None:
     """A gateway's span lies in a client's, with others between: only the id of the answer says that they are one."""
     client, gateway = span("a1", None, 300), span("c1", "b1", 300)

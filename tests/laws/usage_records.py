@@ -106,6 +106,7 @@ _GENERATED = {"id": "gen-1", "created_at": _AT, "model": "openai/gpt-4o", "total
 _ROW = {"parentUuid": "u-0", "isSidechain": False, "sessionId": "s-1", "uuid": "u-1", "timestamp": _AT,
         "type": "assistant"}  # fmt: skip
 _POSTED = {"method": "POST", "headers": {}}
+_TRACED = {"id": "s-1", "trace_id": "t-1", "project_id": "p-1"}
 _OBSERVED = {"id": "o-1", "traceId": "t-1", "type": "GENERATION", "startTime": _AT, "model": "gpt-4o"}
 
 # Dialect -> what its writers write.
@@ -149,7 +150,24 @@ RECORDS: Mapping[str, tuple[Any, ...]] = {
     "helicone": (Counts("helicone", {"request_id": "1", "request_created_at": _AT, "model": "gpt-4o"}),
                  {"request_id": "1", "request_created_at": _AT, "model": "gpt-4o", "response_body": BODY}),
     "portkey": (Counts("portkey", {"id": "1", "ai_org": "openai", "ai_model": "gpt-4o", "cost": 1}),),
-    "apim": (Counts("apim", {"CorrelationId": "c-1", "SequenceNumber": "0", "DeploymentName": "small"}, text=True),),
+    "apim": (Counts("apim", {"CorrelationId": "c-1", "SequenceNumber": "0", "DeploymentName": "small"}, text=True),
+             Counts("apim", {"category": "GatewayLlmLogs", "time": _AT,
+                             "properties": {"correlationId": "c-1", "modelName": "gpt-4o"}})),
+    "weave": (_TRACED | {"op_name": "weave:///e/p/op/x:1", "started_at": _AT, "summary": {
+        "usage": {"gpt-4o-2024-08-06": _shapes("openai_chat openai_responses anthropic")}}},),
+    "kong": ({"client_ip": "10.0.0.1", "started_at": 1_772_359_200_000, "ai": {"proxy": {
+        "meta": {"response_model": "gpt-4o", "provider_name": "openai"},
+        "usage": _shapes("openai_chat openai_responses")}}},),
+    "cloudflare_gateway": (Counts("cloudflare_gateway", {
+        "id": "c-1", "created_at": _AT, "provider": "openai", "model": "gpt-4o", "cached": False, "status_code": 200,
+        "tokens_in": 0, "tokens_out": 0}),),
+    "envoy_gateway": (Counts("envoy_gateway", {
+        "x-request-id": "e-1", "start_time": _AT, "genai_model_name": "gpt-4o", "genai_backend_name": "b"}),),
+    "vercel_gateway": (Counts("vercel_gateway", _GENERATED | {"id": "gen_1", "native_tokens_prompt": 0}),),
+    "opik": (Counts("opik", _TRACED | {"type": "llm", "start_time": _AT, "model": "gpt-4o", "usage": {}}),),
+    "opik_anthropic": (Counts("opik_anthropic", _TRACED | {
+        "type": "llm", "start_time": _AT, "model": "claude-sonnet-4-20250514",
+        "usage": {"original_usage.cache_read_input_tokens": 0}}),),
     "openrouter_generation": (Counts("openrouter_generation", _GENERATED | {"tokens_prompt": 9}),
                               Counts("openrouter_generation", _GENERATED | {"native_tokens_prompt": 9})),
     "openrouter_activity_csv": (Counts("openrouter_activity_csv", {

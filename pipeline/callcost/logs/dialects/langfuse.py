@@ -17,7 +17,7 @@ import msgspec
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, refusing_dialect
 from callcost.logs.record.envelopes import envelope
 from callcost.logs.record.stated_usage import OWN_COUNTS
-from callcost.logs.tracing.attributes import as_mapping
+from callcost.logs.tracing.attributes import PECULIAR_IDS, as_mapping, span_name
 from callcost.logs.tracing.conversations import chat_request, chat_response, is_redacted, is_whole, unquote
 from callcost.logs.tracing.token_attributes import INGESTED_COUNTS
 from callcost.logs.values.json import Refusal, canonical
@@ -97,8 +97,8 @@ def settle_observation(call: Call, entry: Entry) -> None:
     call.endpoint = endpoint
     trace, parent = values.get("trace"), values.get("around")
     if call.own_id and trace:
-        call.duplicate_id = call.span = f"{call.own_id} {trace}"
-        call.parent = f"{parent} {trace}" if parent else None
+        call.duplicate_id = f"{call.own_id} {trace}"
+        call.span, call.parent = span_name(call.own_id, trace), span_name(parent, trace)
     asked, answered = entry.record.get("input"), entry.record.get("output")
     call.request = chat_request(asked) if endpoint == "chat" else {"input": unquote(asked)} if asked else None
     call.response = chat_response(answered) if endpoint == "chat" else None
@@ -117,7 +117,9 @@ DIALECTS = (
             envelope(
                 "observations",
                 sign("id", kinds={"observations.0": "object"}),
-                inherits="userId sessionId user_id session_id tags",
+                sign(kinds={"observations.0.traceId": "text", "observations.0.type": "text"}),
+                inherits="trace.userId:userId trace.sessionId:sessionId trace.tags:tags userId sessionId user_id"
+                " session_id tags",
             ),
         ),
         signatures=(
@@ -152,6 +154,7 @@ DIALECTS = (
         unread_in="details",
         zero_is_missing=True,
         alone=True,
+        peculiar_ids=PECULIAR_IDS,
         texts={"input": msgspec.Raw, "output": msgspec.Raw},
         reads=(
             "usage_details", "usageDetails", "usage", "promptTokens", "completionTokens", "totalTokens", "cost_details",

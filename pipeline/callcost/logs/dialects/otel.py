@@ -6,8 +6,9 @@ inside it; calls inside calls are settled with the duplicates, by ``span`` and `
 response id within a trace (one call seen by two instrumentations), else the span's own id.
 
 Events are log records: of the GenAI conventions, of Claude Code, Codex, Gemini CLI and Qwen Code. Gemini CLI writes a
-call as both; its own says more. Sources: https://code.claude.com/docs/en/monitoring-usage, openai/codex codex-rs/otel,
-gemini-cli packages/core/src/telemetry.
+call as both; its own says more. Codex's span of a turn has the sum of its calls, whose events count in its place.
+MLflow's traces are spans whose attributes are JSON as text. Sources: https://code.claude.com/docs/en/monitoring-usage,
+openai/codex codex-rs/otel, gemini-cli packages/core/src/telemetry, mlflow/mlflow mlflow/entities/span.py.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ import msgspec
 
 from callcost.logs.record.dialect import CONTEXT, COUNTED_ELSEWHERE, Dialect, Entry
 from callcost.logs.record.envelopes import envelope
-from callcost.logs.tracing.attributes import as_mapping, read_attributes
+from callcost.logs.tracing.attributes import PECULIAR_IDS, as_mapping, read_attributes, span_id, span_name
 from callcost.logs.tracing.conversations import is_whole, unquote
 from callcost.logs.tracing.span_text import answer_of, request_of
 from callcost.logs.tracing.token_attributes import COUNTS, NOTED, attribute_paths, parts_beside
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import compile_table, read_paths
+from callcost.logs.values.scalars import read_text
 from callcost.logs.values.signatures import sign
 from callcost.models import PROVIDERS, provider_of
-from callcost.tables import Call
+from callcost.tables import SESSION_SUM, Call
 
 _CALLS = "chat text_completion generate_content embeddings completion embedding responses"
 _NO_CALLS = "invoke_agent create_agent execute_tool invoke_workflow plan retrieval search_memory"
@@ -49,7 +51,13 @@ _KINDS: tuple[tuple[str, str, str | None], ...] = (
 )
 _VERCEL = "ai.operationId"
 _AGENT_RUNS = ("final_result", "all_messages_events", "pydantic_ai.all_messages")  # on Pydantic AI's outer spans
-_ATTRIBUTES = ("resource_attributes", "ResourceAttributes", "span_attributes", "SpanAttributes", "attributes")
+_MLFLOW = (  # JSON as text
+    "mlflow.chat.tokenUsage", "mlflow.llm.cost", "mlflow.llm.model", "mlflow.llm.provider", "mlflow.message.format",
+)  # fmt: skip
+_TURN = "codex.turn.token_usage.input_tokens"
+_ATTRIBUTES = (
+    "trace_metadata", "resource_attributes", "ResourceAttributes", "span_attributes", "SpanAttributes", "attributes",
+)  # fmt: skip
 _LINEAGE_OBJECTS = ("context", "spanContext", "parentSpanContext", "status")  # JSON as text in a table
 _ERRORS = frozenset(("2", "error", "status_code_error", "statuscode.error"))
 _GOOGLE_VERTEX = "google.vertex"  # Vercel's; its google.generative-ai is plain "google"
@@ -81,6 +89,7 @@ def prepare_span(record: dict[str, Any]) -> dict[str, Any]:
         for key, value in record.items()
         if "." in key and value is not None and not key.startswith("context.")
     }
+    flat |= read_attributes({name: unquote(flat[name]) for name in _MLFLOW if name in flat})
     stated = read_attributes(flat.pop("ai.response.providerMetadata", None))
     flat |= {f"provider.{name}": value for name, value in stated.items()}
     lineage = {f"span.{name}": value for name, value in read_paths(plain, _LINEAGE).items()}
@@ -114,16 +123,28 @@ def settle_span(call: Call, entry: Entry) -> None:
     call.provider = _provider(call.provider, call.model)
     kinds = (str(flat.get(name, "")).lower() for name in (_VERCEL, *(name for name, _, _ in _KINDS)))
     call.endpoint = "embeddings" if any("embed" in kind for kind in kinds) else "chat"
-    trace, own, parent = (_id(flat.get(f"span.{name}")) for name in ("trace", "own", "parent"))
-    if trace and own:
-        call.span, call.parent = f"{own} {trace}", f"{parent} {trace}" if parent else None
+    trace, own, parent = (span_id(flat.get(f"span.{name}")) for name in ("trace", "own", "parent"))
+    call.span, call.parent = span_name(own, trace), span_name(parent, trace)
     call.own_id = own if trace else None
     key = call.provider_response_id or own
     call.duplicate_id = f"{key} {trace}" if key and trace else call.provider_response_id
+    if _TURN in flat:
+        call.flags.append(SESSION_SUM)
+        call.own_id = call.duplicate_id = read_text(flat.get("turn.id"))
+        call.session = read_text(flat.get("thread.id"))
+        call.span, call.parent = _session(flat, "thread.id"), None
+    elif flat.get("span.event") == "codex.sse_event":
+        call.parent = _session(flat, "conversation.id")
     call.request, call.response = request_of(flat, call.endpoint), answer_of(flat)
     entry.distinct = None if call.provider_response_id else call.request
     if not (is_whole(call.request) and is_whole(call.response)):
         call.text_missing = "stripped"
+
+
+def _session(flat: Mapping[str, Any], name: str) -> str | None:
+    """Return what a turn of Codex's and the calls made in it have in common."""
+    own = read_text(flat.get(name))
+    return f"codex {own}" if own else None
 
 
 def _is_call(flat: Mapping[str, Any], *, stated: bool) -> bool:
@@ -145,12 +166,6 @@ def _provider(stated: str | None, model: str) -> str | None:
     return "vertex_ai" if stated.startswith(_GOOGLE_VERTEX) else stated.partition(".")[0]
 
 
-def _id(value: Any) -> str | None:
-    """Return an id; all zeros are none."""
-    text = value.removeprefix("0x") if type(value) is str else ""
-    return text if text.strip("0") else None
-
-
 _FLAT = """
     gen_ai.system gen_ai.provider.name gen_ai.operation.name gen_ai.request.model gen_ai.response.model
     gen_ai.usage.input_tokens gen_ai.usage.prompt_tokens llm.model_name llm.token_count.prompt llm.request.type
@@ -162,7 +177,7 @@ _TEXTS = {
     for name in attribute_paths(
         "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.definitions",
         "gen_ai.prompt", "gen_ai.completion", "input.value", "output.value", "ai.prompt.messages", "ai.response.text",
-        "gen_ai.input", "gen_ai.output",
+        "gen_ai.input", "gen_ai.output", "mlflow.spanInputs", "mlflow.spanOutputs",
     )
 }  # fmt: skip
 _BESIDE = """
@@ -171,12 +186,14 @@ _BESIDE = """
 """
 _TRACED = {
     "session": ("gen_ai.conversation.id", "session.id", "langfuse.session.id", "langwatch.thread.id",
-                "ai.telemetry.metadata.sessionId", "traceloop.association.properties.session_id", "conversation.id"),
+                "ai.telemetry.metadata.sessionId", "traceloop.association.properties.session_id", "conversation.id",
+                "mlflow.trace.session"),
     "user": ("user.id", "enduser.id", "langfuse.user.id", "langwatch.user.id", "ai.telemetry.metadata.userId",
-             "traceloop.association.properties.user_id", "user.email"),
-    "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider"),
+             "traceloop.association.properties.user_id", "user.email", "mlflow.trace.user"),
+    "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider",
+                 "mlflow.llm.provider"),
     "model": ("gen_ai.response.model", "ai.response.model", "llm.response.model", "llm.model_name",
-              "embedding.model_name", "gen_ai.request.model", "ai.model.id", "llm.request.model",
+              "embedding.model_name", "mlflow.llm.model", "gen_ai.request.model", "ai.model.id", "llm.request.model",
               "model"),
     "model_requested": ("gen_ai.request.model", "ai.model.id", "llm.request.model", "llm.model_name"),
     "provider_response_id": ("gen_ai.response.id", "ai.response.id", "request_id"),
@@ -188,7 +205,7 @@ _TRACED = {
     "inference_geo": ("provider.anthropic.usage.inference_geo",),
     "speed": ("provider.anthropic.usage.speed",),
     "logged_cost": ("gen_ai.usage.cost", "llm.cost.total", "operation.cost", "provider.openrouter.usage.cost",
-                    "cost_usd"),
+                    "cost_usd", "mlflow.llm.cost.total_cost"),
     "tags": ("tag.tags", "langfuse.trace.tags", "langwatch.labels"),
     "http_status": ("http.response.status_code",),
     "host": ("host.name",),
@@ -213,6 +230,16 @@ DIALECTS = (
                 sign("resourceLogs", kinds={"resourceLogs": "array"}),
                 inherits="resource scope",
             ),
+            envelope(
+                "traces.data.spans",
+                sign(kinds={"traces.0.data": "object", "traces.0.info": "object"}),
+                inherits="info.trace_metadata:trace_metadata",
+            ),
+            envelope(
+                "data.spans",
+                sign("info data", kinds={"data.spans": "array"}),
+                inherits="info.trace_metadata:trace_metadata",
+            ),
             envelope("scopeSpans.spans", sign("scopeSpans", kinds={"scopeSpans": "array"}), inherits="resource scope"),
         ),
         signatures=(
@@ -233,7 +260,7 @@ DIALECTS = (
         reads=("",),
         texts=_TEXTS,
         alone=True,
-        peculiar_ids=r"^0x|^0*$",
+        peculiar_ids=PECULIAR_IDS,
         settle=settle_span,
     ),
 )

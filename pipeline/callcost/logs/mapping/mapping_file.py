@@ -30,11 +30,12 @@ What few need, and the files in dialects/ that callcost brings along, which are 
 rank = 24                    # who is asked first; 50 if left out
 completion = "exclusive"     # reasoning stands beside completion_tokens
 model = "unknown"            # of records that name none
-session_sum = true           # each record sums a session (or those with something at a path): no price of long prompts
+session_sum = true           # each record sums a session (or those with more than 1 at a path): no long prompt's price
 last_request = true          # the counts are those of the last request of several: no price is whole
 same = ["time", "tokens.in"] # records are one call where all these are equal, or a list of such lists; else by the id
 span = ["session"]           # what names this call where others may be made inside it, which then count in its place
 parent = ["session"]         # the span that a call was made inside
+traces = true                # span and parent are ids of a trace and of a span, and the same in other exports of it
 family = "gateway"           # ids are comparable with those of this family's
 noted = ["tokens.sum"]       # numbers that say nothing more
 money = ["cost"]             # keys whose amounts are written for people: "$1,000.19"
@@ -89,6 +90,7 @@ from callcost.logs.mapping.mapping_rules import (
 from callcost.logs.record.dialect import COLUMNS, Dialect, FieldReader
 from callcost.logs.record.envelopes import Envelope
 from callcost.logs.record.stores import Store
+from callcost.logs.tracing.attributes import PECULIAR_IDS
 from callcost.logs.usage.arithmetic import REASONING
 from callcost.logs.values.json_path import Path as Place
 from callcost.logs.values.json_path import parse_path, parse_paths
@@ -102,7 +104,7 @@ _DEEPEST = 100  # parts of a path; records of logs are a dozen deep
 _KEYS = frozenset(
     ["name", "family", "rank", "match", "json", "zone", "prompt", "completion", "exclusive_where", "cost_unit",
      "provider", "model", "only", "columns", "tags", "zero_is_missing", "session_sum", "last_request", "same", "span",
-     "parent", "noted", "repeats", "nothing", "money", "envelope", "earlier", "sqlite"]
+     "parent", "traces", "noted", "repeats", "nothing", "money", "envelope", "earlier", "sqlite"]
 )  # fmt: skip
 _CONDITIONS = frozenset(["keys", "some", "none", "values", "kinds"])
 _FLAGS = {"session_sum": SESSION_SUM, "last_request": INCOMPLETE}
@@ -168,11 +170,14 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
         zone=_zone(str(table.get("zone", "UTC")), path),
         cost_scale=_one_of(table, "cost_unit", COST_UNITS, path),
         zero_is_missing=bool(table.get("zero_is_missing")),
-        no_counts=None if SESSION_SUM in rules.flags else frozenset(chain(*columns.values(), *tags.values())),
+        no_counts=None
+        if SESSION_SUM in rules.flags
+        else frozenset(chain(*columns.values(), *tags.values(), _sums(table))),
         alone=not (taken or table.get("repeats")),
         reads=_reads(table, columns, tags, path),
         carry=partial(carry_earlier, taken=taken) if taken else None,
         repeats=bool(table.get("repeats")),
+        peculiar_ids=PECULIAR_IDS if table.get("traces") is True else None,
         stores=tuple(_store(each, f"{path}: sqlite") for each in _tables(table, "sqlite", path)),
         settle=partial(settle_rules, rules=rules),
     )
@@ -192,7 +197,8 @@ def _rules_of(
         provider=_word(table, "provider"),
         model=_word(table, "model"),
         flags=tuple(flag for key, flag in _FLAGS.items() if table.get(key) is True),
-        sums=parse_paths(paths for paths in [table.get("session_sum")] if type(paths) is str),
+        sums=parse_paths(_sums(table)),
+        traces=table.get("traces") is True,
     )
 
 
@@ -216,9 +222,14 @@ def _reads(
     asked = [
         places.split("|") for key in ("only", "exclusive_where") for places in _paths_of(table.get(key, {}), path)
     ]
-    sums = [[paths] for paths in [table.get("session_sum")] if type(paths) is str]
     texts = [columns.get(column, ()) for column in ("messages", "output_text")]
-    return tuple(chain(*tags.values(), *named, *asked, *sums, *texts, table.get("nothing", ()), table.get("money", ())))
+    ends = (_sums(table), table.get("nothing", ()), table.get("money", ()))
+    return tuple(chain(*tags.values(), *named, *asked, *texts, *ends))
+
+
+def _sums(table: dict[str, Any]) -> list[str]:
+    """Return the path at which something says that a record is a sum, if that is how it is told."""
+    return [path for path in [table.get("session_sum")] if type(path) is str]
 
 
 def _prepare(table: dict[str, Any], path: str) -> Callable[[dict[str, Any]], dict[str, Any]] | None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from callcost.logs.record.dialect import CONTEXT, COUNTED_ELSEWHERE, Entry, Notes
+from callcost.logs.tracing.attributes import span_name
 from callcost.logs.tracing.conversations import body_of, messages_of
 from callcost.logs.usage.arithmetic import READ, WRITTEN
 from callcost.logs.values import json_path
@@ -52,7 +53,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         provider: of records that name none.
         model: of records that name none.
         flags: of every call.
-        sums: paths of which one holds something where a record sums a session.
+        sums: paths of which one holds something other than 1 where a record sums a session.
+        traces: whether ``span`` and ``parent`` are ids of traces, which all exports of a trace share.
     """
 
     tags: Mapping[str, Paths] = msgspec.field(default_factory=dict)
@@ -67,6 +69,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     flags: tuple[str, ...] = ()
     sums: Paths = ()
+    traces: bool = False
 
 
 def carry_earlier(notes: Notes, record: Mapping[str, Any], *, taken: tuple[Taken, ...]) -> dict[str, Any]:
@@ -130,11 +133,17 @@ def settle_rules(call: Call, entry: Entry, *, rules: Rules) -> None:
         call.response = body_of([answered])
     call.endpoint = call.endpoint or ("chat" if call.request or call.response else None)
     call.duplicate_id = _name_of(entry.record, rules.same) or call.duplicate_id
-    spans = (_name_of(entry.record, rules.span), _name_of(entry.record, rules.parent))
-    call.span, call.parent = (f"{call.family} {name}" if name else None for name in spans)
+    named = _span_of if rules.traces else _name_of
+    spans = (named(entry.record, rules.span), named(entry.record, rules.parent))
+    call.span, call.parent = (f"{call.family} {name}" if name and not rules.traces else name for name in spans)
     call.flags.extend(rules.flags)
-    if follow_first(entry.record, rules.sums) is not None:
+    if follow_first(entry.record, rules.sums) not in (None, 1):
         call.flags.append(SESSION_SUM)
+
+
+def _span_of(record: Mapping[str, Any], places: tuple[Paths, ...]) -> str | None:
+    """Return what names a span: the first path of its trace, the second its own."""
+    return next((span_name(follow(record, own), follow(record, trace)) for trace, own in places), None)
 
 
 def _name_of(record: Mapping[str, Any], same: tuple[Paths, ...]) -> str | None:

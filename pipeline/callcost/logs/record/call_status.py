@@ -14,7 +14,7 @@ _FAILURES = frozenset(["failure", "failed", "fail", "error", "errored", "expired
 # Errors of a call that was under way: the provider may have answered, and bills that (litellm pulls 30630, 33736).
 _BROKEN_OFF = re.compile(r"(?i)cancel|abort|disconnect|interrupt|client.?closed|broken.?pipe|connection.?reset")
 _CLIENT_CLOSED = 499  # nginx's code for a client that hung up
-_CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t"))
+_CACHE_HITS = frozenset((True, "True", "true", "TRUE", "1", "t", "Hit", "hit", "HIT"))
 
 
 def status_of(values: Mapping[str, Any]) -> str:

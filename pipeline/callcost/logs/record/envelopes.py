@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from callcost.logs.values.json import decode_text
+from callcost.logs.values.json_path import follow, parse_path
 from callcost.logs.values.signatures import Recogniser, Signature, sign
 
 Location = tuple[str | int, ...]
@@ -27,8 +28,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         signatures: a value that meets one of them is such an envelope.
         rows: keys down to the records, each of a list (of which every item is followed) or of one object, which may
             be JSON as text; EVERY follows all that an object has, by its keys, which the records get as KEY.
-        inherits: keys of the objects on the way that their records get where they lack them; "id:thread" under another
-            name.
+        inherits: paths in the objects on the way whose values their records get where they lack them, "id:thread"
+            under another name.
         also: further ways down to records.
     """
 
@@ -64,6 +65,7 @@ ENVELOPES = (
         sign("data", none="object model usage created", kinds={"data.0": "object"}),
     ),
     envelope("result", sign("result success", kinds={"result.0": "object"})),  # Cloudflare
+    envelope("content", sign("content page size total", kinds={"content.0": "object"})),
     envelope("Items", sign("Items", kinds={"Items.0": "object"})),
     envelope("records", sign("records", kinds={"records.0": "object"})),  # Azure
     envelope("jsonPayload", sign("jsonPayload", kinds={"jsonPayload": "object"})),  # Google
@@ -116,8 +118,8 @@ def _rows_of(
     if type(value) is not dict or not keys:
         yield Row(at, inherited | value if inherited and type(value) is dict else value)
         return
-    named = ((name.partition(":")[0], name.rpartition(":")[2]) for name in inherits)
-    inherited = inherited | {name: value[key] for key, name in named if key in value}
+    named = ((name.rpartition(":")[2], follow(value, parse_path(name.partition(":")[0]))) for name in inherits)
+    inherited = inherited | {name: stated for name, stated in named if stated is not None}
     if keys[0] == EVERY:
         for key, item in value.items():
             yield from _rows_of(item, keys[1:], inherits, inherited | {KEY: key}, (*at, key))

@@ -6,10 +6,14 @@ What an attribute means is for the dialects; numbered ones ("llm.input_messages.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from callcost.logs.values.json import decode_text, list_in
+from callcost.tables import TRACED
 
 _SCALARS = (
     "stringValue", "intValue", "doubleValue", "boolValue", "string_value", "int_value", "double_value", "bool_value",
@@ -53,6 +57,30 @@ def items_below(flat: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
     return [found[number] for number in sorted(found)]
 
 
+def span_name(own: Any, trace: Any) -> str | None:
+    """Return what names a span wherever it was exported to; None where it has no id.
+
+    >>> span_name("7q4Z58Oxxxw=", "tr-5b8efff798038103d269b633813fc60c")
+    'trace eeae19e7c3b1c71c 5b8efff798038103d269b633813fc60c'
+    """
+    own, trace = span_id(own), span_id(trace)
+    return f"{TRACED} {own} {trace}" if own and trace else None
+
+
+def span_id(value: Any) -> str | None:
+    """Return the id of a span or a trace as OpenTelemetry writes it; all zeros are none."""
+    text = _MARK.sub("", value) if type(value) is str else ""
+    if _PACKED.fullmatch(text):
+        try:
+            text = base64.b64decode(text).hex()
+        except binascii.Error:
+            return text
+    return text if text.strip("0") else None
+
+
+_MARK = re.compile(r"0x|tr-(?=[0-9a-f]{32}\Z)")  # MLflow's before a trace
+PECULIAR_IDS = r"^0x|^0*$|^tr-|=$"  # that span_id writes otherwise
+_PACKED = re.compile(r"[A-Za-z0-9+/]{11}=|[A-Za-z0-9+/]{22}==")  # bytes of an id as base64, as protobuf's JSON has them
 _LONG = 7  # digits of a position that is none
 
 

@@ -33,7 +33,7 @@ def request_of(flat: Mapping[str, Any], endpoint: str) -> dict[str, Any] | None:
         found = [{"role": "system", "parts": system}, *found]
     tools = [*map(decode_text, list_in(flat.get("ai.prompt.tools")))]
     return chat_request(
-        found or flat.get("input.value"),
+        found or flat.get("input.value") or flat.get("mlflow.spanInputs"),
         tools=tools or _list_of(flat, "gen_ai.tool.definitions"),
     )
 
@@ -42,7 +42,7 @@ def answer_of(flat: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what was answered, as a body with choices; None where the span keeps no text."""
     found = _list_of(flat, "gen_ai.output.messages", "gen_ai.completion")
     found = found or _traceloop(flat, "gen_ai.completion") or _openinference(flat, "llm.output_messages")
-    found = found or flat.get("ai.response.text") or flat.get("output.value")
+    found = found or flat.get("ai.response.text") or flat.get("output.value") or flat.get("mlflow.spanOutputs")
     calls = _list_of(flat, "ai.response.toolCalls")
     if calls:
         parts = [{"type": "text", "text": found}] if type(found) is str else []

@@ -1,10 +1,11 @@
 """What tracers call token counts: canonical count -> attributes of a span; and who puts parts beside the sides.
 
 Names are those of the GenAI conventions (old and new), OpenInference, the Vercel AI SDK, Traceloop, LangWatch, Claude
-Code. Cache reads and writes stand inside the input count, as the GenAI conventions and OpenInference say, but for the
-writers named here, who pass on the counts of a provider that puts them beside it. Sources:
+Code, Codex, MLflow. Cache reads and writes stand inside the input count, as the GenAI conventions and OpenInference
+say, but for the writers named here, who pass on the counts of a provider that puts them beside it. Sources:
 open-telemetry/semantic-conventions docs/registry/attributes/gen-ai.md, OpenInference spec/semantic_conventions,
-vercel/ai packages/ai/src/telemetry, traceloop/openllmetry packages/opentelemetry-instrumentation-bedrock.
+vercel/ai packages/ai/src/telemetry, traceloop/openllmetry packages/opentelemetry-instrumentation-bedrock,
+mlflow/mlflow mlflow/tracing/constant.py and mlflow/anthropic/autolog.py.
 """
 
 from __future__ import annotations
@@ -30,15 +31,16 @@ COUNTS = {
     "prompt_tokens": attribute_paths(
         "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens",
         "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens", "input_tokens", "input_token_count",
+        "mlflow.chat.tokenUsage.input_tokens", "codex.turn.token_usage.input_tokens",
     ),
     "completion_tokens": attribute_paths(
         "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion",
         "llm.usage.completion_tokens", "ai.usage.outputTokens", "ai.usage.completionTokens", "output_tokens",
-        "output_token_count",
+        "output_token_count", "mlflow.chat.tokenUsage.output_tokens", "codex.turn.token_usage.output_tokens",
     ),
     "total_tokens": attribute_paths(
         "gen_ai.usage.total_tokens", "llm.token_count.total", "llm.usage.total_tokens", "ai.usage.totalTokens",
-        "total_token_count",
+        "total_token_count", "mlflow.chat.tokenUsage.total_tokens", "codex.turn.token_usage.total_tokens",
     ),
     "cache_read_input_tokens": attribute_paths(
         "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
@@ -52,6 +54,7 @@ COUNTS = {
         "provider.google.usageMetadata.cachedContentTokenCount",
         "provider.vertex.usageMetadata.cachedContentTokenCount", "provider.bedrock.usage.cacheReadInputTokens",
         "cache_read_tokens", "cached_token_count", "cached_content_token_count",
+        "mlflow.chat.tokenUsage.cache_read_input_tokens", "codex.turn.token_usage.cached_input_tokens",
     ),
     "cache_creation_input_tokens": attribute_paths(
         "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens",
@@ -60,6 +63,7 @@ COUNTS = {
         "llm.usage.cache_creation_input_tokens", "ai.usage.inputTokenDetails.cacheWriteTokens",
         "provider.anthropic.usage.cache_creation_input_tokens", "provider.anthropic.cacheCreationInputTokens",
         "provider.bedrock.usage.cacheWriteInputTokens", "cache_creation_tokens",
+        "mlflow.chat.tokenUsage.cache_creation_input_tokens", "codex.turn.token_usage.cache_write_input_tokens",
     ),
     "cache_write_5m_tokens": attribute_paths("provider.anthropic.usage.cache_creation.ephemeral_5m_input_tokens"),
     "cache_write_1h_tokens": attribute_paths("provider.anthropic.usage.cache_creation.ephemeral_1h_input_tokens"),
@@ -70,6 +74,7 @@ COUNTS = {
         "ai.usage.outputTokenDetails.reasoningTokens", "ai.usage.reasoningTokens", "provider.openai.reasoningTokens",
         "provider.azure.reasoningTokens", "provider.google.usageMetadata.thoughtsTokenCount",
         "provider.vertex.usageMetadata.thoughtsTokenCount", "reasoning_token_count", "thoughts_token_count",
+        "codex.turn.token_usage.reasoning_output_tokens",
     ),
     "audio_input_tokens": attribute_paths(
         "llm.token_count.prompt_details.audio", "gen_ai.usage.details.input_audio_tokens"
@@ -117,6 +122,7 @@ def parts_beside(flat: Mapping[str, Any]) -> tuple[str, ...]:
         own = flat.get("provider.anthropic.usage.input_tokens")
         old = "ai.usage.promptTokens" in flat and not _PASSED_ON.isdisjoint(flat)
         exclusive = own == _first(flat, "prompt_tokens") if own is not None else old
+        exclusive = exclusive or flat.get("mlflow.message.format") == "anthropic"
         found += (READ, WRITTEN) if exclusive or str(flat.get(SCOPE)) in _EXCLUSIVE_SCOPES else ()
     for name in ("google", "vertex"):
         own = flat.get(f"provider.{name}.usageMetadata.candidatesTokenCount")

@@ -49,9 +49,11 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
             or the size of a part tells otherwise, these decide (arithmetic.py).
         reasoning: "inside" the completion count, "beside" it, "apart" from it and the total, or "within" it always.
         total_decides: whether the total is the provider's own, so that it tells what stands beside the sides.
+        objects: whether what stands under its marks is an object.
         lists: counts that stand in lists of labelled numbers.
         words: keys whose words say what is billed beside tokens.
         extra_prompt: path of a count that is billed as prompt and stands beside it.
+        noted: paths of what says nothing more.
     """
 
     name: str
@@ -61,9 +63,11 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str = "inclusive"
     reasoning: str = "inside"
     total_decides: bool = True
+    objects: bool = False
     lists: tuple[Labelled, ...] = ()
     words: tuple[str, ...] = ()
     extra_prompt: tuple[str, ...] = ()
+    noted: tuple[str, ...] = ()
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -277,6 +281,17 @@ SHAPES = (
         extra_prompt=("total_tool_use_tokens",),
     ),
     Shape(
+        name="ai_sdk_model",  # vercel/ai packages/provider/src/language-model/v3: what a model's own class states
+        marks=("inputTokens", "outputTokens"),
+        objects=True,
+        counts=_spell(
+            "inputTokens.total", "outputTokens.total", read="inputTokens.cacheRead", written="inputTokens.cacheWrite",
+            written_5m="raw.cache_creation.ephemeral_5m_input_tokens",
+            written_1h="raw.cache_creation.ephemeral_1h_input_tokens", reasoning="outputTokens.reasoning",
+        ),
+        noted=("inputTokens.noCache", "outputTokens.text", "raw"),
+    ),
+    Shape(
         name="ai_sdk",  # vercel/ai packages/provider: versions 4 to 6; Langfuse's first names
         marks=(
             "promptTokens", "completionTokens", "cachedInputTokens", "reasoningTokens", "inputTokenDetails",
@@ -289,6 +304,7 @@ SHAPES = (
             reasoning="reasoningTokens outputTokenDetails.reasoningTokens", total="totalTokens",
         ),
         total_decides=False,  # version 5 adds up the sides alone
+        noted=("raw",),
     ),
     Shape(
         name="bedrock_converse",
@@ -361,7 +377,7 @@ SHAPES = (
 
 def _paths_of(shape: Shape) -> list[Path]:
     """Return all paths in a usage object that a shape reads."""
-    tables = (*shape.counts.values(), *shape.units.values(), shape.extra_prompt, ("iterations",))
+    tables = (*shape.counts.values(), *shape.units.values(), shape.extra_prompt, ("iterations",), shape.noted)
     lists = (listed.path for listed in shape.lists)
     return [parse_path(path) for path in (*lists, *(path for paths in tables for path in paths))]
 

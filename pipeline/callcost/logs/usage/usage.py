@@ -74,7 +74,8 @@ def shape_of(body: Any) -> Compiled | None:
     if type(body) is not dict or not body:
         return None
     for item in COMPILED:
-        if not item.marks.isdisjoint(body) and any(type(body[mark]) is not bool for mark in item.marks & body.keys()):
+        marked = () if item.marks.isdisjoint(body) else item.marks & body.keys()
+        if any(type(body[mark]) is dict if item.shape.objects else type(body[mark]) is not bool for mark in marked):
             return item
     return None
 

@@ -18,11 +18,15 @@ from callcost.settings import ReadOptions
 from callcost.stages.dedup.late_digests import settle_digests
 from callcost.stages.dedup.rules import (
     COPY_COLUMNS,
+    EXPORT_COLUMNS,
+    EXPORTER,
+    IN_TRACE,
     NESTED,
     REPLAY_COLUMNS,
     Verdicts,
     apply_verdicts,
     judge_copies,
+    judge_exports,
     judge_nested,
     judge_replays,
     lineages_of,
@@ -78,9 +82,22 @@ def settle_spans(task: SettleTask, tick: Tick) -> ReduceResult:
         found = judge_nested(facts.with_columns(own).filter(pl.any_horizontal(_FAMILY.is_not_null())).collect())
         verdicts.append(found.table)
     gone = pl.concat(verdicts).unique(UID)  # a call that is around one and in another is judged in two parts
+    exports = _exports(scan_facts(task.facts).filter(_HEAD, IN_TRACE), gone)
     tick(0, 0)
-    causes = Counter({NESTED: gone.height} if gone.height else {}) + replays.causes
-    return _written(pl.concat([gone, replays.table]), causes, task, "spans")
+    causes = Counter({NESTED: gone.height} if gone.height else {}) + replays.causes + exports.causes
+    return _written(pl.concat([gone, exports.table, replays.table]), causes, task, "spans")
+
+
+def _exports(traced: pl.LazyFrame, gone: pl.DataFrame) -> Verdicts:
+    verdicts, causes = [pl.DataFrame(schema=VerdictRows.types)], Counter[str]()
+    exporters, spans = traced.select(EXPORTER.n_unique(), pl.len().alias("spans")).collect().row(0)
+    parts = -(-spans // MOST_HEADS) if exporters > 1 else 0
+    for part in range(parts):
+        heads = traced.filter(pl.col("span").hash() % parts == part).select(EXPORT_COLUMNS).collect()
+        found = judge_exports(heads.join(gone, on=UID, how="anti"))
+        verdicts.append(found.table)
+        causes += found.causes
+    return Verdicts(pl.concat(verdicts), causes)
 
 
 def _replays(facts: pl.LazyFrame) -> Verdicts:

@@ -1,11 +1,12 @@
 """Settle duplicates: one call of those that are the same call (design.md section 5), and why the others are none.
 
 Two rules. Copies share a key: one stays. A call that was made inside another (a wrapper's span around the provider's,
-a generation inside a generation) repeats its usage: the inner one stays, unless only the outer states any. Equal ids
-with different requests are no copies; they stay apart, flagged. Equal rows that have neither an id nor a time below the
-second may be one call or many: each of a file stays, flagged, and the n-th of one file is the n-th of another, so that
-a copy of a file adds nothing. Every step looks at keys and spans alone, so the order of records shows in no result, and
-how they are spread over files only where such rows are equal.
+a generation inside a generation) repeats its usage: the inner one stays, unless only the outer states any. A span that
+several exports of its trace hold is one call of theirs. Equal ids with different requests are no copies; they stay
+apart, flagged. Equal rows that have neither an id nor a time below the second may be one call or many: each of a file
+stays, flagged, and the n-th of one file is the n-th of another, so that a copy of a file adds nothing. Every step looks
+at keys and spans alone, so the order of records shows in no result, and how they are spread over files only where such
+rows are equal.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import polars as pl
 
 from callcost.stages.tables.facts import UID
 from callcost.stages.tables.schemas import VerdictRows
+from callcost.tables import TRACED
 
 SAME_ID, ELSEWHERE, SAME_BYTES, NESTED = "same_id", "same_id_elsewhere", "same_bytes", "nested"
 REPLAYED = "replayed"
@@ -70,9 +72,10 @@ def settle_duplicates(facts: pl.DataFrame) -> Sifted:
     heads = facts.filter(pl.col("line") == 0)
     nested = judge_nested(heads)  # before copies: of those that share an id, each has its own span
     replays = judge_replays(heads)
-    gone = pl.concat([nested.table, replays.table])
+    exported = judge_exports(heads.join(nested.table, on=UID, how="anti"))
+    gone = pl.concat([nested.table, exported.table, replays.table])
     copies = judge_copies(heads.join(gone, on=UID, how="anti"))
-    causes = nested.causes + replays.causes + copies.causes
+    causes = nested.causes + exported.causes + replays.causes + copies.causes
     return Sifted(apply_verdicts(facts, pl.concat([gone, copies.table])), causes)
 
 
@@ -84,8 +87,9 @@ def facts_beside(scan: pl.LazyFrame, wanted: pl.Expr) -> pl.DataFrame:
         wanted: the condition.
     """
     found = scan.filter(wanted).select("key", "span", "parent", "session", "ancestors").collect()
-    keys, spans, parents = (found[name].drop_nulls().implode() for name in ("key", "span", "parent"))
-    family = pl.col("parent").is_in(spans) | pl.col("parent").is_in(parents) | pl.col("span").is_in(parents)
+    keys = found["key"].drop_nulls().implode()
+    families = pl.concat([found["span"], found["parent"]]).drop_nulls().implode()
+    family = pl.col("parent").is_in(families) | pl.col("span").is_in(families)
     sessions = pl.col("session").is_in(lineages_of(found).implode())
     return scan.filter(pl.col("key").is_in(keys) | family | sessions).collect()
 
@@ -184,6 +188,31 @@ def judge_nested(heads: pl.DataFrame) -> Verdicts:
     around = heads.join(pairs.filter(~outer_stays), left_on="span", right_on="parent", how="semi")
     gone = pl.concat([around.select(UID), pairs.filter(outer_stays).select(UID)]).unique()
     return _all_gone(gone, NESTED)
+
+
+EXPORT_COLUMNS = (*UID, "span", "key", "usage_source", "total_tokens", "completion_tokens")  # that judge_exports asks
+_OWN_SPAN = pl.col("span").str.extract(r"^\S+ (\S+)")
+_BY_RESPONSE = ~pl.col("key").str.contains(_OWN_SPAN, literal=True)  # of which other spans may have the same key
+EXPORTER = pl.concat_str(pl.col("key").str.extract(r"^by \w+ (\S+)"), _BY_RESPONSE).alias("exporter")
+IN_TRACE = pl.col("span").str.starts_with(f"{TRACED} ")
+
+
+def judge_exports(heads: pl.DataFrame) -> Verdicts:
+    """Judge spans that exports of several tools hold: those of one tool stay, the first of these that states usage.
+
+    Of several it is one that goes by the id of the provider's response, which other spans may share, then the larger.
+
+    Args:
+        heads: facts of line 0 of all records of some spans.
+    """
+    heads = heads.filter(IN_TRACE).select(*EXPORT_COLUMNS, EXPORTER)
+    several = heads.filter(pl.col("exporter").n_unique().over("span") > 1)
+    ranked = several.sort(
+        pl.col("usage_source").is_in(_STATED), _BY_RESPONSE, "total_tokens", "completion_tokens", "exporter",
+        descending=[True, True, True, True, False], nulls_last=True,
+    )  # fmt: skip
+    gone = ranked.filter(pl.col("exporter") != pl.col("exporter").first().over("span"))
+    return _all_gone(gone.select(UID), ELSEWHERE)
 
 
 def _all_gone(gone: pl.DataFrame, cause: str) -> Verdicts:
