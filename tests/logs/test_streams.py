@@ -276,3 +276,15 @@ def test_a_body_is_part_of_a_stream_only_where_one_of_its_kind_is_open() -> None
         (joined,) = [*done, *gatherer.finish()]
         assert (first, joined.row) == (False, 1)
         assert not gatherer.takes(last)
+
+
+def test_events_of_cohere_one_a_row_are_one_answer() -> None:
+    """Those after the first name no answer; other tools' events of like names are none of them."""
+    gatherer, done = Gatherer(), []
+    for event in [*COHERE, *(event | {"id": "d"} if "id" in event else event for event in COHERE)]:
+        assert is_chunk(event)
+        done += gatherer.add(event, 1, None)[1]
+    body = join_chunks(COHERE)
+    assert body is not None
+    assert [stream.joiner.result() for stream in done] == [body, body | {"id": "d"}]
+    assert not is_chunk({"type": "tool-call-delta", "toolCallId": "t", "argsTextDelta": "{"})

@@ -21,9 +21,10 @@ from callcost.logs.record.origin import ORIGIN, read_origin
 from callcost.logs.record.summed_rows import Sum
 from callcost.logs.responses.chunk_rows import Gatherer, Stream, is_chunk
 from callcost.logs.usage.unread import UNREAD, stated_tokens
+from callcost.logs.usage.usage import states_both_sides
 from callcost.logs.values.json import UNFORESEEN, Refusal, decode
 from callcost.settings import ReadOptions
-from callcost.tables import Call, Reject
+from callcost.tables import CHUNK_ORDER, Call, Reject
 
 CONTEXT: Literal["context"] = "context"
 FRAGMENT: Literal["fragment"] = "fragment"
@@ -54,6 +55,7 @@ class RecordReader:
         self._recogniser = recogniser()
         self._unwrapper = unwrapper()
         self._gatherer = Gatherer()
+        self._in_order = False  # whether the last record was of an event stream
         self._notes: dict[str, Notes] = {}  # of each dialect whose records lean on earlier ones
 
     def read(self, raw: Raw | Reject) -> list[Outcome]:
@@ -64,6 +66,7 @@ class RecordReader:
         """
         if isinstance(raw, Reject):
             return [raw]
+        self._in_order = raw.is_event
         try:
             value = decode(raw.data, self._room)
         except Refusal as refusal:
@@ -107,7 +110,11 @@ class RecordReader:
             body = stream.joiner.result()
         except UNFORESEEN as error:
             return _unforeseen(error, stream.row, stream.offset)
-        return self._read_record(body, stream.row, stream.offset, b"")
+        outcome = self._read_record(body, stream.row, stream.offset, b"")
+        in_order = self._in_order or stream.is_numbered
+        if isinstance(outcome, Call) and not in_order and not states_both_sides(outcome.usage):
+            outcome.flags = sorted({*outcome.flags, CHUNK_ORDER})
+        return outcome
 
     def _read_record(self, record: dict[str, Any], row: int, offset: int | None, data: bytes) -> Outcome:
         try:

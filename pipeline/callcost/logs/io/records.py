@@ -38,11 +38,13 @@ class Raw(NamedTuple):
         row: position in its container, from 1.
         offset: position of its first byte in the uncompressed file, from 0.
         data: the record, without the end of its line.
+        is_event: whether it is of an event stream, whose lines are in their order.
     """
 
     row: int
     offset: int
     data: bytes
+    is_event: bool = False
 
 
 def read_lines(
@@ -100,12 +102,13 @@ def _line(line: bytes, size: int, row: int, offset: int, longest: int, *, sse: b
     data = line.lstrip(_BLANKS)
     if data.startswith(BOM):
         data = data[len(BOM) :].lstrip(_BLANKS)
-    if sse or data.startswith(b"data:"):
+    is_event = sse or data.startswith(b"data:")
+    if is_event:
         data = _event_data(data)
     start = len(line) - len(data)
     data = data.rstrip(_BLANKS)
     if data:
-        yield Raw(row, offset + start, data)
+        yield Raw(row, offset + start, data, is_event)
 
 
 def _event_data(data: bytes) -> bytes:

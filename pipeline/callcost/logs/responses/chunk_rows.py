@@ -10,27 +10,37 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from callcost.logs.responses.stream_joiners import JOINERS, Chunk, Joiner
-from callcost.logs.responses.streams import ANTHROPIC_EVENTS, kind_of
+from callcost.logs.responses.stream_joiners import JOINERS, Chunk, Joiner, Responses
+from callcost.logs.responses.streams import ANTHROPIC_EVENTS, COHERE_EVENTS, kind_of
 from callcost.logs.values.json import UNFORESEEN, list_in
 from callcost.logs.values.json_path import follow
 
 MAX_OPEN = 10_000  # streams held at a time; the one that had no chunk for longest is closed first
-_ENDS = frozenset(
-    ("message_stop", *(f"response.{end}" for end in ("completed", "incomplete", "failed", "cancelled", "done")))
-)
-_STARTS = frozenset(("message_start", "response.created"))
-_WITH_EVENTS = frozenset(("anthropic", "responses"))  # kinds whose events leave out the id
+_ENDS = frozenset((
+    "message_stop", "message-end", "stream-end",
+    *(f"response.{end}" for end in ("completed", "incomplete", "failed", "cancelled", "done")),
+))  # fmt: skip
+_STARTS = frozenset(("message_start", "response.created", "message-start", "stream-start"))
+_WITH_EVENTS = frozenset(("anthropic", "responses", "cohere"))  # kinds whose events leave out the id
 _BODY_LIKE = frozenset(("completions", "ollama"))  # kinds whose last chunk looks like a body
+
+_IDS = (("message", "id"), ("response", "id"), ("id",), ("generation_id",), ("response", "generation_id"))
+_OF_AN_END = frozenset(("type", "index"))  # keys of Cohere's events that only say that a part has ended
 
 
 class Stream(NamedTuple):
-    """A stream: what joins its chunks, the place of the first, and what a chunk that could not be joined raised."""
+    """A stream: what joins its chunks, the place of the first, what one that could not be joined raised, how many."""
 
     joiner: Joiner
     row: int
     offset: int | None
     fault: Exception | None = None
+    chunks: int = 0
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether its chunks say in which order they came, as those of Responses do."""
+        return self.chunks < 2 or isinstance(self.joiner, Responses)
 
 
 def is_chunk(record: Chunk) -> bool:
@@ -38,6 +48,8 @@ def is_chunk(record: Chunk) -> bool:
     event = record.get("type")
     if type(event) is str and (event in ANTHROPIC_EVENTS or event.startswith("response.")):
         return kind_of(record) is not None
+    if _event_of(record) in COHERE_EVENTS:
+        return type(record.get("delta")) is dict or "is_finished" in record or record.keys() <= _OF_AN_END
     kind = record.get("object")
     return (
         kind == "chat.completion.chunk"
@@ -86,6 +98,7 @@ class Gatherer:
             self._open[key].joiner.add(chunk)
         except UNFORESEEN as error:
             self._open[key] = self._open[key]._replace(fault=error)
+        self._open[key] = self._open[key]._replace(chunks=self._open[key].chunks + 1)
         self._open.move_to_end(key)
         done = []
         if _event_of(chunk) in _ENDS or chunk.get("done") is True:
@@ -110,10 +123,10 @@ class Gatherer:
 
 
 def _event_of(chunk: Chunk) -> str:
-    event = chunk.get("type")
+    event = chunk.get("type", chunk.get("event_type"))
     return event if type(event) is str else ""
 
 
 def _id_of(chunk: Chunk) -> str | None:
-    stated = (follow(chunk, path) for path in (("message", "id"), ("response", "id"), ("id",)))
+    stated = (follow(chunk, path) for path in _IDS)
     return next((own for own in stated if type(own) is str and own), None)

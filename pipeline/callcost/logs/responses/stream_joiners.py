@@ -299,7 +299,7 @@ class Cohere(Joiner):
         """Take one more event."""
         if chunk.get("event_type") == "text-generation":
             self._add_text(chunk.get("text"))
-        self._keep({name: chunk.get(name) for name in ("id", "generation_id", "finish_reason")})
+        self._keep({name: chunk.get(name) for name in ("id", "generation_id", "finish_reason", "model")})
         self._keep(chunk.get("response"))
         self._keep(chunk.get("delta"), "message")
         self._add_text(follow(chunk, ("delta", "message", "content", "text")))

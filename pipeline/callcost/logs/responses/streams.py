@@ -21,7 +21,7 @@ _CONVERSE_EVENTS = frozenset(
     ("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata")
 )
 # Version 2 names them by "type", version 1 by "event_type": https://docs.cohere.com/v2/docs/streaming
-_COHERE_EVENTS = frozenset((
+COHERE_EVENTS = frozenset((
     "message-start", "content-start", "content-delta", "content-end", "tool-plan-delta", "tool-call-start",
     "tool-call-delta", "tool-call-end", "citation-start", "citation-end", "message-end", "stream-start",
     "search-queries-generation", "search-results", "text-generation", "citation-generation", "tool-calls-generation",
@@ -74,7 +74,7 @@ def kind_of(chunk: Chunk) -> str | None:
     named, event = chunk.get("object"), chunk.get("type")
     if type(named) is str and named in _OBJECTS:
         return _OBJECTS[named]
-    if any(type(name) is str and name in _COHERE_EVENTS for name in (event, chunk.get("event_type"))):
+    if any(type(name) is str and name in COHERE_EVENTS for name in (event, chunk.get("event_type"))):
         return "cohere"
     if type(event) is str:
         if event.startswith("response.") and not _RESPONSE_KEYS.isdisjoint(chunk):

@@ -134,7 +134,7 @@ class Calls(Schema):
     region = Text("cloud region or location")
     status = Text("success | failure | cache_hit")
     flags = Flags(
-        "aborted ambiguous_usage assumed_units bad_time bad_logged_cost id_conflict incomplete_usage "
+        "aborted ambiguous_usage assumed_units bad_time bad_logged_cost chunk_order id_conflict incomplete_usage "
         "inconsistent_usage provisioned repeated_row session_sum text_redacted|truncated|stripped|moved unread_usage"
     )
     usage_source = Text("reported | estimated_upstream | counted | partial | timed_out | absent")
