@@ -10,7 +10,8 @@ import polars as pl
 
 from callcost.jobs.backfill import backfill_usage
 from callcost.jobs.report import report_spend
-from callcost.settings import ReportOptions
+from callcost.jobs.state.report import report_incremental
+from callcost.settings import ReportOptions, StateOptions
 
 Records = list[dict[str, Any]]
 
@@ -96,3 +97,24 @@ def test_where_two_requests_could_be_meant_none_is_guessed(tmp_path: Path) -> No
         tmp_path / "b", one=[_asked("q-1", "When?")], two=[_asked("q-1", "When?")], answers=[_answered("q-1")]
     )
     assert calls["prompt_tokens"][0] > 0
+
+
+def test_halves_of_a_batch_that_come_in_different_nights_are_counted_together(tmp_path: Path) -> None:
+    long = "When is high water in the harbour of Emden? " * 9
+    halves = {"asked": [_asked("q-1", long)], "answered": [_answered("q-1")]}
+    for first, later in (("asked", "answered"), ("answered", "asked")):
+        logs, state = tmp_path / first / "logs", StateOptions(folder=str(tmp_path / first / "state"))
+        logs.mkdir(parents=True)
+        options = ReportOptions(logs=(str(logs),), out=str(tmp_path / first / "out"), calls=True)
+        read = []
+        for name in (first, later, "other"):
+            usage = {"prompt_tokens": 1, "completion_tokens": 1}
+            records = halves.get(name, [{"id": "p", "model": "gpt-4o", "usage": usage}])
+            (logs / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+            report = report_incremental(options, state)
+            read.append(report.manifest["run"]["inputs_read"])
+        calls = pl.read_parquet(sorted((tmp_path / first / "out").rglob("calls.parquet")), hive_partitioning=False)
+        (call,) = calls.filter(pl.col("call_id") != "p").to_dicts()
+        assert (call["usage_source"], call["prompt_tokens"] > 90) == ("counted", True)
+        assert report.manifest["records"]["rejects"] == 0
+        assert read == [1, 2, 1]

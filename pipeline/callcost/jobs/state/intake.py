@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -27,6 +27,7 @@ from callcost.jobs.state.log_rotation import (
     keep_overwritten,
     latest_of,
     readable_again,
+    result_of,
 )
 from callcost.logs.io.extents import Extent, extent_of
 from callcost.logs.io.inputs import Input, find_logs
@@ -37,6 +38,7 @@ from callcost.runners.entries import Entry, Known, Stamp, stamp_of
 from callcost.runners.ledger import Ledger
 from callcost.runners.packing import pack_pieces, worker_count
 from callcost.settings import ReportOptions
+from callcost.stages.read.batch_join import UNJOINED, holds_batch
 from callcost.stages.read.splits import Piece, cut_inputs, survey
 from callcost.stages.tables.facts import layout_of_facts, scan_facts
 from callcost.stages.tasks import MapTask, Tick, map_inputs
@@ -59,6 +61,7 @@ class Intake:
         read_bytes: bytes of the inputs that were read.
         skipped: folders below the logs that were not read, and what they hold.
         present: paths of all inputs of the run.
+        again: paths of those that are read again, since more of their batches has come.
         standing: what the logs that are read stand for.
     """
 
@@ -69,6 +72,7 @@ class Intake:
     read_bytes: int = 0
     skipped: tuple[Skipped, ...] = ()
     present: set[str] = dataclasses.field(default_factory=set)
+    again: set[str] = dataclasses.field(default_factory=set)
     standing: Standing = dataclasses.field(default_factory=Standing)
 
     def note(self, word: str, name: str) -> None:
@@ -106,7 +110,18 @@ def plan_intake(ledger: Ledger, options: ReportOptions, forget: Sequence[str] = 
         is_same = known is not None and (known.stamp, known.name, known.made) == (stamp, source.name, made)
         if known is None or not is_same or not known.sha256 or (known.holds_more and _is_among(wanted, known)):
             intake.fresh.append((source, stamp))
+    _read_batches_again(intake, latest)
     return intake
+
+
+def _read_batches_again(intake: Intake, latest: Mapping[str, Entry]) -> None:
+    """Read known halves of batches again where more of a batch comes."""
+    fresh = {stamp.path for _, stamp in intake.fresh}
+    known = [(source, stamp) for source, stamp in intake.found if stamp.path not in fresh]
+    halves = [one for one in known if result_of(latest[one[1].path]).total(UNJOINED)]
+    if halves and any(holds_batch(source) for source, _ in intake.fresh):
+        intake.fresh += halves
+        intake.again = {stamp.path for _, stamp in halves}
 
 
 def _known_places(ledger: Ledger, places: Sequence[str]) -> tuple[str, ...]:
@@ -176,7 +191,7 @@ def _compare(ledger: Ledger, intake: Intake, made: str) -> None:
     latest = latest_of(ledger)
     intake.fresh = [
         (log, stamp) for log, stamp in intake.fresh
-        if not _is_only_touched(ledger, latest.get(stamp.path), log, stamp, made)
+        if stamp.path in intake.again or not _is_only_touched(ledger, latest.get(stamp.path), log, stamp, made)
     ]  # fmt: skip
     for entry in list(ledger.entries.values()) if intake.forget else ():
         is_live = entry.stamp.path in intake.present and latest[entry.stamp.path] is entry

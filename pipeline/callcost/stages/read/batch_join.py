@@ -4,7 +4,7 @@ An input is a request without an answer. Where an output of the run answers it, 
 an answer that states no usage, so that this can be counted; where none does, it stays refused. A ``custom_id`` is the
 writer's own and comes again in the next batch: of several inputs that have it, the one is meant that has every id of
 the output's file, and where these differ, none. Files are read for this only where a window holds what needs it; only
-ids are kept. What was read in an earlier night is not read again for an input that comes later.
+ids are kept. What is left without the other half is tallied (UNJOINED), so that a state reads it again when more comes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from callcost.tables import Call
 _OUTPUTS = ("openai_batch", "anthropic_batch")
 _BODIES = ("body", "params")
 _SAMPLED_RECORDS = 10
+UNJOINED = "unjoined"  # in the tally of an input: answers whose requests were not there, and requests without answers
 
 
 class _Row(NamedTuple):
@@ -87,6 +88,10 @@ class Batches:
             kept = [one for one in window.rejects if one.detail != BATCH_INPUT or one.byte_offset not in joined]
             window.tally["context"] += len(window.rejects) - len(kept)
             window.rejects = kept
+        refused = sum(reject.detail == BATCH_INPUT for reject in window.rejects)
+        unjoined = refused + sum(_lacks_text(call, wanted=False) for call in window.calls)
+        if unjoined:
+            window.tally[UNJOINED] += unjoined
 
     @property
     def were_asked(self) -> bool:
@@ -98,7 +103,7 @@ class Batches:
         sources: list[Input] = []
         with contextlib.suppress(LogError):  # the run says so itself
             sources = find_inputs(self._logs)
-        return {source.path: _survey(source) for source in sources if next(_rows_of(source), None) is not None}
+        return {source.path: _survey(source) for source in sources if holds_batch(source)}
 
     def _askers(self, custom_id: str, answered: frozenset[str]) -> list[_File]:
         """Return the files that may have asked what a file with these ids answers under one of them."""
@@ -133,6 +138,11 @@ class Batches:
             if own in self._askers(custom_id, file.answered)
         }
         return frozenset(row.offset for row in _rows_of(source) if not row.is_output and row.custom_id in ids)
+
+
+def holds_batch(source: Input) -> bool:
+    """Tell whether a file's first records are of a batch's input or output."""
+    return next(_rows_of(source), None) is not None
 
 
 def _lacks_text(call: Call, *, wanted: bool) -> bool:
