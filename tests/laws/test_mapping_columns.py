@@ -134,7 +134,7 @@ def apim(number: int, draw: Draw) -> Record:
     return {"category": "GatewayLlmLogs", "time": moment(number), "properties": about | counts}
 
 
-_ORDINARY = [posthog, langsmith, helicone, opik, cloudflare, apim]
+_ORDINARY = [posthog, langsmith, helicone, cloudflare]
 _WRITERS = [opencode, posthog, langsmith, helicone, vertex_log, datadog, opik, cloudflare, envoy, apim]
 
 

@@ -113,6 +113,10 @@ AGENTS = (
           marks=("openclaw.json", "clawdbot.json", "moltbot.json", "credentials", "workspace", "devices", "cron")),
     Agent("Codebuff", ("codebuff",), ("config/manicode", "config/manicode-dev", "config/manicode-staging"),
           ("projects/*/chats/*/chat-messages.json",)),
+    Agent("Command Code", ("command_code",), ("~/.commandcode",), ("projects/*/*.jsonl",)),
+    Agent("Devin", ("devin",), ("data/devin",), ("cli/sessions.db",)),
+    Agent("Forge", ("forge",), ("~/.forge",), (".forge.db",)),
+    Agent("Mux", ("mux",), ("~/.mux",), ("sessions/*/chat.jsonl",), "MUX_ROOT"),
     Agent("ZCode", ("zcode",), ("~/.zcode",), ("cli/db/db.sqlite",)),
     Agent("Zed", ("zed",), ("zed",), ("threads/threads.db",)),
 )  # fmt: skip
@@ -120,5 +124,6 @@ NO_HOME = {  # dialects of agents whose logs are in no place that is known befor
     "aider": "the file that `--analytics-log` names",
     "crush": "`.crush/crush.db` of each project",
     "cursor_csv": "what Cursor's dashboard exports",
+    "trae": "what Trae's usage API gives",
 }
 AGENT_DIALECTS = frozenset((*NO_HOME, *(dialect for agent in AGENTS for dialect in agent.dialects)))

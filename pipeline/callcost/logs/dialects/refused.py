@@ -114,6 +114,35 @@ DIALECTS = (
         reason="no_usage_possible",
         stores=(Store(tables=("gen_metadata.data",), query="SELECT 'antigravity' AS _store, 1 AS known"),),
     ),
+    refusing_dialect(
+        "kiro",  # https://github.com/getagentseal/codeburn docs/providers/kiro.md
+        "Kiro counts credits, its sessions state no tokens: give the bill to reconcile, or a gateway's log",
+        sign("version kind data", values={"kind": "Prompt AssistantMessage ToolResults"}),
+        sign("chat executionId metadata", kinds={"chat": "array"}),
+        reason="no_usage_possible",
+    ),
+    refusing_dialect(
+        "warp",  # https://github.com/getagentseal/codeburn src/providers/warp.ts
+        "Warp keeps sums of conversations, whose sides are not told apart: give the provider's or a gateway's log",
+        sign(values={"_store": "warp"}),
+        stores=(
+            Store(
+                tables=("agent_conversations.conversation_data", "ai_queries.exchange_id"),
+                query="SELECT 'warp' AS _store, conversation_id FROM agent_conversations ORDER BY conversation_id",
+            ),
+        ),
+    ),
+    refusing_dialect(
+        "deepseek_tui",  # https://github.com/getagentseal/codeburn src/providers/codewhale.ts
+        "a session of DeepSeek's TUI has one sum of both sides: give the provider's usage, or a gateway's log",
+        sign("metadata messages", kinds={"metadata.total_tokens": "number", "metadata.id": "text"}),
+    ),
+    refusing_dialect(
+        "deepseek_harness",  # https://github.com/getagentseal/codeburn docs/providers/dsh.md
+        "sessions of DeepSeek's harness repeat those they began from: give the provider's usage, or a gateway's log",
+        sign("type seq time data"),
+        sign("version createdAt id", values={"type": "session"}),
+    ),
     refusing_dialect("otel_metrics", "OTLP metrics are sums: export traces", sign("resourceMetrics")),
     refusing_dialect(
         "token_counts", "", sign("input_tokens", values={"object": "response.input_tokens"}), reason=UNBILLED

@@ -170,9 +170,7 @@ def dialect_of(table: dict[str, Any], path: str = "mapping") -> Dialect:
         zone=_zone(str(table.get("zone", "UTC")), path),
         cost_scale=_one_of(table, "cost_unit", COST_UNITS, path),
         zero_is_missing=bool(table.get("zero_is_missing")),
-        no_counts=None
-        if SESSION_SUM in rules.flags
-        else frozenset(chain(*columns.values(), *tags.values(), _sums(table))),
+        no_counts=None if SESSION_SUM in rules.flags else frozenset([*_paths(columns, tags), *_sums(table)]),
         alone=not (taken or table.get("repeats")),
         reads=_reads(table, columns, tags, path),
         carry=partial(carry_earlier, taken=taken) if taken else None,
@@ -225,6 +223,10 @@ def _reads(
     texts = [columns.get(column, ()) for column in ("messages", "output_text")]
     ends = (_sums(table), table.get("nothing", ()), table.get("money", ()))
     return tuple(chain(*tags.values(), *named, *asked, *texts, *ends))
+
+
+def _paths(*tables: Mapping[str, tuple[str, ...]]) -> list[str]:
+    return [path for table in tables for paths in table.values() for path in paths]
 
 
 def _sums(table: dict[str, Any]) -> list[str]:

@@ -133,17 +133,18 @@ def settle_rules(call: Call, entry: Entry, *, rules: Rules) -> None:
         call.response = body_of([answered])
     call.endpoint = call.endpoint or ("chat" if call.request or call.response else None)
     call.duplicate_id = _name_of(entry.record, rules.same) or call.duplicate_id
-    named = _span_of if rules.traces else _name_of
-    spans = (named(entry.record, rules.span), named(entry.record, rules.parent))
-    call.span, call.parent = (f"{call.family} {name}" if name and not rules.traces else name for name in spans)
+    call.span, call.parent = (_span_of(call, entry.record, places, rules) for places in (rules.span, rules.parent))
     call.flags.extend(rules.flags)
     if follow_first(entry.record, rules.sums) not in (None, 1):
         call.flags.append(SESSION_SUM)
 
 
-def _span_of(record: Mapping[str, Any], places: tuple[Paths, ...]) -> str | None:
-    """Return what names a span: the first path of its trace, the second its own."""
-    return next((span_name(follow(record, own), follow(record, trace)) for trace, own in places), None)
+def _span_of(call: Call, record: Mapping[str, Any], places: tuple[Paths, ...], rules: Rules) -> str | None:
+    """Return what names a span; of a trace, the first path is the trace's, the second the span's own."""
+    if rules.traces:
+        return next((span_name(follow(record, own), follow(record, trace)) for trace, own in places), None)
+    name = _name_of(record, places)
+    return f"{call.family} {name}" if name else None
 
 
 def _name_of(record: Mapping[str, Any], same: tuple[Paths, ...]) -> str | None:
