@@ -12,6 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from callcost.errors import ConfigError
+from callcost.stages.analysis.sql import run_sql
 from tests.command import SAMPLES, Finished, callcost, report, write_lines
 
 
@@ -72,6 +74,7 @@ def test_an_answer_is_written_in_every_format(held: Finished, tmp_path: Path, ki
         ("SELECT SUM(total_cost FROM calls", ("cannot be run", "Expected: )")),
         ("SELECT model, COUNT(*) FROM calls", ("cannot be run", "GROUP BY")),
         ("", ("not a query",)),
+        ("SELECT 1 AS a; SELECT 2 AS b", ("cannot be run", "only one")),
     ],
 )
 def test_a_query_that_is_wrong_is_told_in_a_line(held: Finished, sql: str, words: tuple[str, ...]) -> None:
@@ -79,6 +82,50 @@ def test_a_query_that_is_wrong_is_told_in_a_line(held: Finished, sql: str, words
     assert (done.code, done.stdout) == (2, "")
     assert all(word.lower() in done.stderr.lower() for word in words), done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["FROM calls", "DELETE FROM calls", "EXPLAIN SELECT * FROM calls", "SHOW TABLES", "VALUES (1)",
+     "CREATE TABLE a AS SELECT * FROM calls"],
+)  # fmt: skip
+def test_what_is_no_select_is_no_query(sql: str) -> None:
+    with pytest.raises(ConfigError, match=r"not a query: .* Write one SELECT over calls"):
+        run_sql(sql, {"calls": pl.DataFrame({"model": ["a"]})})
+
+
+READERS = ("read_csv", "read_parquet", "read_json", "read_ndjson", "read_ipc", "scan_csv", "READ_CSV", '"read_csv"')
+
+
+@pytest.mark.parametrize("reader", [*READERS, "`read_csv`", "read_csv ", "read_csv /* ( */", "read_csv -- (\n"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM {}",
+        "SELECT '--' AS a, '/*' AS b FROM {}",
+        "SELECT model FROM calls WHERE model IN (SELECT a FROM {})",
+        "WITH other AS (SELECT * FROM {}) SELECT * FROM other JOIN calls ON TRUE",
+        "/* a */ -- b\n (SELECT a FROM calls JOIN {} ON TRUE)",
+    ],
+)
+def test_a_query_reads_no_file(tmp_path: Path, sql: str, reader: str) -> None:
+    """It is refused by name, also where the file is there, and where a comment stands between name and bracket."""
+    (tmp_path / "a.csv").write_text("a\nsecret\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"reads no files: (?i:read|scan)_") as refused:
+        run_sql(sql.format(f"{reader}('{tmp_path}/a.csv')"), {"calls": pl.DataFrame({"model": ["a"]})})
+    assert "secret" not in str(refused.value)
+
+
+def test_a_query_finds_no_table_but_those_of_the_source(held: Finished) -> None:
+    for name in ("table", f"'{held.out}/calls.parquet'", f'"{held.out}/calls.parquet"', "pl"):
+        with pytest.raises(ConfigError):
+            run_sql(f"SELECT * FROM {name}", {"calls": pl.DataFrame({"model": ["a"]})})
+
+
+def test_a_bracket_or_a_comment_may_stand_before_a_query() -> None:
+    for before in ("(", "/* a\nb */ ", "-- a\nWITH b AS (SELECT a FROM t) "):
+        sql = f"{before}SELECT a FROM t{')' if before == '(' else ';'}"
+        assert run_sql(sql, {"t": pl.DataFrame({"a": [1]})}).rows() == [(1,)]
 
 
 def _row(number: int, day: str, user: str = "ana", model: str = "gpt-4o", tokens: int = 1000) -> dict[str, Any]:

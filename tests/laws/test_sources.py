@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callcost.settings import GROUP_COLUMNS
+from callcost.errors import LogError
+from callcost.jobs.analysis.query import query_calls
+from callcost.settings import GROUP_COLUMNS, ReportOptions
 from tests.command import SAMPLES, Finished, callcost, report, write_lines
 
 FILES = ("spend.csv", "spend.parquet", "calls.parquet", "rejects.parquet")
@@ -76,10 +79,24 @@ def test_what_a_report_cannot_give_is_refused_by_name(held: Path, tmp_path: Path
     assert (refused.code, "no column 'model_group'" in refused.stderr) == (2, True)
     assert callcost("report", folder, "--by", "model").code == 0
     old.head(3).write_parquet(folder / "calls.parquet")
-    assert "not of the run" in callcost("report", folder).stderr
+    assert "calls.parquet is not of the run" in callcost("report", folder).stderr
     report([SAMPLES], tmp_path / "bare")
     refused = callcost("report", tmp_path / "bare")
     assert (refused.code, "holds no calls" in refused.stderr, "--calls" in refused.stderr) == (1, True, True)
+
+
+def test_rejects_are_asked_of_every_source_alike(held: Path) -> None:
+    sql = "SELECT reason, COUNT(*) AS records FROM rejects GROUP BY reason ORDER BY reason"
+    answers = [query_calls(sql, ReportOptions(logs=held / source)).rows() for source in ("report", "state", "nightly")]
+    assert answers == answers[:1] * 3
+    assert len(answers[0]) > 1
+
+
+def test_a_report_whose_rejects_are_gone_is_not_one_without_rejects(held: Path, tmp_path: Path) -> None:
+    shutil.copytree(held / "report", tmp_path / "copy")
+    (tmp_path / "copy/rejects.parquet").unlink()
+    with pytest.raises(LogError, match=r"rejects\.parquet is not of the run"):
+        query_calls("SELECT * FROM rejects", ReportOptions(logs=tmp_path / "copy"))
 
 
 def test_a_state_can_be_priced_anew_and_stays_as_it_is(held: Path, tmp_path: Path) -> None:

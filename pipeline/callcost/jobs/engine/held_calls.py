@@ -66,7 +66,7 @@ def open_report(place: str) -> HeldCalls:
     """Read the calls of a report.
 
     Raises:
-        LogError: it holds no calls, or not those that its manifest speaks of.
+        LogError: it holds no calls, or not those that its manifest speaks of, or not its rejects.
     """
     folder = folder_at(place)
     manifest = json.loads(folder.read("manifest.json") or b"{}")
@@ -79,12 +79,14 @@ def open_report(place: str) -> HeldCalls:
         hint = "Run report --calls into it, or give the logs that it was made of to callcost report"
         raise LogError(f"{place} is a report that holds no calls", hint=hint)
     calls = pl.concat([pl.read_parquet(data) for data in found], how="diagonal_relaxed")
-    if calls.height != (manifest["totals"]["calls"] or 0):
-        hint = "Run the report again"
-        raise LogError(f"{place}: calls.parquet is not of the run that manifest.json speaks of", hint=hint)
-    rejects = folder.read("rejects.parquet")
-    table = pl.read_parquet(rejects) if rejects is not None else pl.DataFrame(schema=Rejects.types)
-    return HeldCalls(place=place, kind=REPORT, manifest=manifest, calls=calls, rejects=table)
+    data = folder.read("rejects.parquet")
+    rejects = pl.read_parquet(data) if data is not None else pl.DataFrame(schema=Rejects.types)
+    wanted = {"calls": manifest["totals"]["calls"] or 0, "rejects": manifest["records"]["rejects"]}
+    for name, table in (("calls", calls), ("rejects", rejects)):
+        if table.height != wanted[name]:
+            message = f"{place}: {name}.parquet is not of the run that manifest.json speaks of"
+            raise LogError(message, hint="Run the report again")
+    return HeldCalls(place=place, kind=REPORT, manifest=manifest, calls=calls, rejects=rejects)
 
 
 def settle_held(
