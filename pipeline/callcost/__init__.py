@@ -29,13 +29,14 @@ if TYPE_CHECKING:  # for type checkers: the names of _HOME, which load on first 
     from callcost.helpers.counting import async_token_counter, token_counter
     from callcost.helpers.registry import get_max_tokens, get_model_info, model_cost, register_model
     from callcost.helpers.text import create_pretrained_tokenizer, create_tokenizer, decode, encode
-    from callcost.jobs.analysis.compare import compare_periods, compare_spend
+    from callcost.jobs.analysis.compare import compare, compare_periods, compare_spend
+    from callcost.jobs.analysis.price_calls import price_calls
     from callcost.jobs.analysis.query import query_calls
     from callcost.jobs.analysis.what_if import suggest_savings, what_if
     from callcost.jobs.backfill import backfill_usage
     from callcost.jobs.reconcile import reconcile_costs
-    from callcost.jobs.report import report_spend
-    from callcost.settings import ReconcileOptions, ReportOptions, WorkOptions
+    from callcost.jobs.report import SpendReport, report_spend
+    from callcost.settings import PriceOptions, ReconcileOptions, ReportOptions, WorkOptions
 
 __version__ = "0.2.0"
 
@@ -50,15 +51,18 @@ _HOME = {
     "ConfigError": "errors",
     "LogError": "errors",
     "PriceError": "errors",
+    "PriceOptions": "settings",
     "ReconcileOptions": "settings",
     "ReportError": "errors",
     "ReportOptions": "settings",
     "RunError": "errors",
+    "SpendReport": "jobs.report",
     "TokenizerError": "errors",
     "UnknownModelError": "errors",
     "WorkOptions": "settings",
     "async_token_counter": "helpers.counting",
     "backfill_usage": "jobs.backfill",
+    "compare": "jobs.analysis.compare",
     "compare_periods": "jobs.analysis.compare",
     "compare_spend": "jobs.analysis.compare",
     "completion_cost": "helpers.costs",
@@ -70,6 +74,7 @@ _HOME = {
     "get_max_tokens": "helpers.registry",
     "get_model_info": "helpers.registry",
     "model_cost": "helpers.registry",
+    "price_calls": "jobs.analysis.price_calls",
     "query_calls": "jobs.analysis.query",
     "reconcile_costs": "jobs.reconcile",
     "register_model": "helpers.registry",
@@ -84,10 +89,12 @@ __all__ = [
     "ConfigError",
     "LogError",
     "PriceError",
+    "PriceOptions",
     "ReconcileOptions",
     "ReportError",
     "ReportOptions",
     "RunError",
+    "SpendReport",
     "TokenizerError",
     "UnknownModelError",
     "WorkOptions",
@@ -95,6 +102,7 @@ __all__ = [
     "async_token_counter",
     "async_tokenizer_threshold_bytes",
     "backfill_usage",
+    "compare",
     "compare_periods",
     "compare_spend",
     "completion_cost",
@@ -107,6 +115,7 @@ __all__ = [
     "get_max_tokens",
     "get_model_info",
     "model_cost",
+    "price_calls",
     "query_calls",
     "reconcile_costs",
     "register_model",

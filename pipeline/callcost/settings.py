@@ -197,7 +197,7 @@ class ReportOptions(_Options):
     """Everything that says what `report` does.
 
     Attributes:
-        logs: files, folders, globs or "-".
+        logs: files, folders, globs or "-"; (): none, where a table of calls is reported on.
         out: folder for the reports; None: nothing is written.
         by: group columns in order; see GROUP_COLUMNS, and "tag:NAME".
         since: first moment of the interval, inclusive (UTC); None: open.
@@ -219,7 +219,7 @@ class ReportOptions(_Options):
             None: their names do.
     """
 
-    logs: Accepts[Places, tuple[str, ...]] = kept(dataclasses.MISSING, arguments.read_logs)  # it must be given
+    logs: Accepts[Places, tuple[str, ...]] = kept((), arguments.read_logs)
     out: Accepts[Place | None, str | None] = kept(None, _PLACE)
     by: Accepts[Names, tuple[str, ...]] = kept(("model", "user"), arguments.columns_of(GROUP_COLUMNS))
     since: Accepts[Moment, datetime | None] = kept(None, _MOMENT)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from callcost.errors import ConfigError, PriceError
+from callcost.errors import ConfigError, LogError, PriceError
 from callcost.jobs.engine.fresh_prices import refresh_prices
 from callcost.jobs.engine.held_calls import (
     REPORT,
     STATE,
     HeldCalls,
     amend_manifest,
+    hold_table,
     kind_of_source,
     open_report,
     settle_held,
@@ -27,22 +29,28 @@ from callcost.jobs.engine.page import PAGE, PageSums, settle_earlier
 from callcost.jobs.engine.work_dir import open_workplace
 from callcost.prices.book.registered import with_registered
 from callcost.runners.protocol import ignore_progress
-from callcost.settings import EXTENSIONS, ReportOptions
+from callcost.settings import EXTENSIONS, TABLES, ReportOptions
+from callcost.stages.analysis.call_charges import charges_of
 from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.days import split_days
 from callcost.stages.report.delta_table import DeltaDays, deltalake_module
+from callcost.stages.report.notebook import spend_html
 from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, publish_files
 from callcost.stages.report.spend import CALL_ORDER, check_sort, merge_spend, sort_spend
 from callcost.stages.report.workbook import VIEWS, excel_module, workbook_bytes
+from callcost.stages.tables.call_frames import FRAME, Frame, collect_frame
 from callcost.stages.tables.schemas import columns_of_calls
+
+if TYPE_CHECKING:
+    from callcost.jobs.analysis.compare import ComparedSpend
 
 DOCUMENTS = {"xlsx": "spend.xlsx", "html": PAGE}  # format -> file
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SpendReport:
-    """What a report found.
+    """What a report found; a notebook shows its dearest groups as a table.
 
     Attributes:
         spend: one row per group; columns as in interface.md.
@@ -50,6 +58,9 @@ class SpendReport:
         manifest: the record of the run.
         exit_code: 0 done, 1 no call at all, 3 a gate was crossed.
         documents: name of a file -> the report as a workbook or a page, where these were asked for.
+        source: options of the source that the calls are read from again; None: they are held.
+        held: the calls, where they were at hand.
+        table: the table that it is a report on; None: it is one on logs.
     """
 
     spend: pl.DataFrame
@@ -57,23 +68,71 @@ class SpendReport:
     manifest: dict[str, Any]
     exit_code: int
     documents: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    source: ReportOptions = dataclasses.field(default_factory=ReportOptions, repr=False)
+    held: pl.DataFrame | None = dataclasses.field(default=None, repr=False)
+    table: HeldCalls | None = dataclasses.field(default=None, repr=False)
 
     @property
     def rejects(self) -> pl.DataFrame:
         """Records that could not become calls."""
         return pl.read_parquet(self.rejected)
 
+    @cached_property
+    def calls(self) -> pl.DataFrame:
+        """One row per call, as in calls.parquet; unless ``calls`` was asked for, the source is read again for it.
+
+        Raises:
+            LogError: the source is gone, or has changed since.
+        """
+        if self.held is not None:
+            return self.held
+        found = read_source(self.source, planned=lambda _bytes: None).calls
+        self._check_calls(found.height)
+        return found
+
+    @cached_property
+    def charges(self) -> pl.DataFrame:
+        """What each call was charged, a row per class of tokens: they add up to the calls' total_cost."""
+        return charges_of(self.calls)
+
+    def compare(self, other: SpendReport) -> ComparedSpend:
+        """Say why another report costs more or less than this one, by the groups of the other: see compare."""
+        from callcost.jobs.analysis.compare import compare  # noqa: PLC0415 - it stands on this module
+
+        return compare(self, other)
+
+    def to_html(self) -> str:
+        """Return the report as a page that fetches nothing: what ``formats="html"`` writes."""
+        if PAGE in self.documents:
+            return self.documents[PAGE].decode()
+        options = dataclasses.replace(self.source, formats=("html",), out=None, calls=False, table=TABLES[0])
+        found = _report(options, self.table, progress=ignore_progress, planned=lambda _bytes: None)
+        self._check_calls(found.manifest["totals"]["calls"])
+        return found.documents[PAGE].decode()
+
+    def _check_calls(self, calls: int | None) -> None:
+        """Refuse what was read again and is no more what it was."""
+        if (calls or 0) != (self.manifest["totals"]["calls"] or 0):
+            raise LogError("the logs have changed since the report", hint="Report again, with calls=True to keep calls")
+
+    def _repr_html_(self) -> str:
+        return spend_html(self.spend, self.source.by, self.manifest["totals"])
+
 
 def report_spend(
-    options: ReportOptions,
+    source: ReportOptions | Frame | None = None,
+    options: ReportOptions | None = None,
     *,
     progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> SpendReport:
-    """Price every call in the logs and sum the cost per group.
+    """Price every call in the logs, or of a table in memory, and sum the cost per group.
 
     Args:
-        options: what to report; with ``out`` the files of the report are written there, the manifest last.
+        source: what to report of which logs, or a table of calls, a row each: a DataFrame or LazyFrame of Polars, or
+            what else speaks Arrow (pandas, pyarrow). Its columns have the names of calls.parquet; what is missing is
+            null. Rows that have a price_status keep their prices, others are priced.
+        options: what to report of a table; with ``out`` the files of the report are written there, the manifest last.
         progress: called with (bytes, calls) read since the last call.
         planned: called once with the bytes to read.
 
@@ -81,7 +140,7 @@ def report_spend(
         The report. Rows never raise: see its rejects and the unpriced columns.
 
     Raises:
-        ConfigError: an option makes no sense.
+        ConfigError: an option makes no sense, or a column of a table.
         LogError: an argument matches no file.
         ReportError: the folder cannot be written.
         RunError: the place of the work cannot be used, or its executor gives up.
@@ -90,22 +149,40 @@ def report_spend(
         >>> report_spend(ReportOptions(logs=("sample_logs",))).spend.columns[:3]
         ['model', 'user', 'calls']
     """
+    options, table = _asked(source, options)
     options = settle_options(options)
-    report = _report(options, progress=progress, planned=planned)
+    held = hold_table(table) if table is not None else None
+    report = _report(options, held, progress=progress, planned=planned)
     refreshed = refresh_prices(options, report.manifest["newer_prices"])
     if refreshed and refreshed["added"]:
-        report = _report(options, progress=progress, planned=planned)
+        report = _report(options, held, progress=progress, planned=planned)
     report.manifest["run"] |= {"prices_refresh": refreshed} if refreshed else {}
     return report
 
 
-def _report(options: ReportOptions, *, progress: Progress, planned: Callable[[int], None]) -> SpendReport:
+def _asked(
+    source: ReportOptions | Frame | None, options: ReportOptions | None
+) -> tuple[ReportOptions, pl.DataFrame | None]:
+    """Return what to report, and the table of calls to report on; None: logs."""
+    if source is None or isinstance(source, ReportOptions):
+        given = [each for each in (source, options) if isinstance(each, ReportOptions)]
+        if len(given) != 1:
+            raise ConfigError("give options with logs, or a table of calls and options")
+        return given[0], None
+    if options is not None and options.logs:
+        raise ConfigError("logs: the calls are those of the table", hint="Give ReportOptions without logs")
+    return dataclasses.replace(options or ReportOptions(), logs=(FRAME,)), collect_frame(source)
+
+
+def _report(
+    options: ReportOptions, table: HeldCalls | None, *, progress: Progress, planned: Callable[[int], None]
+) -> SpendReport:
     clock, viewed = RunClock(), with_views(options)
-    listed = options.calls or options.table == "delta" or "html" in options.formats
-    held = open_source(options)
+    is_asked = options.calls or options.table == "delta" or "html" in options.formats
+    held = table or open_source(options)
     with open_workplace(options) as place:
         run = {"runner": place.runner, "progress": progress, "planned": planned}
-        settled = _settle_source(held, viewed, place.folder, listed=listed, **run)
+        settled = _settle_source(held, viewed, place.folder, listed=is_asked or table is not None, **run)
         earlier = settle_earlier(options, settled)
         whole = merged_spend(settled, viewed)
         spend = whole if viewed is options else sort_spend(merge_spend([whole], options.by), options.by, options.sort)
@@ -116,13 +193,22 @@ def _report(options: ReportOptions, *, progress: Progress, planned: Callable[[in
         page.add_files(settled.tables("calls"))
         page.add_earlier(earlier)
         documents = documents_of(spend, whole, options, manifest, page)
+        read = manifest["options"]["read"]
+        calls = _listed_calls(settled, read) if options.calls or table is not None else None
         if options.out is not None:
             files = table_files("spend", spend, options) | documents
+            files |= {"calls.parquet": parquet_bytes(calls)} if calls is not None and options.calls else {}
             _publish(options, settled, files | {"rejects.parquet": rejected}, manifest)
         place.finish()
     return SpendReport(
-        spend=spend, rejected=rejected, manifest=manifest, exit_code=verdicts_of(manifest), documents=documents
-    )
+        spend=spend, rejected=rejected, manifest=manifest, exit_code=verdicts_of(manifest), documents=documents,
+        source=options, held=calls, table=table,
+    )  # fmt: skip
+
+
+def _listed_calls(settled: Settled, read: dict[str, Any]) -> pl.DataFrame:
+    """Return the calls as they are published, by how they were read as a manifest says it."""
+    return settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True).select(_columns(read))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +244,7 @@ def read_source(
     with working_folder(None) as folder:
         settled = _settle_source(held, options, folder, listed=True, progress=progress, planned=planned)
         read = plain_options(options)["read"] if held is None else held.manifest["options"]["read"]
-        calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True).select(_columns(read))
+        calls = _listed_calls(settled, read)
         rejects = pl.read_parquet(settled.rejects().parquet())
         return SourceTables(calls=calls, spend=merged_spend(settled, options), rejects=rejects)
 
@@ -222,9 +308,6 @@ def _columns(read: dict[str, Any]) -> list[str]:
 
 def _publish(options: ReportOptions, settled: Settled, files: dict[str, bytes], manifest: dict[str, Any]) -> None:
     columns = _columns(manifest["options"]["read"])
-    if options.calls:
-        calls = settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True)
-        files["calls.parquet"] = parquet_bytes(calls.select(columns))
     if options.table == "delta":
         table = DeltaDays(options.out or ".")
         for day, calls in split_days(settled.tables("calls"), options.timezone):
@@ -239,8 +322,11 @@ def settle_options(options: ReportOptions) -> ReportOptions:
     Every job begins here.
 
     Raises:
-        ConfigError: the interval is empty, there are no such prices, or what --table needs is missing.
+        ConfigError: there are no logs, the interval is empty, there are no such prices, or what --table needs is not
+            there.
     """
+    if not options.logs:
+        raise ConfigError("logs: none are given", hint="Give files or folders, or a table of calls to report_spend")
     if options.since is not None and options.until is not None and options.since >= options.until:
         message = f"--since {options.since.isoformat()} is not before --until {options.until.isoformat()}"
         raise ConfigError(message)

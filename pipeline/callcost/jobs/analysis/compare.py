@@ -10,15 +10,18 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from callcost.arguments import Names
 from callcost.errors import ConfigError
 from callcost.jobs.engine.map_reduce import Progress
-from callcost.jobs.report import read_source, settle_options
+from callcost.jobs.report import SpendReport, read_source, report_spend, settle_options
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions
 from callcost.stages.analysis.differences import compare_calls
 from callcost.stages.report.spend import filter_calls, group_column
+from callcost.stages.tables.call_frames import Frame
 
 LENGTHS = ("day", "week", "month")
+Source = ReportOptions | SpendReport | Frame
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,48 @@ class ComparedSpend:
     groups: pl.DataFrame
     first: ReportOptions
     second: ReportOptions
+
+
+def compare(
+    first: Source, second: Source | None = None, *, by: Names | None = None, period: str | None = None
+) -> ComparedSpend:
+    """Say why one set of calls cost more than another.
+
+    Args:
+        first: a report, options of logs (or of another source), or a table of calls.
+        second: the same, of what ``first`` is compared with; None: ``period`` is given.
+        by: columns of the groups; None: those of ``second``.
+        period: "day", "week" or "month": compare that of the newest call of ``first`` with the one before.
+
+    Raises:
+        ConfigError: an option makes no sense.
+        LogError: a source matches no file, or holds no calls.
+
+    Example:
+        >>> compare(ReportOptions(logs="sample_logs"), period="month", by="model").groups.columns[:2]
+        ['model', 'first_calls']
+    """
+    if (second is None) == (period is None):
+        raise ConfigError("compare: give two sets of calls, or one and a period")
+    given = [
+        each if isinstance(each, ReportOptions | SpendReport) else report_spend(each)
+        for each in (first, second)
+        if each is not None
+    ]
+    options = [each.source if isinstance(each, SpendReport) else settle_options(each) for each in given]
+    if by is not None:
+        options = [dataclasses.replace(each, by=by) for each in options]
+    if period is not None:
+        return _compare_newest(_calls_of(given[0]), options[0], period)
+    if all(isinstance(each, ReportOptions) for each in given):
+        return compare_spend(*options)
+    return _compare([_calls_of(each) for each in given], *options)
+
+
+def _calls_of(source: ReportOptions | SpendReport) -> pl.DataFrame:
+    if isinstance(source, SpendReport):
+        return source.calls
+    return read_source(settle_options(dataclasses.replace(source, since=None)), planned=lambda _bytes: None).calls
 
 
 def compare_spend(
@@ -88,10 +133,14 @@ def compare_periods(
         ConfigError: no call has a time, or there is no such length.
         LogError: see compare_spend.
     """
-    if length not in LENGTHS:
-        raise ConfigError(f"no period {length!r}", hint=f"One of {', '.join(LENGTHS)}")
     options = settle_options(options)
     calls = read_source(dataclasses.replace(options, since=None), progress=progress, planned=planned).calls
+    return _compare_newest(calls, options, length)
+
+
+def _compare_newest(calls: pl.DataFrame, options: ReportOptions, length: str) -> ComparedSpend:
+    if length not in LENGTHS:
+        raise ConfigError(f"no period {length!r}", hint=f"One of {', '.join(LENGTHS)}")
     newest = calls["started_at"].max()
     if not isinstance(newest, datetime):
         raise ConfigError("no call has a time, so there are no periods", hint="Compare two sources instead")

@@ -8,6 +8,7 @@ calls.parquet cannot give is refused by name.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Sequence
 from decimal import Decimal
@@ -25,12 +26,14 @@ from callcost.runners.local import run_tasks
 from callcost.settings import COST_SOURCES, PERIODS, PriceOptions, ReadOptions, ReportOptions
 from callcost.stages.analysis.alternative_calls import Alternative
 from callcost.stages.dedup.rules import SAME_ROW
+from callcost.stages.report.publish import parquet_bytes
+from callcost.stages.tables.call_frames import FRAME, bad_rows, read_frame
 from callcost.stages.tables.facts import write_facts
 from callcost.stages.tables.published_calls import priced_lines
 from callcost.stages.tables.schemas import Rejects, RejectsOfPieces
 from callcost.tables import MONEY_SCALE, CorrectedCalls, Counting, MapResult
 
-REPORT, STATE = "a report", "a state"
+REPORT, STATE, TABLE = "a report", "a state", "a table"
 _TALLIED = ("records", "rejects", "context", "fragments")
 _RECORDED = ("prices", "read", "count", "cost_source")  # options that were settled when the calls were priced
 _OF_LOGS = ("dialect", "mapping", "host")  # options of reading
@@ -44,7 +47,7 @@ class HeldCalls:
 
     Attributes:
         place: folder or URL.
-        kind: REPORT or STATE.
+        kind: REPORT, STATE or TABLE (of a program, in memory).
         manifest: record of the run that priced them.
         calls: columns of Calls, as far as there are any.
         rejects: columns of Rejects.
@@ -87,6 +90,29 @@ def open_report(place: str) -> HeldCalls:
             message = f"{place}: {name}.parquet is not of the run that manifest.json speaks of"
             raise LogError(message, hint="Run the report again")
     return HeldCalls(place=place, kind=REPORT, manifest=manifest, calls=calls, rejects=rejects)
+
+
+def hold_table(table: pl.DataFrame) -> HeldCalls:
+    """Take a table of calls, of which each row is one; rows with a price_status come priced.
+
+    Raises:
+        ConfigError: its columns cannot be meant.
+    """
+    frame = read_frame(table)
+    calls, rejects = frame.calls.filter(frame.faults["reason"].is_null()), bad_rows(frame)
+    digest = hashlib.sha256(parquet_bytes(frame.calls)).hexdigest()
+    rows = {name: dict(each["source_file"].value_counts().iter_rows()) for name, each in
+            (("records", frame.calls), ("rejects", rejects))}  # fmt: skip
+    nothing = dict.fromkeys(("bytes", "context", "fragments", "duplicates", "filtered"), 0)
+    inputs = [
+        {**nothing, "path": name, "sha256": digest, "records": count, "rejects": rows["rejects"].get(name, 0)}
+        for name, count in sorted(rows["records"].items())
+    ]
+    manifest = {
+        "inputs": inputs, "options": {"cost_source": PLAIN_SOURCE, "read": {}}, "filtered_by": {}, "first_at": None,
+        "timed_out": [], "vocabularies": {}, "repeated_rows": {"left_out": 0}, "totals": {"calls": None},
+    }  # fmt: skip
+    return HeldCalls(place=FRAME, kind=TABLE, manifest=manifest, calls=calls, rejects=rejects)
 
 
 def settle_held(
@@ -148,14 +174,16 @@ def _add_former(settled: Settled, held: HeldCalls) -> None:
     if former["first_at"]:
         reduced.spans.append((microseconds(former["first_at"]), microseconds(former["last_at"])))
     reduced.duplicates[SAME_ROW] = former["repeated_rows"]["left_out"]
-    if sum(reduced.price_status.values()) == (former["totals"]["calls"] or 0):
+    if held.kind != TABLE and sum(reduced.price_status.values()) == (former["totals"]["calls"] or 0):
         cost = int(Decimal(former["corrections"]["total_cost"] or 0).scaleb(MONEY_SCALE))
         reduced.corrected = CorrectedCalls(calls=former["corrections"]["calls"], cost=cost)
 
 
 def amend_manifest(manifest: dict[str, Any], held: HeldCalls) -> dict[str, Any]:
-    """Say in the manifest of held calls what was settled when they were priced."""
+    """Say in the manifest of held calls what was settled when they were priced; of a table nobody knows."""
     former = held.manifest
+    if held.kind == TABLE:
+        return manifest
     digests = {version["name"]: version["sha256"] for version in former["price_versions"]}
     for version in manifest["price_versions"]:
         version["sha256"] = digests.get(version["name"], version["sha256"])
@@ -173,8 +201,10 @@ def amend_manifest(manifest: dict[str, Any], held: HeldCalls) -> dict[str, Any]:
 def _check(held: HeldCalls, options: ReportOptions) -> ReportOptions:
     """Refuse what held calls cannot give; return the options that are left to be followed."""
     former = held.manifest["options"]
-    if held.kind == REPORT and (options.prices != PriceOptions() or options.prices_refresh):
-        raise ConfigError(f"the calls of {held.place} are priced already", hint="Give the logs, or a --state, to price")
+    is_priced = held.kind == REPORT or (held.kind == TABLE and held.calls["price_status"].count() > 0)
+    if is_priced and (options.prices != PriceOptions() or options.prices_refresh):
+        hint = "Give the logs, or a --state, to price" if held.kind == REPORT else "Drop price_status and the costs"
+        raise ConfigError(f"the calls of {held.place} are priced already", hint=hint)
     if any(getattr(options.read, name) is not None for name in _OF_LOGS):
         hint = "--dialect, --mapping and --host go with logs"
         raise ConfigError(f"the calls of {held.place} are read already", hint=hint)

@@ -246,7 +246,7 @@ class _Run:
         manifest["run"] |= {"id": self.clock.run_id, **self._doings(partitions)}
         newest = ledger.published.get("newest")
         code = self._exit_code(manifest, datetime.fromisoformat(newest) if newest else None, (0, 0))
-        return SpendReport(spend=pl.read_parquet(spend), rejected=rejects, manifest=manifest, exit_code=code)
+        return self._found(pl.read_parquet(spend), rejects, manifest, code)
 
     def settle_and_publish(self, refreshed: dict[str, str | None] | None) -> SpendReport:
         """Settle everything from facts, and publish what changed.
@@ -288,7 +288,11 @@ class _Run:
         self._commit(partitions, spend, newest)
         days = {"days": partitions.replaced, "added": partitions.added, "removed": partitions.removed}
         self.event("published", **{word: len(found) for word, found in days.items()}, late=partitions.late)
-        return SpendReport(spend=spend, rejected=rejected, manifest=manifest, exit_code=code)
+        return self._found(spend, rejected, manifest, code)
+
+    def _found(self, spend: pl.DataFrame, rejected: bytes, manifest: dict[str, Any], code: int) -> SpendReport:
+        source = dataclasses.replace(self.options, logs=(self.state.folder,))
+        return SpendReport(spend=spend, rejected=rejected, manifest=manifest, exit_code=code, source=source)
 
     def _publish_days(
         self, settled: Settled, partitions: Partitions, closed: Mapping[date, ClosedDay], page: PageSums

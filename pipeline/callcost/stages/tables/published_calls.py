@@ -12,9 +12,15 @@ import polars as pl
 
 from callcost.logs.dialects import field_readers
 from callcost.stages.tables.facts import bucket_of, widen_facts
-from callcost.stages.tables.schemas import Calls
+from callcost.stages.tables.schemas import Calls, Facts
 from callcost.tables import USAGE_COUNTS
 
+# What a table of calls may say of them: what is published, further terms that rates depend on, and every count.
+COLUMNS = {
+    **Calls.types,
+    **{name: Facts.types[name] for name in ("data_residency", "inference_geo", "speed")},
+    **dict.fromkeys(USAGE_COUNTS, Calls.prompt_tokens.dtype),
+}
 _MADE = r"^x-(.+)-\d+$"  # a call_id of a call without its own: the digest of its record
 
 
@@ -53,10 +59,10 @@ def priced_lines(calls: pl.DataFrame, inputs: Mapping[str, int]) -> pl.DataFrame
     """Lay out published calls as facts that come settled and priced, with a line for each run that a call states.
 
     Args:
-        calls: columns of Calls, as far as there are any.
+        calls: columns of COLUMNS, as far as there are any.
         inputs: name of an input -> its number.
     """
-    known = calls.select(pl.col(name).cast(kind) for name, kind in Calls.types.items() if name in calls.columns)
+    known = calls.select(pl.col(name).cast(kind) for name, kind in COLUMNS.items() if name in calls.columns)
     runs = pl.col("iterations") if "iterations" in known.columns else pl.lit(None, Calls.types["iterations"])
     number = pl.col("source_file").replace_strict(inputs, default=-1, return_dtype=pl.Int64) if inputs else pl.lit(-1)
     numbered = known.with_columns(
