@@ -66,7 +66,10 @@ MODELS = {
     "zai-org/GLM-4.6": ("glm", "cl100k_base"),
     "amazon.nova-lite-v1:0": ("nova", "o200k_base"),
     "command-r-plus": ("cohere", "o200k_base"),
-    "grok-4": ("grok", "o200k_base"),
+    "grok-4": ("grok-4", "o200k_base"),
+    "grok-4-fast-reasoning": ("grok", "o200k_base"),
+    "grok-3-mini": ("grok-3", "o200k_base"),
+    "llama-guard3:1b": ("llama-guard", "cl100k_base"),
     "somebody's model": ("other", "o200k_base"),
 }
 

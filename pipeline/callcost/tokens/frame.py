@@ -15,6 +15,7 @@ import msgspec
 
 from callcost.tokens.vocabulary_corrections import correction_of
 
+SMALL = 10  # tokens: the error of so small a count is twice its kind's
 UNIT = 1000  # weights and constants are thousandths of a token
 
 EXACT = "exact"
@@ -93,6 +94,17 @@ class FrameBuilder(msgspec.Struct):
         """Return what was gathered."""
         texts, weights = tuple(self.texts), tuple(self.weights)
         return Frame(vocabulary, texts, weights, self.constant, method, error, self.share)
+
+
+def relative_error(error: float, tokens: int, method: str) -> float:
+    """Return the expected relative error of a count: that of its kind, and up to 1 where the count is small.
+
+    Args:
+        error: of the kind.
+        tokens: that were counted.
+        method: how; what is exact is so however small it is.
+    """
+    return error if method == EXACT else min(error * (1 + SMALL / max(tokens, 1)), max(error, 1.0))
 
 
 def total(frame: Frame, counts: Sequence[int]) -> int:

@@ -86,6 +86,7 @@ FAMILIES = (
     Family("gpt-4", r"gpt-(3\.?5|4)|text-embedding-(3|ada)|(^|/)(davinci|babbage)-002", "gpt-3.5", "cl100k_base"),
     Family("davinci", r"text-davinci-00[23]|code-(davinci|cushman)", "gpt-4", "p50k_base"),
     Family("gpt-3", r"(^|[/:])(text-)?(davinci|curie|babbage|ada)(-001|:|$)", "gpt-4", "r50k_base"),
+    Family("llama-guard", r"llama-?guard-?[1-3]", "llama-guard", "llama3", LLAMA),
     Family("llama-4", r"llama-?4", "llama-4", "llama4", LLAMA),
     Family("llama-3.1", r"llama-?v?3[._p-][1-9](?!\d*b)", "llama-3.1", "llama3", LLAMA),
     Family("llama-2", r"llama-?2", "llama-2", "llama2", SENTENCEPIECE_32K),
@@ -95,6 +96,7 @@ FAMILIES = (
     Family("qwen-2.5", r"qwen-?2|qwq", "qwen", "qwen2.5", QWEN),
     Family("qwen-3.5", r"qwen-?3\.[5-9]", "qwen-3.5", "qwen3.5", QWEN_3_5),
     Family("qwen-3", r"qwen", "qwen", "qwen3", QWEN),
+    Family("deepseek-v3", r"deepseek.*(v3(?![.-]?2)|r1)", "deepseek-v3", "deepseek", DEEPSEEK),
     Family("deepseek", r"deepseek", "deepseek", "deepseek", DEEPSEEK),
     Family("glm", r"glm", "glm", "glm", GLM),
     Family("kimi", r"kimi|moonshot", "kimi", "kimi"),
@@ -102,7 +104,11 @@ FAMILIES = (
     Family("nova", r"nova-", "nova", "nova"),
     Family("titan", r"titan", "titan", "titan"),
     Family("cohere", r"command|cohere", "cohere", "cohere"),
+    Family("grok-3", r"grok-(2|3|beta)", "grok-3", "grok"),
+    Family("grok-4", r"grok-4(-0709)?($|:)", "grok-4", "grok"),
+    Family("grok-code", r"grok-code", "grok-code", "grok"),
     Family("grok", r"grok", "grok", "grok"),
+    Family("minimax", r"minimax", "minimax", "minimax"),
     Family("jamba", r"jamba|j2-|ai21", "jamba", "jamba"),
 )
 BY_ENDPOINT = {"anthropic": "claude-4.5", "gemini": "gemini-3", "cohere": "cohere", "embeddings": "gpt-4"}

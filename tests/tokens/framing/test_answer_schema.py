@@ -32,5 +32,10 @@ def test_a_property_may_be_called_as_a_word_of_the_schema_language() -> None:
     assert prune_schema(schema) == {"properties": {"required": {"type": "string"}, "properties": {}}}
 
 
+def test_limits_of_numbers_leave_no_trace() -> None:
+    limited = {"properties": {"age": {"type": "integer", "minimum": 0, "maximum": 9}, "minimum": {"type": "string"}}}
+    assert prune_schema(limited) == {"properties": {"age": {"type": "integer"}, "minimum": {"type": "string"}}}
+
+
 def test_lists_are_read_through() -> None:
     assert prune_schema([{"required": ["a"], "const": 1}, [{"$schema": 2}]]) == [{"const": 1}, [{}]]

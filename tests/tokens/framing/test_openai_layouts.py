@@ -169,3 +169,55 @@ def test_several_calls_in_an_answer_divide_the_prompt_of_a_winter() -> None:
     assert whole is not None
     assert shared == whole // 2
     assert count_prompt("gpt-4.1", request, "responses", response={"output": [item, item]}) == whole
+
+
+LOOK = {"type": "function", "name": "look", "description": "Look out.", "parameters": {"type": "object"}}
+
+
+def asked(tools: list[dict[str, Any]], **more: Any) -> int:
+    return count_prompt("gpt-4o", {"input": "Hi.", "tools": tools, **more}, "responses") or 0
+
+
+def test_the_responses_api_reads_nothing_of_a_nested_function() -> None:
+    nested = {"type": "function", "name": "look", "function": {"name": "look", "description": "Look out, far out."}}
+    assert asked([nested]) == asked([{"type": "function", "name": "look"}])
+
+
+def test_a_call_that_must_be_of_the_only_tool_is_a_named_one_in_the_responses_api() -> None:
+    named = asked([LOOK], tool_choice={"type": "function", "name": "look"})
+    assert asked([LOOK], tool_choice="required") == named > asked([LOOK])
+    two = [LOOK, LOOK | {"name": "listen"}]
+    assert asked(two, tool_choice="required") == asked(two)
+    chat = {"messages": ASK, "tools": [TOOL]}
+    assert count_prompt("gpt-4o", chat | {"tool_choice": "required"}) == count_prompt("gpt-4o", chat)
+
+
+def test_openrouter_bills_gpt_5_as_the_responses_api_does_and_gpt_4_as_chats() -> None:
+    request = {"messages": ASK, "tools": [TOOL]}
+
+    def at(model: str, provider: str) -> int:
+        found = frame_prompt(choose(model, provider, "chat"), "chat", request)
+        assert found is not None
+        return found.constant // 1000
+
+    assert at("gpt-4o", "openrouter") == at("gpt-4o", "openai")
+    five = LAYOUTS["gpt-5", "responses"]
+    assert at("openai/gpt-5", "openrouter") == five.start + five.message + five.tools + five.bare_tool
+    assert at("openai/gpt-5", "openrouter") < at("gpt-5", "openai") - 75
+
+
+def test_ids_of_calls_count_only_where_the_provider_keeps_them() -> None:
+    turn = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "look", "arguments": "{}"}
+    items = [{"role": "user", "content": "Hi."}, turn, {"type": "function_call_output", "call_id": "c", "output": "1"}]
+    known, unknown, without = (
+        count_prompt("gpt-4o", {"input": [items[0], one, items[2]], "store": store}, "responses") or 0
+        for one, store in ((turn, True), (turn, False), (turn | {"id": None}, True))
+    )
+    assert known == unknown + LAYOUTS["gpt-4", "responses"].own_id
+    assert unknown == without
+
+
+def test_empty_instructions_are_no_message() -> None:
+    assert count_prompt("gpt-4o", {"input": "Hi.", "instructions": ""}, "responses") == count_prompt(
+        "gpt-4o", {"input": "Hi."}, "responses"
+    )

@@ -84,6 +84,18 @@ def test_a_type_is_written(name: str) -> None:
     assert write({"p": schema}, ["p"]) == [f"type f = (_: {{ p: {written} }}) => any;"]
 
 
+def test_the_format_of_a_number_leaves_no_trace() -> None:
+    number = {"type": "integer", "format": "uint8", "minimum": 0}
+    assert write({"age": number}) == write({"age": {"type": "integer", "minimum": 0}})
+    assert write({"day": {"type": "string", "format": "date"}}) != write({"day": {"type": "string"}})
+
+
+def test_types_repeat_the_limits_beside_a_description_only() -> None:
+    both = {"type": ["integer", "null"], "minimum": 0}
+    assert "".join(write({"age": both})).count("minimum") == 1
+    assert "".join(write({"age": both | {"description": "In years."}})).count("minimum") == 3
+
+
 def test_alternatives_with_comments_take_lines_of_their_own() -> None:
     found = write({"p": {"anyOf": [{"type": "string", "description": "A name."}, {"type": "null"}]}}, ["p"])
 

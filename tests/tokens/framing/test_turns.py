@@ -97,3 +97,19 @@ def test_an_answer_ends_with_its_own_tokens() -> None:
     assert answered(text, stop="max_tokens") == 0
     assert answered(text, use) == ROW.answer_beside + ROW.answer_call
     assert answered(use, use) == ROW.answer_call + ROW.answer_more
+
+
+def test_a_template_of_its_own_system_text_counts_it_where_there_is_no_other() -> None:
+    row = TURN_LAYOUTS["kimi"]
+    system = {"role": "system", "content": "Be brief."}
+    assert constant({"messages": ASK}, "kimi-k2") == row.start + row.user + row.no_system
+    assert constant({"messages": [system, *ASK]}, "kimi-k2") == row.start + row.user + row.system
+
+
+def test_a_host_with_a_template_of_its_own_is_counted_by_it() -> None:
+    def start(provider: str) -> int:
+        frame = frame_prompt(choose("llama3.2:3b", provider), "chat", {"messages": ASK})
+        assert frame is not None
+        return frame.constant // 1000
+
+    assert start("ollama") == start("groq") - 10

@@ -13,7 +13,7 @@ from callcost.stages.tables.dictionary import Numbered
 from callcost.stages.tables.plain_chats import ChatKinds
 from callcost.stages.tables.schemas import Facts
 from callcost.tokens.engines.text_counter import Counts, TextCounter
-from callcost.tokens.frame import round_units
+from callcost.tokens.frame import EXACT, SMALL, Frame, round_units
 from callcost.tokens.vocabulary_corrections import correction_of
 
 
@@ -112,20 +112,31 @@ def _put(column: pl.Series, rows: pl.Series | None, values: pl.Series) -> pl.Ser
     return values if rows is None else column.clone().scatter(rows, values)
 
 
+def _errors(frames: Sequence[Frame | None], kinds: Numbered, tokens: pl.Series) -> pl.Series:
+    """Return the expected relative errors of one side: relative_error of frame.py, by columns."""
+    of_kinds = pl.Series([frame and frame.error for frame in frames], dtype=pl.Float64)
+    small = pl.Series([SMALL * (frame is not None and frame.method != EXACT) for frame in frames], dtype=pl.Int64)
+    error, extra = (kinds.to_rows(values, len(tokens)) for values in (of_kinds, small))
+    widest = pl.select(pl.max_horizontal(error, 1.0)).to_series()
+    return pl.select(pl.min_horizontal(error * (1 + extra / tokens.clip(1)), widest)).to_series()
+
+
 def _fill(facts: pl.DataFrame, kinds: Numbered, sides: Sequence[pl.Series]) -> pl.DataFrame:
     """Write counts into the last rows of facts."""
     prompts, answers = sides
     height = len(prompts)
     before = facts.height - height
     frames = [(one.prompt.frame, one.completion.frame) if one else () for one in kinds.values]
-    joined = [join_counts([(one.method, one.error) for one in pair]) if pair else (None, None) for pair in frames]
-    methods, errors = zip(*joined, strict=True)
+    methods = [join_counts([(one.method, one.error) for one in pair])[0] if pair else None for pair in frames]
+    errors = [
+        _errors([pair[side] if pair else None for pair in frames], kinds, tokens) for side, tokens in enumerate(sides)
+    ]
     columns: dict[str, pl.Series] = {
         "prompt_tokens": prompts,
         "completion_tokens": answers,
         "total_tokens": prompts + answers,
         "count_method": kinds.to_rows(pl.Series(methods, dtype=Facts.types["count_method"]), height),
-        "count_error": kinds.to_rows(pl.Series(errors, dtype=Facts.types["count_error"]), height),
+        "count_error": pl.select(pl.max_horizontal(errors)).to_series(),
         "usage_source": pl.Series(["counted"], dtype=Facts.types["usage_source"]).new_from_index(0, height),
     }
     columns |= {f"line_{name}": columns[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}

@@ -17,7 +17,7 @@ from callcost.settings import ReportOptions
 from callcost.stages.read.sides import derive_sides, frame_sides, missing_sides, states_a_charge
 from callcost.tables import ABORTED, Call, Usage
 from callcost.tokens.engines.text_counter import Counts, TextCounter
-from callcost.tokens.frame import Frame, total
+from callcost.tokens.frame import Frame, relative_error, total
 
 TIMED_OUT = "timed_out"
 METHODS = ("exact", "calibrated", "estimated", TIMED_OUT)  # from the strongest to the weakest
@@ -93,7 +93,8 @@ def _add_up(frame: Frame, counts: Counts) -> SideCount:
     tokens = list(map(counts.__getitem__, frame.texts))
     if None in tokens:
         return SideCount(total(frame, [count or 0 for count in tokens]), TIMED_OUT, 1.0)
-    return SideCount(total(frame, tokens), frame.method, frame.error)  # type: ignore[arg-type]  # None is not in it
+    found = total(frame, tokens)  # type: ignore[arg-type]  # None is not in it
+    return SideCount(found, frame.method, relative_error(frame.error, found, frame.method))
 
 
 def settle_usage(call: Call, counted: Mapping[str, tuple[int, str, float]]) -> None:

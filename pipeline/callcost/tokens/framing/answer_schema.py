@@ -1,7 +1,7 @@
 """The form of an answer as OpenAI writes it into the prompt: a heading, a comment, the schema minified.
 
-``required``, ``additionalProperties`` and ``$schema`` leave no trace, every other key stays where the request has it
-(read off recorded prompt counts). What framing the block costs is openai_layouts.py's.
+``required``, ``additionalProperties``, ``$schema``, ``minimum`` and ``maximum`` leave no trace, every other key stays
+where the request has it (read off recorded prompt counts). What framing the block costs is openai_layouts.py's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from callcost.tokens.framing.tool_schemas import comment
 from callcost.tokens.requests.json_values import compact_json
 from callcost.tokens.requests.types import Form
 
-HIDDEN_KEYS = frozenset({"required", "additionalProperties", "$schema"})
+HIDDEN_KEYS = frozenset({"required", "additionalProperties", "$schema", "minimum", "maximum"})
 KEYS_OF_NAMES = frozenset({"properties", "$defs", "definitions", "patternProperties"})  # their keys are names
 
 

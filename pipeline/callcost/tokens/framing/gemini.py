@@ -275,11 +275,11 @@ GEMINI_LAYOUTS = {"gemini-2": BARE_TEXTS, "gemini-2.5": STUBS, "gemini-3": DECLA
 
 
 def gemini_layout_of(framing: str, provider: str) -> GeminiLayout:
-    """Return the row of a generation; Vertex bills every generation by bare texts.
+    """Return the row of a generation; Vertex, and OpenRouter through it, bills every generation by bare texts.
 
     Args:
         framing: the family's framing.
         provider: who was asked, in lower case.
     """
     layout = GEMINI_LAYOUTS.get(framing, BARE_TEXTS)
-    return BARE_TEXTS._replace(form=layout.form) if "vertex" in provider else layout
+    return BARE_TEXTS._replace(form=layout.form) if "vertex" in provider or provider == "openrouter" else layout

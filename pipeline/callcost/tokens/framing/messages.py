@@ -14,7 +14,7 @@ from callcost.tokens.frame import Frame, FrameBuilder
 from callcost.tokens.framing.answers import answer_layout_of, lay_out_answer
 from callcost.tokens.framing.gemini import gemini_layout_of, lay_out_gemini, lay_out_gemini_answer
 from callcost.tokens.framing.openai_layouts import lay_out, layout_of
-from callcost.tokens.framing.turns import TURN_LAYOUTS, lay_out_turns, lay_out_turns_answer
+from callcost.tokens.framing.turns import lay_out_turns, lay_out_turns_answer, turn_layout_of
 from callcost.tokens.model_families import Choice
 from callcost.tokens.requests.bodies import read_answer, read_offer, read_prompt
 from callcost.tokens.requests.media import media_tokens
@@ -35,6 +35,7 @@ def frame_prompt(
     """
     prompt = read_prompt(endpoint, request)
     builder = FrameBuilder(choice.factor, choice.corrections)
+    turns = turn_layout_of(choice.framing, choice.provider)
     api = api_of(endpoint, request)
     if prompt.texts or prompt.tokens:
         for text in prompt.texts:
@@ -44,10 +45,10 @@ def frame_prompt(
         lay_out_gemini(prompt, gemini_layout_of(choice.framing, choice.provider), builder)
     elif not prompt.messages:
         return None
-    elif choice.framing in TURN_LAYOUTS:
-        lay_out_turns(prompt, TURN_LAYOUTS[choice.framing], builder)
+    elif turns is not None:
+        lay_out_turns(prompt, turns, builder)
     else:
-        layout = layout_of(choice.framing, api, at)
+        layout = layout_of(choice.framing, api, at, choice.provider)
         lay_out(prompt, layout, builder)
         if layout.shares_prompt:
             builder.share = max(1, _calls(response))
@@ -75,15 +76,16 @@ def frame_completion(
     prompt = read_offer(request)
     api = api_of(endpoint, request if request is not None else response)
     builder = FrameBuilder(choice.factor, choice.corrections)
+    turns = turn_layout_of(choice.framing, choice.provider)
     if choice.framing.startswith("gemini"):
         lay_out_gemini_answer(answer, gemini_layout_of(choice.framing, choice.provider), builder)
-    elif choice.framing in TURN_LAYOUTS:
-        lay_out_turns_answer(answer, prompt, TURN_LAYOUTS[choice.framing], builder)
+    elif turns is not None:
+        lay_out_turns_answer(answer, prompt, turns, builder)
     else:
         lay_out_answer(answer, prompt, answer_layout_of(choice.framing, api, choice.provider, at), builder)
     if not builder.texts:
         return None
-    return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_answer(answer)))
+    return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_answer(answer, prompt)))
 
 
 def api_of(endpoint: str | None, body: Any) -> str:

@@ -15,7 +15,7 @@ from callcost.tokens.frame import FrameBuilder
 from callcost.tokens.framing.answer_schema import write_form
 from callcost.tokens.framing.tool_schemas import write_tools
 from callcost.tokens.requests.json_values import compact_json, parse_json, spaced_json
-from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, Block, Message, Prompt
+from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, UNREAD, Block, Message, Prompt
 
 
 class Layout(NamedTuple):
@@ -30,12 +30,14 @@ class Layout(NamedTuple):
         separate_blocks: without a system text to join, tools and form are two texts, else one.
         no_system: added where tools and form stand without a system text to join.
         tools: added for the block of tools.
+        bare_tool: added where the first tool has no description.
         form: added for the block of the answer's form, where no tools are offered.
         form_beside_tools: added for the block of the answer's form, where tools are offered.
         form_name: added for the form's name in the header of each assistant message; None: no header names it.
         form_name_first: the header of the answer to come names the form, too.
         choice_none: added for the tool choice "none".
         choice_named: added for the choice of one tool, beside its name; None: the choice adds nothing at all.
+        names_only: that some tool must be called names it, where there is one only.
         call: added for a single call, beside the tool's name and the arguments.
         result: added for a result, beside the tool's name and the content.
         calls: added once for several calls at once.
@@ -58,12 +60,14 @@ class Layout(NamedTuple):
     separate_blocks: bool = False
     no_system: int = 4
     tools: int = -1
+    bare_tool: int = 0
     form: int = 0
     form_beside_tools: int = 0
     form_name: int | None = 2
     form_name_first: bool = True
     choice_none: int = 1
     choice_named: int | None = 7
+    names_only: bool = False
     call: int = 8
     result: int = 5
     calls: int = 20
@@ -80,19 +84,20 @@ class Layout(NamedTuple):
 
 CHAT = Layout()
 CHAT_5 = Layout(
-    start=2, assistant=2, strips_system=True, separate_blocks=True, no_system=1, tools=84, form=3,
+    start=2, assistant=2, strips_system=True, separate_blocks=True, no_system=1, tools=84, bare_tool=-1, form=3,
     form_name_first=False, choice_none=0, choice_named=None, call=10, result=9, calls=26,
 )  # fmt: skip
 RESPONSES = Layout(
     joins_system=False, separate_blocks=True, no_system=0, tools=-3, form=1, form_beside_tools=1, form_name=None,
     call=6, result=5, calls=0, bundles_calls=False, call_of_several=11, own_id=3, dot=True, minifies=False,
+    names_only=True,
 )  # fmt: skip
 RESPONSES_5 = RESPONSES._replace(
-    start=2, assistant=2, tools=3, form=0, form_beside_tools=0, choice_none=0, choice_named=None, call=9, result=8,
-    calls=0, call_of_several=17, own_id=0, ciphertext=178, ciphertext_less=168,
+    start=2, assistant=2, tools=3, bare_tool=-1, form=0, form_beside_tools=0, choice_none=0, choice_named=None,
+    names_only=False, call=9, result=8, calls=0, call_of_several=17, own_id=0, ciphertext=178, ciphertext_less=168,
 )  # fmt: skip
 O_SERIES = CHAT._replace(start=2, no_system=1, tools=3, choice_none=0, choice_named=None, call=11, result=9, dot=True)
-GPT_OSS = CHAT_5._replace(start=62, tools=10, form=0)
+GPT_OSS = CHAT_5._replace(start=63, tools=17, bare_tool=0, form=0)
 LAYOUTS = {
     ("gpt-oss", "chat"): GPT_OSS,
     ("o-series", "chat"): O_SERIES,
@@ -119,6 +124,10 @@ class Era(NamedTuple):
     changes: dict[str, Any]
 
 
+# Chats that are passed on to the Responses API: (framing, provider).
+BY_RESPONSES = frozenset({("gpt-5", "openrouter"), ("gpt-5.2", "openrouter"), ("o-series", "openrouter")})
+
+
 def day(text: str) -> int:
     """Return the start of a day (UTC) in microseconds since 1970."""
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000
@@ -126,19 +135,22 @@ def day(text: str) -> int:
 
 # Seen in recordings: the first weeks of the Responses API, and answers with several calls in the winter of 2025.
 ERAS = (
-    Era("gpt-4", "responses", 0, day("2025-04-10"), {"start": 21, "tools": 195, "own_id": 0}),
+    Era("gpt-4", "responses", 0, day("2025-03-28"), {"start": 21, "tools": 195, "own_id": 0}),
+    Era("gpt-5", "responses", day("2025-09-25"), day("2025-10-25"), {"tools": 6}),
     Era("gpt-4", "responses", day("2025-10-08"), day("2026-03-01"), {"shares_prompt": True}),
 )
 
 
-def layout_of(framing: str, api: str, at: int | None) -> Layout:
+def layout_of(framing: str, api: str, at: int | None, provider: str = "") -> Layout:
     """Return the row of a family and API at a moment; that of gpt-4 where the family has none.
 
     Args:
         framing: the family's framing.
         api: "chat" or "responses".
         at: when the call was made, in microseconds since 1970 UTC; None: the rules of today.
+        provider: name of the provider that was asked, in lower case.
     """
+    api = "responses" if (framing, provider) in BY_RESPONSES else api
     layout = LAYOUTS.get((framing, api)) or LAYOUTS.get((framing, "chat")) or LAYOUTS["gpt-4", api]
     for era in ERAS:
         if at is not None and (era.framing, era.api) == (framing, api) and era.since <= at < era.until:
@@ -206,16 +218,21 @@ class _Writer:
         found = []
         if prompt.tools:
             found.append(write_tools(prompt.tools, plain=layout.plain_tools))
-            builder.tokens(layout.tools)
+            builder.tokens(layout.tools + (0 if prompt.tools[0].description else layout.bare_tool))
             if prompt.tool_choice == "none":
                 builder.tokens(layout.choice_none)
-            elif prompt.tool_choice == "named" and layout.choice_named is not None:
+            elif (named := self.named()) and layout.choice_named is not None:
                 builder.tokens(layout.choice_named)
-                builder.text(f".{prompt.tool_named}")
+                builder.text(f".{named}")
         if self.form:
             found.append(write_form(self.form))
             builder.tokens(layout.form_beside_tools if prompt.tools else layout.form)
         return found
+
+    def named(self) -> str:
+        """Return the one tool that the answer must call."""
+        only = self.layout.names_only and len(self.prompt.tools) == 1 and self.prompt.tool_choice == "required"
+        return self.prompt.tools[0].name if only else self.prompt.tool_named
 
     def header(self) -> None:
         """Write what an assistant's header holds beside the role: the form its text must have."""
@@ -230,7 +247,8 @@ class _Writer:
         texts = [block for block in message.blocks if block.kind == TEXT]
         if not results:
             self.flush()
-        if texts or not message.blocks or any(block.media for block in message.blocks if block.kind != RESULT):
+        unread = all(block.kind == UNREAD for block in message.blocks)
+        if texts or unread or any(block.media for block in message.blocks if block.kind != RESULT):
             self.text(message, texts)
         if len(calls) > 1:
             self.parallel(calls)

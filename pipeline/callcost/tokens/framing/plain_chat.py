@@ -20,7 +20,7 @@ from callcost.tokens.framing.answers import END_SINCE, END_UNTIL
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.framing.openai_layouts import ERAS
 from callcost.tokens.model_families import Choice
-from callcost.tokens.requests.bodies import ANSWER_KEYS, CONVERSATION, TEXT_KEYS
+from callcost.tokens.requests.bodies import ANSWER_KEYS, CONVERSATION, ELSEWHERE, TEXT_KEYS
 from callcost.tokens.vocabulary_corrections import correction_of
 
 ROLES = frozenset({"system", "developer", "user", "assistant"})
@@ -29,8 +29,9 @@ _MESSAGE = frozenset({"role", "content"})
 # Fields of a request that the rules look into; any other is a setting and adds nothing to the prompt.
 READ_FIELDS = frozenset({
     "additionalModelRequestFields", "contents", "format", "function_call", "functions", "generationConfig",
-    "generation_config", "output_config", "output_format", "response_format", "system", "text", "thinking",
-    "toolConfig", "tool_choice", "tool_config", "tools",
+    "generation_config", "inferenceConfig", "options", "output_config", "output_format", "response_format", "stop",
+    "stopSequences", "stop_sequences", "system", "text", "thinking", "toolConfig", "tool_choice", "tool_config",
+    "tools", *ELSEWHERE,
 })  # fmt: skip
 # Fields that, beside ``choices``, say how an answer ended or what else it shows.
 MORE_ANSWER = frozenset({"status", "candidates", "output"})

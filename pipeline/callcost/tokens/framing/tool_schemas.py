@@ -93,7 +93,7 @@ class _Writer:
     def notes(self, schema: dict[str, Any]) -> list[str]:
         """Return the comment lines above a property: title, description, limits."""
         lines = comment(text_of(schema.get("title"))) + comment(text_of(schema.get("description")))
-        limits = [f"{key}: {_plain(schema[key])}" for key in LIMITS if schema.get(key) is not None]
+        limits = [f"{key}: {_plain(schema[key])}" for key in _limits_of(schema)]
         lines += [f"// {', '.join(limits)}"] if limits else []
         self.written += sum(map(len, lines)) + MIN_WRITTEN
         return lines
@@ -140,8 +140,8 @@ class _Writer:
         return found
 
     def types(self, schema: dict[str, Any], kinds: list[Any], depth: int) -> str:
-        """Return a union of plain types; each repeats the description on a line of its own."""
-        lines = self.notes({key: schema[key] for key in schema if key != "title"})
+        """Return a union of plain types; each repeats the description, and limits beside one, on lines of its own."""
+        lines = self.notes({key: schema[key] for key in schema if key != "title"}) if schema.get("description") else []
         found = [self.type({**schema, "type": kind, "enum": None, "anyOf": None}, depth + 1) for kind in kinds]
         return _union([[*lines, kind] for kind in found])
 
@@ -161,6 +161,13 @@ def _union(branches: list[list[str]]) -> str:
     if not any("\n" in text for text in texts):
         return " | ".join(texts)
     return "\n" + " |\n".join(text + "\n" * ("\n" in text) for text in texts) + "\n"
+
+
+def _limits_of(schema: dict[str, Any]) -> list[str]:
+    """Return the limits of a property that are named: the format of a number leaves no trace."""
+    kinds = schema.get("type")
+    numeric = bool({"number", "integer"} & set(map(text_of, kinds if isinstance(kinds, list) else [kinds])))
+    return [key for key in LIMITS if schema.get(key) is not None and not (numeric and key == "format")]
 
 
 def _alternatives(values: list[Any]) -> str:

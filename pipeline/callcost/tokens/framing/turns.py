@@ -6,7 +6,7 @@ newer models' count; constants of open models are those of their chat templates,
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from callcost.tokens.frame import UNIT, FrameBuilder
 from callcost.tokens.requests.json_values import compact_json, dict_of, spaced_json
@@ -21,6 +21,7 @@ class TurnLayout(NamedTuple):
         user: added for each message of the user and of tools.
         assistant: added for each message of the assistant.
         system: added for each system message.
+        no_system: added where there is none, for the system text that the model's template has in its place.
         prefill: added where the last message is the assistant's, which the model goes on with.
         thinking: added where the request asks for reasoning.
         thoughts: the reasoning of the turn that is still open is shown to the model again.
@@ -48,6 +49,7 @@ class TurnLayout(NamedTuple):
     user: int = 4
     assistant: int = 4
     system: int = 4
+    no_system: int = 0
     prefill: int = 0
     thinking: int = 0
     thoughts: bool = False
@@ -88,29 +90,61 @@ TURN_LAYOUTS = {
     "claude": CLAUDE,
     "claude-4.5": CLAUDE._replace(tools=496, tool=7, any_tool=85, one_tool=107, only_tool=107),
     "claude-4.7": CLAUDE._replace(tools=358, tool=3, any_tool=130, one_tool=133, only_tool=133),
+    "llama-guard": LLAMA._replace(start=188),  # its template holds the policy
     "llama-3": LLAMA,
     "llama-3.1": LLAMA._replace(start=30, system=0),
     "llama-4": LLAMA._replace(start=6),
     "llama-2": TurnLayout(start=4, user=3, assistant=3, system=4),
     "mistral": TurnLayout(
-        start=1, user=2, assistant=1, system=2, tools=3, tool=1, call=12, result=15,
+        start=1, user=2, assistant=1, system=2, tools=3, tool=10, call=1, result=1,
         answer=1, answer_call=5, answer_more=5, answer_named=5,
     ),
     "mistral-old": TurnLayout(start=5, user=4, assistant=1, system=2, tools=3, tool=1, answer=1),
     "deepseek": TurnLayout(start=2, user=2, assistant=2, system=0, tools=225, call=25, result=15, answer_call=25),
-    "qwen": TurnLayout(start=3, user=5, assistant=5, system=5, tools=202, answer=1, answer_call=17, answer_more=17),
+    "deepseek-v3": TurnLayout(start=2, user=2, assistant=2, system=0, tools=92, call=25, result=15, answer_call=25),
+    "qwen": TurnLayout(
+        start=3, user=5, assistant=5, system=5, tools=82, tool=10,
+        answer=1, answer_call=17, answer_more=17,
+    ),
     "qwen-3.5": TurnLayout(start=5, user=5, assistant=5, system=5, tools=202, answer=1, answer_call=17, answer_more=17),
-    "glm": TurnLayout(start=3, user=2, assistant=2, system=2, tools=150, answer=2, answer_call=15, answer_more=15),
-    "kimi": TurnLayout(start=4, user=4, assistant=4, system=4, tools=3, call=20, result=12, answer=1, answer_call=11),
+    "glm": TurnLayout(
+        start=3, user=2, assistant=2, system=2, tools=88, tool=12,
+        answer=2, answer_call=15, answer_more=15,
+    ),
+    "kimi": TurnLayout(
+        start=3, user=4, assistant=4, system=4, no_system=18, tools=3,
+        call=20, result=12, answer=1, answer_call=11,
+    ),
     "nova": TurnLayout(
         start=0, user=0, assistant=0, system=0, tools=325, tool_factor=1120, call=20, result=20, answer=1
     ),
     "cohere": TurnLayout(start=0, user=0, assistant=0, system=0, tools=200),
-    "grok": TurnLayout(start=140, user=8, assistant=4, system=4, tools=100),
+    "minimax": TurnLayout(start=8, no_system=29, tools=97, tool=6),
+    "grok": TurnLayout(start=148, user=8, assistant=4, system=0, tools=100),
+    "grok-3": TurnLayout(start=0, user=6, assistant=6, system=4, tools=180, one_tool=-130),
+    "grok-4": TurnLayout(start=677, user=8, assistant=4, system=0, tools=100),
+    "grok-code": TurnLayout(start=196, user=8, assistant=4, system=0, tools=100),
     "jamba": TurnLayout(start=6, user=4, assistant=4, system=4),
     "titan": TurnLayout(start=0, user=0, assistant=0, system=0),
     "other": TurnLayout(),
 }  # fmt: skip
+
+# Hosts whose templates are others: Ollama's leave out the date, and part of what Qwen's says of tools.
+HOSTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("llama-3.1", "ollama"): {"start": 20},
+    ("qwen", "ollama"): {"tools": 46, "tool": 6},
+}
+
+
+def turn_layout_of(framing: str, provider: str) -> TurnLayout | None:
+    """Return the row of a family at a host; None: the family is laid out otherwise.
+
+    Args:
+        framing: the family's framing.
+        provider: name of the provider that was asked, in lower case.
+    """
+    layout = TURN_LAYOUTS.get(framing)
+    return layout and layout._replace(**HOSTS.get((framing, provider), {}))
 
 
 def lay_out_turns(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> None:
@@ -122,6 +156,8 @@ def lay_out_turns(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> 
         builder: gathers the texts and constants.
     """
     builder.tokens(layout.start + (layout.thinking if prompt.thinking else 0))
+    if all(message.speaker != "system" for message in prompt.messages):
+        builder.tokens(layout.no_system)
     if prompt.tools:
         _lay_out_tools(prompt, layout, builder)
     if prompt.form and prompt.form.schema is not None and layout.form_factor:

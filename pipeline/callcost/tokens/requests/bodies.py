@@ -69,7 +69,12 @@ def _prompt(body: Body, messages: list[Message]) -> Prompt:
     more = dict_of(body.get("additionalModelRequestFields"))
     thinking = dict_of(body.get("thinking") or more.get("thinking")).get("type") == "enabled"
     single = dict_of(body.get("tool_choice")).get("disable_parallel_tool_use") is True
-    return Prompt(messages, read_tools(body), choice, named, single, read_form(body), thinking=thinking)
+    partial = any(body.get(key) for key in ELSEWHERE)
+    stops = any(one.get(key) for one in (body, *(dict_of(body.get(key)) for key in SETTINGS)) for key in STOPS)
+    return Prompt(
+        messages, read_tools(body), choice, named, single, read_form(body), thinking=thinking, stops=stops,
+        partial=partial,
+    )  # fmt: skip
 
 
 def read_message(item: Body) -> Message:
@@ -101,12 +106,13 @@ def _calls(item: Body) -> list[Block]:
 def _responses(body: Body) -> Prompt:
     """Read OpenAI Responses: items stand where messages stand elsewhere, instructions are the first system text."""
     messages: list[Message] = []
-    if isinstance(body.get("instructions"), str):
+    if body.get("instructions") and isinstance(body["instructions"], str):
         messages.append(Message("system", read_blocks(body["instructions"])))
     given = body.get("input")
     items = [{"role": "user", "content": given}] if isinstance(given, str) else list_of(given)
+    stored = body.get("store") is not False  # else no id of an item is known again
     for item in items:
-        message = _item(item) if isinstance(item, dict) else None
+        message = _item(item if stored else {**item, "id": None}) if isinstance(item, dict) else None
         if message and messages and _calls_only(message) and _calls_only(messages[-1]):
             messages[-1].blocks.extend(message.blocks)  # calls of one answer are items of their own
         elif message:
@@ -159,6 +165,12 @@ def _texts(body: Body) -> Prompt:
 
 
 CONVERSATION = frozenset({"messages", "contents", "input", "prompt", "system"})
+SETTINGS = ("generationConfig", "generation_config", "inferenceConfig", "options")
+STOPS = ("stop", "stop_sequences", "stopSequences")
+# What the provider keeps of the prompt, or makes shorter: OpenAI's, Anthropic's and Gemini's names.
+ELSEWHERE = (
+    "previous_response_id", "conversation", "context_management", "container", "cachedContent", "cached_content",
+)  # fmt: skip
 TEXT_KEYS = (
     "prompt", "input", "inputText", "inputs", "texts", "message", "query", "text", "content", "requests", "instances",
 )  # fmt: skip

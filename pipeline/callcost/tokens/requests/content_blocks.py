@@ -11,7 +11,7 @@ from typing import Any
 
 from callcost.tokens.requests.json_values import compact_json, dict_of, first_of, list_of, parse_json, text_of
 from callcost.tokens.requests.media import read_media, read_text
-from callcost.tokens.requests.types import AUDIO, CALL, DOCUMENT, IMAGE, RESULT, TEXT, THOUGHT, Block
+from callcost.tokens.requests.types import AUDIO, CALL, DOCUMENT, IMAGE, RESULT, TEXT, THOUGHT, UNREAD, Block
 
 Piece = dict[str, Any]
 
@@ -25,13 +25,13 @@ def read_blocks(content: Any) -> list[Block]:
 
 
 def read_piece(piece: Any) -> list[Block]:
-    """Return what one piece of content holds; a piece of unknown kind holds nothing."""
+    """Return what one piece of content holds; a piece of unknown kind holds nothing that can be counted."""
     if isinstance(piece, str):
         return [Block(TEXT, piece)]
     if not isinstance(piece, dict):
         return []
     reader = READERS.get(text_of(piece.get("type"))) or next((READERS[key] for key in KEYED if key in piece), None)
-    return reader(piece) if reader else []
+    return reader(piece) if reader else [Block(UNREAD)]
 
 
 def read_call(name: Any, arguments: Any, call: Any = "", **more: Any) -> Block:

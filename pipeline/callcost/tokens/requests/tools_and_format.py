@@ -26,7 +26,8 @@ def _tools_of(item: Body) -> list[Tool]:
     declared = item.get("functionDeclarations") or item.get("function_declarations")
     if declared is not None:
         return [_tool(dict_of(one), "function") for one in list_of(declared)]
-    inner = _inner(item, "function", "custom", "toolSpec")
+    # OpenAI's Responses API takes the name beside it, and reads nothing of a nested function.
+    inner = item if "name" in item else _inner(item, "function", "custom", "toolSpec")
     kind = text_of(item.get("type")) or "function"
     if "name" not in inner and kind == "function":
         kind = next(iter(item), "function")  # Gemini: {"googleSearch": {}}

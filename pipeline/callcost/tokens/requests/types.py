@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 TEXT, IMAGE, AUDIO, DOCUMENT = "text", "image", "audio", "document"
-CALL, RESULT, THOUGHT = "call", "result", "thought"
+CALL, RESULT, THOUGHT, UNREAD = "call", "result", "thought", "unread"
 SPEAKERS = {"system": "system", "developer": "system", "assistant": "assistant", "model": "assistant"}
 
 
@@ -30,7 +30,7 @@ class Block(msgspec.Struct, frozen=True):
     """One piece of a message.
 
     Attributes:
-        kind: text, image, audio, document, call, result or thought.
+        kind: text, image, audio, document, call, result, thought, or unread: a piece of a kind that nobody knows here.
         text: the text; the arguments of a call; what the tool of a result returned.
         name: name of the tool of a call or a result.
         value: the arguments of a call or the return of a result as a JSON value, where they are such.
@@ -100,6 +100,8 @@ class Prompt(msgspec.Struct):
         texts: inputs that are no messages (completions, embeddings).
         tokens: number of the tokens that the inputs give as ids.
         thinking: whether the model was asked to reason.
+        stops: whether the answer may end at a text that the request names.
+        partial: whether the model was shown more than stands here: what the provider keeps, or makes shorter.
     """
 
     messages: list[Message] = msgspec.field(default_factory=list)
@@ -111,6 +113,8 @@ class Prompt(msgspec.Struct):
     texts: list[str] = msgspec.field(default_factory=list)
     tokens: int = 0
     thinking: bool = False
+    stops: bool = False
+    partial: bool = False
 
 
 class Answer(msgspec.Struct):
