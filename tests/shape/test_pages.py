@@ -142,8 +142,8 @@ def test_commands_of_the_pages_that_need_no_logs_run(line: str) -> None:
 
 def test_every_option_of_the_pages_is_one() -> None:
     known = {option for _, command in _commands() for parameter in command.params for option in parameter.opts}
-    of_others = {  # Spark's, Sail's, Aider's, and those of tests.bench, tests.mutants and mypy
-        *("--master", "--port", "--analytics-log", "--size", "--sample", "--strict")
+    of_others = {  # of tools, tests.bench, tests.mutants and mypy
+        *("--master", "--port", "--analytics-log", "--size", "--sample", "--strict", "--output")
     }
     for page, prose in PROSE.items():
         for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", prose)) - of_others:
