@@ -31,7 +31,8 @@ GROUP_COLUMNS = (
 OWNER_COLUMNS = ("api_key", "project", "team", "user", "workspace")
 PERIODS = ("hour", "day", "week", "month")
 FORMATS = ("parquet", "csv", "json", "markdown", "xlsx")  # of any table
-REPORT_FORMATS = (*FORMATS, "html")
+FOCUS_FORMATS = ("focus-1.2", "focus-1.4")  # bills
+REPORT_FORMATS = (*FORMATS, "html", *FOCUS_FORMATS)
 BINARY_FORMATS = ("parquet", "xlsx")
 EXTENSIONS = {"markdown": "md"}  # of the files of a format, where they are not its name
 CORRECTIONS = ("none", "stated", "all")
@@ -207,7 +208,7 @@ class ReportOptions(_Options):
         cost_source: "computed", "logged" or "auto" (logged where there is one).
         sort: column that orders the groups: a measure, largest first, or one of ``by``; None: by total_cost.
         formats: how spend is written: "parquet", "csv", "json", "markdown", "xlsx" (a workbook; extra "excel"),
-            "html" (a page).
+            "html" (a page), "focus-1.2", "focus-1.4" (a bill, as CSV and, beside "parquet", as Parquet).
         calls: also write calls.parquet.
         table: what calls by day are: "parquet" (files in folders, where the report remembers), "delta" (a table).
         max_unpriced: percent of calls that may be unpriced before the gate is crossed; None: no gate.
@@ -217,6 +218,8 @@ class ReportOptions(_Options):
         strict: any reject, unpriced, partly priced, timed-out or inconsistent call, or sum of a session, crosses.
         pseudonyms: file with the key of what stands for users, end users, API keys and sessions in all that is written;
             None: their names do.
+        sub_account: column that is the sub account of a bill in FOCUS; None: it has none.
+        billing_account: id of who is billed in FOCUS; None: not known.
     """
 
     logs: Accepts[Places, tuple[str, ...]] = kept((), arguments.read_logs)
@@ -236,6 +239,8 @@ class ReportOptions(_Options):
     prices_refresh: bool = kept(False, arguments.read_switch)
     strict: bool = kept(False, arguments.read_switch)
     pseudonyms: Accepts[Place | FingerprintKey | None, FingerprintKey | None] = kept(None, _optional(_read_key_file))
+    sub_account: str | None = kept(None, _optional(arguments.one_of(GROUP_COLUMNS)))
+    billing_account: str | None = kept(None, _TEXT)
     prices: PriceOptions = kept(PriceOptions(), arguments.instance_of(PriceOptions))
     read: ReadOptions = kept(ReadOptions(), arguments.instance_of(ReadOptions))
     count: CountOptions = kept(CountOptions(), arguments.instance_of(CountOptions))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from callcost.errors import ConfigError, LogError, PriceError
+from callcost.jobs.engine.focus_export import check_focus, focus_documents, refuse_focus
 from callcost.jobs.engine.fresh_prices import refresh_prices
 from callcost.jobs.engine.held_calls import (
     REPORT,
@@ -29,7 +30,7 @@ from callcost.jobs.engine.page import PAGE, PageSums, settle_earlier
 from callcost.jobs.engine.work_dir import open_workplace
 from callcost.prices.book.registered import with_registered
 from callcost.runners.protocol import ignore_progress
-from callcost.settings import EXTENSIONS, TABLES, ReportOptions
+from callcost.settings import EXTENSIONS, FOCUS_FORMATS, TABLES, ReportOptions
 from callcost.stages.analysis.call_charges import charges_of
 from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.pricing.rate_cards import book_of
@@ -45,7 +46,7 @@ from callcost.stages.tables.schemas import columns_of_calls
 if TYPE_CHECKING:
     from callcost.jobs.analysis.compare import ComparedSpend
 
-DOCUMENTS = {"xlsx": "spend.xlsx", "html": PAGE}  # format -> file
+DOCUMENTS = {"xlsx": "spend.xlsx", "html": PAGE, **{kind: f"{kind}.csv" for kind in FOCUS_FORMATS}}  # format -> file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -180,6 +181,8 @@ def _report(
     clock, viewed = RunClock(), with_views(options)
     is_asked = options.calls or options.table == "delta" or "html" in options.formats
     held = table or open_source(options)
+    if held is not None:
+        refuse_focus(options, held.kind)
     with open_workplace(options) as place:
         run = {"runner": place.runner, "progress": progress, "planned": planned}
         settled = _settle_source(held, viewed, place.folder, listed=is_asked or table is not None, **run)
@@ -192,7 +195,7 @@ def _report(
         page = PageSums(options, settled.tables("calls"))
         page.add_files(settled.tables("calls"))
         page.add_earlier(earlier)
-        documents = documents_of(spend, whole, options, manifest, page)
+        documents = documents_of(spend, whole, options, manifest, page) | focus_documents(options, settled, manifest)
         read = manifest["options"]["read"]
         calls = _listed_calls(settled, read) if options.calls or table is not None else None
         if options.out is not None:
@@ -331,6 +334,7 @@ def settle_options(options: ReportOptions) -> ReportOptions:
         message = f"--since {options.since.isoformat()} is not before --until {options.until.isoformat()}"
         raise ConfigError(message)
     check_sort(options)
+    check_focus(options)
     if options.table == "delta":
         refuse_parts_of_days(options, "--table delta")
         deltalake_module()
@@ -356,6 +360,7 @@ def refuse_parts_of_days(options: ReportOptions, flag: str) -> None:
     Raises:
         ConfigError: there is a filter, an interval that does not begin and end at midnight, or nowhere to publish.
     """
+    refuse_focus(options, flag)
     if options.where:
         raise ConfigError(f"--where cannot go with {flag}", hint="Filter when you read the partitions")
     if options.out is None:

@@ -41,7 +41,7 @@ STDOUT_WORD = "-"  # of --out
 @click.option("--cost-source", type=WordType(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
               help="Sum the computed cost, the logged one, or the logged one where there is one.")  # fmt: skip
 @click.option("--format", "formats", metavar="LIST",
-              help="Write spend as parquet, csv, json, markdown, xlsx, html (a page).  "
+              help="Write spend as parquet, csv, json, markdown, xlsx, html (a page), focus-1.2, focus-1.4 (a bill).  "
               "[default: parquet,csv; csv to stdout]")  # fmt: skip
 @click.option("--calls", is_flag=True, help="Also write calls.parquet: one row per call, no text.")
 @shared.further("--table", type=WordType(TABLES), default=TABLES[0], show_default=True,
@@ -58,6 +58,8 @@ STDOUT_WORD = "-"  # of --out
 @shared.further("--pseudonyms", metavar="KEYFILE", type=PathType(exists=True, dir_okay=False),
                 help="Put pseudonyms, made with the key in this file, in the place of users, end users, API keys and "
                      "sessions in all that is written and shown.")  # fmt: skip
+@shared.further("--sub-account", metavar="COLUMN", help="Column that is the sub account of a bill in FOCUS.")
+@shared.further("--billing-account", metavar="ID", help="Who is billed, in a bill in FOCUS.")
 @shared.further("--log-format", type=WordType(["text", "json"]), default="text", show_default=True,
               help="On stderr, lines for people or one JSON event a line.")  # fmt: skip
 @shared.state_options

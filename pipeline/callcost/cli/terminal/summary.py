@@ -165,6 +165,16 @@ def _newer_prices_lines(manifest: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _focus_lines(manifest: dict[str, Any]) -> list[str]:
+    """Return what a bill in FOCUS holds, and what it cannot hold."""
+    focus = manifest.get("focus")
+    if not focus:
+        return []
+    words = {"unpriced_calls": "with units without a price left out", "undated_calls": "without a day on its last"}
+    parts = [f"{_calls(focus[name])} {words[name]}" for name in words if focus[name]]
+    return [f"bill in FOCUS: {', '.join([counted(focus['rows'], 'row'), *parts])}"]
+
+
 def _meant(row: dict[str, Any], manifest: dict[str, Any]) -> str:
     if row["price_reason"] != "unknown_model":
         return ""
@@ -278,7 +288,7 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
     lines += _aborted_lines(**manifest["aborted"])
     statuses = ("unpriced", "partly_priced")
     lines += [_unpriced_line(status, manifest) for status in statuses if manifest["price_status"].get(status)]
-    lines += _newer_prices_lines(manifest)
+    lines += [*_newer_prices_lines(manifest), *_focus_lines(manifest)]
     corrected = manifest["corrections"]
     if corrected["calls"] and corrected["total_cost"] is not None:  # null: of some calls of a report nobody knows
         lines.append(f"corrections of prices moved {_calls(corrected['calls'])} by {_signed(corrected['total_cost'])}")

@@ -49,6 +49,8 @@ def read_line(record: Mapping[str, Any]) -> Iterator[BillLine]:
         line.kind = Kind.CREDIT
     if line.kind == Kind.USAGE:
         _read_sku(line, record)
+    if str(record.get("x_undated")).lower() == "true":
+        line.start_at = line.end_at = None  # as callcost writes calls that nobody knows the day of
     yield line
 
 
@@ -82,7 +84,9 @@ def _read_sku(line: BillLine, record: Mapping[str, Any]) -> None:
     named = [name for name in _LABELS if name not in _METERS and "$" not in str(record.get(name))]
     named += _METERS if line.provider in {"bedrock", "google", "azure"} else ()
     stated = next((label.model for name in named if (label := labels[name]).model and label.token_class), None)
-    token_class = _class_of(own) or next((label.token_class for label in labels.values() if label.token_class), None)
+    beside = own and own not in TOKEN_CLASSES and own.isidentifier() and unit and "token" not in unit.lower()
+    token_class = own if beside else _class_of(own)  # what is charged beside tokens has a name of its own
+    token_class = token_class or next((label.token_class for label in labels.values() if label.token_class), None)
     tier = text_at(details, "x_servicetier") or next((label.tier for label in labels.values() if label.tier), None)
     is_fee = own is None and any(label.is_fee for label in labels.values())
     if token_class in TOKEN_CLASSES and not _COUNTS.fullmatch(unit):

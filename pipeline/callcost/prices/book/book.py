@@ -102,6 +102,11 @@ class Book:
         self._tariffs: dict[tuple[int, str, tuple[Factor, ...]], tuple[Entry, Tariff]] = {}
         self._cards: dict[tuple[Tariff, Case], RateCard] = {}
 
+    def at_list_prices(self) -> Book:
+        """Return a book of the same prices without the user's discounts; itself where there are none."""
+        plain = self.rules.overrides.without_discounts()
+        return self if plain is self.rules.overrides else Book(dataclasses.replace(self.rules, overrides=plain))
+
     @property
     def catalog(self) -> Catalog:
         """All versions."""

@@ -112,6 +112,15 @@ class Overrides:
         own = self._at("model discount", model, moment, Discount)
         return own or self._at("provider discount", provider or "", moment, Discount)
 
+    def without_discounts(self) -> Overrides:
+        """Return the same without discounts; itself where there are none."""
+        kept = {key: dated for key, dated in self._items.items() if not key[0].endswith("discount")}
+        if len(kept) == len(self._items):
+            return self
+        plain = Overrides(self.path, self.sha256)
+        plain._items = kept
+        return plain
+
     def _at(self, kind: str, name: str, moment: int | None, shape: type[Item]) -> Item | None:
         dated = self._items.get((kind, name), ())
         begun = [item for begins, item in dated if moment is None or begins <= moment]

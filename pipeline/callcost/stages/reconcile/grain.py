@@ -121,10 +121,11 @@ def names_by_price(
     alone = [one for one in billed if not any(known[one] == known[other] for other in ours if other[0] == one[0])]
     free = [one for one in ours if not any(known[one] == known[other] for other in billed if other[0] == one[0])]
     pairs = [(long, short) for long in free for short in alone if long[0] == short[0] and _is_longer(long[1], short[1])]
+    rates = {long: _rates_of(part for part in parts if (part.paid, part.model) == long) for long, _ in pairs}
     agreed = [
         (long, short) for long, short in pairs
         if all(
-            _is_at_our_rate(line, [part for part in parts if (part.paid, part.model) == long], slack)
+            _is_at_our_rate(line, rates[long].get(line.token_class, set()), slack)
             for line in priced if (line.provider, line.model) == short
         )
     ]  # fmt: skip
@@ -137,8 +138,16 @@ def _is_longer(long: str, short: str) -> bool:
     return whole.numbers == part.numbers and part.date in {"", whole.date} and set(part.words) < set(whole.words)
 
 
-def _is_at_our_rate(line: BillLine, parts: Iterable[Part], slack: Mapping[str, Decimal]) -> bool:
-    rates = {(part.cost / part.quantity) for part in parts if part.token_class == line.token_class and part.cost}
+def _rates_of(parts: Iterable[Part]) -> dict[str | None, set[Decimal]]:
+    """Return class -> prices of one token."""
+    found: dict[str | None, set[Decimal]] = defaultdict(set)
+    for part in parts:
+        if part.cost and part.quantity:
+            found[part.token_class].add(part.cost / part.quantity)
+    return found
+
+
+def _is_at_our_rate(line: BillLine, rates: Iterable[Decimal], slack: Mapping[str, Decimal]) -> bool:
     quantity, amount = line.quantity or NOTHING, line.amount or NOTHING
     exponent = amount.normalize().as_tuple().exponent
     own = Decimal(5).scaleb(exponent - 1) if isinstance(exponent, int) else NOTHING  # what its own last digit can hide
