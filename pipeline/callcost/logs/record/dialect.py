@@ -311,7 +311,7 @@ class FieldReader:
             endpoint=values["endpoint"],
             status=status_of(values),
             tags=read_tags(values["tags"]) if "tags" in values else None,
-            billing=read_billing(values.get("billing")),
+            billing=read_billing(values["billing"]) if "billing" in values else None,
             request=entry.request,
             response=entry.response,
             **columns,
