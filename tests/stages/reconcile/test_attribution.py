@@ -64,6 +64,21 @@ def test_calls_that_no_bill_has_are_whose_they_are() -> None:
     ]  # fmt: skip
 
 
+def test_more_money_than_ours_is_nobodys_where_one_side_states_no_owner() -> None:
+    """That it is what web's calls cost is chance; and calls without a key may be anyone's."""
+    billed: Stated = {None: (37, "37")}
+    ours: Stated = {"web": (7, "7"), "night": (20, "20")}
+    cell = _cell(billed, ours, ("billed_not_logged", 10, "10"))
+    assert _owners(cell, _side(billed), _side(ours)) == [("billed_not_logged", UNATTRIBUTED, 10, 10)]
+    billed, ours = {"web": (10, "10"), "night": (20, "20")}, {None: (20, "20")}
+    cell = _cell(billed, ours, ("billed_not_logged", 10, "10"))
+    assert _owners(cell, _side(billed), _side(ours)) == [("billed_not_logged", UNATTRIBUTED, 10, 10)]
+    cell = _cell(billed, {None: (30, "33")}, ("discount", 0, "-3"))
+    assert _owners(cell, _side(billed), _side({None: (30, "33")})) == [
+        ("discount", "night", 0, -2), ("discount", "web", 0, -1),
+    ]  # fmt: skip
+
+
 def test_counts_with_owners_say_whose_tokens_are_missing() -> None:
     billed: Stated = {"web": (10, "10"), "night": (30, "30")}
     cell = _cell(billed, {"web": (10, "10")}, ("billed_not_logged", 30, "30"))

@@ -2,8 +2,9 @@
 
 Where amounts of a cell have owners on the bill, each owner's difference is known and the causes are dealt out of
 it. Where the bill states owners of counts alone, missing and surplus tokens go to whose counts differ. Where it states
-none, a cause is an owner's only if all our calls of the cell are that owner's, or its amount is all that the owner's
-calls cost, or half of that; a factor on everything is everybody's share. What nothing tells is unattributed.
+none, less money is an owner's only if all our calls of the cell are that owner's, or it is all that the owner's calls
+cost, or half of that as a batch; a factor on everything is everybody's share. What nothing tells is unattributed, as is
+the difference where our calls state no owner and the bill does.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from callcost.stages.reconcile.grain import BillGrain
 
 UNATTRIBUTED = "unattributed"
 _OF_EVERYBODY = frozenset({REGION, VERSION, "discount", "unit_error"})  # a factor on all amounts of a cell
-_PARTS = (Decimal(1), Decimal("0.5"))  # of what an owner's calls cost: all that is not billed, or half price
+_PARTS = {TIER: Decimal("-0.5"), "logged_not_billed": Decimal(-1)}  # of what an owner's calls cost: as a batch, nothing
 
 Shares = dict[str, Decimal]  # owner -> a part of something
 
@@ -110,8 +111,8 @@ def _split(cell: Cell, billed: Side, ours: Side) -> list[Finding]:
 
 
 def _differences(billed: Mapping[str | None, Decimal], ours: Mapping[str | None, Decimal]) -> Shares | None:
-    """Return owner -> billed - ours; None: the bill states no owner at all."""
-    if set(billed) == {None}:
+    """Return owner -> billed - ours; None: the bill states no owner, or some calls of ours none that the bill has."""
+    if set(billed) == {None} or (ours.get(None) and any(billed)):
         return None
     return {
         owner or UNATTRIBUTED: billed.get(owner, NOTHING) - ours.get(owner, NOTHING) for owner in {*billed, *ours}
@@ -128,11 +129,15 @@ def _weights(found: Finding, gaps: Shares | None, left: Shares | None, billed: S
         return tiered
     if left is not None:
         return {owner: abs(part) for owner, part in left.items() if part * amount > 0}
-    costs = {owner or UNATTRIBUTED: cost for owner, cost in ours.amounts.items() if cost}
-    if len(costs) == 1 or found.cause in _OF_EVERYBODY:
+    costs = {owner: cost for owner, cost in ours.amounts.items() if owner and cost}
+    asked = {owner: abs(cost) for owner, cost in billed.amounts.items() if owner and cost}
+    if found.cause in _OF_EVERYBODY:
+        return costs if not ours.amounts.get(None) else asked
+    if len(costs) == 1 and not ours.amounts.get(None) and amount < 0:
         return costs
-    whole = [owner for owner, cost in costs.items() if any(abs(amount) == quantized(cost * part) for part in _PARTS)]
-    return {whole[0]: Decimal(1)} if amount and len(whole) == 1 else {}
+    part = _PARTS.get(found.cause)
+    whole = [owner for owner, cost in costs.items() if part and amount == quantized(cost * part)]
+    return {whole[0]: Decimal(1)} if len(whole) == 1 else {}
 
 
 def _gaps_like(tokens: Decimal, gaps: Shares | None) -> Shares:
