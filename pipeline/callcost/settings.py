@@ -267,7 +267,7 @@ class WhatIfOptions(_Options):
     Attributes:
         models: (glob of models, the one that answers instead); the first that matches holds.
         batch: globs of models, after ``models``, whose calls go by batch.
-        cache: "none" (no caches) or "all" (prompts of 1,024 tokens or more are read from one whole); None: as stated.
+        cache: "none" (no caches) or "all" (prompts that are long enough are read from one whole); None: as stated.
         tier: "default", "flex" or "priority" for all calls but those by batch; None: as stated.
         prices: which rates apply, as in PriceOptions; None: those of the run.
     """

@@ -122,6 +122,8 @@ def test_without_caches_and_with_all_in_them(tmp_path: Path) -> None:
     whole = {row["user"]: row for row in _asked(tmp_path, rows, cache="all").groups.to_dicts()}
     assert whole["u1"]["new_cost"] == whole["u3"]["new_cost"] == 2000 * Decimal("125E-8") + 100 * Decimal("1E-5")
     assert whole["u2"]["changed_calls"] == 0
+    found = _asked(tmp_path, [_row(1, "claude-haiku-4-5", 4000), _row(2, "claude-haiku-4-5", 4100)], cache="all")
+    assert {row["user"]: row["changed_calls"] for row in found.groups.to_dicts()} == {"u1": 0, "u2": 1}
 
 
 def test_other_prices_move_every_call(tmp_path: Path) -> None:
@@ -162,6 +164,7 @@ def test_the_command_shows_what_stays_and_how_tokens_were_found(tmp_path: Path) 
     assert done.stdout.splitlines()[0].split() == titles
     assert "the other model takes no prompt that long" in done.stdout
     assert "1 call: their texts counted again" in done.stderr
+    assert "no call is otherwise" in callcost("what-if", log, "--batch", "claude*").stderr
     asked = callcost("what-if", log, "--model", "gpt-4o=gpt-4o-mini", "--format", "json").stdout
     assert json.loads(asked.splitlines()[0])["kept"][0]["reason"] == "prompt_too_long"
 

@@ -51,7 +51,8 @@ REASONS = {
     "suspect_rate": "a source contradicts a rate of the other model",
     "scheduled_change": "a change of a rate is announced, and nobody has confirmed it",
 }
-LEAST_CACHED = 1024  # tokens of a prompt: https://platform.openai.com/docs/guides/prompt-caching
+# Tokens of a prompt that is cached, where the map has none: https://platform.openai.com/docs/guides/prompt-caching
+LEAST_CACHED, _LEAST = 1024, "prompt_cache_min_tokens"
 _MILLION = 1_000_000
 BATCHES = ("batch", "batches")
 _CACHED = ("cache_read_input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "cache_creation_input_tokens")
@@ -142,7 +143,7 @@ def _change(facts: pl.DataFrame, counts: pl.DataFrame, alternative: Alternative)
     what = alternative.what
     lines = _move(_with_targets(facts, alternative).join(counts, on=UID, how="left", maintain_order="left"))
     terms = _tiers(lines, what)
-    lines = lines.with_columns(_cache(what) if what.cache else [])
+    lines = lines.with_columns(_cache(lines, alternative) if what.cache else [])
     changed = [pl.col("target").is_not_null(), pl.lit(terms["changed"]), pl.lit(value=what.prices is not None)]
     if what.cache:
         changed.append(pl.any_horizontal(_differs(name, facts) for name in (*_CACHED, *_READS)))
@@ -263,11 +264,16 @@ def _tiers(lines: pl.DataFrame, what: WhatIfOptions) -> pl.DataFrame:
     return found.select(pl.col("after").alias("service_tier"), changed=same[0] != same[1])
 
 
-def _cache(what: WhatIfOptions) -> list[pl.Expr]:
+def _cache(lines: pl.DataFrame, alternative: Alternative) -> list[pl.Expr]:
     """Return the cached parts of prompts without any caches, or with all of each prompt in one."""
-    if what.cache == "none":
+    if alternative.what.cache == "none":
         return [(pl.col(f"line_{name}") * 0).alias(f"line_{name}") for name in (*_CACHED, *_READS)]
-    long = (pl.col("line_prompt_tokens") >= LEAST_CACHED).fill_null(value=False)
+    book = book_of(alternative.prices)
+    entries = {model: book.resolve(model).entry or {} for model in lines["line_model"].unique().drop_nulls()}
+    known = {model: int(entry[_LEAST]) for model, entry in entries.items() if entry.get(_LEAST)}
+    named = pl.col("line_model")
+    least = named.replace_strict(known, default=LEAST_CACHED, return_dtype=pl.Int64) if known else LEAST_CACHED
+    long = (pl.col("line_prompt_tokens") >= least).fill_null(value=False)
     whole = {"cache_read_input_tokens": pl.col("line_prompt_tokens")}
     parts = {name: whole.get(name, pl.col(f"line_{name}") * 0) for name in (*_CACHED, *_READS)}
     return [pl.when(long).then(part).otherwise(f"line_{name}").alias(f"line_{name}") for name, part in parts.items()]

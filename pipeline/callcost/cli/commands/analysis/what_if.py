@@ -23,7 +23,8 @@ _SHOWN = ("calls", "changed_calls", "kept_calls", "old_cost", "new_cost", "saved
 @click.argument("logs", nargs=-1, required=True, metavar="SOURCE...", type=LogType())
 @click.option("--model", "models", multiple=True, metavar="A=B", help="B answers the calls of A (a glob). Repeatable.")
 @click.option("--batch", multiple=True, metavar="MODEL", help="Calls of this model (a glob) go by batch. Repeatable.")
-@click.option("--cache", type=WordType(CACHES), help="No caches, or all of each prompt of 1,024 tokens or more in one.")
+@click.option("--cache", type=WordType(CACHES),
+              help="No caches, or each prompt that is long enough for one read from it whole.")  # fmt: skip
 @click.option("--tier", type=WordType(TIERS), help="All calls but those by batch are served in this tier.")
 @click.option("--prices", metavar="WHICH", help="latest, a version's name, or a date, instead of the rates of its day.")
 @click.option("--suggest", is_flag=True, help="List instead what could be saved, in dollars a month.")
@@ -125,6 +126,8 @@ def _lines(found: AlternativeSpend) -> list[str]:
     ):
         if calls := int(groups[name].sum()):
             lines.append(f"{counted(calls, 'call')}: {how}")
+    if not groups["changed_calls"].sum() and not groups["kept_calls"].sum():
+        lines.append("no call is otherwise: no call is of such a model, or all are so already")
     errors = [error for error in groups["token_error"] if error]
     if errors and lines:
         lines.append(f"nine of ten calls are within {max(errors):.1%} of what the provider would count, by group")
