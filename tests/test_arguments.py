@@ -21,7 +21,10 @@ from tests.command import SAMPLES, callcost
 KINDS: dict[str, Any] = {
     kind.__name__: kind for kind in vars(settings).values() if hasattr(kind, "__dataclass_fields__")
 }
-REQUIRED = {"ReportOptions": {"logs": "a"}, "ReconcileOptions": {"logs": "a"}, "StateOptions": {"folder": "a"}}
+REQUIRED: dict[str, dict[str, Any]] = {
+    "ReportOptions": {"logs": "a"}, "ReconcileOptions": {"logs": "a"}, "StateOptions": {"folder": "a"},
+    "Budget": {"amount": 1},
+}  # fmt: skip
 FIELDS = [(kind, field.name) for kind, made in KINDS.items() for field in dataclasses.fields(made)]
 MOMENTS = {"since", "until", "as_of"}
 
@@ -31,7 +34,7 @@ def _made(kind: str, **given: Any) -> Any:
 
 
 def test_every_field_of_every_options_class_is_read() -> None:
-    assert len(KINDS) == 7
+    assert len(KINDS) == 9
     for made in KINDS.values():
         assert len(made.__slots__) == len(dataclasses.fields(made)) > 0
         assert all(callable(field.metadata["reader"]) for field in dataclasses.fields(made))

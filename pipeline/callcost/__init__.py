@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # for type checkers: the names of _HOME, which load on first 
     from callcost.jobs.backfill import backfill_usage
     from callcost.jobs.reconcile import reconcile_costs
     from callcost.jobs.report import SpendReport, report_spend
-    from callcost.settings import PriceOptions, ReconcileOptions, ReportOptions, WorkOptions
+    from callcost.settings import Budget, PriceOptions, ReconcileOptions, ReportOptions, WorkOptions
 
 __version__ = "0.2.0"
 
@@ -47,6 +47,7 @@ tokenizer_threadpool_max_workers: int = 4
 tokenizer_timeout_seconds: float = 5.0
 
 _HOME = {
+    "Budget": "settings",
     "CallcostError": "errors",
     "ConfigError": "errors",
     "LogError": "errors",
@@ -85,6 +86,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Budget",
     "CallcostError",
     "ConfigError",
     "LogError",

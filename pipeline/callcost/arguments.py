@@ -175,7 +175,7 @@ def columns_of(known: Sequence[str]) -> Reader:
 
 
 def filters_of(known: Sequence[str]) -> Reader:
-    """Return the reader of filters: "COLUMN=GLOB" or (column, glob), one or several."""
+    """Return the reader of filters: "COLUMN=GLOB" or (column, glob), one or several, or column -> glob."""
 
     def read_one(value: Any, name: str) -> tuple[str, str]:
         if isinstance(value, str):
@@ -189,7 +189,8 @@ def filters_of(known: Sequence[str]) -> Reader:
         return _column(read_text(column, name), name, known), read_text(glob, name)
 
     def read(value: Any, name: str, _zone: str = "UTC") -> tuple[tuple[str, str], ...]:
-        return tuple(read_one(one, name) for one in _each(value, name, "filters"))
+        pairs = tuple(value.items()) if isinstance(value, Mapping) else value
+        return tuple(read_one(one, name) for one in _each(pairs, name, "filters"))
 
     return read
 

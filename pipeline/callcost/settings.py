@@ -14,6 +14,7 @@ import os
 import signal
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ GROUP_COLUMNS = (
 )  # fmt: skip
 OWNER_COLUMNS = ("api_key", "project", "team", "user", "workspace")
 PERIODS = ("hour", "day", "week", "month")
+BUDGET_PERIODS = ("month", "week", "day")
 FORMATS = ("parquet", "csv", "json", "markdown", "xlsx")  # of any table
 FOCUS_FORMATS = ("focus-1.2", "focus-1.4")  # bills
 REPORT_FORMATS = (*FORMATS, "html", *FOCUS_FORMATS)
@@ -48,14 +50,23 @@ STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SI
 # Of our own processes: what is read goes by its count of references, and looking for cycles in it takes 5 to 10 %.
 GC_THRESHOLDS = (100_000, 20, 20)
 
-
 Moves = str | Mapping[str, str] | Iterable[str | tuple[str, str]]
-
 _optional = arguments.or_none
 _PERCENT = _optional(arguments.number(0, 100))
 _PLACE = _optional(arguments.read_place)
 _TEXT = _optional(arguments.read_text)
 _MOMENT = _optional(arguments.read_moment)
+_EXACT, _LAST_PLACE = Context(prec=60), Decimal(1).scaleb(-18)  # of money
+_read_group = arguments.filters_of([column for column in GROUP_COLUMNS if column not in PERIODS])
+
+
+def _read_amount(value: Any, name: str, _zone: str = "UTC") -> Decimal:
+    """Read US dollars: a number, not text; what is kept has no exponent and no zeros at its end."""
+    number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    amount = Decimal(str(value)) if number else Decimal("NaN")
+    if not (amount.is_finite() and 0 <= amount < 10**18 and amount == amount.quantize(_LAST_PLACE, context=_EXACT)):
+        raise ConfigError(f"{name}: {value if number else repr(value)} is not an amount of dollars", hint="Write 99.50")
+    return Decimal(f"{amount.normalize(_EXACT):f}")
 
 
 class _Options:
@@ -194,6 +205,30 @@ class WorkOptions(_Options):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Budget(_Options):
+    """What some calls may cost in a period.
+
+    Attributes:
+        amount: US dollars.
+        period: one of BUDGET_PERIODS, in the report's time zone; a week begins on Monday.
+        group: (column, glob) pairs that the calls match; (): all calls.
+        name: "": made of the period and the group.
+    """
+
+    amount: Accepts[int | float | Decimal, Decimal] = kept(dataclasses.MISSING, _read_amount)  # it must be given
+    period: str = kept(BUDGET_PERIODS[0], arguments.one_of(BUDGET_PERIODS))
+    group: Accepts[Filters | Mapping[str, str], tuple[tuple[str, str], ...]] = kept((), _read_group)
+    name: str = kept("", arguments.read_text)
+
+
+def _read_budgets(value: Any, name: str, zone: str = "UTC") -> str | tuple[Budget, ...]:
+    """Read budgets, or the path of a file that holds some."""
+    if value is None or (isinstance(value, tuple | list) and all(isinstance(each, Budget) for each in value)):
+        return tuple(value or ())
+    return arguments.read_place(value, name, zone)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ReportOptions(_Options):
     """Everything that says what `report` does.
 
@@ -213,6 +248,9 @@ class ReportOptions(_Options):
         table: what calls by day are: "parquet" (files in folders, where the report remembers), "delta" (a table).
         max_unpriced: percent of calls that may be unpriced before the gate is crossed; None: no gate.
         max_rejected: percent of records that may be rejected before the gate is crossed; None: no gate.
+        max_cost: US dollars that all calls of the report may cost before the gate is crossed; None: no gate.
+        budget: what groups may cost in a period, each a gate, or the path of a TOML file that says so.
+        as_of: moment (UTC) that budgets, forecast and unusual days are told for; None: ``until``, else the newest call.
         prices_refresh: fetch the published prices, once, where a model is unknown or calls are newer than all prices by
             7 days, and price with them; the logs are read again.
         strict: any reject, unpriced, partly priced, timed-out or inconsistent call, or sum of a session, crosses.
@@ -236,6 +274,9 @@ class ReportOptions(_Options):
     table: str = kept(TABLES[0], arguments.one_of(TABLES))
     max_unpriced: float | None = kept(None, _PERCENT)
     max_rejected: float | None = kept(None, _PERCENT)
+    max_cost: Accepts[int | float | Decimal | None, Decimal | None] = kept(None, _optional(_read_amount))
+    budget: Accepts[Place | Iterable[Budget] | None, str | tuple[Budget, ...]] = kept((), _read_budgets)
+    as_of: Accepts[Moment, datetime | None] = kept(None, _MOMENT)
     prices_refresh: bool = kept(False, arguments.read_switch)
     strict: bool = kept(False, arguments.read_switch)
     pseudonyms: Accepts[Place | FingerprintKey | None, FingerprintKey | None] = kept(None, _optional(_read_key_file))

@@ -19,6 +19,7 @@ from callcost import ReportOptions
 from callcost.cli.root import callcost as callcost_group
 from callcost.logs.dialects import field_readers
 from callcost.prices.book.catalog import load_catalog
+from callcost.stages.analysis.budgets import settle_budgets
 from tests.command import ROOT, callcost, on_a_terminal, report, write_lines
 from tests.shape.pages import BLOCKS, PAGES, PROSE, README, blocks, command_lines
 
@@ -222,8 +223,16 @@ def test_the_override_of_the_readme_is_understood(tmp_path: Path, out: Path) -> 
     report([ROOT / "sample_logs/plain-2025-04.jsonl.gz"], out, "--prices-override", override)
 
 
+def test_the_budgets_of_the_page_are_understood(tmp_path: Path) -> None:
+    path = tmp_path / "budgets.toml"
+    (text,) = blocks("toml", having="[[budget]]")
+    path.write_text(text, encoding="utf-8")
+    assert [budget.name for budget in settle_budgets(str(path))] == ["month", "team a, gpt", "day of tag:env=prod"]
+
+
 def test_every_block_of_toml_is_read_by_a_test() -> None:
-    assert len(blocks("toml")) == len(blocks("toml", having="[columns]")) + len(blocks("toml", having="[rates."))
+    read = ("[columns]", "[rates.", "[[budget]]")
+    assert len(blocks("toml")) == sum(len(blocks("toml", having=words)) for words in read)
 
 
 @pytest.mark.parametrize("page", sorted({block.page.name for block in BLOCKS if block.kind == "python"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import click
@@ -84,6 +85,19 @@ class FileOrUrlType(FileType):
         if isinstance(value, str) and value.startswith(("http://", "https://")):
             return value
         return super().convert(value, param, ctx)
+
+
+class AmountType(click.ParamType):  # type: ignore[type-arg]  # see LogType
+    """An amount of money, exact."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a number."""
+        try:
+            return Decimal(value)
+        except InvalidOperation:
+            self.fail(f"{value!r} is not an amount; write 99.50", param, ctx)
 
 
 class WordType(click.Choice):  # type: ignore[type-arg]  # generic only since click 8.2

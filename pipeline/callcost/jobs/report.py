@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +31,14 @@ from callcost.jobs.engine.work_dir import open_workplace
 from callcost.prices.book.registered import with_registered
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import EXTENSIONS, FOCUS_FORMATS, TABLES, ReportOptions
+from callcost.stages.analysis.budgets import settle_budgets
 from callcost.stages.analysis.call_charges import charges_of
 from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.days import split_days
 from callcost.stages.report.delta_table import DeltaDays, deltalake_module
 from callcost.stages.report.notebook import spend_html
+from callcost.stages.report.pseudonyms import hide_budget
 from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, publish_files
 from callcost.stages.report.spend import CALL_ORDER, check_sort, merge_spend, sort_spend
 from callcost.stages.report.workbook import VIEWS, excel_module, workbook_bytes
@@ -333,6 +335,8 @@ def settle_options(options: ReportOptions) -> ReportOptions:
     if options.since is not None and options.until is not None and options.since >= options.until:
         message = f"--since {options.since.isoformat()} is not before --until {options.until.isoformat()}"
         raise ConfigError(message)
+    budgets = settle_budgets(options.budget, partial(hide_budget, key=options.pseudonyms))
+    options = _settle_moment(dataclasses.replace(options, budget=budgets))
     check_sort(options)
     check_focus(options)
     if options.table == "delta":
@@ -348,6 +352,21 @@ def settle_options(options: ReportOptions) -> ReportOptions:
         message = f"--prices: {error.message}"
         raise ConfigError(message, hint=error.hint) from error
     return dataclasses.replace(options, prices=with_registered(options.prices))
+
+
+def _settle_moment(options: ReportOptions) -> ReportOptions:
+    """Refuse budgets and a moment that an interval or a filter leaves without some of their calls.
+
+    Raises:
+        ConfigError: there are calls that would be missing.
+    """
+    if options.budget and options.where:
+        raise ConfigError("--where cannot go with --budget", hint="Say in the file which group a budget is for")
+    if options.as_of is not None and options.until is not None and options.as_of > options.until:
+        raise ConfigError(f"--as-of {options.as_of.isoformat()} is after --until {options.until.isoformat()}")
+    if options.as_of is not None and options.since is not None and options.as_of <= options.since:
+        raise ConfigError(f"--as-of {options.as_of.isoformat()} is not after --since {options.since.isoformat()}")
+    return options
 
 
 def refuse_parts_of_days(options: ReportOptions, flag: str) -> None:

@@ -30,6 +30,7 @@ from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.read.batch_join import Batches
 from callcost.stages.read.splits import Piece, survey
 from callcost.stages.read.windows import Window, read_windows
+from callcost.stages.report.day_costs import sum_days
 from callcost.stages.report.pseudonyms import hide_names
 from callcost.stages.report.rejects import RejectFiles
 from callcost.stages.report.spend import (
@@ -216,7 +217,8 @@ def reduce_files(task: ReduceTask, tick: Tick) -> ReduceResult:
     """Filter, price and sum files of facts, one at a time.
 
     Returns:
-        The sum of all; its files are partial spends, groups of calls without a full price, and calls where asked for.
+        The sum of all; its files are partial spends, sums by day, groups of calls without a full price, and calls where
+        asked for.
     """
     done = ReduceResult()
     partials: list[pl.DataFrame] = []
@@ -260,6 +262,10 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     if task.listed:
         calls.write_parquet(listing, compression="lz4")
         found.files.append(str(listing))
+    if task.priced:
+        days = listing.with_name(listing.name.replace("calls-", "days-", 1))
+        sum_days(facts, task.options).write_parquet(days)
+        found.files.append(str(days))
     return sum_spend(facts, calls, task.options), unpriced_groups(calls), found
 
 

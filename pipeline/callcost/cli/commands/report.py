@@ -11,7 +11,7 @@ import click
 
 from callcost.arguments import several_of
 from callcost.cli import options as shared
-from callcost.cli.click_types import PathType, Verb, WordType
+from callcost.cli.click_types import AmountType, PathType, Verb, WordType
 from callcost.cli.terminal.events import EventLog, alarm_lines, counted, plan_lines, state_lines
 from callcost.cli.terminal.output import show, show_bytes, show_text
 from callcost.jobs.engine.prestart import start_workers
@@ -52,6 +52,12 @@ STDOUT_WORD = "-"  # of --out
               help="Exit 3 when more than this percent of calls is unpriced.")  # fmt: skip
 @click.option("--max-rejected", type=float, metavar="PCT",
               help="Exit 3 when more than this percent of records is rejected.")  # fmt: skip
+@shared.further("--max-cost", type=AmountType(), metavar="USD", help="Exit 3 when all calls together cost more.")
+@shared.further("--budget", metavar="FILE", type=PathType(exists=True, dir_okay=False),
+                help="Exit 3 when a group cost more in its month, week or day than this TOML file says.")
+@shared.further("--as-of", metavar="TIME",
+                help="Tell budgets, the forecast and unusual days as of then.  "
+                "[default: --until, else the newest call]")  # fmt: skip
 @click.option("--strict", is_flag=True,
               help="Exit 3 on any reject, any sum of a session, and any unpriced, partly priced, timed-out or "
                    "inconsistent call.")  # fmt: skip

@@ -194,7 +194,11 @@ def reason_words(reasons: Sequence[Mapping[str, Any]], *, places: bool = False) 
 
 def gate_lines(manifest: Mapping[str, Any]) -> list[str]:
     """Return a line for each gate that was crossed: what was found and what the limit is, with their units."""
-    return [f"{gate['gate']} crossed: {_gate_words(gate)}" for gate in crossed_gates(manifest)]
+    gates = crossed_gates(manifest)
+    budgets = [gate["gate"] for gate in gates if gate["gate"].startswith("--budget")]
+    left_out, more = set(budgets[_SHOWN_NAMES:]), len(budgets) - _SHOWN_NAMES
+    lines = [f"{gate['gate']} crossed: {_gate_words(gate)}" for gate in gates if gate["gate"] not in left_out]
+    return lines + [f"--budget crossed: {more:,} more, see manifest.json"] * (more > 0)
 
 
 def crossed_gates(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -213,6 +217,10 @@ def _gate_words(gate: Mapping[str, Any]) -> str:
             return f"no call has a time, limit {limit:g} h"
         newest = datetime.fromisoformat(gate["newest_at"])
         return f"newest call {newest.astimezone(UTC):%Y-%m-%d %H:%MZ}, {found:.0f} h old, limit {limit:g} h"
+    if isinstance(limit, str) and "unit" not in gate:
+        spent, most = Decimal(found), Decimal(limit)
+        shown = next((cut for places in (2, 6) if (cut := round(spent, places)) > most), spent)
+        return f"spent ${shown:,f} of ${most:,f}"
     if name.startswith("--strict"):
         return f"{found:,}, limit {limit:g}"
     return f"difference {found} {gate['unit']}, limit {limit}"

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from callcost.cli.terminal.events import counted, reason_words
 from callcost.cli.terminal.listing import skipped_lines
+from callcost.cli.terminal.outlook_lines import outlook_lines
 from callcost.cli.terminal.output import STDERR, console_of, say
 from callcost.cli.terminal.spend_table import draw_table, group_lines, shown
 from callcost.jobs.report import SpendReport
@@ -264,7 +265,8 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         options: options of the run.
     """
     records, sources = manifest["records"], manifest["usage_source"]
-    lines = [_title(manifest), *skipped_lines(manifest["run"].get("skipped", [])), *_filtered_lines(manifest, options)]
+    lines = [_title(manifest), *outlook_lines(manifest), *skipped_lines(manifest["run"].get("skipped", []))]
+    lines += _filtered_lines(manifest, options)
     if records["rejects"]:
         reasons = reason_words(manifest["reject_reasons"], places=True)
         lines.append(f"{records['rejects']:,} of {counted(records['records'], 'record')} rejected: {reasons}")

@@ -213,7 +213,9 @@ def _check(held: HeldCalls, options: ReportOptions) -> ReportOptions:
         raise ConfigError(message, hint="Give the logs for other costs")
     if options.work.work_dir is not None or options.work.executor != "local":
         raise ConfigError(f"{held.place} is no log: --work-dir and --executor do not go with it")
-    asked = [*options.by, *(column for column, _ in options.where)]
+    budgets = options.budget if isinstance(options.budget, tuple) else ()
+    filters = [*options.where, *(pair for budget in budgets for pair in budget.group)]
+    asked = [*options.by, *(column for column, _ in filters)]
     columns = [_MADE_OF.get(name.partition(":")[0], name) for name in asked]
     for name, column in zip(asked, columns, strict=True):
         if column not in held.calls.columns:

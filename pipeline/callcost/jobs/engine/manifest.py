@@ -21,8 +21,11 @@ from callcost import __version__
 from callcost.jobs.engine.fresh_prices import newer_prices_wanted
 from callcost.jobs.engine.map_reduce import Settled
 from callcost.settings import MOST_NAMED, FingerprintKey, PriceOptions, ReportOptions
+from callcost.stages.analysis.budgets import MAX_COST, judge_interval
+from callcost.stages.analysis.outlook import DaySums, outlook_of
 from callcost.stages.dedup.rules import SAME_ROW
 from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.report.day_costs import ALL, DRIVERS, item_of_budget, merge_days
 from callcost.stages.report.pseudonyms import hidden_filters
 from callcost.stages.report.publish import plain_decimals
 from callcost.stages.report.spend import UNPRICED, merge_spend, merge_unpriced
@@ -46,7 +49,9 @@ class RunClock:
     started_at: datetime = dataclasses.field(default_factory=lambda: datetime.now(UTC))
 
 
-def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, clock: RunClock) -> dict[str, Any]:
+def manifest_of(
+    options: ReportOptions, settled: Settled, spend: pl.DataFrame, clock: RunClock, days: pl.DataFrame | None = None
+) -> dict[str, Any]:
     """Write the record of a run.
 
     Args:
@@ -54,6 +59,7 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
         settled: what map and reduce left.
         spend: the merged spend.
         clock: name of the run, and when it began.
+        days: what each day cost, by merge_days; None: as the reduce tasks have it.
 
     Returns:
         A JSON-able document; without its ``run`` it is the same for the same input and options.
@@ -89,9 +95,22 @@ def manifest_of(options: ReportOptions, settled: Settled, spend: pl.DataFrame, c
     _hide_filters(document, options)
     document |= _guess_models(document["unpriced"], options.prices)
     document["newer_prices"] = newer_prices_for(options, settled)
+    document |= _outlook(options, document, merge_days(settled.tables("days")) if days is None else days)
     document["gates"] = _gates(options, document)
     document["run"] = _run(options, settled, clock)
     return document
+
+
+def _outlook(options: ReportOptions, document: dict[str, Any], days: pl.DataFrame) -> dict[str, Any]:
+    """Return what is told as of a moment: budgets, the forecast, unusual days."""
+    items = tuple(item_of_budget(number) for number in range(len(options.budget)))
+    sums = DaySums(rows=days.iter_rows(), whole=ALL, budgets=items, drivers=DRIVERS)
+    found = outlook_of(sums, options, document["last_at"])
+    if options.max_cost is not None:
+        status = document["price_status"]
+        unpriced = status.get("unpriced", 0) + status.get("partly_priced", 0)
+        found["budgets"].append(judge_interval(options.max_cost, document["totals"]["total_cost"], unpriced))
+    return found
 
 
 def newer_prices_for(options: ReportOptions, settled: Settled) -> dict[str, Any]:
@@ -233,6 +252,8 @@ def _hide_filters(document: dict[str, Any], options: ReportOptions) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, FingerprintKey):
         return value.id
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     return value.isoformat() if isinstance(value, datetime) else value
 
 
@@ -253,12 +274,18 @@ def _gates(options: ReportOptions, document: dict[str, Any]) -> list[dict[str, A
     ]
     if options.strict:
         gates += [gate_of(f"--strict: {name}", 0, count) for name, count in bad.items()]
+    gates += map(_gate_of_budget, document["budgets"])
     return [gate for gate in gates if gate is not None]
 
 
 def gate_of(name: str, limit: float, found: float | None) -> dict[str, Any]:
     """Return a gate, crossed by what is more than its limit or is not known."""
     return {"gate": name, "limit": limit, "found": found, "crossed": found is None or found > limit}
+
+
+def _gate_of_budget(row: dict[str, Any]) -> dict[str, Any]:
+    name = row["name"] if row["name"] == MAX_COST else f"--budget: {row['name']}"
+    return {"gate": name, "limit": row["amount"], "found": row["spent"], "crossed": Decimal(row["left"]) < 0}
 
 
 def gate_of_share(name: str, limit: float | None, part: int, whole: int) -> dict[str, Any] | None:

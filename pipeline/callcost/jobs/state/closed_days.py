@@ -16,12 +16,14 @@ from typing import Any
 import polars as pl
 
 from callcost.errors import ConfigError, RunError
+from callcost.jobs.engine.map_reduce import Settled
 from callcost.jobs.state.log_rotation import result_of
 from callcost.logs.io.folders import Folder
 from callcost.runners.entries import digest_of_bytes
 from callcost.runners.ledger import Ledger
 from callcost.settings import FingerprintKey, ReportOptions
 from callcost.stages.pricing.priced_calls import GATHERED, gather_calls
+from callcost.stages.report.day_costs import merge_days, sum_days
 from callcost.stages.report.days import facts_of_day, split_days
 from callcost.stages.report.pseudonyms import hide_names
 from callcost.stages.report.publish import parquet_bytes
@@ -159,30 +161,31 @@ def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) 
 
 
 def merge_with_closed(
-    paths: Sequence[str], options: ReportOptions, closed: Mapping[date, ClosedDay]
-) -> tuple[pl.DataFrame, dict[str, int]]:
+    settled: Settled, options: ReportOptions, closed: Mapping[date, ClosedDay]
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
     """Merge partial spends by day; a closed day's is that of the facts it was closed with.
 
     Args:
-        paths: tables of partial spends.
+        settled: what the run left; its partial spends are by day.
         options: what the report was asked for.
         closed: the days that stay as they are.
 
     Returns:
-        The spend, and how many calls of the closed days were "read" and are "published".
+        The spend, what each day cost, and how many calls of the closed days were "read" and are "published".
     """
     nothing = pl.DataFrame(schema=Facts.types)
     partials = [sum_spend(nothing, nothing.select(GATHERED.keys()), options)]
-    calls = {"read": 0, "published": 0}
+    calls, costs = {"read": 0, "published": 0}, []
     is_closed = pl.col("day").is_in(list(closed)).fill_null(value=False) if closed else pl.lit(value=False)
-    for partial in map(pl.read_parquet, paths):
+    for partial in map(pl.read_parquet, settled.tables("spend")):
         partials.append(partial.filter(~is_closed))
         calls["read"] += int(partial.filter(is_closed)["calls"].sum())
     for day in closed.values():
         facts = day.facts(options.pseudonyms)
         partials.append(sum_spend(facts, gather_calls(facts), options))
         calls["published"] += int(partials[-1]["calls"].sum())
-    return merge_spend(partials, options.by), calls
+        costs.append(sum_days(facts, options))
+    return merge_spend(partials, options.by), merge_days(settled.tables("days"), closed, costs), calls
 
 
 def split_with_closed(

@@ -264,10 +264,10 @@ class _Run:
         self.event("settled", inputs=len(settled.inputs), calls=sum(settled.reduced.price_status.values()))
         partitions = Partitions(options, ledger)
         closed = {day: each for day, each in closed_days(ledger).items() if partitions.covers(day)}
-        whole, held = merge_with_closed(settled.tables("spend"), viewed, {} if self.state.restate else closed)
+        whole, by_day, held = merge_with_closed(settled, viewed, {} if self.state.restate else closed)
         spend = sort_spend(merge_spend([whole], options.by), options.by, options.sort)
         rejected = settled.rejects().parquet()
-        manifest = manifest_of(options, settled, spend, self.clock) | {"closed_calls": held}
+        manifest = manifest_of(options, settled, spend, self.clock, by_day) | {"closed_calls": held}
         check_conservation(manifest, count_rows(rejected), spend, held)
         page = PageSums(options, settled.tables("calls"))
         adjustments, newest = self._publish_days(settled, partitions, closed, page)

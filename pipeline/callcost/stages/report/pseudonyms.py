@@ -6,14 +6,17 @@ they were, and whoever lacks the key can neither read a name nor try one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import polars as pl
 
-from callcost.settings import FingerprintKey
+from callcost.errors import ConfigError
+from callcost.settings import Budget, FingerprintKey
 
 COLUMNS = ("user", "end_user", "api_key", "session")
 _DIGITS = 16  # hexadecimal, of a digest
+_PSEUDONYM = re.compile(rf"({'|'.join(COLUMNS)})-[0-9a-f]{{{_DIGITS}}}")
 
 
 def pseudonym_of(column: str, name: str, key: FingerprintKey) -> str:
@@ -43,6 +46,26 @@ def _hidden(names: pl.Series, column: str, key: FingerprintKey) -> pl.Series:
     if not known:
         return names
     return names.replace_strict(known, [pseudonym_of(column, name, key) for name in known], return_dtype=pl.String)
+
+
+def hide_budget(budget: Budget, key: FingerprintKey | None) -> Budget:
+    """Put pseudonyms in the place of the names that a budget is for; its own name goes with them.
+
+    Raises:
+        ConfigError: it is for names that are like something, which pseudonyms are not.
+    """
+    if key is None or not any(column in COLUMNS for column, _ in budget.group):
+        return budget
+    for column, glob in budget.group:
+        if column in COLUMNS and ("*" in glob or "?" in glob):
+            message = f"budget: {column} cannot be a pattern with --pseudonyms"
+            raise ConfigError(message, hint="Write the whole name")
+    shown = [column not in COLUMNS or not name or _PSEUDONYM.fullmatch(name) for column, name in budget.group]
+    group = [
+        (column, name if is_shown else pseudonym_of(column, name, key))
+        for (column, name), is_shown in zip(budget.group, shown, strict=True)
+    ]
+    return Budget(amount=budget.amount, period=budget.period, group=group)
 
 
 def hidden_filters(where: Iterable[tuple[str, str]], key: FingerprintKey | None) -> dict[tuple[str, str], str]:

@@ -69,22 +69,25 @@ def _filters_of(options: ReportOptions) -> list[tuple[str, pl.Expr]]:
     started = pl.col("started_at")
     filters = [("undated", started.is_not_null())] if options.since or options.until else []
     if options.since is not None:
-        filters.append(("since", started.ge(_moment(options.since))))
+        filters.append(("since", started.ge(moment_of(options.since))))
     if options.until is not None:
-        filters.append(("until", started.lt(_moment(options.until))))
-    for column, glob in options.where:
-        value = group_column(column, options.timezone).cast(pl.String).fill_null("")
-        filters.append((f"where {column}={glob}", value.str.contains(_regex_of(glob))))
+        filters.append(("until", started.lt(moment_of(options.until))))
+    filters += [
+        (f"where {column}={glob}", matches(group_column(column, options.timezone), glob))
+        for column, glob in options.where
+    ]
     return filters
 
 
-def _moment(moment: datetime) -> pl.Expr:
+def moment_of(moment: datetime) -> pl.Expr:
+    """Return a moment as columns of times have them."""
     return pl.lit(moment).dt.cast_time_unit("us")
 
 
-def _regex_of(glob: str) -> str:
+def matches(column: pl.Expr, glob: str) -> pl.Expr:
+    """Say whether a column matches a glob; what is not known is as an empty text."""
     parts = (".*" if sign == "*" else "." if sign == "?" else re.escape(sign) for sign in glob)
-    return f"(?s)^{''.join(parts)}$"
+    return column.cast(pl.String).fill_null("").str.contains(f"(?s)^{''.join(parts)}$")
 
 
 def group_column(name: str, timezone: str) -> pl.Expr:
