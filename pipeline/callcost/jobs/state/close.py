@@ -41,7 +41,7 @@ def close_day(day: date, options: ReportOptions, state: StateOptions) -> Closing
         ConfigError: no call of the day was read, nothing was published yet, or the day is closed.
         RunError: another run has the folder, or something in it is damaged or of another callcost.
     """
-    options = settle_options(options)
+    options = settle_options(dataclasses.replace(options, logs=(state.folder,)))  # it has what the logs had
     with open_state(state, RunClock()) as ledger:
         settle_lost(ledger, rebuild=False)  # a day is closed with all its calls
         if any(entry.layout != layout_of_facts() for entry in ledger.entries.values()):
