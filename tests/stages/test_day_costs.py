@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from callcost import Budget
 from callcost.settings import ReportOptions
-from callcost.stages.report import day_costs
-from callcost.stages.report.day_costs import ALL, item_of_budget, merge_days, sum_days
+from callcost.stages.report import days
+from callcost.stages.report.days import ALL, item_of_budget, merge_days, sum_days
 from callcost.stages.tables.facts import facts_of
 from tests.stages.calls import DAY, make_call
 
@@ -76,7 +76,7 @@ def test_very_many_values_are_merged_in_shares_and_the_dearest_kept(
     path = tmp_path / "days-0.parquet"
     sum_days(_priced(rows), OPTIONS).write_parquet(path)
     found = merge_days([str(path)])
-    monkeypatch.setattr(day_costs, "_SHARE_ROWS", 150)
+    monkeypatch.setattr(days, "_SHARE_ROWS", 150)
     assert merge_days([str(path)]).equals(found)
     kept = found.filter(pl.col("item") == "user")["value"].to_list()
     assert kept == [f"u{n:03}" for n in range(400) if n % 200 >= 150]

@@ -30,7 +30,7 @@ from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.read.batch_join import Batches
 from callcost.stages.read.splits import Piece, survey
 from callcost.stages.read.windows import Window, read_windows
-from callcost.stages.report.day_costs import sum_days
+from callcost.stages.report.days import sum_days
 from callcost.stages.report.pseudonyms import hide_names
 from callcost.stages.report.rejects import RejectFiles
 from callcost.stages.report.spend import (

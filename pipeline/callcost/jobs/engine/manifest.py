@@ -25,7 +25,7 @@ from callcost.stages.analysis.budgets import MAX_COST, judge_interval
 from callcost.stages.analysis.outlook import DaySums, outlook_of
 from callcost.stages.dedup.rules import SAME_ROW
 from callcost.stages.pricing.rate_cards import book_of
-from callcost.stages.report.day_costs import ALL, DRIVERS, item_of_budget, merge_days
+from callcost.stages.report.days import ALL, DRIVERS, item_of_budget, merge_days
 from callcost.stages.report.pseudonyms import hidden_filters
 from callcost.stages.report.publish import plain_decimals
 from callcost.stages.report.spend import UNPRICED, merge_spend, merge_unpriced

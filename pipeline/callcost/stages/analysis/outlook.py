@@ -51,7 +51,7 @@ def outlook_of(sums: DaySums, options: ReportOptions, last_at: str | None) -> di
     asked = options.as_of or options.until
     newest = None if last_at is None else datetime.fromisoformat(last_at) + _INSTANT
     outlook = _Outlook(sums, options, asked or newest)
-    return {"as_of": asked.isoformat() if asked else last_at, **outlook.told()}
+    return {"as_of": asked.isoformat() if asked else last_at, **outlook.document()}
 
 
 class _Outlook:
@@ -68,7 +68,7 @@ class _Outlook:
         days = [day for day in self._costs[sums.whole, None] if self._since is None or day >= self._since]
         self._first = min(days, default=None)
 
-    def told(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         budgets = self._options.budget if isinstance(self._options.budget, tuple) else ()
         last = None if self._moment is None else (self._moment - _INSTANT).astimezone(self._zone).date()
         return {
