@@ -111,7 +111,7 @@ def _record_of(call: Recording) -> dict[str, Any]:
 
 
 def compare(calls: Iterable[Recording]) -> Iterator[Compared]:
-    """Count recorded calls, and yield what came out beside what the provider counted; hidden reasoning is left out."""
+    """Count recorded calls, and yield what came out beside what the provider counted, of what is in the answers."""
     reader = RecordReader(ReadOptions())
     with open_counter(ReportOptions(logs=())) as counter:
         left = iter(calls)
@@ -128,17 +128,20 @@ def compare(calls: Iterable[Recording]) -> Iterator[Compared]:
                 api = api_of(one.endpoint, one.request)
                 shapes = (
                     shape_of_prompt(read_prompt(one.endpoint, one.request)),
-                    shape_of_answer(read_answer(one.response), read_offer(one.request)),
+                    shape_of_answer(read_answer(one.response), read_offer(one.request), choice),
                 )
-                for side, shape, stated in zip(SIDES, shapes, _stated(call), strict=True):
+                for side, shape, stated in zip(SIDES, shapes, _stated(call, shapes[1]), strict=True):
                     if side in counted and stated > 0:
                         yield Compared(call["repo"], choice, api, shape, counted[side].tokens, stated)
 
 
-def _stated(call: Recording) -> tuple[int, int]:
+def _stated(call: Recording, shape: str) -> tuple[int, int]:
+    """Return the tokens of both sides: of an answer that shows reasoning all, of another what is visible."""
     usage, inside = call["u"], call["u"].get("reasoning_in_completion", True)
-    visible = (usage.get("completion") or 0) - ((usage.get("reasoning") or 0) if inside else 0)
-    return usage["prompt"], 0 if call["flags"].get("has_reasoning") else visible
+    answer, reasoning = usage.get("completion") or 0, usage.get("reasoning") or 0
+    if shape in ("answer.thoughts", "answer.sealed", "answer.summary"):
+        return usage["prompt"], answer + (0 if inside else reasoning)
+    return usage["prompt"], 0 if call["flags"].get("has_reasoning") else answer - (reasoning if inside else 0)
 
 
 def promises_of(rows: Iterable[Compared]) -> dict[str, Promise]:

@@ -43,7 +43,7 @@ def test_the_table_is_of_families_and_of_lines_that_were_exact() -> None:
 def test_the_head_of_the_table_says_when_it_was_made_and_from_what() -> None:
     head = (data_dir() / "counting" / "promises.tsv").read_text().splitlines()[:3]
     assert all(line.startswith("#") for line in head)
-    assert "on 2026-11-30 from 41095 sides" in head[2]
+    assert "on 2026-11-30 from 44406 sides" in head[2]
 
 
 def test_promises_of_well_known_kinds() -> None:
@@ -90,8 +90,8 @@ def test_what_was_not_understood_or_not_shown_has_a_shape_of_its_own() -> None:
     assert shape_of_prompt(read_prompt("chat", {"messages": [*messages, odd]})) == "unread"
     assert shape_of_prompt(read_prompt("responses", {"input": "Hi", "previous_response_id": "r-1"})) == "unread"
     answer = read_answer({"choices": [{"message": {"content": "Two."}}]})
-    assert shape_of_answer(answer, read_offer({"messages": messages})) == "answer.text"
-    assert shape_of_answer(answer, read_offer({"messages": messages, "stop": ["\n"]})) == "answer.stopped"
+    assert shape_of_answer(answer, read_offer({"messages": messages}), GPT) == "answer.text"
+    assert shape_of_answer(answer, read_offer({"messages": messages, "stop": ["\n"]}), GPT) == "answer.stopped"
 
 
 def test_the_error_of_a_small_count_is_wider() -> None:

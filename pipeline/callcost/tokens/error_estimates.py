@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from callcost.settings import data_dir
 from callcost.tokens.frame import CALIBRATED, ESTIMATED, EXACT
-from callcost.tokens.model_families import Choice
+from callcost.tokens.model_families import Choice, shows_thoughts
 from callcost.tokens.requests.types import CALL, RESULT, THOUGHT, UNREAD, Answer, Prompt
 
 
@@ -64,14 +64,18 @@ def shape_of_prompt(prompt: Prompt) -> str:
     return next((name for name, seen in signs if seen), "plain")
 
 
-def shape_of_answer(answer: Answer, asked: Prompt) -> str:
+def shape_of_answer(answer: Answer, asked: Prompt, choice: Choice) -> str:
     """Return the shape of an answer.
 
     Args:
         answer: the answer.
         asked: what the request offered: where the answer may end at a text, what ended it is billed and not shown.
+        choice: how it is counted.
     """
     kinds = {block.kind for blocks in answer.alternatives for block in blocks}
+    if any(block.text or block.encrypted for block in answer.thoughts):
+        sealed = any(block.encrypted for block in answer.thoughts)
+        return "answer.thoughts" if shows_thoughts(choice) else "answer.sealed" if sealed else "answer.summary"
     if asked.stops and UNREAD not in kinds:
         return "answer.stopped"
     return next((f"answer.{name}" for name, kind in _SIGNS_OF_ANSWERS if kind in kinds), "answer.text")

@@ -167,6 +167,18 @@ def choose(
     return Choice(family.name, family.framing, family.vocabulary, *counted, name, (provider or "").lower())
 
 
+def shows_thoughts(choice: Choice) -> bool:
+    """Tell whether the reasoning that a model's answers show is all that is billed, and no summary of it.
+
+    Claude since 4, Gemini and OpenAI's own models show summaries.
+    Source: https://platform.claude.com/docs/en/build-with-claude/extended-thinking (summarized thinking)
+    """
+    return not _SUMMARISED.match(choice.framing) or bool(re.search(r"claude.*3[.-]7", choice.model))
+
+
+_SUMMARISED = re.compile(r"claude|gemini|gpt-(?!oss)|o-series")
+
+
 def _family(name: str, endpoint: str) -> Family:
     by_endpoint = BY_ENDPOINT.get(endpoint)
     named = (row for row in FAMILIES if re.search(row.pattern, name))

@@ -52,7 +52,7 @@ def simple_framing(monkeypatch: pytest.MonkeyPatch) -> None:
     def prompt(_choice: Choice, _endpoint: str | None, request: Any, *_: Any) -> Frame | None:
         return fake_frame(3000, request)
 
-    def completion(_choice: Choice, _endpoint: str | None, response: Any, *_: Any) -> Frame | None:
+    def completion(_choice: Choice, _endpoint: str | None, response: Any, *_: Any, **_more: Any) -> Frame | None:
         return fake_frame(0, response)
 
     monkeypatch.setattr(frames_of_sides, "frame_prompt", prompt)

@@ -100,3 +100,32 @@ def test_reasoning_that_is_shown_is_left_out() -> None:
 @pytest.mark.parametrize("response", ["", {}, {"choices": []}, {"choices": [{"message": {"content": None}}]}, None, 7])
 def test_an_empty_answer_is_nothing(response: Any) -> None:
     assert frame_completion(choose("gpt-4o"), "chat", response) is None
+
+
+def thinking(thought: str, model: str, **more: Any) -> int | None:
+    message = {"role": "assistant", "content": "Four.", "reasoning_content": thought}
+    return count_answer(model, {"choices": [{"message": message, "finish_reason": "stop"}]}, "chat", **more)
+
+
+@pytest.mark.parametrize("model", ["deepseek-reasoner", "glm-4.6", "qwen3-32b", "gpt-oss-20b", "claude-3-7-sonnet"])
+def test_reasoning_that_is_shown_is_counted(model: str) -> None:
+    assert thinking("Two and two. " * 9, model) > thinking("", model) + 20  # type: ignore[operator]
+    assert thinking("Two and two. " * 9, model, thoughts=False) == thinking("", model)
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-4-5", "gemini-2.5-pro", "gpt-5"])
+def test_a_summary_of_reasoning_is_not_what_is_billed(model: str) -> None:
+    assert thinking("Two and two. " * 9, model) == thinking("", model)
+
+
+def test_sealed_reasoning_counts_by_its_length_in_the_responses_api() -> None:
+    def sealed(*lengths: int) -> int | None:
+        items = [{"type": "reasoning", "encrypted_content": "A" * length, "summary": []} for length in lengths]
+        answer = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Four."}]}
+        return count_answer("gpt-5", {"output": [*items, answer]}, "responses")
+
+    bare = sealed()
+    assert bare is not None
+    assert sealed(2_000) == bare + 167  # 0.161 a character, less 155
+    assert sealed(2_000, 2_000) == bare + 334
+    assert sealed(100) == bare

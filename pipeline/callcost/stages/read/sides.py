@@ -83,10 +83,11 @@ def frame_sides(call: Call, sides: Sequence[str], available: frozenset[str]) -> 
         plain = frame_plain(choice, call.endpoint, call.request, call.response, call.started_at)
         if plain:
             return dict(zip(SIDES, plain, strict=True))
+    at, thoughts = call.started_at, not (call.usage and call.usage.reasoning_tokens)
     frames = {
-        side: frame_prompt(choice, call.endpoint, call.request, call.response, call.started_at)
+        side: frame_prompt(choice, call.endpoint, call.request, call.response, at)
         if side == "prompt_tokens"
-        else frame_completion(choice, call.endpoint, call.response, call.request, call.started_at)
+        else frame_completion(choice, call.endpoint, call.response, call.request, at, thoughts=thoughts)
         for side in sides
     }
     return {side: frame for side, frame in frames.items() if frame is not None}

@@ -15,7 +15,7 @@ from callcost.tokens.framing.answers import answer_layout_of, lay_out_answer
 from callcost.tokens.framing.gemini import gemini_layout_of, lay_out_gemini, lay_out_gemini_answer
 from callcost.tokens.framing.openai_layouts import lay_out, layout_of
 from callcost.tokens.framing.turns import lay_out_turns, lay_out_turns_answer, turn_layout_of
-from callcost.tokens.model_families import Choice
+from callcost.tokens.model_families import Choice, shows_thoughts
 from callcost.tokens.requests.bodies import read_answer, read_offer, read_prompt
 from callcost.tokens.requests.media import media_tokens
 from callcost.tokens.requests.types import CALL
@@ -61,9 +61,17 @@ def frame_prompt(
 
 
 def frame_completion(
-    choice: Choice, endpoint: str | None, response: Any, request: Any = None, at: int | None = None
+    choice: Choice,
+    endpoint: str | None,
+    response: Any,
+    request: Any = None,
+    at: int | None = None,
+    *,
+    thoughts: bool = True,
 ) -> Frame | None:
-    """Return what an answer's visible output comes to, or None where it holds nothing to count.
+    """Return what an answer's output comes to, or None where it holds nothing to count.
+
+    The reasoning that an answer shows is counted where it is all that is billed; what is hidden is in no text.
 
     Args:
         choice: how the model's text is counted.
@@ -71,6 +79,7 @@ def frame_completion(
         response: the provider's body, or the output text.
         request: what was asked, for the tools and the form that it names.
         at: when the call was made (microseconds since 1970 UTC), for rules that held for a while.
+        thoughts: whether to count reasoning that is shown: not where its tokens are known.
     """
     answer = read_answer(response)
     prompt = read_offer(request)
@@ -82,10 +91,15 @@ def frame_completion(
     elif turns is not None:
         lay_out_turns_answer(answer, prompt, turns, builder)
     else:
-        lay_out_answer(answer, prompt, answer_layout_of(choice.framing, api, choice.provider, at), builder)
+        layout = answer_layout_of(choice.framing, api, choice.provider, at)
+        lay_out_answer(answer, prompt, layout, builder)
+        for block in answer.thoughts if thoughts else ():
+            builder.ciphertext(block.encrypted, layout.ciphertext, layout.ciphertext_less)
+    for block in answer.thoughts if thoughts and shows_thoughts(choice) else ():
+        builder.text(block.text)
     if not builder.texts:
         return None
-    return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_answer(answer, prompt)))
+    return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_answer(answer, prompt, choice)))
 
 
 def api_of(endpoint: str | None, body: Any) -> str:

@@ -207,7 +207,7 @@ def _lay_out_call(block: Block, each: int, builder: FrameBuilder) -> None:
 
 
 def lay_out_turns_answer(answer: Answer, prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> None:
-    """Add an answer to a builder; thoughts are billed apart.
+    """Add an answer to a builder, but for its reasoning.
 
     Args:
         answer: the answer, all its alternatives.

@@ -122,3 +122,8 @@ class Answer(msgspec.Struct):
 
     alternatives: list[list[Block]]
     cut: bool = False
+
+    @property
+    def thoughts(self) -> list[Block]:
+        """The blocks of reasoning, shown or sealed."""
+        return [block for blocks in self.alternatives for block in blocks if block.kind == THOUGHT]
