@@ -49,4 +49,9 @@ def command_lines() -> list[str]:
     shown = [line for text in examples for line in text.splitlines()]
     shown += [" ".join(word.split()) for prose in PROSE.values() for word in re.findall(r"`(callcost [^`]+)`", prose)]
     found = (re.search(r"(?:^|[^m] |[=/])callcost ([a-z].*)$", line) for line in shown)  # not "from callcost import"
-    return sorted({match[1].strip(' "') for match in found if match})
+    return sorted({_without_open_quote(match[1].strip()) for match in found if match})
+
+
+def _without_open_quote(line: str) -> str:
+    """Return a line without the quote at its end that began before it, as in a crontab or JSON."""
+    return line.removesuffix('"').rstrip() if line.count('"') % 2 else line
