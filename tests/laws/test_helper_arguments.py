@@ -143,5 +143,8 @@ def test_a_helper_answers_or_raises_a_callcost_error(name: str, long_run: bool) 
 def test_the_law_is_asked_of_every_helper() -> None:
     """What is left out reads the network, or is no function."""
     functions = {name for name in callcost.__all__ if inspect.isroutine(getattr(callcost, name))}
-    jobs = {"backfill_usage", "compare_periods", "compare_spend", "query_calls", "reconcile_costs", "report_spend"}
+    jobs = {
+        "backfill_usage", "compare", "compare_periods", "compare_spend", "price_calls", "query_calls",
+        "reconcile_costs", "report_spend", "suggest_savings", "what_if",
+    }  # fmt: skip
     assert functions - jobs - {"create_pretrained_tokenizer"} == set(HELPERS)

@@ -44,7 +44,7 @@ def test_an_event_is_a_record_without_its_frame() -> None:
     found = _raws(_lines(data, sse=True))
     assert [(raw.row, raw.data) for raw in found] == [(4, b'{"a": 1}'), (6, b'{"b": 2}')]
     assert all(data[raw.offset :].startswith(raw.data) for raw in found)
-    assert _lines(b'{"a": 1}\ndata: {"b": 2}\n') == [Raw(1, 0, b'{"a": 1}'), Raw(2, 15, b'{"b": 2}')]
+    assert _lines(b'{"a": 1}\ndata: {"b": 2}\n') == [Raw(1, 0, b'{"a": 1}'), Raw(2, 15, b'{"b": 2}', is_event=True)]
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))

@@ -327,11 +327,8 @@ def settle_options(options: ReportOptions) -> ReportOptions:
     Every job begins here.
 
     Raises:
-        ConfigError: there are no logs, the interval is empty, there are no such prices, or what --table needs is not
-            there.
+        ConfigError: the interval is empty, there are no such prices, or what --table needs is not there.
     """
-    if not options.logs:
-        raise ConfigError("logs: none are given", hint="Give files or folders, or a table of calls to report_spend")
     if options.since is not None and options.until is not None and options.since >= options.until:
         message = f"--since {options.since.isoformat()} is not before --until {options.until.isoformat()}"
         raise ConfigError(message)
