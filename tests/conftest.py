@@ -36,6 +36,8 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("CALLCOST_")]:
             patch.delenv(name)
         patch.setenv("CALLCOST_DATA_DIR", str(tmp_path_factory.mktemp("user-data")))
+        patch.setenv("CALLCOST_CACHE_DIR", str(tmp_path_factory.mktemp("user-cache")))
+        patch.setenv("CALLCOST_NO_CACHE", "1")  # what one test patched answers no other
         yield
 
 

@@ -194,6 +194,7 @@ class WorkOptions(_Options):
         executor: "local" (processes of this machine) or "spark".
         spark_remote: "sc://host:port" of a Spark Connect server; None: the session that is there, or a new one.
         work_dir: folder or URL that keeps what is done, so that the same run goes on after a kill; None: nothing does.
+        cache: keep what reading logs gave for the next question, where a command only answers one.
     """
 
     workers: int | None = kept(None, _optional(arguments.whole_number(1)))
@@ -202,6 +203,7 @@ class WorkOptions(_Options):
     executor: str = kept(EXECUTORS[0], arguments.one_of(EXECUTORS))
     spark_remote: str | None = kept(None, _TEXT)
     work_dir: Accepts[Place | None, str | None] = kept(None, _PLACE)
+    cache: bool = kept(True, arguments.read_switch)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,11 @@ work_options = _stack(
                  help="Counting a large text may take this long, then it counts 0 and is flagged; 0: no limit."),
     click.option("--quiet", is_flag=True, help="No progress and no summary."),
 )  # fmt: skip
+# Of verbs that answer and write nothing.
+cache_option = further(
+    "--no-cache", is_flag=True,
+    help="Read the logs again, and keep nothing of them in the cache folder for the next question.",
+)  # fmt: skip
 # Which calls say what suspicious prices mean in money, of verbs that judge a map.
 money_options = _stack(
     click.option("--logs", multiple=True, metavar="LOGS", type=LogType(),
@@ -175,7 +180,7 @@ def report_options_of(words: Mapping[str, Any]) -> settings.ReportOptions:
         "prices": price_options_of(words),
         "read": settings.ReadOptions(**_given(settings.ReadOptions, words), fingerprint_key=key),
         "count": settings.CountOptions(**_given(settings.CountOptions, words)),
-        "work": settings.WorkOptions(**_given(settings.WorkOptions, words)),
+        "work": settings.WorkOptions(**_given(settings.WorkOptions, words), cache=not words.get("no_cache", False)),
     }
     return settings.ReportOptions(**_given(settings.ReportOptions, words) | parts)
 

@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 
 from callcost.errors import LogError
-from callcost.jobs.engine.map_reduce import Settled, map_logs, working_folder
+from callcost.jobs.engine.map_reduce import Settled, working_folder
 from callcost.jobs.report import settle_options
+from callcost.jobs.state.read_once import map_once
 from callcost.logs.io.inputs import Input, read_raw
 from callcost.logs.values.json import Refusal, decode, decode_text
 from callcost.settings import ReportOptions
@@ -60,7 +61,7 @@ def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
     """
     options = settle_options(options)
     with working_folder(None) as folder:
-        mapped = map_logs(options, folder)
+        mapped = map_once(options, folder)
         facts = _facts_of(mapped, call_id, options)
         facts = price_facts(facts, book_of(options.prices))
     if facts.is_empty():

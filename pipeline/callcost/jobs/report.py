@@ -25,9 +25,10 @@ from callcost.jobs.engine.held_calls import (
     settle_held,
 )
 from callcost.jobs.engine.manifest import RunClock, manifest_of, plain_options, verdicts_of
-from callcost.jobs.engine.map_reduce import Progress, Settled, merged_spend, settle_logs, working_folder
+from callcost.jobs.engine.map_reduce import Progress, Settled, map_logs, merged_spend, reduce_facts, working_folder
 from callcost.jobs.engine.page import PAGE, PageSums, settle_earlier
 from callcost.jobs.engine.work_dir import open_workplace
+from callcost.jobs.state.read_once import map_once
 from callcost.prices.book.registered import with_registered
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import EXTENSIONS, FOCUS_FORMATS, TABLES, ReportOptions
@@ -272,10 +273,11 @@ def open_source(options: ReportOptions) -> HeldCalls | None:
 def _settle_source(
     held: HeldCalls | None, options: ReportOptions, folder: Path | str, *, listed: bool, **run: Any
 ) -> Settled:
-    """Settle the calls that a source holds, else its logs, with what settle_logs is told of a run."""
+    """Settle the calls that a source holds, else its logs, with what map_logs is told of a run."""
     if held is not None:
         return settle_held(held, options, folder, listed=listed)
-    return settle_logs(options, folder, listed=listed, **run)
+    found = (map_once if options.out is None else map_logs)(options, folder, **run)
+    return reduce_facts(options, found, listed=listed)
 
 
 def with_views(options: ReportOptions) -> ReportOptions:

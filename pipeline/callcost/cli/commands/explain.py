@@ -11,6 +11,7 @@ import click
 
 from callcost.cli.click_types import Verb
 from callcost.cli.options import (
+    cache_option,
     form_option,
     logs_argument,
     price_options,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @price_options
 @form_option
 @work_options
+@cache_option
 def explain(**words: Any) -> int:
     """Explain one call of LOGS: usage found, how it was read, each rate and where it comes from."""
     from callcost.jobs.explain import explain_call  # noqa: PLC0415 - Polars loads when it runs

@@ -71,6 +71,7 @@ STDOUT_WORD = "-"  # of --out
 @shared.state_options
 @shared.place_options
 @shared.work_options
+@shared.cache_option
 def report(**words: Any) -> int:
     """Price the calls in LOGS and sum the cost per group.
 
@@ -82,7 +83,8 @@ def report(**words: Any) -> int:
     with log.telling_failures(keeps=words["state"] is not None or words["work_dir"] is not None):
         sink = _sink_of(words)
         options, state = shared.report_options_of(words), shared.state_options_of(words)
-        with start_workers(options) if state is None else nullcontext():  # a state may have nothing to do
+        has_much = options.out is not None and state is None  # a state and the cache may leave nothing to read
+        with start_workers(options) if has_much else nullcontext():
             return _report(words, options, state, log, sink)
 
 

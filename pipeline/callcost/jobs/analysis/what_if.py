@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from callcost.errors import ConfigError
 from callcost.jobs.engine.held_calls import PLAIN_SOURCE, REPORT, HeldCalls, settle_held
 from callcost.jobs.engine.map_reduce import Progress, map_logs, reduce_facts, working_folder
 from callcost.jobs.report import open_source, read_source, settle_options
+from callcost.jobs.state.read_once import map_once
 from callcost.models import split_provider
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import Moves, PriceOptions, ReportOptions, WhatIfOptions
@@ -104,7 +106,9 @@ def _sums(held: HeldCalls | None, asked: ReportOptions, alternative: Alternative
         if held is not None:
             settled = settle_held(held, asked, folder, listed=False, alternative=alternative)
         else:
-            found = map_logs(asked, folder, alternative=alternative, **how)
+            counts = bool(alternative.what.models)  # for others, texts are looked at
+            read = partial(map_logs, alternative=alternative) if counts else map_once
+            found = read(asked, folder, **how)
             settled = reduce_facts(asked, found, listed=False, alternative=alternative)
         return [read_tables([path]) for path in settled.tables("alternative")]
 

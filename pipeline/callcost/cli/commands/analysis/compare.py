@@ -34,6 +34,7 @@ _RANGE = ".."
 @shared.read_options
 @shared.price_options
 @shared.work_options
+@shared.cache_option
 def compare(**words: Any) -> int:
     """Say what B cost more or less than A, and why.
 

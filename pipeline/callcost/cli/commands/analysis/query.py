@@ -28,6 +28,7 @@ TABLE = "table"  # the format of rows for reading
 @shared.read_options
 @shared.price_options
 @shared.work_options
+@shared.cache_option
 def query(**words: Any) -> int:
     """Answer a SELECT over what SOURCE holds.
 

@@ -37,6 +37,7 @@ _SHOWN = ("calls", "changed_calls", "kept_calls", "old_cost", "new_cost", "saved
 @shared.read_options
 @shared.own_price_options
 @shared.work_options
+@shared.cache_option
 def what_if(**words: Any) -> int:
     """Say what the same calls would have cost otherwise.
 
