@@ -292,14 +292,11 @@ class ReportOptions(_Options):
 
 def _read_moves(value: Any, name: str, _zone: str = "UTC") -> tuple[tuple[str, str], ...]:
     """Read which models others answer for: {"A": "B"}, "A=B" or (A, B), one or several; A is a glob."""
-    if isinstance(value, Mapping):
-        value = tuple(value.items())
-    words = (value,) if isinstance(value, str) else value
+    words = tuple(value.items()) if isinstance(value, Mapping) else (value,) if isinstance(value, str) else value
     if isinstance(words, Iterable):
         words = tuple(tuple(word.split("=", 1)) if isinstance(word, str) else word for word in words)
-        for word in words:
-            if isinstance(word, tuple) and (len(word) != 2 or not all(word)):
-                raise ConfigError(f"{name}: {'='.join(map(str, word))!r} is not A=B", hint="Write gpt-4o=gpt-4o-mini")
+        if odd := [word for word in words if isinstance(word, tuple) and (len(word) != 2 or not all(word))]:
+            raise ConfigError(f"{name}: {'='.join(map(str, odd[0]))!r} is not A=B", hint="Write gpt-4o=gpt-4o-mini")
     return arguments.read_pairs(words, name)
 
 
@@ -389,10 +386,10 @@ def data_dir() -> Path:
         ConfigError: neither exists; the installation is broken.
     """
     here = Path(__file__).resolve().parent
-    for place in (here / "_data", here.parents[1] / "data"):
-        if (place / "prices").is_dir():
-            return place
-    raise ConfigError(f"no data folder beside {here}", hint="Install callcost again")
+    found = [place for place in (here / "_data", here.parents[1] / "data") if (place / "prices").is_dir()]
+    if not found:
+        raise ConfigError(f"no data folder beside {here}", hint="Install callcost again")
+    return found[0]
 
 
 def user_data_dir() -> Path:
