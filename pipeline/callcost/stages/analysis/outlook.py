@@ -21,6 +21,7 @@ from callcost.stages.analysis.unusual_days import Group, UnusualDay, find_unusua
 
 Row = tuple[date, str, str | None, Decimal, int]
 _INSTANT = timedelta(microseconds=1)
+_LAST_YEAR = 9_998  # beyond it there are days without a next week: nothing is said of them
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +50,8 @@ def outlook_of(sums: DaySums, options: ReportOptions, last_at: str | None) -> di
         last_at: time of the newest call of the logs, as ISO 8601; None: none has a time.
     """
     asked = options.as_of or options.until
-    newest = None if last_at is None else datetime.fromisoformat(last_at) + _INSTANT
-    outlook = _Outlook(sums, options, asked or newest)
+    moment = asked or (None if last_at is None else datetime.fromisoformat(last_at) + _INSTANT)
+    outlook = _Outlook(sums, options, None if moment is None or moment.year >= _LAST_YEAR else moment)
     return {"as_of": asked.isoformat() if asked else last_at, **outlook.document()}
 
 
@@ -131,7 +132,7 @@ class _Outlook:
         }  # fmt: skip
 
     def _unusual(self, last: date) -> list[dict[str, Any]]:
-        if self._first is None or self._moment is None:
+        if self._first is None or self._moment is None or self._first > last:
             return []
         is_whole = self._midnight(last + timedelta(days=1)) <= self._moment
         groups = {
