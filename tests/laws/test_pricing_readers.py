@@ -6,7 +6,7 @@ import functools
 from decimal import Decimal
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callcost.prices.book.book import Book, Resolution, open_book
@@ -20,7 +20,9 @@ from callcost.stages.pricing.cost_parts import PARTS, RESTS, part_of
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import USAGE_COUNTS, Call, Usage
+from tests.conftest import LONG
 
+FEWER = settings(max_examples=1_000 if LONG else 50)  # each draws tables of calls
 BOOKS = ("as-of", "latest", "litellm-1.106.4", "2025-06-15")
 
 
@@ -99,6 +101,7 @@ COLUMNS = (
 
 
 @given(st.lists(calls(), min_size=1, max_size=12), st.sampled_from(BOOKS))
+@FEWER
 def test_the_scalar_and_the_batch_reader_agree(made: list[Call], prices: str) -> None:
     lines = [(call, line) for call in made for line in call.iterations or [call.usage or Usage()]]
     expected = [words_of(*price_line(book(prices), call, line)) for call, line in lines]
@@ -118,6 +121,7 @@ def test_tokens_that_a_unit_is_charged_instead_of_are_not_priced() -> None:
 
 
 @given(st.lists(calls(), min_size=2, max_size=12), st.data())
+@FEWER
 def test_a_table_priced_in_parts_is_priced_as_a_whole(made: list[Call], data: st.DataObject) -> None:
     facts = facts_of(made, 0)
     cut = data.draw(st.integers(0, facts.height))
@@ -150,6 +154,7 @@ def parts_of(line: Usage, bill: Bill) -> tuple[Decimal | None, ...]:
 
 
 @given(st.lists(calls(), min_size=1, max_size=12), st.sampled_from(BOOKS))
+@FEWER
 def test_parts_of_a_cost_are_the_sums_of_its_charges(made: list[Call], prices: str) -> None:
     lines = [(call, line) for call in made for line in call.iterations or [call.usage or Usage()]]
     expected = [parts_of(line, price_line(book(prices), call, line)[1]) for call, line in lines]
@@ -179,6 +184,7 @@ def surcharge_of(call: Call, found: Resolution, bill: Bill, prices: str) -> Deci
 
 
 @given(st.lists(calls(), min_size=1, max_size=12), st.sampled_from(BOOKS))
+@FEWER
 def test_classes_of_cost_add_up_and_a_long_context_costs_what_a_short_one_does_not(
     made: list[Call], prices: str
 ) -> None:
