@@ -8,7 +8,7 @@ the columns are that stages/ lays them out as.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -20,6 +20,8 @@ CHUNK_ORDER = "chunk_order"  # flag of a call whose text was joined from rows of
 INCOMPLETE = "incomplete_usage"  # flag of a call that states a part of what it used
 ABORTED = "aborted"  # flag of a call whose answer broke off: what is stated or counted may be less than what is billed
 MONEY_SCALE = 18  # digits after the point of every rate, charge and sum
+LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
+EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)  # of money: the default of 28 digits would round a long amount
 
 
 class Usage(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from callcost.prices.rates import EXACT, LAST_PLACE, Line, RateCard
+from callcost.prices.rates import Line, RateCard
 from callcost.prices.tariffs import MARKS
 from callcost.prices.units import INSTEAD_OF, TOKEN_UNITS, TOKENS_ELSE, TOKENS_FIRST, is_measure, quantities, unit_of
-from callcost.tables import ABORTED, INCOMPLETE, MONEY_SCALE, Usage
+from callcost.tables import ABORTED, EXACT, INCOMPLETE, LAST_PLACE, MONEY_SCALE, Usage
 
 DERIVED = "derived_rate"  # the reason of a price that a documented factor gave
 SIDES = ("input", "output", "other")
@@ -175,6 +175,15 @@ NO_UNITS = UnitPlan()
 def money(scaled: int) -> Decimal:
     """Return a whole number of 10**-18 dollars as dollars."""
     return EXACT.scaleb(Decimal(scaled), -MONEY_SCALE)
+
+
+def plain(amount: Decimal | int) -> str:
+    """Return an amount with all its digits as plain decimal text, without zeros at its end.
+
+    >>> plain(Decimal("12.300")), plain(Decimal("0E-18"))
+    ('12.3', '0')
+    """
+    return f"{EXACT.normalize(Decimal(amount)):f}"
 
 
 def charge_for(quantity: int | Decimal, line: Line) -> int:

@@ -9,7 +9,7 @@ once. Which entry applies is left to ``book.py``; how much is charged at these r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
 from callcost.models import PROVISIONED, PROVISIONED_TIERS
@@ -18,11 +18,9 @@ from callcost.prices.stand_ins import EITHER_SIDE, HALVED, STAND_INS
 from callcost.prices.tariffs import ListedRate, Rates, Tariff
 from callcost.prices.tool_fees import usual_fee
 from callcost.prices.units import TIERS, TOKEN_UNITS, UNITS, RateKey, is_measure, unit_of
-from callcost.tables import MONEY_SCALE
+from callcost.tables import EXACT, LAST_PLACE, MONEY_SCALE
 
 HALF = Decimal("0.5")
-EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
-LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
 
 Factors = tuple[tuple[str, Decimal], ...]  # (field, multiplier) pairs
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost import Budget, ConfigError
+from callcost.prices.charges import plain
 from callcost.settings import BUDGET_PERIODS
-from callcost.stages.analysis.budgets import estimated, period_of, plain, settle_budgets
+from callcost.stages.analysis.budgets import estimated, period_of, settle_budgets
 
 MONEY = st.decimals(0, 10**9, places=18)
 

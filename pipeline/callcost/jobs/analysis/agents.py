@@ -11,7 +11,7 @@ import os
 from calendar import monthrange
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -30,12 +30,12 @@ from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions
 from callcost.stages.report.publish import plain_decimals
 from callcost.stages.report.spend import merge_spend, sort_spend
+from callcost.tables import EXACT, LAST_PLACE
 
 BILLING, UNKNOWN = "billing", "unknown"
 _DIALECT = "source_format"
 _ZONE_FILES = (Path("/etc/localtime"), Path("/etc/timezone"))
 _ZONES = "zoneinfo/"
-_EXACT, _LAST_PLACE = Context(prec=60), Decimal("1e-18")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,10 +185,10 @@ def paid_for(monthly: Decimal, since: date, until: date) -> Decimal:
     while day <= until:
         length = monthrange(day.year, day.month)[1]
         last = min(until, day.replace(day=length))
-        share = _EXACT.divide(Decimal((last - day).days + 1), Decimal(length))
-        paid = _EXACT.add(paid, _EXACT.multiply(monthly, share))
+        share = EXACT.divide(Decimal((last - day).days + 1), Decimal(length))
+        paid = EXACT.add(paid, EXACT.multiply(monthly, share))
         day = last + timedelta(days=1)
-    return _EXACT.quantize(paid, _LAST_PLACE)
+    return EXACT.quantize(paid, LAST_PLACE)
 
 
 def document_of(found: AgentSpend, options: ReportOptions, places: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -20,6 +20,7 @@ from msgspec import to_builtins
 from callcost import __version__
 from callcost.jobs.engine.fresh_prices import newer_prices_wanted
 from callcost.jobs.engine.map_reduce import Settled
+from callcost.prices.charges import money, plain
 from callcost.settings import MOST_NAMED, FingerprintKey, PriceOptions, ReportOptions
 from callcost.stages.analysis.budgets import MAX_COST, judge_interval
 from callcost.stages.analysis.outlook import DaySums, outlook_of
@@ -30,11 +31,10 @@ from callcost.stages.report.pseudonyms import hidden_filters
 from callcost.stages.report.publish import plain_decimals
 from callcost.stages.report.spend import UNPRICED, merge_spend, merge_unpriced
 from callcost.stages.tables.facts import number_rows, read_tables
-from callcost.tables import MONEY_SCALE, SESSION_SUM, CountedTokens, FlaggedCalls
+from callcost.tables import SESSION_SUM, CountedTokens, FlaggedCalls
 
 SCHEMA_VERSION = 1
 MOST_LISTED = 1_000  # groups of calls without a full price
-_EXACT = Context(prec=60)
 _HOW = ("logs", "out", "work", "prices_refresh")  # options that never change a result
 FATES = ("calls", "duplicates", "rejects", "context", "fragments", "filtered")  # of a record, one of these
 _AGGREGATES = {"records": "aggregates", "calls": "aggregate_calls", "tokens": "aggregate_tokens"}
@@ -162,7 +162,7 @@ def _calls_and_cost(rows: FlaggedCalls) -> dict[str, Any]:
 
 def _dollars(cost: int) -> str:
     """Return 10**-18 dollars as plain decimal text of dollars."""
-    return f"{_EXACT.normalize(_EXACT.scaleb(Decimal(cost), -MONEY_SCALE)):f}"
+    return plain(money(cost))
 
 
 def _unpriced(settled: Settled) -> dict[str, Any]:

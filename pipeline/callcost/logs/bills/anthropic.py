@@ -23,7 +23,6 @@ from callcost.logs.bills.labels import (
     OUTPUT,
 )
 from callcost.logs.bills.lines import (
-    EXACT,
     BillDialect,
     BillLine,
     Columns,
@@ -33,6 +32,7 @@ from callcost.logs.bills.lines import (
     text_at,
     value_at,
 )
+from callcost.tables import EXACT
 
 _CENTS = Decimal("0.01")
 _SEARCHES = "web_search_requests"

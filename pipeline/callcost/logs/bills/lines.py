@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
 from callcost.logs.values.times import EPOCH, read_time
 
-EXACT = Context(prec=60)
 DAY = 86_400_000_000  # microseconds
 MAX_AMOUNT = Decimal(10) ** 15
 _MIN_EXPONENT = -30

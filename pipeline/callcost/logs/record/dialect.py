@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, tzinfo
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -36,7 +36,7 @@ from callcost.logs.values.scalars import read_cost, read_tags, read_text
 from callcost.logs.values.signatures import Signature
 from callcost.logs.values.times import read_time
 from callcost.models import PROVISIONED, PROVISIONED_TIERS
-from callcost.tables import ABORTED, Call, Usage
+from callcost.tables import ABORTED, EXACT, Call, Usage
 
 TEXT_COLUMNS = (
     "own_id", "provider_response_id", "duplicate_id", "provider", "model", "model_requested", "model_group", "user",
@@ -48,7 +48,6 @@ COST_COLUMN = "logged_cost"
 URL_COLUMN = "url"
 TICKS_COLUMN = "logged_ticks"  # xAI's unit of cost
 USD_PER_TICK = Decimal("1e-10")
-EXACT = Context(prec=60)  # the default of 28 digits would round a long amount
 STATUS_COLUMNS = ("status", "error", "http_status", "cache_hit", "endpoint", "tags", "billing")
 _TEXTS = frozenset(TEXT_COLUMNS)
 COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, COST_COLUMN, TICKS_COLUMN))

@@ -6,13 +6,12 @@ Where they stand is in spellings.py, what they cost in prices/.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from callcost.logs.values.json import Refusal
-from callcost.tables import MAX_COUNT, MONEY_SCALE
+from callcost.tables import EXACT, LAST_PLACE, MAX_COUNT, MONEY_SCALE
 
-_WIDE, _LAST_PLACE = Context(prec=60, rounding=ROUND_HALF_EVEN), Decimal(1).scaleb(-MONEY_SCALE)
 Units = dict[str, Decimal]
 SEARCHES = "web_search_requests"
 GATEWAY_FEE = "gateway_fee"
@@ -57,7 +56,7 @@ def read_quantity(value: Any, unit: str) -> Decimal:
     if quantity > MAX_COUNT:
         raise Refusal("count_out_of_range", unit)
     exact = quantity.as_tuple().exponent >= -MONEY_SCALE  # type: ignore[operator]  # it is finite
-    return quantity if exact else _WIDE.quantize(quantity, _LAST_PLACE)
+    return quantity if exact else EXACT.quantize(quantity, LAST_PLACE)
 
 
 def settle_searches(units: Units, body: Mapping[str, Any], model: str) -> Units:

@@ -7,19 +7,20 @@ import math
 import tomllib
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Any
 
 from callcost.arguments import unknown
 from callcost.errors import ConfigError
+from callcost.prices.charges import plain
 from callcost.settings import Budget
+from callcost.tables import EXACT
 
 _KEYS = ("name", "amount", "period", "group")
 _DAYS = ("first_day", "last_day", "since")
 MAX_COST = "--max-cost"
 _SHOWN_DIGITS = 3  # of what is estimated
-EXACT = Context(prec=60)
 
 
 def settle_budgets(
@@ -88,11 +89,6 @@ def period_of(day: date, period: str) -> tuple[date, date]:
         return first, (first + timedelta(days=32)).replace(day=1)
     first = day - timedelta(days=day.weekday()) if period == "week" else day
     return first, first + timedelta(days=7 if period == "week" else 1)
-
-
-def plain(amount: Decimal) -> str:
-    """Return dollars as plain decimal text, without zeros at the end."""
-    return f"{EXACT.normalize(amount):f}" if amount else "0"
 
 
 def estimated(spent: Decimal, more: float, scale: float | None = None) -> str:

@@ -22,12 +22,12 @@ import polars as pl
 
 from callcost.stages.tables.published_calls import priced_lines
 from callcost.stages.tables.schemas import Comparison
+from callcost.tables import LAST_PLACE
 
 STEPS = ("volume", "mix", "size", "price")  # in the order in which they are put in the place of the first set's
 SIDES = {"prompt": ("input", "cache_read", "cache_write"), "completion": ("output",), "beside": ("other",)}
 _CELL = ("line_model", "service_tier")
 _EXACT = Context(prec=80)
-_LAST_PLACE = Decimal(1).scaleb(-18)
 _NONE = Fraction(0)
 
 
@@ -138,7 +138,7 @@ def _cost(cells: Mapping[Any, Cell]) -> Fraction:
 
 def _decimal(amount: Fraction) -> Decimal:
     quotient = _EXACT.divide(Decimal(amount.numerator), Decimal(amount.denominator))
-    return quotient.quantize(_LAST_PLACE, ROUND_HALF_EVEN, context=_EXACT)
+    return quotient.quantize(LAST_PLACE, ROUND_HALF_EVEN, context=_EXACT)
 
 
 def _grouped(lines: pl.DataFrame, groups: Groups) -> dict[tuple[Any, ...], Group]:

@@ -14,10 +14,12 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from callcost.prices.charges import plain
 from callcost.settings import ReportOptions
-from callcost.stages.analysis.budgets import EXACT, estimated, judge_budgets, period_of, plain
+from callcost.stages.analysis.budgets import estimated, judge_budgets, period_of
 from callcost.stages.analysis.forecast import Forecast, forecast_days
 from callcost.stages.analysis.unusual_days import Group, UnusualDay, find_unusual
+from callcost.tables import EXACT
 
 Row = tuple[date, str, str | None, Decimal, int]
 _INSTANT = timedelta(microseconds=1)

@@ -7,7 +7,7 @@ saves; suggestions overlap. Only calls with a full price that these rates give a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 
 import polars as pl
 
@@ -18,7 +18,7 @@ from callcost.stages.analysis.target_models import has_rate
 from callcost.stages.dedup.rules import REPEATED
 from callcost.stages.tables.published_calls import priced_lines
 from callcost.stages.tables.schemas import MONEY
-from callcost.tables import MONEY_SCALE
+from callcost.tables import EXACT, LAST_PLACE
 
 # kind -> what to do, and what that rests on
 SUGGESTIONS = {
@@ -38,7 +38,6 @@ MONTH = 30  # days
 _NEAR = 10  # a prompt is near an edge that it is over by no more than this part of it
 # Microseconds that a cache stays: https://platform.claude.com/docs/en/build-with-claude/prompt-caching
 _WARM = 5 * 60_000_000
-_EXACT, _LAST_PLACE = Context(prec=60), Decimal(1).scaleb(-MONEY_SCALE)
 _CACHES = ("cache_read_input_tokens", "cache_creation_input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
 
 
@@ -72,7 +71,7 @@ def suggest(calls: pl.DataFrame, book: Book, days: int) -> pl.DataFrame:
 
 
 def _a_month(amount: Decimal, days: int) -> Decimal:
-    return _EXACT.divide(amount * MONTH, Decimal(days)).quantize(_LAST_PLACE, ROUND_HALF_EVEN, context=_EXACT)
+    return EXACT.quantize(EXACT.divide(EXACT.multiply(amount, MONTH), Decimal(days)), LAST_PLACE)
 
 
 def _alternatives(lines: pl.DataFrame, book: Book) -> Iterator[tuple[str, pl.DataFrame, pl.DataFrame]]:

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
-from callcost.logs.record.dialect import EXACT
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.scalars import read_cost
@@ -36,6 +35,7 @@ from callcost.stages.columnar.schema import (
 )
 from callcost.stages.tables.facts import round_money, series_of
 from callcost.stages.tables.schemas import MONEY, MONEY_TYPE
+from callcost.tables import EXACT
 
 _NULL = b"null"
 

@@ -7,10 +7,11 @@ of floats, in charts.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Context, Decimal
+from decimal import Decimal
 
 import polars as pl
 
+from callcost.prices.charges import plain
 from callcost.readable import dollars
 from callcost.stages.pages.kit import Markup, cell
 from callcost.stages.pricing.priced_calls import sum_stated
@@ -19,18 +20,8 @@ from callcost.stages.tables.schemas import SpendMeasures
 Figure = Decimal | int | None
 MEASURES = {"cost": "total_cost", "tokens": "total_tokens", "calls": "calls"}  # that charts show -> column of spend
 SUMMED = tuple(column.name for column in SpendMeasures.columns if column.kind != "ratio")
-EXACT = Context(prec=60)  # a page is written in it
 NONE = "–"
 _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
-
-
-def exact(amount: Decimal | int) -> str:
-    """Return an amount with all its digits, as spend.csv has it.
-
-    >>> exact(Decimal("12.300")), exact(Decimal("0E-18"))
-    ('12.3', '0')
-    """
-    return f"{EXACT.normalize(Decimal(amount)):f}"
 
 
 def shown(figure: Figure, *, money: bool) -> str:
@@ -44,7 +35,7 @@ def figure_cell(figure: Figure, *, money: bool, text: str | None = None) -> Mark
     """Return a cell with a figure: a rounded amount has the exact one as its title, whatever text stands for it."""
     if figure is None:
         return cell(NONE)
-    return cell(text or shown(figure, money=money), title=exact(figure) if money else None)
+    return cell(text or shown(figure, money=money), title=plain(figure) if money else None)
 
 
 def percent(part: Figure, whole: Figure) -> str | None:
@@ -80,7 +71,7 @@ def scale_figures(figures: Sequence[Decimal], *, money: bool) -> list[str]:
     size, letter = next(((size, letter) for size, letter in _SCALES if top >= size), (1, ""))
     if money and size == 10**3 and top < 10**4:
         size, letter = 1, ""
-    parts = [exact(figure / size) for figure in figures]
+    parts = [plain(figure / size) for figure in figures]
     places = max(len(part.partition(".")[2]) for part in parts)
     places = 2 if money and places == 1 and not letter else places
     sign = "$" if money else ""

@@ -7,8 +7,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from callcost.prices.charges import plain
 from callcost.stages.pages.charts import share_bar
-from callcost.stages.pages.figures import NONE, exact, figure_cell, per, percent, shown
+from callcost.stages.pages.figures import NONE, figure_cell, per, percent, shown
 from callcost.stages.pages.group_sums import Row, month_name
 from callcost.stages.pages.kit import Child, Markup, cell, element, name_of, row_name, section, table
 from callcost.stages.pages.period_changes import Change, signed
@@ -57,7 +58,7 @@ def _amount(text: str | None) -> Decimal | None:
 
 
 def _money(amount: Decimal | None) -> Markup:
-    return element("span", shown(amount, money=True), title=None if amount is None else exact(amount))
+    return element("span", shown(amount, money=True), title=None if amount is None else plain(amount))
 
 
 def _against(change: Change | None) -> Child:
@@ -67,7 +68,7 @@ def _against(change: Change | None) -> Child:
     share = percent(abs(gap), change.before)
     direction = "up" if gap > 0 else "down" if gap < 0 else "same"
     words = f"{signed(gap)}" + (f" ({'+' if gap > 0 else '-'}{share})" if share and gap else "")
-    return [element("b", words, class_=direction, title=exact(gap)), f", {change.words}"]
+    return [element("b", words, class_=direction, title=plain(gap)), f", {change.words}"]
 
 
 def _month_card(manifest: Manifest, days: Mapping[date | None, Row]) -> Markup | None:
@@ -95,7 +96,7 @@ def _saved(amount: Decimal | None) -> Child:
     if amount is None:
         return "of prompt tokens"
     return [
-        element("span", shown(abs(amount), money=True), title=exact(amount)),
+        element("span", shown(abs(amount), money=True), title=plain(amount)),
         " saved" if amount >= 0 else " lost",
         " net of writes",
     ]

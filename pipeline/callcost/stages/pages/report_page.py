@@ -10,13 +10,14 @@ from typing import Any
 import polars as pl
 
 from callcost.stages.pages.details import calls_section, hours_section, sessions_section
-from callcost.stages.pages.figures import EXACT, add_up
+from callcost.stages.pages.figures import add_up
 from callcost.stages.pages.group_sums import LISTED, Periods, day_name, periods_of, sum_groups
 from callcost.stages.pages.group_views import MOST_GROUPINGS, days_section, groups_section
 from callcost.stages.pages.kit import Child, Markup, document, element, name_of
 from callcost.stages.pages.overview import budgets_section, cards, savings_section, unusual_section
 from callcost.stages.pages.period_changes import Earlier, changes_section, find_change
 from callcost.stages.pages.quality import quality_section
+from callcost.tables import EXACT
 
 MOST_BYTES = 300_000  # of a page of 60 days and 20 models
 _STACKED = (9, 7, 5, 3)  # groups of a chart at the most; where a page gets too large, fewer

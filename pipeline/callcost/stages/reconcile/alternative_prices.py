@@ -15,9 +15,10 @@ from callcost.prices.book.book import Book, Resolution
 from callcost.prices.book.cost_map import parse_entry
 from callcost.prices.charges import charge_for, money
 from callcost.prices.documented_factors import documented
-from callcost.prices.rates import EXACT, Factors, Line, RateCard, Terms, case_of
+from callcost.prices.rates import Factors, Line, RateCard, Terms, case_of
 from callcost.prices.tariffs import Tariff, read_tariff
 from callcost.stages.reconcile.cells import NOTHING, Cell, Part, converted, quantized
+from callcost.tables import EXACT
 
 TIER, REGION, VERSION, CACHE = "tier_or_batch", "region_uplift", "price_version", "cache"
 CAUSES = (CACHE, TIER, REGION, VERSION)  # in the order in which they are asked

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from callcost.logs.bills.labels import TOKEN_CLASSES
 from callcost.logs.bills.lines import BillLine
-from callcost.prices.rates import EXACT, LAST_PLACE, Terms
+from callcost.prices.rates import Terms
+from callcost.tables import EXACT, LAST_PLACE
 
 NOTHING = Decimal(0)
 _FLOAT_NOISE = Decimal("1e-12")  # relative: amounts that a provider summed as floats

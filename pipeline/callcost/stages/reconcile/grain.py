@@ -14,8 +14,8 @@ from decimal import Decimal
 from callcost.logs.bills.labels import PART_OF
 from callcost.logs.bills.lines import DAY, BillLine, Kind, day_of
 from callcost.logs.bills.names import ModelKey, model_key
-from callcost.prices.rates import EXACT, LAST_PLACE
 from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Part, is_token
+from callcost.tables import EXACT, LAST_PLACE
 
 _LONGEST_DAY = DAY + DAY // 12  # a day with some hours too many; a longer period is no day
 

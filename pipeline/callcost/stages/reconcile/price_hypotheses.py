@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from callcost.prices.book.book import Book
-from callcost.prices.rates import EXACT
 from callcost.stages.reconcile.alternative_prices import (
     CACHE,
     CAUSES,
@@ -27,6 +26,7 @@ from callcost.stages.reconcile.alternative_prices import (
 )
 from callcost.stages.reconcile.case import Case
 from callcost.stages.reconcile.cells import NOTHING, Cell, share
+from callcost.tables import EXACT
 
 UNIT, DISCOUNT = "unit_error", "discount"
 POWERS = tuple(

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from callcost.logs.bills.labels import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
-from callcost.prices.rates import EXACT
 from callcost.stages.reconcile.alternative_prices import cost_of_class, costs_by_tier
 from callcost.stages.reconcile.call_evidence import fits_in
 from callcost.stages.reconcile.case import Case
@@ -26,6 +25,7 @@ from callcost.stages.reconcile.price_hypotheses import (
     settle_prices,
     settle_stated_rates,
 )
+from callcost.tables import EXACT
 
 _CACHES = (CACHE_READ, CACHE_WRITE, CACHE_WRITE_5M, CACHE_WRITE_1H)
 _COUNT_TOLERANCE = Decimal("0.001")  # relative: counts in thousands are rounded

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from callcost.prices.rates import EXACT
 from callcost.prices.units import TOKEN_UNITS, unit_of
 from callcost.settings import FOCUS_FORMATS
 from callcost.stages.tables.schemas import MONEY
+from callcost.tables import EXACT
 
 V1_2, V1_4 = FOCUS_FORMATS
 # Who is paid, and the service: what `reconcile` reads back as the same provider.

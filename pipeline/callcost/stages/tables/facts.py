@@ -20,10 +20,9 @@ from callcost.logs.io.store_access import storage_options
 from callcost.logs.own_output import FACTS_METADATA
 from callcost.stages.tables.dictionary import is_constant
 from callcost.stages.tables.schemas import Column, Facts, Rejects
-from callcost.tables import MONEY_SCALE, USAGE_COUNTS, Call, Reject, Usage
+from callcost.tables import LAST_PLACE, USAGE_COUNTS, Call, Reject, Usage
 
 _NOTHING = Usage()
-_LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
 KEY_RULES = 2  # to be raised when a key, a digest or a bucket is made otherwise: facts are kept between runs
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads numbers over the high bits
 ROW_GROUP = 100_000
@@ -180,7 +179,7 @@ def _stated_once(path: str) -> list[pl.Expr]:
 
 def round_money(amount: Decimal | None) -> Decimal | None:
     """Return an amount with as many digits as a table holds."""
-    return None if amount is None else amount.quantize(_LAST_PLACE, ROUND_HALF_EVEN)
+    return None if amount is None else amount.quantize(LAST_PLACE, ROUND_HALF_EVEN)
 
 
 class _Exported:
