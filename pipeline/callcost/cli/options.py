@@ -53,6 +53,18 @@ def hours(_context: click.Context, _option: click.Parameter, text: str | None) -
 logs_argument = click.argument("logs", nargs=-1, required=True, metavar="LOGS...", type=LogType())
 # How results are shown, of verbs that print them.
 form_option = click.option("--format", "form", type=WordType(["text", "json"]), default="text", show_default=True)
+# How tables are answered with; grouped ones with their groups, and as long as a screen.
+TABLE = "table"  # the format of rows for reading
+answer_options = _stack(
+    click.option("--format", "form", type=WordType([TABLE, *settings.FORMATS]), default=TABLE, show_default=True,
+                 help="How the answer is written."),
+    click.option("--out", metavar="FILE", type=PathType(dir_okay=False), help="Write it to a file.  [default: stdout]"),
+)  # fmt: skip
+grouped_options = _stack(
+    click.option("--by", default="model", show_default=True, metavar="LIST", help="Columns to group by, as of report."),
+    answer_options,
+    click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of a table."),
+)  # fmt: skip
 # How object stores are reached.
 storage_option = further(
     "--storage-option", multiple=True, metavar="KEY=VALUE", expose_value=False, callback=_use_store_options,

@@ -73,8 +73,8 @@ def shape_of_answer(answer: Answer, asked: Prompt, choice: Choice) -> str:
         choice: how it is counted.
     """
     kinds = {block.kind for blocks in answer.alternatives for block in blocks}
-    if any(block.text or block.encrypted for block in answer.thoughts):
-        sealed = any(block.encrypted for block in answer.thoughts)
+    if thoughts := [block for block in answer.thoughts if block.text or block.encrypted]:
+        sealed = any(block.encrypted for block in thoughts)
         return "answer.thoughts" if shows_thoughts(choice) else "answer.sealed" if sealed else "answer.summary"
     if asked.stops and UNREAD not in kinds:
         return "answer.stopped"
@@ -99,14 +99,14 @@ def kinds_of(choice: Choice, api: str, shape: str) -> Iterator[str]:
 
 def judge(table: Mapping[str, Promise], choice: Choice, api: str, shape: str) -> tuple[str, float]:
     """Return how a count was made and its expected relative error, by a table of promises."""
-    found = [table[kind] for kind in kinds_of(choice, api, shape) if kind in table]
-    line = next(kinds_of(choice, api, shape))
-    if line.startswith("=") and line in table:
-        return EXACT, table[line].error
-    error = found[0].error if found else UNKNOWN
-    return (CALIBRATED if found and error <= MAX_CALIBRATED else ESTIMATED), error
+    kind = next((kind for kind in kinds_of(choice, api, shape) if kind in table), None)
+    if kind is None:
+        return ESTIMATED, UNKNOWN
+    error = table[kind].error
+    return (EXACT if kind.startswith("=") else CALIBRATED if error <= MAX_CALIBRATED else ESTIMATED), error
 
 
+@functools.lru_cache(maxsize=4096)
 def estimate_error(choice: Choice, api: str, shape: str) -> tuple[str, float]:
     """Return how a count was made and its expected relative error; one of few tokens has a wider one (frame.py).
 

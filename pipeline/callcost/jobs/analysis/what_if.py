@@ -20,12 +20,12 @@ from callcost.models import split_provider
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import Moves, PriceOptions, ReportOptions, WhatIfOptions
 from callcost.stages.analysis.alternative_calls import REASONS, Alternative, merge_alternatives
-from callcost.stages.analysis.suggestions import FINGERPRINTS, suggest
+from callcost.stages.analysis.suggestions import suggest
 from callcost.stages.pricing.priced_calls import sum_stated
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.spend import share_of
 from callcost.stages.tables.facts import read_tables
-from callcost.stages.tables.schemas import Alternatives, WhatIf
+from callcost.stages.tables.schemas import FINGERPRINTS, Alternatives, WhatIf
 
 _RECORDED = ("prices", "corrections", "as_known")  # of how the costs of a report were made
 

@@ -78,15 +78,13 @@ def map_once(
         LogError: an argument matches no file.
     """
     place = place_of_answers(options)
-    found = None
-    with contextlib.ExitStack() as stack:
-        if place is not None and _lock(place, stack):
-            found = _map_kept(options, Path(folder), place, progress, planned)
-    if found is None:
-        return map_logs(options, folder, runner=runner, progress=progress, planned=planned)
     if place is not None:
-        _make_room(place.parent)
-    return found
+        with contextlib.ExitStack() as stack:
+            found = _map_kept(options, Path(folder), place, progress, planned) if _lock(place, stack) else None
+        if found is not None:
+            _make_room(place.parent)
+            return found
+    return map_logs(options, folder, runner=runner, progress=progress, planned=planned)
 
 
 def place_of_answers(options: ReportOptions) -> Path | None:

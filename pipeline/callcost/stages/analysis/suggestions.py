@@ -17,7 +17,7 @@ from callcost.stages.analysis.alternative_calls import BATCHES, LEAST_CACHED, PR
 from callcost.stages.analysis.target_models import has_rate
 from callcost.stages.dedup.rules import REPEATED
 from callcost.stages.tables.published_calls import priced_lines
-from callcost.stages.tables.schemas import MONEY
+from callcost.stages.tables.schemas import FINGERPRINTS, MONEY
 from callcost.tables import EXACT, LAST_PLACE
 
 # kind -> what to do, and what that rests on
@@ -33,7 +33,6 @@ SAVINGS = {
     "kind": pl.String(), "model": pl.String(), "calls": pl.Int64(), "cost": MONEY, "saved_cost": MONEY,
     "month_cost": MONEY,
 }  # fmt: skip
-FINGERPRINTS = ("system_hash", "first_turn_hash")
 MONTH = 30  # days
 _NEAR = 10  # a prompt is near an edge that it is over by no more than this part of it
 # Microseconds that a cache stays: https://platform.claude.com/docs/en/build-with-claude/prompt-caching

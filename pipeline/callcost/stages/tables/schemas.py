@@ -179,10 +179,12 @@ class Calls(Schema):
     first_turn_hash = Text("keyed hash of the first user turn; likewise")
 
 
+FINGERPRINTS = (Calls.system_hash.name, Calls.first_turn_hash.name)
+
+
 def columns_of_calls(*, hashed: bool) -> list[str]:
     """Return the names of the columns that calls are published with: those of hashes only where there was a key."""
-    hashes = (Calls.system_hash.name, Calls.first_turn_hash.name)
-    return [name for name in Calls.names if hashed or name not in hashes]
+    return [name for name in Calls.names if hashed or name not in FINGERPRINTS]
 
 
 class Facts(Calls):

@@ -95,8 +95,9 @@ def frame_completion(
         lay_out_answer(answer, prompt, layout, builder)
         for block in answer.thoughts if thoughts else ():
             builder.ciphertext(block.encrypted, layout.ciphertext, layout.ciphertext_less)
-    for block in answer.thoughts if thoughts and shows_thoughts(choice) else ():
-        builder.text(block.text)
+    if thoughts and shows_thoughts(choice):
+        for block in answer.thoughts:
+            builder.text(block.text)
     if not builder.texts:
         return None
     return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_answer(answer, prompt, choice)))

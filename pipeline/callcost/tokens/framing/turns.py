@@ -6,7 +6,7 @@ newer models' count; constants of open models are those of their chat templates,
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from callcost.tokens.frame import UNIT, FrameBuilder
 from callcost.tokens.requests.json_values import compact_json, dict_of, spaced_json
@@ -130,9 +130,9 @@ TURN_LAYOUTS = {
 }  # fmt: skip
 
 # Hosts whose templates are others: Ollama's leave out the date, and part of what Qwen's says of tools.
-HOSTS: dict[tuple[str, str], dict[str, Any]] = {
-    ("llama-3.1", "ollama"): {"start": 20},
-    ("qwen", "ollama"): {"tools": 46, "tool": 6},
+HOSTS = {
+    ("llama-3.1", "ollama"): TURN_LAYOUTS["llama-3.1"]._replace(start=20),
+    ("qwen", "ollama"): TURN_LAYOUTS["qwen"]._replace(tools=46, tool=6),
 }
 
 
@@ -143,8 +143,7 @@ def turn_layout_of(framing: str, provider: str) -> TurnLayout | None:
         framing: the family's framing.
         provider: name of the provider that was asked, in lower case.
     """
-    layout = TURN_LAYOUTS.get(framing)
-    return layout and layout._replace(**HOSTS.get((framing, provider), {}))
+    return HOSTS.get((framing, provider)) or TURN_LAYOUTS.get(framing)
 
 
 def lay_out_turns(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> None:

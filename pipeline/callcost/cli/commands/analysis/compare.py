@@ -9,10 +9,9 @@ import click
 
 from callcost.arguments import read_moment
 from callcost.cli import options as shared
-from callcost.cli.click_types import LogType, PathType, Verb, WordType
-from callcost.cli.commands.analysis.query import TABLE, show_answer
+from callcost.cli.click_types import LogType, Verb, WordType
+from callcost.cli.commands.analysis.query import show_answer
 from callcost.cli.terminal.output import say
-from callcost.settings import FORMATS
 
 if TYPE_CHECKING:
     from callcost.jobs.analysis.compare import ComparedSpend
@@ -25,11 +24,7 @@ _RANGE = ".."
 @click.argument("sources", nargs=-1, required=True, metavar="A B | SOURCE [FROM..TO FROM..TO]", type=LogType())
 @click.option("--period", type=WordType(["day", "week", "month"]),
               help="Compare the period of SOURCE's newest call with the one before.")  # fmt: skip
-@click.option("--by", default="model", show_default=True, metavar="LIST", help="Columns to group by, as of report.")
-@click.option("--format", "form", type=WordType([TABLE, *FORMATS]), default=TABLE, show_default=True,
-              help="How the answer is written.")  # fmt: skip
-@click.option("--out", metavar="FILE", type=PathType(dir_okay=False), help="Write it to a file.  [default: stdout]")
-@click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of a table.")
+@shared.grouped_options
 @shared.select_options
 @shared.read_options
 @shared.price_options
@@ -80,7 +75,7 @@ def _interval(text: str, timezone: str) -> dict[str, Any]:
 
 def _show(found: ComparedSpend, form: str, out: str | None, top: int, *, quiet: bool) -> None:
     groups = found.groups
-    if form != TABLE or out is not None:
+    if form != shared.TABLE or out is not None:
         show_answer(groups, form, out)
         return
     from callcost.cli.terminal.listing import show_rows  # noqa: PLC0415 - loads rich and Polars
@@ -109,6 +104,5 @@ def _cell(name: str, row: dict[str, Any], shown: Any) -> str:
     if value is None:
         return "-" if name in row else ""
     if name in {"difference_cost", "volume_cost", "mix_cost", "size_cost", "price_cost", "new_cost", "gone_cost"}:
-        sign = "-" if value < 0 else "+" if value > 0 else ""
-        return f"{sign}{shown(name, abs(value))}" if value else "-"
+        return f"{'+' if value > 0 else ''}{shown(name, value)}" if value else "-"
     return str(shown(name, value)) if name.endswith(("_cost", "_calls")) else str(value)

@@ -7,22 +7,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from callcost.cli import options as shared
-from callcost.cli.click_types import LogType, PathType, Verb, WordType
+from callcost.cli.click_types import LogType, Verb
 from callcost.cli.terminal.output import show_bytes, show_text
-from callcost.settings import BINARY_FORMATS, FORMATS
+from callcost.settings import BINARY_FORMATS
 
 if TYPE_CHECKING:
     import polars as pl
-
-TABLE = "table"  # the format of rows for reading
 
 
 @click.command(cls=Verb)
 @click.argument("logs", nargs=-1, required=True, metavar="SOURCE...", type=LogType())
 @click.argument("sql", metavar="SQL")
-@click.option("--format", "form", type=WordType([TABLE, *FORMATS]), default=TABLE, show_default=True,
-              help="How the answer is written.")  # fmt: skip
-@click.option("--out", metavar="FILE", type=PathType(dir_okay=False), help="Write it to a file.  [default: stdout]")
+@shared.answer_options
 @click.option("--by", default="model,user", show_default=True, metavar="LIST", help="Groups of the table spend.")
 @shared.select_options
 @shared.read_options
@@ -55,11 +51,11 @@ def show_answer(found: pl.DataFrame, form: str, out: str | None) -> None:
     from callcost.stages.report.publish import flat_table, plain_decimals, write_file  # noqa: PLC0415 - loads Polars
     from callcost.stages.report.workbook import table_bytes  # noqa: PLC0415
 
-    if form == TABLE and out is None:
+    if form == shared.TABLE and out is None:
         numbers = [name for name, kind in found.schema.items() if kind.is_numeric()]
         show_rows(found.columns, plain_decimals(flat_table(found)).rows(), numbers=numbers)
         return
-    data = table_bytes("markdown" if form == TABLE else form, found)
+    data = table_bytes("markdown" if form == shared.TABLE else form, found)
     if out is not None:
         write_file(out, data)
     elif form in BINARY_FORMATS:

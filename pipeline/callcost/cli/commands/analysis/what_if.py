@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from callcost.cli import options as shared
-from callcost.cli.click_types import LogType, PathType, Verb, WordType
-from callcost.cli.commands.analysis.query import TABLE, show_answer
+from callcost.cli.click_types import LogType, Verb, WordType
+from callcost.cli.commands.analysis.query import show_answer
 from callcost.cli.terminal.events import counted
 from callcost.cli.terminal.output import say
-from callcost.settings import CACHES, FORMATS, TIERS
+from callcost.settings import CACHES, TIERS
 
 if TYPE_CHECKING:
     from callcost.jobs.analysis.what_if import AlternativeSpend, SuggestedSavings
@@ -28,11 +28,7 @@ _SHOWN = ("calls", "changed_calls", "kept_calls", "old_cost", "new_cost", "saved
 @click.option("--tier", type=WordType(TIERS), help="All calls but those by batch are served in this tier.")
 @click.option("--prices", metavar="WHICH", help="latest, a version's name, or a date, instead of the rates of its day.")
 @click.option("--suggest", is_flag=True, help="List instead what could be saved, in dollars a month.")
-@click.option("--by", default="model", show_default=True, metavar="LIST", help="Columns to group by, as of report.")
-@click.option("--format", "form", type=WordType([TABLE, *FORMATS]), default=TABLE, show_default=True,
-              help="How the answer is written.")  # fmt: skip
-@click.option("--out", metavar="FILE", type=PathType(dir_okay=False), help="Write it to a file.  [default: stdout]")
-@click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of a table.")
+@shared.grouped_options
 @shared.select_options
 @shared.read_options
 @shared.own_price_options
@@ -58,7 +54,7 @@ def what_if(**words: Any) -> int:
         _suggest(watched(job.suggest_savings, options, quiet=words["quiet"]), form, out, top, quiet=words["quiet"])
         return 0
     found = watched(job.what_if, options, quiet=words["quiet"], **what)
-    if form != TABLE or out is not None:
+    if form != shared.TABLE or out is not None:
         show_answer(found.groups, form, out)
     else:
         _show(found, top)
@@ -76,7 +72,10 @@ def _show(found: AlternativeSpend, top: int) -> None:
     totals: dict[str, Any] = {name: groups[name].sum() for name in _SHOWN} | {by[0]: "total"}
     names = [*by, *_SHOWN]
     cells = [
-        [label(row.get(name, "")) if name in by else _money(name, row[name], shown) for name in names]
+        [
+            label(row.get(name, "")) if name in by else "-" if row[name] is None else shown(name, row[name])
+            for name in names
+        ]
         for row in (*groups.head(top).to_dicts(), totals)
     ]
     titles = [*by, *(name.removesuffix("_cost") for name in _SHOWN)]
@@ -91,9 +90,10 @@ def _show(found: AlternativeSpend, top: int) -> None:
 def _suggest(found: SuggestedSavings, form: str, out: str | None, top: int, *, quiet: bool) -> None:
     from callcost.cli.terminal.listing import show_rows  # noqa: PLC0415 - loads rich and Polars
     from callcost.cli.terminal.spend_table import label, shown  # noqa: PLC0415
-    from callcost.stages.analysis.suggestions import FINGERPRINTS, MONTH, SUGGESTIONS  # noqa: PLC0415
+    from callcost.stages.analysis.suggestions import MONTH, SUGGESTIONS  # noqa: PLC0415
+    from callcost.stages.tables.schemas import FINGERPRINTS  # noqa: PLC0415
 
-    if form != TABLE or out is not None:
+    if form != shared.TABLE or out is not None:
         show_answer(found.savings, form, out)
     else:
         names, titles = ("month_cost", "saved_cost", "cost"), ("a month", "saved", "of", "calls", "model", "how")
@@ -107,14 +107,6 @@ def _suggest(found: SuggestedSavings, form: str, out: str | None, top: int, *, q
     say(f"the calls are of {counted(found.days, 'day')}, and a month is {MONTH}; suggestions overlap")
     if not found.fingerprinted:
         say(f"nothing tells which prompts repeat ({', '.join(FINGERPRINTS)}): read logs with CALLCOST_FINGERPRINT_KEY")
-
-
-def _money(name: str, value: Any, shown: Any) -> str:
-    if value is None:
-        return "-"
-    if name == "saved_cost" and value < 0:
-        return f"-{shown(name, -value)}"
-    return str(shown(name, value))
 
 
 def _lines(found: AlternativeSpend) -> list[str]:
