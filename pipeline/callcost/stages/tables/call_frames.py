@@ -154,7 +154,7 @@ def _read_column(column: pl.Series, kind: pl.DataType) -> pl.Series:
             return _counts(column)
         if column.dtype.is_float() and kind == MONEY:
             exact = [None if value is None or value != value else Decimal(repr(value)) for value in column]  # noqa: PLR0124
-            return pl.Series(column.name, exact, pl.Decimal(38, 18))
+            return pl.Series(column.name, exact, MONEY)
         return column.cast(kind)
     except (pl.exceptions.PolarsError, TypeError, ArithmeticError):
         raise ConfigError(f"{column.name}: {column.dtype} is not {kind}", hint="Cast the column, or drop it") from None
