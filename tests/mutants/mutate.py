@@ -74,9 +74,14 @@ def sample_mutants(root: Path, mutants: list[Mutant], seed: int) -> Iterator[Mut
 
 
 def mutated_text(root: Path, mutant: Mutant) -> str | None:
-    """Return the text of a module with a mutant in it; None where it is no Python or means the same."""
+    """Return the text of a module with a mutant in it; None where it cannot be made, is no Python or means
+    the same.
+    """
     text = (root / mutant.module).read_text(encoding="utf-8")
-    changed = mutate_code(text, _operators()[mutant.operator], mutant.occurrence)
+    try:
+        changed = mutate_code(text, _operators()[mutant.operator], mutant.occurrence)
+    except AttributeError:  # cosmic-ray cannot change ``module.Class`` among the classes of an ``except``
+        return None
     try:
         return changed if changed and _meaning_of(changed) != _meaning_of(text) else None
     except SyntaxError:

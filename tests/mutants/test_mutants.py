@@ -111,6 +111,14 @@ def test_no_mutant_of_a_sample_is_one_of_annotations(project: Path) -> None:
     assert not [mutant for mutant in sample_mutants(project, mutants, 3) if "BitOr" in mutant.operator]
 
 
+def test_a_mutant_that_cannot_be_made_is_no_mutant_of_a_sample(project: Path) -> None:
+    text = "import os\ntry:\n    os.stat('')\nexcept (os.error, os.error):\n    pass\n"
+    (project / MODULE).write_text(text, encoding="utf-8")
+    mutants = find_mutants(project, [MODULE])
+    assert any("Exception" in mutant.operator for mutant in mutants)
+    assert all("Exception" not in mutant.operator for mutant in sample_mutants(project, mutants, 1))
+
+
 @pytest.mark.parametrize("room", ROOMS.values(), ids=ROOMS)
 def test_a_room_has_modules_and_tests(room: Room) -> None:
     assert room.modules(ROOT)
