@@ -13,11 +13,11 @@ import pytest
 
 from callcost.cli.root import run
 from callcost.jobs.diff_prices import revalue_calls
+from callcost.net.price_maps import LITELLM_MAP
 from callcost.prices.book.catalog import load_catalog
-from callcost.prices.upstream.pull import LITELLM_MAP
 from callcost.settings import ReportOptions
 from tests.command import ROOT, SAMPLES, write_lines
-from tests.prices.server import sends, serving
+from tests.net.server import sends, serving
 
 
 class Said:

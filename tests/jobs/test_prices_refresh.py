@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from callcost.net import price_maps
+from callcost.net.http import Answer
 from callcost.prices.book.archive import isoformat
 from callcost.prices.book.catalog import load_catalog
-from callcost.prices.upstream import pull
 from tests.command import callcost, report, write_lines
-from tests.prices.server import sends, serving
+from tests.net.server import sends, serving
 
 USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 0}
 ACME = {"acme-llm-9": {"input_cost_per_token": 2e-6, "litellm_provider": "acme", "mode": "chat"}}
@@ -42,11 +43,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count what is fetched; there is no network."""
     asked: list[int] = []
 
-    def fetch(*_words: Any, **_more: Any) -> pull.Answer:
+    def fetch(*_words: Any, **_more: Any) -> Answer:
         asked.append(1)
-        return pull.Answer(published(), "")
+        return Answer(published(), "")
 
-    monkeypatch.setattr(pull, "fetch", fetch)
+    monkeypatch.setattr(price_maps, "fetch", fetch)
     return asked
 
 
@@ -124,8 +125,8 @@ def test_without_a_network_it_says_so_and_goes_on(
 ) -> None:
     with serving(sends(b"")) as server:
         url = server.url  # it no longer listens
-    monkeypatch.setattr(pull, "LITELLM_MAP", url)
-    monkeypatch.setattr(pull.pull_map, "__defaults__", (url,))
+    monkeypatch.setattr(price_maps, "LITELLM_MAP", url)
+    monkeypatch.setattr(price_maps.pull_map, "__defaults__", (url,))
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     kept = [*flags[:1], *(str(tmp_path / word) for word in flags[1:])]
     for _ in range(2):

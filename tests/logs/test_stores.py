@@ -21,7 +21,7 @@ from callcost.logs.io.inputs import find_inputs
 from callcost.logs.io.object_store import find_objects, open_input, stat_object
 from callcost.logs.io.store_access import OPTIONS_VARIABLE, is_url, use_storage_options
 from tests.command import SAMPLES, callcost, report
-from tests.prices.server import sends, serving
+from tests.net.server import sends, serving
 from tests.stores import Bucket, make_bucket, serving_gcs, serving_moto
 
 LINES = b"".join(b'{"n": %d}\n' % number for number in range(5_000))

@@ -21,8 +21,8 @@ from callcost.prices.upstream.gate import Suspicion, find_suspicions
 from callcost.prices.upstream.other_tables import OtherTables, SeenRate, read_bundled
 from callcost.prices.upstream.suspicions import add_suspicions, row_of
 from callcost.settings import data_dir
+from tests.net.test_price_maps import as_json
 from tests.prices.gate_replay import has_a_base, is_mended, merge, pack, read_seen, replay
-from tests.prices.test_upstream import as_json
 
 DAY = "2026-06-01"
 GIVEN, ANSWER, READ = "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"

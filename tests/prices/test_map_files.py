@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from callcost.errors import PriceError
+from callcost.net.price_maps import add_file
 from callcost.prices.book import catalog as catalogs
 from callcost.prices.book.archive import microseconds
 from callcost.prices.book.catalog import add_map, build_catalog, load_catalog, user_prices
 from callcost.prices.book.cost_map import split_map
 from callcost.prices.upstream import map_files
 from callcost.prices.upstream.map_files import read_map_file
-from callcost.prices.upstream.pull import add_file
-from tests.prices.server import sends, serving
+from tests.net.server import sends, serving
 
 MAP = json.dumps({f"model-{n}": {"input_cost_per_token": 1e-6} for n in range(20)}).encode()
 BACKUP = "litellm/model_prices_and_context_window_backup.json"

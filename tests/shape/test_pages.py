@@ -134,7 +134,7 @@ def test_a_command_that_a_page_shows_is_one(line: str) -> None:
 
 @pytest.mark.parametrize("line", [line for line in command_lines() if line.startswith(("prices ", "tokens count"))])
 def test_commands_of_the_pages_that_need_no_logs_run(line: str) -> None:
-    if line == "prices pull" or line.startswith("prices export"):  # one speaks HTTP: tests/prices/test_upstream.py
+    if line == "prices pull" or line.startswith("prices export"):  # one speaks HTTP: tests/net/test_price_maps.py
         return  # the other writes a file: tests/jobs/test_export_prices.py
     finished = callcost(*shlex.split(line))
     assert finished.code == 0, finished.stderr

@@ -103,7 +103,7 @@ def register_model(
     provider = text("custom_llm_provider", custom_llm_provider)
     check_utf8("custom_llm_provider", provider)
     if isinstance(model_cost, str):
-        from callcost.prices.upstream.pull import fetch  # noqa: PLC0415 - the only way to the network, if asked
+        from callcost.net.http import fetch  # noqa: PLC0415 - the only way to the network, if asked
 
         check_utf8("model_cost", model_cost)
         model_cost = parse_map(fetch(model_cost).content or b"{}")

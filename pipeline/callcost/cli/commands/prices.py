@@ -37,7 +37,7 @@ from callcost.settings import PriceOptions
 
 if TYPE_CHECKING:
     from callcost.jobs.price_history import PriceEvent
-    from callcost.prices.upstream.pull import Addition, Judged
+    from callcost.net.price_maps import Addition, Judged
 
 
 @click.group(cls=VerbGroup)
@@ -214,7 +214,7 @@ _folder_option = click.option("--folder", metavar="DIR", type=PathType(file_okay
 @shared.form_option
 def add(file: IO[bytes] | str, effective_from: str, form: str, **more: Any) -> None:
     """Add FILE to your own versions: a map in LiteLLM's format (- is stdin), a wheel of LiteLLM, or a URL of either."""
-    from callcost.prices.upstream.pull import add_file  # noqa: PLC0415
+    from callcost.net.price_maps import add_file  # noqa: PLC0415
 
     def put(judged: Judged) -> Addition:
         return add_file(file, effective_from=_moment(effective_from), judged=judged, **more)
@@ -234,7 +234,7 @@ def pull(url: str | None, folder: Path | None, dry_run: bool, force: bool, form:
 
     Prices that no change of a price explains are listed, and refused without --force.
     """
-    from callcost.prices.upstream.pull import LITELLM_MAP, pull_map  # noqa: PLC0415
+    from callcost.net.price_maps import LITELLM_MAP, pull_map  # noqa: PLC0415
 
     def put(judged: Judged) -> Addition:
         return pull_map(url or LITELLM_MAP, folder=folder, dry_run=dry_run, force=force, judged=judged)

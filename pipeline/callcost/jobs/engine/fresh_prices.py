@@ -57,7 +57,7 @@ def refresh_prices(options: ReportOptions, wanted: Mapping[str, Any]) -> dict[st
     """
     if not (options.prices_refresh and wanted["hint"]):
         return None
-    from callcost.prices.upstream.pull import pull_map  # noqa: PLC0415 - the only way to the network, if asked
+    from callcost.net.price_maps import pull_map  # noqa: PLC0415 - the only way to the network, if asked
 
     try:
         added = pull_map()

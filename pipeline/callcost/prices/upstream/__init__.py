@@ -1,5 +1,5 @@
-"""Where new cost maps come from, and whether one may be trusted.
+"""Whether a new cost map may be trusted; who fetches it is for net/.
 
-In: a URL or a file. Out: a new version, or a refusal with its reason.
-Open pull.py first.
+In: a map as a file. Out: what speaks against it.
+Open checks.py first.
 """

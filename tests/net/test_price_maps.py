@@ -18,13 +18,14 @@ from typing import Any
 import pytest
 
 from callcost.errors import PriceError
+from callcost.net.http import Patience, fetch
+from callcost.net.price_maps import add_checked, pull_map
 from callcost.prices.book import catalog as catalog_module
 from callcost.prices.book.archive import microseconds
 from callcost.prices.book.catalog import add_map, load_catalog, user_prices
 from callcost.prices.book.cost_map import split_map
 from callcost.prices.upstream.map_files import MAX_BYTES
-from callcost.prices.upstream.pull import Patience, add_checked, fetch, pull_map
-from tests.prices.server import Reply, Server, sends, serving, streams
+from tests.net.server import Reply, Server, sends, serving, streams
 
 HASTY = Patience(connect=5, read=0.5, total=30, pause=0.01, attempts=3)
 MIB = 1 << 20
