@@ -86,9 +86,13 @@ def settle_answer(usage: Usage, kind: str) -> None:
 
 
 def count_citations(body: Mapping[str, Any]) -> Units:
-    """Tell from the citations of a chat answer that the model searched; chat states no number, so it is one."""
+    """Tell from what a chat answer cites or found that the model searched; chat states no number, so it is one.
+
+    GLM's found pages stand beside its choices. Source: https://docs.z.ai/guides/tools/web-search.
+    """
     notes = [note for choice in dicts_in(body.get("choices")) for note in dicts_in(follow(choice, _NOTES))]
-    return {SEARCHES: Decimal(1)} if any(note.get("type") == "url_citation" for note in notes) else {}
+    searched = dicts_in(body.get("web_search")) or any(note.get("type") == "url_citation" for note in notes)
+    return {SEARCHES: Decimal(1)} if searched else {}
 
 
 def count_grounding(body: Mapping[str, Any]) -> Units:
