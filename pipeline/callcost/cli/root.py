@@ -27,6 +27,7 @@ _VERBS = {
     "inspect": "Say what is in the logs; prices nothing.",
     "explain": "Explain one call: usage found, each rate and where it comes from.",
     "reconcile": "Compare our costs with the bill and explain the gap.",
+    "bills": "Fetch a provider's bill, for reconcile.",
     "backfill": "Write the logs again, missing usage and cost filled in.",
     "gc": "Remove what runs left in a --work-dir.",
     "close": "Freeze a day of a nightly report.",

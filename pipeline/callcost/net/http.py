@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import queue
+import ssl
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -184,7 +186,7 @@ def _get(asked: _Request, patience: Patience, deadline: float) -> Answer:
     if asked.etag:
         headers["If-None-Match"] = asked.etag
     waits = httpx.Timeout(patience.read, connect=patience.connect)
-    with httpx.Client(timeout=waits) as client, _follow(client, asked, headers) as response:
+    with httpx.Client(timeout=waits, verify=_tls()) as client, _follow(client, asked, headers) as response:
         status = response.status_code
         if status == httpx.codes.NOT_MODIFIED and asked.etag:
             return Answer(None, asked.etag)
@@ -194,6 +196,12 @@ def _get(asked: _Request, patience: Patience, deadline: float) -> Answer:
         if status != httpx.codes.OK:
             raise asked.refusal(words)
         return Answer(_read_body(response, asked, deadline), response.headers.get("ETag", ""))
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return what connections are verified with; reading the certificates takes as long as a request."""
+    return httpx.create_ssl_context()
 
 
 def _retry_after(response: httpx.Response) -> float:

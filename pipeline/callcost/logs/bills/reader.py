@@ -28,7 +28,11 @@ from callcost.logs.values.signatures import plain_key
 from callcost.tables import Reject
 
 _PAGES, _RESULTS = ("data", "ResultsByTime"), ("results", "Groups")  # of buckets, and of what a bucket holds
-_BUCKETS = (("start_time", "end_time", "openai"), ("starting_at", "ending_at", "anthropic"))
+_BUCKETS = (
+    ("start_time", "end_time", "openai"),
+    ("starting_at", "ending_at", "anthropic"),
+    ("date", "end", "openrouter"),  # as `bills pull` keeps its days
+)
 
 
 _KNOWN = (

@@ -1,5 +1,7 @@
 """What a bill states in the end: repeated pages count once, restated buckets replace what they stated before.
 
+Until when a day is restated is known here, too.
+
 Providers restate buckets in place, and pages are fetched twice; neither may add. A record with a key is worth what its
 latest version says, in the order of the files, and a version's place is where it stood first, so that a page given
 again brings nothing old back. Records without a key add, but a file given twice counts once.
@@ -12,10 +14,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
-from callcost.logs.bills.lines import BillLine
+from callcost.logs.bills.lines import DAY, BillLine
 from callcost.logs.bills.reader import BillFile, BillRecord
 
 _DIGITS = re.compile(r"(\d+)")
+_HOUR = DAY // 24
+# Hours after a UTC day until its bill no longer moves (formats.md 4 and 6.3).
+_LAGS = {"openai": 24, "anthropic": 24, "openrouter": 24}
+_LONGEST_LAG = 72  # clouds and whom we do not know
+
+
+def lag_of(provider: str) -> int:
+    """Return how long after a UTC day its bill may still change, in microseconds."""
+    return _LAGS.get(provider, _LONGEST_LAG) * _HOUR
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

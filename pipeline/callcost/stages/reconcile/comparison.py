@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from callcost.logs.bills.lines import DAY, BillLine, Kind, day_of
+from callcost.logs.bills.restate import lag_of
 from callcost.prices.book.book import Book
 from callcost.stages.reconcile.attribution import (
     UNATTRIBUTED,
@@ -38,10 +39,6 @@ from callcost.stages.tables.schemas import Causes, Reconciliation
 BILL, LOG = "bill", "log"
 FINAL, OPEN = "final", "open"
 
-# Hours after a UTC day until its bill no longer moves (formats.md 4 and 6.3).
-LAGS = {"openai": 24, "anthropic": 24, "openrouter": 24}
-_LONGEST_LAG = 72  # clouds and whom we do not know
-_HOUR = DAY // 24
 _KEY = ("against", "day", "provider", "model", "token_class", "line_item", "status", "currency")
 
 
@@ -278,4 +275,4 @@ def _status(key: CellKey, until: int | None) -> str:
     """Tell whether the bill of a day may still change."""
     if until is None or key.day is None:
         return FINAL
-    return OPEN if key.day + DAY + LAGS.get(key.provider, _LONGEST_LAG) * _HOUR > until else FINAL
+    return OPEN if key.day + DAY + lag_of(key.provider) > until else FINAL
