@@ -26,6 +26,7 @@ from callcost.tables import Call
 
 _CALLS = {"GENERATION": "chat", "EMBEDDING": "embeddings"}
 _MEDIA = b"@@@langfuseMedia:"  # in the place of an image or audio
+_KINDS = "GENERATION EMBEDDING SPAN EVENT AGENT TOOL CHAIN RETRIEVER EVALUATOR GUARDRAIL"
 _OWN = ("input_", "output_")  # names that its SDKs give to what they took out of "input" and "output"
 
 _OWN_COUNTS = {
@@ -126,6 +127,8 @@ DIALECTS = (
             sign("usage_details", some="trace_id provided_model_name"),
             sign("usageDetails", some="traceId providedModelName"),
             sign("traceId parentObservationId type"),
+            sign("id name startTime", values={"type": _KINDS}),
+            sign("id name start_time", values={"type": _KINDS}),
         ),
         prepare=prepare_observation,
         json_columns=("input", "output", "metadata", "tags"),

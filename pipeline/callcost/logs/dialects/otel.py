@@ -39,7 +39,7 @@ _EVENTS = f"""
 """
 # What a span says it is, the most telling first: attribute -> (words of a call, words of none; None: any other).
 _KINDS: tuple[tuple[str, str, str | None], ...] = (
-    ("span.event", _EVENTS, None),
+    ("span.event", _EVENTS, ""),
     ("openinference.span.kind", "llm embedding", None),
     ("langfuse.observation.type", "generation embedding", None),
     ("mlflow.spanType", "llm chat_model embedding", None),

@@ -74,7 +74,10 @@ DIALECTS = (
             "http_status": ("status_code",),
             "logged_cost": ("cost", "cost_usd", "total_cost", "logged_cost", "usage.cost", "@logged_cost"),
         },
-        usage=("usage", "@", ""),
+        usage=(
+            "usage", "@", "", "usage_details", "usageDetails", "token_usage", "tokenUsage", "usage_metadata",
+            "usageMetadata", "tokens",
+        ),
         counts={"prompt_tokens": ("tokens_in",), "completion_tokens": ("tokens_out",)},  # Cloudflare's AI Gateway
         unread_in="",
         response=("response", "output"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from callcost.logs.responses import bodies
 from callcost.logs.usage.arithmetic import AMBIGUOUS, SIDES, settle_counts
-from callcost.logs.usage.spellings import PARTS
+from callcost.logs.usage.compiled_shapes import PARTS
 from callcost.logs.usage.unread import is_usage_like, known_keys, unread_keys
 from callcost.logs.usage.usage import Reading, is_zero, merge_readings, read_counts, read_usage, shape_of
 from callcost.logs.values.json import Refusal
@@ -108,13 +108,13 @@ class UsagePlaces:
         where = None if self._unread_in is None else follow(record, self._unread_in)
         if type(where) is not dict:
             return []
-        found = unread_keys(where, self._known, deep=False, like=where is not record)
         if "" not in self._dialect.usage:
-            return found
+            return unread_keys(where, self._known, deep=False, like=where is not record)
         shape = shape_of(record)
         known = shape.known if shape else {}
-        parts = {key: record[key] for key in PARTS & record.keys() - known.keys() if type(record[key]) is dict}
-        return [key for key in found if key not in known] + unread_keys(parts, {}, like=True)
+        parts = {key: record[key] for key in PARTS & record.keys() - self._known.keys() if type(record[key]) is dict}
+        rest = {key: value for key, value in record.items() if key not in known and key not in parts}
+        return unread_keys(rest, self._known, deep=False) + unread_keys(parts, known, like=True)
 
     def _is_blank(self, call: Call, usage: Usage) -> bool:
         return self._dialect.zero_is_missing and call.status != "cache_hit" and is_zero(usage)

@@ -45,7 +45,8 @@ COUNTS = {
     "cache_read_input_tokens": attribute_paths(
         "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
         "gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.details.cache_read_input_tokens",
-        "gen_ai.usage.details.cached_tokens", "gen_ai.usage.input_tokens.cached",
+        "gen_ai.usage.details.cached_tokens", "gen_ai.usage.input_tokens.cached", "gen_ai.usage.cached_input_tokens",
+        "gen_ai.usage.cached_tokens", "gen_ai.usage.cache_read_tokens",
         "llm.token_count.prompt_details.cache_read", "llm.usage.cache_read_input_tokens",
         "ai.usage.inputTokenDetails.cacheReadTokens", "ai.usage.cachedInputTokens",
         "llm.token_count.prompt_details.cache_input", "provider.anthropic.usage.cache_read_input_tokens",
@@ -59,8 +60,10 @@ COUNTS = {
     "cache_creation_input_tokens": attribute_paths(
         "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens",
         "gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.details.cache_write_tokens",
-        "gen_ai.usage.details.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write",
-        "llm.usage.cache_creation_input_tokens", "ai.usage.inputTokenDetails.cacheWriteTokens",
+        "gen_ai.usage.details.cache_creation_input_tokens", "gen_ai.usage.cache_creation_tokens",
+        "gen_ai.usage.cache_write_tokens", "gen_ai.usage.cache_write_input_tokens",
+        "llm.token_count.prompt_details.cache_write", "llm.usage.cache_creation_input_tokens",
+        "ai.usage.inputTokenDetails.cacheWriteTokens",
         "provider.anthropic.usage.cache_creation_input_tokens", "provider.anthropic.cacheCreationInputTokens",
         "provider.bedrock.usage.cacheWriteInputTokens", "cache_creation_tokens",
         "mlflow.chat.tokenUsage.cache_creation_input_tokens", "codex.turn.token_usage.cache_write_input_tokens",
@@ -70,6 +73,7 @@ COUNTS = {
     "reasoning_tokens": attribute_paths(
         "gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens",
         "gen_ai.usage.details.reasoning_tokens", "gen_ai.usage.output_tokens.reasoning",
+        "gen_ai.usage.reasoning_output_tokens", "gen_ai.usage.thoughts_tokens",
         "llm.token_count.completion_details.reasoning", "llm.usage.reasoning_tokens",
         "ai.usage.outputTokenDetails.reasoningTokens", "ai.usage.reasoningTokens", "provider.openai.reasoningTokens",
         "provider.azure.reasoningTokens", "provider.google.usageMetadata.thoughtsTokenCount",

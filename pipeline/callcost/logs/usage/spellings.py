@@ -13,9 +13,6 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from callcost.logs.usage.unread import Known, known_keys
-from callcost.logs.values.json_path import Path, PathTree, compile_table, parse_path
-
 Table = Mapping[str, tuple[str, ...]]
 
 
@@ -49,7 +46,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
             or the size of a part tells otherwise, these decide (arithmetic.py).
         reasoning: "inside" the completion count, "beside" it, "apart" from it and the total, or "within" it always.
         total_decides: whether the total is the provider's own, so that it tells what stands beside the sides.
-        objects: whether what stands under its marks is an object.
+        marked: what stands under a mark: "object", "number" or "" (anything but true and false).
         lists: counts that stand in lists of labelled numbers.
         words: keys whose words say what is billed beside tokens.
         extra_prompt: path of a count that is billed as prompt and stands beside it.
@@ -63,22 +60,11 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str = "inclusive"
     reasoning: str = "inside"
     total_decides: bool = True
-    objects: bool = False
+    marked: str = ""
     lists: tuple[Labelled, ...] = ()
     words: tuple[str, ...] = ()
     extra_prompt: tuple[str, ...] = ()
     noted: tuple[str, ...] = ()
-
-
-class Compiled(msgspec.Struct, frozen=True):
-    """A shape with its paths taken apart."""
-
-    shape: Shape
-    marks: frozenset[str]
-    counts: PathTree
-    units: PathTree
-    unit_keys: frozenset[str]  # top-level keys below which units stand
-    known: Known  # the keys that are read
 
 
 _DETAILS = ("prompt_tokens_details", "prompt_token_details", "input_tokens_details", "input_token_details")
@@ -283,7 +269,7 @@ SHAPES = (
     Shape(
         name="ai_sdk_model",  # vercel/ai packages/provider/src/language-model/v3: what a model's own class states
         marks=("inputTokens", "outputTokens"),
-        objects=True,
+        marked="object",
         counts=_spell(
             "inputTokens.total", "outputTokens.total", read="inputTokens.cacheRead", written="inputTokens.cacheWrite",
             written_5m="raw.cache_creation.ephemeral_5m_input_tokens",
@@ -371,28 +357,14 @@ SHAPES = (
             "credits": ("credits",),
         },
     ),
+    Shape(
+        name="short",  # of people's own; Langfuse's, pi's and OpenCode's names
+        marks=("input", "output", "prompt", "completion"),
+        marked="number",
+        counts=_spell(
+            "input prompt", "output completion", read="cached cache_read cacheRead cache.read",
+            written="cache_write cacheWrite cache.write", reasoning="reasoning", total="total",
+        ),
+    ),
     Shape(name="total_only", marks=("total_tokens",), counts=_spell("", "", total="total_tokens")),
 )  # fmt: skip
-
-
-def _paths_of(shape: Shape) -> list[Path]:
-    """Return all paths in a usage object that a shape reads."""
-    tables = (*shape.counts.values(), *shape.units.values(), shape.extra_prompt, ("iterations",), shape.noted)
-    lists = (listed.path for listed in shape.lists)
-    return [parse_path(path) for path in (*lists, *(path for paths in tables for path in paths))]
-
-
-COMPILED = tuple(
-    Compiled(
-        shape,
-        frozenset(shape.marks),
-        compile_table(shape.counts),
-        compile_table(shape.units),
-        frozenset(parse_path(path)[0] for paths in shape.units.values() for path in paths)
-        | frozenset(shape.words),
-        known_keys(_paths_of(shape)),
-    )
-    for shape in SHAPES
-)
-# Keys of objects in a usage that hold parts of its counts.
-PARTS = frozenset(key for compiled in COMPILED for key, below in compiled.known.items() if below)

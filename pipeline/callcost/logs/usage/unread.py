@@ -79,14 +79,15 @@ def unread_keys(
         known: what is read of it.
         prefix: of the paths.
         like: whether what it stands under looks like usage, so that any number in it does.
-        deep: whether objects and lists in it are looked into.
+        deep: whether objects and lists in it are looked into, and not only those that are named like usage and of which
+            nothing is known.
     """
     found: list[str] = []
     for key, value in body.items():
         below = known.get(key, _LEAF)
         if below is None or value is None or value == 0 or type(key) is not str or key.rpartition(".")[2] in NOTED:
             continue
-        if deep and type(value) in _HOLDERS:
+        if type(value) in _HOLDERS and (deep or (below is _LEAF and is_usage_like(key))):
             inner = is_usage_like(key) if "token" in key.lower() else below is _LEAF and (like or is_usage_like(key))
             listed = {str(place): item for place, item in enumerate(value)} if type(value) is list else value
             found += unread_keys(listed, below, f"{prefix}{key}.", like=inner)

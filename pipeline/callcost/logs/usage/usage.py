@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from callcost.logs.usage.arithmetic import AMBIGUOUS, SIDES, Counts, settle_counts
-from callcost.logs.usage.spellings import COMPILED, Compiled, Labelled
+from callcost.logs.usage.compiled_shapes import COMPILED, Compiled
+from callcost.logs.usage.spellings import Labelled
 from callcost.logs.usage.unit_quantities import drop_zeros, read_quantity, settle_searches
 from callcost.logs.usage.unread import Known, unread_keys
 from callcost.logs.values.json import Refusal
@@ -25,6 +26,7 @@ from callcost.tables import MAX_COUNT, USAGE_COUNTS, Usage
 _WHOLE = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 _MAX_DIGITS = 18
 _NOTHING: Known = {}
+_MARKED = {"object": (dict,), "number": (int, float)}
 # Counts of another measure, and the side that they are taken for where what is billed is not stated.
 OTHERWISE = {"other_prompt_tokens": "prompt_tokens", "other_completion_tokens": "completion_tokens"}
 
@@ -75,9 +77,15 @@ def shape_of(body: Any) -> Compiled | None:
         return None
     for item in COMPILED:
         marked = () if item.marks.isdisjoint(body) else item.marks & body.keys()
-        if any(type(body[mark]) is dict if item.shape.objects else type(body[mark]) is not bool for mark in marked):
+        if any(_is_marked(item, body[mark]) for mark in marked):
             return item
     return None
+
+
+def _is_marked(item: Compiled, value: Any) -> bool:
+    """Tell whether a value is what stands under the marks of a shape."""
+    kinds = _MARKED.get(item.shape.marked)
+    return type(value) in kinds if kinds else type(value) is not bool
 
 
 def has_tokens(usage: Usage) -> bool:

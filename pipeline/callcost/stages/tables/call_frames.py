@@ -17,7 +17,7 @@ import polars as pl
 from callcost.arguments import nearest
 from callcost.errors import ConfigError
 from callcost.logs.usage.arithmetic import SHARES, settle_counts
-from callcost.logs.usage.spellings import COMPILED
+from callcost.logs.usage.compiled_shapes import COMPILED
 from callcost.logs.usage.unread import is_usage_like
 from callcost.stages.tables.published_calls import COLUMNS
 from callcost.stages.tables.schemas import MONEY, Calls, Rejects
