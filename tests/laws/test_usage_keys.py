@@ -23,7 +23,7 @@ from tests.laws.usage_records import Keys, as_written, consistent_usages, put_at
 
 READ = sorted(reader.dialect.name for reader in field_readers() if reader.dialect.refusal is None)
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-LAW = settings(deadline=None, max_examples=200 if LONG else 30, suppress_health_check=SLOW)
+LAW = settings(deadline=None, max_examples=200 if LONG else 15, suppress_health_check=SLOW)
 LARGE = st.integers(10**7, 10**8)  # so that no sum comes about by chance
 _OTHERS: st.SearchStrategy[Any] = st.sampled_from((None, "", "x", "other", 0, 1, True, [], {}))
 

@@ -52,6 +52,8 @@ class Counts(NamedTuple):
 
 
 BODY = object()
+_DIGIT, _BELOW_100 = st.integers(0, 9), st.integers(0, 99)
+_SIDE = st.integers(0, 10**6) | _DIGIT
 _BY_NAME = {shape.name: shape for shape in SHAPES}
 _ALL = Shapes(tuple(_BY_NAME))
 _AT = "2026-03-01T10:00:00Z"
@@ -242,7 +244,7 @@ def _usage(draw: Draw, shape: Shape, path: Keys, places: list[Keys]) -> Record:
             _put(draw, usage, paths, numbers.get(name, 0), likely=name in ("prompt_tokens", "completion_tokens"))
     for unit, paths in shape.units.items():
         places.extend((*path, *parse_path(text)) for text in paths)
-        if draw(st.integers(0, 9)) == 0:
+        if draw(_DIGIT) == 0:
             _put(draw, usage, paths, draw(st.integers(0, 5)), likely=bool(unit))
     for key in shape.extra_prompt:
         places.append((*path, key))
@@ -255,7 +257,7 @@ def _usage(draw: Draw, shape: Shape, path: Keys, places: list[Keys]) -> Record:
 
 
 def _entries(draw: Draw, labelled: Labelled, numbers: Numbers) -> Iterable[Record]:
-    labels = draw(st.lists(st.sampled_from(sorted(labelled.counts)), max_size=3))
+    labels = draw(_some_of(tuple(sorted(labelled.counts)), 3))
     for label in labels:
         yield {labelled.label: label, labelled.number: numbers.get(labelled.counts[label], 0) // len(labels)}
 
@@ -276,10 +278,15 @@ def _own_counts(draw: Draw, template: Counts, path: Keys, places: list[Keys]) ->
 
 def _put(draw: Draw, holder: Record, paths: Iterable[str], number: Any, *, likely: bool = False) -> None:
     """Put a number at none, one or two of its places; at the second it may be 0, or another."""
-    chosen = draw(st.lists(st.sampled_from(list(paths)), max_size=2, unique=True))
-    for place, text in enumerate(chosen or ([next(iter(paths))] if likely and draw(st.integers(0, 9)) else [])):
-        value = number if draw(st.integers(0, 9)) else draw(st.integers(0, 99))
+    chosen = draw(_some_of(tuple(paths), 2, unique=True))
+    for place, text in enumerate(chosen or ([next(iter(paths))] if likely and draw(_DIGIT) else [])):
+        value = number if draw(_DIGIT) else draw(_BELOW_100)
         put_at(holder, parse_path(text), draw(st.sampled_from((value, value, 0))) if place else value)
+
+
+@functools.cache  # to make a strategy takes longer than to draw from it
+def _some_of(values: tuple[str, ...], at_most: int, *, unique: bool = False) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(values), max_size=at_most, unique=unique)
 
 
 def put_at(holder: Any, path: Keys, number: Any) -> bool:
@@ -297,8 +304,7 @@ def put_at(holder: Any, path: Keys, number: Any) -> bool:
 
 def _numbers(draw: Draw, shape: Shape) -> Numbers:
     """Draw counts that go together in the meaning of a shape."""
-    small = st.integers(0, 9)
-    prompt, completion = draw(st.integers(0, 10**6) | small), draw(st.integers(0, 10**6) | small)
+    prompt, completion = draw(_SIDE), draw(_SIDE)
     read = draw(st.sampled_from((0, prompt // 2, prompt)))
     written = draw(st.sampled_from((0, (prompt - read) // 3)))
     reasoning = draw(st.sampled_from((0, completion // 2, completion)))
