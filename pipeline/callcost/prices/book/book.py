@@ -101,6 +101,7 @@ class Book:
         self._changes: dict[_Query, list[int]] = {}
         self._tariffs: dict[tuple[int, str, tuple[Factor, ...]], tuple[Entry, Tariff]] = {}
         self._cards: dict[tuple[Tariff, Case], RateCard] = {}
+        self._nearest_names: dict[tuple[object, ...], list[str]] = {}
 
     def at_list_prices(self) -> Book:
         """Return a book of the same prices without the user's discounts; itself where there are none."""
@@ -174,9 +175,12 @@ class Book:
         return next(iter(self._nearest(model, 1, likeness=_MISSPELT)), None)
 
     def _nearest(self, model: str, count: int, **likeness: float) -> list[str]:
-        named = without_variant(self.target_of(model) or model)
-        found = nearest(named, self.rules.known(), count + _SPARE, **likeness)
-        return [name for name in found if not has_no_price(name)][:count]
+        asked = (model, count, *likeness.values())
+        if asked not in self._nearest_names:
+            named = without_variant(self.target_of(model) or model)
+            found = nearest(named, self.rules.known(), count + _SPARE, **likeness)
+            self._nearest_names[asked] = [name for name in found if not has_no_price(name)][:count]
+        return self._nearest_names[asked]
 
     def target_of(self, model: str) -> str | None:
         """Return what an override file says a name stands for, for messages; None: it is no alias."""

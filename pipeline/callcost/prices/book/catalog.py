@@ -221,7 +221,7 @@ class Catalog:
 
 
 def load_catalog() -> Catalog:
-    """Load the bundled versions and the user's own, once per process and state of the user's folder.
+    """Load the bundled versions and the user's own, once per process and state of the user's versions.
 
     With LiteLLM's ``LITELLM_LOCAL_MODEL_COST_MAP=true`` the user's are left out.
 
@@ -229,7 +229,8 @@ def load_catalog() -> Catalog:
         PriceError: a version is missing or damaged.
     """
     folder = None if os.environ.get(BUNDLED_ONLY, "").lower() in {"true", "1"} else user_prices()
-    return _load(data_dir() / "prices", folder, _stamp(folder))
+    stamp = _stamp(folder)
+    return _load(data_dir() / "prices", folder if stamp else None, stamp)
 
 
 def user_prices() -> Path:
@@ -354,14 +355,16 @@ def _entries_at(timelines: dict[str, _Timeline], index: int) -> Iterator[tuple[s
 
 
 @functools.lru_cache(maxsize=4)
-def _load(bundled: Path, own: Path | None, stamp: tuple[int, int]) -> Catalog:
+def _load(bundled: Path, own: Path | None, stamp: tuple[int, int] | None) -> Catalog:
     return build_catalog([("bundled", bundled), *([("user", own)] if own else [])])
 
 
-def _stamp(folder: Path | None) -> tuple[int, int]:
-    """Return what changes when a version is added to the folder."""
+def _stamp(folder: Path | None) -> tuple[int, int] | None:
+    """Return what changes when a version is added to the folder; None where there are no versions."""
     try:
         state = (folder / INDEX).stat() if folder else None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError:
-        return (0, 0)
-    return (state.st_mtime_ns, state.st_size) if state else (0, 0)
+        return (0, 0)  # reading the index says why
+    return (state.st_mtime_ns, state.st_size) if state else None

@@ -123,6 +123,8 @@ class _Weekdays:
         expected = self.expected(day)
         first = max(self._first, day - timedelta(weeks=MOST_WEEKS))
         window = list(_days(first, day))
+        if 2 * sum(each in self._costs for each in window) < len(window):
+            return None  # the median below, sooner
         typical = median(map(self.cost, window)) if window else Decimal(0)
         if expected is None or typical <= 0:
             return None

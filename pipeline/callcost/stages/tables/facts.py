@@ -6,6 +6,7 @@ pricing are its neighbours' work.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from hashlib import blake2b
@@ -124,7 +125,7 @@ def widen_facts(narrow: pl.DataFrame) -> pl.DataFrame:
         [
             narrow[name].cast(kind)
             if name in narrow.columns
-            else pl.Series(name, [None], kind).new_from_index(0, height)
+            else _null_of(name).new_from_index(0, height)
             for name, kind in Facts.types.items()
         ]
     )
@@ -216,13 +217,19 @@ def _units_of(usage: Usage | None) -> list[dict[str, Any]] | None:
 
 def _series(column: Column, values: Sequence[Any] | None, height: int) -> pl.Series:
     if values is None or values.count(None) == height:
-        return pl.Series(column.name, [None], dtype=column.dtype).new_from_index(0, height)
+        return _null_of(column.name).new_from_index(0, height)
     if column.kind == "time":
         moments = pl.Series(column.name, values, dtype=pl.Int64)
         return moments.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     if column.arrow is not None:  # Polars takes 20 us a cell for nested Python values, pyarrow under 1
         return series_of(values, column.arrow).cast(column.dtype).alias(column.name)
     return pl.Series(column.name, values, dtype=column.dtype)
+
+
+@functools.cache  # to make one takes longer than to repeat it
+def _null_of(name: str) -> pl.Series:
+    """Return a column of Facts with one cell, which is null."""
+    return pl.Series(name, [None], dtype=Facts.types[name])
 
 
 def rejects_of(rejects: Sequence[Reject], piece: int) -> pl.DataFrame:
