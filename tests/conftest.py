@@ -23,6 +23,11 @@ settings.register_profile("long", settings.get_profile("ci"), derandomize=False,
 settings.load_profile("long" if LONG else "ci")
 
 
+def examples(ordinary: int, nightly: int = 1000) -> settings:
+    """Return how many examples a slow law draws in the ordinary run, and in the nightly one."""
+    return settings(max_examples=nightly if LONG else ordinary)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell each of pytest-xdist's workers which size it should have; tests/shape/test_ci.py looks whether it has it."""

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.cli.terminal.summary import MOST_LINES, Watcher
 from tests.command import callcost, report, write_lines
+from tests.conftest import examples
 
 
 def _row(number: int, when: Any, **more: Any) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def _days(count: int) -> list[dict[str, Any]]:
     days=st.lists(st.none() | st.integers(1, 28), min_size=1, max_size=12),
     since=st.none() | st.integers(1, 20), length=st.none() | st.integers(1, 8), model=st.sampled_from(["", "*", "o3"]),
 )  # fmt: skip
-@settings(max_examples=25)
+@examples(15, 200)
 def test_each_call_that_is_left_out_has_one_cause(
     tmp_path_factory: pytest.TempPathFactory, days: list[int | None], since: int | None, length: int | None, model: str
 ) -> None:

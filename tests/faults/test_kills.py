@@ -66,7 +66,7 @@ def test_a_kill_at_any_moment_leaves_nothing_half_done(
 ) -> None:
     chance = random.Random(11)
     seconds = undisturbed.manifest["run"]["seconds"] + 1.5
-    for number in range(200 if long_run else 5):
+    for number in range(200 if long_run else 3):
         out = tmp_path / f"killed-{number}"
         process = _start(logs, out)
         time.sleep(chance.uniform(0.2, seconds))

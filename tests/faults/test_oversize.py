@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.command import ROOT, Finished, assert_no_process_left, write_lines
+from tests.conftest import LONG
 
-LETTERS = 20_000_000  # of one pre-token: some fifteen seconds of merging
+LETTERS = 20_000_000 if LONG else 8_000_000  # of one pre-token: some fifteen or six seconds of merging
 MOST_SECONDS = 30  # of the processors, whoever else uses them, more than without the large texts
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "CALLCOST_INLINE_BYTES": "0"}
 

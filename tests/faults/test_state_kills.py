@@ -87,7 +87,7 @@ def test_a_job_killed_at_any_moment_and_run_again_publishes_the_same_bytes(
     seconds, undisturbed = _finish(logs, tmp_path / "undisturbed")
     chance = random.Random(7)
     kills = jobs = 0
-    while kills < (100 if long_run else 5):
+    while kills < (100 if long_run else 3):
         jobs += 1
         folder = tmp_path / f"killed-{jobs}"
         folder.mkdir()

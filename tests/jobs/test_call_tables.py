@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -24,6 +24,7 @@ from callcost.prices.book import registered as registrations
 from callcost.stages.tables.call_frames import CHARGED, read_frame
 from callcost.tables import USAGE_COUNTS
 from tests.command import SAMPLES, write_lines
+from tests.conftest import examples
 
 MAY = datetime(2025, 5, 1, 12, tzinfo=UTC)
 PLAIN = {"model": "gpt-4o", "started_at": MAY, "prompt_tokens": 1000, "completion_tokens": 100}
@@ -80,7 +81,7 @@ def test_logs_that_have_changed_give_no_calls_of_another_report(tmp_path: Path) 
 COUNTS = st.dictionaries(st.sampled_from(USAGE_COUNTS), st.one_of(st.integers(0, 9), st.integers(0, 10**7)), max_size=9)
 
 
-@settings(max_examples=12)  # of many rows each: a table costs more than its rows
+@examples(12, 100)  # of many rows each: a table costs more than its rows
 @given(rows=st.lists(st.tuples(COUNTS, st.sampled_from(["gpt-4o", "gemini-2.5-flash"])), min_size=1, max_size=40))
 def test_counts_of_a_table_are_settled_as_those_of_a_log(rows: list[tuple[dict[str, int], str]]) -> None:
     table = pl.DataFrame(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.jobs.state import read_once
@@ -18,6 +18,7 @@ from callcost.runners.locks import hold_lock
 from callcost.stages.tasks import MapTask, Tick, map_inputs
 from callcost.tables import MapResult
 from tests.command import callcost, report, write_lines
+from tests.conftest import examples
 
 LONG_AGO = 1_700_000_000
 SQL = "SELECT * FROM calls"
@@ -271,7 +272,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=5)
+@examples(5, 50)
 @given(rounds=st.lists(st.dictionaries(st.sampled_from(["a", "b", "c"]), ROWS, min_size=1), min_size=2, max_size=3))
 def test_answers_are_the_same_whatever_is_kept(
     rounds: list[dict[str, list[Any]]], tmp_path_factory: pytest.TempPathFactory

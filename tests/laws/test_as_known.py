@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.prices.book import catalog as catalogs
@@ -24,6 +24,7 @@ from callcost.prices.charges import price_usage
 from callcost.prices.rates import Terms
 from callcost.settings import PriceOptions
 from callcost.tables import Usage
+from tests.conftest import examples
 
 DAY = 86_400_000_000
 BEGUN = 19_700 * DAY  # 2023-12-09
@@ -114,7 +115,7 @@ def price(book: Book, model: str, provider: str | None, moment: int) -> tuple[An
     return (*said, price_usage(usage, card) if card else None)
 
 
-@settings(max_examples=40)
+@examples(20)
 @given(st.data(), st.integers(0, 400))
 def test_what_comes_later_changes_no_price_that_was_known(data: st.DataObject, known: int) -> None:
     before, after = st.integers(0, known), st.integers(known + 1, 600)

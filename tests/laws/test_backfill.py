@@ -11,11 +11,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.logs.record.origin import ORIGIN
 from tests.command import SAMPLES, Finished, callcost, report, write_lines
+from tests.conftest import examples
 
 LOGS = sorted(path.relative_to(SAMPLES) for path in SAMPLES.rglob("*") if path.is_file())
 BY = ("--by", "provider,model,user,team,day,source_format", "--calls")
@@ -135,7 +136,7 @@ PAIRS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25)
+@examples(15, 200)
 @given(rows=st.lists(CALLS | PAIRS, min_size=1, max_size=8), ending=st.sampled_from([b"\n", b"\r\n"]))
 def test_any_log_has_the_same_totals_filled_and_stays_as_it_is_the_second_time(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], ending: bytes

@@ -32,7 +32,7 @@ def few_samples() -> Iterator[None]:
 
 @pytest.mark.parametrize("write", [*WRITERS, *CHATS], ids=lambda write: write.__name__)
 @given(data=st.data())
-@settings(max_examples=300 if LONG else 40, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=300 if LONG else 20, deadline=None, suppress_health_check=SLOW)
 def test_both_readers_say_the_same_of_any_record(write: Callable[[int, Draw], Record], data: st.DataObject) -> None:
     with written(data.draw(lines(write))) as path:
         assert_same(path)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.logs.io.records import Raw
@@ -17,6 +17,7 @@ from callcost.settings import ReadOptions
 from callcost.stages.dedup.rules import REPEATED, SAME_BYTES, SAME_ID, SAME_ROW, Sifted, settle_duplicates
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import Call
+from tests.conftest import examples
 from tests.logs.outcomes import read_all
 
 COUNTS = st.integers(0, 10**6)
@@ -32,7 +33,7 @@ RECORDS = st.fixed_dictionaries(
     {"model": st.sampled_from(["gpt-4o", "o3"]), "usage": USAGES},
     optional={"timestamp": TIMES, "user": st.text(), "note": st.text()},
 )
-FEW = settings(max_examples=settings().max_examples * 2 // 5)  # a table is made for each file
+FEW = examples(20, 400)  # a table is made for each file
 Pool = list[dict[str, Any]]
 Files = list[list[int]]  # of each file, which records of the pool it has
 

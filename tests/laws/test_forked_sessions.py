@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from callcost.jobs.report import report_spend
@@ -19,6 +19,7 @@ from callcost.settings import ReadOptions, ReportOptions
 from callcost.stages.dedup.rules import settle_duplicates
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import Call
+from tests.conftest import examples
 
 Event = dict[str, Any]
 _START = 1_780_000_000_000  # milliseconds
@@ -143,7 +144,7 @@ def _settled(files: list[list[Event]]) -> pl.DataFrame:
     return settle_duplicates(pl.concat(facts)).facts
 
 
-@settings(max_examples=30, deadline=None)
+@examples(20)
 @given(worlds(), st.data())
 def test_forks_in_any_order_and_joined_anyhow_call_what_was_called(world: World, data: st.DataObject) -> None:
     files: list[list[Event]] = []
@@ -160,7 +161,7 @@ def test_forks_in_any_order_and_joined_anyhow_call_what_was_called(world: World,
     assert found == {session.name: sorted(session.called) for session in world.sessions if session.called}
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(worlds(), st.data())
 def test_copies_of_calls_whose_file_is_gone_are_no_calls_of_the_fork(world: World, data: st.DataObject) -> None:
     assume(world.tells)

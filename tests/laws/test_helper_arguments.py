@@ -128,7 +128,7 @@ def test_a_helper_answers_or_raises_a_callcost_error(name: str, long_run: bool) 
     function, sound = HELPERS[name]
     known = [name for name in inspect.signature(getattr(callcost, name)).parameters if name != "force"]
 
-    @settings(max_examples=2000 if long_run else 50)
+    @settings(max_examples=2000 if long_run else 25)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         wrong = data.draw(st.lists(st.sampled_from(known), max_size=2, unique=True))

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.logs.io.inputs import Input
@@ -29,6 +29,7 @@ from callcost.tokens.engines.text_counter import TextCounter
 from tests.bench.dialect_logs import LOGS
 from tests.bench.logs import write_jsonl
 from tests.command import SAMPLES
+from tests.conftest import examples
 
 pytestmark = pytest.mark.usefixtures("columns_for_all")
 
@@ -268,7 +269,7 @@ def test_a_call_that_a_cache_answered_may_say_so_by_its_id_alone() -> None:
         assert assert_same(path) == 1
 
 
-@settings(deadline=None, max_examples=100)
+@examples(40)
 @given(st.one_of(lines_of(SPEND, ordinary(SPEND)), lines_of(STANDARD, ordinary(STANDARD))))
 def test_made_records_give_the_same_facts(lines: list[bytes]) -> None:
     with written(lines) as path:
@@ -288,7 +289,7 @@ def chat(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
     return ordinary(fields) | firsts(CHATS) | more
 
 
-@settings(deadline=None, max_examples=100)
+@examples(25)
 @given(st.one_of(*(lines_of(fields | CHATS, chat(fields)) for fields in (SPEND, STANDARD))))
 def test_chats_without_usage_come_to_the_same_counts(lines: list[bytes]) -> None:
     with written(lines) as path:

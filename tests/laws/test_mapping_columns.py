@@ -140,7 +140,7 @@ _WRITERS = [opencode, posthog, langsmith, helicone, vertex_log, datadog, opik, c
 
 @pytest.mark.parametrize("write", _WRITERS, ids=lambda write: write.__name__)
 @given(data=st.data())
-@settings(max_examples=300 if LONG else 30, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=300 if LONG else 15, deadline=None, suppress_health_check=SLOW)
 def test_both_readers_say_the_same_of_any_record(write: Callable[[int, Draw], Record], data: st.DataObject) -> None:
     with written(data.draw(lines(write))) as path:
         assert_same(path)

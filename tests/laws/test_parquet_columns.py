@@ -11,10 +11,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.command import SAMPLES
+from tests.conftest import examples
 from tests.laws.test_litellm_columns import assert_same
 
 pytestmark = pytest.mark.usefixtures("columns_for_all")
@@ -64,7 +65,7 @@ def write(folder: str, columns: Mapping[str, list[Any]]) -> Path:
     return path
 
 
-@settings(deadline=None, max_examples=60)
+@examples(30)
 @given(st.data())
 def test_made_tables_give_the_same_facts(data: st.DataObject) -> None:
     rows = data.draw(st.integers(1, 20))

@@ -6,7 +6,7 @@ import functools
 from decimal import Decimal
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.prices.book.book import Book, Resolution, open_book
@@ -20,9 +20,9 @@ from callcost.stages.pricing.cost_parts import PARTS, RESTS, part_of
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import USAGE_COUNTS, Call, Usage
-from tests.conftest import LONG
+from tests.conftest import examples
 
-FEWER = settings(max_examples=1_000 if LONG else 50)  # each draws tables of calls
+FEWER = examples(20)  # each draws tables of calls
 BOOKS = ("as-of", "latest", "litellm-1.106.4", "2025-06-15")
 
 

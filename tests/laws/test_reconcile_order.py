@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.jobs.reconcile import Reconciliation, reconcile_costs
 from callcost.settings import ReconcileOptions
+from tests.conftest import examples
 from tests.jobs.bill_faults import make_world, write_world
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
@@ -44,7 +45,7 @@ def _text(value: Any) -> str:
     return json.dumps(value).replace('"\\u0000', "").replace('\\u0000"', "")
 
 
-@settings(max_examples=6)
+@examples(6, 50)
 @given(data=st.data())
 def test_pages_shuffled_split_and_repeated_are_the_same_bill(
     known: tuple[Path, Path, Reconciliation], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost import Budget
@@ -16,6 +16,7 @@ from callcost.settings import ReportOptions
 from callcost.stages.report import days
 from callcost.stages.report.days import ALL, item_of_budget, merge_days, sum_days
 from callcost.stages.tables.facts import facts_of
+from tests.conftest import examples
 from tests.stages.calls import DAY, make_call
 
 OPTIONS = ReportOptions(logs="a", budget=[Budget(amount=1, group={"team": "a*", "model": "gpt-4o"}), Budget(amount=2)])
@@ -41,7 +42,7 @@ def _total(table: pl.DataFrame, item: str) -> tuple[Decimal, int]:
     return sum(rows["cost"], Decimal(0)), int(rows["unpriced"].sum())
 
 
-@settings(max_examples=8)
+@examples(8, 100)
 @given(rows=st.lists(CALLS, min_size=1, max_size=12), cut=st.integers(0, 12))
 def test_they_add_however_facts_are_cut(rows: list[Row], cut: int) -> None:
     facts = _priced(rows)

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.logs.io.inputs import Input
@@ -19,6 +19,7 @@ from callcost.stages.dedup.rules import settle_duplicates
 from callcost.stages.read.splits import cut_inputs
 from callcost.stages.read.windows import read_windows
 from callcost.stages.tables.facts import facts_of, widen_facts
+from tests.conftest import examples
 from tests.laws.test_litellm_columns import SPEND, ordinary, stated, written
 
 pytestmark = pytest.mark.usefixtures("columns_for_all")
@@ -44,7 +45,7 @@ def settled(path: Path, *, by_columns: bool) -> pl.DataFrame:
     return facts.sort("record").drop("request_digest", "record_digest")
 
 
-@settings(deadline=None, max_examples=60)
+@examples(30)
 @given(st.lists(COPY, min_size=1, max_size=12))
 def test_copies_and_conflicts_come_out_the_same(copies: list[dict[str, Any]]) -> None:
     copies = [{**copy, "total_tokens": copy["prompt_tokens"] + 5} for copy in copies]

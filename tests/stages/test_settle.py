@@ -18,6 +18,7 @@ from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans,
 from callcost.stages.dedup.rules import Sifted, settle_duplicates
 from callcost.stages.tables.facts import BUCKETS, facts_of, read_facts, write_facts
 from callcost.stages.tables.schemas import Facts
+from tests.conftest import examples
 from tests.stages.calls import make_call
 
 SPANS = st.sampled_from([None, None, "a", "b", "c", "d"])
@@ -68,6 +69,7 @@ def settle_files(tables: list[pl.DataFrame], steps: int) -> Sifted:
         return Sifted(pl.concat([settled_facts(path, verdicts) for path in paths]), causes)
 
 
+@examples(25)
 @given(COPIES, st.lists(st.integers(0, 20), max_size=3), st.sampled_from([1, 3]), st.sampled_from([1, 2, 100]))
 @example(CHAINS, [], 1, 1)
 def test_where_facts_are_cut_changes_nothing(
