@@ -30,18 +30,17 @@ class Job:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.out = folder, folder / "reports"
-        self.env = {"CALLCOST_DATA_DIR": str(folder / "own")}
         for day in (2, 3, 4):
             write_lines(folder / f"logs/day-{day}.jsonl", [row(f"{day}-{n}", day) for n in range(5)])
 
     def run(self, *words: str, expect: int = 0) -> Finished:
         words = (str(self.folder / "logs"), "--out", str(self.out), "--state", str(self.folder / "state"), *words)
-        done = callcost("report", *words, out=self.out, env=self.env)
+        done = callcost("report", *words, out=self.out)
         assert done.code == expect, done.stderr
         return done
 
     def close(self, *words: str, expect: int = 0) -> Finished:
-        done = callcost("close", *words, "--state", self.folder / "state", env=self.env)
+        done = callcost("close", *words, "--state", self.folder / "state")
         assert done.code == expect, done.stderr
         return done
 
@@ -54,7 +53,8 @@ class Job:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    monkeypatch.setenv("CALLCOST_DATA_DIR", str(tmp_path / "own"))
     job = Job(tmp_path)
     job.run()
     assert "closed: sha256" in job.close(DAY).stdout

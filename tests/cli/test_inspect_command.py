@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.command import SAMPLES, Finished, callcost, write_lines
 
 
@@ -82,8 +84,9 @@ def test_an_inspection_says_why_text_cannot_be_counted() -> None:
     assert json.loads(callcost("inspect", record, "--format", "json").stdout)["flags"] == {"text_redacted": 1}
 
 
-def test_an_inspection_writes_nothing(tmp_path: Path) -> None:
-    callcost("inspect", SAMPLES, cwd=tmp_path)
+def test_an_inspection_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    callcost("inspect", SAMPLES)
     assert not list(tmp_path.iterdir())
 
 

@@ -264,11 +264,11 @@ def test_a_folder_that_cannot_be_written_is_a_failure(log: Path, tmp_path: Path)
     assert "taken" in finished.stderr
 
 
-def test_the_environment_gives_options_and_flags_win(log: Path, out: Path) -> None:
-    env = {"CALLCOST_REPORT_BY": "user"}
-    callcost("report", log, "--out", out, env=env)
+def test_the_environment_gives_options_and_flags_win(log: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLCOST_REPORT_BY", "user")
+    callcost("report", log, "--out", out)
     assert list(Finished((), 0, "", "", out).spend[0])[:2] == ["user", "calls"]
-    callcost("report", log, "--out", out, "--by", "model", env=env)
+    callcost("report", log, "--out", out, "--by", "model")
     assert list(Finished((), 0, "", "", out).spend[0])[:2] == ["model", "calls"]
 
 
@@ -277,8 +277,11 @@ def test_the_report_folder_holds_no_leftovers(log: Path, out: Path) -> None:
     assert not [path for path in out.iterdir() if path.name.startswith(".") or path.suffix == ".callcost-tmp"]
 
 
-def test_without_a_folder_the_table_alone_is_printed(log: Path, tmp_path: Path) -> None:
-    done = callcost("report", log, "--by", "user,day", cwd=tmp_path)
+def test_without_a_folder_the_table_alone_is_printed(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = callcost("report", log, "--by", "user,day")
     assert done.code == 0
     titles, *rows = done.stdout.splitlines()
     assert titles.split() == ["user", "day", "calls", "prompt", "completion", "cost", "share", "per", "call"]
@@ -287,7 +290,7 @@ def test_without_a_folder_the_table_alone_is_printed(log: Path, tmp_path: Path) 
     assert done.stderr.startswith("4 calls: $")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calls.jsonl"]
     for flags in (("--calls",), ("--format", "csv"), ("--state", "state"), ("--table", "delta")):
-        assert callcost("report", log, *flags, cwd=tmp_path).code == 2
+        assert callcost("report", log, *flags).code == 2
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "markdown"])

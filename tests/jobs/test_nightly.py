@@ -62,10 +62,10 @@ class Job:
     def __init__(self, logs: Path, folder: Path) -> None:
         self.logs, self.state, self.out = logs, folder / "state", folder / "reports"
 
-    def run(self, *words: str | Path, expect: int = 0, env: dict[str, str] | None = None) -> Finished:
+    def run(self, *words: str | Path, expect: int = 0) -> Finished:
         """Run it once."""
         words = ("report", self.logs, "--out", self.out, "--state", self.state, *words)
-        done = callcost(*words, out=self.out, env=env)
+        done = callcost(*words, out=self.out)
         assert done.code == expect, done.stderr
         return done
 
@@ -195,15 +195,17 @@ def test_a_log_that_was_rotated_away_stays_in_the_report(job: Job) -> None:
     assert changed(before, job.files()) <= {"manifest.json", "day=2025-11-02/calls.parquet", "spend.csv"} | set(OUTPUTS)
 
 
-def test_stored_calls_are_priced_again_with_a_new_map_and_no_log_is_read(job: Job, tmp_path: Path) -> None:
-    env = {"CALLCOST_DATA_DIR": str(tmp_path / "own")}
-    first = job.run(env=env).total("total_cost")
+def test_stored_calls_are_priced_again_with_a_new_map_and_no_log_is_read(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLCOST_DATA_DIR", str(tmp_path / "own"))
+    first = job.run().total("total_cost")
     before = job.files()
     entry = b'{"input_cost_per_token":1,"litellm_provider":"openai","mode":"chat","output_cost_per_token":1}'
     moment = 1_763_164_800_000_000  # 2025-11-15
     add_map({"gpt-4o": entry}, name="own-1", effective_from=moment, source="test", folder=tmp_path / "own/prices")
-    assert "stored calls are priced again" in job.run("--plan", env=env).stdout
-    again = job.run(env=env)
+    assert "stored calls are priced again" in job.run("--plan").stdout
+    again = job.run()
     assert again.total("total_cost") > first
     run = again.manifest["run"]
     assert (run["inputs_read"], run["bytes_read"]) == (0, 0)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.logs.io.inputs import Input
@@ -25,7 +25,7 @@ from callcost.stages.read import splits as pieces
 from callcost.stages.read.windows import read_windows
 from tests.bench.dialect_logs import LOGS
 from tests.command import callcost, report, write_lines
-from tests.conftest import LONG
+from tests.conftest import LONG, examples
 
 ZSTD_LEVELS = (*range(-100, 0, 9), -5, -1, 1, 3, 9, 19, 22)
 GZIP_LEVELS = tuple(range(10))
@@ -118,25 +118,26 @@ def _packed(data: bytes, kind: str, levels: Sequence[int], seed: int) -> bytes:
     return b"".join(pack(part, levels[number % len(levels)], chance) for number, part in enumerate(parts))
 
 
-def assert_equal_reports(plain: bytes, packed: bytes) -> None:
-    """Check that both give the same records, calls, rejects and money, to the byte."""
+def _reported(log: bytes) -> tuple[dict[str, int], *tuple[bytes, ...]]:
+    """Return the records, calls, rejects and money of a log, to the byte."""
     with TemporaryDirectory() as folder:
-        found = []
-        for name, data in (("plain", plain), ("packed", packed)):
-            log = Path(folder, name, "log.jsonl")
-            log.parent.mkdir()
-            log.write_bytes(data)
-            found.append(report([log], Path(folder, f"out-{name}"), "--calls", "--format", "csv"))
-        assert found[0].records == found[1].records
-        for name in SAME:
-            assert (found[0].out / name).read_bytes() == (found[1].out / name).read_bytes(), name
+        path = Path(folder, "log.jsonl")
+        path.write_bytes(log)
+        found = report([path], Path(folder, "out"), "--calls", "--format", "csv")
+        return (found.records, *((found.out / name).read_bytes() for name in SAME))
 
 
-@pytest.mark.usefixtures("columns_for_all")
+@pytest.fixture(scope="module")
+def plain(columns_for_all: None) -> tuple[bytes, Any]:
+    """A log and its report."""
+    log = _lines(1, 120)
+    return log, _reported(log)
+
+
 @pytest.mark.parametrize(("kind", "level"), [(kind, level) for kind, (_, levels) in KINDS.items() for level in levels])
-def test_a_log_packed_at_any_level_reports_as_its_plain_one(kind: str, level: int) -> None:
-    plain = _lines(level, 60)
-    assert_equal_reports(plain, _packed(plain, kind, [level], level))
+def test_a_log_packed_at_any_level_reports_as_its_plain_one(kind: str, level: int, plain: tuple[bytes, Any]) -> None:
+    log, reported = plain
+    assert _reported(_packed(log, kind, [level], level)) == reported
 
 
 @st.composite
@@ -149,10 +150,11 @@ def packings(draw: st.DrawFn) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.usefixtures("columns_for_all")
-@settings(max_examples=300 if LONG else 25)
+@examples(15, 300)
 @given(packings())
 def test_members_and_frames_of_any_levels_report_as_the_plain_log(made: tuple[bytes, bytes]) -> None:
-    assert_equal_reports(*made)
+    plain, packed = made
+    assert _reported(packed) == _reported(plain)
 
 
 @pytest.mark.parametrize("kind", ["plain", *KINDS])

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost import ReportOptions, report_spend
-from callcost.settings import GROUP_COLUMNS, WorkOptions
+from callcost.settings import WorkOptions
 from callcost.stages.report.spend import ADDED
 from tests.command import SAMPLES, Finished, assert_conserved, report, write_lines
+from tests.conftest import examples
 
 MEASURES = ADDED  # all but shares
 ADDITIVE = [name for name in MEASURES if name != "calls"]
@@ -32,12 +33,17 @@ def test_filtered_records_are_counted_as_filtered(out: Path) -> None:
     assert all(row["model"].startswith("gpt-4o") for row in finished.spend)
 
 
-@pytest.mark.parametrize("by", [*GROUP_COLUMNS, "tag:env", "model,user,day", "tag:env,team,source_file"])
-def test_the_sum_over_any_grouping_is_the_grand_total(sample_report: Finished, out: Path, by: str) -> None:
-    finished = report([SAMPLES], out, "--by", by)
+def assert_same_totals(finished: Finished, whole: Finished) -> None:
+    """Check that the sums over the rows of a report are those of another of the same calls, however it is grouped."""
     for measure in ADDITIVE:
-        assert finished.total(measure) == sample_report.total(measure), measure
-    assert finished.total("calls") == finished.records["calls"] == sample_report.total("calls")
+        assert finished.total(measure) == whole.total(measure), measure
+    assert finished.total("calls") == finished.records["calls"] == whole.total("calls")
+
+
+@pytest.mark.parametrize("by", ["tag:env", "model,user,day", "tag:env,team,source_file"])
+def test_the_sum_over_any_grouping_is_the_grand_total(sample_report: Finished, out: Path, by: str) -> None:
+    """Of each column alone: test_sources.py."""
+    assert_same_totals(report([SAMPLES], out, "--by", by), sample_report)
 
 
 def test_calls_add_up_to_spend(sample_report: Finished) -> None:
@@ -86,7 +92,7 @@ calls = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25)
+@examples(15, 200)
 @given(
     rows=st.lists(calls, min_size=1, max_size=30),
     by=st.sampled_from([("user",), ("model", "user"), ("day",), ("month", "model")]),
