@@ -41,7 +41,10 @@ def test_the_two_commands_are_one_line_each() -> None:
         MAIN
         == "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/callcost report sample_logs --out reports"
     )
-    assert TESTS == "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m pytest"
+    assert (
+        TESTS
+        == "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m pytest -n auto"
+    )
 
 
 def test_the_main_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
