@@ -7,6 +7,7 @@ the key, and then a pair and the bare body of the same answer are one call (fami
 from __future__ import annotations
 
 from callcost.logs.record.dialect import UNBILLED, Dialect, Entry, like_named
+from callcost.logs.record.stated_usage import USAGE_PLACES
 from callcost.logs.responses.bodies import ENDPOINTS, endpoint_of_request
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.scalars import read_text
@@ -59,7 +60,7 @@ DIALECTS = (
             "http_status": ("status_code", "response.status_code", "response.status"),
             "logged_cost": ("cost", "@logged_cost"),
         },
-        usage=("@", "usage"),
+        usage=("@", *USAGE_PLACES),
         request=("request.body", "request"),
         response=("response.body", "response"),
         alone=True,

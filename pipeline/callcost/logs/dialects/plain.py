@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 
 from callcost.logs.record.dialect import Dialect, Entry, like_named
+from callcost.logs.record.stated_usage import USAGE_PLACES
 from callcost.logs.tracing.conversations import body_of, messages_of
 from callcost.logs.values.json_path import first_filled
 from callcost.logs.values.signatures import sign
@@ -74,10 +75,7 @@ DIALECTS = (
             "http_status": ("status_code",),
             "logged_cost": ("cost", "cost_usd", "total_cost", "logged_cost", "usage.cost", "@logged_cost"),
         },
-        usage=(
-            "usage", "@", "", "usage_details", "usageDetails", "token_usage", "tokenUsage", "usage_metadata",
-            "usageMetadata", "tokens",
-        ),
+        usage=("usage", "@", "", *USAGE_PLACES),
         counts={"prompt_tokens": ("tokens_in",), "completion_tokens": ("tokens_out",)},  # Cloudflare's AI Gateway
         unread_in="",
         response=("response", "output"),

@@ -26,7 +26,6 @@ from callcost.logs.responses import bodies
 from callcost.logs.responses.bodies import ENDPOINTS, Api
 from callcost.logs.responses.stream_joiners import CUT_OFF
 from callcost.logs.responses.streams import join_body
-from callcost.logs.usage.unit_quantities import join_units
 from callcost.logs.usage.unread import UNREAD, stated_tokens
 from callcost.logs.usage.usage import add_usages, has_tokens, is_zero, states_both_sides
 from callcost.logs.values.api_urls import read_host
@@ -36,7 +35,7 @@ from callcost.logs.values.scalars import read_cost, read_tags, read_text
 from callcost.logs.values.signatures import Signature
 from callcost.logs.values.times import read_time
 from callcost.models import PROVISIONED, PROVISIONED_TIERS
-from callcost.tables import ABORTED, EXACT, Call, Usage
+from callcost.tables import ABORTED, EXACT, Call
 
 TEXT_COLUMNS = (
     "own_id", "provider_response_id", "duplicate_id", "provider", "model", "model_requested", "model_group", "user",
@@ -234,7 +233,7 @@ class FieldReader:
             Refusal: the record cannot become a call, or is none (reason CONTEXT, COUNTED_ELSEWHERE or UNBILLED).
         """
         try:
-            return self._read(record, data, notes)
+            call = self._read(record, data, notes)
         except Refusal as refusal:
             stated = self._stated_tokens(record) if refusal.reason == CONTEXT else None
             if stated is None:
@@ -242,6 +241,10 @@ class FieldReader:
             if self.dialect.repeats:
                 raise Refusal(COUNTED_ELSEWHERE) from None
             raise Refusal(UNREAD, f"{stated} of a record that is no known call of {self.dialect.name}") from None
+        if call.usage is None and not call.unread_usage and (stated := self._stated_tokens(record)):
+            call.unread_usage.append(stated)
+            call.flags.append(UNREAD)
+        return call
 
     def _stated_tokens(self, record: dict[str, Any]) -> str | None:
         """Return the place of a count of tokens; by columns only what is read is looked at, so here, too."""
@@ -333,16 +336,6 @@ class FieldReader:
 
     def _read_counts(self, call: Call, entry: Entry) -> None:
         reading = self.places_of_usage.read(call, entry)
-        units, runs = bodies.tools_of(entry.api, entry.response), bodies.runs_of(entry.api, entry.response)
-        if units:
-            usage = reading.usage = reading.usage or Usage()
-            usage.billed_units = join_units(units, usage.billed_units or {})
-        reading.flags |= runs.flags
-        reading.unread += runs.unread
-        if runs.iterations:
-            own = reading.iterations or ([reading.usage] if reading.usage else [])
-            reading.iterations = [*own, *runs.iterations]
-            reading.usage = add_usages(reading.iterations)
         call.usage, call.iterations, call.unread_usage = reading.usage, reading.iterations, reading.unread
         call.flags.extend(reading.flags | ({UNREAD} if reading.unread else set()))
         if call.usage is not None and has_tokens(call.usage):

@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING, Any
 from callcost.logs.responses import bodies
 from callcost.logs.usage.arithmetic import AMBIGUOUS, SIDES, settle_counts
 from callcost.logs.usage.compiled_shapes import PARTS
+from callcost.logs.usage.unit_quantities import join_units
 from callcost.logs.usage.unread import is_usage_like, known_keys, unread_keys
-from callcost.logs.usage.usage import Reading, is_zero, merge_readings, read_counts, read_usage, shape_of
+from callcost.logs.usage.usage import (
+    Reading,
+    add_usages,
+    is_zero,
+    merge_readings,
+    read_counts,
+    read_usage,
+    shape_of,
+)
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import Path, compile_table, follow, parse_path, parse_paths
 from callcost.tables import Call, Usage
@@ -22,6 +31,11 @@ from callcost.tables import Call, Usage
 if TYPE_CHECKING:
     from callcost.logs.record.dialect import Dialect, Entry
 
+# Where rows of people's own have a usage: names of LangChain, Langfuse, Semantic Kernel, Dify.
+USAGE_PLACES = (
+    "usage", "usage_details", "usageDetails", "token_usage", "tokenUsage", "usage_metadata", "usageMetadata", "tokens",
+    "metadata.usage", "response_metadata.token_usage", "response_metadata.usage",
+)  # fmt: skip
 OWN_COUNTS = "#"  # among the paths of usage: here come the record's own counts, else last
 _OF_BODY, _OWN_COUNTS = ("@", ""), (OWN_COUNTS,)
 
@@ -44,6 +58,25 @@ class UsagePlaces:
         self._known = known_keys((*(path[below:] for path in paths), *parse_paths(dialect.noted)))
 
     def read(self, call: Call, entry: Entry) -> Reading:
+        """Return what a record states: its usage, and what tools of the provider used beside it.
+
+        Raises:
+            Refusal: a count cannot be read.
+        """
+        reading = self._first_usage(call, entry)
+        units, runs = bodies.tools_of(entry.api, entry.response), bodies.runs_of(entry.api, entry.response)
+        if units:
+            usage = reading.usage = reading.usage or Usage()
+            usage.billed_units = join_units(units, usage.billed_units or {})
+        reading.flags |= runs.flags
+        reading.unread += runs.unread
+        if runs.iterations:
+            own = reading.iterations or ([reading.usage] if reading.usage else [])
+            reading.iterations = [*own, *runs.iterations]
+            reading.usage = add_usages(reading.iterations)
+        return reading
+
+    def _first_usage(self, call: Call, entry: Entry) -> Reading:
         """Return the first usage that states something, with what the others add to it.
 
         Raises:
