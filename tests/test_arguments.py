@@ -223,6 +223,18 @@ def test_a_word_is_a_day_of_the_time_zone(word: str, zone: str, now: str, monkey
     assert read_moment(word, "since", zone) == wanted
 
 
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_counts_from_as_of_where_that_is_given(word: str) -> None:
+    zone, moment = "Europe/Berlin", datetime.fromisoformat("2025-12-31T23:30+00:00")
+    wanted = datetime.combine(WORDS[word](date(2026, 1, 1)), datetime.min.time(), ZoneInfo(zone))
+    options = ReportOptions(logs="a", timezone=zone, as_of=moment.isoformat(), since=word)
+    assert options.since == dataclasses.replace(options, timezone="UTC").since == wanted  # it is settled once
+    assert ReportOptions(logs="a", timezone=zone, as_of=moment, until=word).until == wanted
+    assert ReconcileOptions(logs="a", as_of="2026-01-01", since=word).since == datetime.combine(
+        WORDS[word](date(2026, 1, 1)), datetime.min.time(), UTC
+    )
+
+
 def test_a_word_is_written_into_the_manifest_as_the_moment_that_it_was(tmp_path: Path) -> None:
     log = tmp_path / "a.jsonl"
     log.write_text('{"model":"gpt-4o","prompt_tokens":9,"completion_tokens":1,"timestamp":"2026-10-31T22:30:00Z"}\n')

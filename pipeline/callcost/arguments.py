@@ -63,19 +63,23 @@ TAG = "tag:"
 _READER = "reader"  # in the metadata of a field
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _DAYS_AGO = re.compile(r"([0-9]{1,6})d")
+_FIRST, _COUNTED = {"timezone": 0, "as_of": 1}, {"since", "until"}  # what words as 7d count by; what they may be
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 _MOMENTS = "2026-11-20, 2026-11-20T13:00, 2026-11, 7d, today, yesterday, this-month or last-month"
 
 
 def settle(options: Any) -> None:
-    """Read every field of a frozen options object, the time zone first, and keep what its reader returns.
+    """Read every field of a frozen options object and keep what its reader returns: the zone, ``as_of``, then others.
 
     Raises:
         ConfigError: what was given for a field is of a wrong type, or makes no sense; the message begins with its name.
     """
-    for field in sorted(dataclasses.fields(options), key=lambda field: field.name != "timezone"):
-        zone = getattr(options, "timezone", "UTC") if field.name != "timezone" else "UTC"
-        object.__setattr__(options, field.name, field.metadata[_READER](getattr(options, field.name), field.name, zone))
+    for field in sorted(dataclasses.fields(options), key=lambda field: _FIRST.get(field.name, len(_FIRST))):
+        value, zone = getattr(options, field.name), "UTC"
+        zone = zone if field.name == "timezone" else getattr(options, "timezone", zone)
+        if field.name in _COUNTED and isinstance(value, str):
+            value = read_moment(value, field.name, zone, getattr(options, "as_of", None))
+        object.__setattr__(options, field.name, field.metadata[_READER](value, field.name, zone))
 
 
 # --- Words ------------------------------------------------------------------------------------------------------------
@@ -219,8 +223,7 @@ def _each(value: Any, name: str, what: str) -> Iterator[Any]:
 
 
 def _wrong(name: str, value: Any, wanted: str) -> ConfigError:
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    shown = text if len(text := repr(value)) <= 60 else f"{text[:57]}..."
     return ConfigError(f"{name}: {shown} is {type(value).__name__}, not {wanted}")
 
 
@@ -232,17 +235,14 @@ def read_place(value: Any, name: str, _zone: str = "UTC") -> str:
 
     Its name is UTF-8: unlike a log's, it goes into tables and to libraries that take nothing else.
     """
-    place = read_log(value, name)
-    return read_text(place, name)
+    return read_text(read_log(value, name), name)
 
 
 def read_log(value: Any, name: str, _zone: str = "UTC") -> str:
     """Read one of the places that logs are in; the names of files may be any bytes."""
     if not isinstance(value, str | os.PathLike):
         raise _wrong(name, value, "a path")
-    place = os.fspath(value)
-    if not isinstance(place, str):
-        place = os.fsdecode(place)
+    place = os.fsdecode(value)
     if not place.strip():
         raise ConfigError(f"{name}: an empty path", hint='"." is the folder at hand')
     scheme = _SCHEME.match(place)
@@ -282,19 +282,19 @@ def read_zone(value: Any, name: str, _zone: str = "UTC") -> str:
         zoneinfo.ZoneInfo(zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         near = nearest(zone, zoneinfo.available_timezones())
-        message = f"{name}: no time zone {zone!r}"
-        message, hint = (f"{message}; did you mean {near!r}?", "") if near else (message, "Write one as Europe/Berlin")
-        raise ConfigError(message, hint=hint) from None
+        message, hint = f"{name}: no time zone {zone!r}", "" if near else "Write one as Europe/Berlin"
+        raise ConfigError(f"{message}; did you mean {near!r}?" if near else message, hint=hint) from None
     return zone
 
 
-def read_moment(value: Any, name: str, zone: str = "UTC") -> datetime:
+def read_moment(value: Any, name: str, zone: str = "UTC", now: datetime | None = None) -> datetime:
     """Read a moment: a date or time, as an object or as text, or a word for a day or a month; each is its first moment.
 
     Args:
         value: what has no offset of its own is in the zone.
         name: name of the option, for errors.
         zone: name of a time zone.
+        now: moment that words as 7d or today count from; None: the clock's.
 
     Returns:
         The moment in UTC.
@@ -303,7 +303,8 @@ def read_moment(value: Any, name: str, zone: str = "UTC") -> datetime:
 
     here = ZoneInfo(zone)
     try:
-        moment = _worded(value.strip(), datetime.now(here).date()) if isinstance(value, str) else value
+        today = (now or datetime.now(UTC)).astimezone(here).date()
+        moment = _worded(value.strip(), today) if isinstance(value, str) else value
         if isinstance(moment, date) and not isinstance(moment, datetime):
             moment = datetime.combine(moment, time())
         if not isinstance(moment, datetime):

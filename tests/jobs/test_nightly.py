@@ -302,6 +302,13 @@ def test_old_calls_cross_the_gate_of_freshness_even_when_nothing_is_new(job: Job
     job.run("--fresh-within", "9999d")
 
 
+def test_how_old_calls_are_counts_from_as_of(job: Job) -> None:
+    newest = job.run("--fresh-within", "9999d").manifest["last_at"]
+    later = datetime.fromisoformat(newest) + timedelta(hours=26)
+    job.run("--fresh-within", "26h", "--as-of", later.isoformat())
+    job.run("--fresh-within", "25h", "--as-of", later.isoformat(), expect=3)
+
+
 def test_a_run_out_of_time_keeps_what_it_read(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0] * 21)
     monkeypatch.setattr("callcost.jobs.state.intake.time.monotonic", lambda: next(clock, float("inf")))

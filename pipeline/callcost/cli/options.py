@@ -51,6 +51,8 @@ def hours(_context: click.Context, _option: click.Parameter, text: str | None) -
 
 # What is read: files, folders, globs or - for stdin.
 logs_argument = click.argument("logs", nargs=-1, required=True, metavar="LOGS...", type=LogType())
+# What is asked: logs, or the folders of reports or states.
+source_argument = click.argument("logs", nargs=-1, required=True, metavar="SOURCE...", type=LogType())
 # How results are shown, of verbs that print them.
 form_option = click.option("--format", "form", type=WordType(["text", "json"]), default="text", show_default=True)
 # How tables are answered with; grouped ones with their groups, and as long as a screen.

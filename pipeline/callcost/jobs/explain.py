@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 
 from callcost.errors import LogError
+from callcost.jobs.engine.held_calls import check_held, prices_of_held
 from callcost.jobs.engine.map_reduce import Settled, working_folder
-from callcost.jobs.report import settle_options
+from callcost.jobs.report import open_source, settle_options
 from callcost.jobs.state.read_once import map_once
 from callcost.logs.io.inputs import Input, read_raw
 from callcost.logs.values.json import Refusal, decode, decode_text
@@ -20,7 +21,9 @@ from callcost.stages.dedup.rules import facts_beside, settle_duplicates
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.line_accounts import LineAccount, account_lines
+from callcost.stages.report.spend import filter_calls
 from callcost.stages.tables.facts import number_rows, scan_facts
+from callcost.stages.tables.published_calls import priced_lines
 from callcost.tables import Reject
 
 _SHOWN = (
@@ -37,7 +40,8 @@ class Explanation:
 
     Attributes:
         call: columns of the call that are stated.
-        found: path in the record -> number, of everything named usage or tokens; empty for Parquet.
+        found: path in the record -> number, of everything named usage or tokens; empty where the source is no log, or
+            Parquet.
         lines: charge lines.
     """
 
@@ -50,41 +54,48 @@ def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
     """Explain what a call costs and why.
 
     Args:
-        options: ``logs``, ``prices``, ``read`` and ``count`` matter.
+        options: ``logs`` names the source: logs, reports that hold calls, or states; ``prices``, ``read``, ``count``,
+            ``since``, ``until`` and ``where`` matter.
         call_id: as in calls.parquet, or the provider's response id.
 
     Returns:
         One explanation per call with this id; several only where ids conflict.
 
     Raises:
-        LogError: no call in the logs has the id.
+        ConfigError: an option asks for what the source cannot give.
+        LogError: no call in the source has the id.
     """
     options = settle_options(options)
-    with working_folder(None) as folder:
-        mapped = map_once(options, folder)
-        facts = _facts_of(mapped, call_id, options)
-        facts = price_facts(facts, book_of(options.prices))
+    named = (pl.col("call_id") == call_id) | (pl.col("provider_response_id") == call_id)
+    held, inputs = open_source(options), dict[int, Input]()
+    if held is not None:
+        check_held(held, options)
+        options = dataclasses.replace(options, prices=prices_of_held(held, options))
+        facts = priced_lines(held.calls.filter(named), {})
+    else:
+        with working_folder(None) as folder:
+            mapped = map_once(options, folder)
+            facts, inputs = _facts_of(mapped, call_id, named, options), mapped.by_number
+    facts = filter_calls(settle_duplicates(facts).facts.filter(named), options)
     if facts.is_empty():
         message = f"no call {call_id!r} in {' '.join(options.logs)}"
         raise LogError(message, hint="The column call_id of calls.parquet (report --calls) lists them")
-    calls = facts.partition_by("piece", "record", maintain_order=True)
-    return [_explain(call, mapped.by_number[call["input"][0]], options) for call in calls]
+    calls = price_facts(facts, book_of(options.prices)).partition_by("piece", "record", maintain_order=True)
+    return [_explain(call, inputs.get(call["input"][0]), options) for call in calls]
 
 
-def _facts_of(mapped: Settled, call_id: str, options: ReportOptions) -> pl.DataFrame:
-    """Return the settled facts of the calls with an id, looking only at facts that can be their copies."""
+def _facts_of(mapped: Settled, call_id: str, named: pl.Expr, options: ReportOptions) -> pl.DataFrame:
+    """Return the facts of the calls with an id, and only those that can be their copies."""
     digest = call_id.removeprefix("x-").rsplit("-", 1)[0]
-    named = (pl.col("call_id") == call_id) | (pl.col("provider_response_id") == call_id)
     facts = facts_beside(scan_facts(mapped.tables("facts")), named | (pl.col("record_digest") == digest))
-    facts = number_rows(settle_digests(facts, mapped.pieces, options.read), mapped.rows_before)
-    return settle_duplicates(facts).facts.filter(named)
+    return number_rows(settle_digests(facts, mapped.pieces, options.read), mapped.rows_before)
 
 
-def _explain(facts: pl.DataFrame, source: Input, options: ReportOptions) -> Explanation:
+def _explain(facts: pl.DataFrame, source: Input | None, options: ReportOptions) -> Explanation:
     row = facts.sort("line").row(0, named=True)
     return Explanation(
         call={name: row[name] for name in _SHOWN if row[name] is not None},
-        found=_numbers_of(source, row["source_row"], row["byte_offset"]),
+        found=_numbers_of(source, row["source_row"], row["byte_offset"]) if source else {},
         lines=account_lines(facts, book_of(options.prices)),
     )
 

@@ -15,12 +15,12 @@ from callcost.errors import ConfigError, LogError, PriceError
 from callcost.jobs.engine.focus_export import check_focus, focus_documents, refuse_focus
 from callcost.jobs.engine.fresh_prices import refresh_prices
 from callcost.jobs.engine.held_calls import (
-    REPORT,
     STATE,
     HeldCalls,
     amend_manifest,
     hold_table,
-    kind_of_source,
+    join_held,
+    kinds_of_source,
     open_report,
     settle_held,
 )
@@ -256,18 +256,19 @@ def read_source(
 
 
 def open_source(options: ReportOptions) -> HeldCalls | None:
-    """Return the calls that a report or a state holds, where the logs are one; None: they are logs.
+    """Return the calls that reports or states hold, where the logs are such; None: they are logs.
 
     Raises:
-        LogError: it holds no calls.
-        RunError: the state cannot be used.
+        ConfigError: several do not go together.
+        LogError: one holds no calls.
+        RunError: a state cannot be used.
     """
-    kind = kind_of_source(options.logs)
-    if kind == STATE:
-        from callcost.jobs.state.held_state import open_held_state  # noqa: PLC0415 - it stands on this module
+    from callcost.jobs.state.held_state import open_held_state  # noqa: PLC0415 - it stands on this module
 
-        return open_held_state(options)
-    return open_report(options.logs[0]) if kind == REPORT else None
+    kinds = kinds_of_source(options.logs)
+    places = zip(options.logs, kinds, strict=True) if kinds else ()
+    parts = [open_held_state(place, options) if kind == STATE else open_report(place) for place, kind in places]
+    return join_held(parts) if parts else None
 
 
 def _settle_source(

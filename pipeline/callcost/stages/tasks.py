@@ -45,6 +45,7 @@ from callcost.stages.report.spend import (
     unpriced_groups,
 )
 from callcost.stages.tables.facts import facts_of, name_host, number_rows, scan_facts, scan_tables, write_facts
+from callcost.stages.tables.published_calls import copy_key
 from callcost.tables import ABORTED, CorrectedCalls, CountedTokens, FlaggedCalls, MapResult, ReduceResult
 from callcost.tokens.engines.text_counter import TextCounter
 from callcost.tokens.requests.fingerprints import fingerprints
@@ -242,7 +243,8 @@ def reduce_files(task: ReduceTask, tick: Tick) -> ReduceResult:
 
 def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFrame, pl.DataFrame, ReduceResult]:
     per_input = {"read": _count_calls(scan_facts([path]).select("line", "input").collect())}
-    facts = number_rows(settled_facts(path, task.verdicts), task.rows_before)
+    facts = number_rows(settled_facts(path, task.verdicts, keyed=task.listed), task.rows_before)
+    facts = facts.with_columns(copy_key()) if task.listed else facts
     per_input["kept"] = _count_calls(facts)
     filtered_by, spans = tally_filtered(facts, task.options), span_of(facts)
     facts = hide_names(filter_calls(facts, task.options), task.options.pseudonyms)

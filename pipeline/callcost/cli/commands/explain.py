@@ -13,10 +13,11 @@ from callcost.cli.click_types import Verb
 from callcost.cli.options import (
     cache_option,
     form_option,
-    logs_argument,
     price_options,
     read_options,
     report_options_of,
+    select_options,
+    source_argument,
     work_options,
 )
 from callcost.cli.terminal.listing import plain
@@ -28,15 +29,19 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Verb)
-@logs_argument
+@source_argument
 @click.option("--call", "call_id", required=True, metavar="ID", help="call_id of calls.parquet, or the provider's id.")
+@select_options
 @read_options
 @price_options
 @form_option
 @work_options
 @cache_option
 def explain(**words: Any) -> int:
-    """Explain one call of LOGS: usage found, how it was read, each rate and where it comes from."""
+    """Explain one call of SOURCE: usage found, how it was read, each rate and where it comes from.
+
+    SOURCE is logs, the folder of a report made with --calls, or a --state; several such folders are one source.
+    """
     from callcost.jobs.explain import explain_call  # noqa: PLC0415 - Polars loads when it runs
 
     found = explain_call(report_options_of(words), words["call_id"])

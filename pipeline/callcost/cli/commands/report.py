@@ -56,7 +56,7 @@ STDOUT_WORD = "-"  # of --out
 @shared.further("--budget", metavar="FILE", type=PathType(exists=True, dir_okay=False),
                 help="Exit 3 when a group cost more in its month, week or day than this TOML file says.")
 @shared.further("--as-of", metavar="TIME",
-                help="Tell budgets, the forecast and unusual days as of then.  "
+                help="Tell budgets, the forecast and unusual days as of then, and count --since 7d from it.  "
                 "[default: --until, else the newest call]")  # fmt: skip
 @click.option("--strict", is_flag=True,
               help="Exit 3 on any reject, any sum of a session, and any unpriced, partly priced, timed-out or "
@@ -77,7 +77,8 @@ def report(**words: Any) -> int:
 
     LOGS are files, folders, globs or - for stdin: JSONL, JSON or Parquet, plain, .gz or .zst. With --out, writes
     spend.parquet, spend.csv, rejects.parquet and manifest.json to DIR, each whole, the manifest last. The folder of a
-    report made with --calls, or of --state, answers in the place of LOGS as they did, without reading them again.
+    report made with --calls, or of --state, answers in the place of LOGS as they did, without reading them again;
+    several such folders are one run over all of their logs.
     """
     log = EventLog(words["log_format"], words["run_id"])
     with log.telling_failures(keeps=words["state"] is not None or words["work_dir"] is not None):

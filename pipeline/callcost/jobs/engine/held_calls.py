@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -20,11 +22,12 @@ import polars as pl
 from callcost.errors import ConfigError, LogError
 from callcost.jobs.engine.map_reduce import Settled, reduce_facts
 from callcost.logs.io.folders import folder_at
-from callcost.logs.io.inputs import Input, own_kind
+from callcost.logs.io.inputs import Input, free_name, own_kind
 from callcost.prices.book.archive import microseconds
 from callcost.runners.local import run_tasks
 from callcost.settings import COST_SOURCES, PERIODS, PriceOptions, ReadOptions, ReportOptions
 from callcost.stages.analysis.alternative_calls import Alternative
+from callcost.stages.dedup.published_copies import join_published
 from callcost.stages.dedup.rules import SAME_ROW
 from callcost.stages.report.publish import parquet_bytes
 from callcost.stages.tables.call_frames import FRAME, bad_rows, read_frame
@@ -37,6 +40,9 @@ REPORT, STATE, TABLE = "a report", "a state", "a table"
 _TALLIED = ("records", "rejects", "context", "fragments")
 _RECORDED = ("prices", "read", "count", "cost_source")  # options that were settled when the calls were priced
 _OF_LOGS = ("dialect", "mapping", "host")  # options of reading
+_TABLES, _LISTED = ("calls", "rejects"), ("inputs", "timed_out", "price_versions")
+_NUMBER = re.compile(r"#\d+$")  # at the end of a name that others have too
+_OLDER = "An older callcost wrote it: run report --calls again"
 _MADE_OF = {"tag": "tags", "agent": "source_format", **dict.fromkeys(PERIODS, "started_at")}  # group -> column
 PLAIN_SOURCE = COST_SOURCES[0]
 
@@ -60,9 +66,95 @@ class HeldCalls:
     rejects: pl.DataFrame
 
 
-def kind_of_source(logs: Sequence[str]) -> str | None:
-    """Return what the LOGS of a command are: REPORT or STATE; None: logs."""
-    return own_kind(logs[0]) if len(logs) == 1 else None
+def kinds_of_source(logs: Sequence[str]) -> list[str]:
+    """Return what each of the LOGS of a command is, REPORT or STATE; []: they are logs."""
+    kinds: list[str] = []
+    for log in logs:
+        kind = own_kind(log)
+        if kind not in {REPORT, STATE}:
+            return []
+        kinds.append(kind)
+    return kinds
+
+
+def join_held(parts: Sequence[HeldCalls]) -> HeldCalls:
+    """Take what several reports or states hold for one: what one run over all of their logs would have found.
+
+    Raises:
+        ConfigError: they were read or priced in other ways, or only their logs tell which copy of a call counts.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    for part in parts:
+        _check_alike(parts[0], part)
+    named = _name_inputs(parts)
+    return HeldCalls(
+        place=" ".join(part.place for part in parts),
+        kind=STATE if all(part.kind == STATE for part in parts) else REPORT,
+        manifest=_join_manifests([part.manifest for part in named]),
+        calls=join_published([(part.place, part.calls) for part in named]),
+        rejects=pl.concat([part.rejects.select(Rejects.names) for part in named]),
+    )
+
+
+def _check_alike(first: HeldCalls, other: HeldCalls) -> None:
+    one, two = (part.manifest["options"] for part in (first, other))
+    for name in (*_RECORDED, "pseudonyms"):
+        if _plain(one.get(name)) != _plain(two.get(name)):
+            message = f"{first.place} and {other.place} were made with other options: {name}"
+            raise ConfigError(message, hint="Make them alike, or give the logs of all")
+    if "copy_key" not in other.calls.columns:
+        raise ConfigError(f"nothing tells which calls of {other.place} are copies of others", hint=_OLDER)
+
+
+def _plain(option: Any) -> str:
+    """Return an option as text, without the machine that logs were read on: each call names its own."""
+    return json.dumps({**option, "host": None} if isinstance(option, dict) else option, sort_keys=True, default=str)
+
+
+def _name_inputs(parts: Sequence[HeldCalls]) -> list[HeldCalls]:
+    """Give the inputs the names that they would have in one run: of roots with one name, the second is NAME#2."""
+    roots: Counter[str] = Counter()
+    named = []
+    for part in parts:
+        rows = part.manifest["inputs"]
+        paths = {row["path"]: row["path"].split("/", 1) for row in rows}
+        own = sorted({root for root, *_ in paths.values()}, key=lambda root: (len(root), root))
+        plain = {root: start if (start := _NUMBER.sub("", root)) in own else root for root in own}
+        new = {root: free_name(plain[root], roots) for root in own}
+        names = {path: "/".join((new[root], *below)) for path, (root, *below) in paths.items()}
+        manifest = part.manifest | {
+            "inputs": [row | {"path": names[row["path"]]} for row in rows],
+            "timed_out": [(names[name], row) for name, row in part.manifest["timed_out"]],
+        }
+        tables = {kind: getattr(part, kind).with_columns(pl.col("source_file").replace(names)) for kind in _TABLES}
+        named.append(dataclasses.replace(part, manifest=manifest, **tables))
+    return named
+
+
+def _join_manifests(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is asked of the manifest of held calls, of all."""
+    options = manifests[0]["options"]
+    hosts = {each["options"]["read"].get("host") for each in manifests}
+    read = options["read"] | {"host": hosts.pop() if len(hosts) == 1 else None}
+    moments = [each[name] for each in manifests for name in ("first_at", "last_at") if each[name]]
+    moved = [each["corrections"]["total_cost"] for each in manifests]
+    sums: dict[str, Counter[str]] = {
+        name: sum((Counter(each.get(name) or {}) for each in manifests), Counter())
+        for name in ("aggregates", "filtered_by")
+    }
+    lists = {name: [row for each in manifests for row in each[name]] for name in _LISTED}
+    return {
+        **lists, **sums, "options": options | {"read": read},
+        "vocabularies": {name: digest for each in manifests for name, digest in each["vocabularies"].items()},
+        "first_at": min(moments, default=None), "last_at": max(moments, default=None),
+        "repeated_rows": {"left_out": sum(each["repeated_rows"]["left_out"] for each in manifests)},
+        "totals": {"calls": sum(each["totals"]["calls"] or 0 for each in manifests)},
+        "corrections": {
+            "calls": sum(each["corrections"]["calls"] for each in manifests),
+            "total_cost": None if None in moved else str(sum(map(Decimal, moved))),
+        },
+    }  # fmt: skip
 
 
 def open_report(place: str) -> HeldCalls:
@@ -135,7 +227,7 @@ def settle_held(
     Raises:
         ConfigError: an option asks for what they cannot give.
     """
-    asked = _check(held, options)
+    asked = check_held(held, options)
     rows = held.manifest["inputs"]
     numbers = {row["path"]: number for number, row in enumerate(rows)}
     facts, rejects = Path(folder) / "facts-000000-0000.parquet", Path(folder) / "rejects-000000.parquet"
@@ -173,7 +265,8 @@ def _add_former(settled: Settled, held: HeldCalls) -> None:
         reduced.filtered_by[name] = reduced.filtered_by.get(name, 0) + calls
     if former["first_at"]:
         reduced.spans.append((microseconds(former["first_at"]), microseconds(former["last_at"])))
-    reduced.duplicates[SAME_ROW] = former["repeated_rows"]["left_out"]
+    rows = former["repeated_rows"]["left_out"]
+    reduced.duplicates[SAME_ROW] = reduced.duplicates.get(SAME_ROW, 0) + rows
     if held.kind != TABLE and sum(reduced.price_status.values()) == (former["totals"]["calls"] or 0):
         cost = int(Decimal(former["corrections"]["total_cost"] or 0).scaleb(MONEY_SCALE))
         reduced.corrected = CorrectedCalls(calls=former["corrections"]["calls"], cost=cost)
@@ -192,17 +285,35 @@ def amend_manifest(manifest: dict[str, Any], held: HeldCalls) -> dict[str, Any]:
         recorded["cost_source"] = manifest["options"]["cost_source"]
     manifest["options"] |= recorded
     manifest["options"]["pseudonyms"] = former["options"].get("pseudonyms") or manifest["options"]["pseudonyms"]
-    if manifest["totals"]["calls"] != former["totals"]["calls"]:  # of some of the calls nobody wrote down how much
+    moved = former["corrections"]["total_cost"]
+    # Of some of the calls nobody wrote down how much corrections moved.
+    if moved is None or manifest["totals"]["calls"] != former["totals"]["calls"]:
         corrected = manifest["price_basis"].get("corrected", 0)
         manifest["corrections"] = {"calls": corrected, "total_cost": None if corrected else "0"}
     return manifest
 
 
-def _check(held: HeldCalls, options: ReportOptions) -> ReportOptions:
-    """Refuse what held calls cannot give; return the options that are left to be followed."""
+def prices_of_held(held: HeldCalls, options: ReportOptions) -> PriceOptions:
+    """Return what the calls of a source are priced by: those of a report, by what it was made with."""
+    if held.kind == STATE:
+        return options.prices
+    recorded = held.manifest["options"]["prices"]
+    return PriceOptions(**recorded | {"registered": tuple(map(tuple, recorded.get("registered", ())))})
+
+
+def check_held(held: HeldCalls, options: ReportOptions) -> ReportOptions:
+    """Refuse what held calls cannot give.
+
+    Returns:
+        The options that are left to be followed.
+
+    Raises:
+        ConfigError: an option asks for what they cannot give.
+    """
     former = held.manifest["options"]
     is_priced = held.kind == REPORT or (held.kind == TABLE and held.calls["price_status"].count() > 0)
-    if is_priced and (options.prices != PriceOptions() or options.prices_refresh):
+    asked_prices = dataclasses.replace(options.prices, registered=())  # what a program registered, it does not ask for
+    if is_priced and (asked_prices != PriceOptions() or options.prices_refresh):
         hint = "Give the logs, or a --state, to price" if held.kind == REPORT else "Drop price_status and the costs"
         raise ConfigError(f"the calls of {held.place} are priced already", hint=hint)
     if any(getattr(options.read, name) is not None for name in _OF_LOGS):
@@ -219,11 +330,9 @@ def _check(held: HeldCalls, options: ReportOptions) -> ReportOptions:
     columns = [_MADE_OF.get(name.partition(":")[0], name) for name in asked]
     for name, column in zip(asked, columns, strict=True):
         if column not in held.calls.columns:
-            hint = "An older callcost wrote it: run report --calls again"
-            raise ConfigError(f"the calls of {held.place} have no column {name!r}", hint=hint)
+            raise ConfigError(f"the calls of {held.place} have no column {name!r}", hint=_OLDER)
     if "iterations" in held.calls.columns and _lack_lines(held.calls):
-        hint = "An older callcost wrote it: run report --calls again"
-        raise ConfigError(f"the calls of {held.place} lack what each model of a call cost (iterations)", hint=hint)
+        raise ConfigError(f"the calls of {held.place} lack what each model of a call cost (iterations)", hint=_OLDER)
     hidden = former.get("pseudonyms")
     if hidden is not None and options.pseudonyms is not None and hidden != options.pseudonyms.id:
         raise ConfigError(f"the calls of {held.place} have pseudonyms of another key", hint="Give the logs for others")

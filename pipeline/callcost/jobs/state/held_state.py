@@ -19,17 +19,17 @@ from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.tables.schemas import Calls
 
 
-def open_held_state(options: ReportOptions) -> HeldCalls:
+def open_held_state(place: str, options: ReportOptions) -> HeldCalls:
     """Settle and price the calls of a state; what is published and remembered stays as it is.
 
     Args:
-        options: ``logs`` names the state's folder; ``prices`` and ``timezone`` matter.
+        place: the state's folder.
+        options: ``prices`` and ``timezone`` matter.
 
     Raises:
         LogError: nothing was read into it.
         RunError: another run has the folder, or it cannot be read.
     """
-    (place,) = options.logs
     plain = dataclasses.replace(options, since=None, until=None, where=(), by=("model",), sort=None, formats=("csv",))
     plain = dataclasses.replace(plain, pseudonyms=None)  # they are put in when what is asked for is summed
     clock = RunClock()

@@ -366,7 +366,8 @@ class _Run:
         """Return 1, 4, 3 or 0, in this order; the gates that depend on the clock or the last run are in ``run``."""
         state, gates = self.state, [gate_of_share("--max-late", self.state.max_late, *late)]
         if state.fresh_within is not None:
-            age = round((datetime.now(UTC) - newest).total_seconds() / 3600, 2) if newest else None
+            now = self.options.as_of or datetime.now(UTC)
+            age = round((now - newest).total_seconds() / 3600, 2) if newest else None
             newest_at = newest.isoformat() if newest else None
             gates.append(gate_of("--fresh-within", state.fresh_within, age) | {"newest_at": newest_at})
         manifest["run"]["gates"] = [gate for gate in gates if gate is not None]

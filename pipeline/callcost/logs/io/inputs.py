@@ -106,7 +106,7 @@ def find_logs(paths: Sequence[str]) -> Found:
         if not any(root.files for root in found):
             _refuse_own(argument, [own for root in found for own in root.own])
         for root in found:
-            name = _free_name(root.last, roots)
+            name = free_name(root.last, roots)
             skipped += [Skipped(written_name(f"{name}/{own.folder}".rstrip("/")), own.what) for own in root.own]
             for below, (path, place, size, stored) in root.files.items():
                 if place not in seen:
@@ -114,9 +114,15 @@ def find_logs(paths: Sequence[str]) -> Found:
                     whole = f"{name}/{below}" if below else name
                     written = written_name(whole)  # no other's, also where only that is what other bytes are written as
                     disk_name = whole if written != whole else None
-                    free = _free_name(written, names)
+                    free = free_name(written, names)
                     inputs.append(Input(path=path, name=free, bytes=size, stored=stored, disk_name=disk_name))
     return Found(inputs, tuple(skipped))
+
+
+def free_name(name: str, roots: Counter[str]) -> str:
+    """Return a name, or NAME#2 and so on, where others that are counted have it."""
+    roots[name] += 1
+    return name if roots[name] == 1 else f"{name}#{roots[name]}"
 
 
 def _refuse_own(argument: str, own: Sequence[OwnFolder]) -> None:
@@ -132,8 +138,7 @@ def own_kind(argument: str) -> str | None:
             return None
     except OSError:  # as of a name that is too long: whoever reads the logs says so
         return None
-    folder = folder_at(argument)
-    if all(folder.read(name) is None for name in ("manifest.json", "ledger.json")):
+    if all(folder_at(argument).read(name) is None for name in ("manifest.json", "ledger.json")):
         return None
     roots = [*(_stored_roots(argument) if is_url(argument) else _local_roots(argument))]
     own = [own for root in roots for own in root.own if not own.folder]
@@ -384,11 +389,6 @@ def _is(path: Path, kind: Callable[[int], bool], *, denied: bool = False) -> boo
 
 def _last_component(root: Path) -> str:
     return root.name if root.name not in {"", ".."} else root.resolve().name or "root"
-
-
-def _free_name(name: str, roots: Counter[str]) -> str:
-    roots[name] += 1
-    return name if roots[name] == 1 else f"{name}#{roots[name]}"
 
 
 def _size_of(path: Path) -> int:

@@ -142,9 +142,9 @@ def _repeated(heads: pl.LazyFrame) -> Iterator[pl.Series]:
         yield heads.filter(code.is_in(share["value"].implode())).select("key").collect().to_series().unique()
 
 
-def settled_facts(path: str | Path, verdicts: Sequence[str]) -> pl.DataFrame:
-    """Read a file of facts as the verdicts in these files leave it."""
-    facts = read_facts(path, without=("key", "bucket"))
+def settled_facts(path: str | Path, verdicts: Sequence[str], *, keyed: bool = False) -> pl.DataFrame:
+    """Read a file of facts as the verdicts in these files leave it; its keys only where they are asked for."""
+    facts = read_facts(path, without=("bucket",) if keyed else ("key", "bucket"))
     if not verdicts:
         return apply_verdicts(facts, pl.DataFrame(schema=VerdictRows.types))
     own = pl.col("piece").is_in(facts["piece"].unique().implode())

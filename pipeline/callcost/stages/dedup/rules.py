@@ -126,7 +126,7 @@ def _duplicates(copies: pl.Expr) -> pl.Expr:
 
 
 def _flagged(flag: str) -> pl.Expr:
-    return pl.concat_list("flags", pl.lit(flag)).list.sort()
+    return pl.concat_list("flags", pl.lit(flag)).list.unique().list.sort()
 
 
 def _call_id(occurrence: pl.Expr) -> pl.Expr:

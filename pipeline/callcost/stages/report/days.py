@@ -21,6 +21,7 @@ from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.spend import CALL_ORDER, charge_by_source, group_column, matches, moment_of
 from callcost.stages.tables.facts import number_rows, scan_facts, scan_tables
+from callcost.stages.tables.published_calls import copy_key
 from callcost.stages.tables.schemas import MONEY
 
 _BATCH_ROWS = 100_000  # a day that has more is held by itself
@@ -70,7 +71,8 @@ def facts_of_day(
     """
     on_day = group_column("day", options.timezone) == day
     facts, _ = settle_duplicates(number_rows(facts_beside(scan_facts(paths), on_day), rows_before))
-    return charge_by_source(price_facts(facts.filter(on_day), book_of(options.prices)), options.cost_source)
+    facts = facts.filter(on_day).with_columns(copy_key())
+    return charge_by_source(price_facts(facts, book_of(options.prices)), options.cost_source)
 
 
 def plain_day(day: Any) -> str:

@@ -13,6 +13,7 @@ import polars as pl
 
 from callcost.errors import ConfigError
 from callcost.settings import Budget, FingerprintKey
+from callcost.stages.tables.published_calls import full_key
 
 COLUMNS = ("user", "end_user", "api_key", "session")
 _DIGITS = 16  # hexadecimal, of a digest
@@ -32,11 +33,16 @@ def hide_names(calls: pl.DataFrame, key: FingerprintKey | None) -> pl.DataFrame:
         key: None: names stay as they are.
 
     Returns:
-        The same table; a call_id that is the name of the session, as that of an agent's sum, becomes its pseudonym.
+        The same table; a call_id that is the name of the session, as that of an agent's sum, becomes its pseudonym, and
+        of what copies share nothing is left but whether it is an id.
     """
     if key is None:
         return calls
     own = calls["call_id"] == calls["session"]
+    if "copy_key" in calls.columns:
+        start, rest = (full_key().str.extract(r"(?s)^(by \w+ \S+ )(.*)", group) for group in (1, 2))
+        keys = calls.select(start=start, copy_key=rest)
+        calls = calls.with_columns(copy_key=keys["start"] + _hidden(keys["copy_key"], "copy_key", key))
     hidden = calls.with_columns(_hidden(calls[column], column, key) for column in COLUMNS)
     return hidden.with_columns(call_id=pl.when(own).then("session").otherwise("call_id"))
 

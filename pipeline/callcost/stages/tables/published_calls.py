@@ -21,7 +21,40 @@ COLUMNS = {
     **{name: Facts.types[name] for name in ("data_residency", "inference_geo", "speed")},
     **dict.fromkeys(USAGE_COUNTS, Calls.prompt_tokens.dtype),
 }
+_LAID = COLUMNS | {name: Facts.types[name] for name in ("key", "key_kind", "record_digest")}
 _MADE = r"^x-(.+)-\d+$"  # a call_id of a call without its own: the digest of its record
+
+
+def copy_key() -> pl.Expr:
+    """Return the ``copy_key`` of facts with their keys; of calls that were published, it stays."""
+    differs = pl.col("price_status").is_null() & (pl.col("key") != _usual_key())
+    return pl.when(differs).then("key").otherwise("copy_key").alias("copy_key")
+
+
+def full_key() -> pl.Expr:
+    """Return what copies of a published call share, as the ``key`` of facts has it."""
+    return pl.coalesce("copy_key", _usual_key())
+
+
+def _usual_key() -> pl.Expr:
+    families = {reader.dialect.name: reader.dialect.family for reader in field_readers()}
+    family, digest = pl.col("source_format").replace(families), pl.col("call_id").str.extract(_MADE)
+    by_id = pl.concat_str(pl.lit("by id "), family, pl.lit(" "), "call_id")
+    by_bytes = pl.concat_str(pl.lit("by bytes "), family, pl.lit(" "), digest)
+    return pl.when(digest.is_null()).then(by_id).otherwise(by_bytes)
+
+
+def keyed_calls(calls: pl.DataFrame) -> pl.DataFrame:
+    """Return published calls with the ``key`` and the ``key_kind`` that their facts had.
+
+    Args:
+        calls: columns of Calls, as far as there were any when they were published.
+    """
+    known = calls.select(pl.col(name).cast(kind) for name, kind in Calls.types.items() if name in calls.columns)
+    known = known if "copy_key" in known.columns else known.with_columns(copy_key=pl.lit(None, pl.String))
+    fine = pl.any_horizontal((pl.col("started_at", "ended_at").dt.microsecond() != 0).fill_null(value=False))
+    kind = pl.when(pl.col("key").str.starts_with("by id ")).then(pl.lit("id")).when(fine).then(pl.lit("bytes"))
+    return known.with_columns(key=full_key()).with_columns(key_kind=kind.otherwise(pl.lit("none")))
 
 
 def facts_of_published(calls: pl.DataFrame, number: int, piece: int) -> pl.DataFrame:
@@ -32,19 +65,10 @@ def facts_of_published(calls: pl.DataFrame, number: int, piece: int) -> pl.DataF
         number: number of the input that they are of from now on.
         piece: number of the piece that they are of from now on.
     """
-    known = calls.select(pl.col(name).cast(kind) for name, kind in Calls.types.items() if name in calls.columns)
-    families = {reader.dialect.name: reader.dialect.family for reader in field_readers()}
-    family = pl.col("source_format").replace(families)
-    digest = pl.col("call_id").str.extract(_MADE)
-    fine = pl.any_horizontal((pl.col("started_at", "ended_at").dt.microsecond() != 0).fill_null(value=False))
-    by_id = pl.concat_str(pl.lit("by id "), family, pl.lit(" "), "call_id")
-    by_bytes = pl.concat_str(pl.lit("by bytes "), family, pl.lit(" "), digest)
+    known, digest = keyed_calls(calls), pl.col("call_id").str.extract(_MADE)
     counts = [pl.col(name).alias(f"line_{name}") for name in USAGE_COUNTS if name in known.columns]
     laid = known.with_columns(
         *counts,
-        pl.when(digest.is_null()).then(by_id).otherwise(by_bytes).alias("key"),
-        pl.when(digest.is_null()).then(pl.lit("id")).when(fine).then(pl.lit("bytes")).otherwise(pl.lit("none"))
-        .alias("key_kind"),
         pl.coalesce(digest, pl.concat_str(pl.lit("published "), "call_id")).alias("record_digest"),
         pl.col("model").alias("line_model"),
         pl.col("billed_units").alias("line_units"),
@@ -59,10 +83,10 @@ def priced_lines(calls: pl.DataFrame, inputs: Mapping[str, int]) -> pl.DataFrame
     """Lay out published calls as facts that come settled and priced, with a line for each run that a call states.
 
     Args:
-        calls: columns of COLUMNS, as far as there are any.
+        calls: columns of COLUMNS, as far as there are any; with keys (joined_calls.py), copies are still to be settled.
         inputs: name of an input -> its number.
     """
-    known = calls.select(pl.col(name).cast(kind) for name, kind in COLUMNS.items() if name in calls.columns)
+    known = calls.select(pl.col(name).cast(kind) for name, kind in _LAID.items() if name in calls.columns)
     runs = pl.col("iterations") if "iterations" in known.columns else pl.lit(None, Calls.types["iterations"])
     number = pl.col("source_file").replace_strict(inputs, default=-1, return_dtype=pl.Int64) if inputs else pl.lit(-1)
     numbered = known.with_columns(
@@ -71,7 +95,7 @@ def priced_lines(calls: pl.DataFrame, inputs: Mapping[str, int]) -> pl.DataFrame
         pl.lit(0, pl.Int64).alias("piece"),
         pl.lit(0, pl.Int64).alias("bucket"),
         (pl.int_range(1, pl.len() + 1) * 2**20).alias("record"),
-        pl.int_range(pl.len()).cast(pl.String).alias("key"),
+        *([] if "key" in calls.columns else [pl.int_range(pl.len()).cast(pl.String).alias("key")]),
     )
     counts = [name for name in USAGE_COUNTS if name in known.columns]
     single = numbered.filter(pl.col("iterations").is_null()).with_columns(

@@ -175,6 +175,7 @@ class Calls(Schema):
     visible_output_cost = Dollars("output_cost without reasoning")
     long_context_cost = Dollars("part of total_cost: what the size of the prompt added, above a threshold of the model")
     duplicates = CallCount("copies of the call that were left out")
+    copy_key = Text("what copies of the call share, where its call_id does not say it; with pseudonyms a keyed hash")
     system_hash = Text("keyed hash of the system prompt and the tools; published where there is a key alone")
     first_turn_hash = Text("keyed hash of the first user turn; likewise")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from callcost.cli import options as shared
-from callcost.cli.click_types import LogType, Verb
+from callcost.cli.click_types import Verb
 from callcost.cli.terminal.output import show_bytes, show_text
 from callcost.settings import BINARY_FORMATS
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Verb)
-@click.argument("logs", nargs=-1, required=True, metavar="SOURCE...", type=LogType())
+@shared.source_argument
 @click.argument("sql", metavar="SQL")
 @shared.answer_options
 @click.option("--by", default="model,user", show_default=True, metavar="LIST", help="Groups of the table spend.")
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 def query(**words: Any) -> int:
     """Answer a SELECT over what SOURCE holds.
 
-    SOURCE is logs, the folder of a report made with --calls, or a --state. The tables are calls (a row per call),
-    charges (a row per call and class of tokens), spend (a row per group of --by) and rejects; their columns are those
-    of the files. Sums of money are exact.
+    SOURCE is logs, the folder of a report made with --calls, or a --state; several such folders are one source. The
+    tables are calls (a row per call), charges (a row per call and class of tokens), spend (a row per group of --by) and
+    rejects; their columns are those of the files. Sums of money are exact.
     """
     from callcost.cli.terminal.summary import watched  # noqa: PLC0415 - loads rich and Polars
     from callcost.jobs.analysis.query import query_calls  # noqa: PLC0415

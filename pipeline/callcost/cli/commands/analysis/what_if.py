@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from callcost.cli import options as shared
-from callcost.cli.click_types import LogType, Verb, WordType
+from callcost.cli.click_types import Verb, WordType
 from callcost.cli.commands.analysis.query import show_answer
 from callcost.cli.terminal.events import counted
 from callcost.cli.terminal.output import say
@@ -20,7 +20,7 @@ _SHOWN = ("calls", "changed_calls", "kept_calls", "old_cost", "new_cost", "saved
 
 
 @click.command("what-if", cls=Verb)
-@click.argument("logs", nargs=-1, required=True, metavar="SOURCE...", type=LogType())
+@shared.source_argument
 @click.option("--model", "models", multiple=True, metavar="A=B", help="B answers the calls of A (a glob). Repeatable.")
 @click.option("--batch", multiple=True, metavar="MODEL", help="Calls of this model (a glob) go by batch. Repeatable.")
 @click.option("--cache", type=WordType(CACHES),
@@ -37,8 +37,9 @@ _SHOWN = ("calls", "changed_calls", "kept_calls", "old_cost", "new_cost", "saved
 def what_if(**words: Any) -> int:
     """Say what the same calls would have cost otherwise.
 
-    SOURCE is logs, the folder of a report made with --calls, or a --state. Over logs, texts, tools and pictures are
-    counted again as B counts them; over a report or a state, the tokens of B are those of A times a measured ratio.
+    SOURCE is logs, the folder of a report made with --calls, or a --state; several such folders are one source. Over
+    logs, texts, tools and pictures are counted again as B counts them; over a report or a state, the tokens of B are
+    those of A times a measured ratio.
     Calls that B cannot take, or that have no rate there, stay at their cost and are listed. --suggest lists batches,
     prompts that repeat uncached, calls made twice, prompts just over a threshold, and hour-long caches read once.
     """
