@@ -3,9 +3,10 @@
 A call is written as a row per block of its answer, each with the call's usage so far, and once more into the file of
 each session that resumes or forks this one: copies share the id of Anthropic's message, and the largest usage is the
 call's. A request id tells calls of one message id apart; a sidechain's replay of the main chain has one of its own,
-which therefore tells nothing, and counts of its own, which yield to the main chain's (ccusage pull 1155). Rows without
-an answer are context, and so are those of no model (``<synthetic>``: API errors, interruptions). Sources: ccusage's
-Claude adapter, and the repeats counted over real sessions.
+which therefore tells nothing, and counts of its own, which yield to the main chain's (ccusage pull 1155). What is
+printed while an answer streams has no stop reason, and as output a placeholder: nobody knows it (multica pull 729). Rows
+without an answer are context, and so are those of no model (``<synthetic>``: API errors, interruptions). Sources:
+ccusage's Claude adapter, and the repeats counted over real sessions.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ def settle_claude_code(call: Call, entry: Entry) -> None:
     """Leave the row's one block of text uncounted; say what a request id tells, and what is paid by use for sure."""
     call.text_missing = "truncated"
     call.replayed = entry.record.get("isSidechain") is True or None
+    is_printed = entry.record.get("sessionId") is None and "session_id" in entry.record
+    if is_printed and call.usage is not None and entry.record["message"].get("stop_reason", "") is None:
+        call.usage.completion_tokens = call.usage.total_tokens = None
     if call.provider in _BY_USE or call.service_tier in _TIERS_BY_USE:
         call.billing = API
     entry.distinct = None if call.replayed else entry.record.get("requestId")
@@ -79,12 +83,12 @@ DIALECTS = (
         response=("message",),
         endpoint="anthropic",
         alone=True,
-        reads=("type", "data", "message.role", "isApiErrorMessage", "isSidechain"),
+        reads=("type", "data", "message.role", "message.stop_reason", "isApiErrorMessage", "isSidechain"),
         settle=settle_claude_code,
     ),
     refusing_dialect(
         "claude_code_result",
-        "the sum of a session: give its transcript, or print it with stream-json",
+        "the sum of a session: give its transcript in ~/.claude/projects",
         sign("session_id subtype", values={"type": "result"}),
     ),
 )
