@@ -30,7 +30,7 @@ from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans
 from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.read.splits import Piece, SurveyTask, cut_inputs, survey_input
 from callcost.stages.report.rejects import RejectTable
-from callcost.stages.report.spend import merge_spend, sort_spend, sum_spend
+from callcost.stages.report.spend import merge_spend, order_of_spend, sort_spend, sum_spend
 from callcost.stages.tables.facts import BUCKETS, read_tables, scan_tables
 from callcost.stages.tables.schemas import Facts
 from callcost.stages.tasks import MOST_GROUPS, MapTask, ReduceTask, map_inputs, reduce_files
@@ -292,7 +292,10 @@ def merged_spend(settled: Settled, options: ReportOptions) -> pl.DataFrame:
         merge_spend([read_tables([path]).filter(share == number) for path in paths], options.by)
         for number in range(shares)
     ]
-    return sort_spend(pl.concat(merged), options.by, options.sort)
+    whole = pl.concat(merged)
+    merged.clear()
+    order = order_of_spend(whole, options.by, options.sort)
+    return pl.DataFrame([whole.drop_in_place(name).gather(order) for name in whole.columns])  # never all columns twice
 
 
 def survey_cut(pieces: Sequence[Piece], folder: str = "", runner: Runner = run_tasks) -> MapResult:

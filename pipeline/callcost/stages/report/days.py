@@ -31,7 +31,7 @@ MOST_VALUES = 100  # of a column, that are looked at: those that cost most on so
 _KEY = ("day", "item", "value")
 _SUMS = {"cost": MONEY, "unpriced": pl.Int64()}
 _TYPES = {"day": pl.Date(), "item": pl.String(), "value": pl.String(), **_SUMS}
-_SHARE_ROWS = 1_000_000  # merged at a time
+_SHARE_ROWS = 250_000  # merged at a time
 _NOT_ALL = ("unpriced", "partly_priced")
 
 

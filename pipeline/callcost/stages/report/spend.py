@@ -28,6 +28,7 @@ UNPRICED = ("model", "price_status", "price_reason")  # what tells calls without
 _CALL_MEASURES = [column.name for column in SpendMeasures.columns if column.name.endswith("calls")]
 RATES = {"cache_hit_rate": ("cache_read_input_tokens", "prompt_tokens")}  # shares of sums, made of them last
 ADDED = tuple(name for name in SpendMeasures.names if name not in RATES)
+_PLACE = "place in the table"
 _SUMMED = [name for name in ADDED if name not in _CALL_MEASURES]
 _PARTS = ("reasoning_cost", "cache_savings_cost")
 
@@ -203,8 +204,14 @@ def sort_spend(spend: pl.DataFrame, by: tuple[str, ...], first: str | None = Non
         by: columns of the groups.
         first: column that goes before: a measure, largest first, or one of ``by``; None: there is none.
     """
+    return spend[order_of_spend(spend, by, first)]
+
+
+def order_of_spend(spend: pl.DataFrame, by: tuple[str, ...], first: str | None = None) -> pl.Series:
+    """Return the positions of a report's rows in their order; the arguments are those of sort_spend."""
     columns = list(dict.fromkeys([*([first] if first else []), "total_cost", *by]))
-    return spend.sort(columns, descending=[name not in by for name in columns], nulls_last=True)
+    keys = spend.select(*columns, pl.int_range(pl.len(), dtype=pl.UInt32).alias(_PLACE))
+    return keys.sort(columns, descending=[name not in by for name in columns], nulls_last=True)[_PLACE]
 
 
 def check_sort(options: ReportOptions) -> None:
