@@ -39,7 +39,7 @@ BINARY_FORMATS = ("parquet", "xlsx")
 EXTENSIONS = {"markdown": "md"}  # of the files of a format, where they are not its name
 CORRECTIONS = ("none", "stated", "all")
 COST_SOURCES = ("computed", "logged", "auto")
-TABLES = ("parquet", "delta")
+TABLES, REASONINGS = ("parquet", "delta"), ("log", "none")
 CACHES = ("none", "all")  # of calls as they might have been
 TIERS = ("default", "flex", "priority")
 EXECUTORS = ("local", "spark")
@@ -178,9 +178,11 @@ class CountOptions(_Options):
 
     Attributes:
         item_timeout: seconds one large item may take before it counts 0 and is flagged timed_out; 0: no limit.
+        reasoning: what stands for reasoning that answers hide: "log" (what its calls of the same kind state), "none".
     """
 
     item_timeout: float = kept(5.0, arguments.number(0))
+    reasoning: str = kept(REASONINGS[0], arguments.one_of(REASONINGS))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,8 +255,7 @@ class ReportOptions(_Options):
         max_cost: US dollars that all calls of the report may cost before the gate is crossed; None: no gate.
         budget: what groups may cost in a period, each a gate, or the path of a TOML file that says so.
         as_of: moment (UTC) that budgets, forecast and unusual days are told for; None: ``until``, else the newest call.
-        prices_refresh: fetch the published prices, once, where a model is unknown or calls are newer than all prices by
-            7 days, and price with them; the logs are read again.
+        prices_refresh: fetch published prices, once, where a model is unknown or calls are 7 days newer; read again.
         strict: any reject, unpriced, partly priced, timed-out or inconsistent call, or sum of a session, crosses.
         pseudonyms: file with the key of what stands for users, end users, API keys and sessions in all that is written;
             None: their names do.

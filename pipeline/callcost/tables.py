@@ -18,6 +18,8 @@ TRACED = "trace"  # how the name of a span begins that stands in any export of i
 SESSION_SUM = "session_sum"  # flag of a record that sums the calls of a session or a turn: no prompt of it is known
 CHUNK_ORDER = "chunk_order"  # flag of a call whose text was joined from rows of chunks that name no order
 INCOMPLETE = "incomplete_usage"  # flag of a call that states a part of what it used
+HIDDEN = "hidden_reasoning"  # flag of a counted call whose model reasoned, as far as we know, where nobody sees it
+FROM_LOG = "reasoning_from_log"  # flag of one whose reasoning is what other calls of the log state
 ABORTED = "aborted"  # flag of a call whose answer broke off: what is stated or counted may be less than what is billed
 MONEY_SCALE = 18  # digits after the point of every rate, charge and sum
 LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)
@@ -94,6 +96,7 @@ class Call(msgspec.Struct, kw_only=True):
     data_residency: str | None = None  # OpenAI's regional hosts: "eu" | "us"
     inference_geo: str | None = None  # Anthropic's usage.inference_geo
     speed: str | None = None  # Anthropic's usage.speed
+    effort: str | None = None  # how much reasoning was asked for: a level, a budget or a switch, as in the request
     status: str = "success"  # success | failure | cache_hit
     flags: list[str] = msgspec.field(default_factory=list)
     usage: Usage | None = None  # what the record states about the whole call
@@ -248,6 +251,7 @@ class MapResult(TaskResult):
         kept_calls: calls that the input does not hold any more, and the facts do.
         unread_usage: path of a number that looks like usage and that no table knows -> calls that have it.
         joined: whether other inputs of the run were asked about, as for the requests of a batch.
+        hidden: facts of calls whose reasoning is hidden.
     """
 
     inputs: dict[str, dict[str, int]] = {}
@@ -259,6 +263,7 @@ class MapResult(TaskResult):
     kept_calls: int = msgspec.field(default=0, name="leftovers")  # as states have it
     unread_usage: dict[str, int] = {}
     joined: bool = False
+    hidden: int = 0
 
     def total(self, name: str) -> int:
         """Return how many records of all inputs are something."""
@@ -328,6 +333,7 @@ class ReduceResult(TaskResult):
         repeated_rows: calls that equal another.
         corrected: calls whose cost corrections of prices moved.
         derived: calls at a rate that a provider documents and the cost map lacks.
+        filled: calls whose reasoning is what other calls of the log state; the cost is that of the reasoning.
         undated: calls without a time.
         counted: calls with counted tokens.
     """
@@ -349,5 +355,6 @@ class ReduceResult(TaskResult):
     repeated_rows: FlaggedCalls = msgspec.field(default_factory=FlaggedCalls)
     corrected: CorrectedCalls = msgspec.field(default_factory=CorrectedCalls)
     derived: FlaggedCalls = msgspec.field(default_factory=FlaggedCalls)
+    filled: FlaggedCalls = msgspec.field(default_factory=FlaggedCalls)
     undated: int = 0
     counted: CountedTokens = msgspec.field(default_factory=CountedTokens)

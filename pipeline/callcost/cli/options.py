@@ -122,6 +122,9 @@ work_options = _stack(
     further("--threads", type=int, default=1, show_default=True, help="Threads per process."),
     further("--item-timeout", type=float, default=5.0, show_default=True, metavar="SECONDS",
                  help="Counting a large text may take this long, then it counts 0 and is flagged; 0: no limit."),
+    further("--reasoning", type=WordType(settings.REASONINGS), default=settings.REASONINGS[0], show_default=True,
+                 help="Of counted answers that hide their reasoning: fill in what the log's other calls of the same "
+                 "kind state, or nothing."),
     click.option("--quiet", is_flag=True, help="No progress and no summary."),
 )  # fmt: skip
 # Of verbs that answer and write nothing.

@@ -14,7 +14,6 @@ from callcost.jobs.engine.map_reduce import Progress, Settled, map_logs, merged_
 from callcost.jobs.report import settle_options
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import PriceOptions, ReportOptions
-from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.priced_calls import sum_stated
 from callcost.stages.pricing.rate_cards import book_of
@@ -69,9 +68,9 @@ def _spend_of(options: ReportOptions, found: Settled) -> tuple[pl.DataFrame, Set
 
 def _changes_of(settled: Settled, old: ReportOptions, new: ReportOptions) -> pl.DataFrame:
     """Sum by model what each charge line costs by the one version and by the other, a file of facts at a time."""
-    verdicts, parts = settled.tables("verdicts"), [pl.DataFrame(schema=_CHANGES)]
+    parts = [pl.DataFrame(schema=_CHANGES)]
     for path in settled.tables("facts"):
-        facts = filter_calls(settled_facts(path, verdicts), old)
+        facts = filter_calls(settled.facts(path, old.timezone), old)
         before, after = (price_facts(facts, book_of(each.prices))["total_cost"].cast(MONEY) for each in (old, new))
         lines = facts.select(model=pl.col("line_model"), old=pl.lit(before), new=pl.lit(after))
         changes = lines.select(

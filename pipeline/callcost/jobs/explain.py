@@ -10,12 +10,13 @@ import polars as pl
 
 from callcost.errors import LogError
 from callcost.jobs.engine.held_calls import check_held, prices_of_held
-from callcost.jobs.engine.map_reduce import Settled, working_folder
+from callcost.jobs.engine.map_reduce import Settled, reduce_facts, working_folder
 from callcost.jobs.report import open_source, settle_options
 from callcost.jobs.state.read_once import map_once
 from callcost.logs.io.inputs import Input, read_raw
 from callcost.logs.values.json import Refusal, decode, decode_text
 from callcost.settings import ReportOptions
+from callcost.stages.count.hidden_reasoning import fill_reasoning
 from callcost.stages.dedup.late_digests import settle_digests
 from callcost.stages.dedup.rules import facts_beside, settle_duplicates
 from callcost.stages.pricing.price_facts import price_facts
@@ -24,7 +25,7 @@ from callcost.stages.report.line_accounts import LineAccount, account_lines
 from callcost.stages.report.spend import filter_calls
 from callcost.stages.tables.facts import number_rows, scan_facts
 from callcost.stages.tables.published_calls import priced_lines
-from callcost.tables import Reject
+from callcost.tables import HIDDEN, Reject
 
 _SHOWN = (
     "call_id", "provider_response_id", "source_file", "source_row", "source_format", "started_at", "provider", "model",
@@ -71,12 +72,15 @@ def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
     if held is not None:
         check_held(held, options)
         options = dataclasses.replace(options, prices=prices_of_held(held, options))
-        facts = priced_lines(held.calls.filter(named), {})
+        facts = settle_duplicates(priced_lines(held.calls.filter(named), {})).facts.filter(named)
     else:
         with working_folder(None) as folder:
             mapped = map_once(options, folder)
-            facts, inputs = _facts_of(mapped, call_id, named, options), mapped.by_number
-    facts = filter_calls(settle_duplicates(facts).facts.filter(named), options)
+            facts, inputs = settle_duplicates(_facts_of(mapped, call_id, named, options)).facts, mapped.by_number
+            facts = facts.filter(named)
+            if facts["flags"].list.contains(HIDDEN).any():
+                facts = fill_reasoning(facts, reduce_facts(options, mapped, listed=False).ratios, options.timezone)
+    facts = filter_calls(facts, options)
     if facts.is_empty():
         message = f"no call {call_id!r} in {' '.join(options.logs)}"
         raise LogError(message, hint="The column call_id of calls.parquet (report --calls) lists them")

@@ -21,7 +21,6 @@ from callcost.prices.book.registered import options_with
 from callcost.prices.upstream.gate import Suspicion
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import PriceOptions, ReportOptions
-from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of, find_cards
 from callcost.stages.report.spend import filter_calls
@@ -75,9 +74,8 @@ def price_suspicions(
 
 
 def _facts(settled: Settled, options: ReportOptions) -> Iterator[pl.DataFrame]:
-    verdicts = settled.tables("verdicts")
     for path in settled.tables("facts"):
-        yield filter_calls(settled_facts(path, verdicts), options)
+        yield filter_calls(settled.facts(path, options.timezone), options)
 
 
 def _book_of(entries: Mapping[str, Entry]) -> Book:

@@ -23,7 +23,6 @@ from callcost.logs.bills.owners import read_keys
 from callcost.prices.book.book import Book
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReconcileOptions, ReportOptions
-from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.pricing.charge_lines import charge_classes
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
@@ -110,9 +109,9 @@ def _report_options(options: ReconcileOptions) -> ReportOptions:
 
 def _charge_by_class(report: ReportOptions, settled: Settled, book: Book, names: OwnerNames) -> list[Path]:
     """Price the settled facts of the run once more, class by class, a file at a time; return the files."""
-    found, verdicts = list[Path](), settled.tables("verdicts")
+    found = list[Path]()
     for number, facts in enumerate(settled.tables("facts")):
-        rows = filter_calls(settled_facts(facts, verdicts), report)
+        rows = filter_calls(settled.facts(facts, report.timezone), report)
         if not rows.is_empty():
             path = Path(settled.folder, f"charges-{number:06}.parquet")
             charges = charge_classes(price_facts(rows, book), book)

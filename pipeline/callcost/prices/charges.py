@@ -15,7 +15,7 @@ from typing import NamedTuple
 from callcost.prices.rates import Line, RateCard
 from callcost.prices.tariffs import MARKS
 from callcost.prices.units import INSTEAD_OF, TOKEN_UNITS, TOKENS_ELSE, TOKENS_FIRST, is_measure, quantities, unit_of
-from callcost.tables import ABORTED, EXACT, INCOMPLETE, LAST_PLACE, MONEY_SCALE, Usage
+from callcost.tables import ABORTED, EXACT, HIDDEN, INCOMPLETE, LAST_PLACE, MONEY_SCALE, Usage
 
 DERIVED = "derived_rate"  # the reason of a price that a documented factor gave
 SIDES = ("input", "output", "other")
@@ -46,12 +46,12 @@ def _verdicts(text: str) -> Iterator[Verdict]:
 
 
 # The first row whose conditions hold decides ("!": must not hold). Beside the conditions of CALL_CONDITIONS and
-# CARD_CONDITIONS: aborted, incomplete: the call is flagged so; no_input, no_output: these tokens are not stated; units:
-# the usage states some beside tokens; measured: one of them measures what the model did, instead of tokens; missing: a
-# part of what was used has no rate; rated: a part has one; weak: a part is charged at a rate that may be lower than its
-# own; suspect: at one that a source contradicts; scheduled: after a change that is announced and not confirmed;
-# derived: at what its provider documents, where the map has none; zero_charge: a part has a rate and costs 0; cost: the
-# sum is not 0. What costs "zero" stands first, then what costs "none".
+# CARD_CONDITIONS: aborted, incomplete, hidden_reasoning: the call is flagged so; no_input, no_output: these tokens are
+# not stated; units: the usage states some beside tokens; measured: one of them measures what the model did, instead of
+# tokens; missing: a part of what was used has no rate; rated: a part has one; weak: a part is charged at a rate that
+# may be lower than its own; suspect: at one that a source contradicts; scheduled: after a change that is announced and
+# not confirmed; derived: at what its provider documents, where the map has none; zero_charge: a part has a rate and
+# costs 0; cost: the sum is not 0. What costs "zero" stands first, then what costs "none".
 VERDICTS = (
     *_verdicts("""
     free           cache_hit         zero     cache_hit
@@ -71,6 +71,7 @@ VERDICTS = (
     partly_priced  usage_incomplete  charged  no_input input_costs !measured        # the other side is stated
     partly_priced  usage_incomplete  charged  no_output output_costs !measured
     free           free_model        charged  lists_zeros !cost
+    partly_priced  hidden_reasoning  charged  hidden_reasoning
     partly_priced  suspect_rate      charged  suspect
     partly_priced  scheduled_change  charged  scheduled
     partly_priced  rate_fallback     charged  weak
@@ -86,7 +87,7 @@ CALL_CONDITIONS = {
     "absent": ("usage_source", "absent"),
     "timed_out": ("usage_source", "timed_out"),
 }
-FLAG_CONDITIONS = {ABORTED: ABORTED, "incomplete": INCOMPLETE}
+FLAG_CONDITIONS = {ABORTED: ABORTED, "incomplete": INCOMPLETE, HIDDEN: HIDDEN}
 _CALL_WORDS = {fact: name for name, fact in CALL_CONDITIONS.items()}
 # Conditions on a rate card; None: no version that applies lists the model.
 CARD_CONDITIONS: Mapping[str, Callable[[RateCard | None], bool]] = {

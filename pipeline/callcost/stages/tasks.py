@@ -21,6 +21,7 @@ from callcost.stages.analysis.alternative_calls import Alternative, alternative_
 from callcost.stages.analysis.target_models import COUNTS, TargetModels, count_moved
 from callcost.stages.columnar.stretches import read_by_columns
 from callcost.stages.count.chat_counts import count_facts
+from callcost.stages.count.hidden_reasoning import Ratios, fill_reasoning, histogram_of, merge_histograms
 from callcost.stages.count.missing_usage import TIMED_OUT, count_missing, open_counter
 from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.dedup.rules import REPEATED
@@ -46,7 +47,16 @@ from callcost.stages.report.spend import (
 )
 from callcost.stages.tables.facts import facts_of, name_host, number_rows, scan_facts, scan_tables, write_facts
 from callcost.stages.tables.published_calls import copy_key
-from callcost.tables import ABORTED, CorrectedCalls, CountedTokens, FlaggedCalls, MapResult, ReduceResult
+from callcost.tables import (
+    ABORTED,
+    FROM_LOG,
+    HIDDEN,
+    CorrectedCalls,
+    CountedTokens,
+    FlaggedCalls,
+    MapResult,
+    ReduceResult,
+)
 from callcost.tokens.engines.text_counter import TextCounter
 from callcost.tokens.requests.fingerprints import fingerprints
 
@@ -97,6 +107,7 @@ class ReduceTask:
         listed: whether the calls are written too.
         alternative: what may be otherwise; what calls would cost then is summed too.
         moved: files of the counts of calls that move.
+        ratios: what stands for hidden reasoning.
     """
 
     number: int
@@ -109,6 +120,24 @@ class ReduceTask:
     listed: bool = True
     alternative: Alternative | None = None
     moved: tuple[str, ...] = ()
+    ratios: Ratios = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TallyTask:
+    """Files of facts whose stated reasoning is counted, once the keys are settled.
+
+    Attributes:
+        number: position of the task in the plan, from 0.
+        files: paths of files of facts.
+        verdicts: files of verdicts on records of the run.
+        folder: folder for the results.
+    """
+
+    number: int
+    files: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    folder: str
 
 
 class _Workshop:
@@ -212,6 +241,19 @@ def _flush(held: list[pl.DataFrame], task: MapTask, done: MapResult) -> None:
         write_facts(facts, path)
         done.files.append(str(path))
         done.facts += facts.height
+        if "flags" in facts.columns:
+            done.hidden += int(facts["flags"].list.contains(HIDDEN).sum())
+
+
+def tally_reasoning(task: TallyTask, tick: Tick) -> ReduceResult:
+    """Write a histogram of the reasoning that the calls of files of facts state."""
+    histograms = []
+    for path in task.files:
+        histograms.append(histogram_of(settled_facts(path, task.verdicts)))
+        tick(0, 0)
+    file = Path(task.folder) / f"reasoning-{task.number:06}.parquet"
+    merge_histograms(histograms).write_parquet(file)
+    return ReduceResult(files=[str(file)])
 
 
 def reduce_files(task: ReduceTask, tick: Tick) -> ReduceResult:
@@ -245,6 +287,7 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     per_input = {"read": _count_calls(scan_facts([path]).select("line", "input").collect())}
     facts = number_rows(settled_facts(path, task.verdicts, keyed=task.listed), task.rows_before)
     facts = facts.with_columns(copy_key()) if task.listed else facts
+    facts = fill_reasoning(facts, task.ratios, task.options.timezone)
     per_input["kept"] = _count_calls(facts)
     filtered_by, spans = tally_filtered(facts, task.options), span_of(facts)
     facts = hide_names(filter_calls(facts, task.options), task.options.pseudonyms)
@@ -300,17 +343,18 @@ def tally_calls(calls: pl.DataFrame, *, named: bool) -> ReduceResult:
         found.day = _counts(calls["started_at"].dt.date())
     found.repeated_rows, found.aborted = _flagged(calls, found, REPEATED), _flagged(calls, found, ABORTED)
     found.derived = _sum_calls(calls.filter(pl.col("price_reason") == DERIVED))
+    found.filled = _flagged(calls, found, FROM_LOG, "reasoning_cost")
     return found
 
 
-def _flagged(calls: pl.DataFrame, found: ReduceResult, name: str) -> FlaggedCalls:
+def _flagged(calls: pl.DataFrame, found: ReduceResult, name: str, cost: str = "total_cost") -> FlaggedCalls:
     if name not in found.flags:
         return FlaggedCalls()
-    return _sum_calls(calls.filter(pl.col("flags").list.contains(name)))
+    return _sum_calls(calls.filter(pl.col("flags").list.contains(name)), cost)
 
 
-def _sum_calls(calls: pl.DataFrame) -> FlaggedCalls:
-    costs = calls["total_cost"].to_physical()
+def _sum_calls(calls: pl.DataFrame, cost: str = "total_cost") -> FlaggedCalls:
+    costs = calls[cost].to_physical()
     return FlaggedCalls(calls=len(costs), with_cost=costs.count(), cost=int(costs.sum()))
 
 

@@ -73,9 +73,10 @@ def shape_of_answer(answer: Answer, asked: Prompt, choice: Choice) -> str:
         choice: how it is counted.
     """
     kinds = {block.kind for blocks in answer.alternatives for block in blocks}
-    if thoughts := [block for block in answer.thoughts if block.text or block.encrypted]:
-        sealed = any(block.encrypted for block in thoughts)
-        return "answer.thoughts" if shows_thoughts(choice) else "answer.sealed" if sealed else "answer.summary"
+    shown = any(block.text for block in answer.thoughts)
+    signs = (("thoughts", shown and shows_thoughts(choice)), ("sealed", answer.encrypted), ("summary", shown))
+    if reasoned := next((name for name, seen in signs if seen), ""):
+        return f"answer.{reasoned}"
     if asked.stops and UNREAD not in kinds:
         return "answer.stopped"
     return next((f"answer.{name}" for name, kind in _SIGNS_OF_ANSWERS if kind in kinds), "answer.text")

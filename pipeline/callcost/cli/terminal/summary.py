@@ -245,6 +245,11 @@ def _aborted_lines(calls: int, total_cost: str | None) -> list[str]:
     return [f"{_calls(calls)} broken off: {cost} for what was received; a bill may ask more"] * (calls > 0)
 
 
+def _filled_lines(calls: int, total_cost: str | None) -> list[str]:
+    cost = "no known cost" if total_cost is None else dollars(Decimal(total_cost))
+    return [f"{_calls(calls)} hide reasoning that other calls of their kind tell of: {cost} of the total"] * (calls > 0)
+
+
 def _draft_lines(reasons: list[dict[str, Any]], records: int) -> list[str]:
     """Return what to do where most records are in no dialect."""
     unknown = sum(row["records"] for row in reasons if row["reason"] == "unknown_dialect")
@@ -285,6 +290,7 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
         tokens = counting["prompt_tokens"] + counting["completion_tokens"]
         share = f"expected within +-{100 * (counting['expected_within'] or 0):.2g} %"
         lines.append(f"{_calls(counting['calls'])} without full usage: {tokens:,} tokens counted here, {share}")
+    lines += _filled_lines(**manifest["reasoning_from_log"])
     if sources.get("timed_out"):
         lines.append(f"{_calls(sources['timed_out'])} with a text that took too long: counted 0 for it")
     lines += _aborted_lines(**manifest["aborted"])

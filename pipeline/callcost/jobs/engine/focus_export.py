@@ -12,7 +12,6 @@ from callcost.errors import ConfigError
 from callcost.jobs.engine.map_reduce import Settled
 from callcost.prices.book.book import Book
 from callcost.settings import FOCUS_FORMATS, ReportOptions
-from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.pricing.charge_lines import charge_classes
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
@@ -50,7 +49,7 @@ def focus_documents(options: ReportOptions, settled: Settled, manifest: dict[str
     book, groups, left = book_of(options.prices), list[pl.DataFrame](), Counter[str]()
     listed = book.at_list_prices()
     for facts in settled.tables("facts"):
-        rows = hide_names(filter_calls(settled_facts(facts, settled.tables("verdicts")), options), options.pseudonyms)
+        rows = hide_names(filter_calls(settled.facts(facts, options.timezone), options), options.pseudonyms)
         charges = _charges(rows, options, book, listed)
         left.update(_left_out(charges))
         groups.append(group_charges(charges))

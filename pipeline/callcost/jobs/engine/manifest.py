@@ -38,6 +38,7 @@ MOST_LISTED = 1_000  # groups of calls without a full price
 _HOW = ("logs", "out", "work", "prices_refresh")  # options that never change a result
 FATES = ("calls", "duplicates", "rejects", "context", "fragments", "filtered")  # of a record, one of these
 _AGGREGATES = {"records": "aggregates", "calls": "aggregate_calls", "tokens": "aggregate_tokens"}
+_SUMMED = {"derived_rates": "derived", "reasoning_from_log": "filled", "aborted": "aborted"}
 _TALLIES = ("usage_source", "count_method", "price_status", "price_basis", "source_format", "flags")
 
 
@@ -82,8 +83,7 @@ def manifest_of(
             "calls": settled.reduced.corrected.calls,
             "total_cost": _dollars(settled.reduced.corrected.cost),
         },
-        "derived_rates": _calls_and_cost(settled.reduced.derived),
-        "aborted": _calls_and_cost(settled.reduced.aborted),
+        **{name: _calls_and_cost(getattr(settled.reduced, rows)) for name, rows in _SUMMED.items()},
         "undated_calls": settled.reduced.undated,
         **limits_of(settled),
         "reject_reasons": reject_reasons(settled),

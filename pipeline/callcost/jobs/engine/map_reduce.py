@@ -24,16 +24,17 @@ from callcost.logs.own_output import Skipped
 from callcost.runners.local import end_workers, has_workers, keep_workers, run_tasks
 from callcost.runners.packing import TASKS_PER_WORKER, cluster_task_bytes, pack_pieces, worker_count
 from callcost.runners.protocol import Runner, ignore_progress
-from callcost.settings import ReportOptions, WorkOptions
+from callcost.settings import REASONINGS, ReportOptions, WorkOptions
 from callcost.stages.analysis.alternative_calls import Alternative
-from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans
+from callcost.stages.count.hidden_reasoning import Ratios, fill_reasoning, ratios_of
+from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans, settled_facts
 from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.read.splits import Piece, SurveyTask, cut_inputs, survey_input
 from callcost.stages.report.rejects import RejectTable
 from callcost.stages.report.spend import merge_spend, order_of_spend, sort_spend, sum_spend
 from callcost.stages.tables.facts import BUCKETS, read_tables, scan_tables
 from callcost.stages.tables.schemas import Facts
-from callcost.stages.tasks import MOST_GROUPS, MapTask, ReduceTask, map_inputs, reduce_files
+from callcost.stages.tasks import MOST_GROUPS, MapTask, ReduceTask, TallyTask, map_inputs, reduce_files, tally_reasoning
 from callcost.tables import MapResult, ReduceResult, add_up
 
 SETTLE_ROWS = 8_000_000  # keys compared at a time: 16 bytes each
@@ -57,6 +58,7 @@ class Settled:
         runner: function that runs the tasks.
         skipped: folders below the logs that were not read, and what they hold.
         numbers: number of each input in facts and sums; (): its position.
+        ratios: what stands for reasoning that is hidden.
     """
 
     inputs: Sequence[Input]
@@ -68,6 +70,7 @@ class Settled:
     runner: Runner = run_tasks
     skipped: tuple[Skipped, ...] = ()
     numbers: tuple[int, ...] = ()
+    ratios: Ratios = ()
 
     @property
     def by_number(self) -> dict[int, Input]:
@@ -88,6 +91,10 @@ class Settled:
     def tables(self, kind: str) -> list[str]:
         """Return the files of a kind ("facts", "verdicts", "spend", "calls", "rejects") in the order of their tasks."""
         return [*self.mapped.files_of(kind), *self.reduced.files_of(kind)]
+
+    def facts(self, path: str, timezone: str) -> pl.DataFrame:
+        """Read a file of facts as settling it and filling in hidden reasoning leave it; see fill_reasoning."""
+        return fill_reasoning(settled_facts(path, self.tables("verdicts")), self.ratios, timezone)
 
     def rejects(self) -> RejectTable:
         """Return the rejects of all inputs."""
@@ -234,6 +241,7 @@ def reduce_facts(
     priced: bool = True,
     listed: bool = True,
     alternative: Alternative | None = None,
+    fixed: Ratios = (),
 ) -> Settled:
     """Settle, price and sum what map left behind; done again with other options, it replaces what it wrote.
 
@@ -243,6 +251,7 @@ def reduce_facts(
         priced: see settle_logs.
         listed: see settle_logs.
         alternative: what may be otherwise in the calls.
+        fixed: what stands for hidden reasoning on some days, whatever the log says now.
     """
     files, rows, workers, runner = tuple(found.tables("facts")), found.mapped.facts, found.workers, found.runner
     facts_worth = _FACTS_WORTH_KEPT if has_workers() else _FACTS_WORTH
@@ -255,16 +264,23 @@ def reduce_facts(
     settled = _settle(compared, runner, comparing)
     verdicts = tuple(settled.files_of("verdicts"))
     size = max(1, min(MOST_FILES, -(-len(files) // (workers * TASKS_PER_WORKER))))
+    parts = [files[first : first + size] for first in range(0, len(files), size)]
+    ratios: Ratios = ()
+    if priced and found.mapped.hidden and options.count.reasoning == REASONINGS[0]:
+        tally = partial(TallyTask, verdicts=verdicts, folder=folder)
+        tallies = [tally(number=number, files=part) for number, part in enumerate(parts)]
+        counted = add_up(runner(tally_reasoning, tallies, workers=summing), ReduceResult())
+        ratios = (*ratios_of(counted.files_of("reasoning")), *fixed)
     tasks = [
         ReduceTask(
-            number=number, files=files[number * size : (number + 1) * size], verdicts=verdicts, folder=folder,
-            options=asked, rows_before=found.rows_before, priced=priced, listed=listed, alternative=alternative,
-            moved=tuple(found.mapped.files_of("moved")),
+            number=number, files=part, verdicts=verdicts, folder=folder, options=asked, rows_before=found.rows_before,
+            priced=priced, listed=listed, alternative=alternative, moved=tuple(found.mapped.files_of("moved")),
+            ratios=ratios,
         )
-        for number in range(-(-len(files) // size))
+        for number, part in enumerate(parts)
     ]  # fmt: skip
     reduced = add_up([settled, *runner(reduce_files, tasks, workers=summing)], ReduceResult())
-    return dataclasses.replace(found, reduced=reduced)
+    return dataclasses.replace(found, reduced=reduced, ratios=ratios)
 
 
 def _settle(tasks: Sequence[SettleTask], runner: Runner, workers: int) -> ReduceResult:

@@ -9,6 +9,7 @@ from callcost.errors import ConfigError, RunError
 from callcost.jobs.engine.manifest import RunClock
 from callcost.jobs.report import settle_options
 from callcost.jobs.state.closed_days import ClosedDay, closed_days, remember_day
+from callcost.jobs.state.fixed_ratios import fixed_ratios
 from callcost.jobs.state.intake import settle_lost
 from callcost.jobs.state.report import open_state
 from callcost.logs.io.temporary import temporary_folder
@@ -53,4 +54,4 @@ def close_day(day: date, options: ReportOptions, state: StateOptions) -> Closing
         if str(day) not in ledger.published.get("days", {}):
             raise ConfigError(f"no call of {day} was published", hint="Run the report with this --state first")
         with temporary_folder(ledger.folder.path) as work:
-            return Closing(closed=remember_day(ledger, day, options, work), again=day in known)
+            return Closing(closed=remember_day(ledger, day, options, work, fixed_ratios(ledger)), again=day in known)

@@ -22,6 +22,7 @@ from callcost.logs.io.folders import Folder
 from callcost.runners.entries import digest_of_bytes
 from callcost.runners.ledger import Ledger
 from callcost.settings import FingerprintKey, ReportOptions
+from callcost.stages.count.hidden_reasoning import Ratios
 from callcost.stages.pricing.priced_calls import GATHERED, gather_calls
 from callcost.stages.report.days import facts_of_day, merge_days, split_days, sum_days
 from callcost.stages.report.pseudonyms import hide_names
@@ -128,7 +129,7 @@ def save_days(ledger: Ledger) -> None:
     folder.remove([name for name in folder.names(FOLDER) if name not in kept])
 
 
-def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) -> ClosedDay:
+def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path, ratios: Ratios) -> ClosedDay:
     """Write down the facts of a day as they are now; the last thing written is what says so.
 
     Args:
@@ -136,6 +137,7 @@ def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) 
         day: date in the report's time zone.
         options: what the report was asked for.
         work: working folder.
+        ratios: what stands for hidden reasoning.
 
     Raises:
         ConfigError: the day has no call.
@@ -143,7 +145,7 @@ def remember_day(ledger: Ledger, day: date, options: ReportOptions, work: Path) 
     """
     entries = [entry for _, entry in sorted(ledger.entries.items())]
     rows_before = tuple(result_of(*entries).rows_before)
-    facts = facts_of_day(ledger.local_files(entries, work, "facts"), rows_before, day, options)
+    facts = facts_of_day(ledger.local_files(entries, work, "facts"), rows_before, day, options, ratios)
     if facts.is_empty():
         raise ConfigError(f"no call of {day} was read", hint="Run the report first")
     data = parquet_bytes(facts)

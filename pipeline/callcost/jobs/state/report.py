@@ -49,6 +49,7 @@ from callcost.jobs.state.closed_days import (
     split_with_closed,
     take_up_days,
 )
+from callcost.jobs.state.fixed_ratios import fix_ratios, fixed_ratios
 from callcost.jobs.state.intake import Event, Intake, plan_intake, read_fresh, settle_lost
 from callcost.jobs.state.log_rotation import result_of
 from callcost.jobs.state.partitions import Partitions
@@ -285,7 +286,7 @@ class _Run:
         partitions.write("rejects.parquet", rejected)
         partitions.finish()
         partitions.write("manifest.json", document_bytes(manifest))
-        self._commit(partitions, spend, newest)
+        self._commit(partitions, spend, newest, settled)
         days = {"days": partitions.replaced, "added": partitions.added, "removed": partitions.removed}
         self.event("published", **{word: len(found) for word, found in days.items()}, late=partitions.late)
         return self._found(spend, rejected, manifest, code)
@@ -307,7 +308,7 @@ class _Run:
                 self.ledger.reopen(str(day))  # there is nothing to close it with
                 continue
             if day is not None and day in closed and self.state.restate:
-                remember_day(self.ledger, day, self.options, self.work)
+                remember_day(self.ledger, day, self.options, self.work, settled.ratios)
             elif day is not None and day in closed:
                 frozen = closed[day].facts(self.options.pseudonyms)
                 found.append(adjustments_of(day, frozen, calls, book_of(self.options.prices), closed[day].closed_at))
@@ -319,7 +320,7 @@ class _Run:
         partitions.end_days()
         return pl.concat(found).sort(ORDER), newest
 
-    def _commit(self, partitions: Partitions, spend: pl.DataFrame, newest: datetime | None) -> None:
+    def _commit(self, partitions: Partitions, spend: pl.DataFrame, newest: datetime | None, settled: Settled) -> None:
         """Write down what the published files were made of, last of all."""
         kept = parquet_bytes(spend)
         self.ledger.folder.write(SPEND, kept)  # for a run that finds nothing new
@@ -330,6 +331,7 @@ class _Run:
                 "newest": newest.isoformat() if newest else None,
                 "spend": digest_of_bytes(kept),
                 **partitions.record(),
+                **fix_ratios(self.ledger, settled, self.options.timezone),
             }
         )
         save_days(self.ledger)
@@ -340,8 +342,6 @@ class _Run:
         out, numbers = folder_at(self.options.out or ".").place, sorted(self.ledger.entries)
         parts = [result_options(self.options), out, closed, numbers, prices_of(self.options)]
         return digest_of_value([*parts, __version__, pl.__version__])
-
-    # --- Record -------------------------------------------------------------------------------------------------------
 
     def _doings(self, partitions: Partitions) -> dict[str, Any]:
         ledger, intake = self.ledger, self.intake
@@ -397,4 +397,4 @@ def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settle
         folder=str(work),
     )
     by_day = options.by if "day" in options.by else (*options.by, "day")
-    return reduce_facts(dataclasses.replace(options, by=by_day), found)
+    return reduce_facts(dataclasses.replace(options, by=by_day), found, fixed=fixed_ratios(ledger))

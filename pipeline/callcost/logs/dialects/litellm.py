@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named
+from callcost.logs.responses.bodies import effort_paths
 from callcost.logs.tracing.conversations import is_redacted
 from callcost.logs.usage.usage import states_both_sides
 from callcost.logs.values.json import Refusal, canonical, dicts_in
@@ -75,6 +76,7 @@ _SHARED = like_named("model_group cache_hit @provider_response_id call_type lite
                "model_parameters.aws_region_name", "model_parameters.vertex_location"),
     "inference_geo": ("metadata.usage_object.inference_geo", "@inference_geo"),
     "speed": ("metadata.usage_object.speed", "@speed"),
+    "effort": effort_paths(("model_parameters",)),
 }  # fmt: skip
 
 

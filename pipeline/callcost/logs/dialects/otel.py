@@ -204,6 +204,7 @@ _TRACED = {
                      "gen_ai.openai.request.service_tier"),
     "inference_geo": ("provider.anthropic.usage.inference_geo",),
     "speed": ("provider.anthropic.usage.speed",),
+    "effort": ("gen_ai.request.reasoning_effort", "gen_ai.openai.request.reasoning_effort"),
     "logged_cost": ("gen_ai.usage.cost", "llm.cost.total", "operation.cost", "provider.openrouter.usage.cost",
                     "cost_usd", "mlflow.llm.cost.total_cost"),
     "tags": ("tag.tags", "langfuse.trace.tags", "langwatch.labels"),

@@ -40,7 +40,7 @@ from callcost.tables import ABORTED, EXACT, Call
 TEXT_COLUMNS = (
     "own_id", "provider_response_id", "duplicate_id", "provider", "model", "model_requested", "model_group", "user",
     "end_user", "team", "api_key", "org", "project", "session", "branch", "service_tier", "region", "data_residency",
-    "inference_geo", "speed", "host",
+    "inference_geo", "speed", "effort", "host",
 )  # fmt: skip
 TIME_COLUMNS = ("started_at", "ended_at")
 COST_COLUMN = "logged_cost"
@@ -57,7 +57,6 @@ _BODIES = frozenset(("request", "response", "messages", "message", "body", "prom
 # too; one whose tokens nobody bills, as it only counts a text.
 CONTEXT, COUNTED_ELSEWHERE, UNBILLED = "context", "counted_elsewhere", "unbilled"
 BATCH_INPUT = "the input of a batch: give its output file"  # stages/read/batch_join.py takes it back where it was
-
 
 Notes = dict[str, Any]  # what the records of a file so far leave to those after them
 
@@ -164,6 +163,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "family", self.family or self.name)
+        effort = (*self.fields.get("effort", ()), *bodies.effort_paths(self.request))
+        msgspec.structs.force_setattr(self, "fields", {**self.fields, "effort": effort})
 
 
 def like_named(names: str) -> dict[str, tuple[str, ...]]:

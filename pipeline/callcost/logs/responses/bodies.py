@@ -5,7 +5,7 @@ One row of a table per API. How a body's text becomes tokens is for tokens/; wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -100,6 +100,22 @@ REQUEST_TEXTS = (
     "messages", "input", "prompt", "contents", "system", "instructions", "tools", "functions", "systemInstruction",
     "system_instruction", "inputText", "chat_history", "response_format",
 )  # fmt: skip
+
+# Where a request says how much the model shall reason. OpenAI, Chat and Responses: platform.openai.com/docs/guides/
+# reasoning; Anthropic: platform.claude.com/docs/en/build-with-claude/effort and .../extended-thinking; Gemini:
+# ai.google.dev/gemini-api/docs/thinking.
+EFFORT_PATHS = (
+    "reasoning_effort", "reasoning.effort", "output_config.effort", "thinking.type",
+    "additionalModelRequestFields.thinking.type", "generationConfig.thinkingConfig.thinkingLevel",
+    "generationConfig.thinkingConfig.thinkingBudget", "config.thinking_config.thinking_level",
+    "config.thinking_config.thinking_budget",
+)  # fmt: skip
+
+
+def effort_paths(roots: Iterable[str]) -> tuple[str, ...]:
+    """Return where records say how much a model shall reason whose request bodies stand at some paths."""
+    return tuple(f"{root}.{path}" if root else path for root in roots for path in EFFORT_PATHS)
+
 
 APIS = (
     Api(
@@ -213,7 +229,9 @@ APIS = (
             "model": ("modelVersion", "model_version"),
             "started_at": ("createTime", "create_time"),
             "service_tier": (  # Gemini API; Vertex AI, in JSON and as its SDK has it
-                "usageMetadata.serviceTier", "usageMetadata.trafficType", "usage_metadata.service_tier",
+                "usageMetadata.serviceTier",
+                "usageMetadata.trafficType",
+                "usage_metadata.service_tier",
                 "usage_metadata.traffic_type",
             ),
         },

@@ -60,8 +60,8 @@ _WORDS = frozenset((WORD, JSON, FLAG, TEXTS))
 TEMPLATED = (*sorted(CARRIED), "span", "parent")
 _COMMON = (
     "source_format", "provider", "model", "model_requested", "tags", "service_tier", "region", "status", "flags",
-    "usage_source", "model_group", "endpoint", "data_residency", "inference_geo", "speed", "stated_rates", "line",
-    "lines", "line_model", "key_kind", "user", "end_user", "team", "api_key", "org", "project", "session",
+    "usage_source", "model_group", "endpoint", "data_residency", "inference_geo", "speed", "effort", "stated_rates",
+    "line", "lines", "line_model", "key_kind", "user", "end_user", "team", "api_key", "org", "project", "session",
     "branch", "host", "billing", "replayed",
 )  # fmt: skip
 UNSEEN = frozenset(("request", "response", "text_missing", "request_digest", "record_digest"))  # of no fact here

@@ -12,6 +12,7 @@ from callcost.stages.count.missing_usage import join_counts
 from callcost.stages.tables.dictionary import Numbered
 from callcost.stages.tables.plain_chats import ChatKinds
 from callcost.stages.tables.schemas import Facts
+from callcost.tables import HIDDEN
 from callcost.tokens.engines.text_counter import Counts, TextCounter
 from callcost.tokens.frame import EXACT, SMALL, Frame, round_units
 from callcost.tokens.vocabulary_corrections import correction_of
@@ -144,6 +145,11 @@ def _fill(facts: pl.DataFrame, kinds: Numbered, sides: Sequence[pl.Series]) -> p
     for name, values in columns.items():
         none = pl.Series([None], dtype=Facts.types[name]).new_from_index(0, before)
         found.append(pl.concat([none, values.cast(Facts.types[name])]).alias(name))
-    return facts.with_columns(
+    filled = facts.with_columns(
         pl.coalesce(facts[column.name], column) if column.name in facts.columns else column for column in found
     )
+    hidden = pl.Series([one is not None and one.hidden for one in kinds.values])
+    if not hidden.any():
+        return filled
+    rows = pl.concat([pl.Series([False]).new_from_index(0, before), kinds.to_rows(hidden, height)])
+    return filled.with_columns(flags=pl.when(rows).then(pl.lit([HIDDEN])).otherwise("flags"))  # others have none

@@ -14,14 +14,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from callcost.settings import ReportOptions
-from callcost.stages.read.sides import derive_sides, frame_sides, missing_sides, states_a_charge
-from callcost.tables import ABORTED, Call, Usage
+from callcost.stages.read.sides import derive_sides, frame_sides, hides_answer, missing_sides, states_a_charge
+from callcost.tables import ABORTED, HIDDEN, Call, Usage
 from callcost.tokens.engines.text_counter import Counts, TextCounter
 from callcost.tokens.frame import Frame, relative_error, total
 
 TIMED_OUT = "timed_out"
 METHODS = ("exact", "calibrated", "estimated", TIMED_OUT)  # from the strongest to the weakest
 AMPLE_BYTES = 32 << 20  # of a task; so much holds more text than is worth sparing a faster engine
+
 
 class SideCount(NamedTuple):
     """What counting one side of a call came to."""
@@ -57,7 +58,10 @@ def count_missing(calls: Sequence[Call], counter: TextCounter) -> None:
         for call, sides in zip(calls, missing, strict=True)
     ]
     for call, counted in zip(calls, count_frames(frames, counter), strict=True):
+        hidden = "completion_tokens" in counted and hides_answer(call)
         settle_usage(call, counted)
+        if hidden and call.count_method != TIMED_OUT:
+            call.flags = sorted({*call.flags, HIDDEN})
 
 
 def _received(call: Call, frames: dict[str, Frame]) -> dict[str, Frame]:

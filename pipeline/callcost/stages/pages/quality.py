@@ -45,6 +45,7 @@ def _calls(manifest: Manifest) -> Iterable[tuple[str, int, str | None]]:
         ("equal rows that nothing tells apart, each counted", repeated["calls"], repeated["total_cost"]),
         ("price moved by corrections, by", corrections["calls"], corrections["total_cost"]),
         ("at documented rates that no map has", derived["calls"], derived["total_cost"]),
+        ("reasoning taken from other calls", *manifest["reasoning_from_log"].values()),
         ("broken off", manifest["aborted"]["calls"], manifest["aborted"]["total_cost"]),
         ("without a time, at the newest rates", manifest["undated_calls"], None),
     )

@@ -13,9 +13,10 @@ from callcost.logs.record.media_calls import NOT_COUNTED, WITHOUT_ANSWER_TOKENS
 from callcost.prices.units import is_measure
 from callcost.tables import ABORTED, Call, Usage
 from callcost.tokens.frame import Frame
-from callcost.tokens.framing.messages import frame_completion, frame_prompt
+from callcost.tokens.framing.messages import api_of, frame_completion, frame_prompt
 from callcost.tokens.framing.plain_chat import FrameTemplate, frame_plain, template_of
 from callcost.tokens.model_families import choose
+from callcost.tokens.reasoning import hides_reasoning, may_reason
 
 SIDES = ("prompt_tokens", "completion_tokens")
 _NOTHING = Usage()
@@ -28,11 +29,13 @@ class CallTemplate(NamedTuple):
         prompt: frame of the prompt.
         completion: frame of the answer.
         answers: of each text, whether it is the answer's.
+        hidden: whether it took reasoning that nobody sees.
     """
 
     prompt: FrameTemplate
     completion: FrameTemplate
     answers: tuple[bool, ...]
+    hidden: bool
 
 
 def missing_sides(call: Call) -> Sequence[str]:
@@ -113,4 +116,14 @@ def template_call(call: Call, placeholders: Sequence[str], available: frozenset[
     asked = [text for text, is_answer in zip(placeholders, answers, strict=True) if not is_answer]
     answered = [text for text, is_answer in zip(placeholders, answers, strict=True) if is_answer]
     first, second = template_of(choice, prompt, asked), template_of(choice, completion, answered)
-    return CallTemplate(first, second, answers) if asked and answered and first and second else None
+    hidden = hides_answer(call)
+    return CallTemplate(first, second, answers, hidden) if asked and answered and first and second else None
+
+
+def hides_answer(call: Call) -> bool:
+    """Say whether a call, whose answer is counted, took reasoning that nobody sees, as far as its model is known."""
+    if not may_reason(call.model.lower(), call.effort) or (call.usage and call.usage.reasoning_tokens is not None):
+        return False
+    choice = choose(call.model, call.provider, call.endpoint)
+    api = api_of(call.endpoint, call.request if call.request is not None else call.response)
+    return hides_reasoning(choice, api, call.effort, call.response)

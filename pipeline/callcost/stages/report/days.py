@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from callcost.settings import ReportOptions
+from callcost.stages.count.hidden_reasoning import Ratios, fill_reasoning
 from callcost.stages.dedup.rules import facts_beside, settle_duplicates
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
@@ -59,7 +60,11 @@ def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | Non
 
 
 def facts_of_day(
-    paths: Sequence[Path], rows_before: tuple[tuple[int, int], ...], day: date, options: ReportOptions
+    paths: Sequence[Path],
+    rows_before: tuple[tuple[int, int], ...],
+    day: date,
+    options: ReportOptions,
+    ratios: Ratios = (),
 ) -> pl.DataFrame:
     """Return the settled and priced facts of one day.
 
@@ -68,10 +73,11 @@ def facts_of_day(
         rows_before: see tasks.ReduceTask.
         day: date in the report's time zone.
         options: what the report was asked for.
+        ratios: what stands for hidden reasoning.
     """
     on_day = group_column("day", options.timezone) == day
     facts, _ = settle_duplicates(number_rows(facts_beside(scan_facts(paths), on_day), rows_before))
-    facts = facts.filter(on_day).with_columns(copy_key())
+    facts = fill_reasoning(facts.filter(on_day).with_columns(copy_key()), ratios, options.timezone)
     return charge_by_source(price_facts(facts, book_of(options.prices)), options.cost_source)
 
 

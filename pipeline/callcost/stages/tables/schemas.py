@@ -134,8 +134,9 @@ class Calls(Schema):
     region = Text("cloud region or location")
     status = Text("success | failure | cache_hit")
     flags = Flags(
-        "aborted ambiguous_usage assumed_units bad_time bad_logged_cost chunk_order id_conflict incomplete_usage "
-        "inconsistent_usage provisioned repeated_row session_sum text_redacted|truncated|stripped|moved unread_usage"
+        "aborted ambiguous_usage assumed_units bad_time bad_logged_cost chunk_order hidden_reasoning id_conflict "
+        "incomplete_usage inconsistent_usage provisioned reasoning_from_log repeated_row session_sum "
+        "text_redacted|truncated|stripped|moved unread_usage"
     )
     usage_source = Text("reported | estimated_upstream | counted | partial | timed_out | absent")
     count_method = Text("exact | calibrated | estimated | timed_out; null if nothing was counted")
@@ -214,6 +215,7 @@ class Facts(Calls):
     data_residency = Text("OpenAI regional host")
     inference_geo = Text("Anthropic's inference_geo")
     speed = Text("Anthropic's speed")
+    effort = Text("how much reasoning was asked for: a level, a budget or a switch; null: the model's own default")
     stated_rates = Text("what the log says each unit cost: fields of a cost map's entry, as JSON")
     line_model = Text("the model of this charge line")
     vars().update({f"line_{name}": Tokens(f"this line's share of {name}") for name in USAGE_COUNTS})

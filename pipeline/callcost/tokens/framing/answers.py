@@ -24,8 +24,6 @@ class AnswerLayout(NamedTuple):
         call_named: added instead, without the name, for a call that the request named; None: it is as any call.
         bundle: added once to several calls that are written as one text; None: they are written one by one.
         dot: a call has a dot before the tool's name.
-        ciphertext: thousandths of a token per character of sealed reasoning.
-        ciphertext_less: subtracted for each item of sealed reasoning.
     """
 
     text: int = 0
@@ -35,8 +33,6 @@ class AnswerLayout(NamedTuple):
     call_named: int | None = None
     bundle: int | None = None
     dot: bool = False
-    ciphertext: int = 0
-    ciphertext_less: int = 0
 
 
 CHAT = AnswerLayout(with_tools=1, form="beside", call=7, call_named=0, bundle=10, dot=True)
@@ -48,10 +44,7 @@ ANSWER_LAYOUTS = {
     ("gpt-0613", "chat"): CHAT._replace(call=2),
     ("gpt-4", "responses"): RESPONSES,
     ("gpt-5", "chat"): AnswerLayout(text=3, form="always", call=10, bundle=13, dot=True),
-    # Of gpt-5, 5.5, 5.6 and nano, in three repositories; the median error of whole answers was 3 %.
-    ("gpt-5", "responses"): AnswerLayout(
-        text=4, form="always", call=11, bundle=14, dot=True, ciphertext=161, ciphertext_less=155,
-    ),
+    ("gpt-5", "responses"): AnswerLayout(text=4, form="always", call=11, bundle=14, dot=True),
 }
 ALIASES = {"gpt-3.5": "gpt-4", "gpt-0301": "gpt-4", "gpt-5.2": "gpt-5"}
 HOSTS: dict[tuple[str, str], dict[str, Any]] = {

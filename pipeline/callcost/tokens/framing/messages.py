@@ -7,6 +7,7 @@ counting the texts is the caller's.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from callcost.tokens.error_estimates import estimate_error, shape_of_answer, shape_of_prompt
@@ -16,6 +17,7 @@ from callcost.tokens.framing.gemini import gemini_layout_of, lay_out_gemini, lay
 from callcost.tokens.framing.openai_layouts import lay_out, layout_of
 from callcost.tokens.framing.turns import lay_out_turns, lay_out_turns_answer, turn_layout_of
 from callcost.tokens.model_families import Choice, shows_thoughts
+from callcost.tokens.reasoning import seal_of
 from callcost.tokens.requests.bodies import read_answer, read_offer, read_prompt
 from callcost.tokens.requests.media import media_tokens
 from callcost.tokens.requests.types import CALL
@@ -93,8 +95,9 @@ def frame_completion(
     else:
         layout = answer_layout_of(choice.framing, api, choice.provider, at)
         lay_out_answer(answer, prompt, layout, builder)
-        for block in answer.thoughts if thoughts else ():
-            builder.ciphertext(block.encrypted, layout.ciphertext, layout.ciphertext_less)
+    if thoughts and (seal := seal_of(choice, api)) is not None:
+        for block in chain.from_iterable(answer.alternatives):
+            builder.ciphertext(block.encrypted, seal.each, seal.less)
     if thoughts and shows_thoughts(choice):
         for block in answer.thoughts:
             builder.text(block.text)

@@ -127,3 +127,8 @@ class Answer(msgspec.Struct):
     def thoughts(self) -> list[Block]:
         """The blocks of reasoning, shown or sealed."""
         return [block for blocks in self.alternatives for block in blocks if block.kind == THOUGHT]
+
+    @property
+    def encrypted(self) -> int:
+        """The characters of all seals: encrypted reasoning, signatures of thoughts."""
+        return sum(block.encrypted for blocks in self.alternatives for block in blocks)
