@@ -4,8 +4,8 @@ A call is written as a row per block of its answer, each with the call's usage s
 each session that resumes or forks this one: copies share the id of Anthropic's message, and the largest usage is the
 call's. A request id tells calls of one message id apart; a sidechain's replay of the main chain has one of its own,
 which therefore tells nothing, and counts of its own, which yield to the main chain's (ccusage pull 1155). What is
-printed while an answer streams has no stop reason, and as output a placeholder: nobody knows it (multica pull 729). Rows
-without an answer are context, and so are those of no model (``<synthetic>``: API errors, interruptions). Sources:
+printed while an answer streams has no stop reason, and as output a placeholder: nobody knows it (multica pull 729).
+Rows without an answer are context, and so are those of no model (``<synthetic>``: API errors, interruptions). Sources:
 ccusage's Claude adapter, and the repeats counted over real sessions.
 """
 
