@@ -37,6 +37,9 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_watch)
 
 
+DAYS = (1, 2, 3, 4, 5, 7, 9, 15, 20, 30)
+
+
 def rows_of(day: int, count: int = 20, **more: Any) -> list[dict[str, Any]]:
     """Return calls of one day of November 2025."""
     return [
@@ -50,8 +53,8 @@ def rows_of(day: int, count: int = 20, **more: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Path:
-    """Thirty days of logs, a file a day."""
-    for day in range(1, 31):
+    """Ten days of logs, a file a day."""
+    for day in DAYS:
         write_lines(tmp_path / "logs" / f"day-{day:02}.jsonl", rows_of(day))
     return tmp_path / "logs"
 
@@ -106,7 +109,7 @@ def test_a_finished_job_reads_no_input_again(job: Job) -> None:
     again = job.run()
     assert not [path for path in _opened if path.startswith(str(job.logs))]
     assert job.files() == before
-    assert "0 inputs read, 30 known" in again.stderr
+    assert "0 inputs read, 10 known" in again.stderr
 
 
 def test_not_even_the_bytes_of_a_known_log_are_looked_at(job: Job) -> None:
@@ -118,8 +121,8 @@ def test_not_even_the_bytes_of_a_known_log_are_looked_at(job: Job) -> None:
         path.write_bytes(b"x" * stat.st_size)
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     again = job.run()
-    assert (again.manifest["run"]["inputs_read"], job.files()) == (30, before)  # the manifest stays that of the first
-    assert "0 inputs read, 30 known" in again.stderr
+    assert (again.manifest["run"]["inputs_read"], job.files()) == (10, before)  # the manifest stays that of the first
+    assert "0 inputs read, 10 known" in again.stderr
 
 
 def test_a_finished_job_costs_little_more_than_loading_the_command(job: Job) -> None:
@@ -167,7 +170,7 @@ def test_a_file_that_changed_is_read_again_and_the_others_are_not(job: Job) -> N
     assert "day=2025-11-30/calls.parquet" in changed(before, job.files())
     assert again.manifest["run"]["inputs_read"] == 1
     assert again.manifest["run"]["late_calls"] == 0
-    assert again.records["calls"] == 601
+    assert again.records["calls"] == 201
 
 
 def test_a_log_that_was_only_touched_is_known_by_its_bytes(job: Job) -> None:
@@ -178,10 +181,10 @@ def test_a_log_that_was_only_touched_is_known_by_its_bytes(job: Job) -> None:
     changed_one = job.logs / "day-04.jsonl"
     changed_one.write_bytes(changed_one.read_bytes().replace(b"user-1", b"user-7"))  # of the same size
     again = job.run()
-    assert (again.manifest["run"]["inputs_read"], again.manifest["run"]["inputs_known"]) == (1, 29)
+    assert (again.manifest["run"]["inputs_read"], again.manifest["run"]["inputs_known"]) == (1, 9)
     days = {name for name in changed(before, job.files()) if name.startswith("day=")}
     assert days == {"day=2025-11-04/calls.parquet"}
-    assert "0 inputs read, 30 known" in job.run().stderr
+    assert "0 inputs read, 10 known" in job.run().stderr
 
 
 def test_a_log_that_was_rotated_away_stays_in_the_report(job: Job) -> None:
@@ -191,7 +194,7 @@ def test_a_log_that_was_rotated_away_stays_in_the_report(job: Job) -> None:
     job.run()
     (job.logs / "day-02.jsonl").rename(job.logs / "day-02.jsonl.1")
     again = job.run()
-    assert again.records["calls"] == 600
+    assert again.records["calls"] == 200
     assert changed(before, job.files()) <= {"manifest.json", "day=2025-11-02/calls.parquet", "spend.csv"} | set(OUTPUTS)
 
 
@@ -221,7 +224,7 @@ def test_only_the_days_of_the_interval_are_replaced(job: Job) -> None:
     again = job.run("--since", "2025-11-15", "--until", "2025-11-25")
     days = {name for name in changed(before, job.files()) if name.startswith("day=")}
     assert days == {"day=2025-11-20/calls.parquet"}
-    assert again.records["calls"] == 201
+    assert again.records["calls"] == 41
     assert job.run("--since", "2025-11-15T08:00:00Z", expect=2).stderr.count("midnight") == 1
 
 
@@ -232,10 +235,10 @@ def test_yesterday_is_the_one_day_that_is_reported(job: Job) -> None:
         rows = [row | {"id": f"{age} {row['id']}", "timestamp": moment.isoformat()} for row in rows_of(1)]
         write_lines(job.logs / f"recent-{age}.jsonl", rows)
     words = ("--since", "yesterday", "--until", "today")
-    assert "read 33 inputs" in job.run("--plan", *words).stdout
+    assert "read 13 inputs" in job.run("--plan", *words).stdout
     done = job.run(*words, "--fresh-within", "49h")
     yesterday = str((now - timedelta(days=1)).date())
-    assert (done.records["calls"], done.records["filtered"]) == (20, 640)
+    assert (done.records["calls"], done.records["filtered"]) == (20, 240)
     assert done.manifest["run"]["days_added"] == [yesterday]
     assert [path.name for path in job.out.glob("day=*")] == [f"day={yesterday}"]
 
@@ -278,21 +281,21 @@ def test_a_gate_stays_crossed_when_nothing_is_new(job: Job, gate: str, crossing:
 
 def test_a_plan_reads_and_writes_nothing(job: Job) -> None:
     plan = job.run("--plan")
-    assert "read 30 inputs" in plan.stdout
+    assert "read 10 inputs" in plan.stdout
     assert not job.out.exists()
     job.run()
     write_lines(job.logs / "day-09.jsonl", rows_of(9, 5))
     plan = job.run("--plan")
     assert "read 1 inputs" in plan.stdout
-    assert "29 are known" in plan.stdout
+    assert "9 are known" in plan.stdout
     assert "replace at least 2025-11-09" in plan.stdout
-    assert job.run().records["calls"] == 600  # the fifteen that the log does not hold any more are kept
+    assert job.run().records["calls"] == 200  # the fifteen that the log does not hold any more are kept
 
 
 def test_events_are_json_a_line_and_name_the_run(job: Job) -> None:
     done = job.run("--log-format", "json", "--run-id", "tonight")
     events = [json.loads(line) for line in done.stderr.splitlines()]
-    assert [event["event"] for event in events] == ["plan", *["read"] * 30, "settled", "published", "done"]
+    assert [event["event"] for event in events] == ["plan", *["read"] * 10, "settled", "published", "done"]
     assert {event["run_id"] for event in events} == {done.manifest["run"]["id"]} == {"tonight"}
 
 
@@ -310,15 +313,15 @@ def test_how_old_calls_are_counts_from_as_of(job: Job) -> None:
 
 
 def test_a_run_out_of_time_keeps_what_it_read(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0] * 21)
+    clock = iter([0.0] * 7)
     monkeypatch.setattr("callcost.jobs.state.intake.time.monotonic", lambda: next(clock, float("inf")))
     ended = job.run("--timeout", "60", expect=4)
     monkeypatch.undo()
     assert "What was read is kept" in ended.stderr
     assert not list(job.out.iterdir())
     again = job.run()
-    assert 0 < again.manifest["run"]["inputs_read"] < 30
-    assert again.records["calls"] == 600
+    assert 0 < again.manifest["run"]["inputs_read"] < 10
+    assert again.records["calls"] == 200
 
 
 @pytest.mark.parametrize(

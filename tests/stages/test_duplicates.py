@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from callcost.stages.dedup.rules import facts_beside, settle_duplicates
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import Call, Usage
+from tests.conftest import examples
 from tests.stages.calls import DAY, make_call
 
 
@@ -158,6 +159,7 @@ def test_with_neither_each_row_of_a_file_counts_and_occurrences_are_numbered(tim
     assert [row["flags"] for row in kept] == [["repeated_row", "text_moved"]] * 2 + [[]]
 
 
+@examples(30)
 @given(st.permutations(range(6)))
 def test_the_order_of_records_never_changes_what_is_kept(order: list[int]) -> None:
     calls = [
@@ -227,6 +229,7 @@ def test_every_duplicate_has_a_cause() -> None:
     assert kept.height == len(calls) - causes.total()
 
 
+@examples(30)
 @given(st.permutations(range(6)), st.lists(st.sampled_from(["a.jsonl", "b.jsonl"]), min_size=6, max_size=6))
 def test_neither_order_nor_files_change_which_spans_stay(order: list[int], files: list[str]) -> None:
     tree = [("a", None, 9), ("b", "a", 9), ("c", "b", None), ("d", "b", None), ("e", None, None), ("f", "e", 4)]

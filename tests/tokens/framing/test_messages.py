@@ -16,6 +16,7 @@ from callcost.tokens.frame import CALIBRATED, ESTIMATED, EXACT, Frame
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.model_families import FAMILIES, choose
 from callcost.tokens.requests.json_values import MAX_DEPTH, limit_depth, parse_json
+from tests.conftest import LONG
 from tests.tokens.counted import count, write_user
 
 CASES = {
@@ -149,7 +150,7 @@ def test_a_damaged_body_is_a_frame_or_nothing(name: str, model: str, steps: list
 @pytest.mark.parametrize("mapping", [True, False])
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_nesting_of_any_depth_ends(endpoint: str | None, mapping: bool) -> None:
-    nested = deep(100_000, mapping)
+    nested = deep(100_000 if LONG else 20_000, mapping)
     request = {
         "messages": [{"role": "user", "content": [nested, "a"]}],
         "tools": [{"name": "f", "input_schema": nested}],

@@ -16,6 +16,7 @@ from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.framing.plain_chat import READ_FIELDS, frame_plain, templates_of
 from callcost.tokens.model_families import Choice, choose
 from callcost.tokens.requests.bodies import read_prompt
+from tests.conftest import examples
 
 MODELS = (
     "gpt-4o", "gpt-4", "gpt-5-mini", "o3", "gpt-3.5-turbo", "gpt-oss-20b", "claude-3-haiku", "claude-opus-4-8",
@@ -41,6 +42,7 @@ def meaning(frame: Frame | None) -> tuple[Any, ...]:
     return frame.vocabulary, weights, frame.constant, frame.method, frame.error, frame.share
 
 
+@examples(40)
 @given(st.sampled_from(MODELS), chats, texts, moments, st.booleans(), st.sampled_from([None, "chat"]))
 def test_the_short_way_and_the_long_way_agree(
     model: str, chat: list[dict[str, str]], answer: str, at: int | None, bare: bool, endpoint: str | None
