@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
-import fcntl
 import io
 import json
 import os
-import pty
 import signal
 import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -127,6 +124,10 @@ def report(
 
 def on_a_terminal(*words: str | Path, cwd: Path) -> tuple[int, str]:
     """Run the command with a terminal as its streams; return its exit code and all that the terminal got."""
+    import fcntl  # these three: Windows has none of them
+    import pty
+    import termios
+
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 100, 0, 0))
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "NO_COLOR": "1"}

@@ -32,6 +32,8 @@ def command() -> None:
         from callcost.cli.terminal.output import open_closed_streams  # noqa: PLC0415 - as in main
 
         open_closed_streams()
+        if sys.platform == "win32" and sys.stdout is not None and not sys.stdout.isatty():
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]  # or it is the code page's
         main()
     except SystemExit as leaving:
         code = EXIT_INTERRUPTED if _stops and leaving.code == EXIT_FAILED else leaving.code

@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -100,7 +99,7 @@ class _Workers:
             self.end()
             context = multiprocessing.get_context("spawn")
             self._size, self.counters = size, context.Array("q", 2)
-            self._pool = ProcessPoolExecutor(size, context, _start_worker, (self.counters, os.getpid(), module))
+            self._pool = ProcessPoolExecutor(size, context, _start_worker, (self.counters, module))
         return self._pool
 
     def begin(self, size: int, module: str) -> None:
@@ -219,21 +218,22 @@ def _collect(
     tick(counters[0] - seen[0], counters[1] - seen[1])
 
 
-def _start_worker(counters: Any, parent: int, module: str) -> None:
+def _start_worker(counters: Any, module: str) -> None:
     global _progress  # noqa: PLW0603 - a worker has one parent and one set of counters
     _progress = counters
     gc.set_threshold(*GC_THRESHOLDS)
     atexit.register(os._exit, 0)  # nothing is left to do then but to take the interpreter apart, which lasts
     os.environ["POLARS_MAX_THREADS"] = "1"  # before Polars is imported: one thread per process
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
-    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if module:
         importlib.import_module(module)
 
 
-def _end_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
     os._exit(1)
 
 

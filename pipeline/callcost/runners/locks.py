@@ -8,15 +8,13 @@ live no longer than their process in logs/io/temporary.py.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 from callcost.errors import RunError
 from callcost.logs.io.folders import Folder
+from callcost.logs.io.temporary import locked_file
 from callcost.runners.leases import LOCK, hold_lease, owner_line, owner_words
 
 
@@ -40,43 +38,26 @@ def hold_lock(folder: Folder, run_id: str) -> Iterator[Callable[[], None]]:
             yield assure
         return
     path = folder.path / LOCK
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = _lock(path)
-        stream.truncate(0)
-        stream.write(json.dumps(owner_words(run_id)))
-        stream.flush()
-    except OSError as error:
-        message = f"cannot lock {path.parent}: {error.strerror or error}"
-        raise RunError(message, hint="Check the folder's permissions and free space") from error
-    try:
-        yield lambda: None
-    finally:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        stream.close()
-
-
-def _lock(path: Path) -> IO[str]:
-    """Open and lock the file; one that its last owner removed meanwhile is opened anew."""
-    while True:
-        stream = path.open("a+", encoding="utf-8")
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = stack.enter_context(locked_file(path))
+            stream.truncate(0)
+            stream.write(" " + json.dumps(owner_words(run_id)))  # the first byte may be nobody else's to read
+            stream.flush()
         except BlockingIOError:
-            owner = _owner_of(stream)
-            stream.close()
-            message = f"another run works in {path.parent}: {owner}"
+            message = f"another run works in {path.parent}: {_owner_in(path)}"
             raise RunError(message, hint="Wait until it ends, then run again") from None
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_ino == os.fstat(stream.fileno()).st_ino:
-                return stream
-        stream.close()
+        except OSError as error:
+            message = f"cannot lock {path.parent}: {error.strerror or error}"
+            raise RunError(message, hint="Check the folder's permissions and free space") from error
+        yield lambda: None
 
 
-def _owner_of(stream: IO[str]) -> str:
-    stream.seek(0)
+def _owner_in(path: Path) -> str:
     try:
-        return owner_line(json.loads(stream.read()))
-    except ValueError:
+        with path.open("rb", buffering=0) as stream:
+            stream.seek(1)
+            return owner_line(json.loads(stream.read()))
+    except (OSError, ValueError):
         return owner_line(None)

@@ -31,7 +31,7 @@ from callcost.jobs.engine.recount import run_counting
 from callcost.jobs.state.intake import Batch
 from callcost.jobs.state.log_rotation import facts_of_entry, result_of
 from callcost.logs.io.databases import logs_beside
-from callcost.logs.io.folders import folder_at
+from callcost.logs.io.folders import folder_at, link_or_copy
 from callcost.logs.io.inputs import Input, is_read_once
 from callcost.logs.io.store_access import is_url
 from callcost.logs.io.temporary import temporary_folder
@@ -259,12 +259,10 @@ def _marks_of(path: Path) -> Iterator[str]:
 
 def _own(path: Path) -> Path:
     """Put a file in the place of a link to it: what is kept may be removed once it is not locked any more."""
-    kept = path.resolve()
-    path.unlink()
-    try:
-        os.link(kept, path)
-    except OSError:  # another file system
-        shutil.copyfile(kept, path)
+    if path.is_symlink():
+        kept = path.resolve()
+        path.unlink()
+        link_or_copy(kept, path)
     return path
 
 

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 from callcost.logs.io.object_store import BLOCK, Stored, list_objects, open_input, open_output, plain_etag
 from callcost.logs.io.store_access import is_url, obstore_module, open_bucket, split_url, store_errors
 from callcost.logs.io.temporary import WORK_PREFIX, temporary_folder
+from callcost.whole_files import TEMPORARY_SUFFIX, move, open_whole_file, sync
 
-TEMPORARY_SUFFIX = ".callcost-tmp"
 _AT_ONCE = 16  # requests of one folder
 
 FileVersion = list[int | str]  # what tells a changed file from an unchanged one: its size, and its time or its ETag
@@ -43,18 +43,8 @@ def open_whole(place: str) -> Iterator[BinaryIO]:
         with open_output(place) as stream:
             yield stream
         return
-    path = Path(place)
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with temporary.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with open_whole_file(Path(place)) as stream:
+        yield stream
 
 
 class Folder:
@@ -121,13 +111,13 @@ class Folder:
         own.parent.mkdir(parents=True, exist_ok=True)
         try:
             own.write_bytes(data)
-            _sync(own)
+            sync(own)
             os.link(own, path)
         except FileExistsError:
             return False
         finally:
             own.unlink(missing_ok=True)
-        _sync(own.parent)
+        sync(own.parent)
         return True
 
     @contextlib.contextmanager
@@ -141,7 +131,7 @@ class Folder:
 
     def keep(self, path: Path, name: str) -> str:
         """Bring a file from the folder that open_local made to the one below; return its path or URL there."""
-        _sync(path)
+        sync(path)
         return str(path)
 
     def add_folder(self, made: Path, name: str, last: str) -> None:
@@ -151,16 +141,20 @@ class Folder:
             OSError: there is one of this name; in a store, where another run may have made it, a FileExistsError.
         """
         for path in made.iterdir():
-            _sync(path)
+            sync(path)
         target = self._path / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        made.rename(target)
-        _sync(target.parent)
+        move(made, target)
+        sync(target.parent)
 
     def make_local(self, paths: Mapping[str, Path]) -> None:
         """Make files readable on this machine's disk: name -> the path where."""
         for name, path in paths.items():
-            path.symlink_to((self._path / name).resolve())
+            kept = (self._path / name).resolve()
+            try:
+                path.symlink_to(kept)
+            except OSError:  # Windows lets few users make one
+                link_or_copy(kept, path)
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that are there or not, and the folders that are empty without them."""
@@ -275,10 +269,13 @@ def _version_of(file: Stored) -> FileVersion:
     return [file.bytes, file.etag or file.changed_ns]
 
 
-def _sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+def link_or_copy(kept: Path, path: Path) -> None:
+    """Make a file that never changes readable at another place, also once its own is gone.
+
+    Raises:
+        OSError: the disk refuses.
+    """
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        os.link(kept, path)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(kept, path)

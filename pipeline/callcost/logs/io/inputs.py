@@ -14,6 +14,7 @@ import shutil
 import signal
 import stat
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from glob import glob
@@ -27,7 +28,7 @@ from callcost.logs.agent_homes import files_beside_logs
 from callcost.logs.io.compression import BLOCK, Damage, decompress, open_range, packing_of
 from callcost.logs.io.csv_rows import read_rows
 from callcost.logs.io.databases import COMPANIONS, MAGIC
-from callcost.logs.io.folders import TEMPORARY_SUFFIX, folder_at
+from callcost.logs.io.folders import folder_at
 from callcost.logs.io.object_store import Stored, find_objects, open_input, written_name
 from callcost.logs.io.records import Raw, read_lines, read_values
 from callcost.logs.io.sniff import REFUSALS, SAMPLE, sniff
@@ -36,6 +37,7 @@ from callcost.logs.io.temporary import folder_of_process
 from callcost.logs.own_output import HIDDEN_DOCUMENTS, TOOL_RESULTS, OwnFolder, Read, Skipped, find_own
 from callcost.settings import STOP_SIGNALS
 from callcost.tables import Reject
+from callcost.whole_files import TEMPORARY_SUFFIX
 
 STDIN = "-"
 
@@ -231,7 +233,7 @@ def unreadable(error: OSError) -> Reject:
 
 # The folder of what tools put out for Claude Code (PROJECT/SESSION/tool-results): an answer of an API there is no call.
 _TOOL_RESULTS = re.compile(r"(?:.*?/)??tool-results(?=/)", re.DOTALL)
-_File = tuple[str, str, int, Stored | None]  # path, where that really is, size, what its store says
+_File = tuple[str, str, int, Stored | None]  # path, what tells where that really is, size, what its store says
 
 
 class _Root(NamedTuple):
@@ -251,9 +253,7 @@ class _Root(NamedTuple):
 def _local_roots(argument: str) -> Iterator[_Root]:
     for root in _expand(argument):
         paths, hidden, locked = _walk(root)
-        files = {
-            path.relative_to(root).as_posix(): (str(path), str(path.resolve()), _size_of(path), None) for path in paths
-        }
+        files = {path.relative_to(root).as_posix(): (str(path), *_place_and_size(path), None) for path in paths}
         below, closed = ([path.relative_to(root).as_posix() for path in found] for found in (hidden, locked))
         roots = [path.as_posix() for path in (root, root.absolute(), root.resolve())]
         yield _root_of(STDIN if argument == STDIN else _last_component(root), roots, files, below, closed)
@@ -372,13 +372,7 @@ def _walk(root: Path) -> tuple[list[Path], list[Path], list[Path]]:
 
 
 def _is(path: Path, kind: Callable[[int], bool], *, denied: bool = False) -> bool:
-    """Tell what kind of thing a path is.
-
-    Args:
-        path: path of what is asked about; it may be gone.
-        kind: predicate of the mode of a file, of the module stat.
-        denied: answer where nobody may look.
-    """
+    """Say whether the mode of what is at a path, if it is not gone, is of a kind; ``denied`` where nobody may look."""
     try:
         return kind(path.stat().st_mode)
     except PermissionError:
@@ -391,10 +385,15 @@ def _last_component(root: Path) -> str:
     return root.name if root.name not in {"", ".."} else root.resolve().name or "root"
 
 
-def _size_of(path: Path) -> int:
-    """Return a file's size; 0 where nobody may look, and of a folder that could not be listed."""
+def _place_and_size(path: Path) -> tuple[str, int]:
+    """Return where a file really is, and its size; 0 where nobody may look, and of a folder that could not be listed.
+
+    The place is the same however a disk that has one name in several spellings (macOS, Windows) is asked for it.
+    """
+    place = str(path.resolve())
     try:
         found = path.stat()
     except OSError:
-        return 0
-    return 0 if stat.S_ISDIR(found.st_mode) else found.st_size
+        return place, 0
+    spelling = unicodedata.normalize("NFC", place).casefold()
+    return f"{spelling} {found.st_dev} {found.st_ino}", 0 if stat.S_ISDIR(found.st_mode) else found.st_size

@@ -8,39 +8,72 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from callcost.errors import RunError
 from callcost.logs.io.store_access import is_url
 
 WORK_PREFIX = ".callcost-run-"  # of the names of folders that a run works in
+_LOCK_SUFFIX = ".lock"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
-def _lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold a folder while the block runs, at the latest until the process ends.
+def locked_file(path: Path) -> Iterator[IO[str]]:
+    """Hold a file while the block runs, at the latest until the process ends; it is there as long as somebody does.
 
-    Args:
-        folder: folder that exists; nothing is written into it.
-        wait: False gives up at once where another holds it.
+    Yields:
+        The file, to read and write. On Windows its first byte is nobody else's to read.
 
     Raises:
-        BlockingIOError: another holds it, and ``wait`` is False.
-        OSError: the folder cannot be opened.
+        BlockingIOError: another process holds it.
+        OSError: it cannot be opened.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    stream = _open_locked(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
+        yield stream
     finally:
-        os.close(descriptor)
+        _remove(path)  # before another can hold it; Windows removes nothing that is open, so that there, once it is not
+        stream.close()
+        if sys.platform == "win32":
+            _remove(path)
+
+
+def _open_locked(path: Path) -> IO[str]:
+    """Open and lock a file; one that its last owner removed meanwhile is opened anew."""
+    from filelock import lock_descriptor  # noqa: PLC0415 - takes 40 ms
+
+    while True:
+        stream = path.open("a+", encoding="utf-8")
+        try:
+            is_free = lock_descriptor(stream.fileno(), blocking=False)
+            if is_free and _is_at(path, stream):
+                return stream
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()
+        if not is_free:
+            raise BlockingIOError(errno.EAGAIN, "another process holds it", str(path))
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _is_at(path: Path, stream: IO[str]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager
@@ -54,27 +87,32 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
         OSError: it cannot be made.
         RunError: there is no folder for temporary files.
     """
-    with contextlib.ExitStack() as stack:
-        parent = parent or Path(temporary_place())
-        with contextlib.suppress(OSError, RunError):  # unless another run is about to
-            temporary = Path(temporary_place())
-            with _lock(temporary, wait=False):
-                _remove_dead(temporary)
-        with _lock(parent):  # nobody takes a folder for dead that is only being made
-            _remove_dead(parent)
-            folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=parent))
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            stack.enter_context(_lock(folder))
-        yield folder
+    parent = parent or Path(temporary_place())
+    _remove_dead(parent)
+    with contextlib.suppress(RunError):
+        _remove_dead(Path(temporary_place()))
+    folder = parent / f"{WORK_PREFIX}{uuid.uuid4().hex}"
+    with locked_file(_lock_of(folder)):  # before the folder is there, or another run would take it for a dead one's
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock_of(folder: Path) -> Path:
+    """Return the file beside a folder that is locked while it is used: Windows opens no folder."""
+    return folder.with_name(f"{folder.name.removesuffix(_LOCK_SUFFIX)}{_LOCK_SUFFIX}")
 
 
 def _remove_dead(parent: Path) -> None:
-    """Remove the folders that nobody holds any more; another user's are left alone."""
-    for folder in parent.glob(f"{WORK_PREFIX}*"):
+    """Remove the folders that nobody holds any more, and what locked them; another user's are left alone."""
+    for path in parent.glob(f"{WORK_PREFIX}*"):
         with contextlib.suppress(OSError):
-            if not folder.is_symlink() and folder.stat().st_uid == os.getuid():
-                with _lock(folder, wait=False):
-                    shutil.rmtree(folder, ignore_errors=True)
+            if not path.is_symlink() and (not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()):
+                with locked_file(_lock_of(path)):
+                    if path.is_dir():
+                        shutil.rmtree(path, ignore_errors=True)
 
 
 def folder_of_process() -> Path:

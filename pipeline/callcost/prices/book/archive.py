@@ -21,6 +21,7 @@ import msgspec
 import zstandard
 
 from callcost.errors import PriceError
+from callcost.whole_files import open_whole_file
 
 INDEX = "index.jsonl"
 DROPPED = msgspec.Raw(b"null")
@@ -124,16 +125,9 @@ def add_version(folder: Path, line: IndexLine, changes: Mapping[str, bytes]) -> 
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: beside its place, to the disk, then into place."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Write a file whole or not at all."""
+    with open_whole_file(path) as file:
+        file.write(content)
 
 
 def microseconds(moment: str) -> int:

