@@ -125,7 +125,7 @@ def test_a_worker_that_is_killed_changes_no_byte(
 def test_an_interrupt_says_so_and_leaves_nothing(logs: Path, tmp_path: Path) -> None:
     out = tmp_path / "interrupted"
     process = _start(logs, out)
-    while process.poll() is None and not list(out.glob(".callcost-run-*")):
+    while process.poll() is None and not list(out.glob(".callcost-work-*")):
         time.sleep(0.02)  # until the work has begun
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
@@ -146,7 +146,7 @@ def test_an_interrupt_ends_a_run_that_waits_for_its_standard_input(tmp_path: Pat
         [sys.executable, *words], env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
-        while process.poll() is None and not list(out.glob(".callcost-run-*")):
+        while process.poll() is None and not list(out.glob(".callcost-work-*")):
             time.sleep(0.02)
         time.sleep(0.5)  # until it waits
         process.send_signal(signal.SIGINT)

@@ -17,7 +17,7 @@ from callcost.logs.io.inputs import find_inputs, read_again
 from tests.command import ROOT, assert_no_process_left, callcost
 
 LINE = b'{"id":"c1","model":"gpt-4o","user":"u","messages":[],"usage":{"prompt_tokens":9,"completion_tokens":1}}\n'
-SPOOLED = ".callcost-run-*/*"
+SPOOLED = ".callcost-work-*/*"
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from callcost.logs.responses.chunk_rows import MAX_OPEN, Gatherer, is_chunk
 from callcost.logs.responses.stream_joiners import CUT_OFF
 from callcost.logs.responses.streams import join_body, join_chunks, kind_of
 from callcost.logs.usage.usage import read_usage
+from tests.logs.outcomes import calls_of, read_file
 
 CHUNK: dict[str, Any] = {"id": "c", "object": "chat.completion.chunk", "model": "gpt-4o"}
 CHAT: list[dict[str, Any]] = [
@@ -288,3 +290,28 @@ def test_events_of_cohere_one_a_row_are_one_answer() -> None:
     assert body is not None
     assert [stream.joiner.result() for stream in done] == [body, body | {"id": "d"}]
     assert not is_chunk({"type": "tool-call-delta", "toolCallId": "t", "argsTextDelta": "{"})
+
+
+GEMINI = [
+    {"candidates": [{"content": {"parts": [{"text": "Two"}]}}], "usageMetadata": {"promptTokenCount": 10}},
+    {
+        "candidates": [{"content": {"parts": [{"text": "."}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 9, "totalTokenCount": 19},
+    },
+]
+
+
+@pytest.mark.parametrize("ids", [("", ""), ("r-1", "r-1"), ("r-1", "r-2")], ids=lambda ids: " ".join(ids) or "none")
+@pytest.mark.parametrize("events", [True, False], ids=["events", "array"])
+def test_an_answer_of_gemini_is_one_call_in_whatever_sequence_its_parts_stand(
+    tmp_path: Path, ids: tuple[str, str], *, events: bool
+) -> None:
+    """Their usage is the sum so far; those of two ids are of two answers."""
+    model = {"modelVersion": "gemini-2.5-flash"}
+    parts = [one | model | ({"responseId": own} if own else {}) for one, own in zip(GEMINI, ids, strict=True)]
+    path = tmp_path / "log.json"
+    path.write_text("\n".join(f"data: {json.dumps(one)}\n" for one in parts) if events else json.dumps(parts))
+    calls = calls_of(read_file(path))
+    assert len(calls) == len({*ids})
+    usage = next(call.usage for call in calls if call.usage is not None and call.usage.completion_tokens == 9)
+    assert (usage.prompt_tokens, usage.total_tokens) == (10, 19)

@@ -138,9 +138,9 @@ def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
 
 
 def test_sweeping_removes_what_a_killed_run_left_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / ".callcost-run-x" / "below").mkdir(parents=True)
+    (tmp_path / ".callcost-work-x" / "below").mkdir(parents=True)
     (tmp_path / "day").mkdir()
-    for name in (".callcost-run-x/below/facts", "day/calls.parquet.callcost-tmp", "day/calls.parquet"):
+    for name in (".callcost-work-x/below/facts", "day/calls.parquet.callcost-tmp", "day/calls.parquet"):
         (tmp_path / name).touch()
     folder_at(str(tmp_path)).prepare()
     assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [

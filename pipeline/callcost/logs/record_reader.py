@@ -19,7 +19,7 @@ from callcost.logs.record import dialect as fields
 from callcost.logs.record.dialect import FieldReader, Notes
 from callcost.logs.record.origin import ORIGIN, read_origin
 from callcost.logs.record.summed_rows import Sum
-from callcost.logs.responses.chunk_rows import Gatherer, Stream, is_chunk
+from callcost.logs.responses.chunk_rows import Gatherer, Stream, is_begun_answer, is_chunk
 from callcost.logs.usage.unread import UNREAD, stated_tokens
 from callcost.logs.usage.usage import states_both_sides
 from callcost.logs.values.json import UNFORESEEN, Refusal, decode
@@ -56,6 +56,7 @@ class RecordReader:
         self._unwrapper = unwrapper()
         self._gatherer = Gatherer()
         self._in_order = False  # whether the last record was of an event stream
+        self._in_sequence = False  # or of an array
         self._notes: dict[str, Notes] = {}  # of each dialect whose records lean on earlier ones
 
     def read(self, raw: Raw | Reject) -> list[Outcome]:
@@ -66,7 +67,7 @@ class RecordReader:
         """
         if isinstance(raw, Reject):
             return [raw]
-        self._in_order = raw.is_event
+        self._in_order, self._in_sequence = raw.is_event, raw.is_event or raw.is_element
         try:
             value = decode(raw.data, self._room)
         except Refusal as refusal:
@@ -93,7 +94,7 @@ class RecordReader:
     def _read_one(self, value: Any, row: int, offset: int | None, data: bytes) -> list[Outcome]:
         if type(value) is not dict:
             return [_reject(Refusal("not_an_object"), row, offset)]
-        if not self._mapping and self._gatherer.takes(value):
+        if not self._mapping and self._gatherer.takes(value, in_sequence=self._in_sequence):
             return self._add_chunk(value, row, offset)
         return [self._read_record(value, row, offset, data)]
 
@@ -161,7 +162,7 @@ def needs_other_records(value: dict[str, Any]) -> bool:
 
 
 def _needs_others(record: Any) -> bool:
-    if type(record) is not dict or is_chunk(record):
+    if type(record) is not dict or is_chunk(record) or is_begun_answer(record):
         return type(record) is dict
     reader = recogniser().find(record)
     return reader is not None and reader.dialect.carry is not None

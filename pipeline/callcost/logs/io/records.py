@@ -39,12 +39,14 @@ class Raw(NamedTuple):
         offset: position of its first byte in the uncompressed file, from 0.
         data: the record, without the end of its line.
         is_event: whether it is of an event stream, whose lines are in their order.
+        is_element: whether it is of an array, whose elements are.
     """
 
     row: int
     offset: int
     data: bytes
     is_event: bool = False
+    is_element: bool = False
 
 
 def read_lines(
@@ -242,7 +244,8 @@ class ValueScanner:
             if end - start > self._longest:
                 self._found.append(too_long(self._row, self._base + start, self._longest))
             else:
-                self._found.append(Raw(self._row, self._base + start, bytes(self._buffer[start:end])))
+                data = bytes(self._buffer[start:end])
+                self._found.append(Raw(self._row, self._base + start, data, is_element=bool(self._inside_array)))
         self._skipping = False
         self._row += 1
 

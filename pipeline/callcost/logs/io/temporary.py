@@ -20,7 +20,9 @@ from typing import IO
 from callcost.errors import RunError
 from callcost.logs.io.store_access import is_url
 
-WORK_PREFIX = ".callcost-run-"  # of the names of folders that a run works in
+# Of the names of folders that a run works in. Where the way of locking changes, so must the name: versions that run at
+# the same time would take each other's folders for those of dead runs.
+WORK_PREFIX = ".callcost-work-"
 _LOCK_SUFFIX = ".lock"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -21,10 +21,14 @@ _ENDS = frozenset((
     *(f"response.{end}" for end in ("completed", "incomplete", "failed", "cancelled", "done")),
 ))  # fmt: skip
 _STARTS = frozenset(("message_start", "response.created", "message-start", "stream-start"))
+_GEMINI = "gemini"
 _WITH_EVENTS = frozenset(("anthropic", "responses", "cohere"))  # kinds whose events leave out the id
-_BODY_LIKE = frozenset(("completions", "ollama"))  # kinds whose last chunk looks like a body
+_BODY_LIKE = frozenset(("completions", "ollama", _GEMINI))  # kinds whose last chunk looks like a body
+_FINISHED = ("finishReason", "finish_reason")  # of a candidate
 
-_IDS = (("message", "id"), ("response", "id"), ("id",), ("generation_id",), ("response", "generation_id"))
+_IDS = (
+    ("responseId",), ("message", "id"), ("response", "id"), ("id",), ("generation_id",), ("response", "generation_id"),
+)  # fmt: skip
 _OF_AN_END = frozenset(("type", "index"))  # keys of Cohere's events that only say that a part has ended
 
 
@@ -69,6 +73,12 @@ def _is_unfinished(completion: Chunk) -> bool:
     )
 
 
+def is_begun_answer(record: Chunk) -> bool:
+    """Tell whether a body of Gemini's has not ended: within a sequence, what follows it is of the same answer."""
+    candidates = list_in(record.get("candidates"))
+    return bool(candidates) and not any(type(one) is dict and one.get(key) for one in candidates for key in _FINISHED)
+
+
 class Gatherer:
     """Hold the open streams of one file."""
 
@@ -76,9 +86,14 @@ class Gatherer:
         self._open: OrderedDict[tuple[str, str], Stream] = OrderedDict()
         self._latest: dict[str, tuple[str, str]] = {}  # kind -> the stream that chunks without an id belong to
 
-    def takes(self, record: Chunk) -> bool:
-        """Tell whether a record is a chunk, or looks like a body and ends a stream that is open."""
-        if is_chunk(record):
+    def takes(self, record: Chunk, *, in_sequence: bool = False) -> bool:
+        """Tell whether a record is a chunk, or looks like a body and ends a stream that is open.
+
+        Args:
+            record: as it stands in its file.
+            in_sequence: whether it is an event of a stream, or an element of an array.
+        """
+        if is_chunk(record) or (in_sequence and is_begun_answer(record)):
             return True
         kind = kind_of(record) if self._open else None
         return kind in _BODY_LIKE and self._key_of(kind, record) in self._open
@@ -101,7 +116,8 @@ class Gatherer:
         self._open[key] = self._open[key]._replace(chunks=self._open[key].chunks + 1)
         self._open.move_to_end(key)
         done = []
-        if _event_of(chunk) in _ENDS or chunk.get("done") is True:
+        ended = kind == _GEMINI and not is_begun_answer(chunk)
+        if ended or _event_of(chunk) in _ENDS or chunk.get("done") is True:
             self._latest.pop(kind, None)
             done.append(self._open.pop(key))
         elif len(self._open) > MAX_OPEN:
