@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from callcost.logs.record.dialect import UNBILLED, Dialect, Entry, like_named
 from callcost.logs.record.stated_usage import USAGE_PLACES
-from callcost.logs.responses.bodies import ENDPOINTS, endpoint_of_request
+from callcost.logs.responses.bodies import ENDPOINTS, counts_only, endpoint_of_request
 from callcost.logs.values.json import Refusal
-from callcost.logs.values.scalars import read_text
 from callcost.logs.values.signatures import sign
 from callcost.tables import Call
-
-_FREE = frozenset(("count_tokens", "countTokens", "/v1/messages/count_tokens"))  # answers with a count, bills nothing
 
 
 def settle_pair(call: Call, entry: Entry) -> None:
     """Say what the table cannot: which id space, whose model name, which API a lone request went to."""
-    if read_text(entry.record.get("endpoint")) in _FREE:
+    if counts_only(entry.record.get("endpoint")) or counts_only(entry.values.get("url")):
         raise Refusal(UNBILLED)
     if not call.own_id:
         call.family = "provider"
@@ -50,8 +47,11 @@ DIALECTS = (
             "api_key": ("api_key_alias", "api_key_id"),
             "org": ("org", "organization"),
             "session": ("session", "session_id"),
-            "started_at": ("started_at", "timestamp", "time", "created_at", "@started_at"),
-            "ended_at": ("ended_at", "@ended_at"),
+            "started_at": (
+                "started_at", "timestamp", "time", "created_at", "startTime", "startedAt", "createdAt", "start_time",
+                "@started_at",
+            ),
+            "ended_at": ("ended_at", "end_time", "endTime", "endedAt", "completedAt", "@ended_at"),
             "service_tier": ("service_tier", "@service_tier", "request.service_tier"),
             "url": ("url", "api_base", "base_url", "request.url"),
             "speed": ("@speed", "request.speed"),

@@ -68,17 +68,26 @@ DIALECTS = (
             "session": ("session", "session_id", "conversation_id"),
             "started_at": (
                 "started_at", "start_time", "timestamp", "time", "created_at", "created", "ts", "date", "datetime",
-                "@started_at",
+                "startTime", "startedAt", "createdAt", "requested_at", "request_time", "@started_at",
             ),
-            "ended_at": ("ended_at", "end_time", "@ended_at"),
+            "ended_at": ("ended_at", "end_time", "endTime", "endedAt", "completed_at", "completedAt", "@ended_at"),
             "service_tier": ("service_tier", "@service_tier"),
             "http_status": ("status_code",),
             "logged_cost": ("cost", "cost_usd", "total_cost", "logged_cost", "usage.cost", "@logged_cost"),
         },
         usage=("usage", "@", "", *USAGE_PLACES),
-        counts={"prompt_tokens": ("tokens_in",), "completion_tokens": ("tokens_out",)},  # Cloudflare's AI Gateway
+        counts={
+            "prompt_tokens": (
+                "tokens_in", "tokens_prompt", "prompt_token_count", "input_token_count", "num_prompt_tokens",
+                "num_input_tokens",
+            ),
+            "completion_tokens": (
+                "tokens_out", "tokens_completion", "completion_token_count", "output_token_count",
+                "num_completion_tokens", "num_output_tokens",
+            ),
+        },
         unread_in="",
-        response=("response", "output"),
+        response=("response", "output", "response_obj"),  # the last as LiteLLM hands it to callbacks
         no_counts=frozenset(),
         alone=True,
         texts=_TEXTS,

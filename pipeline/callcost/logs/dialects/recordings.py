@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from callcost.logs.record.dialect import CONTEXT, UNBILLED, Dialect, Entry, like_named
 from callcost.logs.record.envelopes import Envelope, envelope
+from callcost.logs.responses.bodies import counts_only
 from callcost.logs.responses.http_bodies import decode_content
 from callcost.logs.values.api_urls import read_route
 from callcost.logs.values.json import Refusal, decode_text, dict_in, dicts_in
@@ -76,13 +76,10 @@ def _body_of(message: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
     return decode_text(text) if type(text) is str else None
 
 
-_COUNTS_ONLY = re.compile(r"count_?tokens|/input_tokens|tokenize", re.IGNORECASE)  # of a URL: answers what a text has
-
-
 def settle_recording(call: Call, entry: Entry) -> None:
     """Set aside what no model answered; take the model that the URL names where that is the billed one."""
     if entry.api is None and not entry.values.get("endpoint"):
-        raise Refusal(UNBILLED if _COUNTS_ONLY.search(str(entry.values.get("url"))) else CONTEXT)
+        raise Refusal(UNBILLED if counts_only(entry.values.get("url")) else CONTEXT)
     if call.model_requested and (not call.model or call.provider == _NAMED_BY_URL):
         call.model = call.model_requested
     if call.usage is None and call.response is None and call.status == "success":

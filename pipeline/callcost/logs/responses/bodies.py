@@ -5,6 +5,7 @@ One row of a table per API. How a body's text becomes tokens is for tokens/; wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
@@ -307,6 +308,14 @@ def endpoint_named(name: str | None) -> str | None:
     word = name.lower().strip("/").removeprefix("v1/").removeprefix("openai/").removeprefix("openai_")
     word = ALIASES.get(word, word)
     return word if word in ENDPOINTS else None
+
+
+def counts_only(name: Any) -> bool:
+    """Tell whether an endpoint, or a URL, is one that answers how many tokens a text has, which bills nothing."""
+    return type(name) is str and _COUNTS_ONLY.search(name) is not None
+
+
+_COUNTS_ONLY = re.compile(r"count[_-]?tokens|(^|/)input_tokens|(^|/|:)(de)?tokenize", re.IGNORECASE)
 
 
 def tools_of(api: Api | None, body: Any) -> Units:
