@@ -7,6 +7,7 @@ shown by its number. Amounts are rounded here, and only here.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 
 # Control characters of ASCII and C1, what changes the direction of text (Unicode TR9), line ends that only some
@@ -32,6 +33,26 @@ def by_number(found: re.Match[str]) -> str:
     code = ord(sign)
     code = code - 0xDC00 if code in _RAW_BYTES else code
     return _NAMED.get(sign) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def named(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of some names, and how many more there are.
+
+    >>> named(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def signed_dollars(amount: str) -> str:
+    """Return a difference, plain decimal text, for reading.
+
+    >>> signed_dollars("3.2"), signed_dollars("-0.5")
+    ('+$3.20', '-$0.5000')
+    """
+    text = dollars(Decimal(amount))
+    return text if text.startswith("-") else f"+{text}"
 
 
 def dollars(amount: Decimal) -> str:

@@ -180,7 +180,7 @@ def state_options_of(words: Mapping[str, Any]) -> settings.StateOptions | None:
         if words["work_dir"] is not None or words["executor"] != settings.EXECUTORS[0]:
             raise click.UsageError("--state keeps its own work; it does not go with --work-dir or another --executor.")
         return settings.StateOptions(folder=words["state"], **_given(settings.StateOptions, words))
-    for name in ("plan", "restate", "rebuild", "forget", "max_late", "timeout", "fresh_within"):
+    for name in ("plan", "restate", "rebuild", "forget", "max_late", "timeout", "fresh_within", "notify", "metrics"):
         if words[name] not in {None, False, ()}:
             raise click.UsageError(f"--{name.replace('_', '-')} goes with --state.")
     return None

@@ -31,6 +31,7 @@ _VERBS = {
     "backfill": "Write the logs again, missing usage and cost filled in.",
     "gc": "Remove what runs left in a --work-dir.",
     "close": "Freeze a day of a nightly report.",
+    "status": "Say how a nightly report stands, and what its last runs did.",
     "prices": "List, show and compare the dated cost maps.",
     "tokens": "Count, encode and decode text or messages.",
 }

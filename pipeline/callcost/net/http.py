@@ -26,7 +26,7 @@ from callcost.prices.upstream.map_files import MAX_BYTES
 
 _PART_BYTES = 1 << 20  # unpacked at a time
 _MOST_REDIRECTS = 5
-_RETRIED = frozenset({429, 500, 502, 503, 504, 529})  # 529: Anthropic's "overloaded"
+RETRIED = frozenset({429, 500, 502, 503, 504, 529})  # 529: Anthropic's "overloaded"
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -191,7 +191,7 @@ def _get(asked: _Request, patience: Patience, deadline: float) -> Answer:
         if status == httpx.codes.NOT_MODIFIED and asked.etag:
             return Answer(None, asked.etag)
         words = f"answered {status} {response.reason_phrase}".rstrip()
-        if status in _RETRIED:
+        if status in RETRIED:
             raise _TryAgainError(f"it {words}", _retry_after(response))
         if status != httpx.codes.OK:
             raise asked.refusal(words)

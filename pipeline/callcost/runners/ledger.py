@@ -341,6 +341,20 @@ def _records_of(document: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     return records
 
 
+def read_ledger(folder: Folder) -> dict[str, Any] | None:
+    """Return what is written in a state's ledger, without its lock; None: there is none.
+
+    Raises:
+        RunError: it is damaged, or a newer callcost wrote it.
+    """
+    found = {name: data for name in (LEDGER, COPY) if (data := folder.read(name)) is not None}
+    whole = [_document_of(data, f"{folder.place}/{name}") for name, data in found.items()]
+    if found and not any(whole):
+        hint = "callcost report --state says what can be done"
+        raise RunError(f"the ledger {folder.place}/{LEDGER} is damaged", hint=hint)
+    return next(filter(None, whole), None)
+
+
 def _document_of(data: bytes, path: str) -> dict[str, Any] | None:
     """Read a ledger; None where it is damaged.
 

@@ -66,6 +66,9 @@ STDOUT_WORD = "-"  # of --out
                      "sessions in all that is written and shown.")  # fmt: skip
 @shared.further("--sub-account", metavar="COLUMN", help="Column that is the sub account of a bill in FOCUS.")
 @shared.further("--billing-account", metavar="ID", help="Who is billed, in a bill in FOCUS.")
+@shared.further("--notify", metavar="URL", help="Post what the run did, as JSON, when it ends (with --state).")
+@shared.further("--metrics", metavar="FILE", type=PathType(dir_okay=False),
+                help="Write figures of the run for Prometheus' node exporter (with --state).")  # fmt: skip
 @shared.further("--log-format", type=WordType(["text", "json"]), default="text", show_default=True,
               help="On stderr, lines for people or one JSON event a line.")  # fmt: skip
 @shared.state_options
@@ -124,7 +127,13 @@ def _report(
         from callcost.jobs.state.report import report_incremental  # noqa: PLC0415
 
         state = dataclasses.replace(state, run_id=log.run_id)
-        job = partial(report_incremental, options, state, event=log.tell)
+        from callcost.jobs.state.state_folder import tell_others  # noqa: PLC0415
+
+        def ended(record: dict[str, Any]) -> None:
+            for problem in tell_others(record, words["notify"], words["metrics"]):
+                log.warn(problem)
+
+        job = partial(report_incremental, options, state, event=log.tell, ended=ended)
     quiet = words["quiet"] or log.is_json
     result = watched(job, quiet=quiet)
     manifest, top, alarms = result.manifest, words["top"], alarm_lines(result.manifest)

@@ -15,6 +15,7 @@ import click
 
 from callcost.cli.terminal.output import say, say_document
 from callcost.errors import EXIT_INTERRUPTED, EXIT_USAGE, CallcostError
+from callcost.readable import named
 from callcost.settings import MOST_NAMED
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ class EventLog:
             seconds = round(time.monotonic() - self._started, 3)
             line = {"event": event, "run_id": self.run_id, "seconds": seconds, **fields}
             say_document(json.dumps(line, ensure_ascii=False))
+
+    def warn(self, problem: str) -> None:
+        """Write what could not be done, and is no reason to fail."""
+        if self.is_json:
+            self.tell("warning", text=problem)
+        else:
+            say(f"callcost: {problem}")
 
     def tell_end(self, result: SpendReport, summary: Sequence[str]) -> None:
         """Write the last event: the exit code, what it is about, the totals, and the summary that people get."""
@@ -118,18 +126,21 @@ def plan_lines(options: ReportOptions, state: StateOptions) -> list[str]:
 
 def state_lines(manifest: Mapping[str, Any]) -> list[str]:
     """Return what this run did beside the report, for people."""
+    from callcost.jobs.state.state_folder import restated_lines  # noqa: PLC0415 - Polars loads when it runs
+
     run = manifest["run"]
     lines = [f"{counted(run['inputs_read'], 'input')} read, {run['inputs_known']:,} known"]
     for words in ("replaced", "removed", "added"):
         days = run[f"days_{words}"]
         if days:
-            lines.append(f"{words}: {_named(days)}")
+            lines.append(f"{words}: {named(days)}")
     if run["late_calls"]:
         lines.append(counted(run["late_calls"], "late call"))
     if run.get("dropped"):
-        lines.append(f"left out, since they are damaged: {_named(run['dropped'])}")
+        lines.append(f"left out, since they are damaged: {named(run['dropped'])}")
     notes = sorted((word, names) for word, names in run["notes"].items() if word not in _ALARMS)
-    lines += [f"{word}: {_named(names)}" for word, names in notes]
+    lines += [f"{word}: {named(names)}" for word, names in notes]
+    lines += restated_lines(run["day_changes"])
     adjustments = manifest.get("adjustments", [])
     for row in adjustments[:_SHOWN_NAMES]:
         what = f"{row['difference']} dollars of {row['reason']}{_cause_of(row)}"
@@ -151,7 +162,7 @@ def alarm_lines(manifest: Mapping[str, Any]) -> list[str]:
     from callcost.jobs.engine.manifest import has_calls  # noqa: PLC0415 - Polars loads when it runs
 
     notes = manifest["run"].get("notes", {})
-    lines = [f"{word}: {_named(notes[word])}" for word in _ALARMS if word in notes]
+    lines = [f"{word}: {named(notes[word])}" for word in _ALARMS if word in notes]
     if not has_calls(manifest):
         lines.append(no_call_line(manifest["inputs"], manifest["reject_reasons"]))
     return lines + gate_lines(manifest)
@@ -231,7 +242,3 @@ def _percent(found: float, limit: float) -> str:
     rounded = (Decimal(f"{found:.{digits}g}") for digits in (2, 3, 6))
     return f"{next((share for share in rounded if share > Decimal(limit)), Decimal(found)):f}"
 
-
-def _named(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN_NAMES
-    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more:,} more" if more > 0 else "")

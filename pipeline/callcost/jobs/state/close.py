@@ -11,7 +11,7 @@ from callcost.jobs.report import settle_options
 from callcost.jobs.state.closed_days import ClosedDay, closed_days, remember_day
 from callcost.jobs.state.fixed_ratios import fixed_ratios
 from callcost.jobs.state.intake import settle_lost
-from callcost.jobs.state.report import open_state
+from callcost.jobs.state.state_folder import open_state
 from callcost.logs.io.temporary import temporary_folder
 from callcost.settings import ReportOptions, StateOptions
 from callcost.stages.tables.facts import layout_of_facts

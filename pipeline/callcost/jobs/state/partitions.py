@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cached_property
+from io import BytesIO
 from typing import Any
 
 import polars as pl
@@ -14,12 +15,16 @@ from callcost.errors import ConfigError, ReportError
 from callcost.jobs.engine.manifest import SCHEMA_VERSION
 from callcost.logs.io.folders import FileVersion, folder_at
 from callcost.logs.own_output import UNFINISHED
+from callcost.prices.charges import plain
 from callcost.runners.entries import digest_of_bytes
 from callcost.runners.ledger import Ledger
 from callcost.settings import TABLES, ReportOptions
+from callcost.stages.report.adjustments import COMPARED, changes_of_day, cost_of
 from callcost.stages.report.days import plain_day
 from callcost.stages.report.delta_table import DeltaDays, name_of
 from callcost.stages.report.publish import MANIFEST, document_bytes, parquet_bytes, publish_file
+from callcost.stages.report.spend import group_column
+from callcost.stages.tables.schemas import Calls
 
 
 class Partitions:
@@ -35,6 +40,7 @@ class Partitions:
         removed: days of the asked interval that have no call any more; known after end_days.
         late: calls added to days before the newest that was published.
         fresh: calls added to any day.
+        changes: what the money of days that changed did, by reason; see changes_of_day.
     """
 
     def __init__(self, options: ReportOptions, ledger: Ledger) -> None:
@@ -44,13 +50,16 @@ class Partitions:
         same = ledger.published.get("out") == self.out.place
         self._before: dict[str, Any] = ledger.published.get("files", {}) if same else {}
         self._days: dict[str, int] = ledger.published.get("days", {}) if same else {}
+        self._costs: dict[str, str] = ledger.published.get("costs", {}) if same else {}
         if same and ledger.published.get("table", TABLES[0]) != options.table:
             message = f"{self.out.place} has its days as {ledger.published.get('table', TABLES[0])}"
             raise ConfigError(message, hint=f"Give another --out for --table {options.table}")
         self._files = dict(self._before)
         self._options = options
         self._made: set[str] = set()
+        self._calls_before = self._calls_in_this_zone()
         self.now: dict[str, int] = {}
+        self.changes: list[dict[str, Any]] = []
         self.added: list[date | None] = []
         self.replaced: list[date | None] = []
         self.removed: list[date | None] = []
@@ -71,9 +80,10 @@ class Partitions:
         """Write a day's partition, if it changed."""
         label = plain_day(day)
         self.now[label] = calls.height
-        new = max(calls.height - self._days.get(label, 0), 0)
+        self._costs[label] = plain(cost_of(calls))
+        new = max(calls.height - self._calls_before.get(label, 0), 0)
         self.fresh += new
-        if self._days and label < max(self._days):
+        if self._calls_before and label < max(self._calls_before):
             self.late += new
         if self._write(self._name_of(day), parquet_bytes(calls), lambda data: self._put(day, calls, data)):
             (self.replaced if label in self._days else self.added).append(day)
@@ -82,10 +92,39 @@ class Partitions:
         return name_of(day) if self._delta else f"day={plain_day(day)}/calls.parquet"
 
     def _put(self, day: date | None, calls: pl.DataFrame, data: bytes) -> FileVersion:
+        if self._before.get(self._name_of(day), {}).get("sha256") != digest_of_bytes(data):
+            self._note_changes(day, calls)
         if self._delta is None:
             return publish_file(self.out, self._name_of(day), data)
         self._delta.add(day, calls)
         return []  # known when it is written
+
+    def _note_changes(self, day: date | None, calls: pl.DataFrame | None) -> None:
+        """Note why a day costs something else than when it was published; None: no call is left.
+
+        In another time zone, calls move from day to day, and nothing is noted.
+        """
+        if self._calls_before is not self._days:
+            return
+        before, now = (pl.DataFrame(schema=COMPARED) if table is None else table for table in (self._held(day), calls))
+        self.changes += [{"day": plain_day(day), **row} for row in changes_of_day(before, now)]
+
+    def _held(self, day: date | None, columns: Sequence[str] = tuple(COMPARED)) -> pl.DataFrame | None:
+        """Return a day as it was published; None where it was not, or is not there as it was left."""
+        if self._delta:
+            return self._delta.read(day, columns) if plain_day(day) in self._days else None
+        data = self.read(self._name_of(day))
+        return None if data is None else pl.read_parquet(BytesIO(data), columns=[*columns])
+
+    def _calls_in_this_zone(self) -> dict[str, int]:
+        """Return label -> calls of the days that were published; in another zone, as this one would have had them."""
+        if self._ledger.published.get("timezone", self._options.timezone) == self._options.timezone:
+            return self._days
+        labels = [None if label.startswith("_") else date.fromisoformat(label) for label in self._days]
+        tables = [found for day in labels if (found := self._held(day, ["started_at"])) is not None]
+        times = pl.concat([pl.DataFrame(schema={"started_at": Calls.types["started_at"]}), *tables])
+        days = times.group_by(group_column("day", self._options.timezone)).len()
+        return {plain_day(day): calls for day, calls in days.iter_rows()}
 
     def _end_table(self, gone: list[date | None]) -> None:
         """Write the days of the table that wait, and leave out those that are gone."""
@@ -101,6 +140,8 @@ class Partitions:
         """Find the days of the asked interval that were published before and now are not; finish removes them."""
         empty = [label for label in sorted(self._days.keys() - self.now.keys()) if self._asks_for(label)]
         self.removed = [None if label.startswith("_") else date.fromisoformat(label) for label in empty]
+        for day in self.removed:
+            self._note_changes(day, None)
         self.now = {label: calls for label, calls in self._days.items() if label not in empty} | self.now
 
     def finish(self) -> None:
@@ -156,7 +197,9 @@ class Partitions:
 
     def record(self) -> dict[str, Any]:
         """Return what the ledger keeps."""
-        return {"out": self.out.place, "table": self._options.table, "files": self._files, "days": self.now}
+        words = {"out": self.out.place, "table": self._options.table, "timezone": self._options.timezone}
+        costs = {label: cost for label, cost in self._costs.items() if label in self.now}
+        return {**words, "files": self._files, "days": self.now, "costs": costs}
 
     def read(self, name: str) -> bytes | None:
         """Return a file as it was published; None where it is gone or another one."""

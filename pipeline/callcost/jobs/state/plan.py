@@ -10,7 +10,8 @@ from callcost.jobs.engine.fingerprint import prices_of
 from callcost.jobs.engine.manifest import RunClock
 from callcost.jobs.state.intake import plan_intake
 from callcost.jobs.state.log_rotation import latest_of
-from callcost.jobs.state.report import open_state, settle_state
+from callcost.jobs.state.report import settle_state
+from callcost.jobs.state.state_folder import open_state
 from callcost.logs.io.temporary import temporary_folder
 from callcost.settings import ReportOptions, StateOptions
 from callcost.stages.pricing.rate_cards import book_of

@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -47,18 +47,17 @@ from callcost.jobs.state.closed_days import (
     remember_day,
     save_days,
     split_with_closed,
-    take_up_days,
 )
 from callcost.jobs.state.fixed_ratios import fix_ratios, fixed_ratios
 from callcost.jobs.state.intake import Event, Intake, plan_intake, read_fresh, settle_lost
 from callcost.jobs.state.log_rotation import result_of
 from callcost.jobs.state.partitions import Partitions
+from callcost.jobs.state.state_folder import open_state, record_run, told_run, words_of_run
 from callcost.logs.io.folders import folder_at
 from callcost.logs.io.inputs import Input
 from callcost.logs.io.temporary import refused_place, temporary_folder
 from callcost.runners.entries import digest_of_bytes, digest_of_value
 from callcost.runners.ledger import Ledger
-from callcost.runners.locks import hold_lock
 from callcost.runners.packing import worker_count
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions, StateOptions
@@ -81,27 +80,6 @@ def _silent(_event: str, **_fields: Any) -> None:
     """Tell nobody."""
 
 
-@contextmanager
-def open_state(state: StateOptions, clock: RunClock) -> Iterator[Ledger]:
-    """Lock a state folder and open its ledger; what a killed run left behind is removed.
-
-    Raises:
-        RunError: another run has the folder, or its ledger cannot be read.
-        LogError: the store that the folder is in refuses or cannot be reached.
-    """
-    folder = folder_at(state.folder)
-    with hold_lock(folder, clock.run_id) as assure:
-        try:
-            folder.prepare()
-            ledger = Ledger(folder, assure, rebuild=state.rebuild)
-            take_up_days(ledger, rebuild=state.rebuild)
-            yield ledger
-        except OSError as error:
-            refused = refused_place(error, [folder.place])
-            message = f"cannot work in {refused}: {error.strerror or error}"
-            raise RunError(message, hint="Check its permissions and free space, then run again") from error
-
-
 def report_incremental(
     options: ReportOptions,
     state: StateOptions,
@@ -109,6 +87,7 @@ def report_incremental(
     progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
     event: Event = _silent,
+    ended: Callable[[dict[str, Any]], None] = lambda _record: None,
 ) -> SpendReport:
     """Report on everything that was ever read into a state folder, reading only what is new.
 
@@ -118,6 +97,7 @@ def report_incremental(
         progress: called with (bytes, calls) read since the last call.
         planned: called once with the bytes to read.
         event: called with (name, fields) as the run goes on.
+        ended: called once with the record of the run, also where it fails; see words_of_run.
 
     Raises:
         ConfigError: an option makes no sense.
@@ -126,10 +106,13 @@ def report_incremental(
         UnfinishedError: a part is done and kept.
         ReportError: the results cannot be written.
     """
-    options = settle_state(options)
     deadline = None if state.timeout is None else time.monotonic() + state.timeout
     clock = RunClock(run_id=state.run_id) if state.run_id else RunClock()
-    with open_state(state, clock) as ledger:
+    with ExitStack() as stack:
+        record = stack.enter_context(told_run(clock, ended))
+        options = settle_state(options)
+        ledger = stack.enter_context(open_state(state, clock))
+        stack.enter_context(record_run(ledger, record, clock))
         intake = plan_intake(ledger, options, state.forget)
         Partitions(options, ledger).prepare(rebuild=state.rebuild)
         fresh_bytes = sum(stamp.bytes for _, stamp in intake.fresh)
@@ -137,17 +120,9 @@ def report_incremental(
         event("plan", read=len(intake.fresh), bytes=fresh_bytes, known=len(intake.found) - len(intake.fresh))
         with _tell_what_is_kept(ledger), temporary_folder(ledger.folder.path) as work:
             run = _Run(ledger, options, state, clock, intake, work, deadline, progress, event)
-            run.read(intake)
-            if not ledger.entries:
-                raise UnfinishedError("no input could be read", hint="Run again")
-            known = run.known_report()
-            refreshed = None if known is None else refresh_prices(options, known.manifest["newer_prices"])
-            if known is not None and not (refreshed and refreshed["added"]):
-                event("unchanged", inputs=len(ledger.entries))
-                known.manifest["run"] |= {"prices_refresh": refreshed} if refreshed else {}
-                return known
-            run.mend()
-            return run.settle_and_publish(refreshed)
+            result = run.report()
+        record |= words_of_run(result.manifest, result.exit_code)
+        return result
 
 
 @contextmanager
@@ -204,6 +179,21 @@ class _Run:
     deadline: float | None
     progress: Progress
     event: Event
+
+    def report(self) -> SpendReport:
+        """Read what is new; return the report that is published already, or publish another one."""
+        ledger, options = self.ledger, self.options
+        self.read(self.intake)
+        if not ledger.entries:
+            raise UnfinishedError("no input could be read", hint="Run again")
+        known = self.known_report()
+        refreshed = None if known is None else refresh_prices(options, known.manifest["newer_prices"])
+        if known is not None and not (refreshed and refreshed["added"]):
+            self.event("unchanged", inputs=len(ledger.entries))
+            known.manifest["run"] |= {"prices_refresh": refreshed} if refreshed else {}
+            return known
+        self.mend()
+        return self.settle_and_publish(refreshed)
 
     # --- Read ---------------------------------------------------------------------------------------------------------
 
@@ -358,6 +348,8 @@ class _Run:
             "kept": {name: calls for name, calls in sorted(kept.items()) if calls},
             **{f"days_{word}": [plain_day(day) for day in found] for word, found in days.items()},
             "late_calls": partitions.late,
+            "new_calls": partitions.fresh,
+            "day_changes": partitions.changes,
             "notes": intake.notes,
             "skipped": to_builtins(intake.skipped),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -11,15 +12,19 @@ import polars as pl
 from callcost.prices.book.archive import isoformat, microseconds
 from callcost.prices.book.book import Book, Resolution
 from callcost.prices.calls import price_line
+from callcost.prices.charges import plain
 from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.report.spend import CALL_ORDER
 from callcost.stages.tables.schemas import Adjustments, Calls
 from callcost.tables import USAGE_COUNTS, Call, Usage
 
 LATE, MISSING, REPRICED, RECOUNTED = "late records", "missing records", "price correction", "recount"
+NEW, ANY = "new calls", "calls and prices"
+MOST_COMPARED = 2_000_000  # calls of a day, before and now, that are compared one by one
 CAUSE = ("model", "field", "source", "effective_from")  # of another price, in Adjustments
 ORDER = ("day", "reason", *CAUSE)
 _TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+COMPARED = {name: Calls.types[name] for name in ("call_id", *_TOKENS, "total_cost", "price_version")}
 _COUNTS = tuple(name for name in USAGE_COUNTS if name in Calls.types)
 _TERMS = ("provider", "model_requested", "service_tier", "region", "source_format", "status", "usage_source")
 _PRICED_BY = ("price_version", "price_basis")  # now, and when the day was closed
@@ -55,6 +60,55 @@ def adjustments_of(
     difference = pl.col("new_cost") - pl.col("old_cost")
     rows = sums.with_columns(pl.lit(day).alias("day"), difference.alias("difference")).sort(ORDER)
     return rows.select(Adjustments.names).cast(Adjustments.types)  # type: ignore[arg-type]
+
+
+def changes_of_day(before: pl.DataFrame, now: pl.DataFrame) -> list[dict[str, Any]]:
+    """Say why a published day costs something else: a row per reason, whose differences add up to the whole.
+
+    Args:
+        before: calls as they were published, the columns COMPARED.
+        now: calls as they are now.
+
+    Returns:
+        "reason", one of NEW, MISSING, REPRICED, RECOUNTED, or ANY where there are very many calls; "because": the price
+        version of what is priced otherwise, where it was another one; "calls"; "difference" as plain decimal text.
+    """
+    if before.height + now.height > MOST_COMPARED:
+        difference = plain(cost_of(now) - cost_of(before))
+        return [{"reason": ANY, "because": None, "calls": now.height - before.height, "difference": difference}]
+    both = _compared(before).join(_compared(now), on=["call_id", "copy"], how="full", suffix="_now")
+    is_repriced = ~pl.col("total_cost").eq_missing(pl.col("total_cost_now"))
+    reason = (
+        pl.when(pl.col("copy").is_null()).then(pl.lit(NEW))
+        .when(pl.col("copy_now").is_null()).then(pl.lit(MISSING))
+        .when(pl.col("tokens") != pl.col("tokens_now")).then(pl.lit(RECOUNTED))
+        .when(is_repriced).then(pl.lit(REPRICED))
+    )  # fmt: skip
+    version = pl.when(pl.col("price_version").ne_missing(pl.col("price_version_now"))).then("price_version_now")
+    named = both.select(
+        reason.alias("reason"), "total_cost", "total_cost_now",
+        pl.when(reason == REPRICED).then(version).alias("because"),
+    )  # fmt: skip
+    sums = named.drop_nulls("reason").group_by("reason", "because").agg(
+        pl.len().alias("calls"), pl.col("total_cost_now").sum() - pl.col("total_cost").sum(),
+    )  # fmt: skip
+    rows = sums.sort("reason", "because", nulls_last=True).iter_rows()
+    return [
+        {"reason": reason, "because": because, "calls": calls, "difference": plain(difference)}
+        for reason, because, calls, difference in rows
+    ]
+
+
+def cost_of(calls: pl.DataFrame) -> Decimal:
+    """Return what calls cost together; what has no price adds nothing."""
+    return Decimal(str(calls["total_cost"].sum() or 0))
+
+
+def _compared(calls: pl.DataFrame) -> pl.DataFrame:
+    """Return what tells calls from each other and one from what it was, in few bytes."""
+    tokens = pl.struct(_TOKENS).hash().alias("tokens")
+    ordered = calls.select("call_id", tokens, "total_cost", "price_version").sort("call_id", "tokens", "total_cost")
+    return ordered.with_columns(pl.int_range(pl.len()).over("call_id").alias("copy"))
 
 
 def _numbered(calls: pl.DataFrame) -> pl.DataFrame:
