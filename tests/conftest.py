@@ -18,7 +18,8 @@ LONG = os.environ.get("CALLCOST_LONG") == "1"  # left there: pytest-xdist's work
 if LONG:
     os.environ.setdefault("PYTEST_TIMEOUT", "3600")  # seconds of one test: two hundred kills take long
 
-settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+LARGE = [HealthCheck.too_slow, HealthCheck.data_too_large]  # as laws are that draw whole records
+settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=LARGE)
 settings.register_profile("long", settings.get_profile("ci"), derandomize=False, max_examples=1000)
 settings.load_profile("long" if LONG else "ci")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.errors import ConfigError
@@ -21,7 +21,7 @@ from callcost.jobs.report import report_spend
 from callcost.prices.book import registered
 from callcost.settings import FingerprintKey, ReadOptions, ReportOptions
 from tests.command import SAMPLES, callcost, report, write_lines
-from tests.conftest import LONG
+from tests.conftest import examples
 
 COUNTS = st.sampled_from([0, 7, 300_000])
 TIMES = st.sampled_from(["2025-03-01T08:00:00Z", "2025-03-02T23:30:00.5Z", None])
@@ -57,7 +57,7 @@ def _name(row: dict[str, Any]) -> tuple[Any, ...]:
     return row["id"], row.get("traceId")
 
 
-@settings(max_examples=60 if LONG else 5)
+@examples(5, 60)
 @given(first=ROWS, second=ROWS, shared=ROWS, parted=st.booleans(), hidden=st.booleans())
 def test_reports_of_two_logs_are_one_run_over_both(
     first: list[Any], second: list[Any], shared: list[Any], parted: bool, hidden: bool,

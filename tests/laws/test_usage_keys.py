@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from callcost.logs.dialects import field_readers
@@ -18,12 +18,11 @@ from callcost.logs.usage.usage import read_usage
 from callcost.logs.values.json_path import parse_path
 from callcost.settings import ReadOptions
 from callcost.tables import Call, Reject
-from tests.conftest import LONG
+from tests.conftest import examples
 from tests.laws.usage_records import Keys, as_written, consistent_usages, put_at, templates_of, whole_records
 
 READ = sorted(reader.dialect.name for reader in field_readers() if reader.dialect.refusal is None)
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-LAW = settings(deadline=None, max_examples=200 if LONG else 15, suppress_health_check=SLOW)
+LAW = examples(15, 200)
 LARGE = st.integers(10**7, 10**8)  # so that no sum comes about by chance
 _OTHERS: st.SearchStrategy[Any] = st.sampled_from((None, "", "x", "other", 0, 1, True, [], {}))
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost import ReportOptions, report_spend, what_if
-from tests.conftest import LONG
+from tests.conftest import examples
 from tests.laws.chat_records import anthropic_pair, openai_pair
 from tests.laws.test_sources import CALLS, RUNS
 
@@ -30,7 +30,7 @@ def _write(path: Path, records: list[Record]) -> str:
     return str(path)
 
 
-@settings(max_examples=100 if LONG else 2)
+@examples(2, 100)
 @given(rows=st.lists(CALLS, min_size=1, max_size=20), runs=st.lists(RUNS, max_size=3))
 def test_what_is_otherwise_in_nothing_costs_the_same(
     rows: list[Record], runs: list[Any], tmp_path_factory: pytest.TempPathFactory
@@ -54,7 +54,7 @@ def test_what_is_otherwise_in_nothing_costs_the_same(
             assert asked != {"models": itself} or found["changed_calls"].sum() == 0
 
 
-@settings(max_examples=100 if LONG else 5)
+@examples(5, 100)
 @given(data=st.data(), target=st.sampled_from(TARGETS))
 def test_texts_count_for_another_model_as_in_renamed_logs_without_usage(
     data: st.DataObject, target: str, tmp_path_factory: pytest.TempPathFactory
