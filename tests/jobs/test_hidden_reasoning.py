@@ -21,6 +21,12 @@ MEAN = 96  # of 0, 64, 128 and 192
 OUTPUT = Decimal("0.00001")  # dollars a token of gpt-5
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs elsewhere sweep the system's."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("temporary")))
+
+
 def _row(number: int, *, reasoning: int | None, day: int = 1, user: str = "ana", **request: Any) -> dict[str, Any]:
     usage = {
         "prompt_tokens": 20, "completion_tokens": 10 + (reasoning or 0), "total_tokens": 30 + (reasoning or 0),
@@ -85,7 +91,7 @@ def test_it_is_the_same_by_columns_and_in_any_order(tmp_path: Path, columns_for_
     one, other = (_report(log) for log in logs)
     assert one.spend.equals(other.spend)
     assert one.manifest["reasoning_from_log"] == other.manifest["reasoning_from_log"]
-    assert one.manifest["reasoning_from_log"]["calls"] == 20  # nobody states what a low effort takes
+    assert one.manifest["reasoning_from_log"]["calls"] == 40  # also of a low effort, of which nobody states more
 
 
 def test_a_text_that_timed_out_is_not_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +101,18 @@ def test_a_text_that_timed_out_is_not_filled_in(tmp_path: Path, monkeypatch: pyt
     log = write_lines(tmp_path / "a.jsonl", _log(_row(100, reasoning=None)))
     call = _call(_report(log), 100)
     assert (call["price_reason"], call["flags"]) == ("timed_out", [])
+
+
+def test_a_picture_that_an_answer_holds_has_its_own_rate(tmp_path: Path) -> None:
+    parts = [{"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}]
+    row = {
+        "id": "c1", "endpoint": "gemini", "model": "gemini-2.5-flash-image", "started_at": "2026-06-01T10:00:00Z",
+        "request": {"contents": [{"role": "user", "parts": [{"text": "Draw a cat."}]}]},
+        "response": {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]},
+    }  # fmt: skip
+    call = _call(report_spend(ReportOptions(logs=(str(write_lines(tmp_path / "a.jsonl", [row])),))), 1)
+    assert (call["completion_tokens"], call["image_output_tokens"], call["price_status"]) == (1290, 1290, "priced")
+    assert call["output_cost"] == 1290 * Decimal("0.00003")  # https://ai.google.dev/gemini-api/docs/pricing
 
 
 # --- A report that remembers ------------------------------------------------------------------------------------------

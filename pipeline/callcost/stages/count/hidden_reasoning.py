@@ -1,9 +1,10 @@
 """Reasoning that nobody sees, filled in with what the log's own calls of the same kind state.
 
 A first reduce over the settled calls, before any filter, counts how often calls of a line of models state how many
-tokens of reasoning, by API, effort and size of the answer. These histograms add, so that the order of tasks and their
-number change nothing. The mean of the narrowest kind with enough calls stands for a call whose reasoning is hidden: of
-nine repositories of recorded calls, means were 6 to 37 % below the sum, medians 43 to 74 %, as reasoning is skewed.
+tokens of reasoning, by API, provider, effort and size of the answer. These histograms add, so that the order of tasks
+and their number change nothing. The mean of the narrowest kind with enough calls stands for a call whose reasoning is
+hidden: of nine repositories of recorded calls, means were 6 to 37 % below the sum, medians 43 to 74 %, as reasoning is
+skewed.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from callcost.tokens.reasoning import OFF
 LEAST_CALLS = 30  # of a kind
 # What makes a kind, the narrowest first; the last are the models of a family.
 KINDS = (
-    ("line", "endpoint", "effort", "size"), ("line", "endpoint", "effort"), ("line", "endpoint", "asked"),
-    ("family", "endpoint", "asked"),
+    ("line", "endpoint", "provider", "effort", "size"), ("line", "endpoint", "provider", "effort"),
+    ("line", "endpoint", "effort"), ("line", "endpoint", "asked"), ("family", "endpoint", "asked"),
+    ("line", "endpoint"), ("family", "endpoint"),
 )  # fmt: skip
 _NAMES = ("family", "asked", *KINDS[0])
 _SIZE = 2  # sizes of answers are powers of 2**_SIZE
@@ -33,9 +35,8 @@ WIDEST = 2.0  # relative error
 _PARTS = 20  # of a kind's calls, one is below what the error covers, and one above
 _WHOLE, _WORD = pl.Int64(), pl.String()
 RATIOS: dict[str, pl.DataType] = {
-    "day": pl.Date(), "kind": _WHOLE, "family": _WORD, "line": _WORD, "endpoint": _WORD, "effort": _WORD,
-    "asked": pl.Boolean(),
-    "size": _WHOLE, "mean": _WHOLE, "low": _WHOLE, "high": _WHOLE,
+    "day": pl.Date(), "kind": _WHOLE, "family": _WORD, "line": _WORD, "endpoint": _WORD, "provider": _WORD,
+    "effort": _WORD, "asked": pl.Boolean(), "size": _WHOLE, "mean": _WHOLE, "low": _WHOLE, "high": _WHOLE,
 }  # fmt: skip
 _FOUND = ("mean", "low", "high")
 Ratios = tuple[tuple[Any, ...], ...]
@@ -58,7 +59,7 @@ def _kind(visible: pl.Expr) -> list[pl.Expr]:
     family = line.str.replace(r"^o\d.*", "o-series").str.extract(_FAMILY)
     asked = ~pl.col("effort").str.to_lowercase().is_in(list(OFF))  # null: the model's own default
     made = {"family": family, "asked": asked, "line": line, "size": size}
-    return [pl.col("endpoint", "effort"), *(column.alias(name) for name, column in made.items())]
+    return [pl.col("endpoint", "provider", "effort"), *(column.alias(name) for name, column in made.items())]
 
 
 def merge_histograms(histograms: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -14,7 +14,14 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from callcost.settings import ReportOptions
-from callcost.stages.read.sides import derive_sides, frame_sides, hides_answer, missing_sides, states_a_charge
+from callcost.stages.read.sides import (
+    derive_sides,
+    drawn_tokens,
+    frame_sides,
+    hides_answer,
+    missing_sides,
+    states_a_charge,
+)
 from callcost.tables import ABORTED, HIDDEN, Call, Usage
 from callcost.tokens.engines.text_counter import Counts, TextCounter
 from callcost.tokens.frame import Frame, relative_error, total
@@ -60,6 +67,8 @@ def count_missing(calls: Sequence[Call], counter: TextCounter) -> None:
     for call, counted in zip(calls, count_frames(frames, counter), strict=True):
         hidden = "completion_tokens" in counted and hides_answer(call)
         settle_usage(call, counted)
+        if call.usage is not None and "completion_tokens" in counted and (drawn := drawn_tokens(call)):
+            call.usage.image_output_tokens = drawn
         if hidden and call.count_method != TIMED_OUT:
             call.flags = sorted({*call.flags, HIDDEN})
 

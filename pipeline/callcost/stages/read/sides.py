@@ -6,6 +6,7 @@ Many calls say the same but for their texts: what such a call comes to is asked 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,12 +14,16 @@ from callcost.logs.record.media_calls import NOT_COUNTED, WITHOUT_ANSWER_TOKENS
 from callcost.prices.units import is_measure
 from callcost.tables import ABORTED, Call, Usage
 from callcost.tokens.frame import Frame
+from callcost.tokens.framing.gemini import IMAGE_OUT
 from callcost.tokens.framing.messages import api_of, frame_completion, frame_prompt
 from callcost.tokens.framing.plain_chat import FrameTemplate, frame_plain, template_of
 from callcost.tokens.model_families import choose
 from callcost.tokens.reasoning import hides_reasoning, may_reason
+from callcost.tokens.requests.bodies import read_answer
+from callcost.tokens.requests.types import IMAGE
 
 SIDES = ("prompt_tokens", "completion_tokens")
+_DRAWS = re.compile(r"gemini.*image")
 _NOTHING = Usage()
 
 
@@ -118,6 +123,14 @@ def template_call(call: Call, placeholders: Sequence[str], available: frozenset[
     first, second = template_of(choice, prompt, asked), template_of(choice, completion, answered)
     hidden = hides_answer(call)
     return CallTemplate(first, second, answers, hidden) if asked and answered and first and second else None
+
+
+def drawn_tokens(call: Call) -> int:
+    """Return the tokens of the pictures in a counted answer: they have a rate of their own, and are no text."""
+    if not _DRAWS.search(call.model.lower()):
+        return 0
+    alternatives = read_answer(call.response).alternatives
+    return IMAGE_OUT * sum(block.kind == IMAGE for blocks in alternatives for block in blocks)
 
 
 def hides_answer(call: Call) -> bool:

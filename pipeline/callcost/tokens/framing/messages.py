@@ -101,7 +101,7 @@ def frame_completion(
     if thoughts and shows_thoughts(choice):
         for block in answer.thoughts:
             builder.text(block.text)
-    if not builder.texts:
+    if not builder.texts and not builder.constant:
         return None
     return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_answer(answer, prompt, choice)))
 
