@@ -85,6 +85,7 @@ class UsagePlaces:
         found, read, model, zero = Reading(), list[Any](), call.model.lower(), False
         for place, body in self._bodies(entry):
             if body is not None and (type(body) is not dict or body in read):
+                found.unread += [place] if place and type(body) is not dict else []  # text, as Python prints it
                 continue
             read.append(body)
             try:
@@ -106,7 +107,7 @@ class UsagePlaces:
                 found.unread += reading.unread
         if zero and found.usage is not None and any(getattr(found.usage, side) for side in SIDES):
             found.flags.add(AMBIGUOUS)
-        found.unread += self._unread(entry.record)
+        found.unread = list(dict.fromkeys((*found.unread, *self._unread(entry.record))))
         return found
 
     def _bodies(self, entry: Entry) -> Iterator[tuple[str, Any]]:
