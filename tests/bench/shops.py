@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from random import Random
+from statistics import median
 from typing import NamedTuple
 
 import click
 
+from callcost.stages.analysis import forecast
 from callcost.stages.analysis.budgets import period_of
 from callcost.stages.analysis.forecast import LEAST_DAYS, Forecast, forecast_days
 
@@ -128,6 +131,11 @@ class BackTest(NamedTuple):
     came: float
 
     @property
+    def error(self) -> float:
+        """Return how far off the expected cost was, as a share of what came."""
+        return abs(self.forecast.expected - self.came) / self.came if self.came else 0.0
+
+    @property
     def holds(self) -> bool:
         """Say whether it came as the interval says."""
         return self.forecast.low <= self.came <= self.forecast.high
@@ -156,15 +164,32 @@ def back_tests(count: int, seed: str = "shops") -> Iterator[BackTest]:
         yield BackTest(course, found, came)
 
 
+@contextmanager
+def level_alone() -> Iterator[None]:
+    """Forecast without growth."""
+    damping, forecast._DAMPING = forecast._DAMPING, 0.0
+    try:
+        yield
+    finally:
+        forecast._DAMPING = damping
+
+
 @click.command()
 @click.argument("count", default=200)
 def main(count: int) -> None:
-    """Print how many of COUNT back-tests hold, by course; the interval promises 80 %."""
+    """Print how many of COUNT back-tests hold, by course, and how far off they are, with growth and without.
+
+    The interval promises 80 %.
+    """
     found = list(back_tests(count))
+    with level_alone():
+        without = list(back_tests(count))
     for course in ("all", *COURSES):
         own = [test for test in found if course in {"all", test.course}]
         held, above = (sum(tests) for tests in ([t.holds for t in own], [t.came > t.forecast.high for t in own]))
-        click.echo(f"{course:10} {len(own):6} held {held / len(own):6.1%}, above {above / len(own):6.1%}")
+        errors = [median(t.error for t in tests if course in {"all", t.course}) for tests in (found, without)]
+        click.echo(f"{course:10} {len(own):6} held {held / len(own):6.1%}, above {above / len(own):6.1%}, "
+                   f"median error {errors[0]:6.2%}, of the level alone {errors[1]:6.2%}")  # fmt: skip
 
 
 if __name__ == "__main__":

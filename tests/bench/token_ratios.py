@@ -3,8 +3,9 @@
     python -m tests.bench.token_ratios calls.jsonl.zst [...]
 
 Prints the rows of ``callcost.tokens.token_ratios``, fitted on the recordings of one half of the projects, their errors
-measured on the other half; then, for prompts that were recorded with models of two families, how far their text counted
-for the second, and the ratio, are from what the second provider counted. A recording is a line of JSON: ``repo``,
+measured on the other half, and on the prompts that were recorded with models of two families; then, for such prompts,
+how far their text counted for the second, and the ratio, are from what its provider counted, and how many are within
+what nine of ten prompts of all other projects keep. A recording is a line of JSON: ``repo``,
 ``provider``, ``endpoint``, ``model_resp`` or ``model_req``, ``date``, ``request``, ``response``, ``flags``, ``media``
 and ``u`` (prompt, completion, reasoning, reasoning_in_completion).
 """
@@ -30,10 +31,11 @@ from callcost.settings import ReadOptions, ReportOptions
 from callcost.stages.analysis.target_models import needs_of
 from callcost.stages.count.missing_usage import count_missing, open_counter
 from callcost.tables import Call, Usage
-from callcost.tokens.model_families import choose
+from callcost.tokens.error_estimates import estimate_error
+from callcost.tokens.model_families import Choice, choose
 from callcost.tokens.requests.bodies import read_answer, read_prompt
 from callcost.tokens.requests.types import TEXT
-from callcost.tokens.token_ratios import MIN_CALLS, SHORT, SIDES, ratio_between
+from callcost.tokens.token_ratios import MIN_CALLS, MOST_ERROR, SHORT, SIDES, name_of, ratio_between
 
 MODELS = {
     "o200k_base": "gpt-4o", "cl100k_base": "gpt-4-turbo", "claude3": "claude-sonnet-4-5",
@@ -145,8 +147,38 @@ def _p90(errors: Sequence[float]) -> float:
     return sorted(errors)[int(0.9 * (len(errors) - 1))]
 
 
-def print_rows(recorded: Sequence[Recorded]) -> None:
+def pair_up(recorded: Sequence[Recorded]) -> list[tuple[Recorded, Recorded]]:
+    """Return the prompts that models of two families were asked: (of the one, of the other) and the other way round."""
+    prompts: dict[str, list[Recorded]] = defaultdict(list)
+    for one in recorded:
+        if one.key:
+            prompts[one.key].append(one)
+    pairs = {
+        (first.call.model, second.call.model, key): (first, second)
+        for key, group in prompts.items()
+        for first in group
+        for second in group
+        if _choice_of(first).family != _choice_of(second).family
+    }
+    return list(pairs.values())
+
+
+def _choice_of(one: Recorded) -> Choice:
+    return choose(one.call.model, one.call.provider, one.call.endpoint)
+
+
+def _side_of(first: Recorded) -> str:
+    return "short_prompt" if first.prompt < SHORT else "prompt"
+
+
+def print_rows(recorded: Sequence[Recorded], paired: Sequence[tuple[Recorded, Recorded]]) -> None:
     """Print a row per side and pair of vocabularies: fitted on one half of the projects, its error of the other."""
+    both: dict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
+    for first, second in paired:
+        if first.plain_prompt:
+            side = _side_of(first)
+            names = [name_of(side, _choice_of(each)) for each in (first, second)]
+            both[side, names[0], names[1]].append((first.prompt, second.prompt))
     own = count_as([one.call for one in recorded], [one.call.model for one in recorded])
     for vocabulary, calls in sorted(_by_vocabulary(recorded, own).items()):
         for other, model in sorted(MODELS.items()):
@@ -161,7 +193,8 @@ def print_rows(recorded: Sequence[Recorded]) -> None:
                     for (one, fits), count in zip(calls, counts, strict=True)
                     if fits[kind] and _is_of(side, one)
                 ]
-                _print_row(side, vocabulary, other, [pair for pair in pairs if pair[1] and pair[2]])
+                pairs = [pair for pair in pairs if pair[1] and pair[2]]
+                _print_row(side, vocabulary, other, pairs, both[side, vocabulary, other])
 
 
 def _by_vocabulary(
@@ -172,8 +205,10 @@ def _by_vocabulary(
     by: dict[str, list[tuple[Recorded, dict[str, bool]]]] = defaultdict(list)
     for number in order:
         one, counts = recorded[number], own[number]
-        vocabulary = choose(one.call.model, one.call.provider, one.call.endpoint).wanted
+        choice = _choice_of(one)
+        vocabulary = choice.wanted
         fits = {kind: _fits(counts[kind], getattr(one, kind)) for kind in ("prompt", "answer")}
+        fits["prompt"] &= name_of("prompt", choice) == vocabulary
         if any(fits.values()) and len(by[vocabulary]) < MOST:
             by[vocabulary].append((one, fits))
     return by
@@ -191,63 +226,86 @@ def _fits(counted: int | None, stated: int) -> bool:
     return counted is not None and abs(counted - stated) <= 0.25 * stated
 
 
-def _print_row(side: str, one: str, other: str, pairs: Sequence[tuple[int, int, int]]) -> None:
+def _print_row(
+    side: str, one: str, other: str, pairs: Sequence[tuple[int, int, int]], both: Sequence[tuple[int, int]]
+) -> None:
     fitted, scored = ([pair[1:] for pair in pairs if pair[0] == half] for half in (0, 1))
     if min(len(fitted), len(scored)) < MIN_CALLS:
         return
     ratio = statistics.median(count / stated for stated, count in fitted)
-    error = _p90([abs(ratio * stated - count) / count for stated, count in scored])
+    if one == other and len(both) >= MIN_CALLS:
+        ratio = statistics.median(there / here for here, there in both)
+    errors = [_p90([abs(ratio * here - there) / there for here, there in rows]) for rows in (scored, both) if rows]
+    error = max(errors if len(both) >= MIN_CALLS else errors[:1])
+    if error > MOST_ERROR:
+        return
     _say(f"{side} {one} {other} {len(pairs)} {round(ratio, 3):.3f} {round(error, 3):.3f}")
 
 
-def print_errors(recorded: Sequence[Recorded]) -> None:
+class Measured(NamedTuple):
+    """How far off a prompt is that two providers counted: relative errors.
+
+    Attributes:
+        repo: project that it was recorded by.
+        counted: of its text, counted for the second model.
+        scaled: of the first provider's count times the ratio; None: there is none, or it is not of plain text.
+        counter: that our counts of the second model are said to have.
+    """
+
+    repo: str
+    counted: float
+    scaled: float | None
+    counter: float
+
+
+def print_errors(paired: Sequence[tuple[Recorded, Recorded]]) -> None:
     """Print how far texts counted for another model, and ratios, are from what its provider counted."""
-    prompts: dict[str, list[Recorded]] = defaultdict(list)
-    for one in recorded:
-        if one.key:
-            prompts[one.key].append(one)
-    errors: dict[tuple[str, str], list[tuple[float, float | None, float]]] = defaultdict(list)
-    pairs = {
-        (first.call.model, second.call.model, key): (first, second)
-        for key, group in prompts.items()
-        for first in group
-        for second in group
-        if choose(first.call.model, first.call.provider, first.call.endpoint).family
-        != choose(second.call.model, second.call.provider, second.call.endpoint).family
-    }
     by_model: dict[str, list[tuple[Recorded, Recorded]]] = defaultdict(list)
-    for (_, model, _), pair in pairs.items():
-        by_model[model].append(pair)
+    for pair in paired:
+        by_model[pair[1].call.model].append(pair)
+    rows: dict[tuple[str, str, str], list[Measured]] = defaultdict(list)
     for model, found in by_model.items():
         counts = count_as([one.call for one, _ in found], [model] * len(found))
         for (first, second), count in zip(found, counts, strict=True):
-            families = [choose(each.call.model, each.call.provider, each.call.endpoint) for each in (first, second)]
-            ratio = ratio_between("short_prompt" if first.prompt < SHORT else "prompt", *families)
-            if not first.plain_prompt or _half(first.repo) == 0:  # it is of plain text, and was fitted on these
-                ratio = None
+            side, choices = _side_of(first), [_choice_of(each) for each in (first, second)]
+            ratio = ratio_between(side, *choices) if first.plain_prompt else None
             scaled = ratio and abs(ratio.ratio * first.prompt / 1e6 - second.prompt) / second.prompt
             counted = abs((count["prompt"] or 0) - second.prompt) / second.prompt
-            within = float(ratio is not None and scaled is not None and scaled <= ratio.error / 1e6)
-            errors[families[0].wanted, families[1].wanted].append((counted, scaled, within))
-    _say(f"\n{'recorded as':14} {'counted as':14} {'n':>5} {'counted: median':>16} {'p90':>7} "
-          f"{'ratio: median':>14} {'p90':>7} {'within':>7}")  # fmt: skip
-    for (vocabulary, other), rows in sorted(errors.items(), key=lambda item: -len(item[1])):
-        scaled_errors = [scaled for _, scaled, _ in rows if scaled is not None]
-        by_ratio = (
-            f"{statistics.median(scaled_errors):>14.1%} {_p90(scaled_errors):>7.1%} "
-            f"{sum(within for *_, within in rows) / len(scaled_errors):>7.1%}"
-            if scaled_errors
-            else ""
-        )
-        if len(rows) < 10:
-            continue
-        counted_errors = [each for each, *_ in rows]
-        _say(f"{vocabulary:14} {other:14} {len(rows):>5} {statistics.median(counted_errors):>16.1%} "
-              f"{_p90(counted_errors):>7.1%} {by_ratio}")  # fmt: skip
+            counter = estimate_error(choices[1], "chat", "plain")[1]
+            key = side, name_of(side, choices[0]), name_of(side, choices[1])
+            rows[key].append(Measured(first.repo, counted, scaled, counter))
+    _say(f"\n{'':12} {'recorded as':14} {'counted as':14} {'n':>5} {'counted: median':>16} {'p90':>7} "
+          f"{'ratio: n':>9} {'median':>7} {'p90':>7} {'within':>7}")  # fmt: skip
+    kept: list[bool] = []
+    for names, measured in sorted(rows.items(), key=lambda item: -len(item[1])):
+        within, scaled_errors = _within(measured), [each.scaled for each in measured if each.scaled is not None]
+        kept += within
+        if len(measured) >= 10:
+            errors = [each.counted for each in measured]
+            line = f"{names[0]:12} {names[1]:14} {names[2]:14} {len(errors):>5} {statistics.median(errors):>16.1%}"
+            line += f" {_p90(errors):>7.1%}"
+            if within:
+                line += f" {len(within):>9} {statistics.median(scaled_errors):>7.1%} {_p90(scaled_errors):>7.1%}"
+                line += f" {sum(within) / len(within):>7.1%}"
+            _say(line)
+    _say(f"{len(kept)} prompts by ratio, within what other projects' keep: {sum(kept) / len(kept):.1%}")
+
+
+def _within(measured: Sequence[Measured]) -> list[bool]:
+    """Say of each prompt with a ratio whether its error is within that of nine of ten prompts of other projects."""
+    found: list[bool] = []
+    known = [(each.repo, each.scaled, each.counter) for each in measured if each.scaled is not None]
+    for project in sorted({repo for repo, _, _ in known}):
+        others = [scaled for repo, scaled, _ in known if repo != project]
+        if len(others) >= MIN_CALLS:
+            bound = _p90(others) + 1e-6
+            found += [scaled <= bound + counter for repo, scaled, counter in known if repo == project]
+    return found
 
 
 if __name__ == "__main__":
     everything = list(load(sys.argv[1:]))
     _say(f"{len(everything)} calls")
-    print_rows(everything)
-    print_errors(everything)
+    paired = pair_up(everything)
+    print_rows(everything, paired)
+    print_errors(paired)

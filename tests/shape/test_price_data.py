@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from callcost.prices.abilities import FILE as ABILITIES
 from callcost.prices.book.archive import INDEX
 from callcost.prices.book.catalog import build_catalog
 from callcost.prices.upstream.other_tables import FILE as OTHER_TABLES
@@ -70,7 +71,8 @@ def test_every_map_is_what_its_digest_says() -> None:
 
 def test_the_folder_holds_the_indexed_versions_and_nothing_else() -> None:
     versions = {f"{version.name}.jsonl.zst" for version in build_catalog([("bundled", FOLDER)]).versions}
-    assert {path.name for path in FOLDER.iterdir()} == versions | {*FILES, OTHER_TABLES, "README.md", "LICENSE"}
+    others = {OTHER_TABLES, ABILITIES, "README.md", "LICENSE"}
+    assert {path.name for path in FOLDER.iterdir()} == versions | {*FILES} | others
 
 
 def test_the_whole_history_is_under_one_megabyte() -> None:

@@ -11,6 +11,12 @@ def test_counts_stay_within_a_family_and_are_not_guessed_between_unmeasured_ones
     assert ratio_between("prompt", choose("gpt-4o"), choose("acme-9")) is None
 
 
+def test_a_template_that_outweighs_a_prompt_is_in_no_ratio_of_prompts() -> None:
+    oss, plain = choose("gpt-oss-120b"), choose("gpt-4o")
+    assert [ratio_between(side, plain, oss) is None for side in SIDES] == [True, True, False]
+    assert ratio_between("prompt", oss, choose("gpt-oss-20b")) == SAME
+
+
 def test_a_ratio_holds_both_ways_for_plain_text() -> None:
     there, back = (
         ratio_between("answer", choose(one), choose(other))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date, timedelta
+from statistics import median
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.stages.analysis.forecast import LEAST_DAYS, MOST_DAYS, forecast_days
-from tests.bench.shops import COURSES, back_tests
+from tests.bench.shops import COURSES, back_tests, level_alone
 from tests.conftest import LONG
 
 NEWEST = date(2026, 11, 20)
@@ -31,6 +32,13 @@ def test_80_percent_of_what_comes_lies_in_the_interval() -> None:
     assert 0.75 <= sum(every) / len(every) <= 0.85
     for course, own in held.items():
         assert 0.6 <= sum(own) / len(own) <= 0.95, course
+
+
+def test_growth_that_is_drawn_on_makes_it_closer() -> None:
+    count = 2_000 if LONG else 200
+    with level_alone():
+        without = median(test.error for test in back_tests(count))
+    assert median(test.error for test in back_tests(count)) < without
 
 
 @given(week=st.lists(st.floats(1, 1e4), min_size=7, max_size=7), weeks=st.integers(2, 10), days=st.integers(1, 31))

@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from callcost.prices.abilities import SUPPORTS
 from callcost.prices.book.book import Book
 from callcost.prices.rates import BATCH_FORMATS, tier_of
 from callcost.settings import PriceOptions, WhatIfOptions
-from callcost.stages.analysis.target_models import SUPPORTS, TargetModels
+from callcost.stages.analysis.target_models import TargetModels
 from callcost.stages.pricing.cost_parts import PARTS
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.priced_calls import COSTS, sum_stated

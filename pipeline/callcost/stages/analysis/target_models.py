@@ -1,14 +1,12 @@
 """Which model answers a call instead, what it cannot take, and what the call's texts come to there.
 
 A target that names no provider is served by the call's own where that lists it, else by whoever the name says. How long
-prompts and answers may be, and what else a model takes, is what the cost map in force now says of it. The bundled maps
-have prices and limits only: then its maker's documentation says what it does not take.
+prompts and answers may be is what the cost map in force now says of it; what it takes beside text, prices/abilities.py.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +14,7 @@ import polars as pl
 from msgspec import structs
 
 from callcost.models import split_provider
+from callcost.prices.abilities import SUPPORTS, abilities_of
 from callcost.prices.book.book import Book, Resolution
 from callcost.prices.units import RateKey
 from callcost.settings import WhatIfOptions
@@ -28,25 +27,6 @@ from callcost.tokens.requests.bodies import read_prompt
 from callcost.tokens.requests.types import CALL, RESULT
 from callcost.tokens.token_ratios import SIDES, Ratio, ratio_between
 
-# What a request holds -> the field of a cost map that says whether a model takes it.
-SUPPORTS = {
-    "tools": "supports_function_calling",
-    "image": "supports_vision",
-    "audio": "supports_audio_input",
-    "document": "supports_pdf_input",
-}
-# What models do not take, by their names, where the map says nothing of the kind. https://platform.openai.com/docs/models,
-# https://api-docs.deepseek.com, https://platform.claude.com/docs/en/about-claude/models/overview,
-# https://ai.google.dev/gemini-api/docs/models
-_TEXT_ONLY = (
-    r"gpt-3\.?5|(^|/)gpt-4(-0613|-0314|-32k.*)?$|o1-mini|o3-mini|gpt-oss|deepseek-(chat|reasoner|v)|claude-(v?2|inst)"
-)
-_TAKES_NO = {
-    "tools": re.compile(r"claude-(v?2|inst)|o1-(mini|preview)|turbo-instruct|davinci|babbage"),
-    "image": re.compile(_TEXT_ONLY),
-    "audio": re.compile(r"^(?!.*(gemini|audio|realtime|voxtral|omni|sonic))"),
-    "document": re.compile(_TEXT_ONLY),
-}
 _CHATS = frozenset({"chat", "completion", "responses"})
 # What of a request is kept by the provider: https://platform.openai.com/docs/guides/conversation-state
 _KEPT_ELSEWHERE = ("previous_response_id", "conversation")
@@ -70,7 +50,7 @@ class Target(NamedTuple):
         same_provider: whether the call's own provider is.
         longest_prompt: tokens at the most; None: not known.
         longest_answer: likewise.
-        lacks: keys of SUPPORTS that it does not take.
+        lacks: keys of SUPPORTS that it is known not to take.
         other_kind: whether one of the two models chats, and the other does something else.
         reads_cache: whether tokens read from a cache have a price of their own.
         writes_cache: whether tokens written to one have.
@@ -115,6 +95,7 @@ class TargetModels:
             found = self._book.resolve(name)
         before = self._book.resolve(model, provider)
         entry: Mapping[str, Any] = found.entry or {}
+        takes = abilities_of(entry, found.key)
         kinds = [_kind_of(each) for each in (before, found)]
         families = choose(model, provider), choose(name, provider if stays else None)
         return Target(
@@ -123,7 +104,7 @@ class TargetModels:
             same_provider=stays,
             longest_prompt=_whole(entry.get("max_input_tokens")),
             longest_answer=_whole(entry.get("max_output_tokens")),
-            lacks=[need for need in SUPPORTS if _lacks(name.lower(), entry, need)],
+            lacks=[] if takes is None else [need for need in SUPPORTS if need not in takes],
             other_kind=None not in kinds and kinds[0] != kinds[1],
             reads_cache=has_rate(found, "cache_read"),
             writes_cache=has_rate(found, "cache_write_5m"),
@@ -134,12 +115,6 @@ class TargetModels:
 def _kind_of(found: Resolution) -> str | None:
     mode = found.tariff.mode if found.tariff else ""
     return "chat" if mode in _CHATS else mode or None
-
-
-def _lacks(name: str, entry: Mapping[str, Any], need: str) -> bool:
-    if any(field.startswith("supports_") for field in entry):
-        return not entry.get(SUPPORTS[need])
-    return _TAKES_NO[need].search(name) is not None
 
 
 def _whole(value: Any) -> int | None:
