@@ -38,7 +38,7 @@ def main(calls: int) -> None:
         first = _run(["report", places["month"], "--out", places["reports"], "--calls", "--quiet"], env)
         click.echo(f"{calls:,} calls, the first read: {first.cpu:.2f} s of CPU")
         with open_month(logs) as month:
-            for recipe in recipes():
+            for recipe in recipes()[:20]:  # the analyst's questions; what comes after them asks other sources
                 words = [places.get(word, word) for word in shlex.split(recipe.command.replace("\\\n", " "))[1:]]
                 taken = _run(words, os.environ)
                 most = 2 * first.cpu if places["month"] in words else _MOST_CPU

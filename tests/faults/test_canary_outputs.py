@@ -35,7 +35,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "csv": ("report", "REPORT", "--out", "-", "--format", "csv"),
     "json": ("report", "REPORT", "--out", "-", "--format", "json"),
     "markdown": ("report", "REPORT", "--out", "-", "--format", "markdown"),
-    "strict": ("report", "LOGS", "--strict", "--max-rejected", "0"),
+    "strict": ("report", "REPORT", "--strict", "--max-rejected", "0"),
     "work dir": ("report", "LOGS", "--out", "OUT/out", "--work-dir", "OUT/work"),
     "nightly": ("report", "LOGS/no-usage-2025-05.jsonl", "LOGS/litellm", "--state", "OUT/state", "--out", "OUT/days"),
     "close": ("close", "2025-05-01", "--state", "NIGHTLY/state"),
@@ -57,14 +57,11 @@ RUNS: dict[str, tuple[str, ...]] = {
     "suggest": ("what-if", "REPORT", "--suggest"),
     "reconcile": ("reconcile", "LOGS", "--out", "OUT"),
     "inspect": ("inspect", "LOGS", "--calibrate"),
-    "inspect json": ("inspect", "LOGS", "--format", "json"),
-    "backfill": ("backfill", "LOGS", "--dry-run", "--format", "json"),
     "backfilled": ("backfill", "LOGS", "--out", "OUT"),
     "prices diff": ("prices", "diff", "--logs", "LOGS", "2025-01-01", "2025-06-01"),
     "agents": ("agents", "--by", "session,project"),
     "agents json": ("agents", "--json"),
     "no option": ("report", "LOGS", "--by", "kind"),
-    "wrong dialect": ("report", "LOGS", "--dialect", "pair", "--out", "OUT"),
 }  # fmt: skip
 
 

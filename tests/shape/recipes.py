@@ -53,8 +53,13 @@ def make_sources(folder: Path) -> dict[str, Path]:
     finally:
         del os.environ["CALLCOST_FINGERPRINT_KEY"]
     assert made.code == 0, made.stderr
+    lines = (logs / "calls.jsonl").read_bytes().splitlines(keepends=True)
+    for host, part in {"laptop": lines[: CALLS // 2], "server": lines[CALLS // 2 - 100 :]}.items():  # 100 are on both
+        (folder / f"{host}.jsonl").write_bytes(b"".join(part))
+        words = ("--host", host, "--out", folder / host, "--calls", "--quiet")
+        assert callcost("report", folder / f"{host}.jsonl", *words).code == 0
     (folder / "budgets.toml").write_text(BUDGETS, encoding="utf-8")
-    return {"month": logs, **{name: folder / name for name in ("reports", "deck", "budgets.toml")}}
+    return {"month": logs, **{name: folder / name for name in ("reports", "laptop", "server", "deck", "budgets.toml")}}
 
 
 def run_recipe(recipe: Recipe, sources: dict[str, Path], *flags: str) -> Finished:
