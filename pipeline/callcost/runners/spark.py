@@ -13,6 +13,7 @@ import dataclasses
 import importlib
 import os
 import pickle
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from callcost.arguments import needs_extra
 from callcost.errors import RunError
 from callcost.logs.io.object_store import stat_object
 from callcost.logs.io.store_access import OPTIONS_VARIABLE, is_url
+from callcost.logs.io.temporary import temporary_place
 from callcost.runners.protocol import Done, R, Tick, ignore_progress, ignore_result
 
 T = TypeVar("T")
@@ -41,6 +43,7 @@ def open_session(remote: str | None) -> Iterator[Any]:
         ConfigError: Spark is not installed.
         RunError: there is no session to be had.
     """
+    log = Path(temporary_place()) / f"callcost-spark-{os.getpid()}.log"
     try:
         kind = importlib.import_module("pyspark.sql").SparkSession
     except ImportError:
@@ -49,15 +52,42 @@ def open_session(remote: str | None) -> Iterator[Any]:
         active = None if remote else kind.getActiveSession()
         builder = kind.builder.appName("callcost")
         builder = builder.remote(remote) if remote else builder.config("spark.ui.showConsoleProgress", "false")
-        session = active or builder.getOrCreate()
+        session = active or (builder.getOrCreate() if remote else _own_session(builder, log))
     except Exception as error:  # noqa: BLE001 - Spark's own tree, and what its Java side raises
         message = f"no Spark session{f' at {remote}' if remote else ''}: {_reason(error)}"
-        raise RunError(message, hint="Name a server with --spark-remote, or see Spark's own log") from None
+        raise RunError(message, hint=f"Name a server with --spark-remote, or see Spark's own log in {log}") from None
     try:
         yield session
     finally:
         if active is None:
             session.stop()
+    log.unlink(missing_ok=True)
+
+
+def _own_session(builder: Any, log: Path) -> Any:
+    """Start Spark with its log in a file, and workers on this machine that run this interpreter.
+
+    Spark would write over the terminal, and start the `python3` of the PATH, which need not have callcost.
+    """
+    with log.open("ab") as file, _stderr_into(file.fileno()):
+        session = builder.getOrCreate()
+    context: Any = getattr(session, "sparkContext", None)  # a server that the configuration names has none
+    is_here = context is not None and context.master.startswith("local")
+    if is_here and "PYSPARK_PYTHON" not in os.environ and context.getConf().get("spark.pyspark.python") is None:
+        context.pythonExec = sys.executable
+    return session
+
+
+@contextlib.contextmanager
+def _stderr_into(file: int) -> Iterator[None]:
+    """Let processes that are started meanwhile write to a file what they would to stderr."""
+    kept = os.dup(2)
+    try:
+        os.dup2(file, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
