@@ -6,6 +6,7 @@ import errno
 import gc
 import importlib
 import io
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,9 +15,9 @@ import click
 from callcost import __version__
 from callcost.cli.click_types import VerbGroup
 from callcost.cli.terminal.events import RESUME, interrupted_line
-from callcost.cli.terminal.output import say
+from callcost.cli.terminal.output import say, show
 from callcost.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CallcostError
-from callcost.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS
+from callcost.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS, data_dir
 
 _VERBS = {
     "report": "Price the calls in the logs and sum the cost per group.",
@@ -60,8 +61,22 @@ class LazyGroup(VerbGroup):
             formatter.write_dl(list(_VERBS.items()))
 
 
+def _show_version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
+    """Show the version, the newest of the bundled cost maps, and which vocabularies are bundled."""
+    if not asked:
+        return
+    maps = (data_dir() / "prices" / "index.jsonl").read_text(encoding="utf-8").splitlines()
+    newest = max(map(json.loads, maps), key=lambda line: str(line["effective_from"]))
+    listed = json.loads((data_dir() / "vocabularies" / "index.json").read_bytes())["vocabularies"]
+    show(f"callcost {__version__}")
+    show(f"prices: {newest['name']} of {newest['effective_from'][:10]}, {len(maps)} cost maps")
+    show(f"vocabularies: {', '.join(row['name'] for row in listed)}")
+    context.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="callcost")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+              help="Show the version, and those of the data, and exit.")  # fmt: skip
 def callcost() -> None:
     """What LLM calls cost: read request logs, count missing tokens, price each call with the rates of its day.
 
