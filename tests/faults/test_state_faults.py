@@ -94,7 +94,8 @@ def test_a_full_disk_is_a_failure_with_a_reason_and_the_next_run_does_the_rest(
     again = callcost(*words, out=places["reports"])
     assert again.code == 0, again.stderr
     assert again.records["calls"] == 2000
-    assert not [name for name in _names(tmp_path) if name.endswith("tmp") or name.startswith(".")]
+    left = [name for name in _names(tmp_path) if name.endswith("tmp") or name.startswith(".")]
+    assert left == [".history.json"]
 
 
 @pytest.mark.parametrize("kilobytes", [1, 12, 30])
