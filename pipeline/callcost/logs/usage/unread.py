@@ -32,6 +32,7 @@ NOTED = frozenset((
     "output_cost", "prompt_cost", "completion_cost", "estimated_cost", "response_cost", "cost_details",
     "cost_breakdown", "cost_in_usd_ticks", "cost_in_nano_usd", "is_byok", "saved_cache_cost", "costUSD",
     "total_cost_usd", "amazon-bedrock-invocationMetrics",
+    "callcost",  # what a backfill wrote; its counts are read by themselves
     "context_details",  # xAI: the context of the last turn; its recorded costs are explained without it
 ))  # fmt: skip
 _TEXT = re.compile(r"[\w.\-:/@ ]{1,100}")  # of a name that may be shown
