@@ -198,9 +198,9 @@ def make_bill(calls: Iterable[MadeCall]) -> MadeBill:
     return bill
 
 
-_OPENAI_LABELS = {"input": "input", "cache_read": "cached input", "output": "output"}
+OPENAI_LABELS = {"input": "input", "cache_read": "cached input", "output": "output"}
 _OPENAI_COUNTS = {"input": "input_uncached_tokens", "cache_read": "input_cached_tokens", "output": "output_tokens"}
-_ANTHROPIC_TYPES = {
+ANTHROPIC_TYPES = {
     "input": "uncached_input_tokens", "cache_read": "cache_read_input_tokens", "output": "output_tokens",
     "cache_write_5m": "cache_creation.ephemeral_5m_input_tokens",
     "cache_write_1h": "cache_creation.ephemeral_1h_input_tokens",
@@ -243,15 +243,15 @@ def _of(bill: MadeBill, day: str, provider: str) -> list[tuple[str, str, Entry]]
     ]
 
 
-def _openai_bucket(day: str, results: list[dict[str, Any]]) -> dict[str, Any]:
+def openai_bucket(day: str, results: list[dict[str, Any]]) -> dict[str, Any]:
     start = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
     return {"object": "bucket", "start_time": start, "end_time": start + 86_400, "results": results}
 
 
 def _openai_costs(bill: MadeBill, day: str) -> dict[str, Any]:
-    lines = [(f"{model}, {_OPENAI_LABELS[name]}", entry.amount) for model, name, entry in _of(bill, day, "openai")]
+    lines = [(f"{model}, {OPENAI_LABELS[name]}", entry.amount) for model, name, entry in _of(bill, day, "openai")]
     lines += [(label, amount) for provider, at, label, amount in bill.extras if (provider, at) == ("openai", day)]
-    return _openai_bucket(day, [
+    return openai_bucket(day, [
         {"object": "organization.costs.result", "amount": {"value": amount, "currency": "usd"}, "line_item": label,
          "project_id": None, "api_key_id": None, "quantity": None, "quantity_unit": None}
         for label, amount in lines
@@ -265,14 +265,14 @@ def _openai_usage(bill: MadeBill, day: str) -> dict[str, Any]:
             if tokens or not batch:
                 row = models.setdefault((model, batch), dict.fromkeys(_OPENAI_COUNTS.values(), 0))
                 row[_OPENAI_COUNTS[name]] += tokens
-    return _openai_bucket(day, [
+    return openai_bucket(day, [
         {"object": "organization.usage.completions.result", **row, "num_model_requests": 1, "project_id": None,
          "input_tokens": row["input_uncached_tokens"] + row["input_cached_tokens"], "model": model, "batch": batch}
         for (model, batch), row in models.items()
     ])  # fmt: skip
 
 
-def _anthropic_bucket(day: str, results: list[dict[str, Any]]) -> dict[str, Any]:
+def anthropic_bucket(day: str, results: list[dict[str, Any]]) -> dict[str, Any]:
     end = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)
     return {"starting_at": f"{day}T00:00:00Z", "ending_at": end.strftime("%Y-%m-%dT%H:%M:%SZ"), "results": results}
 
@@ -289,13 +289,13 @@ def _anthropic_costs(bill: MadeBill, day: str) -> dict[str, Any]:
         batch = (charge(model, name, entry.batch) / 2).quantize(entry.amount)  # as many places
         for tier, amount in (("batch", batch), ("standard", entry.amount - batch)):
             if amount or tier == "standard":
-                about = {"token_type": _ANTHROPIC_TYPES[name], "model": model, "description": f"{model} {name}"}
+                about = {"token_type": ANTHROPIC_TYPES[name], "model": model, "description": f"{model} {name}"}
                 results.append(result(amount, **about, service_tier=tier))
     if day in bill.searches:
         results.append(result(bill.searches[day].amount, cost_type="web_search", description="Web Search Usage"))
     extras = [extra for extra in bill.extras if extra[:2] == ("anthropic", day)]
     results += [result(amount, cost_type="other", description=label) for *_, label, amount in extras]
-    return _anthropic_bucket(day, results)
+    return anthropic_bucket(day, results)
 
 
 def _anthropic_counts(bill: MadeBill, day: str) -> dict[str, Any]:
@@ -316,4 +316,4 @@ def _anthropic_counts(bill: MadeBill, day: str) -> dict[str, Any]:
     ]  # fmt: skip
     if results and day in bill.searches:
         results[0]["server_tool_use"] = {"web_search_requests": bill.searches[day].tokens}
-    return _anthropic_bucket(day, results)
+    return anthropic_bucket(day, results)

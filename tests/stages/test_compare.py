@@ -19,11 +19,11 @@ from callcost.stages.pricing.charge_lines import charge_classes
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.reconcile import day_shifts, rules
-from callcost.stages.reconcile.alternative_prices import REGION, TIER, VERSION
 from callcost.stages.reconcile.bill_tables import half_places
 from callcost.stages.reconcile.cells import Cell, CellKey, Part
 from callcost.stages.reconcile.grain import BillGrain, build_cells
-from callcost.stages.reconcile.price_hypotheses import DISCOUNT, UNIT
+from callcost.stages.reconcile.rates.alternative_prices import DISCOUNT, REGION, TIER, VERSION
+from callcost.stages.reconcile.rates.price_hypotheses import UNIT
 from callcost.stages.tables.facts import scan_facts
 from tests.command import SAMPLES
 

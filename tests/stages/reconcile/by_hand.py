@@ -10,7 +10,7 @@ from typing import Any, cast
 from callcost.logs.bills.lines import DAY, BillLine
 from callcost.prices.book.book import Book, Resolution
 from callcost.prices.rates import Terms
-from callcost.stages.reconcile.call_evidence import Evidence
+from callcost.stages.reconcile.call_evidence import Evidence, OwnerDays
 from callcost.stages.reconcile.case import Case
 from callcost.stages.reconcile.cells import Cell, CellKey, Part, Vector
 from callcost.stages.reconcile.grain import BillGrain, group_cells
@@ -74,6 +74,9 @@ class FakeEvidence:
     hidden: tuple[dict[CellKey, Vector], dict[CellKey, Vector]] = ({}, {})
     calls: dict[tuple[CellKey, bool], list[Vector]] = dataclasses.field(default_factory=dict)
     zones: dict[int, dict[CellKey, Vector]] = dataclasses.field(default_factory=dict)
+    owners: dict[bool, OwnerDays] = dataclasses.field(default_factory=dict)
+    odds: str = ""
+    shifts: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def copies(self, grain: BillGrain) -> dict[CellKey, Vector]:
         return self.copied
@@ -90,8 +93,13 @@ class FakeEvidence:
     def calls_by_time(self, grain: BillGrain, key: CellKey, *, late: bool) -> list[Vector]:
         return self.calls.get((key, late), [])
 
-    def by_time_zone(self, grain: BillGrain, provider: str) -> dict[int, dict[CellKey, Vector]]:
-        return self.zones
+    def by_time_zone(
+        self, grain: BillGrain, provider: str, shifts: Iterable[int]
+    ) -> dict[int, dict[CellKey, Vector]]:  # fmt: skip
+        return {shift: self.zones[shift] for shift in shifts if shift in self.zones}
+
+    def owner_days(self, grain: BillGrain, provider: str) -> dict[bool, OwnerDays]:
+        return self.owners
 
 
 def make_case(cells: Iterable[Cell], evidence: FakeEvidence | None = None, **more: Any) -> Case:

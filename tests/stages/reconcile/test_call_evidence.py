@@ -11,7 +11,7 @@ import pytest
 
 from callcost.prices.rates import Terms
 from callcost.stages.reconcile.bill_tables import Rates
-from callcost.stages.reconcile.call_evidence import Evidence, part_of
+from callcost.stages.reconcile.call_evidence import SHIFTS, Evidence, part_of
 from callcost.stages.reconcile.cells import CellKey
 from callcost.stages.reconcile.grain import BillGrain
 from tests.stages.reconcile.by_hand import make_line, vector
@@ -203,14 +203,14 @@ def test_calls_are_in_the_cells_and_the_currency_of_the_bill(tmp_path: Path) -> 
      ("03 14:00", -14, 3), ("03 13:59", -14, 2)],
 )  # fmt: skip
 def test_days_are_cut_at_every_half_hour_of_the_clock(tmp_path: Path, time: str, hours: float, number: int) -> None:
-    zones = _evidence(tmp_path, make_charge(1, at=at(time))).by_time_zone(GRAIN, "openai")
+    zones = _evidence(tmp_path, make_charge(1, at=at(time))).by_time_zone(GRAIN, "openai", SHIFTS)
     assert zones[int(hours * 3_600_000_000)] == {_key(number): vector(input=(10, COST))}
     assert sorted(zones) == [half * 1_800_000_000 for half in range(-28, 29) if half]
 
 
 def test_a_zone_holds_all_calls_of_a_provider(tmp_path: Path) -> None:
     rows = make_charge(1), make_charge(2, at=at("12:20")), make_charge(3, paid="azure"), make_charge(4, at=None)
-    zones = _evidence(tmp_path, *rows, fx=EUROS).by_time_zone(GRAIN, "openai")
+    zones = _evidence(tmp_path, *rows, fx=EUROS).by_time_zone(GRAIN, "openai", SHIFTS)
     undated = CellKey(None, "openai", "gpt-4.1", None)
     assert zones[3_600_000_000] == {_key(): vector(input=(20, COST)), undated: vector(input=(10, 2 * COST))}
     assert zones[14 * 3_600_000_000][_key(4)] == vector(input=(20, 4 * COST))

@@ -28,8 +28,8 @@ def test_only_calls_with_a_logged_cost_are_compared(tmp_path: Path) -> None:
     assert logged_calls([], [], Rates()).schema == table.schema
     assert table.sort("record").row(0, named=True) == {
         "piece": 0, "record": 1, "provider_response_id": "r1", "stated": 1, "billed_tokens": None,
-        "tools_billed": None, "biller": None, "day": day(3), "provider": "openai", "model": "gpt-4.1", "computed": 2,
-        "total_tokens": 10, "source_format": "pair",
+        "tools_billed": None, "own_key": None, "biller": None, "day": day(3), "provider": "openai",
+        "model": "gpt-4.1", "computed": 2, "total_tokens": 10, "source_format": "pair",
     }  # fmt: skip
 
 

@@ -14,19 +14,18 @@ from callcost.prices.book.book import Book, Resolution
 from callcost.prices.book.cost_map import Entry, parse_entry
 from callcost.prices.rates import Terms
 from callcost.prices.tariffs import read_tariff
-from callcost.stages.reconcile.alternative_prices import alternatives_of, stated_cost
 from callcost.stages.reconcile.cells import Cell, Part
-from callcost.stages.reconcile.price_hypotheses import (
+from callcost.stages.reconcile.rates.alternative_prices import alternatives_of, stated_cost
+from callcost.stages.reconcile.rates.price_hypotheses import (
     amounts_agree,
-    factors_of,
     settle_prices,
     settle_stated_rates,
 )
 from tests.stages.reconcile.by_hand import NO_BOOK, Number, causes, make_case, make_cell, make_part
 
 
-def _settled(*cells: Cell, factors: tuple[str, ...] = ()) -> list[Any]:
-    settle_prices(cells, NO_BOOK, [Decimal(factor) for factor in factors])
+def _settled(*cells: Cell) -> list[Any]:
+    settle_prices(cells, NO_BOOK)
     return [causes(cell) for cell in cells]
 
 
@@ -75,15 +74,6 @@ def test_one_amount_alone_is_a_discount_of_whole_percents_only() -> None:
         assert bool(causes_found) == found, factor
 
 
-def test_a_factor_that_holds_elsewhere_holds_for_one_amount() -> None:
-    assert _settled(make_cell(cost=10, amount="8.31"), factors=("0.7", "0.831")) == [
-        [("discount", 0, Decimal("-1.69"))]
-    ]
-    assert _settled(make_cell(cost=10, amount="11.0005"), factors=("1.10005",)) == [
-        [("region_uplift", 0, Decimal("1.0005"))]
-    ]
-
-
 def test_amounts_that_disagree_are_settled_one_by_one_but_never_as_a_discount() -> None:
     assert _settled(*_pair(20, 40)) == [[("tier_or_batch", 0, 10)], []]
     assert _settled(*_pair("8.3", 40)) == [[], []]
@@ -120,48 +110,6 @@ def test_tokens_that_are_explained_already_are_priced_as_the_bill_counts_them() 
     cell = make_cell(ours=10, cost=10, billed=5, amount=10)
     cell.settle("logged_not_billed", Decimal(-5), Decimal(-5), "")
     assert _settled(cell)[0][1:] == [("tier_or_batch", 0, 5)]
-
-
-# --- Factors of a provider --------------------------------------------------------------------------------------------
-
-
-def _votes(*amounts: str, provider: str = "openai") -> list[tuple[str, list[Cell]]]:
-    return [(provider, [make_cell(cost=10, amount=amount)]) for amount in amounts]
-
-
-def test_a_factor_needs_two_amounts() -> None:
-    assert factors_of(_votes("8.31")) == {"openai": []}
-    assert factors_of(_votes("8.31", "8.31")) == {"openai": [Decimal("0.831")]}
-    assert factors_of([("openai", _pair("8.31", "33.24"))]) == {"openai": [Decimal("0.831")]}
-    assert factors_of([*_votes("8.31"), *_votes("8.31", provider="azure")]) == {"openai": [], "azure": []}
-
-
-def test_factors_come_by_votes_then_by_size_and_near_ones_are_one() -> None:
-    groups = _votes("7", "7", "8", "8", "8", "6", "6", "8.0003", "9", "5.5")
-    assert factors_of(groups) == {"openai": [Decimal("0.8"), Decimal("0.6"), Decimal("0.7")]}
-    assert factors_of(_votes("8", "8.001")) == {"openai": []}
-    assert factors_of(_votes("8.0008", "8")) == {"openai": [Decimal("0.80008")]}
-    assert factors_of(_votes("11", "11.0005")) == {"openai": [Decimal("1.1")]}
-
-
-def test_amounts_that_agree_vote_for_nothing() -> None:
-    close = [("openai", [make_cell(cost=10, amount="9.99", slack=Decimal("0.5"))])] * 2
-    assert factors_of(close) == {}
-    assert factors_of([("openai", []), *_votes("12", "12", "10", "10")]) == {}
-    assert factors_of([("openai", [make_cell("web_search_requests", cost=10, amount=5)])] * 2) == {}
-
-
-def test_the_shortest_factor_that_gives_all_amounts_is_taken() -> None:
-    cells = [make_cell(cost=30, amount="24.99", slack=Decimal("0.02"))]
-    assert factors_of([("openai", cells)] * 2) == {"openai": [Decimal("0.833")]}
-    exact = [make_cell(cost=30, amount="24.99123456")]
-    assert factors_of([("openai", exact)] * 2) == {}  # eight places do not give it
-    eight = [make_cell(cost=Decimal(10), amount="8.3304115")]
-    assert factors_of([("openai", eight)] * 2) == {"openai": [Decimal("0.83304115")]}
-    two = [make_cell(cost=30, amount="24.92", slack=Decimal("0.05"))]
-    assert factors_of([("openai", two)] * 2) == {"openai": [Decimal("0.83")]}
-    coarse = [make_cell(cost=30, amount="24.45", slack=Decimal("0.5"))]
-    assert factors_of([("openai", coarse)] * 2) == {"openai": [Decimal("0.82")]}
 
 
 def test_amounts_alone_agree_where_any_rates_give_them() -> None:
@@ -305,14 +253,13 @@ def test_alternatives_are_in_the_currency_of_the_bill() -> None:
         (("25", "50"), [("region_uplift", "inference in the United States")]),
         (("16.5", "16.5"), [("tier_or_batch", "batch"), ("region_uplift", "an uplift of 10 %")]),
         (("30", "45"), [("price_version", "prices as of 2025-01-01 (v01)")]),
-        (("24.9", "37.35"), [("price_version", "prices as of 2025-01-01 (v01)"), ("discount", "every amount x 0.83")]),
         (("33", "49.5"), []),  # no older version has an uplift, too
         (("31", "46"), []),
     ],
 )
 def test_the_first_rates_that_give_all_are_named(amounts: tuple[str, str], steps: list[tuple[str, str]]) -> None:
     cells = _cells(*amounts)
-    settle_prices(cells, BOOK, [Decimal("0.83")])
+    settle_prices(cells, BOOK)
     assert [(found.cause, found.evidence) for found in cells[0].findings] == steps
     assert all((cell.rest == 0) == bool(steps) for cell in cells)
 
@@ -320,7 +267,7 @@ def test_the_first_rates_that_give_all_are_named(amounts: tuple[str, str], steps
 def test_alternatives_are_for_the_tokens_that_the_bill_counts() -> None:
     cell = make_cell(ours=10, cost=20, billed=5, amount="7.5", parts=[_parts()[0]])
     cell.settle("logged_not_billed", Decimal(-5), Decimal(-10), "")
-    settle_prices([cell], BOOK, [])
+    settle_prices([cell], BOOK)
     assert causes(cell)[1:] == [("tier_or_batch", 0, Decimal("-2.5"))]
     assert cell.findings[1].evidence == "batch"
 
@@ -357,12 +304,6 @@ def test_stated_rates_without_our_discount_are_a_discount() -> None:
     assert found is not None
     assert found.plain == 75
     assert found.discounted == Decimal("56.25")
-
-
-def test_the_evidence_of_a_discount_has_six_places() -> None:
-    cell = make_cell(cost=10, amount="8.3123456")
-    _settled(cell, factors=("0.83123456",))
-    assert cell.findings[0].evidence == "every amount x 0.831235"
 
 
 def test_stated_rates_are_for_the_case_of_the_call_and_leave_the_rest_as_it_is() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from callcost.logs.bills.lines import DAY
-from callcost.stages.reconcile import rules
+from callcost.stages.reconcile import cache_rules, rules
 from callcost.stages.reconcile.case import Case
 from callcost.stages.reconcile.cells import Cell, CellKey, Vector
 from tests.stages.reconcile.by_hand import FakeEvidence, causes, make_case, make_cell, make_part, vector
@@ -290,7 +290,7 @@ def test_the_evidence_of_runs_says_who_lacks_them() -> None:
 
 def _caches(**classes: tuple[int, int]) -> Any:
     cells = [make_cell(name, ours=ours, cost=ours, billed=billed, amount=1) for name, (ours, billed) in classes.items()]
-    _settle(rules.settle_caches, *cells)
+    _settle(cache_rules.settle_caches, *cells)
     return {str(cell.key.token_class): causes(cell) for cell in cells if cell.findings}
 
 
@@ -316,7 +316,7 @@ def test_what_only_the_bill_says_was_cached_counts_too() -> None:
         make_cell("cache_read", ours=0, billed=30, amount=1),
     ]
     cells[1].gap = Decimal(0)
-    _settle(rules.settle_caches, *cells)
+    _settle(cache_rules.settle_caches, *cells)
     assert causes(cells[0]) == [("cache", 30, 30)]
     assert cells[0].findings[0].evidence == "cached tokens counted as input, too"
 
@@ -330,14 +330,14 @@ def test_where_answers_agree_cached_tokens_and_input_are_cache() -> None:
     assert not _caches(input=(100, 110), cache_read=(10, 0))
     assert not _caches(input=(100, 110), cache_read=(10, 0), output=(0, 0))
     cell = make_cell("cache_read", ours=10, cost=10, billed=0, amount=1)
-    _settle(rules.settle_caches, cell, make_cell("output", ours=7, billed=7))
+    _settle(cache_rules.settle_caches, cell, make_cell("output", ours=7, billed=7))
     assert cell.findings[0].evidence == "answers agree, cached tokens do not"
 
 
 def test_caches_without_counts_are_left_alone() -> None:
     cells = [make_cell("cache_read", ours=10, billed=0), make_cell("output", ours=7, cost=1, amount=1)]
     later = [make_cell("cache_read", day=DAY, ours=10, billed=0), make_cell("output", day=DAY, ours=7, billed=7)]
-    _settle(rules.settle_caches, *cells, *later)
+    _settle(cache_rules.settle_caches, *cells, *later)
     assert not cells[0].findings
     assert causes(later[0]) == [("cache", -10, None)]
 
@@ -551,15 +551,15 @@ def test_cached_tokens_of_a_call_may_be_counted_in_four_wrong_ways(off: int, wor
     ]  # fmt: skip
     parts = [*plain, *(make_part(**cached) for cached in (READ, WRITE_5M, WRITE_1H))]
     cell = make_cell(None, ours=150, cost=74, amount=74 + off, parts=parts)
-    assert _one(rules.settle_call_caches, cell) == ([("cache", 0, off)] if words else [])
+    assert _one(cache_rules.settle_call_caches, cell) == ([("cache", 0, off)] if words else [])
     assert not words or cell.findings[0].evidence == f"the stated cost has cached tokens {words}"
 
 
 def test_a_call_without_input_or_caches_has_no_price_of_input() -> None:
     cell = make_cell(None, ours=150, cost=5, amount=105, parts=[make_part(**READ)])
-    assert not _one(rules.settle_call_caches, cell)
+    assert not _one(cache_rules.settle_call_caches, cell)
     free = make_part(**{**READ, "cost": Decimal(0)})
     plain = make_part(quantity=Decimal(30), cost=Decimal(30))
-    assert not _one(rules.settle_call_caches, make_cell(None, ours=150, cost=30, amount=130, parts=[free, plain]))
+    assert not _one(cache_rules.settle_call_caches, make_cell(None, ours=150, cost=30, amount=130, parts=[free, plain]))
     same = make_cell(None, ours=150, cost=35, amount=35, parts=[make_part(**READ), plain], slack=Decimal(50))
-    assert not _one(rules.settle_call_caches, same)
+    assert not _one(cache_rules.settle_call_caches, same)

@@ -25,6 +25,7 @@ _WORDS = {
     "cache": "cached tokens counted differently",
     "missing_iterations": "further runs of a call missing",
     "aborted_stream": "answers that broke off",
+    "own_key": "paid with a key of one's own",
     "server_tools": "server tools",
     "tier_or_batch": "another service tier, or batch",
     "region_uplift": "regional uplift",

@@ -23,6 +23,7 @@ from callcost.logs.bills.labels import (
     OUTPUT,
 )
 from callcost.logs.bills.lines import (
+    LONG_CONTEXT,
     BillDialect,
     BillLine,
     Columns,
@@ -65,6 +66,8 @@ def _line_of(record: Mapping[str, Any], columns: Columns) -> BillLine:
     line.tier, line.region = (
         None if value is None or value.lower() in _STANDARD else value for value in (line.tier, line.region)
     )
+    if text_at(record, "context_window") == LONG_CONTEXT:
+        line.tier = f"{line.tier or 'standard'} {LONG_CONTEXT}"
     return line
 
 

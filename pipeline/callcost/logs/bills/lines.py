@@ -19,6 +19,7 @@ from callcost.logs.values.times import EPOCH, read_time
 DAY = 86_400_000_000  # microseconds
 MAX_AMOUNT = Decimal(10) ** 15
 _MIN_EXPONENT = -30
+LONG_CONTEXT = "200k-1M"  # what the tier of a line ends in where it is about prompts above 200,000 tokens
 
 
 class Kind:
@@ -51,6 +52,7 @@ class BillLine(msgspec.Struct, kw_only=True):
         line_item: the bill's own label; None: it has none.
         call_id: provider's id of the response, where the bill is per call.
         tool_amount: part of ``amount`` that is for server tools; None: not stated.
+        own_key_amount: money beside ``amount`` that was paid to the model's provider with a key of one's own.
         owners: dimension of owners.py -> who used it.
     """
 
@@ -69,6 +71,7 @@ class BillLine(msgspec.Struct, kw_only=True):
     line_item: str | None = None
     call_id: str | None = None
     tool_amount: Decimal | None = None
+    own_key_amount: Decimal | None = None
     owners: Mapping[str, str] = {}
 
     @property
@@ -205,7 +208,7 @@ def text_of(value: Any) -> str | None:
 # --- Records as tables of columns -------------------------------------------------------------------------------------
 
 Columns = Mapping[str, str | Sequence[str]]  # attribute of BillLine -> path of its field, or several
-_MOMENTS, _NUMBERS = {"start_at", "end_at"}, {"quantity", "amount", "tool_amount"}
+_MOMENTS, _NUMBERS = {"start_at", "end_at"}, {"quantity", "amount", "tool_amount", "own_key_amount"}
 _SCALES = (
     (re.compile(r"1,?000,?000|\b1m\b|million", re.IGNORECASE), Decimal(1_000_000)),
     (re.compile(r"1,?000|\b1k\b|thousand", re.IGNORECASE), Decimal(1000)),

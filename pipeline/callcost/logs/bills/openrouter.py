@@ -17,6 +17,7 @@ _DAYS = {
     "start_at": "date",
     "model": ("model_permaslug", "model"),
     "amount": "usage",
+    "own_key_amount": "byok_usage_inference",
     "line_item": "endpoint_id",
 }
 _CALLS = {
@@ -24,6 +25,7 @@ _CALLS = {
     "model": ACTIVITY["model"],
     "amount": ACTIVITY["logged_cost"],
     "call_id": ACTIVITY["own_id"],
+    "own_key_amount": "byok_usage_inference",
 }
 
 

@@ -3,8 +3,8 @@
 Where amounts of a cell have owners on the bill, each owner's difference is known and the causes are dealt out of
 it. Where the bill states owners of counts alone, missing and surplus tokens go to whose counts differ. Where it states
 none, less money is an owner's only if all our calls of the cell are that owner's, or it is all that the owner's calls
-cost, or half of that as a batch; a factor on everything is everybody's share. What nothing tells is unattributed, as is
-the difference where our calls state no owner and the bill does.
+cost, or half of that as a batch; a factor on everything is everybody's share, and copies in our logs are of whose calls
+they copy. What nothing tells is unattributed, as is the difference where our calls state no owner and the bill does.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from decimal import Decimal
 
 from callcost.logs.bills.lines import BillLine
 from callcost.logs.bills.owners import Keys, owner_of
-from callcost.stages.reconcile.alternative_prices import REGION, TIER, VERSION
 from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, quantized, share
 from callcost.stages.reconcile.grain import BillGrain
+from callcost.stages.reconcile.rates.alternative_prices import REGION, TIER, VERSION
 
 UNATTRIBUTED = "unattributed"
+COPIES = "duplicates"
 _OF_EVERYBODY = frozenset({REGION, VERSION, "discount", "unit_error"})  # a factor on all amounts of a cell
 _PARTS = {TIER: Decimal("-0.5"), "logged_not_billed": Decimal(-1)}  # of what an owner's calls cost: as a batch, nothing
 
@@ -77,28 +78,44 @@ def ours_by_owner(charged: Mapping[CellKey, Mapping[str | None, tuple[Decimal, D
     return found
 
 
-def attribute(cells: Iterable[Cell], billed: Mapping[CellKey, Side], ours: Mapping[CellKey, Side]) -> None:
-    """Split the findings of cells by owner; the parts of a finding add up to it."""
+def attribute(
+    cells: Iterable[Cell], billed: Mapping[CellKey, Side], ours: Mapping[CellKey, Side],
+    whose: Mapping[str, str | None] | None = None, copies: Mapping[CellKey, Side] | None = None,
+) -> None:  # fmt: skip
+    """Split the findings of cells by owner; the parts of a finding add up to it.
+
+    Args:
+        cells: explained.
+        billed: what the bill states of each by owner.
+        ours: what our charges are of each by owner.
+        whose: owner of a lot -> its name.
+        copies: what of ``ours`` is there a second time.
+    """
+    copied = copies or {}
     for cell in cells:
         if cell.findings:
-            cell.findings = _split(cell, billed.get(cell.key, Side()), ours.get(cell.key, Side()))
+            one, other, twice = (known.get(cell.key, Side()) for known in (billed, ours, copied))
+            cell.findings = _split(cell, one, other, twice, whose or {})
 
 
-def _split(cell: Cell, billed: Side, ours: Side) -> list[Finding]:
+def _split(cell: Cell, billed: Side, ours: Side, copies: Side, whose: Mapping[str, str | None]) -> list[Finding]:
     gaps = None if cell.billed is None else _differences(billed.counts, ours.counts)
     left = None if cell.amount is None else _differences(billed.amounts, ours.amounts)
-    findings = sorted(cell.findings, key=lambda found: (not found.tokens, abs(found.amount or NOTHING)))
+    once = _without(ours, copies) if any(found.cause == COPIES for found in cell.findings) else ours
+    known = [(found, _named(found, whose, copies)) for found in cell.findings]
+    known.sort(key=lambda one: (not one[0].tokens, not one[1], abs(one[0].amount or NOTHING)))
     result = []
-    for number, found in enumerate(findings, 1):
+    for number, (found, named) in enumerate(known, 1):
         amount = found.amount or NOTHING
-        if left is not None and number == len(findings):
+        if left is not None and number == len(known):
             money = _exact(amount, left)
         else:
-            money = _dealt(amount, _weights(found, gaps, left, billed, ours))
+            money = _dealt(amount, named or _weights(found, gaps, left, billed, once))
         if left is not None:
             for owner, part in money.items():
                 left[owner] = left.get(owner, NOTHING) - part
-        tokens = _dealt(found.tokens, _gaps_like(found.tokens, gaps) or {one: abs(part) for one, part in money.items()})
+        like = _gaps_like(found.tokens, gaps) or named or {one: abs(part) for one, part in money.items()}
+        tokens = _dealt(found.tokens, like)
         result += [
             found._replace(
                 tokens=tokens.get(owner, NOTHING), amount=None if found.amount is None else money.get(owner, NOTHING),
@@ -108,6 +125,24 @@ def _split(cell: Cell, billed: Side, ours: Side) -> list[Finding]:
             if money.get(owner) or tokens.get(owner)
         ]  # fmt: skip
     return result
+
+
+def _without(ours: Side, copies: Side) -> Side:
+    """Return our figures without those of copies."""
+    found = Side()
+    for owner, amount in ours.amounts.items():
+        found.amounts[owner] = amount - copies.amounts.get(owner, NOTHING)
+    return found
+
+
+def _named(found: Finding, whose: Mapping[str, str | None], copies: Side) -> Shares:
+    """Return what a finding itself knows of its owners; {}: nothing."""
+    if found.cause == COPIES and found.tokens < 0 and None not in copies.counts:
+        return {owner: count for owner, count in copies.counts.items() if owner and count}
+    named: Shares = defaultdict(Decimal)
+    for owner, part in found.shares:
+        named[whose.get(owner) or ""] += abs(part)
+    return dict(named) if "" not in named else {}
 
 
 def _differences(billed: Mapping[str | None, Decimal], ours: Mapping[str | None, Decimal]) -> Shares | None:
@@ -129,10 +164,11 @@ def _weights(found: Finding, gaps: Shares | None, left: Shares | None, billed: S
         return tiered
     if left is not None:
         return {owner: abs(part) for owner, part in left.items() if part * amount > 0}
+    counts = {owner: count for owner, count in billed.counts.items() if owner and count}
     costs = {owner: cost for owner, cost in ours.amounts.items() if owner and cost}
     asked = {owner: abs(cost) for owner, cost in billed.amounts.items() if owner and cost}
     if found.cause in _OF_EVERYBODY:
-        return costs if not ours.amounts.get(None) else asked
+        return counts or (costs if not ours.amounts.get(None) else asked)
     if len(costs) == 1 and not ours.amounts.get(None) and amount < 0:
         return costs
     part = _PARTS.get(found.cause)

@@ -15,6 +15,24 @@ from callcost.stages.reconcile.cells import Cell, CellKey
 from callcost.stages.reconcile.grain import BillGrain
 
 
+class Agreement(NamedTuple):
+    """What days on which a bill and the logs agree exactly say of a provider.
+
+    Attributes:
+        days: how many agree.
+        whole: whether all days do.
+        shift: microseconds by which the bill's days begin earlier.
+        copied: whether the copies in our logs are on the bill as well; None: there are none, or nothing tells.
+        absent: owners of the bill that are not in the logs.
+    """
+
+    days: int
+    whole: bool
+    shift: int
+    copied: bool | None
+    absent: frozenset[str]
+
+
 class Words(NamedTuple):
     """What evidence is called where one rule serves the rows of a bill and single calls.
 
@@ -45,6 +63,7 @@ class Case:
         grain: what the bill tells apart.
         book: prices of our side.
         per_call: whether each cell is one call, and not a row of a bill.
+        agreements: provider -> what days say on which both sides agree, once that is asked.
     """
 
     groups: list[tuple[CellKey, list[Cell]]]
@@ -52,6 +71,7 @@ class Case:
     grain: BillGrain
     book: Book
     per_call: bool = False
+    agreements: dict[str, Agreement] = dataclasses.field(default_factory=dict)
 
     @property
     def words(self) -> Words:

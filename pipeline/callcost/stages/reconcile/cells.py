@@ -6,7 +6,7 @@ What cells there are is for ``grain.py``, what a cell's difference is made of fo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -68,6 +68,7 @@ class Finding(NamedTuple):
         amount: money on the bill above ours; None: the bill states none.
         evidence: words that say what was measured.
         owner: whose it is; None: it is not asked.
+        shares: owner of a lot, and its part of the amount, where the finding knows them.
     """
 
     cause: str
@@ -75,6 +76,7 @@ class Finding(NamedTuple):
     amount: Decimal | None
     evidence: str
     owner: str | None = None
+    shares: tuple[tuple[str, Decimal], ...] = ()
 
 
 class CellKey(NamedTuple):
@@ -93,6 +95,40 @@ class CellKey(NamedTuple):
     token_class: str | None
 
 
+@dataclasses.dataclass(slots=True, eq=False)
+class Lot:
+    """One amount of a cell that has one price.
+
+    Attributes:
+        cell: where it stands.
+        tier: tier that the bill names; None: the standard one.
+        owner: whose it is, as the bill says; "": it does not.
+        amount: money that the bill asks.
+        quantity: tokens that the bill states for it; None: it states none.
+        ours: tokens of the logs; None: they are not told apart so.
+        unit: what a token costs at our rates, in the tier.
+        price: what a token costs as the bill asks, as far as that is explained.
+        part: a charge of ours of the same model; None: there is none.
+        moves: cause and words of each step from ``unit`` to ``price``, and the price after it.
+    """
+
+    cell: Cell
+    tier: str | None
+    owner: str
+    amount: Decimal
+    quantity: Decimal | None
+    ours: Decimal | None
+    unit: Decimal
+    price: Decimal
+    part: Part | None
+    moves: list[tuple[str, str, Decimal]] = dataclasses.field(default_factory=list)
+
+    @property
+    def day(self) -> int | None:
+        """The day of its cell."""
+        return self.cell.key.day
+
+
 @dataclasses.dataclass(slots=True)
 class Cell:
     """Our figures and the bill's under one key.
@@ -105,9 +141,12 @@ class Cell:
         billed: quantity on the bill; None: the bill states none.
         amount: money on the bill; None: the bill states none.
         tool_amount: part of ``amount`` that the bill states for server tools; None: it states none.
+        own_key_amount: money beside ``amount`` that was paid elsewhere, with a key of one's own.
         slack: money that rounding can hide.
         tiers: tier -> quantity that the bill states for it; None: the standard tier.
-        tier_amounts: tier -> money that the bill asks for it.
+        asked: (tier, owner) -> money that the bill asks; no owner: "".
+        counted: (tier, owner) -> quantity that the bill states.
+        lots: ``asked`` as fine as there are prices for it, once it is looked at.
         parts: our charges.
         gap: quantity that is still to be explained; None: not known.
         rest: money that is still to be explained; None: the bill states none.
@@ -122,9 +161,12 @@ class Cell:
     billed: Decimal | None = None
     amount: Decimal | None = None
     tool_amount: Decimal | None = None
+    own_key_amount: Decimal = NOTHING
     slack: Decimal = NOTHING
     tiers: dict[str | None, Decimal] = dataclasses.field(default_factory=dict)
-    tier_amounts: dict[str | None, Decimal] = dataclasses.field(default_factory=dict)
+    asked: dict[tuple[str | None, str], Decimal] = dataclasses.field(default_factory=dict)
+    counted: dict[tuple[str | None, str], Decimal] = dataclasses.field(default_factory=dict)
+    lots: list[Lot] = dataclasses.field(default_factory=list)
     parts: list[Part] = dataclasses.field(default_factory=list)
     gap: Decimal | None = None
     rest: Decimal | None = None
@@ -133,12 +175,15 @@ class Cell:
 
     def add_line(self, line: BillLine) -> None:
         """Add what a line of the bill states."""
+        lot = line.tier, owner_key(line)
         if line.quantity is not None:
             self.billed = (self.billed or NOTHING) + line.quantity
             self.tiers[line.tier] = self.tiers.get(line.tier, NOTHING) + line.quantity
+            self.counted[lot] = self.counted.get(lot, NOTHING) + line.quantity
         if line.amount is not None:
             self.amount = (self.amount or NOTHING) + line.amount
-            self.tier_amounts[line.tier] = self.tier_amounts.get(line.tier, NOTHING) + line.amount
+            self.asked[lot] = self.asked.get(lot, NOTHING) + line.amount
+            self.own_key_amount += line.own_key_amount or NOTHING
 
     def add_part(self, part: Part) -> None:
         """Add a charge of ours."""
@@ -180,7 +225,10 @@ class Cell:
         """Tell whether an amount is all that is unexplained, up to rounding."""
         return self.rest is not None and abs(self.rest - amount) <= self.slack
 
-    def settle(self, cause: str, tokens: Decimal, amount: Decimal | None, evidence: str) -> None:
+    def settle(
+        self, cause: str, tokens: Decimal, amount: Decimal | None, evidence: str,
+        shares: Iterable[tuple[str, Decimal]] = (),
+    ) -> None:  # fmt: skip
         """Name a part of the difference.
 
         Args:
@@ -188,6 +236,7 @@ class Cell:
             tokens: quantity to take from ``gap``.
             amount: money to take from ``rest``; None: not known.
             evidence: words that say what was measured.
+            shares: owner of a lot, and its part of the amount.
         """
         if self.gap is not None:
             self.gap -= tokens
@@ -197,16 +246,25 @@ class Cell:
             amount = quantized(amount)
             self.rest -= amount
         if tokens or amount:
-            self.findings.append(Finding(cause, tokens, amount, evidence))
+            self.findings.append(Finding(cause, tokens, amount, evidence, shares=tuple(shares)))
 
     def value(self, tokens: Decimal) -> Decimal | None:
         """Return what tokens are worth: at our rate of this cell, else at the bill's; None: the bill has no amount."""
         priced = self.ours - self.unpriced
         if self.cost is not None and priced > 0:
             return quantized(share(self.cost, tokens, priced))
+        counts = sum((lot.quantity or NOTHING for lot in self.lots), NOTHING)
+        if counts:
+            listed = sum((EXACT.multiply(lot.quantity or NOTHING, lot.unit) for lot in self.lots), NOTHING)
+            return quantized(share(listed, tokens, counts))
         if self.amount is not None and self.billed:
             return self.rest if tokens == self.gap else quantized(share(self.amount, tokens, self.billed))
         return self.rest
+
+
+def owner_key(line: BillLine) -> str:
+    """Return all that a line states of whose it is, as one text; "": nothing."""
+    return " ".join(f"{name}={value}" for name, value in sorted(line.owners.items()))
 
 
 def settle_vector(cells: Iterable[Cell], cause: str, vector: Vector, sign: int, evidence: str) -> None:
@@ -240,3 +298,8 @@ def sum_costs(parts: Iterable[Part]) -> Decimal:
 def is_token(token_class: str | None) -> bool:
     """Tell whether a class is one of tokens; None, all classes together, is."""
     return token_class is None or token_class in TOKEN_CLASSES
+
+
+def are_counted(cells: Sequence[Cell]) -> bool:
+    """Tell whether the bill counts every class that the logs have, and counts of a class differ."""
+    return all(cell.gap is not None or not cell.ours for cell in cells) and any(cell.gap for cell in cells)

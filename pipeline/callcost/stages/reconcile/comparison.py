@@ -30,7 +30,7 @@ from callcost.stages.reconcile.attribution import (
 from callcost.stages.reconcile.bill_tables import DOLLARS, Bills, Rates, half_places
 from callcost.stages.reconcile.call_evidence import Evidence
 from callcost.stages.reconcile.case import Case
-from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, Part
+from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, Part, owner_key
 from callcost.stages.reconcile.grain import BillGrain, build_cells, group_cells, names_by_price
 from callcost.stages.reconcile.per_call import billed_calls, costs_agree, explain_calls, logged_calls, without_noise
 from callcost.stages.reconcile.rules import explain
@@ -112,7 +112,7 @@ def compare_bill(bills: Bills, ours: Ours, as_of: datetime) -> Comparison:
     rest = [line for line in bills.lines if not (line.call_id and line.amount is not None)]
     joined, unmatched = billed_calls(ours.calls, ours.charges, single, ours.fx)
     _add_calls(result, joined, explain_calls(joined, ours.charges, ours.fx, ours.book, by_owner=result.by_owner))
-    evidence = Evidence(ours.charges, ours.fx, joined)
+    evidence = Evidence(ours.charges, ours.fx, joined, ours.calls)
     used = [line for line in rest if line.kind in {Kind.USAGE, Kind.CONTROL}]
     slack = half_places((line.dialect, line.amount) for line in rest)
     charged = evidence.parts()
@@ -123,7 +123,9 @@ def compare_bill(bills: Bills, ours: Ours, as_of: datetime) -> Comparison:
     case = Case(group_cells(cells), evidence, grain, ours.book)
     explain(case)
     if names.by:
-        attribute(case.cells(), bill_by_owner(used, grain, names), ours_by_owner(evidence.by_owner(grain)))
+        mine, copied = (ours_by_owner(evidence.by_owner(grain, copies=copies)) for copies in (False, True))
+        whose = {owner_key(line): names.of(line) for line in used}
+        attribute(case.cells(), bill_by_owner(used, grain, names), mine, whose, copied)
     for cell in case.cells():
         _add_cell(result, cell)
     _add_loose(result, [line for line in rest if line.kind not in {Kind.USAGE, Kind.CONTROL}], names)

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from callcost.logs.bills.lines import DAY
-from callcost.stages.reconcile.call_evidence import first_prefix, fits_in
+from callcost.stages.reconcile.call_evidence import SHIFTS, first_prefix, fits_in
 from callcost.stages.reconcile.case import Case
 from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Vector, settle_vector
+from callcost.stages.reconcile.exact_days import find_agreement
 
 _CAUSE = "day_shift"
 _HOUR = DAY // 24
@@ -26,31 +27,46 @@ def settle_shifts(case: Case) -> None:
     providers: dict[str, list[Cell]] = defaultdict(list)
     for key, cells in dated.items():
         providers[key.provider] += [cell for cell in cells if cell.gap is not None]
-    for provider, cells in providers.items():
-        _settle_zone(provider, cells, case)
+    apart = {name: cells for name, cells in providers.items() if any(cell.gap for cell in cells)}
+    case.agreements = {name: found for name, cells in apart.items() if (found := find_agreement(name, cells, case))}
+    known = {found.shift for found in case.agreements.values() if found.shift}
+    common = known.pop() if len(known) == 1 else 0  # a log has one time zone
+    for provider, cells in apart.items():
+        agreed = case.agreements.get(provider)
+        shift = common or _zone_of_gaps(provider, cells, case) if agreed is None else agreed.shift
+        if shift:
+            _settle_zone(provider, cells, shift, case)
     for key in dated:
         _settle_neighbours(key, key._replace(day=(key.day or 0) + DAY), dated, case)
 
 
-def _settle_zone(provider: str, cells: Sequence[Cell], case: Case) -> None:
-    """Find the zone in which our days are the bill's: it explains more than half of all gaps, in most cells exactly."""
+def _zone_of_gaps(provider: str, cells: Sequence[Cell], case: Case) -> int:
+    """Return the zone in which our days are the bill's: it explains more than half of all gaps, in most cells exactly.
+
+    Returns:
+        Microseconds by which its days begin earlier; 0: there is none.
+    """
     gaps = [cell.gap or NOTHING for cell in cells]
     if not min(gaps, default=NOTHING) < 0 < max(gaps, default=NOTHING):
-        return
-    best: int | None = None
-    limit = sum(map(abs, gaps), NOTHING) / 2
-    shifted = case.evidence.by_time_zone(case.grain, provider)
+        return 0
+    best, limit = 0, sum(map(abs, gaps), NOTHING) / 2
+    shifted = case.evidence.by_time_zone(case.grain, provider, SHIFTS)
     for shift, figures in sorted(shifted.items(), key=lambda item: (abs(item[0]), item[0])):
         left = [gap - _moved(cell, figures)[0] for cell, gap in zip(cells, gaps, strict=True)]
         total = sum(map(abs, left), NOTHING)
         exact = sum(1 for gap, remaining in zip(gaps, left, strict=True) if gap and not remaining)
         if total < limit and exact * 2 > sum(map(bool, gaps)):
             best, limit = shift, total
-    if best is None:
-        return
-    hours = (Decimal(best) / _HOUR).normalize()
+    return best
+
+
+def _settle_zone(provider: str, cells: Sequence[Cell], shift: int, case: Case) -> None:
+    """Move our calls to the days of a zone."""
+    case.evidence.shifts[provider] = shift
+    figures = case.evidence.by_time_zone(case.grain, provider, (shift,))[shift]
+    hours = (Decimal(shift) / _HOUR).normalize()
     for cell in cells:
-        cell.settle(_CAUSE, *_moved(cell, shifted[best]), f"the bill's days are those of UTC{hours:+f} h")
+        cell.settle(_CAUSE, *_moved(cell, figures), f"the bill's days are those of UTC{hours:+f} h")
 
 
 def _moved(cell: Cell, figures: Mapping[CellKey, Vector]) -> tuple[Decimal, Decimal]:

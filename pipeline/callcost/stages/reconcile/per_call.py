@@ -30,7 +30,7 @@ from callcost.stages.tables.schemas import MONEY
 _NOISE = 10**9  # a cost that was summed in floats is good to this part of it
 _BILL_SCHEMA: dict[str, Any] = {
     "provider_response_id": pl.String, "stated": MONEY, "billed_tokens": MONEY, "tools_billed": MONEY,
-    "biller": pl.String,
+    "own_key": MONEY, "biller": pl.String,
 }  # fmt: skip
 _SCHEMA: dict[str, Any] = {
     **dict.fromkeys(UID, pl.Int64), **_BILL_SCHEMA, "day": pl.Int64, "provider": pl.String, "model": pl.String,
@@ -48,7 +48,7 @@ def logged_calls(calls: list[Path], charges: list[Path], fx: Rates) -> pl.DataFr
 
     Returns:
         Columns: UID, ``day`` (microseconds), ``provider``, ``model``, ``provider_response_id``, ``computed`` (our
-        cost), ``stated`` (theirs), ``total_tokens``, ``billed_tokens``, ``tools_billed``, ``biller``,
+        cost), ``stated`` (theirs), ``total_tokens``, ``billed_tokens``, ``tools_billed``, ``own_key``, ``biller``,
         ``source_format``.
     """
     if not calls:
@@ -67,7 +67,10 @@ def billed_calls(
     """
     if not calls or not lines:
         return pl.DataFrame(schema=_SCHEMA), list(lines)
-    rows = [(line.call_id, line.amount, line.quantity, line.tool_amount, line.provider) for line in lines]
+    rows = [
+        (line.call_id, line.amount, line.quantity, line.tool_amount, line.own_key_amount, line.provider)
+        for line in lines
+    ]  # fmt: skip
     bill = pl.LazyFrame(rows, schema=_BILL_SCHEMA, orient="row")
     found = pl.scan_parquet(calls).sort("call_id", *UID)
     found = found.unique("provider_response_id", keep="first", maintain_order=True)
@@ -163,7 +166,8 @@ def _cell(
 ) -> Cell:
     cell = Cell(
         CellKey(row["day"], row["provider"], row["model"], None), ours=Decimal(row["total_tokens"] or 0),
-        cost=row["computed"], amount=row["stated"], tool_amount=row["tools_billed"], slack=slack[row["source_format"]],
+        cost=row["computed"], amount=row["stated"], tool_amount=row["tools_billed"],
+        own_key_amount=row["own_key"] or NOTHING, slack=slack[row["source_format"]],
         parts=parts.get((row["piece"], row["record"]), []),
     )  # fmt: skip
     cell.start()

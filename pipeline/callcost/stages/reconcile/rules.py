@@ -8,26 +8,28 @@ of a bill, ``CALL_RULES`` the one for calls that are compared one by one; what b
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from callcost.logs.bills.labels import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
-from callcost.stages.reconcile.alternative_prices import cost_of_class, costs_by_tier
+from callcost.logs.bills.labels import OUTPUT
+from callcost.prices.book.book import Book
+from callcost.stages.reconcile.cache_rules import settle_caches, settle_call_caches, settle_lost_caches
 from callcost.stages.reconcile.call_evidence import fits_in
 from callcost.stages.reconcile.case import Case
-from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Part, Vector, settle_vector, share, sum_costs
+from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Part, Vector, are_counted, settle_vector, share
 from callcost.stages.reconcile.day_shifts import settle_shifts
-from callcost.stages.reconcile.price_hypotheses import (
+from callcost.stages.reconcile.rates.lots import lots_of, whole_tokens
+from callcost.stages.reconcile.rates.price_hypotheses import (
     POWERS,
     UNIT,
     amounts_agree,
-    factors_of,
     settle_prices,
     settle_stated_rates,
 )
+from callcost.stages.reconcile.rates.price_steps import find_steps, settle_steps
 from callcost.tables import EXACT
 
-_CACHES = (CACHE_READ, CACHE_WRITE, CACHE_WRITE_5M, CACHE_WRITE_1H)
+_OWN_KEY_FEE = Decimal("0.05")  # https://openrouter.ai/docs/guides/overview/auth/byok
 _COUNT_TOLERANCE = Decimal("0.001")  # relative: counts in thousands are rounded
 
 
@@ -66,9 +68,9 @@ def _is_times(billed: Decimal | None, ours: Decimal, power: Decimal) -> bool:
 
 
 def settle_implied(case: Case) -> None:
-    """Read counts from amounts where the bill states none: whole tokens at our rates, unless other rates fit.
+    """Read counts from amounts where the bill states none: whole tokens at the bill's prices, as far as they are known.
 
-    Where the bill names tiers, each tier's amount is counted at that tier's rates, and the tiers are the bill's.
+    Where our own tokens give every amount at some rates, they are the bill's.
     """
     for _, cells in case.token_cells():
         stated = [cell for cell in cells if cell.amount is not None and cell.cost and cell.ours > 0]
@@ -76,51 +78,57 @@ def settle_implied(case: Case) -> None:
         counted = any(cell.gap is not None or cell.key.token_class is None for cell in cells)
         if not stated or counted:
             continue
-        named = any(tier for cell in stated for tier in cell.tier_amounts)
+        named = any(lot.tier for cell in stated for lot in cell.lots)
         if not named and amounts_agree(stated, case.book):
             continue
-        counts = [_tokens_by_tier(cell, case) if named else _whole_tokens(cell) for cell in stated]
-        for cell in lacking if None not in counts else ():  # a class that only the bill has
-            cost = cost_of_class(cell.key.token_class, stated[0].parts[0], case.book) if stated[0].parts else None
-            count = _whole(cell.amount or NOTHING, cost or NOTHING, cell, of=Decimal(1))
-            cell.gap, cell.implied = count, count is not None
-        if None not in counts:
-            for cell, tiers in zip(stated, counts, strict=True):
-                cell.gap, cell.implied = sum((tiers or {}).values(), NOTHING) - cell.ours, True
-                cell.tiers = {tier: count for tier, count in (tiers or {}).items() if named and count}
+        sample = next((part for cell in stated for part in cell.parts), None)
+        counts = [_tokens_of(cell, sample, case.book) for cell in (*stated, *lacking)]
+        if None in counts[: len(stated)]:
+            continue
+        for cell, found in zip((*stated, *lacking), counts, strict=True):
+            if found is not None:
+                cell.gap, cell.implied = sum(found.values(), NOTHING) - cell.ours, True
+                cell.tiers = {tier: count for tier, count in found.items() if named and count}
 
 
-def _whole_tokens(cell: Cell) -> dict[str | None, Decimal] | None:
-    count = _whole(cell.amount or NOTHING, cell.cost or NOTHING, cell)
-    return None if count is None else {None: count}
-
-
-def _tokens_by_tier(cell: Cell, case: Case) -> dict[str | None, Decimal] | None:
+def _tokens_of(cell: Cell, sample: Part | None, book: Book) -> dict[str | None, Decimal] | None:
     """Return tier -> whole tokens that the bill asks money for in it; None: an amount is of no whole number."""
-    costs = costs_by_tier(cell, case.book)
-    found = {tier: _whole(amount, costs[tier], cell) for tier, amount in cell.tier_amounts.items()}
-    known = {tier: count for tier, count in found.items() if count is not None}
-    return known if len(known) == len(found) else None
+    found: dict[str | None, Decimal] = defaultdict(Decimal)
+    for lot in cell.lots or lots_of(cell, sample, book):
+        lot.quantity = whole_tokens(lot, lot.price)
+        if lot.quantity is None:
+            return None
+        found[lot.tier] += lot.quantity
+    return dict(found) if found or not cell.amount else None
 
 
-def _whole(amount: Decimal, cost: Decimal, cell: Cell, of: Decimal | None = None) -> Decimal | None:
-    """Return how many tokens an amount is for, where so many (all of ours) cost so much; None: no whole number."""
-    if not cost:
-        return None
-    of = of or cell.ours
-    count = Decimal(round(share(amount, of, cost)))
-    return count if abs(share(cost, count, of) - amount) <= cell.slack else None
+def settle_absent(case: Case) -> None:
+    """Take the tokens of owners of whom the logs have no call, where all owners of the logs agree with others."""
+    for _, cells in case.token_cells():
+        for cell in cells:
+            agreed = case.agreements.get(cell.key.provider)
+            for owner in sorted(agreed.absent) if agreed is not None and cell.gap is not None else ():
+                tokens = sum((count for (_, whose), count in cell.counted.items() if whose == owner), NOTHING)
+                if tokens:
+                    amount = cell.value(tokens)
+                    words = f"of {owner} the logs have no call"
+                    cell.settle("billed_not_logged", tokens, amount, words, ((owner, amount or NOTHING),))
 
 
 def settle_copies(case: Case) -> None:
     """Take calls that are in the logs twice (by response id, or moment and counts), and what the bill has twice."""
     copies = case.evidence.copies(case.grain)
+    verdicts = {name: agreed.copied for name, agreed in case.agreements.items() if agreed.copied is not None}
+    common = next(iter(verdicts.values())) if len(set(verdicts.values())) == 1 else None  # a log has one writer
     for key, cells in case.token_cells():
-        if not _are_counted(cells):
+        if not are_counted(cells):
             continue
-        copied = copies.get(key)
-        if copied and fits_in(copied, {cell.key.token_class: -(cell.gap or NOTHING) for cell in cells}):
-            settle_vector(cells, "duplicates", copied, -1, "calls logged twice under different names")
+        copied, billed = copies.get(key), verdicts.get(key.provider, common)
+        if billed is None and copied:
+            billed = not fits_in(copied, {cell.key.token_class: -(cell.gap or NOTHING) for cell in cells})
+        if copied and not billed:
+            words = f"calls logged twice under different names{case.evidence.odds}"
+            settle_vector(cells, "duplicates", copied, -1, words)
         elif any((cell.gap or NOTHING) > 0 for cell in cells):
             _settle_billed_twice(case, key, cells)
 
@@ -145,7 +153,7 @@ def settle_runs(case: Case) -> None:
     """Take sampling runs of calls that only one side has: the gap is what they hold, in every class."""
     hidden = case.evidence.runs(case.grain)
     for key, cells in case.token_cells():
-        if not _are_counted(cells):
+        if not are_counted(cells):
             continue
         for runs in hidden:
             vector: Vector = {name: pair for name, pair in runs.get(key, {}).items() if pair[0]}
@@ -159,7 +167,7 @@ def settle_aborted(case: Case) -> None:
     """Take answers that broke off: the gap is what came of them in every class, or what they may have been."""
     broken, prompts = case.evidence.aborted(case.grain), case.evidence.aborted_prompts(case.grain)
     for key, cells in case.token_cells():
-        if key not in broken or not _are_counted(cells):
+        if key not in broken or not are_counted(cells):
             continue
         vector: Vector = {name: pair for name, pair in broken[key].items() if pair[0]}
         gaps = {cell.key.token_class: cell.gap for cell in cells if cell.gap}
@@ -186,37 +194,6 @@ def _may_be_answers(gaps: Mapping[str | None, Decimal], held: Vector, prompts: D
     return not more or (min(whole.values()) >= 0 and sum(whole.values()) <= prompts)
 
 
-def settle_caches(case: Case) -> None:
-    """Take cached tokens that one side counts twice, as plain input, or not at all: the answers agree."""
-    for _, cells in case.token_cells():
-        by_class = {cell.key.token_class: cell for cell in cells}
-        gaps = {name: cell.gap or NOTHING for name, cell in by_class.items()}
-        caches = [name for name in _CACHES if gaps.get(name)]
-        if not _are_counted(cells) or not (caches or gaps.get(INPUT)):
-            continue
-        twice = not caches and abs(gaps[INPUT]) in _cached_totals(by_class)
-        output = by_class.get(OUTPUT)
-        if twice or (caches and output is not None and output.ours and not output.gap):
-            label = "cached tokens counted as input, too" if twice else "answers agree, cached tokens do not"
-            for name in (INPUT, *caches):
-                if gaps.get(name):
-                    by_class[name].settle("cache", gaps[name], by_class[name].value(gaps[name]), label)
-
-
-def _cached_totals(cells: dict[str | None, Cell]) -> Iterator[Decimal]:
-    """Yield what of the prompt was cached, on either side: reads, writes, both."""
-    known = [(name, cells[name]) for name in _CACHES if name in cells]
-    for figures in ({name: cell.ours for name, cell in known}, {name: cell.billed or NOTHING for name, cell in known}):
-        read = figures.pop(CACHE_READ, NOTHING)
-        written = sum(figures.values(), NOTHING)
-        yield from (read, written, read + written)
-
-
-def _are_counted(cells: Sequence[Cell]) -> bool:
-    known = all(cell.gap is not None or not cell.ours for cell in cells)
-    return known and any(cell.gap for cell in cells)
-
-
 def settle_tools(case: Case) -> None:
     """Take what is charged beside tokens, wherever the two sides do not agree."""
     for cell in case.cells():
@@ -229,6 +206,16 @@ def settle_tools(case: Case) -> None:
             cell.settle("server_tools", NOTHING, cell.tool_amount - fees, "the bill states its server tools")
         elif cell.key.token_class is None and cell.is_open and fees and cell.is_off_by(-fees):
             cell.settle("server_tools", NOTHING, cell.rest, case.words.lacks_tools)
+
+
+def settle_own_keys(case: Case) -> None:
+    """Take what was paid to the model's provider with a key of one's own; of OpenRouter's price its fee is left."""
+    for cell in case.cells():
+        paid = cell.own_key_amount
+        if paid and cell.is_open and (cell.rest or NOTHING) < 0:
+            left = (cell.rest or NOTHING) + paid
+            amount = cell.rest if 0 <= left <= EXACT.multiply(paid, _OWN_KEY_FEE) + cell.slack else -paid
+            cell.settle("own_key", NOTHING, amount, "paid with a key of one's own: the model's provider bills it")
 
 
 def settle_missing(case: Case) -> None:
@@ -266,10 +253,10 @@ def _lacking_side(cell: Cell) -> str:
 
 def settle_rates(case: Case) -> None:
     """Take what other rates would ask for the same tokens, where one hypothesis gives all amounts of a model's day."""
-    groups = [(key.provider, cells) for key, cells in case.token_cells()]
-    factors = factors_of(groups)
-    for provider, cells in groups:
-        settle_prices(cells, case.book, factors.get(provider, ()))
+    for _, cells in case.token_cells():
+        for cell in cells:
+            settle_steps(cell)
+        settle_prices(cells, case.book)
 
 
 def settle_rounding(case: Case) -> None:
@@ -316,46 +303,21 @@ def settle_call_runs(case: Case) -> None:
             cell.settle("missing_iterations", NOTHING, cell.rest, "the stated cost is that of one of the call's runs")
 
 
-def settle_call_caches(case: Case) -> None:
-    """Take cached tokens that are not stated, stated twice, or at the price of input."""
-    for cell in case.cells():
-        reads = [part for part in cell.parts if part.token_class == CACHE_READ]
-        writes = [part for part in cell.parts if part.token_class in {CACHE_WRITE_5M, CACHE_WRITE_1H}]
-        plain = next((part for part in cell.parts if part.unit == "text_input" and part.cost), None)
-        labels = (
-            label
-            for cached in ([*reads, *writes], reads, writes)
-            for guess, label in _cache_guesses(cached, plain)
-            if cell.is_off_by(guess)
-        )
-        if cell.rest and (label := next(labels, None)):
-            cell.settle("cache", NOTHING, cell.rest, f"the stated cost has cached tokens {label}")
-
-
-def _cache_guesses(cached: Sequence[Part], plain: Part | None) -> Iterator[tuple[Decimal, str]]:
-    """Yield what a stated cost is off by if it counts cached tokens wrongly."""
-    cost, tokens = sum_costs(cached), sum((part.quantity for part in cached), NOTHING)
-    if not cost:
-        return
-    yield -cost, "not at all"
-    yield cost, "twice"
-    if plain is not None and plain.cost is not None:
-        as_input = share(plain.cost, tokens, plain.quantity)
-        yield as_input, "as input, too"
-        yield as_input - cost, "at the price of input"
-
-
 _MONEY_RULES = (settle_rates, settle_rounding, settle_leftovers)
 RULES = (
     settle_unpriced,
     settle_units,
+    find_steps,
     settle_implied,
     settle_shifts,
+    settle_absent,
     settle_copies,
     settle_runs,
     settle_aborted,
+    settle_lost_caches,
     settle_caches,
     settle_tools,
+    settle_own_keys,
     settle_missing,
     *_MONEY_RULES,
 )
@@ -363,9 +325,11 @@ CALL_RULES = (
     settle_stated_rates,
     settle_broken_calls,
     settle_unpriced,
+    settle_own_keys,
     settle_free_calls,
     settle_tools,
     settle_call_runs,
     settle_call_caches,
+    find_steps,
     *_MONEY_RULES,
 )

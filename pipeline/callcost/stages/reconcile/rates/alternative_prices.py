@@ -6,11 +6,12 @@ the price book's own; whether a bill agrees with one of them is for ``price_hypo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
+from callcost.logs.bills.lines import LONG_CONTEXT
 from callcost.prices.book.book import Book, Resolution
 from callcost.prices.book.cost_map import parse_entry
 from callcost.prices.charges import charge_for, money
@@ -21,10 +22,15 @@ from callcost.stages.reconcile.cells import NOTHING, Cell, Part, converted, quan
 from callcost.tables import EXACT
 
 TIER, REGION, VERSION, CACHE = "tier_or_batch", "region_uplift", "price_version", "cache"
+DISCOUNT = "discount"
+NAMED_TIERS = "the tiers that the bill names"
 CAUSES = (CACHE, TIER, REGION, VERSION)  # in the order in which they are asked
 UPLIFT = Decimal("1.1")  # what providers add for processing in one place, where the map lists no multiplier
+# What a batch and what a priority tier cost where the price list says nothing of them.
+TIER_FACTORS = ((Decimal("0.5"), "half of every rate, as a batch"), (Decimal(2), "twice every rate, as priority"))
+_LONG_PROMPT = 200_001  # tokens
 _TIERS = (("batch", "batch"), (None, "standard"), ("priority", "priority"), ("flex", "flex"))
-_CACHE_RATES = (  # unit, whose rate it may be billed at, what that is called
+CACHE_RATES = (  # unit, whose rate it may be billed at, what that is called
     ("cache_read", "text_input", "cached tokens at the rate of input"),
     ("cache_write_5m", "cache_write_1h", "writes for five minutes at the rate of an hour"),
     ("cache_write_1h", "cache_write_5m", "writes for an hour at the rate of five minutes"),
@@ -80,7 +86,7 @@ def alternatives_of(cells: Sequence[Cell], book: Book) -> Iterator[Alternative]:
     known = {tuple(cell.cost or NOTHING for cell in cells)}
     costs = {part: dict(_costs_of(part, book)) for cell in cells for part in cell.parts}
     keys = {key for of_part in costs.values() for key in of_part}
-    found = [((TIER, "the tiers that the bill names"), tuple(_cost_in_tiers(cell, costs) for cell in cells))]
+    found = [((TIER, NAMED_TIERS), tuple(cost_in_tiers(cell, book) for cell in cells))]
     found += [(key, tuple(_cost(cell, costs, key) for cell in cells)) for key in sorted(keys, key=_order)]
     for (cause, label), amounts in found:
         if amounts not in known:
@@ -124,32 +130,47 @@ def _cost(cell: Cell, costs: Mapping[Part, _Costs], key: tuple[str, str]) -> Dec
     return sum((costs[part].get(key, part.cost) for part in cell.parts if part.cost is not None), NOTHING)
 
 
-def _cost_in_tiers(cell: Cell, costs: Mapping[Part, _Costs]) -> Decimal:
+def cost_in_tiers(cell: Cell, book: Book) -> Decimal:
     """Return what our quantities cost in the tiers, and their shares, that the bill names."""
     whole = sum(cell.tiers.values(), NOTHING)
     if not whole or set(cell.tiers) == {None}:
         return cell.cost or NOTHING
-    total = NOTHING
-    for tier, quantity in cell.tiers.items():
-        total += EXACT.multiply(_cost(cell, costs, (TIER, _label_of(tier))), quantity)
+    costs = costs_by_tier(cell, book, cell.tiers)
+    total = sum((EXACT.multiply(costs[tier], quantity) for tier, quantity in cell.tiers.items()), NOTHING)
     return quantized(EXACT.divide(total, whole))
 
 
-def _label_of(tier: str | None) -> str:
-    return next((label for _, label in _TIERS if (tier or "").lower().startswith(label)), "standard")
+def cost_of_class(token_class: str | None, part: Part, book: Book, tier: str | None = None) -> Decimal | None:
+    """Return what a token of a class costs where a charge of ours was made; None: there is no such rate.
 
-
-def cost_of_class(token_class: str | None, part: Part, book: Book) -> Decimal | None:
-    """Return what a token of a class costs where a charge of ours was made; None: there is no such rate."""
+    Args:
+        token_class: class of tokens, or a unit.
+        part: a charge of the same model.
+        book: prices of our side.
+        tier: tier that the bill names; None: that of the charge.
+    """
     unit, found = _UNITS.get(token_class or "", token_class or ""), _resolution(part, book)
-    line = _line(found.tariff, part._replace(unit=unit), part.terms, found.discount) if found.tariff else None
+    terms = part.terms if tier is None else _terms_in(tier, part.terms)
+    line = _line(found.tariff, part._replace(unit=unit), terms, found.discount) if found.tariff else None
     return None if line is None else _charge(part._replace(quantity=Decimal(1)), line)
 
 
-def costs_by_tier(cell: Cell, book: Book) -> dict[str | None, Decimal]:
-    """Return tier that the bill names -> what all of a cell's tokens cost in it."""
-    costs = {part: dict(_costs_of(part, book)) for part in cell.parts}
-    return {tier: _cost(cell, costs, (TIER, _label_of(tier))) for tier in cell.tier_amounts}
+def costs_by_tier(cell: Cell, book: Book, tiers: Iterable[str | None]) -> dict[str | None, Decimal]:
+    """Return tier that the bill names -> what all of a cell's tokens cost in it; what has no such rate, as it does."""
+    found: dict[str | None, Decimal] = dict.fromkeys(tiers, NOTHING)
+    for part in (part for part in cell.parts if part.cost is not None):
+        known = _resolution(part, book)
+        for tier in found:
+            line = _line(known.tariff, part, _terms_in(tier, part.terms), known.discount) if known.tariff else None
+            found[tier] += part.cost or NOTHING if line is None else _charge(part, line)
+    return found
+
+
+def _terms_in(tier: str | None, terms: Terms) -> Terms:
+    """Return terms as a tier of the bill has them: "batch", "standard 200k-1M" (of prompts so long)."""
+    own = next((name for name, label in _TIERS if (tier or "").lower().startswith(label)), None)
+    prompt = max(terms.prompt_tokens, _LONG_PROMPT) if (tier or "").endswith(LONG_CONTEXT) else terms.prompt_tokens
+    return terms._replace(tier=own, batch=own == "batch", prompt_tokens=prompt)
 
 
 def _costs_of(part: Part, book: Book) -> Iterator[tuple[tuple[str, str], Decimal]]:
@@ -158,7 +179,7 @@ def _costs_of(part: Part, book: Book) -> Iterator[tuple[tuple[str, str], Decimal
     if found.tariff is None or found.key is None:
         return
     own = part.terms._replace(region=part.terms.region or found.region)
-    changes = [(TIER, label, own._replace(tier=tier, batch=tier == "batch"), found.tariff) for tier, label in _TIERS]
+    changes = [(TIER, label, _terms_in(label, own), found.tariff) for _, label in _TIERS]
     changes += [
         (REGION, label, own._replace(geo=geo, data_residency=residency), found.tariff)
         for geo, residency, label in _PLACES
@@ -168,7 +189,7 @@ def _costs_of(part: Part, book: Book) -> Iterator[tuple[tuple[str, str], Decimal
         line = _line(tariff, part, terms, found.discount)
         if line is not None:
             yield (cause, label), _charge(part, line)
-    for unit, other, label in _CACHE_RATES:
+    for unit, other, label in CACHE_RATES:
         line = _card(found.tariff, own, found.discount).line(other) if part.unit == unit else None
         if line is not None:
             yield (CACHE, label), _charge(part, line)

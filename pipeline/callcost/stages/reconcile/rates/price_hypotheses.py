@@ -8,54 +8,52 @@ the same part of every amount. What none gives is left to be called unexplained.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from callcost.prices.book.book import Book
-from callcost.stages.reconcile.alternative_prices import (
+from callcost.stages.reconcile.case import Case
+from callcost.stages.reconcile.cells import NOTHING, Cell, share
+from callcost.stages.reconcile.rates.alternative_prices import (
     CACHE,
     CAUSES,
+    DISCOUNT,
     REGION,
     TIER,
+    TIER_FACTORS,
     UPLIFT,
     VERSION,
     Alternative,
     alternatives_of,
     stated_cost,
 )
-from callcost.stages.reconcile.case import Case
-from callcost.stages.reconcile.cells import NOTHING, Cell, share
 from callcost.tables import EXACT
 
-UNIT, DISCOUNT = "unit_error", "discount"
+UNIT = "unit_error"
 POWERS = tuple(
     power for places in (2, 3, 6) for power in (Decimal(10) ** places, Decimal(10) ** -places)
 )
-# What a batch and what a priority tier cost where the price list says nothing of them.
-_TIER_FACTORS = ((Decimal("0.5"), "half of every rate, as a batch"), (Decimal(2), "twice every rate, as priority"))
 _SAME_RATIO = Decimal("1e-4")  # relative: two ratios are one
 _PERCENT_TOLERANCE = Decimal("0.001")  # of a percent: a factor is a whole percent
 _SMALLEST_FACTOR = Decimal("0.05")  # no discount leaves less
 
 
-def settle_prices(cells: Sequence[Cell], book: Book, factors: Sequence[Decimal]) -> None:
+def settle_prices(cells: Sequence[Cell], book: Book) -> None:
     """Name what separates the amounts of a model's day from our rates, where one hypothesis gives them all.
 
     Args:
         cells: cells of one day and model; those without a price of ours are left alone.
         book: prices of the run.
-        factors: discounts and uplifts that hold elsewhere on this provider's bill.
     """
     together = _comparable(cells)
     if not any(cell.is_open for cell in together):
         return
-    steps = _first_that_fits(together, book, factors)
+    steps = _first_that_fits(together, book)
     if steps:
         _settle(together, steps)
         return
     for cell in together:  # each on its own: an amount may be wrong where its neighbours are right
-        alone = _first_that_fits([cell], book, ()) if cell.is_open and len(together) > 1 else None
+        alone = _first_that_fits([cell], book) if cell.is_open and len(together) > 1 else None
         if alone and alone[-1].cause != DISCOUNT:
             _settle([cell], alone)
 
@@ -74,38 +72,19 @@ def settle_stated_rates(case: Case) -> None:
 
 def amounts_agree(cells: Sequence[Cell], book: Book) -> bool:
     """Tell whether amounts alone, without counts, are those of our own counts at some rates."""
-    return not any(cell.is_open for cell in cells) or _first_that_fits(cells, book, ()) is not None
-
-
-def factors_of(groups: Iterable[tuple[str, Sequence[Cell]]]) -> dict[str, list[Decimal]]:
-    """Return the factors that hold for several amounts of a provider, most common first.
-
-    Args:
-        groups: (provider, cells of a day and model).
-    """
-    votes: dict[str, dict[Decimal, int]] = defaultdict(lambda: defaultdict(int))
-    for provider, cells in groups:
-        priced = _comparable(cells)
-        factor = _common_factor(priced)
-        if factor is not None and any(cell.is_open for cell in priced):
-            near = next((known for known in votes[provider] if _is_near(known, factor)), factor)
-            votes[provider][near] += len(priced)
-    return {
-        provider: sorted((factor for factor, count in known.items() if count > 1), key=lambda one: (-known[one], one))
-        for provider, known in votes.items()
-    }
+    return not any(cell.is_open for cell in cells) or _first_that_fits(cells, book) is not None
 
 
 def _comparable(cells: Sequence[Cell]) -> list[Cell]:
     return [cell for cell in cells if cell.is_token and cell.cost and cell.expected > 0]
 
 
-def _first_that_fits(cells: Sequence[Cell], book: Book, factors: Sequence[Decimal]) -> list[Alternative] | None:
+def _first_that_fits(cells: Sequence[Cell], book: Book) -> list[Alternative] | None:
     """Return the first hypothesis that gives every amount, as steps from our costs to it."""
-    return next((steps for steps in _hypotheses(cells, book, factors) if _fits(cells, steps[-1])), None)
+    return next((steps for steps in _hypotheses(cells, book) if _fits(cells, steps[-1])), None)
 
 
-def _hypotheses(cells: Sequence[Cell], book: Book, factors: Sequence[Decimal]) -> Iterator[list[Alternative]]:
+def _hypotheses(cells: Sequence[Cell], book: Book) -> Iterator[list[Alternative]]:
     plain = tuple(cell.expected for cell in cells)
     for power in POWERS:
         yield [_times(UNIT, f"amounts x {power:f}", plain, power)]
@@ -113,18 +92,18 @@ def _hypotheses(cells: Sequence[Cell], book: Book, factors: Sequence[Decimal]) -
     by_cause = {cause: [other for other in listed if other.cause == cause] for cause in CAUSES}
     yield from ([other] for other in by_cause[CACHE])
     yield from ([other] for other in by_cause[TIER])
-    yield from ([_times(TIER, label, plain, factor)] for factor, label in _TIER_FACTORS)
+    yield from ([_times(TIER, label, plain, factor)] for factor, label in TIER_FACTORS)
     yield from ([other] for other in by_cause[REGION])
     yield [_times(REGION, "an uplift of 10 %", plain, UPLIFT)]
     yield [Alternative(REGION, "no uplift of 10 %", tuple(EXACT.divide(cost, UPLIFT) for cost in plain))]
     yield from ([other, _times(REGION, "an uplift of 10 %", other.costs, UPLIFT)] for other in by_cause[TIER])
     yield from ([other] for other in by_cause[VERSION])
     own = _common_factor(cells)
-    for factor in [*factors, *([own] if own is not None and _is_convincing(own, cells) else [])]:
-        cause = REGION if _is_near(factor, UPLIFT) else DISCOUNT
-        label = f"every amount x {round(factor, 6).normalize():f}"
-        yield [_times(cause, label, plain, factor)]
-        yield from ([other, _times(cause, label, other.costs, factor)] for other in listed)
+    if own is not None and _is_convincing(own, cells):
+        cause = REGION if _is_near(own, UPLIFT) else DISCOUNT
+        label = f"every amount x {round(own, 6).normalize():f}"
+        yield [_times(cause, label, plain, own)]
+        yield from ([other, _times(cause, label, other.costs, own)] for other in listed)
 
 
 def _times(cause: str, label: str, costs: Sequence[Decimal], factor: Decimal) -> Alternative:
@@ -148,7 +127,7 @@ def _common_factor(cells: Sequence[Cell]) -> Decimal | None:
     if not cells:
         return None
     largest = max(cells, key=lambda cell: cell.expected)
-    read = EXACT.divide(largest.amount or NOTHING, largest.expected)
+    read = EXACT.divide(largest.expected + (largest.rest or NOTHING), largest.expected)
     if not (_SMALLEST_FACTOR < read < 1 or _is_near(read, UPLIFT)):
         return None
     plain = [cell.expected for cell in cells]
