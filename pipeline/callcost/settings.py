@@ -39,10 +39,8 @@ BINARY_FORMATS = ("parquet", "xlsx")
 EXTENSIONS = {"markdown": "md"}  # of the files of a format, where they are not its name
 CORRECTIONS = ("none", "stated", "all")
 COST_SOURCES = ("computed", "logged", "auto")
-TABLES, REASONINGS = ("parquet", "delta"), ("log", "none")
-CACHES = ("none", "all")  # of calls as they might have been
-TIERS = ("default", "flex", "priority")
-EXECUTORS = ("local", "spark")
+TABLES, REASONINGS, EXECUTORS = ("parquet", "delta"), ("log", "none"), ("local", "spark")
+CACHES, TIERS = ("none", "all"), ("default", "flex", "priority")  # of calls as they might have been
 LEAST_KEY = 16  # characters of a key that pseudonyms are made with
 MOST_NAMED = 3  # reasons, models and the like that a line of a summary names
 # What ends a command as Ctrl-C does: SIGTERM, and where there are terminals that close, SIGHUP.
@@ -179,10 +177,12 @@ class CountOptions(_Options):
     Attributes:
         item_timeout: seconds one large item may take before it counts 0 and is flagged timed_out; 0: no limit.
         reasoning: what stands for reasoning that answers hide: "log" (what its calls of the same kind state), "none".
+        calibration: path of a file that inspect wrote of your own recordings: what the log does not tell.
     """
 
     item_timeout: float = kept(5.0, arguments.number(0))
     reasoning: str = kept(REASONINGS[0], arguments.one_of(REASONINGS))
+    calibration: Accepts[Place | None, str | None] = kept(None, _PLACE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

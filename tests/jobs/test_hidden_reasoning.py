@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from callcost import PriceOptions, ReportOptions, WorkOptions, report_spend
+from callcost.errors import ConfigError
 from callcost.jobs.explain import explain_call
 from callcost.settings import CountOptions
 from callcost.stages.count import missing_usage
@@ -101,6 +102,21 @@ def test_a_text_that_timed_out_is_not_filled_in(tmp_path: Path, monkeypatch: pyt
     log = write_lines(tmp_path / "a.jsonl", _log(_row(100, reasoning=None)))
     call = _call(_report(log), 100)
     assert (call["price_reason"], call["flags"]) == ("timed_out", [])
+
+
+def test_own_recordings_tell_what_a_log_does_not(tmp_path: Path) -> None:
+    recorded, file = write_lines(tmp_path / "recorded.jsonl", _log()), tmp_path / "calibration.json"
+    assert "gpt-5" in callcost("inspect", recorded, "--calibrate", "--write", file).stdout
+    assert not {"eve", "even", "Yes"} & set(file.read_text().replace('"', " ").split())
+    log = write_lines(tmp_path / "a.jsonl", [_row(100, reasoning=None)])
+    found = _report(log, count=CountOptions(calibration=file))
+    assert _call(found, 100)["reasoning_tokens"] == MEAN
+    assert found.manifest["calibration"]["file"] == "calibration.json"
+    more = write_lines(tmp_path / "b.jsonl", _log(_row(100, reasoning=None), scale=128))
+    told = _call(_report(more, count=CountOptions(calibration=file)), 100)
+    assert told["reasoning_tokens"] == 2 * MEAN  # the log itself comes first
+    with pytest.raises(ConfigError, match="no calibration file"):
+        _report(log, count=CountOptions(calibration=log))
 
 
 def test_a_picture_that_an_answer_holds_has_its_own_rate(tmp_path: Path) -> None:

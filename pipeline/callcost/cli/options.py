@@ -125,6 +125,8 @@ work_options = _stack(
     further("--reasoning", type=WordType(settings.REASONINGS), default=settings.REASONINGS[0], show_default=True,
                  help="Of counted answers that hide their reasoning: fill in what the log's other calls of the same "
                  "kind state, or nothing."),
+    further("--calibration", metavar="FILE", type=PathType(exists=True, dir_okay=False),
+                 help="What inspect --calibrate --write kept of your own recordings, for what the log does not tell."),
     click.option("--quiet", is_flag=True, help="No progress and no summary."),
 )  # fmt: skip
 # Of verbs that answer and write nothing.

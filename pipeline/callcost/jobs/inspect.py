@@ -12,13 +12,17 @@ import polars as pl
 from msgspec import to_builtins
 
 from callcost.jobs.engine.manifest import inputs_of, reject_reasons
-from callcost.jobs.engine.map_reduce import Progress, Settled, settle_logs, working_folder
+from callcost.jobs.engine.map_reduce import Progress, Settled, settle_logs, tally_facts, working_folder
 from callcost.jobs.engine.recount import run_counting
+from callcost.logs.io.folders import folder_at
 from callcost.runners.packing import pack_pieces
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions
 from callcost.stages.count.calibration import MeasureTask, errors_of, measure_pieces
+from callcost.stages.count.calibration_file import calibration_bytes
+from callcost.stages.count.hidden_reasoning import Ratios, reasoning_by_line
 from callcost.stages.dedup.rules import CONFLICT
+from callcost.stages.report.publish import publish_file
 from callcost.stages.tables.schemas import Calls
 from callcost.tables import TaskResult, add_up
 
@@ -41,6 +45,7 @@ class Inspection:
         conflicts: ids that came with different requests: "id", "calls", "first" (file:row).
         undated: calls without a time.
         counting: how far our own counts are from the stated ones, per model and side; None where that was not asked.
+        reasoning: what calls of a line of models take: "model", "endpoint", "mean", "low", "high"; None: not asked.
         skipped: folders below the logs that were not read: "path" and "what" they hold.
     """
 
@@ -57,6 +62,7 @@ class Inspection:
     conflicts: list[dict[str, Any]]
     undated: int
     counting: list[dict[str, Any]] | None = None
+    reasoning: list[dict[str, Any]] | None = None
     skipped: list[dict[str, str]] = dataclasses.field(default_factory=list)
 
 
@@ -64,6 +70,7 @@ def inspect_logs(
     options: ReportOptions,
     *,
     calibrate: bool = False,
+    write: str | None = None,
     progress: Progress = ignore_progress,
     planned: Callable[[int], None] = lambda _bytes: None,
 ) -> Inspection:
@@ -72,6 +79,7 @@ def inspect_logs(
     Args:
         options: only ``logs``, ``read``, ``work`` and, to calibrate, ``count`` matter.
         calibrate: count the text of calls that state their tokens, too, and compare.
+        write: path of the calibration file that is written, for CountOptions.calibration; None: none is.
         progress: called with (bytes, calls) read since the last call.
         planned: called once with the bytes to read.
 
@@ -81,6 +89,9 @@ def inspect_logs(
     with working_folder(None) as folder:
         settled = settle_logs(options, folder, priced=False, progress=progress, planned=planned)
         rejects = reject_reasons(settled)
+        ratios = _tally(settled) if calibrate or write else None
+        if write and ratios is not None:
+            publish_file(folder_at(str(Path(write).parent)), Path(write).name, calibration_bytes(ratios))
         return Inspection(
             inputs=inputs_of(settled),
             dialects=_sorted(settled.reduced.source_format),
@@ -95,8 +106,14 @@ def inspect_logs(
             conflicts=_conflicts_of(settled),
             undated=settled.reduced.undated,
             counting=_measure(options, settled, folder) if calibrate else None,
+            reasoning=None if ratios is None else reasoning_by_line(ratios),
             skipped=to_builtins(list(settled.skipped)),
         )
+
+
+def _tally(settled: Settled) -> Ratios:
+    files = tuple(settled.tables("facts"))
+    return tally_facts([files] if files else [], tuple(settled.tables("verdicts")), settled.folder)
 
 
 def _measure(options: ReportOptions, settled: Settled, folder: Path) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ from callcost.runners.protocol import ignore_progress
 from callcost.settings import EXTENSIONS, FOCUS_FORMATS, TABLES, ReportOptions
 from callcost.stages.analysis.budgets import settle_budgets
 from callcost.stages.analysis.call_charges import charges_of
+from callcost.stages.count.calibration_file import with_calibration
 from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.days import split_days
@@ -344,6 +345,7 @@ def settle_options(options: ReportOptions) -> ReportOptions:
         deltalake_module()
     if "xlsx" in options.formats:
         excel_module()
+    with_calibration((), options.count.calibration)
     if options.calls and options.out is None:
         raise ConfigError("--calls needs --out", hint="Give a folder that calls.parquet is written to")
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from callcost.cli.click_types import Verb
+from callcost.cli.click_types import PathType, Verb
 from callcost.cli.options import form_option, logs_argument, read_options, report_options_of, work_options
 from callcost.cli.terminal.events import no_call_line
 from callcost.cli.terminal.listing import show_rows, skipped_lines
@@ -34,23 +34,28 @@ _FIGURES = ("calls", "exact", "median error", "90 % within", "error of the sum")
 @read_options
 @click.option("--calibrate", is_flag=True,
               help="Count the calls that state their tokens, too, and say how far off our counts are, per model.")
+@click.option("--write", metavar="FILE", type=PathType(dir_okay=False),
+              help="With --calibrate: keep what reasoning takes, per kind of call, for report --calibration.")
 @form_option
 @click.option("--infer-mapping", is_flag=True, help="Draft a mapping file for records of no dialect, to stdout.")
 @work_options  # fmt: skip
 def inspect(**words: Any) -> int:
     """Say what is in LOGS: dialects, calls, dates, models, usage missing, duplicates, rejects. Prices nothing."""
+    if words["write"] and not words["calibrate"]:
+        raise click.UsageError("--write goes with --calibrate.")
     if words.pop("infer_mapping"):
         return _draft(words["logs"])
     from callcost.cli.terminal.summary import watched  # noqa: PLC0415 - rich and Polars load when it runs
     from callcost.jobs.inspect import inspect_logs  # noqa: PLC0415
 
     options = report_options_of({**words, "by": "model"})
-    found = watched(inspect_logs, options, calibrate=words["calibrate"], quiet=words["quiet"])
+    found = watched(inspect_logs, options, calibrate=words["calibrate"], write=words["write"], quiet=words["quiet"])
     if words["form"] == "json":
         show_document(json.dumps(dataclasses.asdict(found), indent=2))
     else:
         show(*screen_of(found))
         _show_counting(found.counting)
+        _show_reasoning(found.reasoning)
     if any(row["calls"] for row in found.inputs):
         return 0
     say(no_call_line(found.inputs, _reasons_of(found)))
@@ -118,6 +123,15 @@ def _show_counting(rows: list[dict[str, Any]] | None) -> None:
         ([row["model"], row["side"].removesuffix("_tokens"), *_figures(row)] for row in rows),
         numbers=_FIGURES,
     )
+
+
+def _show_reasoning(rows: list[dict[str, Any]] | None) -> None:
+    """Print what reasoning takes, where enough calls state it."""
+    if rows:
+        show("", "reasoning tokens a call, as calls state them; nine of ten calls are within the range")
+        figures = ("mean", "low", "high")
+        shown = ([row["model"], row["endpoint"] or "", *(f"{row[name]:,}" for name in figures)] for row in rows)
+        show_rows(("model", "endpoint", *figures), shown, numbers=figures)
 
 
 def _figures(row: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ import callcost
 from callcost import __version__
 from callcost.runners.entries import digest_of_bytes, digest_of_value
 from callcost.settings import ReadOptions, ReportOptions
+from callcost.stages.count.calibration_file import digest_of_calibration
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.tables.facts import layout_of_facts
 from callcost.tokens.engines.vocabularies import find_vocabulary, installed
@@ -40,7 +41,8 @@ def prices_of(options: ReportOptions) -> str:
     override = options.prices.override
     own = digest_of_bytes(Path(override).read_bytes()) if override else None
     tables = [table.sha256 for table in book.rules.tables]
-    return digest_of_value([versions, own, options.prices.prices, options.prices.registered, tables])
+    calibrations = filter(None, [digest_of_calibration(options.count.calibration)])  # else as states have it
+    return digest_of_value([versions, own, options.prices.prices, options.prices.registered, tables, *calibrations])
 
 
 def identity_of(options: ReportOptions) -> dict[str, str]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -24,6 +25,7 @@ from callcost.prices.charges import money, plain
 from callcost.settings import MOST_NAMED, FingerprintKey, PriceOptions, ReportOptions
 from callcost.stages.analysis.budgets import MAX_COST, judge_interval
 from callcost.stages.analysis.outlook import DaySums, outlook_of
+from callcost.stages.count.calibration_file import digest_of_calibration
 from callcost.stages.dedup.rules import SAME_ROW
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.days import ALL, DRIVERS, item_of_budget, merge_days
@@ -78,6 +80,7 @@ def manifest_of(
         "totals": totals_of(spend),
         **counts,
         "counting": _counting_of(settled.reduced.counted),
+        "calibration": _calibration_of(options),
         "repeated_rows": _repeated_rows(settled),
         "corrections": {
             "calls": settled.reduced.corrected.calls,
@@ -148,6 +151,12 @@ def _counting_of(counted: CountedTokens) -> dict[str, Any]:
     share = -(-counted.millionths // tokens) / 1_000_000 if tokens else None
     sums = {"prompt_tokens": counted.prompt_tokens, "completion_tokens": counted.completion_tokens}
     return {"calls": counted.calls, **sums, "expected_within": share}
+
+
+def _calibration_of(options: ReportOptions) -> dict[str, Any] | None:
+    """Return the name and the digest of the calibration file; None: there is none."""
+    path = options.count.calibration
+    return None if path is None else {"file": Path(path).name, "sha256": digest_of_calibration(path)}
 
 
 def _repeated_rows(settled: Settled) -> dict[str, Any]:

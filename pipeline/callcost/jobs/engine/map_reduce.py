@@ -26,6 +26,7 @@ from callcost.runners.packing import TASKS_PER_WORKER, cluster_task_bytes, pack_
 from callcost.runners.protocol import Runner, ignore_progress
 from callcost.settings import REASONINGS, ReportOptions, WorkOptions
 from callcost.stages.analysis.alternative_calls import Alternative
+from callcost.stages.count.calibration_file import with_calibration
 from callcost.stages.count.hidden_reasoning import Ratios, fill_reasoning, ratios_of
 from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans, settled_facts
 from callcost.stages.pricing.priced_calls import GATHERED
@@ -267,10 +268,8 @@ def reduce_facts(
     parts = [files[first : first + size] for first in range(0, len(files), size)]
     ratios: Ratios = ()
     if priced and found.mapped.hidden and options.count.reasoning == REASONINGS[0]:
-        tally = partial(TallyTask, verdicts=verdicts, folder=folder)
-        tallies = [tally(number=number, files=part) for number, part in enumerate(parts)]
-        counted = add_up(runner(tally_reasoning, tallies, workers=summing), ReduceResult())
-        ratios = (*ratios_of(counted.files_of("reasoning")), *fixed)
+        found_here = tally_facts(parts, verdicts, folder, runner, workers=summing)
+        ratios = (*with_calibration(found_here, options.count.calibration), *fixed)
     tasks = [
         ReduceTask(
             number=number, files=part, verdicts=verdicts, folder=folder, options=asked, rows_before=found.rows_before,
@@ -281,6 +280,20 @@ def reduce_facts(
     ]  # fmt: skip
     reduced = add_up([settled, *runner(reduce_files, tasks, workers=summing)], ReduceResult())
     return dataclasses.replace(found, reduced=reduced, ratios=ratios)
+
+
+def tally_facts(
+    parts: Sequence[tuple[str, ...]],
+    verdicts: tuple[str, ...],
+    folder: str,
+    runner: Runner = run_tasks,
+    *,
+    workers: int = 1,
+) -> Ratios:
+    """Return what the settled calls of files of facts, a part a task, state of their reasoning."""
+    tally = partial(TallyTask, verdicts=verdicts, folder=folder)
+    tasks = [tally(number=number, files=part) for number, part in enumerate(parts)]
+    return ratios_of(add_up(runner(tally_reasoning, tasks, workers=workers), ReduceResult()).files_of("reasoning"))
 
 
 def _settle(tasks: Sequence[SettleTask], runner: Runner, workers: int) -> ReduceResult:

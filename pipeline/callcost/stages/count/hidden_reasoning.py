@@ -94,6 +94,13 @@ def _means(histogram: pl.DataFrame, number: int, names: Sequence[str]) -> pl.Dat
     return found.select(RATIOS.keys()).cast(RATIOS)  # type: ignore[arg-type]
 
 
+def reasoning_by_line(ratios: Ratios) -> list[dict[str, Any]]:
+    """Return what calls of each line of models and API take: model, endpoint, mean, low, high (of nine in ten)."""
+    rows = [dict(zip(RATIOS, ratio, strict=True)) for ratio in ratios]
+    found = [row for row in rows if KINDS[row["kind"]] == ("line", "endpoint")]
+    return [{"model": row["line"], **{name: row[name] for name in ("endpoint", *_FOUND)}} for row in found]
+
+
 def fill_reasoning(facts: pl.DataFrame, ratios: Ratios, timezone: str) -> pl.DataFrame:
     """Fill in the reasoning that is hidden in settled facts, where the log tells what it is.
 
