@@ -150,9 +150,10 @@ def files_beside_logs(roots: Iterable[str], names: Sequence[str]) -> dict[str, t
 def _homes_around(folder: str, homes: Mapping[str, Agents]) -> Iterator[tuple[str, Agents]]:
     """Yield the path of a folder below each home that it lies in, and whose that is; both end with a slash."""
     yield from ((folder[len(path) :], agents) for path, agents in homes.items() if folder.startswith(path))
-    pattern, ends = _ends_of_homes()
-    if match := pattern.match(folder):
-        yield folder[match.end() :], ends[match["home"]]
+    for end, agents in _ends_of_homes():
+        place = f"/{folder}".rfind(f"/{end}/")
+        if place >= 0:
+            yield folder[place + len(end) + 1 :], agents
 
 
 def _by_path(homes: Iterable[Home]) -> dict[str, Agents]:
@@ -164,12 +165,11 @@ def _by_path(homes: Iterable[Home]) -> dict[str, Agents]:
 
 
 @cache
-def _ends_of_homes() -> tuple[re.Pattern[str], dict[str, Agents]]:
-    """Return the pattern of paths that go into a home, and how the homes' own end -> whose they are."""
+def _ends_of_homes() -> list[tuple[str, Agents]]:
+    """Return how the paths of homes end, the longest first, and whose they are: one may lie in another."""
     defaults = (Home(agent, path) for agent in AGENTS for system in SYSTEMS for path in default_paths(agent, system))
     found = {path[len(_USER) + 1 : -1]: tuple(dict.fromkeys(agents)) for path, agents in _by_path(defaults).items()}
-    words = "|".join(re.escape(end) for end in sorted(found, key=len, reverse=True))
-    return re.compile(rf"(?:.*/)?(?P<home>{words})/", re.DOTALL), found
+    return sorted(found.items(), key=lambda pair: len(pair[0]), reverse=True)
 
 
 def _marked_homes(names: Sequence[str]) -> Iterator[tuple[str, Agents]]:
