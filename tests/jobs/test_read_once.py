@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callcost.jobs.engine.map_reduce import Settled, settle_found
 from callcost.jobs.state import read_once
 from callcost.logs.io.folders import folder_at
 from callcost.runners.locks import hold_lock
+from callcost.settings import ReportOptions
 from callcost.stages.tasks import MapTask, Tick, map_inputs
-from callcost.tables import MapResult
+from callcost.tables import MapResult, ReduceResult
 from tests.command import callcost, report, write_lines
 from tests.conftest import examples
 
@@ -93,6 +95,24 @@ def test_a_second_question_reads_nothing(cache: Path, logs: Path, read: list[str
     assert len(read) == 3
     assert callcost("query", logs, SQL, "--item-timeout", "9").code == 0
     assert len(read) == 5  # counted in another way
+
+
+def test_which_calls_are_copies_is_asked_once(cache: Path, logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def noting(options: ReportOptions, found: Settled) -> ReduceResult:
+        asked.append(len(found.tables("facts")))
+        return settle_found(options, found)
+
+    monkeypatch.setattr(read_once, "settle_found", noting)
+    first = answers(logs)
+    assert asked == [1]  # small logs are one table from then on
+    assert answers(logs) == first
+    assert asked == [1]
+    write(logs / "c.jsonl", [row("a", 99)])
+    assert answers(logs) != first
+    assert asked == [1, 1]
+    assert cache.exists()
 
 
 def test_what_writes_results_keeps_nothing(cache: Path, logs: Path, tmp_path: Path) -> None:
@@ -203,6 +223,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "the ledger is gone": _lose_the_ledger,
     "the results are gone": lambda place: shutil.rmtree(place / "inputs"),
     "one file of facts": lambda place: next(place.rglob("facts-*")).write_bytes(b"PAR1"),
+    "one file of verdicts": lambda place: next(place.glob("verdicts-*")).write_bytes(b"PAR1"),
     "one entry": lambda place: next(place.rglob("entry.json")).write_bytes(b"{}"),
     "another file": lambda place: (place / "inputs" / "stray").write_bytes(b"x"),
     "a file in the place of a folder": _put_a_file,

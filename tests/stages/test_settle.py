@@ -16,7 +16,7 @@ from callcost.settings import ReadOptions
 from callcost.stages.dedup import resolve as settle
 from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans, settled_facts
 from callcost.stages.dedup.rules import Sifted, settle_duplicates
-from callcost.stages.tables.facts import BUCKETS, facts_of, read_facts, write_facts
+from callcost.stages.tables.facts import BUCKETS, facts_of, join_small, read_facts, write_facts
 from callcost.stages.tables.schemas import Facts
 from tests.conftest import examples
 from tests.stages.calls import make_call
@@ -94,6 +94,20 @@ def test_a_file_of_facts_gives_every_column_back(tmp_path: Path) -> None:
     assert read_facts(tmp_path / "facts.parquet").equals(facts)
     assert read_facts(tmp_path / "facts.parquet").schema == Facts.types
     assert not {"team", "line_model"} & pl.read_parquet_schema(tmp_path / "facts.parquet").keys()
+
+
+def test_small_files_of_facts_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = [make_call(1), make_call(2, user="ana"), make_call(3, user="bo"), make_call(4)]
+    paths = [tmp_path / f"facts-{number}.parquet" for number in range(len(calls))]
+    for number, (call, path) in enumerate(zip(calls, paths, strict=True)):
+        write_facts(facts_of([call], number), path)
+    (joined,) = join_small(paths, tmp_path)
+    assert read_facts(joined).equals(pl.concat(map(read_facts, paths)))
+    monkeypatch.setattr("callcost.stages.tables.facts._SMALL_BYTES", sum(path.stat().st_size for path in paths[:2]))
+    found = join_small(paths[:3], tmp_path)
+    assert found[1:] == paths[2:3]
+    assert read_facts(found[0]).equals(pl.concat(map(read_facts, paths[:2])))
+    assert join_small([], tmp_path) == []
 
 
 def test_what_a_table_has_beside_the_columns_of_facts_is_left_out(tmp_path: Path) -> None:

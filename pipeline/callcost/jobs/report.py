@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from callcost.jobs.engine.held_calls import (
     STATE,
     HeldCalls,
     amend_manifest,
+    asked_columns,
     hold_table,
     join_held,
     kinds_of_source,
@@ -45,6 +46,7 @@ from callcost.stages.report.publish import WRITERS, document_bytes, parquet_byte
 from callcost.stages.report.spend import CALL_ORDER, check_sort, merge_spend, sort_spend
 from callcost.stages.report.workbook import VIEWS, excel_module, workbook_bytes
 from callcost.stages.tables.call_frames import FRAME, Frame, collect_frame
+from callcost.stages.tables.facts import UID
 from callcost.stages.tables.schemas import columns_of_calls
 
 if TYPE_CHECKING:
@@ -213,9 +215,10 @@ def _report(
     )  # fmt: skip
 
 
-def _listed_calls(settled: Settled, read: dict[str, Any]) -> pl.DataFrame:
+def _listed_calls(settled: Settled, read: dict[str, Any], listed: Collection[str] = GATHERED) -> pl.DataFrame:
     """Return the calls as they are published, by how they were read as a manifest says it."""
-    return settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True).select(_columns(read))
+    columns = [name for name in columns_of_calls(hashed=read.get("fingerprint_key") is not None) if name in listed]
+    return settled.table("calls", GATHERED).sort(CALL_ORDER, nulls_last=True).select(columns)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,30 +237,36 @@ class SourceTables:
 
 
 def read_source(
-    options: ReportOptions, *, progress: Progress = ignore_progress, planned: Callable[[int], None]
+    options: ReportOptions, *, columns: Collection[str] | None = None, summed: bool = True, **run: Any
 ) -> SourceTables:
     """Return the calls of logs, of a report that holds calls, or of a state.
 
     Args:
         options: settled; ``logs`` names the source.
-        progress: see report_spend.
-        planned: see report_spend.
+        columns: of the calls that are wanted; there may be more. None: all.
+        summed: False: the spend is not wanted.
+        run: ``progress`` and ``planned``; see report_spend.
 
     Raises:
         ConfigError: an option asks for what the source cannot give.
         LogError: the source matches no file, or holds no calls.
     """
-    held = open_source(options)
+    listed = tuple(name for name in GATHERED if columns is None or name in {*UID, *CALL_ORDER, *columns})
+    held = open_source(options, None if columns is None or summed else listed)
     with working_folder(None) as folder:
-        settled = _settle_source(held, options, folder, listed=True, progress=progress, planned=planned)
+        settled = _settle_source(held, options, folder, listed=listed, **run)
         read = plain_options(options)["read"] if held is None else held.manifest["options"]["read"]
-        calls = _listed_calls(settled, read)
-        rejects = pl.read_parquet(settled.rejects().parquet())
-        return SourceTables(calls=calls, spend=merged_spend(settled, options), rejects=rejects)
+        calls, rejects = _listed_calls(settled, read, listed), pl.read_parquet(settled.rejects().parquet())
+        spend = merged_spend(settled, options) if summed else pl.DataFrame()
+        return SourceTables(calls=calls, spend=spend, rejects=rejects)
 
 
-def open_source(options: ReportOptions) -> HeldCalls | None:
+def open_source(options: ReportOptions, columns: Collection[str] | None = None) -> HeldCalls | None:
     """Return the calls that reports or states hold, where the logs are such; None: they are logs.
+
+    Args:
+        options: ``logs`` names the source.
+        columns: of the calls that are wanted, beside those that the options ask for; None: all.
 
     Raises:
         ConfigError: several do not go together.
@@ -268,12 +277,13 @@ def open_source(options: ReportOptions) -> HeldCalls | None:
 
     kinds = kinds_of_source(options.logs)
     places = zip(options.logs, kinds, strict=True) if kinds else ()
-    parts = [open_held_state(place, options) if kind == STATE else open_report(place) for place, kind in places]
+    wanted = asked_columns(options, columns) if len(kinds) == 1 else None  # of several, all tells which are copies
+    parts = [open_held_state(place, options) if kind == STATE else open_report(place, wanted) for place, kind in places]
     return join_held(parts) if parts else None
 
 
 def _settle_source(
-    held: HeldCalls | None, options: ReportOptions, folder: Path | str, *, listed: bool, **run: Any
+    held: HeldCalls | None, options: ReportOptions, folder: Path | str, *, listed: bool | tuple[str, ...], **run: Any
 ) -> Settled:
     """Settle the calls that a source holds, else its logs, with what map_logs is told of a run."""
     if held is not None:
@@ -310,13 +320,8 @@ def documents_of(
     return book | page.documents(manifest)
 
 
-def _columns(read: dict[str, Any]) -> list[str]:
-    """Return the names of the columns of published calls, by how they were read as a manifest says it."""
-    return columns_of_calls(hashed=read.get("fingerprint_key") is not None)
-
-
 def _publish(options: ReportOptions, settled: Settled, files: dict[str, bytes], manifest: dict[str, Any]) -> None:
-    columns = _columns(manifest["options"]["read"])
+    columns = columns_of_calls(hashed=manifest["options"]["read"].get("fingerprint_key") is not None)
     if options.table == "delta":
         table = DeltaDays(options.out or ".")
         for day, calls in split_days(settled.tables("calls"), options.timezone):

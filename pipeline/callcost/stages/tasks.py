@@ -104,7 +104,7 @@ class ReduceTask:
         options: what the run was asked for.
         rows_before: number of a piece -> rows of its file before it, where the facts do not know it.
         priced: False for what only wants to know what is there.
-        listed: whether the calls are written too.
+        listed: whether the calls are written too; or the columns of theirs that are.
         alternative: what may be otherwise; what calls would cost then is summed too.
         moved: files of the counts of calls that move.
         ratios: what stands for hidden reasoning.
@@ -117,7 +117,7 @@ class ReduceTask:
     options: ReportOptions
     rows_before: tuple[tuple[int, int], ...] = ()
     priced: bool = True
-    listed: bool = True
+    listed: bool | tuple[str, ...] = True
     alternative: Alternative | None = None
     moved: tuple[str, ...] = ()
     ratios: Ratios = ()
@@ -285,8 +285,9 @@ def reduce_files(task: ReduceTask, tick: Tick) -> ReduceResult:
 
 def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFrame, pl.DataFrame, ReduceResult]:
     per_input = {"read": _count_calls(scan_facts([path]).select("line", "input").collect())}
-    facts = number_rows(settled_facts(path, task.verdicts, keyed=task.listed), task.rows_before)
-    facts = facts.with_columns(copy_key()) if task.listed else facts
+    keyed = task.listed is True or (task.listed and "copy_key" in task.listed)
+    facts = number_rows(settled_facts(path, task.verdicts, keyed=bool(keyed)), task.rows_before)
+    facts = facts.with_columns(copy_key()) if keyed else facts
     facts = fill_reasoning(facts, task.ratios, task.options.timezone)
     per_input["kept"] = _count_calls(facts)
     filtered_by, spans = tally_filtered(facts, task.options), span_of(facts)
@@ -305,7 +306,8 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
         name = listing.name.replace("calls-", "alternative-")
         found.files.append(_sum_alternative(facts, task, task.alternative, name))
     if task.listed:
-        calls.write_parquet(listing, compression="lz4")
+        wanted = calls if task.listed is True else calls.select(task.listed)
+        wanted.write_parquet(listing, compression="lz4")
         found.files.append(str(listing))
     if task.priced:
         days = listing.with_name(listing.name.replace("calls-", "days-", 1))

@@ -6,11 +6,14 @@ import threading
 
 import pytest
 import tiktoken
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callcost.errors import TokenizerError
 from callcost.tokens.engines import encoders
 from callcost.tokens.engines.encoders import Encoder, load_encoder, repair
 from callcost.tokens.engines.vocabularies import find_vocabulary, read_ranks
+from tests.conftest import examples
 
 NAMES = ["o200k_base", "cl100k_base", "p50k_base", "r50k_base", "claude2"]
 
@@ -25,6 +28,25 @@ def test_a_list_of_texts_counts_as_each_of_them(encoder: Encoder) -> None:
     texts = ["Hellö World, this is my input string!", "", "中文", "x" * 300_000]
 
     assert encoder.count(texts) == [len(encoder.encode(text)) for text in texts]
+
+
+@pytest.mark.parametrize("name", ["o200k_base", "cl100k_base"])
+def test_a_few_texts_are_counted_by_their_own_ranks_as_by_all(name: str) -> None:
+    whole = load_encoder(name)
+    words = ["hello", " world", " internationalization", "\n\n\n", " " * 90, "=" * 70, "é中🙂", "'LL", "\ud800", "17"]
+    own = encoders.RanksEncoder(whole.vocabulary)
+
+    @given(drawn=st.lists(st.lists(st.sampled_from(words) | st.text(max_size=9), max_size=6), max_size=3))
+    @examples(20, 500)
+    def counts_alike(drawn: list[list[str]]) -> None:
+        own._left = 10_000
+        texts = ["x", *("".join(parts) for parts in drawn)]
+        assert own.count(texts) == [len(whole.encode(text)) for text in texts]
+        assert own._all is None
+
+    counts_alike()
+    own.count(["x " * 20_000])
+    assert own._all is not None  # of so much text, all ranks are set up
 
 
 def test_the_ids_are_tiktokens() -> None:

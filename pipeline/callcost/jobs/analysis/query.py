@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import polars as pl
 
+from callcost.errors import ConfigError
 from callcost.jobs.engine.map_reduce import Progress
 from callcost.jobs.report import read_source, settle_options
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions
 from callcost.stages.analysis.call_charges import charges_of
-from callcost.stages.analysis.sql import run_sql
+from callcost.stages.analysis.sql import columns_in, run_sql
+from callcost.stages.tables.schemas import Calls
 
 
 def query_calls(
@@ -38,7 +41,13 @@ def query_calls(
         >>> query_calls("SELECT count(*) AS calls FROM calls", ReportOptions(logs="sample_logs")).item() > 0
         True
     """
-    found = read_source(settle_options(options), progress=progress, planned=planned)
-    asked = found.calls if "charges" in sql.lower() else found.calls.clear()  # errors name the table; it costs time
-    charges = charges_of(asked)
+    options, words = settle_options(options), sql.lower()
+    summed, charged = "spend" in words, "charges" in words
+    columns = None if charged else columns_in(sql, Calls.names)
+    if columns is not None:
+        found = read_source(options, progress=progress, planned=planned, columns=columns, summed=summed)
+        with contextlib.suppress(ConfigError):  # which names what there is: it takes all
+            return run_sql(sql, {"calls": found.calls, "spend": found.spend, "rejects": found.rejects})
+    found = read_source(options, progress=progress, planned=planned)
+    charges = charges_of(found.calls if charged else found.calls.clear())
     return run_sql(sql, {"calls": found.calls, "spend": found.spend, "rejects": found.rejects, "charges": charges})

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ _TABLES, _LISTED = ("calls", "rejects"), ("inputs", "timed_out", "price_versions
 _NUMBER = re.compile(r"#\d+$")  # at the end of a name that others have too
 _OLDER = "An older callcost wrote it: run report --calls again"
 _MADE_OF = {"tag": "tags", "agent": "source_format", **dict.fromkeys(PERIODS, "started_at")}  # group -> column
+_LAID_OUT = ("model", "billed_units", "iterations", "price_status")  # columns of calls that make lines of them
 PLAIN_SOURCE = COST_SOURCES[0]
 
 
@@ -157,8 +158,27 @@ def _join_manifests(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def open_report(place: str) -> HeldCalls:
+def asked_columns(options: ReportOptions, columns: Collection[str] | None) -> Collection[str] | None:
+    """Return the columns of calls without which options cannot be followed where only some are wanted; None: all."""
+    if columns is None or options.pseudonyms is not None or options.cost_source != PLAIN_SOURCE:
+        return None
+    return {*columns, *_LAID_OUT, *_asked_of(options).values()}
+
+
+def _asked_of(options: ReportOptions) -> dict[str, str]:
+    """Return what the options group and filter by -> the column of calls that tells it."""
+    budgets = options.budget if isinstance(options.budget, tuple) else ()
+    filters = [*options.where, *(pair for budget in budgets for pair in budget.group)]
+    names = [*options.by, *(column for column, _ in filters)]
+    return {name: _MADE_OF.get(name.partition(":")[0], name) for name in names}
+
+
+def open_report(place: str, columns: Collection[str] | None = None) -> HeldCalls:
     """Read the calls of a report.
+
+    Args:
+        place: folder or URL.
+        columns: of the calls that are read, as far as there are any; None: all.
 
     Raises:
         LogError: it holds no calls, or not those that its manifest speaks of, or not its rejects.
@@ -173,7 +193,9 @@ def open_report(place: str) -> HeldCalls:
     if not found:
         hint = "Run report --calls into it, or give the logs that it was made of to callcost report"
         raise LogError(f"{place} is a report that holds no calls", hint=hint)
-    calls = pl.concat([pl.read_parquet(data) for data in found], how="diagonal_relaxed")
+    held = [[name for name in pl.read_parquet_schema(data) if columns is None or name in columns] for data in found]
+    tables = [pl.read_parquet(data, columns=names) for data, names in zip(found, held, strict=True)]
+    calls = pl.concat(tables, how="diagonal_relaxed")
     data = folder.read("rejects.parquet")
     rejects = pl.read_parquet(data) if data is not None else pl.DataFrame(schema=Rejects.types)
     wanted = {"calls": manifest["totals"]["calls"] or 0, "rejects": manifest["records"]["rejects"]}
@@ -212,7 +234,7 @@ def settle_held(
     options: ReportOptions,
     folder: Path | str,
     *,
-    listed: bool,
+    listed: bool | tuple[str, ...],
     alternative: Alternative | None = None,
 ) -> Settled:
     """Filter and sum held calls as a run over their logs does.
@@ -221,7 +243,7 @@ def settle_held(
         held: the calls.
         options: what is asked.
         folder: working folder.
-        listed: whether the calls are wanted beside their sums.
+        listed: whether the calls are wanted beside their sums, or which columns of theirs.
         alternative: what may be otherwise in them.
 
     Raises:
@@ -324,11 +346,7 @@ def check_held(held: HeldCalls, options: ReportOptions) -> ReportOptions:
         raise ConfigError(message, hint="Give the logs for other costs")
     if options.work.work_dir is not None or options.work.executor != "local":
         raise ConfigError(f"{held.place} is no log: --work-dir and --executor do not go with it")
-    budgets = options.budget if isinstance(options.budget, tuple) else ()
-    filters = [*options.where, *(pair for budget in budgets for pair in budget.group)]
-    asked = [*options.by, *(column for column, _ in filters)]
-    columns = [_MADE_OF.get(name.partition(":")[0], name) for name in asked]
-    for name, column in zip(asked, columns, strict=True):
+    for name, column in _asked_of(options).items():
         if column not in held.calls.columns:
             raise ConfigError(f"the calls of {held.place} have no column {name!r}", hint=_OLDER)
     if "iterations" in held.calls.columns and _lack_lines(held.calls):

@@ -60,6 +60,7 @@ class Settled:
         skipped: folders below the logs that were not read, and what they hold.
         numbers: number of each input in facts and sums; (): its position.
         ratios: what stands for reasoning that is hidden.
+        verdicts: what settle_found gave, where it was asked before; None: it was not.
     """
 
     inputs: Sequence[Input]
@@ -72,6 +73,7 @@ class Settled:
     skipped: tuple[Skipped, ...] = ()
     numbers: tuple[int, ...] = ()
     ratios: Ratios = ()
+    verdicts: ReduceResult | None = None
 
     @property
     def by_number(self) -> dict[int, Input]:
@@ -240,7 +242,7 @@ def reduce_facts(
     found: Settled,
     *,
     priced: bool = True,
-    listed: bool = True,
+    listed: bool | tuple[str, ...] = True,
     alternative: Alternative | None = None,
     fixed: Ratios = (),
 ) -> Settled:
@@ -250,19 +252,15 @@ def reduce_facts(
         options: what the run was asked for.
         found: what map left behind.
         priced: see settle_logs.
-        listed: see settle_logs.
+        listed: see settle_logs; or the columns of the calls that are wanted, beside those of their order.
         alternative: what may be otherwise in the calls.
         fixed: what stands for hidden reasoning on some days, whatever the log says now.
     """
-    files, rows, workers, runner = tuple(found.tables("facts")), found.mapped.facts, found.workers, found.runner
+    files, workers, runner = tuple(found.tables("facts")), found.workers, found.runner
     facts_worth = _FACTS_WORTH_KEPT if has_workers() else _FACTS_WORTH
-    comparing, summing = (workers if rows >= worth else 1 for worth in (_KEYS_WORTH, facts_worth))
-    asked, folder, pieces = options_for_workers(options), found.folder, found.pieces
-    compared = [
-        SettleTask(number=n, first=first, last=last, facts=files, folder=folder, read=asked.read, pieces=pieces)
-        for n, (first, last) in enumerate(settle_steps(rows) if files else [])
-    ]
-    settled = _settle(compared, runner, comparing)
+    summing = workers if found.mapped.facts >= facts_worth else 1
+    asked, folder = options_for_workers(options), found.folder
+    settled = settle_found(options, found) if found.verdicts is None else found.verdicts
     verdicts = tuple(settled.files_of("verdicts"))
     size = max(1, min(MOST_FILES, -(-len(files) // (workers * TASKS_PER_WORKER))))
     parts = [files[first : first + size] for first in range(0, len(files), size)]
@@ -296,8 +294,22 @@ def tally_facts(
     return ratios_of(add_up(runner(tally_reasoning, tasks, workers=workers), ReduceResult()).files_of("reasoning"))
 
 
-def _settle(tasks: Sequence[SettleTask], runner: Runner, workers: int) -> ReduceResult:
-    """Judge calls that lie in each other, then copies."""
+def settle_found(options: ReportOptions, found: Settled) -> ReduceResult:
+    """Judge calls that lie in each other, then copies, of all that map left behind.
+
+    Args:
+        options: what the run was asked for; only how logs are read matters.
+        found: what map left behind.
+
+    Returns:
+        What went and why; its files are the verdicts.
+    """
+    files, rows, runner = tuple(found.tables("facts")), found.mapped.facts, found.runner
+    read, workers = options_for_workers(options).read, found.workers if rows >= _KEYS_WORTH else 1
+    tasks = [
+        SettleTask(number=n, first=first, last=last, facts=files, folder=found.folder, read=read, pieces=found.pieces)
+        for n, (first, last) in enumerate(settle_steps(rows) if files else [])
+    ]
     nested = add_up(runner(settle_spans, tasks[:1]), ReduceResult())
     spans = tuple(nested.files_of("verdicts"))
     copies = runner(settle_keys, [dataclasses.replace(task, spans=spans) for task in tasks], workers=workers)

@@ -2,9 +2,10 @@
 
 It is a state as any (runners/ledger.py), with its checks: one for the logs that a command line names, as one version of
 the code reads them in one way. A log is known again by path, size, times, inode and the digests of its first and last
-block. What may still change, changed while it was read, or had a call that timed out, is read again each time. Where
-the state cannot be used (another process has it, the disk is full), logs are read as without one; where it is damaged,
-it is made anew. Answers are the same in any case.
+block. What may still change, changed while it was read, or had a call that timed out, is read again each time. Which
+calls are copies is kept beside, as long as the logs are the same. Where the state cannot be used (another process has
+it, the disk is full), logs are read as without one; where it is damaged, it is made anew. Answers are the same in any
+case.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import polars as pl
 from callcost.errors import RunError
 from callcost.jobs.engine.fingerprint import code_of, made_of
 from callcost.jobs.engine.isolate_crash import set_aside
-from callcost.jobs.engine.map_reduce import Progress, Settled, found_anywhere, map_logs, survey_cut
+from callcost.jobs.engine.map_reduce import Progress, Settled, found_anywhere, map_logs, settle_found, survey_cut
 from callcost.jobs.engine.recount import run_counting
 from callcost.jobs.state.intake import Batch
 from callcost.jobs.state.log_rotation import facts_of_entry, result_of
@@ -35,7 +36,7 @@ from callcost.logs.io.folders import folder_at, link_or_copy
 from callcost.logs.io.inputs import Input, is_read_once
 from callcost.logs.io.store_access import is_url
 from callcost.logs.io.temporary import temporary_folder
-from callcost.runners.entries import Entry, Stamp, digest_of_value, stamp_of
+from callcost.runners.entries import Entry, Stamp, digest_of_file, digest_of_value, stamp_of
 from callcost.runners.leases import LOCK
 from callcost.runners.ledger import Ledger
 from callcost.runners.local import run_tasks
@@ -44,15 +45,16 @@ from callcost.runners.packing import worker_count
 from callcost.runners.protocol import Runner, ignore_progress
 from callcost.settings import ENVIRONMENT_PREFIX, EXECUTORS, ReportOptions
 from callcost.stages.read.splits import Piece
-from callcost.stages.tables.facts import layout_of_facts
+from callcost.stages.tables.facts import join_small, layout_of_facts
 from callcost.stages.tasks import MapTask, map_inputs
-from callcost.tables import MapResult
+from callcost.tables import MapResult, ReduceResult
 
 PLACE = "answers"
 MOST_BYTES = 2 << 30  # of all that is kept
 _OWNER = 0o700
 _YOUNG = 2_000_000_000  # nanoseconds: what was written so short ago may be written again within the same tick
 _BLOCK = 64 << 10
+_VERDICTS = "verdicts"  # what the ledger calls them, and how their files begin
 _NEVER = -1  # mtime_ns that no log has: what has it is read again
 _DAMAGES = (RunError, OSError, pl.exceptions.PolarsError, msgspec.MsgspecError)
 
@@ -172,13 +174,36 @@ def _map(
     os.utime(ledger.folder.place)
     entries = [known[stamp.path] for _, stamp in asked]
     mapped = result_of(*entries)
-    mapped.files = [str(_own(path)) for path in ledger.local_files(entries, folder)]
-    return Settled(
+    files = {kind: list(map(_own, ledger.local_files(entries, folder, kind))) for kind in ("facts", "rejects")}
+    mapped.files = [str(path) for path in (*join_small(files["facts"], folder), *files["rejects"])]
+    settled = Settled(
         inputs=found.inputs, numbers=tuple(entry.number for entry in entries), mapped=mapped, folder=str(folder),
         workers=worker_count(options.work.workers, sum(source.bytes for source in found.inputs)),
         pieces=tuple(piece for entry in entries for piece in msgspec.convert(entry.facts["pieces"], list[Piece])),
         skipped=found.skipped,
     )  # fmt: skip
+    return dataclasses.replace(settled, verdicts=_verdicts(ledger, options, settled, Path(ledger.folder.place)))
+
+
+def _verdicts(ledger: Ledger, options: ReportOptions, settled: Settled, place: Path) -> ReduceResult:
+    """Return which calls are copies; where the same logs were settled before, what came of it then."""
+    kept = ledger.published.get(_VERDICTS, {})
+    if kept.get("numbers") == list(settled.numbers):
+        files = {Path(settled.folder, name): digest for name, digest in kept["files"].items()}
+        for path in files:
+            link_or_copy(place / path.name, path)
+        if all(digest_of_file(path) == digest for path, digest in files.items()):
+            return ReduceResult(duplicates=kept["duplicates"], files=[str(path) for path in files])
+    for path in place.glob(f"{_VERDICTS}-*"):
+        path.unlink()
+    found = settle_found(options, settled)
+    made = [Path(file) for file in found.files]
+    for path in made:
+        link_or_copy(path, place / path.name)
+    digests = {path.name: digest_of_file(path) for path in made}
+    numbers = list(settled.numbers)
+    ledger.commit({_VERDICTS: {"numbers": numbers, "duplicates": found.duplicates, "files": digests}})
+    return found
 
 
 def _known_entries(ledger: Ledger, asked: Iterable[tuple[Input, Stamp]], folder: Path) -> dict[str, Entry]:

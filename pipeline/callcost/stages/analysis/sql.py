@@ -7,7 +7,7 @@ reads these tables and nothing else: Polars' own table functions, which open fil
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
@@ -20,6 +20,28 @@ _SELECTS = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(?:select|with)\b", re.IG
 # read_csv( and the like, also quoted, or with a comment between. Texts and comments are not told from the rest of a
 # query: a reader of SQL that does so otherwise than Polars does would let some through.
 _READS = re.compile(r"\b((?:read|scan)_\w+)[\"`]?\s*(?:\(|/\*|--)", re.IGNORECASE)
+
+# What may mean columns that it does not name: SELECT *, COLUMNS(...), NATURAL JOIN, and FROM or TABLE without a SELECT;
+# what a comment stands in may, too.
+_EVERY = re.compile(
+    r"\b(?:select|distinct|all)\s*\*|[,.]\s*\*|\(\s*\*(?!\s*\))|\b(?:columns|natural|table)\b|--|/\*"
+    r"|(?:\(|\b(?:all|union|except|intersect|distinct)\s)\s*from\b|^\W*with\b.*\)\s*from\b",
+    re.IGNORECASE | re.DOTALL,
+)
+# But all columns of what the query itself named: these it had to say.
+_OF_ITS_OWN = re.compile(
+    r"\bselect\s+\*\s+from\s+(?!(?:calls|charges|spend|rejects)\b)\w+\s*(?=\)|;|$|\b(?:union|where|order|limit)\b)",
+    re.IGNORECASE,
+)
+
+
+def columns_in(sql: str, columns: Iterable[str]) -> list[str] | None:
+    """Return which columns of a table a query may mean, and more; None: all.
+
+    >>> columns_in("SELECT COUNT(*), sum(cost) FROM calls", ["cost", "model"])
+    ['cost']
+    """
+    return None if _EVERY.search(_OF_ITS_OWN.sub(" ", sql)) else [name for name in columns if name in sql.lower()]
 
 
 def run_sql(sql: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

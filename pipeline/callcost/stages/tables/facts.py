@@ -27,6 +27,7 @@ _NOTHING = Usage()
 KEY_RULES = 2  # to be raised when a key, a digest or a bucket is made otherwise: facts are kept between runs
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads numbers over the high bits
 ROW_GROUP = 100_000
+_SMALL_BYTES = 4 << 20  # of files that are put together: some ten thousand rows
 _SECOND = 1_000_000  # microseconds
 # In the metadata of a file of facts: column -> what it says of every row, column -> the one that says the same.
 _CONSTANTS, _COPIES = FACTS_METADATA, "callcost.echoes"
@@ -155,9 +156,39 @@ def read_facts(path: str | Path, *, without: Sequence[str] = ()) -> pl.DataFrame
         path: path or URL of the file.
         without: columns that nobody will look at; they are null.
     """
+    return widen_facts(_read_stated(path, without))
+
+
+def _read_stated(path: str | Path, without: Sequence[str] = ()) -> pl.DataFrame:
+    """Read those columns of a file of facts that say something."""
     place = str(path)
     columns = [name for name in scan_tables([place]).collect_schema() if name not in without]
-    return widen_facts(read_tables([place], columns).with_columns(_stated_once(place)))
+    return read_tables([place], columns).with_columns(_stated_once(place))
+
+
+def join_small(paths: Sequence[Path], folder: Path) -> list[Path]:
+    """Put small files of facts together: each step over a file takes as long as over some thousand rows.
+
+    Args:
+        paths: files of facts on the disk, which stay.
+        folder: where those that are put together go.
+
+    Returns:
+        The files that hold what the given ones do, in the same order.
+    """
+    groups: list[list[Path]] = []
+    room = 0
+    for path in paths:
+        room -= path.stat().st_size
+        if room < 0:
+            groups.append([])
+            room = _SMALL_BYTES - path.stat().st_size
+        groups[-1].append(path)
+    joined = [folder / f"facts-joined-{number:04}.parquet" for number in range(len(groups))]
+    for group, target in zip(groups, joined, strict=True):
+        if len(group) > 1:
+            write_facts(pl.concat(map(_read_stated, group), how="diagonal"), target)
+    return [target if len(group) > 1 else group[0] for group, target in zip(groups, joined, strict=True)]
 
 
 def scan_facts(paths: Sequence[str | Path]) -> pl.LazyFrame:

@@ -21,6 +21,11 @@ from callcost.tokens.engines.vocabularies import ALIASES, Vocabulary, find_vocab
 if TYPE_CHECKING:
     import tiktoken
 
+_SHORT = 16  # bytes of most tokens, which are looked up; longer ones are looked for
+# Characters of texts whose ranks are found in about the time that the whole vocabulary takes to set up, and as many as
+# could be in the time that setting up a part takes at least.
+_FEW_CHARS, _CHARS_OF_A_START = 24_000, 3_000
+
 
 class Encoder(abc.ABC):
     """Counts, encodes and decodes with one vocabulary; safe to use from several threads.
@@ -32,12 +37,15 @@ class Encoder(abc.ABC):
 
     vocabulary: Vocabulary
     engine: str
-    _tokenizer: Any  # the library's own object
 
     @property
     def counting_engine(self) -> str:
         """The engine that counts now."""
         return self.engine
+
+    @abc.abstractmethod
+    def _tokenizer(self) -> Any:
+        """Return the library's own object."""
 
     @abc.abstractmethod
     def _encode_slice(self, text: str) -> Any:
@@ -66,10 +74,10 @@ class Encoder(abc.ABC):
         Raises:
             TokenizerError: an id is not in the vocabulary.
         """
-        library = type(self._tokenizer).__module__.partition(".")[0]
+        library = type(self._tokenizer()).__module__.partition(".")[0]
         settings = {"skip_special_tokens": skip_special_tokens} if library == "tokenizers" else {}
         try:
-            return str(self._tokenizer.decode(list(ids), **settings))
+            return str(self._tokenizer().decode(list(ids), **settings))
         except (KeyError, OverflowError, TypeError) as error:
             name = f"vocabulary {self.vocabulary.name!r}"
             place = "the vocabulary of the custom tokenizer" if self.vocabulary is _FOREIGN else name
@@ -81,7 +89,11 @@ class Encoder(abc.ABC):
 
 
 class RanksEncoder(Encoder):
-    """Byte-pair ranks, counted by tiktoken."""
+    """Byte-pair ranks, counted by tiktoken.
+
+    The first few texts are counted without the whole vocabulary, which takes 0.2 s to set up: merging pairs of bytes
+    only ever makes tokens whose bytes stand in the text, so that the ranks of these are enough.
+    """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         import tiktoken  # noqa: PLC0415 - 40 ms that only counting needs
@@ -89,29 +101,66 @@ class RanksEncoder(Encoder):
         self.vocabulary = vocabulary
         self.engine = f"tiktoken {tiktoken.__version__}"
         self._ranks = read_ranks(vocabulary)
-        self._tokenizer = tiktoken.Encoding(
-            vocabulary.name,
-            pat_str=vocabulary.pattern,
-            mergeable_ranks=self._ranks,
-            special_tokens=vocabulary.special,  # only decode meets them
-        )
+        self._long = [token for token in self._ranks if len(token) > _SHORT]
+        self._part: tuple[dict[bytes, int], tiktoken.Encoding | None] = {}, None
+        self._left = _FEW_CHARS
+        self._all: tiktoken.Encoding | None = None
         self._whole: tiktoken.Encoding | None = None
+
+    def _tokenizer(self) -> tiktoken.Encoding:
+        """Return the encoding of the whole vocabulary; made on first use."""
+        import tiktoken  # noqa: PLC0415 - as above
+
+        if self._all is None:
+            self._all = tiktoken.Encoding(
+                self.vocabulary.name,
+                pat_str=self.vocabulary.pattern,
+                mergeable_ranks=self._ranks,
+                special_tokens=self.vocabulary.special,  # only decode meets them
+            )
+        return self._all
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text."""
-        encode = self._tokenizer.encode_ordinary
+        encode = self._encoding_of(texts).encode_ordinary
         whole = super().count
         return [len(encode(text)) if len(text) <= SLICE_CHARS else whole([text])[0] for text in texts]
+
+    def _encoding_of(self, texts: Sequence[str]) -> tiktoken.Encoding:
+        """Return an encoding that counts these texts as that of the whole vocabulary does."""
+        self._left -= sum(map(len, texts)) + _CHARS_OF_A_START
+        if self._left < 0 or self._all is not None:
+            return self._tokenizer()
+        import tiktoken  # noqa: PLC0415 - as above
+
+        ranks, encoding = self._part
+        fresh = {token: self._ranks[token] for token in self._tokens_in(repair("\n".join(texts)).encode())} | ranks
+        if not fresh:  # nothing to count, of which no encoding can be made
+            return self._tokenizer()
+        if encoding is None or len(fresh) > len(ranks):
+            encoding = tiktoken.Encoding(
+                f"{self.vocabulary.name}-part",
+                pat_str=self.vocabulary.pattern, mergeable_ranks=fresh, special_tokens={},
+            )  # fmt: skip
+            self._part = fresh, encoding
+        return encoding
+
+    def _tokens_in(self, data: bytes) -> Iterator[bytes]:
+        """Yield the tokens whose bytes stand somewhere in some data."""
+        for size in range(1, _SHORT + 1):
+            pieces = {data[start : start + size] for start in range(len(data) - size + 1)}
+            yield from pieces & self._ranks.keys()
+        yield from (token for token in self._long if token[:_SHORT] in pieces and token in data)
 
     def _encode_slice(self, text: str) -> list[int]:
         """Encode a slice that may hold a run of blanks too long for the expression engine."""
         ids: list[int] = []
         start = 0
         for first, last in blank_runs(text, self.vocabulary.pattern):
-            ids += self._tokenizer.encode(text[start:first], disallowed_special=())
+            ids += self._tokenizer().encode(text[start:first], disallowed_special=())
             ids += self._one_pre_token().encode(text[first:last], disallowed_special=())
             start = last
-        ids += self._tokenizer.encode(text[start:] if start else text, disallowed_special=())
+        ids += self._tokenizer().encode(text[start:] if start else text, disallowed_special=())
         return ids
 
     def _one_pre_token(self) -> tiktoken.Encoding:
@@ -132,13 +181,16 @@ class JsonEncoder(Encoder):
 
         self.vocabulary = vocabulary
         self.engine = f"tokenizers {tokenizers.__version__}"
-        self._tokenizer = take_as_text(tokenizers.Tokenizer.from_str(read_file(vocabulary).decode()))
+        self._made = take_as_text(tokenizers.Tokenizer.from_str(read_file(vocabulary).decode()))
+
+    def _tokenizer(self) -> Any:
+        return self._made
 
     def _encode_slice(self, text: str) -> Any:
         try:
-            return self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0]
+            return self._made.encode_batch_fast([text], add_special_tokens=False)[0]
         except TypeError:  # a lone surrogate
-            return self._tokenizer.encode_batch_fast([repair(text)], add_special_tokens=False)[0]
+            return self._made.encode_batch_fast([repair(text)], add_special_tokens=False)[0]
 
 
 def take_as_text(tokenizer: Any) -> Any:
@@ -155,14 +207,17 @@ class ForeignEncoder(Encoder):
     def __init__(self, tokenizer: Any) -> None:
         self.vocabulary = _FOREIGN
         self.engine = type(tokenizer).__module__.partition(".")[0]
-        self._tokenizer = tokenizer
+        self._made = tokenizer
         self._settings = _ENCODE_SETTINGS.get(self.engine, {})
+
+    def _tokenizer(self) -> Any:
+        return self._made
 
     def _encode_slice(self, text: str) -> Any:
         try:
-            found = self._tokenizer.encode(text, **self._settings)
+            found = self._made.encode(text, **self._settings)
         except (TypeError, UnicodeEncodeError):  # a lone surrogate
-            found = self._tokenizer.encode(repair(text), **self._settings)
+            found = self._made.encode(repair(text), **self._settings)
         return list(getattr(found, "ids", found))
 
 

@@ -213,6 +213,7 @@ def serve() -> None:
         seconds, vocabulary, text = items.get()
         try:
             encoder = load_encoder(vocabulary)
+            encoder.encode("a")  # sets all of it up before the time begins
         except TokenizerError:
             replies.write(_REPLY.pack(_REFUSED, 0))
             continue

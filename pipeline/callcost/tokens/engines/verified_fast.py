@@ -123,7 +123,6 @@ class TrustedEncoder(Encoder):
         self.reference = reference
         self.vocabulary = reference.vocabulary
         self.engine = reference.engine
-        self._tokenizer = reference._tokenizer
         self.rechecked = 0
         self.mismatches = 0
         self.refuted = False
@@ -157,6 +156,9 @@ class TrustedEncoder(Encoder):
         """Let the fast engine come sooner."""
         with self._making:
             self._left = min(self._left, AMPLE_CHARS)
+
+    def _tokenizer(self) -> Any:
+        return self.reference._tokenizer()
 
     def _encode_slice(self, text: str) -> Any:
         return self.reference._encode_slice(text)
