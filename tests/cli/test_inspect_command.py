@@ -170,3 +170,16 @@ def test_a_calibration_is_a_table_for_people(tmp_path: Path) -> None:
     assert "hello world" not in done.stdout
     nothing = callcost("inspect", write_lines(tmp_path / "none.jsonl", [b"{}"]), "--calibrate")
     assert "no call has both its text and its tokens" in nothing.stdout
+
+
+def test_an_inspection_says_what_counts_would_gain_by_a_vocabulary(tmp_path: Path) -> None:
+    request = {"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]}
+    response = {"candidates": [{"content": {"parts": [{"text": "Hello."}]}}]}
+    pair = {"id": "a", "provider": "gemini", "endpoint": "gemini", "model": "gemini-2.5-flash"}
+    log = write_lines(tmp_path / "log.jsonl", [{**pair, "request": request, "response": response}])
+
+    finished = callcost("inspect", log, env={"XDG_DATA_HOME": str(tmp_path)})
+
+    line = next(line for line in finished.stdout.splitlines() if line.startswith("  gemma3"))
+    assert "1 calls" in line
+    assert line.count("of counts exact") == 2

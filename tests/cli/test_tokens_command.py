@@ -90,6 +90,7 @@ def test_json_names_the_vocabulary_and_its_digest() -> None:
         ["count", "--messages", "3"],
         ["decode", "12 x"],
         ["decode", "-5"],
+        ["install", "llama3", "--for", "logs"],
     ],
 )
 def test_wrong_words_end_with_2_and_one_line(words: list[str]) -> None:

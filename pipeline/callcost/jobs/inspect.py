@@ -25,6 +25,9 @@ from callcost.stages.dedup.rules import CONFLICT
 from callcost.stages.report.publish import publish_file
 from callcost.stages.tables.schemas import Calls
 from callcost.tables import TaskResult, add_up
+from callcost.tokens.engines.vocabularies import installed
+from callcost.tokens.engines.vocabulary_packages import PACKAGES
+from callcost.tokens.vocabulary_needs import needs_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class Inspection:
         undated: calls without a time.
         counting: how far our own counts are from the stated ones, per model and side; None where that was not asked.
         reasoning: what calls of a line of models take: "model", "endpoint", "mean", "low", "high"; None: not asked.
+        vocabularies: what counts of models without usage would gain by vocabularies that can be installed.
         skipped: folders below the logs that were not read: "path" and "what" they hold.
     """
 
@@ -63,6 +67,7 @@ class Inspection:
     undated: int
     counting: list[dict[str, Any]] | None = None
     reasoning: list[dict[str, Any]] | None = None
+    vocabularies: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     skipped: list[dict[str, str]] = dataclasses.field(default_factory=list)
 
 
@@ -92,12 +97,14 @@ def inspect_logs(
         ratios = _tally(settled) if calibrate or write else None
         if write and ratios is not None:
             publish_file(folder_at(str(Path(write).parent)), Path(write).name, calibration_bytes(ratios))
+        usage, models = _usage_of(settled), _sorted(settled.reduced.model)
+        needs = needs_of(models, installed(), PACKAGES) if set(usage) - {"reported"} else []
         return Inspection(
             inputs=inputs_of(settled),
             dialects=_sorted(settled.reduced.source_format),
-            models=_sorted(settled.reduced.model),
+            models=models,
             days=dict(sorted(settled.reduced.day.items())),
-            usage=_usage_of(settled),
+            usage=usage,
             rejects={row["reason"]: row["records"] for row in rejects},
             first_rejects={row["reason"]: row["first"] for row in rejects},
             flags=_sorted(settled.reduced.flags),
@@ -107,6 +114,7 @@ def inspect_logs(
             undated=settled.reduced.undated,
             counting=_measure(options, settled, folder) if calibrate else None,
             reasoning=None if ratios is None else reasoning_by_line(ratios),
+            vocabularies=[need._asdict() for need in needs],
             skipped=to_builtins(list(settled.skipped)),
         )
 

@@ -8,6 +8,7 @@ on the order of its parts and texts can be counted once per window. Counting the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from operator import mul
 from typing import Any
 
@@ -16,6 +17,7 @@ import msgspec
 from callcost.tokens.vocabulary_corrections import correction_of
 
 SMALL = 10  # tokens: the error of so small a count is twice its kind's
+SPECIAL = "\0"  # stands for a special token until a text is cut there; no JSON text holds it
 UNIT = 1000  # weights and constants are thousandths of a token
 
 EXACT = "exact"
@@ -75,6 +77,13 @@ class FrameBuilder(msgspec.Struct):
             self.texts.append(text)
             self.weights.append(self.weight * factor // UNIT)
             self.constant += correction_of(self.corrections, text) * factor // UNIT if self.corrections else 0
+
+    def pieces(self, text: str) -> None:
+        """Add a text in which ``SPECIAL`` stands for special tokens, each of them one token."""
+        found = text.split(SPECIAL)
+        self.tokens(len(found) - 1)
+        for piece in found:
+            self.text(piece)
 
     def tokens(self, count: int) -> None:
         """Add whole tokens that no text accounts for."""
@@ -138,3 +147,8 @@ def whole_tokens(thousandths: int, share: int) -> int:
 def round_units(thousandths: Any, share: Any) -> Any:
     """Do the same, but for what is negative, with numbers or with columns of them."""
     return (thousandths + UNIT // 2) // UNIT // share
+
+
+def day(text: str) -> int:
+    """Return the start of a day (UTC) in microseconds since 1970."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000

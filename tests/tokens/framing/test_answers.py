@@ -129,3 +129,17 @@ def test_sealed_reasoning_counts_by_its_length_in_the_responses_api() -> None:
     assert sealed(2_000) == bare + 167  # 0.161 a character, less 155
     assert sealed(2_000, 2_000) == bare + 334
     assert sealed(100) == bare
+
+
+def test_the_one_tool_that_must_be_called_is_not_named_in_the_answer() -> None:
+    tool = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
+    answer = {"output": [{"type": "function_call", "name": "look", "arguments": "{}"}]}
+    asked = {"input": "Hi.", "tools": [tool]}
+    free, bound = (
+        frame_completion(choose("gpt-4o"), "responses", answer, {**asked, "tool_choice": how})
+        for how in ("auto", "required")
+    )
+
+    assert free is not None
+    assert bound is not None
+    assert (free.texts, bound.texts) == ((".look", "{}"), ("{}",))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from callcost.tokens.frame import SPECIAL
 from callcost.tokens.framing.gemini import (
-    ESCAPE,
     GEMINI_LAYOUTS,
     IMAGE_OUT,
     gemini_layout_of,
@@ -86,11 +86,11 @@ def test_gemini_2_5_calls_and_answers_in_python() -> None:
 def test_gemini_3_is_shown_declarations_between_escapes() -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string", "description": ""}}, "required": []}
 
-    assert [text.replace(ESCAPE, "|") for text in write_declaration(Tool("f", "Look.", schema))] == [
+    assert [text.replace(SPECIAL, "|") for text in write_declaration(Tool("f", "Look.", schema))] == [
         "declaration:f{description:|Look.|,parameters:{type:|object|,properties:{city:{type:|string|}}}}"
     ]
     (call,) = write_declaration_block(CALLED)
-    assert call.replace(ESCAPE, "|") == "call:look_up{city:|Oslo|,days:3}"
+    assert call.replace(SPECIAL, "|") == "call:look_up{city:|Oslo|,days:3}"
 
 
 def test_gemini_2_is_billed_by_names_texts_and_types() -> None:

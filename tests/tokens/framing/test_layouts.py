@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from callcost.tokens.frame import Frame
+from callcost.tokens.frame import Frame, day
 from callcost.tokens.framing.answers import ANSWER_LAYOUTS
 from callcost.tokens.framing.gemini import GEMINI_LAYOUTS
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
-from callcost.tokens.framing.openai_layouts import LAYOUTS, day
+from callcost.tokens.framing.openai_layouts import LAYOUTS
 from callcost.tokens.framing.turns import TURN_LAYOUTS
 from callcost.tokens.model_families import choose
 from tests.tokens.counted import count

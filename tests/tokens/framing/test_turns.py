@@ -113,3 +113,39 @@ def test_a_host_with_a_template_of_its_own_is_counted_by_it() -> None:
         return frame.constant // 1000
 
     assert start("ollama") == start("groq") - 10
+
+
+def test_some_models_and_days_have_prices_of_their_own() -> None:
+    asked = {"messages": ASK, "tools": [TOOL]}
+    august = 1_788_000_000_000_000  # 2026-08-29
+
+    assert constant(asked, "claude-opus-4-7") > constant(asked, "claude-opus-4-8") > constant(asked, "claude-opus-5")
+    chat = choose("deepseek-v4-flash", "deepseek")
+    frames = [frame_prompt(chat, "chat", {"messages": ASK, **more}, at=at) for more, at in (
+        ({}, august), ({"thinking": {"type": "disabled"}}, august), ({}, 0),
+    )]  # fmt: skip
+    assert [frame.constant // 1000 for frame in frames if frame] == [83, 4, 4]
+
+
+def test_an_answer_to_a_named_choice_does_not_write_the_name() -> None:
+    use = {"type": "tool_use", "id": "a", "name": "look", "input": {}}
+    kinds = ({"type": "auto"}, {"type": "any"}, {"type": "tool", "name": "look"})
+    frames = [
+        frame_completion(choose(CLAUDE), "anthropic", {"content": [use]}, {"tools": [TOOL], "tool_choice": kind})
+        for kind in kinds
+    ]
+
+    assert [(frame.constant // 1000, texts_of(frame)) for frame in frames if frame] == [
+        (ROW.answer_call, ["look"]), (ROW.answer_any, ["look"]), (ROW.answer_named, []),
+    ]  # fmt: skip
+
+
+def test_citations_and_bedrocks_form_cost_their_hidden_prompts() -> None:
+    document = {"document": {"format": "txt", "name": "a", "source": {"text": "Facts."}}}
+    cited = {"document": {**document["document"], "citations": {"enabled": True}}}
+    schema = {"name": "F", "schema": '{"type": "object"}'}
+    form = {"outputConfig": {"textFormat": {"structure": {"jsonSchema": schema}}}}
+    asked, told = ({"messages": [{"role": "user", "content": [{"text": "Hi."}, piece]}]} for piece in (document, cited))
+
+    assert constant(told) - constant(asked) == ROW.citations
+    assert constant({"messages": ASK, **form}) - constant({"messages": ASK}) == ROW.form

@@ -103,7 +103,7 @@ def test_a_conversation_reads_the_same_in_every_spelling(name: str) -> None:
     assert first == [(TEXT, "Be brief."), (TEXT, "Weather in Rome?"), (CALL, '{"city":"Rome"}')]
     assert result == (RESULT, '{"result":"sunny"}' if name == "gemini" else "sunny")
     assert prompt.messages[0].role == "system"
-    assert prompt.tools == [Tool("weather", "Look.", SCHEMA)]
+    assert [(tool.name, tool.description, tool.parameters) for tool in prompt.tools] == [("weather", "Look.", SCHEMA)]
     names = [block.name for message in prompt.messages for block in message.blocks]
     assert names == ["", "", "weather", "weather"]
 
@@ -296,7 +296,9 @@ def test_what_is_on_offer_is_read_without_the_messages() -> None:
 
     offer = read_offer(body)
 
-    assert (offer.messages, offer.tools, offer.form) == ([], [Tool("weather", "Look.", SCHEMA)], Form())
+    function = body["tools"][0]["function"]
+    assert (offer.messages, offer.form) == ([], Form())
+    assert offer.tools == [Tool("weather", "Look.", SCHEMA, given=function)]
     assert read_offer("text") == Prompt()
 
 
@@ -312,3 +314,12 @@ def test_items_of_one_answer_are_one_message() -> None:
     prompt = read_prompt("responses", {"input": [{"role": "user", "content": "x"}, call, call, call]})
 
     assert [len(message.blocks) for message in prompt.messages] == [1, 3]
+
+
+def test_media_beside_what_a_function_of_gemini_returned_are_content() -> None:
+    part = {"inlineData": {"mimeType": "image/png", "data": "aGk="}}
+    response = {"functionResponse": {"name": "look", "response": {"a": 1}, "parts": [part, part]}}
+
+    prompt = read_prompt("gemini", {"contents": [{"role": "user", "parts": [response]}]})
+
+    assert [block.kind for block in prompt.messages[0].blocks] == ["result", "image", "image"]

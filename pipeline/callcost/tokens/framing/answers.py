@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from callcost.tokens.frame import FrameBuilder
-from callcost.tokens.framing.openai_layouts import day, write_bundle
+from callcost.tokens.frame import FrameBuilder, day
+from callcost.tokens.framing.openai_layouts import write_bundle
 from callcost.tokens.requests.json_values import compact_json, spaced_json
 from callcost.tokens.requests.types import CALL, TEXT, Answer, Block, Prompt
 
@@ -22,6 +22,7 @@ class AnswerLayout(NamedTuple):
         form: when the name of the answer's form is added, with 2 tokens: "" never, "beside" with tools, "always".
         call: added for each call, beside the tool's name and the arguments.
         call_named: added instead, without the name, for a call that the request named; None: it is as any call.
+        names_only: that some tool must be called names it, where there is one only.
         bundle: added once to several calls that are written as one text; None: they are written one by one.
         dot: a call has a dot before the tool's name.
     """
@@ -31,6 +32,7 @@ class AnswerLayout(NamedTuple):
     form: str = ""
     call: int = 0
     call_named: int | None = None
+    names_only: bool = False
     bundle: int | None = None
     dot: bool = False
 
@@ -38,7 +40,7 @@ class AnswerLayout(NamedTuple):
 CHAT = AnswerLayout(with_tools=1, form="beside", call=7, call_named=0, bundle=10, dot=True)
 # The token that ends the answer is billed.
 WITH_END: dict[str, Any] = {"text": 1, "call": 8, "call_named": 1, "bundle": 11}
-RESPONSES = CHAT._replace(**WITH_END)
+RESPONSES = CHAT._replace(**WITH_END, names_only=True)
 ANSWER_LAYOUTS = {
     ("gpt-4", "chat"): CHAT,
     ("gpt-0613", "chat"): CHAT._replace(call=2),
@@ -50,6 +52,7 @@ ALIASES = {"gpt-3.5": "gpt-4", "gpt-0301": "gpt-4", "gpt-5.2": "gpt-5"}
 HOSTS: dict[tuple[str, str], dict[str, Any]] = {
     ("azure", "chat"): WITH_END,
     ("github", "chat"): WITH_END,
+    ("copilot", "chat"): WITH_END,
     ("azure", "responses"): {"with_tools": 0},
 }
 END_SINCE, END_UNTIL = day("2025-03-18"), day("2025-05-15")  # OpenAI billed it then
@@ -111,7 +114,7 @@ def _write_calls(calls: list[Block], prompt: Prompt, layout: AnswerLayout, build
         builder.text(write_bundle(calls))
         return
     for block in calls:
-        if prompt.tool_choice == "named" and layout.call_named is not None:
+        if prompt.named(only=layout.names_only) and layout.call_named is not None:
             builder.tokens(layout.call_named)
         else:
             builder.tokens(layout.call)

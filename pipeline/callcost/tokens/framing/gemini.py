@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from callcost.tokens.frame import FrameBuilder
+from callcost.tokens.frame import SPECIAL, FrameBuilder
 from callcost.tokens.requests.json_refs import resolve
 from callcost.tokens.requests.json_values import dict_of, list_of, spaced_json, text_of
 from callcost.tokens.requests.types import CALL, IMAGE, RESULT, TEXT, THOUGHT, Answer, Block, Message, Prompt, Tool
 
-ESCAPE = "\0"  # stands for Gemini 3's escape token until a text is cut there; no JSON text holds it
 PYTHON_TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 INDENT = "    "
 IMAGE_OUT = 1290  # tokens of an image in an answer, whatever its size
@@ -97,10 +96,7 @@ def _add(texts: Iterable[str], delimiters: int, builder: FrameBuilder) -> None:
     """Add texts; one that holds escape tokens is cut there, and each escape is a token."""
     builder.tokens(delimiters)
     for text in texts:
-        pieces = text.split(ESCAPE)
-        builder.tokens(len(pieces) - 1)
-        for piece in pieces:
-            builder.text(piece)
+        builder.pieces(text)
 
 
 def write_stub(tool: Tool) -> list[str]:
@@ -201,7 +197,7 @@ def _escape(value: Any) -> str:
         return "{" + ",".join(f"{key}:{_escape(child)}" for key, child in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(_escape(child) for child in value) + "]"
-    return f"{ESCAPE}{value}{ESCAPE}" if isinstance(value, str) else spaced_json(value)
+    return f"{SPECIAL}{value}{SPECIAL}" if isinstance(value, str) else spaced_json(value)
 
 
 def write_declaration_block(block: Block) -> list[str]:

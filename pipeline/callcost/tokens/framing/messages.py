@@ -13,6 +13,7 @@ from typing import Any
 from callcost.tokens.error_estimates import estimate_error, shape_of_answer, shape_of_prompt
 from callcost.tokens.frame import Frame, FrameBuilder
 from callcost.tokens.framing.answers import answer_layout_of, lay_out_answer
+from callcost.tokens.framing.chat_templates import writers_of
 from callcost.tokens.framing.gemini import gemini_layout_of, lay_out_gemini, lay_out_gemini_answer
 from callcost.tokens.framing.openai_layouts import lay_out, layout_of
 from callcost.tokens.framing.turns import lay_out_turns, lay_out_turns_answer, turn_layout_of
@@ -37,7 +38,7 @@ def frame_prompt(
     """
     prompt = read_prompt(endpoint, request)
     builder = FrameBuilder(choice.factor, choice.corrections)
-    turns = turn_layout_of(choice.framing, choice.provider)
+    turns = turn_layout_of(choice, at)
     api = api_of(endpoint, request)
     if prompt.texts or prompt.tokens:
         for text in prompt.texts:
@@ -48,15 +49,15 @@ def frame_prompt(
     elif not prompt.messages:
         return None
     elif turns is not None:
-        lay_out_turns(prompt, turns, builder)
+        lay_out_turns(prompt, turns, builder, writers_of(choice)[0])
     else:
         layout = layout_of(choice.framing, api, at, choice.provider)
         lay_out(prompt, layout, builder)
         if layout.shares_prompt:
             builder.share = max(1, _calls(response))
-    for media in (block.media for message in prompt.messages for block in message.blocks):
-        if media is not None:
-            builder.tokens(media_tokens(choice.model, media))
+    shown = [block.media for message in prompt.messages for block in message.blocks if block.media]
+    for media in shown:
+        builder.tokens(media_tokens(choice.model, media, alone=len(shown) == 1))
     if not builder.texts and not builder.constant:
         return None
     return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_prompt(prompt)))
@@ -87,11 +88,11 @@ def frame_completion(
     prompt = read_offer(request)
     api = api_of(endpoint, request if request is not None else response)
     builder = FrameBuilder(choice.factor, choice.corrections)
-    turns = turn_layout_of(choice.framing, choice.provider)
+    turns = turn_layout_of(choice, at)
     if choice.framing.startswith("gemini"):
         lay_out_gemini_answer(answer, gemini_layout_of(choice.framing, choice.provider), builder)
     elif turns is not None:
-        lay_out_turns_answer(answer, prompt, turns, builder)
+        lay_out_turns_answer(answer, prompt, turns, builder, writers_of(choice)[1])
     else:
         layout = answer_layout_of(choice.framing, api, choice.provider, at)
         lay_out_answer(answer, prompt, layout, builder)

@@ -8,10 +8,9 @@ image costs in media.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from callcost.tokens.frame import FrameBuilder
+from callcost.tokens.frame import FrameBuilder, day
 from callcost.tokens.framing.answer_schema import write_form
 from callcost.tokens.framing.tool_schemas import write_tools
 from callcost.tokens.requests.json_values import compact_json, parse_json, spaced_json
@@ -101,7 +100,7 @@ GPT_OSS = CHAT_5._replace(start=63, tools=17, bare_tool=0, form=0)
 LAYOUTS = {
     ("gpt-oss", "chat"): GPT_OSS,
     ("o-series", "chat"): O_SERIES,
-    ("o-series", "responses"): RESPONSES_5,
+    ("o-series", "responses"): RESPONSES_5._replace(tools=0),
     ("gpt-4", "chat"): CHAT,
     ("gpt-3.5", "chat"): CHAT,
     ("gpt-0613", "chat"): CHAT._replace(plain_tools=True, choice_named=4, call=7, result=3),
@@ -126,11 +125,6 @@ class Era(NamedTuple):
 
 # Chats that are passed on to the Responses API: (framing, provider).
 BY_RESPONSES = frozenset({("gpt-5", "openrouter"), ("gpt-5.2", "openrouter"), ("o-series", "openrouter")})
-
-
-def day(text: str) -> int:
-    """Return the start of a day (UTC) in microseconds since 1970."""
-    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000
 
 
 # Seen in recordings: the first weeks of the Responses API, and answers with several calls in the winter of 2025.
@@ -221,18 +215,13 @@ class _Writer:
             builder.tokens(layout.tools + (0 if prompt.tools[0].description else layout.bare_tool))
             if prompt.tool_choice == "none":
                 builder.tokens(layout.choice_none)
-            elif (named := self.named()) and layout.choice_named is not None:
+            elif (named := prompt.named(only=layout.names_only)) and layout.choice_named is not None:
                 builder.tokens(layout.choice_named)
                 builder.text(f".{named}")
         if self.form:
             found.append(write_form(self.form))
             builder.tokens(layout.form_beside_tools if prompt.tools else layout.form)
         return found
-
-    def named(self) -> str:
-        """Return the one tool that the answer must call."""
-        only = self.layout.names_only and len(self.prompt.tools) == 1 and self.prompt.tool_choice == "required"
-        return self.prompt.tools[0].name if only else self.prompt.tool_named
 
     def header(self) -> None:
         """Write what an assistant's header holds beside the role: the form its text must have."""

@@ -19,6 +19,7 @@ from callcost.tokens.frame import Frame
 from callcost.tokens.framing.answers import END_SINCE, END_UNTIL
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.framing.openai_layouts import ERAS
+from callcost.tokens.framing.turns import VARIANTS
 from callcost.tokens.model_families import Choice
 from callcost.tokens.requests.bodies import ANSWER_KEYS, CONVERSATION, ELSEWHERE, TEXT_KEYS
 from callcost.tokens.vocabulary_corrections import correction_of
@@ -31,7 +32,7 @@ READ_FIELDS = frozenset({
     "additionalModelRequestFields", "contents", "format", "function_call", "functions", "generationConfig",
     "generation_config", "inferenceConfig", "options", "output_config", "output_format", "response_format", "stop",
     "stopSequences", "stop_sequences", "system", "text", "thinking", "toolConfig", "tool_choice", "tool_config",
-    "tools", *ELSEWHERE,
+    "reasoning", "reasoning_effort", "tools", *ELSEWHERE,
 })  # fmt: skip
 # Fields that, beside ``choices``, say how an answer ended or what else it shows.
 MORE_ANSWER = frozenset({"status", "candidates", "output"})
@@ -40,7 +41,8 @@ _SYSTEM = ("instructions", "systemInstruction", "system_instruction")
 BODY_KEYS = READ_FIELDS | CONVERSATION | ANSWER_KEYS | {*TEXT_KEYS, *_SYSTEM}
 _MORE_ENDINGS = frozenset({"stop_reason", "stopReason", "finishReason", "done_reason", "status"})
 _ENDINGS = (None, "stop")
-RULE_CHANGES = sorted({END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))})
+_CHANGES = {END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))}
+RULE_CHANGES = sorted(_CHANGES | {variant.since for variant in VARIANTS})
 _PLACEHOLDER = " \n\u2400{}\u2400 \n"  # blanks around it: rules that trim a text are found out
 _CACHE_SIZE = 4_096  # templates
 

@@ -6,9 +6,12 @@ newer models' count; constants of open models are those of their chat templates,
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Any, NamedTuple
 
-from callcost.tokens.frame import UNIT, FrameBuilder
+from callcost.tokens.frame import UNIT, FrameBuilder, day
+from callcost.tokens.framing.chat_templates import CallWriter, Writer
+from callcost.tokens.model_families import Choice
 from callcost.tokens.requests.json_values import compact_json, dict_of, spaced_json
 from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, Answer, Block, Message, Prompt
 
@@ -24,6 +27,7 @@ class TurnLayout(NamedTuple):
         no_system: added where there is none, for the system text that the model's template has in its place.
         prefill: added where the last message is the assistant's, which the model goes on with.
         thinking: added where the request asks for reasoning.
+        reasons: added where the request does not turn reasoning off.
         thoughts: the reasoning of the turn that is still open is shown to the model again.
         tools: added once where any tools are offered, for the hidden prompt.
         tool: added for each tool, beside its JSON.
@@ -35,13 +39,15 @@ class TurnLayout(NamedTuple):
         call_key: added for each argument at the top level; 0: the arguments are one text.
         call_more: added for each call of a message but the first.
         result: added for each result, beside its text.
+        citations: added where the answer is to cite a document or a search result.
         form: added for a JSON schema that the answer must follow, beside its JSON.
         form_factor: weight of that JSON; 0: a schema adds nothing at all.
         answer: added to an answer with text and no calls.
         answer_beside: added to an answer with text and calls.
         answer_call: added for the first call of an answer.
         answer_more: added for each further call of an answer.
-        answer_named: added instead of ``answer_call``, where the request asked for a call.
+        answer_any: added instead of ``answer_call``, where the request asked for a call.
+        answer_named: added instead, without the tool's name, where the request named it; None: it is as any call.
         answer_key: added for each argument of an answer's call; 0: the arguments are one text.
     """
 
@@ -52,6 +58,7 @@ class TurnLayout(NamedTuple):
     no_system: int = 0
     prefill: int = 0
     thinking: int = 0
+    reasons: int = 0
     thoughts: bool = False
     tools: int = 0
     tool: int = 0
@@ -63,21 +70,23 @@ class TurnLayout(NamedTuple):
     call_key: int = 0
     call_more: int = 0
     result: int = 10
+    citations: int = 0
     form: int = 0
     form_factor: int = 0
     answer: int = 0
     answer_beside: int = 0
     answer_call: int = 12
     answer_more: int = 12
-    answer_named: int = 12
+    answer_any: int = 12
+    answer_named: int | None = None
     answer_key: int = 0
 
 
 CLAUDE = TurnLayout(
     start=4, user=3, assistant=3, system=1, prefill=-3, thinking=29, thoughts=True,
     tools=315, tool=5, any_tool=3, one_tool=15, only_tool=-27,
-    call=25, call_key=14, call_more=30, result=15, form=92, form_factor=1500,
-    answer=3, answer_beside=1, answer_call=33, answer_more=17, answer_named=17, answer_key=15,
+    call=25, call_key=14, call_more=30, result=15, citations=570, form=92, form_factor=1500,
+    answer=3, answer_beside=1, answer_call=33, answer_more=17, answer_any=18, answer_named=16, answer_key=15,
 )  # fmt: skip
 LLAMA = TurnLayout(start=5, user=5, assistant=5, system=5, tools=80, tool_factor=1150, answer=1)
 TURN_LAYOUTS = {
@@ -97,11 +106,13 @@ TURN_LAYOUTS = {
     "llama-2": TurnLayout(start=4, user=3, assistant=3, system=4),
     "mistral": TurnLayout(
         start=1, user=2, assistant=1, system=2, tools=3, tool=10, call=1, result=1,
-        answer=1, answer_call=5, answer_more=5, answer_named=5,
+        answer=1, answer_call=3, answer_more=2, answer_any=3,
     ),
     "mistral-old": TurnLayout(start=5, user=4, assistant=1, system=2, tools=3, tool=1, answer=1),
-    "deepseek": TurnLayout(start=2, user=2, assistant=2, system=0, tools=225, call=25, result=15, answer_call=25),
-    "deepseek-v3": TurnLayout(start=2, user=2, assistant=2, system=0, tools=92, call=25, result=15, answer_call=25),
+    "deepseek": TurnLayout(start=2, user=2, assistant=2, system=0, tools=221, call=25, result=15, answer_call=25),
+    "deepseek-v3": TurnLayout(
+        start=2, user=2, assistant=2, system=0, tools=92, call=25, result=15, answer=1, answer_call=25
+    ),
     "qwen": TurnLayout(
         start=3, user=5, assistant=5, system=5, tools=82, tool=10,
         answer=1, answer_call=17, answer_more=17,
@@ -129,32 +140,59 @@ TURN_LAYOUTS = {
     "other": TurnLayout(),
 }  # fmt: skip
 
-# Hosts whose templates are others: Ollama's leave out the date, and part of what Qwen's says of tools.
-HOSTS = {
-    ("llama-3.1", "ollama"): TURN_LAYOUTS["llama-3.1"]._replace(start=20),
-    ("qwen", "ollama"): TURN_LAYOUTS["qwen"]._replace(tools=46, tool=6),
-}
+
+class Variant(NamedTuple):
+    """What is different at one host, for some models of a family, or since a day (microseconds since 1970 UTC)."""
+
+    framing: str
+    changes: dict[str, Any]
+    provider: str = ""
+    models: str = ""
+    since: int = 0
 
 
-def turn_layout_of(framing: str, provider: str) -> TurnLayout | None:
-    """Return the row of a family at a host; None: the family is laid out otherwise.
+VARIANTS = (
+    # Ollama's templates leave out the date, and part of what Qwen's says of tools.
+    Variant("llama-3.1", {"start": 20}, provider="ollama"),
+    Variant("qwen", {"tools": 46, "tool": 6}, provider="ollama"),
+    # The model's settings stand in the prompt since Mistral Small 4.
+    Variant("mistral", {"start": 13}, models="(mistral|magistral)-small-(latest|2[6-9])", since=day("2026-01-01")),
+    # A text of 79 tokens on reasoning.
+    Variant("deepseek", {"reasons": 79}, provider="deepseek", models="v4|chat|reasoner", since=day("2026-08-01")),
+    Variant("claude-4.7", {"tools": 694}, models=r"opus-4[.-]7"),
+    Variant("claude-4.7", {"tools": 446}, models=r"opus-4[.-]8"),
+)
+
+
+def turn_layout_of(choice: Choice, at: int | None = None) -> TurnLayout | None:
+    """Return the row of a model's family as it is at its host; None: the family is laid out otherwise.
 
     Args:
-        framing: the family's framing.
-        provider: name of the provider that was asked, in lower case.
+        choice: how the model's text is counted.
+        at: when the call was made, in microseconds since 1970 UTC; None: the rules of today.
     """
-    return HOSTS.get((framing, provider)) or TURN_LAYOUTS.get(framing)
+    layout = TURN_LAYOUTS.get(choice.framing)
+    for variant in VARIANTS if layout else ():
+        here = variant.framing == choice.framing and variant.provider in {"", choice.provider}
+        if here and (at is None or at >= variant.since) and re.search(variant.models, choice.model):
+            layout = layout and layout._replace(**variant.changes)
+    return layout
 
 
-def lay_out_turns(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> None:
+def lay_out_turns(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder, write: Writer | None = None) -> None:
     """Add a conversation to a builder.
 
     Args:
         prompt: the conversation.
         layout: the row of its family.
         builder: gathers the texts and constants.
+        write: writes prompts with tools, calls or results by the model's own template.
     """
+    if write and (prompt.tools or any(block.kind in {CALL, RESULT} for one in prompt.messages for block in one.blocks)):
+        builder.pieces(write(prompt))
+        return
     builder.tokens(layout.start + (layout.thinking if prompt.thinking else 0))
+    builder.tokens(0 if prompt.silent else layout.reasons)
     if all(message.speaker != "system" for message in prompt.messages):
         builder.tokens(layout.no_system)
     if prompt.tools:
@@ -162,6 +200,8 @@ def lay_out_turns(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> 
     if prompt.form and prompt.form.schema is not None and layout.form_factor:
         builder.tokens(layout.form)
         builder.text(spaced_json(prompt.form.schema), layout.form_factor)
+    cited = any(block.cited for message in prompt.messages for block in message.blocks)
+    builder.tokens(layout.citations if cited else 0)
     last = _last_question(prompt) if layout.thoughts else len(prompt.messages)
     for place, message in enumerate(prompt.messages):
         _lay_out_message(message, layout, builder)
@@ -190,14 +230,14 @@ def _lay_out_message(message: Message, layout: TurnLayout, builder: FrameBuilder
     for block in message.blocks:
         builder.tokens({CALL: layout.call, RESULT: layout.result}.get(block.kind, 0))
         if block.kind == CALL:
-            _lay_out_call(block, layout.call_key, builder)
+            builder.text(block.name)
+            _lay_out_arguments(block, layout.call_key, builder)
         elif block.kind in {TEXT, RESULT}:
             builder.text(block.text)
 
 
-def _lay_out_call(block: Block, each: int, builder: FrameBuilder) -> None:
-    """Add a call's name and arguments, key by key where each key has its price."""
-    builder.text(block.name)
+def _lay_out_arguments(block: Block, each: int, builder: FrameBuilder) -> None:
+    """Add a call's arguments, key by key where each key has its price."""
     builder.text("" if each else block.text)
     for key, value in dict_of(block.value).items() if each else ():
         builder.tokens(each)
@@ -205,7 +245,9 @@ def _lay_out_call(block: Block, each: int, builder: FrameBuilder) -> None:
         builder.text(value if isinstance(value, str) else compact_json(value))
 
 
-def lay_out_turns_answer(answer: Answer, prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> None:
+def lay_out_turns_answer(
+    answer: Answer, prompt: Prompt, layout: TurnLayout, builder: FrameBuilder, write: CallWriter | None = None
+) -> None:
     """Add an answer to a builder, but for its reasoning.
 
     Args:
@@ -213,18 +255,25 @@ def lay_out_turns_answer(answer: Answer, prompt: Prompt, layout: TurnLayout, bui
         prompt: what was asked, for the choice among its tools.
         layout: the row of its family.
         builder: gathers the texts and constants.
+        write: writes calls by the model's own template.
     """
-    first = layout.answer_named if prompt.tool_choice in {"named", "required"} else layout.answer_call
+    named = layout.answer_named if prompt.tool_choice == "named" else None
+    first = layout.answer_any if prompt.tool_choice in {"named", "required"} else layout.answer_call
     for blocks in answer.alternatives:
         texts = [block.text for block in blocks if block.kind == TEXT and block.text]
         calls = [block for block in blocks if block.kind == CALL]
+        if calls and write:
+            builder.pieces("\n".join([*texts, *map(write, calls)]))
+            builder.tokens(layout.answer)
+            continue
         text = layout.answer_beside if calls else layout.answer
         builder.tokens(text if texts and not answer.cut else 0)
         for piece in texts:
             builder.text(piece)
         for number, block in enumerate(calls):
-            builder.tokens(layout.answer_more if number else first)
-            _lay_out_call(block, layout.answer_key, builder)
+            builder.tokens(layout.answer_more if number else first if named is None else named)
+            builder.text(block.name if number or named is None else "")
+            _lay_out_arguments(block, layout.answer_key, builder)
 
 
 def _last_question(prompt: Prompt) -> int:

@@ -67,13 +67,14 @@ def _conversation(body: Body) -> Prompt:
 def _prompt(body: Body, messages: list[Message]) -> Prompt:
     choice, named = read_tool_choice(body)
     more = dict_of(body.get("additionalModelRequestFields"))
-    thinking = dict_of(body.get("thinking") or more.get("thinking")).get("type") == "enabled"
+    thinking = dict_of(body.get("thinking") or more.get("thinking")).get("type")
+    effort = body.get("reasoning_effort") or dict_of(body.get("reasoning")).get("effort")
     single = dict_of(body.get("tool_choice")).get("disable_parallel_tool_use") is True
     partial = any(body.get(key) for key in ELSEWHERE)
     stops = any(one.get(key) for one in (body, *(dict_of(body.get(key)) for key in SETTINGS)) for key in STOPS)
     return Prompt(
-        messages, read_tools(body), choice, named, single, read_form(body), thinking=thinking, stops=stops,
-        partial=partial,
+        messages, read_tools(body), choice, named, single, read_form(body), thinking=thinking == "enabled",
+        silent=thinking == "disabled" or effort == "none", stops=stops, partial=partial,
     )  # fmt: skip
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from callcost.tokens.requests.json_values import compact_json, dict_of, first_of, list_of, parse_json, text_of
 from callcost.tokens.requests.media import read_media, read_text
-from callcost.tokens.requests.types import AUDIO, CALL, DOCUMENT, IMAGE, RESULT, TEXT, THOUGHT, UNREAD, Block
+from callcost.tokens.requests.types import AUDIO, CALL, DOCUMENT, IMAGE, RESULT, TEXT, THOUGHT, UNREAD, VIDEO, Block
 
 Piece = dict[str, Any]
 
@@ -56,7 +58,7 @@ def read_result(call: Any, content: Any, name: Any = "") -> Block:
         content: text, pieces of content, or a JSON value.
         name: the tool's name, where the result repeats it.
     """
-    media = None
+    media, blocks = None, list[Block]()
     if isinstance(content, str):
         text, value = content, None
     else:
@@ -65,7 +67,7 @@ def read_result(call: Any, content: Any, name: Any = "") -> Block:
         text, value = "".join(block.text for block in blocks), content
         if not blocks and content not in (None, []):
             text = compact_json(content)
-    return Block(RESULT, text, text_of(name), value, media, text_of(call))
+    return Block(RESULT, text, text_of(name), value, media, text_of(call), cited=any(block.cited for block in blocks))
 
 
 def _text(piece: Piece) -> list[Block]:
@@ -99,12 +101,15 @@ def _source(piece: Piece) -> list[Block]:
     """Read Anthropic's image and document, and Bedrock Converse's, which wraps them once more."""
     kind = IMAGE if piece.get("type") == "image" or "image" in piece else DOCUMENT
     inner = dict_of(piece.get(kind)) or piece
-    source = dict_of(inner.get("source"))
+    source, cited = dict_of(inner.get("source")), _is_cited(inner)
+    data = text_of(first_of(source, "data", "bytes"))
     if source.get("type") == "text" or isinstance(source.get("text"), str):
-        return [Block(TEXT, text_of(first_of(source, "data", "text")))]
+        return [Block(TEXT, text_of(first_of(source, "data", "text")), cited=cited)]
     if isinstance(source.get("content"), (str, list)):
-        return read_blocks(source["content"])
-    return [Block(kind, media=read_media(kind, text_of(first_of(source, "data", "bytes"))))]
+        return [replace(block, cited=cited) for block in read_blocks(source["content"])]
+    if inner.get("format") in TEXT_FORMATS:
+        return [Block(TEXT, read_text(data), cited=cited)]
+    return [Block(kind, media=read_media(kind, data), cited=cited)]
 
 
 def _inline(piece: Piece) -> list[Block]:
@@ -118,7 +123,7 @@ def _by_mime(mime: str, data: str) -> Block:
     main = mime.partition("/")[0]
     if main == "text" or mime == "application/json":
         return Block(TEXT, read_text(data))
-    kind = {"image": IMAGE, "audio": AUDIO, "video": AUDIO}.get(main, DOCUMENT)
+    kind = {"image": IMAGE, "audio": AUDIO, "video": VIDEO}.get(main, DOCUMENT)
     return Block(kind, media=read_media(kind, data))
 
 
@@ -134,7 +139,8 @@ def _function_call(piece: Piece) -> list[Block]:
 
 def _function_response(piece: Piece) -> list[Block]:
     inner = dict_of(first_of(piece, "functionResponse", "function_response"))
-    return [read_result(inner.get("id"), inner.get("response"), inner.get("name"))]
+    media = [block for part in list_of(inner.get("parts")) for block in read_piece(part) if block.media]
+    return [read_result(inner.get("id"), inner.get("response"), inner.get("name")), *media]
 
 
 def _tool_use(piece: Piece) -> list[Block]:
@@ -178,9 +184,14 @@ def _custom_call(piece: Piece) -> list[Block]:
 def _search_result(piece: Piece) -> list[Block]:
     found = [text_of(piece.get("source")), text_of(piece.get("title"))]
     texts = [block.text for block in read_blocks(piece.get("content"))]
-    return [Block(TEXT, "\n".join([text for text in found if text] + texts))]
+    return [Block(TEXT, "\n".join([text for text in found if text] + texts), cited=_is_cited(piece))]
 
 
+def _is_cited(piece: Piece) -> bool:
+    return dict_of(piece.get("citations")).get("enabled") is True
+
+
+TEXT_FORMATS = frozenset({"txt", "md", "csv", "html"})  # of Bedrock's documents
 READERS: dict[str, Callable[[Piece], list[Block]]] = {
     key: reader
     for reader, keys in (

@@ -1,4 +1,4 @@
-"""Images, recordings and documents: their size from the first bytes, and what an image costs in tokens.
+"""Images, recordings, films and documents: their size from the first bytes, and what they cost in tokens.
 
 Sizes are read from base64 data inside the body; nothing is fetched, nothing is decoded to pixels. Formulas:
 platform.openai.com/docs/guides/images-vision, ai.google.dev/gemini-api/docs/tokens and
@@ -16,20 +16,21 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from callcost.tokens.requests.types import AUDIO, DOCUMENT, IMAGE, Media
+from callcost.tokens.requests.media_length import count_pages, milliseconds_of
+from callcost.tokens.requests.types import AUDIO, DOCUMENT, IMAGE, VIDEO, Media
 
 HEADER_BYTES = 96  # enough for every format but JPEG, whose frame header follows its metadata
 JPEG_BYTES = 1 << 20
 PDF_BYTES = 32 << 20
-PAGE = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
+RECORDING_BYTES = 32 << 20
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 def read_media(kind: str, source: str, detail: str = "") -> Media:
-    """Return what a base64 text (bare or a data URL) says about its image, recording or document.
+    """Return what a base64 text (bare or a data URL) says about its image, recording, film or document.
 
     Args:
-        kind: "image", "audio" or "document".
+        kind: "image", "audio", "video" or "document".
         source: base64 data, a data URL, or a link (of which nothing is known).
         detail: the level of detail that the request asks for.
     """
@@ -39,7 +40,8 @@ def read_media(kind: str, source: str, detail: str = "") -> Media:
     size = len(data) * 3 // 4 - data[-2:].count("=")
     width, height = _dimensions(data) if kind == IMAGE else (0, 0)
     pages = _pages(data) if kind == DOCUMENT and mime in {"", "application/pdf"} else 0
-    return Media(kind=kind, width=width, height=height, bytes=size, detail=detail, pages=pages)
+    length = milliseconds_of(_decode(data, RECORDING_BYTES), size) if kind in {AUDIO, VIDEO} else 0
+    return Media(kind, width, height, size, detail, pages, length)
 
 
 def read_text(source: str) -> str:
@@ -49,12 +51,18 @@ def read_text(source: str) -> str:
 
 
 def _pages(data: str) -> int:
-    """Return how many page objects a PDF shows without unpacking it; 0: none, or no PDF."""
+    """Return how many page objects a PDF holds; 0: none, or no PDF."""
     content = _decode(data, PDF_BYTES)
-    return len(PAGE.findall(content)) if content.startswith(b"%PDF") else 0
+    return count_pages(content) if content.startswith(b"%PDF") else 0
 
 
 def _payload(source: str) -> tuple[str, str]:
+    """Return base64 data without the line ends it may be wrapped with, and the type that a data URL states."""
+    data, mime = _bare(source)
+    return ("".join(data.split()) if "\n" in data or " " in data else data), mime
+
+
+def _bare(source: str) -> tuple[str, str]:
     if source.startswith("data:"):
         head, _, data = source.partition(",")
         return (data, head[5:].partition(";")[0]) if head.endswith(";base64") else ("", "")
@@ -78,7 +86,8 @@ def _dimensions(data: str) -> tuple[int, int]:
 def _decode(data: str, size: int) -> bytes:
     piece = data[: size * 4 // 3 // 4 * 4]
     try:
-        return base64.b64decode(piece + "=" * (-len(piece) % 4))
+        padded = piece + "=" * (-len(piece) % 4)
+        return base64.b64decode(padded, altchars=b"-_" if "-" in piece or "_" in piece else None)
     except (binascii.Error, ValueError):
         return b""
 
@@ -126,6 +135,9 @@ class Rate(NamedTuple):
         base: tokens of any image.
         step: tokens of a tile, thousandths per patch, or pixels of a cell or of the longest side.
         page: tokens of a document's page.
+        alone: times as much for the one document of a prompt.
+        audio: thousandths of a token per millisecond of a recording.
+        video: thousandths of a token per millisecond of a film, with its sound.
     """
 
     pattern: str
@@ -133,6 +145,9 @@ class Rate(NamedTuple):
     base: int
     step: int
     page: int = 1100
+    alone: int = 1
+    audio: int = 25
+    video: int = 295
 
 
 # First match wins.
@@ -146,26 +161,29 @@ RATES = (
     Rate(r"gpt-5\.[2-9]|gpt-[6-9]", "patches", 1, 1200, page=500),
     Rate(r"gpt-5", "tiles", 70, 140, page=500),
     Rate(r"(^|/)o[1-9](-|$)", "tiles", 75, 150),
-    Rate(r"gpt-4|gpt-3|chatgpt", "tiles", 85, 170, page=250),
+    Rate(r"gpt-4|gpt-3|chatgpt", "tiles", 85, 170, page=250, audio=10),
     Rate(r"claude.*(opus|sonnet|haiku)-(4[.-][789]|[5-9])|fable", "blocks", 4, 2576, page=1640),
     Rate(r"claude", "blocks", 4, 1568, page=1620),
-    Rate(r"gemini-2\.5", "flat", 258, 0, page=258),
-    Rate(r"gemini-[3-9]|gemini-(flash|pro)", "flat", 1086, 0, page=520),
-    Rate(r"gemini", "crops", 258, 258, page=258),
-    Rate(r"mistral|pixtral|magistral", "cells", 2, 16),
+    Rate(r"gemini-2\.5", "flat", 258, 0, page=258, audio=32),
+    Rate(r"gemini-[3-9]|gemini-(flash|pro)", "flat", 1092, 0, page=520, video=70),
+    Rate(r"gemini", "crops", 258, 258, page=258, alone=5, video=258),
+    Rate(r"mistral-(small|medium)|magistral", "cells", 2, 28),
+    Rate(r"mistral|pixtral", "cells", 2, 16),
     Rate(r"qwen", "cells", 2, 28),
+    Rate(r"llama-?4", "flat", 1150, 0),
     Rate(r"llama", "flat", 145, 0),
     Rate(r"", "flat", 800, 0),
 )
 SIDE = 1024  # pixels taken for a side that is not known
-AUDIO_BYTES = 1000  # of a recording that count as one token
+AUDIO_BYTES = 1000  # of a recording of unknown length that count as one token
 
 
-def media_tokens(model: str, media: Media) -> int:
-    """Return what an image, a recording or a document costs a model.
+def media_tokens(model: str, media: Media, *, alone: bool = False) -> int:
+    """Return what an image, a recording, a film or a document costs a model.
 
     Args:
         model: the model's name, in lower case.
+        alone: whether it is the only one of the prompt.
         media: what is known of it; an unknown size counts as ``SIDE`` squared, an unknown length as one page.
     """
     rate = _rate(model)
@@ -173,9 +191,10 @@ def media_tokens(model: str, media: Media) -> int:
         return rate.base
     if media.kind == IMAGE:
         return SCHEMES[rate.scheme](rate, media.width or SIDE, media.height or SIDE)
-    if media.kind == AUDIO:
-        return media.bytes // AUDIO_BYTES
-    return rate.page * max(1, media.pages)
+    if media.kind in {AUDIO, VIDEO}:
+        each = rate.audio if media.kind == AUDIO else rate.video
+        return (media.milliseconds * each + 500) // 1000 if media.milliseconds else media.bytes // AUDIO_BYTES
+    return rate.page * max(1, media.pages) * (rate.alone if alone else 1)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from callcost.tokens.requests.json_values import dict_of, first_of, list_of, text_of
+from callcost.tokens.requests.json_values import dict_of, first_of, list_of, parse_json, text_of
 from callcost.tokens.requests.types import Form, Tool
 
 Body = dict[str, Any]
@@ -31,13 +31,14 @@ def _tools_of(item: Body) -> list[Tool]:
     kind = text_of(item.get("type")) or "function"
     if "name" not in inner and kind == "function":
         kind = next(iter(item), "function")  # Gemini: {"googleSearch": {}}
-    return [_tool(inner, "function" if _schema_of(inner) is not None else kind)]
+    given = inner if inner is item.get("function") else None
+    return [_tool(inner, "function" if _schema_of(inner) is not None else kind, given)]
 
 
-def _tool(item: Body, kind: str) -> Tool:
+def _tool(item: Body, kind: str, given: Body | None = None) -> Tool:
     if "parametersJsonSchema" in item or "parameters_json_schema" in item:
         kind = "json_schema"
-    return Tool(text_of(item.get("name")), text_of(item.get("description")), _schema_of(item), kind)
+    return Tool(text_of(item.get("name")), text_of(item.get("description")), _schema_of(item), kind, given)
 
 
 def _schema_of(item: Body) -> Any:
@@ -87,6 +88,10 @@ def read_form(body: Body) -> Form | None:
     for key in ("responseSchema", "response_schema", "responseJsonSchema", "response_json_schema"):
         if isinstance(config.get(key), dict):
             return Form(schema=config[key])
+    of_bedrock = dict_of(dict_of(body.get("outputConfig")).get("textFormat")).get("structure")
+    if named := dict_of(dict_of(of_bedrock).get("jsonSchema")):
+        schema = parse_json(text_of(named.get("schema")))
+        return Form(text_of(named.get("name")), text_of(named.get("description")), schema)
     text, output = (dict_of(body.get(key)).get("format") for key in ("text", "output_config"))
     given = body.get("response_format") or text or body.get("output_format") or output or body.get("format")
     if given == "json":

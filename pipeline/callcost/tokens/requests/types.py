@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-TEXT, IMAGE, AUDIO, DOCUMENT = "text", "image", "audio", "document"
+TEXT, IMAGE, AUDIO, VIDEO, DOCUMENT = "text", "image", "audio", "video", "document"
 CALL, RESULT, THOUGHT, UNREAD = "call", "result", "thought", "unread"
 SPEAKERS = {"system": "system", "developer": "system", "assistant": "assistant", "model": "assistant"}
 
 
 class Media(msgspec.Struct, frozen=True):
-    """What is known of an image, a recording or a document without fetching or decoding it."""
+    """What is known of an image, a recording, a film or a document without fetching or decoding it."""
 
     kind: str
     width: int = 0  # pixels; 0: not known
@@ -24,6 +24,7 @@ class Media(msgspec.Struct, frozen=True):
     bytes: int = 0  # of the file itself; 0: not known
     detail: str = ""  # OpenAI's "low", "high", "auto"
     pages: int = 0  # of a document; 0: not known
+    milliseconds: int = 0  # of a recording or a film; 0: not known
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -37,6 +38,7 @@ class Block(msgspec.Struct, frozen=True):
         media: what is known of an image, a recording or a document.
         id: id of a call, or of the call that a result answers.
         encrypted: characters of encrypted reasoning or of a thought's signature.
+        cited: whether the answer is to say where in this it found what it says.
         own_id: whether the item was sent back with the id that the provider gave it.
     """
 
@@ -48,6 +50,7 @@ class Block(msgspec.Struct, frozen=True):
     id: str = ""
     encrypted: int = 0
     own_id: bool = False
+    cited: bool = False
 
 
 class Message(msgspec.Struct):
@@ -71,12 +74,14 @@ class Tool(msgspec.Struct, frozen=True):
         description: what the tool does.
         parameters: a JSON schema, or None.
         kind: "function", "json_schema" (Gemini's second field for the parameters), or the type of a provider's tool.
+        given: OpenAI's function as the request has it, or None.
     """
 
     name: str
     description: str = ""
     parameters: Any = None
     kind: str = "function"
+    given: Any = None
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -100,6 +105,7 @@ class Prompt(msgspec.Struct):
         texts: inputs that are no messages (completions, embeddings).
         tokens: number of the tokens that the inputs give as ids.
         thinking: whether the model was asked to reason.
+        silent: whether the model was asked not to reason.
         stops: whether the answer may end at a text that the request names.
         partial: whether the model was shown more than stands here: what the provider keeps, or makes shorter.
     """
@@ -113,8 +119,18 @@ class Prompt(msgspec.Struct):
     texts: list[str] = msgspec.field(default_factory=list)
     tokens: int = 0
     thinking: bool = False
+    silent: bool = False
     stops: bool = False
     partial: bool = False
+
+    def named(self, *, only: bool = False) -> str:
+        """Return the one tool that the answer must call, or "".
+
+        Args:
+            only: that some tool must be called names it, where there is one only.
+        """
+        alone = only and len(self.tools) == 1 and self.tool_choice == "required"
+        return self.tools[0].name if alone else self.tool_named
 
 
 class Answer(msgspec.Struct):
