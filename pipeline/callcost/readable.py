@@ -64,3 +64,13 @@ def dollars(amount: Decimal) -> str:
     places = 2 if amount == 0 or abs(amount) >= 1 else min(18, 3 - amount.adjusted())
     text = f"{amount:,.{places}f}"
     return f"-${text[1:]}" if text.startswith("-") else f"${text}"
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """Return an amount of any currency for reading.
+
+    >>> money(Decimal("-1234.567"), "EUR")
+    '-1,234.57 EUR'
+    """
+    text = dollars(amount)
+    return text if currency == "USD" else f"{text.replace('$', '')} {currency}"

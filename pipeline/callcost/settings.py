@@ -33,9 +33,9 @@ OWNER_COLUMNS = ("api_key", "project", "team", "user", "workspace")
 PERIODS = ("hour", "day", "week", "month")
 BUDGET_PERIODS = ("month", "week", "day")
 FORMATS = ("parquet", "csv", "json", "markdown", "xlsx")  # of any table
-FOCUS_FORMATS = ("focus-1.2", "focus-1.4")  # bills
-REPORT_FORMATS = (*FORMATS, "html", *FOCUS_FORMATS)
-BINARY_FORMATS = ("parquet", "xlsx")
+FOCUS_FORMATS, CORRECTION_FORMATS = ("focus-1.2", "focus-1.4"), ("corrections-litellm", "corrections-langfuse")
+REPORT_FORMATS = (*FORMATS, "html", *FOCUS_FORMATS, *CORRECTION_FORMATS)
+BINARY_FORMATS, RECONCILE_FORMATS = ("parquet", "xlsx"), ("parquet", "csv", "xlsx", "html")
 EXTENSIONS = {"markdown": "md"}  # of the files of a format, where they are not its name
 CORRECTIONS = ("none", "stated", "all")
 COST_SOURCES = ("computed", "logged", "auto")
@@ -246,8 +246,8 @@ class ReportOptions(_Options):
         where: (column, glob) pairs; calls that do not match are filtered.
         cost_source: "computed", "logged" or "auto" (logged where there is one).
         sort: column that orders the groups: a measure, largest first, or one of ``by``; None: by total_cost.
-        formats: how spend is written: "parquet", "csv", "json", "markdown", "xlsx" (a workbook; extra "excel"),
-            "html" (a page), "focus-1.2", "focus-1.4" (a bill, as CSV and, beside "parquet", as Parquet).
+        formats: how spend is written, of REPORT_FORMATS: a workbook needs the extra "excel", a bill in FOCUS is
+            CSV and, beside "parquet", Parquet; corrections are of logged costs that differ.
         calls: also write calls.parquet.
         table: what calls by day are: "parquet" (files in folders, where the report remembers), "delta" (a table).
         max_unpriced: percent of calls that may be unpriced before the gate is crossed; None: no gate.
@@ -336,6 +336,7 @@ class ReconcileOptions(_Options):
         where: (column, glob) pairs; calls that do not match are filtered.
         by: whose each cause is: columns of OWNER_COLUMNS, and "tag:NAME"; None: it is not asked.
         keys: path of a CSV that says what ids of a bill stand for (id, and name or columns of the logs).
+        formats: how it is written: "parquet", "csv", "html" (a page), "xlsx" (a workbook; extra "excel").
     """
 
     logs: Accepts[Places, tuple[str, ...]] = kept(dataclasses.MISSING, arguments.read_logs)  # it must be given
@@ -349,6 +350,7 @@ class ReconcileOptions(_Options):
     where: Accepts[Filters, tuple[tuple[str, str], ...]] = kept((), arguments.filters_of(GROUP_COLUMNS))
     by: Accepts[Names | None, tuple[str, ...] | None] = kept(None, _optional(arguments.columns_of(OWNER_COLUMNS)))
     keys: Accepts[Place | None, str | None] = kept(None, _PLACE)
+    formats: Accepts[Names, tuple[str, ...]] = kept(("parquet", "csv", "html"), arguments.several_of(RECONCILE_FORMATS))
     prices: PriceOptions = kept(PriceOptions(), arguments.instance_of(PriceOptions))
     read: ReadOptions = kept(ReadOptions(), arguments.instance_of(ReadOptions))
     count: CountOptions = kept(CountOptions(), arguments.instance_of(CountOptions))

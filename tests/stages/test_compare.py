@@ -9,11 +9,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from callcost.cli.commands import reconcile
 from callcost.jobs.engine.map_reduce import settle_logs, working_folder
 from callcost.logs.bills.lines import DAY, BillLine
 from callcost.prices.rates import Terms
 from callcost.settings import PriceOptions, ReportOptions
+from callcost.stages.analysis import bill_gap
 from callcost.stages.dedup.rules import settle_duplicates
 from callcost.stages.pricing.charge_lines import charge_classes
 from callcost.stages.pricing.price_facts import price_facts
@@ -113,5 +113,5 @@ def test_every_cause_has_a_rule_and_a_name() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in Path(rules.__file__).parent.glob("*.py"))
     found = set(re.findall(r'(?:settle|settle_vector|Finding)\((?:[a-z_]+, )?"([a-z_]+)"', text))
     found |= set(re.findall(r'cause = "([a-z_]+)" if .* else "([a-z_]+)"', text)[0])
-    assert found | {UNIT, DISCOUNT, TIER, REGION, VERSION, day_shifts._CAUSE} == set(reconcile._WORDS)
+    assert found | {UNIT, DISCOUNT, TIER, REGION, VERSION, day_shifts._CAUSE} == set(bill_gap.CAUSES)
     assert rules.RULES[-1] is rules.CALL_RULES[-1] is rules.settle_leftovers

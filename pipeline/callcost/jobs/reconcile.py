@@ -23,6 +23,8 @@ from callcost.logs.bills.owners import read_keys
 from callcost.prices.book.book import Book
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReconcileOptions, ReportOptions
+from callcost.stages.analysis.bill_gap import group_causes, next_steps, sum_days, unmapped_lines
+from callcost.stages.pages.reconcile_page import GapTables, reconcile_page
 from callcost.stages.pricing.charge_lines import charge_classes
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
@@ -31,9 +33,11 @@ from callcost.stages.reconcile.bill_tables import Bills, cut_bill, open_bills, r
 from callcost.stages.reconcile.comparison import BILL, OPEN, Comparison, Ours, compare_bill, compare_logged, tables_of
 from callcost.stages.report.publish import csv_bytes, document_bytes, parquet_bytes, publish_files
 from callcost.stages.report.spend import filter_calls, group_column
+from callcost.stages.report.workbook import excel_module, listed_figures, sheets_bytes
 from callcost.stages.tables.facts import UID
 
 _NOTHING = Decimal(0)
+_FIGURES = ("stated", "computed", "difference", "explained_percent", "unexplained", "open_difference")
 _OUR_NAMES = {"workspace": "project"}  # a dimension -> its column in the logs
 _FILTERED = "--where leaves out calls, but not lines of the bill"
 
@@ -45,12 +49,14 @@ class Reconciliation:
     Attributes:
         rows: one per day, provider, model and class; columns of schemas.Reconciliation.
         causes: what each difference is made of; columns of schemas.Causes.
+        gap: the same for reading: by provider, model, cause and owner, by day, and what to do next.
         manifest: the record of the run.
         exit_code: 0 done, 1 no call at all, 3 the tolerance was crossed.
     """
 
     rows: pl.DataFrame
     causes: pl.DataFrame
+    gap: GapTables
     manifest: dict[str, Any]
     exit_code: int
 
@@ -83,6 +89,8 @@ def reconcile_costs(
     """
     report = settle_options(_report_options(options))
     clock, tolerance = RunClock(), read_tolerance(options.tolerance)
+    if "xlsx" in options.formats:
+        excel_module()
     as_of = options.as_of or clock.started_at.replace(minute=0, second=0, microsecond=0)
     bills = open_bills(options.bills) if options.bills else Bills()
     cut_bill(bills, options.since, options.until)
@@ -97,9 +105,18 @@ def reconcile_costs(
         rows, causes = tables_of(comparisons)
         manifest = _manifest(options, report, settled, bills, comparisons, as_of, clock)
         manifest["gates"] = _gates(tolerance, manifest)
+        gap = _gap_of(rows, causes, names)
+        manifest["next"] = [{**step, "amount": _text(step["amount"])} for step in gap.steps]
+        result = Reconciliation(rows=rows, causes=causes, gap=gap, manifest=manifest, exit_code=_exit_code(manifest))
         if options.out is not None:
-            publish_files(options.out, _files(rows, causes, manifest))
-    return Reconciliation(rows=rows, causes=causes, manifest=manifest, exit_code=_exit_code(manifest))
+            publish_files(options.out, _files(result, options.formats))
+    return result
+
+
+def _gap_of(rows: pl.DataFrame, causes: pl.DataFrame, names: OwnerNames) -> GapTables:
+    grouped = group_causes(rows, causes)
+    steps = next_steps(grouped, rows, bool(names.by))
+    return GapTables(causes=grouped, days=sum_days(rows), lines=unmapped_lines(rows), steps=steps)
 
 
 def _report_options(options: ReconcileOptions) -> ReportOptions:
@@ -312,10 +329,26 @@ def _exit_code(manifest: dict[str, Any]) -> int:
     return 3 if any(gate["crossed"] for gate in manifest["gates"]) else 0
 
 
-def _files(rows: pl.DataFrame, causes: pl.DataFrame, manifest: dict[str, Any]) -> dict[str, bytes]:
-    return {
-        "reconciliation.parquet": parquet_bytes(rows),
-        "reconciliation.csv": csv_bytes(rows),
-        "causes.csv": csv_bytes(causes),
-        "manifest.json": document_bytes(manifest),
-    }
+def _files(result: Reconciliation, formats: Sequence[str]) -> dict[str, bytes]:
+    makers: dict[str, dict[str, Callable[[], bytes]]] = {
+        "parquet": {"reconciliation.parquet": lambda: parquet_bytes(result.rows)},
+        "csv": {
+            "reconciliation.csv": lambda: csv_bytes(result.rows), "causes.csv": lambda: csv_bytes(result.causes),
+        },
+        "html": {"reconcile.html": lambda: reconcile_page(result.gap, result.manifest)},
+        "xlsx": {"reconcile.xlsx": lambda: _workbook(result)},
+    }  # fmt: skip
+    files = {name: make() for kind in makers if kind in formats for name, make in makers[kind].items()}
+    return files | {"manifest.json": document_bytes(result.manifest)}
+
+
+def _workbook(result: Reconciliation) -> bytes:
+    """Return a reconciliation as a workbook: summary, causes, days, and lines of the bill that no call has."""
+    summary = [("calls", result.manifest["calls"])]
+    for side in ("bill", "log"):
+        totals = result.manifest[side] or {}
+        summary += [(f"{side}: {name}", Decimal(totals[name])) for name in _FIGURES if totals.get(name) is not None]
+        summary += [(f"{side}: currency", totals["currency"])] if totals else []
+    summary += [(f"next: {step['provider'] or 'several'}", step["what"]) for step in result.gap.steps]
+    sheets = {"summary": listed_figures(summary), "causes": result.gap.causes, "days": result.gap.days}
+    return sheets_bytes(sheets | {"unmapped lines": result.gap.lines})

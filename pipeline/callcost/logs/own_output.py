@@ -24,7 +24,8 @@ HIDDEN_DOCUMENTS = frozenset([BACKFILLED, UNFINISHED])
 _DELTA_LOG = "_delta_log/00000000000000000000.json"
 _MARKERS = re.compile(r"(?:.*/)?(?:manifest|ledger(?:\.copy)?|entry|run|_delta_log/0{20}|\.callcost-backfill)\.json")
 _NAMED = re.compile(
-    r"(?:.*/)?(?:(?:spend|adjustments|reconciliation|causes|rejects|calls)\.(?:parquet|csv|json)|report\.html)"
+    r"(?:.*/)?(?:(?:spend|adjustments|reconciliation|causes|rejects|calls)\.(?:parquet|csv|json)|"
+    r"(?:report|reconcile)\.html)"
 )
 PAGE_MARK = b"<meta name=generator content=callcost>"  # of our pages
 _MOST_BYTES = 64 << 20  # of a document
@@ -153,7 +154,8 @@ _KINDS = (
     _Kind("a report", "schema_version callcost options inputs records price_versions run", ("callcost", b'"version"'),
           _files_of_report, _OF_REPORT),
     _Kind("a reconciliation", "schema_version callcost options inputs not_compared run", ("callcost", b'"version"'),
-          r"reconciliation\.(?:parquet|csv)|causes\.csv", "Give the logs that it was made of to callcost reconcile"),
+          r"reconciliation\.(?:parquet|csv)|causes\.csv|reconcile\.(?:html|xlsx)",
+          "Give the logs that it was made of to callcost reconcile"),
     _Kind("a state", "schema_version sha256 published", ("published", b""), _STATE, _OF_STATE),
     _Kind("a state", "schema_version digest published", ("published", b""), _STATE, _OF_STATE),
     _Kind("a state", "number stamp name sha256 made facts", ("stamp", b'"mtime_ns"'), _ALL, _OF_STATE, above=2),

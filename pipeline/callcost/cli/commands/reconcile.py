@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,31 +12,13 @@ from callcost.cli.click_types import LogType, PathType, Verb
 from callcost.cli.terminal.events import counted, gate_lines, no_call_line, reason_words
 from callcost.cli.terminal.listing import skipped_lines
 from callcost.cli.terminal.output import say
+from callcost.readable import money
 from callcost.settings import ReconcileOptions
 
-_SHOWN_CAUSES, _SHOWN_OWNERS = 8, 3
-_SHOWN = Decimal("0.0001")  # of the currency: what is less is in causes.csv
-_WORDS = {
-    "billed_not_logged": "billed, but not in the logs",
-    "logged_not_billed": "in the logs, but not billed",
-    "duplicates": "calls counted twice",
-    "day_shift": "on another day of the bill",
-    "unit_error": "in another unit",
-    "cache": "cached tokens counted differently",
-    "missing_iterations": "further runs of a call missing",
-    "aborted_stream": "answers that broke off",
-    "own_key": "paid with a key of one's own",
-    "server_tools": "server tools",
-    "tier_or_batch": "another service tier, or batch",
-    "region_uplift": "regional uplift",
-    "price_version": "prices of another date",
-    "discount": "discounts and credits",
-    "unpriced_model": "models without a price",
-    "fee": "capacity, taxes and other fees",
-    "unmapped_line_item": "lines of the bill that nobody knows",
-    "rounding": "rounding",
-    "unexplained": "unexplained",
-}
+if TYPE_CHECKING:
+    from callcost.jobs.reconcile import Reconciliation
+
+_SHOWN_CAUSES, _SHOWN_LINES, _SHOWN_STEPS = 8, 8, 3
 
 
 @click.command(cls=Verb)
@@ -54,6 +36,8 @@ _WORDS = {
               help="Whose each cause is: api_key, project, team, user, workspace or tag:NAME, of bill and logs.")
 @click.option("--keys", metavar="FILE", type=PathType(exists=True, dir_okay=False),
               help="CSV of id, and name or columns such as user, that joins ids of a bill to names of the logs.")
+@click.option("--format", "formats", default="parquet,csv,html", show_default=True, metavar="LIST",
+              help="Write it as parquet, csv, html (a page), xlsx (a workbook).")
 @shared.select_options
 @shared.read_options
 @shared.price_options
@@ -61,14 +45,14 @@ _WORDS = {
 def reconcile(**words: Any) -> int:
     """Compare what the calls in LOGS cost with the bill, and with what the log itself says, and explain the gap.
 
-    Writes reconciliation.parquet, reconciliation.csv, causes.csv and manifest.json to DIR; the causes of a difference
-    add up to it exactly.
+    Writes reconcile.html, reconciliation.parquet, reconciliation.csv, causes.csv and manifest.json to DIR; the causes
+    of a difference add up to it exactly.
     """
     from callcost.cli.terminal.summary import shorten, watched  # noqa: PLC0415 - rich and Polars load when it runs
     from callcost.jobs.reconcile import reconcile_costs  # noqa: PLC0415
 
     result = watched(reconcile_costs, _options_of(words), quiet=words["quiet"])
-    summary = [] if words["quiet"] else summary_lines(result.manifest)
+    summary = [] if words["quiet"] else summary_lines(result)
     say(*shorten(summary, alarm_lines(result.manifest)))
     return result.exit_code
 
@@ -79,15 +63,22 @@ def _options_of(words: dict[str, Any]) -> ReconcileOptions:
         logs=same.logs, bills=words["bills"], out=words["out"], fx=words["fx"], tolerance=words["tolerance"],
         as_of=words["as_of"], since=same.since, until=same.until, where=same.where, prices=same.prices,
         read=same.read, count=same.count, work=same.work, by=words["by"], keys=words["keys"],
+        formats=words["formats"],
     )  # fmt: skip
 
 
-def summary_lines(manifest: dict[str, Any]) -> list[str]:
-    """Return one screen: what was asked, what we find, how much of it is explained, and by what."""
+def summary_lines(result: Reconciliation) -> list[str]:
+    """Return one screen: what was asked, what we find, how much of it is explained, by what, and what to do next."""
+    manifest = result.manifest
     lines = skipped_lines(manifest["run"]["skipped"])
-    for name, totals in (("bill", manifest["bill"]), ("logged", manifest["log"])):
-        if totals is not None:
-            lines += _side(name, totals)
+    causes = result.gap.causes.to_dicts()
+    for name, side in (("bill", "bill"), ("logged", "log")):
+        if manifest[side] is not None:
+            lines += _side(name, manifest[side], [row for row in causes if row["against"] == side])
+    lines += [
+        f"next: {step['provider'] or 'all'}, {money(step['amount'], manifest['bill']['currency'])}: {step['what']}"
+        for step in result.gap.steps[:_SHOWN_STEPS]
+    ]
     lines.append(_counts_line(manifest))
     lines += [f"bill: {len(manifest['bill_rejects']):,} rows cannot be read: see manifest.json"] * bool(
         manifest["bill_rejects"]
@@ -117,42 +108,42 @@ def _counts_line(manifest: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _side(name: str, totals: dict[str, Any]) -> list[str]:
+def _side(name: str, totals: dict[str, Any], causes: list[dict[str, Any]]) -> list[str]:
     currency = totals["currency"]
     if not totals["states_amounts"]:
         return [] if not totals["states_counts"] else [f"{name} states counts and no amounts: see reconciliation.csv"]
     share = totals["explained_percent"]
     explained = f", {Decimal(share):.1f} % explained" if share is not None else ""
-    stated, computed = (_money(totals[figure], currency) for figure in ("stated", "computed"))
-    lines = [f"{name} {stated}, {'logs' if name == 'bill' else 'computed'} {computed}{explained}"]
-    causes = [row for row in totals["causes"] if abs(Decimal(row["amount"])) >= _SHOWN]
-    width = max((len(_money(row["amount"], currency)) for row in causes), default=0) + 1
-    for row in causes[:_SHOWN_CAUSES]:
-        signed = ("+" if Decimal(row["amount"]) > 0 else "") + _money(row["amount"], currency)
-        lines.append(f"  {signed:>{width}}  {_WORDS[row['cause']]}{_whose(row.get('owners', []), currency)}")
-    if len(causes) > _SHOWN_CAUSES:
-        lines.append(f"  {len(causes) - _SHOWN_CAUSES} smaller causes: see causes.csv")
+    stated, computed, difference = (_money(totals[figure], currency) for figure in ("stated", "computed", "difference"))
+    ours = "logs" if name == "bill" else "computed"
+    lines = [f"{name} {stated}, {ours} {computed}, difference {difference}{explained}"]
+    rows = [row for row in causes if row["amount"] is not None]
+    amounts = [("+" if row["amount"] > 0 else "") + money(row["amount"], currency) for row in rows[:_SHOWN_CAUSES]]
+    width = max(map(len, amounts), default=0) + 1
+    lines += [f"  {amount:>{width}} {_cause_words(row)}" for amount, row in zip(amounts, rows, strict=False)]
+    if len(rows) > _SHOWN_CAUSES:
+        rest = money(sum((row["amount"] for row in rows[_SHOWN_CAUSES:]), Decimal(0)), currency)
+        lines.append(f"  {len(rows) - _SHOWN_CAUSES} smaller causes, {rest} together: see reconcile.html")
     lines += [
         f"  {words}: {row['provider']} {row['line_item'] or 'without a label'}: {_money(row['amount'], currency)}"
         for name, words in (("unmapped", "not known"), ("fees", "fee"))
-        for row in totals[name][:_SHOWN_CAUSES]
+        for row in totals[name][:_SHOWN_LINES]
     ]
     if Decimal(totals["open_difference"]):
         lines.append(f"  {_money(totals['open_difference'], currency)} of it on days whose bill may still change")
     return lines
 
 
-def _whose(owners: list[dict[str, str]], currency: str) -> str:
-    """Return who has a cause: one alone by name, else the largest with their amounts."""
-    named = [row for row in owners if Decimal(row["amount"])]
-    if len(named) == 1:
-        return f": all of {named[0]['owner']}" if named[0]["owner"] != "unattributed" else ""
-    shown = [f"{row['owner']} {_money(row['amount'], currency)}" for row in named[:_SHOWN_OWNERS]]
-    return ": " + ", ".join([*shown, *(["..."] if len(named) > _SHOWN_OWNERS else [])]) if shown else ""
+def _cause_words(row: dict[str, Any]) -> str:
+    """Return a cause in one line: share of the bill, factor, of what, why, when, whose."""
+    share = f"{100 * row['share']:6.1f} %" if row["share"] is not None else ""
+    where = " ".join(filter(None, (row["provider"], row["model"])))
+    factor = f" x {row['factor'].normalize():f}" if row["factor"] is not None else ""
+    first, last = row["first_day"], row["last_day"]
+    when = "" if first is None else f", {first}" if first == last else f", {first} to {last}"
+    whose = f", of {row['owner']}" if row["owner"] is not None else ""
+    return f"{share}  {where}: {row['words']}{factor}{when}{whose}".replace("  : ", "  ")
 
 
 def _money(text: str, currency: str) -> str:
-    amount = Decimal(text)
-    places = 2 if amount == 0 or abs(amount) >= 1 else min(18, 3 - amount.adjusted())
-    sign = "-" if amount < 0 else ""
-    return f"{sign}${abs(amount):,.{places}f}" if currency == "USD" else f"{amount:,.{places}f} {currency}"
+    return money(Decimal(text), currency)

@@ -41,11 +41,11 @@ def workbook_bytes(
     """
     views = {f"{view}s": merge_spend([whole], (view,)) for view in VIEWS}
     sheets = {
-        "summary": _listed(_summary_of(manifest)),
+        "summary": listed_figures(_summary_of(manifest)),
         "spend": _with_ratios(spend),
         "days": _with_ratios(views["days"].sort("day", nulls_last=True)),
         "models": _with_ratios(sort_spend(views["models"], ("model",))),
-        "quality": _listed(_quality_of(manifest)),
+        "quality": listed_figures(_quality_of(manifest)),
     }
     return sheets_bytes(sheets)
 
@@ -102,7 +102,7 @@ def _with_ratios(spend: pl.DataFrame) -> pl.DataFrame:
     ).drop("whole")
 
 
-def _listed(rows: Iterable[tuple[str, Any]]) -> pl.DataFrame:
+def listed_figures(rows: Iterable[tuple[str, Any]]) -> pl.DataFrame:
     """Return named figures as a table: numbers in one column, words in another."""
     found = [(name, value, None) if isinstance(value, int | Decimal) else (name, None, value) for name, value in rows]
     return pl.DataFrame(found, schema={"what": pl.String, "figure": MONEY, "words": pl.String}, orient="row")
