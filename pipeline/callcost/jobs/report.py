@@ -32,9 +32,10 @@ from callcost.jobs.engine.work_dir import open_workplace
 from callcost.jobs.state.read_once import map_once
 from callcost.prices.book.registered import with_registered
 from callcost.runners.protocol import ignore_progress
-from callcost.settings import EXTENSIONS, FOCUS_FORMATS, TABLES, ReportOptions
+from callcost.settings import CORRECTION_FORMATS, EXTENSIONS, FOCUS_FORMATS, TABLES, ReportOptions
 from callcost.stages.analysis.budgets import settle_budgets
 from callcost.stages.analysis.call_charges import charges_of
+from callcost.stages.backfill.corrections import correction_documents
 from callcost.stages.count.calibration_file import with_calibration
 from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.pricing.rate_cards import book_of
@@ -52,7 +53,8 @@ from callcost.stages.tables.schemas import columns_of_calls
 if TYPE_CHECKING:
     from callcost.jobs.analysis.compare import ComparedSpend
 
-DOCUMENTS = {"xlsx": "spend.xlsx", "html": PAGE, **{kind: f"{kind}.csv" for kind in FOCUS_FORMATS}}  # format -> file
+DOCUMENTS = {"xlsx": "spend.xlsx", "html": PAGE}  # format -> file
+DOCUMENTS |= {kind: f"{kind}.csv" for kind in (*FOCUS_FORMATS, *CORRECTION_FORMATS)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -185,7 +187,8 @@ def _report(
     options: ReportOptions, table: HeldCalls | None, *, progress: Progress, planned: Callable[[int], None]
 ) -> SpendReport:
     clock, viewed = RunClock(), with_views(options)
-    is_asked = options.calls or options.table == "delta" or "html" in options.formats
+    of_calls = {"html", *CORRECTION_FORMATS}.intersection(options.formats)
+    is_asked = options.calls or options.table == "delta" or bool(of_calls)
     held = table or open_source(options)
     if held is not None:
         refuse_focus(options, held.kind)
@@ -202,6 +205,7 @@ def _report(
         page.add_files(settled.tables("calls"))
         page.add_earlier(earlier)
         documents = documents_of(spend, whole, options, manifest, page) | focus_documents(options, settled, manifest)
+        documents |= correction_documents(options.formats, settled.tables("calls"), manifest, write=WRITERS["csv"])
         read = manifest["options"]["read"]
         calls = _listed_calls(settled, read) if options.calls or table is not None else None
         if options.out is not None:
@@ -387,6 +391,8 @@ def refuse_parts_of_days(options: ReportOptions, flag: str) -> None:
         ConfigError: there is a filter, an interval that does not begin and end at midnight, or nowhere to publish.
     """
     refuse_focus(options, flag)
+    if flag == "--state" and (asked := [kind for kind in options.formats if kind in CORRECTION_FORMATS]):
+        raise ConfigError(f"--format {asked[0]} cannot go with --state", hint="Report on the state's folder instead")
     if options.where:
         raise ConfigError(f"--where cannot go with {flag}", hint="Filter when you read the partitions")
     if options.out is None:

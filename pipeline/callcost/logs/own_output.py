@@ -16,7 +16,7 @@ import msgspec
 
 from callcost.logs.io.object_store import written_name
 from callcost.logs.values.signatures import Recogniser, sign
-from callcost.settings import EXTENSIONS, FOCUS_FORMATS
+from callcost.settings import CORRECTION_FORMATS, EXTENSIONS, FOCUS_FORMATS
 
 BACKFILLED = ".callcost-backfill.json"  # hidden, so that the folder can be reported on as it is
 UNFINISHED = ".callcost-unfinished.json"  # there until the manifest is, which is written last
@@ -131,7 +131,7 @@ def _files_of_report(document: Document) -> IsOurs:
     formats = "|".join(re.escape(EXTENSIONS.get(name, name)) for name in options.formats)
     names = [rf"(?:spend|adjustments)\.(?:{formats})", r"rejects\.parquet"]
     names += [r"calls\.parquet"] * options.calls + [r"report\.html"] * ("html" in options.formats)
-    names += [rf"{re.escape(name)}\.(?:csv|parquet)" for name in options.formats if name in FOCUS_FORMATS]
+    names += [rf"{re.escape(name)}\.\w+" for name in options.formats if name in {*FOCUS_FORMATS, *CORRECTION_FORMATS}]
     if options.table == "delta":
         names.append(r"calls\.delta/.+")
     elif "closed_days" in document:  # it remembers, and publishes by day

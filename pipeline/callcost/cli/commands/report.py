@@ -41,7 +41,8 @@ STDOUT_WORD = "-"  # of --out
 @click.option("--cost-source", type=WordType(COST_SOURCES), default=COST_SOURCES[0], show_default=True,
               help="Sum the computed cost, the logged one, or the logged one where there is one.")  # fmt: skip
 @click.option("--format", "formats", metavar="LIST",
-              help="Write spend as parquet, csv, json, markdown, xlsx, html (a page), focus-1.2, focus-1.4 (a bill).  "
+              help="Write spend as parquet, csv, json, markdown, xlsx, html (a page), focus-1.2, focus-1.4 (a bill), "
+              "corrections-litellm, corrections-langfuse (of logged costs).  "
               "[default: parquet,csv; csv to stdout]")  # fmt: skip
 @click.option("--calls", is_flag=True, help="Also write calls.parquet: one row per call, no text.")
 @shared.further("--table", type=WordType(TABLES), default=TABLES[0], show_default=True,
