@@ -30,17 +30,15 @@ GROUP_COLUMNS = (
     "source_file",
 )  # fmt: skip
 OWNER_COLUMNS = ("api_key", "project", "team", "user", "workspace")
-PERIODS = ("hour", "day", "week", "month")
-BUDGET_PERIODS = ("month", "week", "day")
+PERIODS, BUDGET_PERIODS = ("hour", "day", "week", "month"), ("month", "week", "day")
 FORMATS = ("parquet", "csv", "json", "markdown", "xlsx")  # of any table
 FOCUS_FORMATS, CORRECTION_FORMATS = ("focus-1.2", "focus-1.4"), ("corrections-litellm", "corrections-langfuse")
 REPORT_FORMATS = (*FORMATS, "html", *FOCUS_FORMATS, *CORRECTION_FORMATS)
 BINARY_FORMATS, RECONCILE_FORMATS = ("parquet", "xlsx"), ("parquet", "csv", "xlsx", "html")
 EXTENSIONS = {"markdown": "md"}  # of the files of a format, where they are not its name
 CORRECTIONS = ("none", "stated", "all")
-COST_SOURCES = ("computed", "logged", "auto")
-TABLES, REASONINGS, EXECUTORS = ("parquet", "delta"), ("log", "none"), ("local", "spark")
-CACHES, TIERS = ("none", "all"), ("default", "flex", "priority")  # of calls as they might have been
+COST_SOURCES, TABLES, REASONINGS = ("computed", "logged", "auto"), ("parquet", "delta"), ("log", "none")
+CACHES, TIERS, EXECUTORS = ("none", "all"), ("default", "flex", "priority"), ("local", "spark")
 LEAST_KEY = 16  # characters of a key that pseudonyms are made with
 MOST_NAMED = 3  # reasons, models and the like that a line of a summary names
 # What ends a command as Ctrl-C does: SIGTERM, and where there are terminals that close, SIGHUP.
@@ -51,8 +49,7 @@ GC_THRESHOLDS = (100_000, 20, 20)
 Moves = str | Mapping[str, str] | Iterable[str | tuple[str, str]]
 _optional = arguments.or_none
 _PERCENT = _optional(arguments.number(0, 100))
-_PLACE = _optional(arguments.read_place)
-_TEXT = _optional(arguments.read_text)
+_PLACE, _TEXT = _optional(arguments.read_place), _optional(arguments.read_text)
 _MOMENT = _optional(arguments.read_moment)
 _EXACT, _LAST_PLACE = Context(prec=60), Decimal(1).scaleb(-18)  # of money
 _read_group = arguments.filters_of([column for column in GROUP_COLUMNS if column not in PERIODS])
@@ -257,10 +254,11 @@ class ReportOptions(_Options):
         as_of: moment (UTC) that budgets, forecast and unusual days are told for; None: ``until``, else the newest call.
         prices_refresh: fetch published prices, once, where a model is unknown or calls are 7 days newer; read again.
         strict: any reject, unpriced, partly priced, timed-out or inconsistent call, or sum of a session, crosses.
-        pseudonyms: file with the key of what stands for users, end users, API keys and sessions in all that is written;
-            None: their names do.
+        pseudonyms: file with the key of pseudonyms for users, end users, API keys and sessions; None: their names.
         sub_account: column that is the sub account of a bill in FOCUS; None: it has none.
         billing_account: id of who is billed in FOCUS; None: not known.
+        currency: ISO code of a currency beside dollars, at the dated rates of ``fx``; None: dollars alone.
+        fx: path of a CSV (date, currency, rate: what one US dollar buys); None: there is none.
     """
 
     logs: Accepts[Places, tuple[str, ...]] = kept((), arguments.read_logs)
@@ -283,6 +281,8 @@ class ReportOptions(_Options):
     prices_refresh: bool = kept(False, arguments.read_switch)
     strict: bool = kept(False, arguments.read_switch)
     pseudonyms: Accepts[Place | FingerprintKey | None, FingerprintKey | None] = kept(None, _optional(_read_key_file))
+    currency: str | None = kept(None, _TEXT)
+    fx: Accepts[Place | None, str | None] = kept(None, _PLACE)
     sub_account: str | None = kept(None, _optional(arguments.one_of(GROUP_COLUMNS)))
     billing_account: str | None = kept(None, _TEXT)
     prices: PriceOptions = kept(PriceOptions(), arguments.instance_of(PriceOptions))

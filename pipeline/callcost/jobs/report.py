@@ -27,7 +27,7 @@ from callcost.jobs.engine.held_calls import (
 )
 from callcost.jobs.engine.manifest import RunClock, manifest_of, plain_options, verdicts_of
 from callcost.jobs.engine.map_reduce import Progress, Settled, map_logs, merged_spend, reduce_facts, working_folder
-from callcost.jobs.engine.page import PAGE, PageSums, settle_earlier
+from callcost.jobs.engine.page import PAGE, WORKBOOK, PageSums, documents_of, settle_earlier
 from callcost.jobs.engine.work_dir import open_workplace
 from callcost.jobs.state.read_once import map_once
 from callcost.prices.book.registered import with_registered
@@ -35,17 +35,19 @@ from callcost.runners.protocol import ignore_progress
 from callcost.settings import CORRECTION_FORMATS, EXTENSIONS, FOCUS_FORMATS, TABLES, ReportOptions
 from callcost.stages.analysis.budgets import settle_budgets
 from callcost.stages.analysis.call_charges import charges_of
-from callcost.stages.backfill.corrections import correction_documents
+from callcost.stages.analysis.local_costs import add_local_costs, check_currency
+from callcost.stages.backfill.logged_corrections import correction_documents
 from callcost.stages.count.calibration_file import with_calibration
 from callcost.stages.pricing.priced_calls import GATHERED
 from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.reconcile.bill_tables import read_fx
 from callcost.stages.report.days import split_days
 from callcost.stages.report.delta_table import DeltaDays, deltalake_module
 from callcost.stages.report.notebook import spend_html
 from callcost.stages.report.pseudonyms import hide_budget
 from callcost.stages.report.publish import WRITERS, document_bytes, parquet_bytes, publish_files
 from callcost.stages.report.spend import CALL_ORDER, check_sort, merge_spend, sort_spend
-from callcost.stages.report.workbook import VIEWS, excel_module, workbook_bytes
+from callcost.stages.report.workbook import VIEWS, excel_module
 from callcost.stages.tables.call_frames import FRAME, Frame, collect_frame
 from callcost.stages.tables.facts import UID
 from callcost.stages.tables.schemas import columns_of_calls
@@ -53,7 +55,7 @@ from callcost.stages.tables.schemas import columns_of_calls
 if TYPE_CHECKING:
     from callcost.jobs.analysis.compare import ComparedSpend
 
-DOCUMENTS = {"xlsx": "spend.xlsx", "html": PAGE}  # format -> file
+DOCUMENTS = {"xlsx": WORKBOOK, "html": PAGE}  # format -> file
 DOCUMENTS |= {kind: f"{kind}.csv" for kind in (*FOCUS_FORMATS, *CORRECTION_FORMATS)}
 
 
@@ -201,6 +203,9 @@ def _report(
         rejected = settled.rejects().parquet()
         manifest = manifest_of(options, settled, spend, clock)
         manifest = amend_manifest(manifest, held) if held is not None else manifest
+        if options.currency is not None:
+            fx = read_fx(options.fx, options.currency)
+            spend, manifest["currency"] = add_local_costs(spend, whole, options, fx)
         page = PageSums(options, settled.tables("calls"))
         page.add_files(settled.tables("calls"))
         page.add_earlier(earlier)
@@ -297,8 +302,9 @@ def _settle_source(
 
 
 def with_views(options: ReportOptions) -> ReportOptions:
-    """Return the options of the sums that a report is made of: by more columns, where a workbook is."""
-    more = [view for view in VIEWS if view not in options.by] if "xlsx" in options.formats else []
+    """Return the options of the sums that a report is made of: by more columns for a workbook or a currency."""
+    views = (*(VIEWS if "xlsx" in options.formats else ()), *(("day",) if options.currency is not None else ()))
+    more = [view for view in dict.fromkeys(views) if view not in options.by]
     return dataclasses.replace(options, by=(*options.by, *more), sort=None) if more else options
 
 
@@ -306,22 +312,6 @@ def table_files(name: str, table: pl.DataFrame, options: ReportOptions) -> dict[
     """Return the files of a table, name -> content, in each format that was asked for but as a document."""
     kinds = [kind for kind in options.formats if kind in WRITERS]
     return {f"{name}.{EXTENSIONS.get(kind, kind)}": WRITERS[kind](table) for kind in kinds}
-
-
-def documents_of(
-    spend: pl.DataFrame, whole: pl.DataFrame, options: ReportOptions, manifest: dict[str, Any], page: PageSums
-) -> dict[str, bytes]:
-    """Return a report as a workbook and as a page, where these were asked for: name of a file -> content.
-
-    Args:
-        spend: the rows in their order.
-        whole: sums by with_views.
-        options: what the report was asked for.
-        manifest: record of the run.
-        page: sums of all its calls.
-    """
-    book = {DOCUMENTS["xlsx"]: workbook_bytes(spend, whole, manifest)} if "xlsx" in options.formats else {}
-    return book | page.documents(manifest)
 
 
 def _publish(options: ReportOptions, settled: Settled, files: dict[str, bytes], manifest: dict[str, Any]) -> None:
@@ -349,6 +339,9 @@ def settle_options(options: ReportOptions) -> ReportOptions:
     options = _settle_moment(dataclasses.replace(options, budget=budgets))
     check_sort(options)
     check_focus(options)
+    check_currency(options)
+    if options.currency is not None:
+        read_fx(options.fx, options.currency)
     if options.table == "delta":
         refuse_parts_of_days(options, "--table delta")
         deltalake_module()
@@ -391,8 +384,10 @@ def refuse_parts_of_days(options: ReportOptions, flag: str) -> None:
         ConfigError: there is a filter, an interval that does not begin and end at midnight, or nowhere to publish.
     """
     refuse_focus(options, flag)
-    if flag == "--state" and (asked := [kind for kind in options.formats if kind in CORRECTION_FORMATS]):
-        raise ConfigError(f"--format {asked[0]} cannot go with --state", hint="Report on the state's folder instead")
+    asked = [f"--format {kind}" for kind in options.formats if kind in CORRECTION_FORMATS]
+    asked += ["--currency"] * (options.currency is not None)
+    if flag == "--state" and asked:
+        raise ConfigError(f"{asked[0]} cannot go with --state", hint="Report on the state's folder instead")
     if options.where:
         raise ConfigError(f"--where cannot go with {flag}", hint="Filter when you read the partitions")
     if options.out is None:

@@ -65,6 +65,9 @@ STDOUT_WORD = "-"  # of --out
 @shared.further("--pseudonyms", metavar="KEYFILE", type=PathType(exists=True, dir_okay=False),
                 help="Put pseudonyms, made with the key in this file, in the place of users, end users, API keys and "
                      "sessions in all that is written and shown.")  # fmt: skip
+@shared.further("--currency", metavar="CODE", help="Show costs in this currency, too, at the rates of --fx: EUR ...")
+@shared.further("--fx", metavar="FILE", type=PathType(exists=True, dir_okay=False),
+                help="CSV of date, currency, rate (what one US dollar buys); the day's own holds.")  # fmt: skip
 @shared.further("--sub-account", metavar="COLUMN", help="Column that is the sub account of a bill in FOCUS.")
 @shared.further("--billing-account", metavar="ID", help="Who is billed, in a bill in FOCUS.")
 @shared.further("--notify", metavar="URL", help="Post what the run did, as JSON, when it ends (with --state).")

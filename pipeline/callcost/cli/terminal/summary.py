@@ -24,7 +24,7 @@ from callcost.cli.terminal.outlook_lines import outlook_lines
 from callcost.cli.terminal.output import STDERR, console_of, say
 from callcost.cli.terminal.spend_table import draw_table, group_lines, shown
 from callcost.jobs.report import SpendReport
-from callcost.readable import dollars
+from callcost.readable import dollars, money
 from callcost.settings import MOST_NAMED, ReportOptions
 
 MOST_LINES = 20  # of a summary that no terminal shows
@@ -192,6 +192,8 @@ def _title(manifest: dict[str, Any]) -> str:
         if totals[name] is not None
     ]
     cost = "no cost" if totals["total_cost"] is None else shown("total_cost", totals["total_cost"])
+    local = manifest.get("currency")
+    cost += f" ({money(Decimal(local['total_cost']), local['code'])})" if local and local["total_cost"] else ""
     return ", ".join([f"{_calls(totals['calls'] or 0)}: {cost}", *tokens])
 
 

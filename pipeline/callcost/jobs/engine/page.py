@@ -20,10 +20,11 @@ from callcost.stages.pages.period_changes import Earlier
 from callcost.stages.pages.report_page import ReportSums, report_page
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.views import OF_CALLS, ViewSums, commonest_tags
+from callcost.stages.report.workbook import workbook_bytes
 from callcost.stages.tables.facts import read_tables
 from callcost.tables import ReduceResult
 
-PAGE = "report.html"
+PAGE, WORKBOOK = "report.html", "spend.xlsx"
 _GROUPINGS = ("model", "user", "team")  # of every page, where calls state them
 _MOST_HELD = 200_000  # calls that are looked at together for what could be saved
 _MOST_SAVINGS = 10
@@ -108,6 +109,22 @@ class PageSums:
         start, since = (moment.astimezone(zone).date() for moment in span[:2])
         before, last = ((moment - timedelta(microseconds=1)).astimezone(zone).date() for moment in span[1:])
         return Earlier(groups=groups, first=(start, before), second=(since, last))
+
+
+def documents_of(
+    spend: pl.DataFrame, whole: pl.DataFrame, options: ReportOptions, manifest: dict[str, Any], page: PageSums
+) -> dict[str, bytes]:
+    """Return a report as a workbook and as a page, where these were asked for: name of a file -> content.
+
+    Args:
+        spend: the rows in their order.
+        whole: sums by with_views.
+        options: what the report was asked for.
+        manifest: record of the run.
+        page: sums of all its calls.
+    """
+    book = {WORKBOOK: workbook_bytes(spend, whole, manifest)} if "xlsx" in options.formats else {}
+    return book | page.documents(manifest)
 
 
 def settle_earlier(options: ReportOptions, settled: Settled) -> list[str]:

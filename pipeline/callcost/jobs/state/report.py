@@ -30,10 +30,9 @@ from callcost.jobs.engine.manifest import (
     verdicts_of,
 )
 from callcost.jobs.engine.map_reduce import Progress, Settled, reduce_facts
-from callcost.jobs.engine.page import PageSums
+from callcost.jobs.engine.page import PageSums, documents_of
 from callcost.jobs.report import (
     SpendReport,
-    documents_of,
     refuse_parts_of_days,
     settle_options,
     table_files,

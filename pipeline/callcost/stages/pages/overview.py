@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from callcost.prices.charges import plain
+from callcost.readable import money
 from callcost.stages.pages.charts import share_bar
 from callcost.stages.pages.figures import NONE, figure_cell, per, percent, shown
 from callcost.stages.pages.group_sums import Row, month_name
@@ -30,7 +31,7 @@ def cards(manifest: Manifest, days: Mapping[date | None, Row], change: Change | 
     calls, cost = totals["calls"] or 0, _amount(totals["total_cost"])
     failed = totals["failed_calls"] or 0
     shown_cards = [
-        _card("Cost", _money(cost), _against(change), class_="hero"),
+        _card("Cost", _money(cost), [_local(manifest), _against(change)], class_="hero"),
         _month_card(manifest, days),
         _card("Calls", f"{calls:,}", f"{per(cost, calls)} per call" + (f", {failed:,} failed" if failed else "")),
         _card(
@@ -59,6 +60,15 @@ def _amount(text: str | None) -> Decimal | None:
 
 def _money(amount: Decimal | None) -> Markup:
     return element("span", shown(amount, money=True), title=None if amount is None else plain(amount))
+
+
+def _local(manifest: Manifest) -> Child:
+    """Return the cost in another currency, where one is asked for."""
+    local = manifest.get("currency")
+    if not local or local["total_cost"] is None:
+        return None
+    shown_cost = element("b", money(Decimal(local["total_cost"]), local["code"]), title=local["total_cost"])
+    return [shown_cost, f" at the rates of each day, {local['first']} to {local['last']}; "]
 
 
 def _against(change: Change | None) -> Child:

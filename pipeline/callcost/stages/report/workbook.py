@@ -113,6 +113,7 @@ def _summary_of(manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
     asked = {name: manifest["options"][name] for name in ("since", "until", "timezone", "where")}
     return [
         *((name, value and Decimal(value)) for name, value in manifest["totals"].items()),
+        *((f"currency: {name}", value) for name, value in (manifest.get("currency") or {}).items()),
         ("first call", manifest["first_at"]), ("last call", manifest["last_at"]),
         *((f"asked: {name}", str(value)) for name, value in asked.items() if value),
         ("price versions", versions), ("callcost", manifest["callcost"]["version"]),
