@@ -36,8 +36,8 @@ FOCUS_FORMATS, CORRECTION_FORMATS = ("focus-1.2", "focus-1.4"), ("corrections-li
 REPORT_FORMATS = (*FORMATS, "html", *FOCUS_FORMATS, *CORRECTION_FORMATS)
 BINARY_FORMATS, RECONCILE_FORMATS = ("parquet", "xlsx"), ("parquet", "csv", "xlsx", "html")
 EXTENSIONS = {"markdown": "md"}  # of the files of a format, where they are not its name
-CORRECTIONS = ("none", "stated", "all")
-COST_SOURCES, TABLES, REASONINGS = ("computed", "logged", "auto"), ("parquet", "delta"), ("log", "none")
+CORRECTIONS, COST_SOURCES = ("none", "stated", "all"), ("computed", "logged", "auto")
+TABLES, REASONINGS = ("parquet", "delta"), ("log", "none")
 CACHES, TIERS, EXECUTORS = ("none", "all"), ("default", "flex", "priority"), ("local", "spark")
 LEAST_KEY = 16  # characters of a key that pseudonyms are made with
 MOST_NAMED = 3  # reasons, models and the like that a line of a summary names
@@ -48,9 +48,8 @@ GC_THRESHOLDS = (100_000, 20, 20)
 
 Moves = str | Mapping[str, str] | Iterable[str | tuple[str, str]]
 _optional = arguments.or_none
-_PERCENT = _optional(arguments.number(0, 100))
+_PERCENT, _MOMENT = _optional(arguments.number(0, 100)), _optional(arguments.read_moment)
 _PLACE, _TEXT = _optional(arguments.read_place), _optional(arguments.read_text)
-_MOMENT = _optional(arguments.read_moment)
 _EXACT, _LAST_PLACE = Context(prec=60), Decimal(1).scaleb(-18)  # of money
 _read_group = arguments.filters_of([column for column in GROUP_COLUMNS if column not in PERIODS])
 
@@ -243,8 +242,7 @@ class ReportOptions(_Options):
         where: (column, glob) pairs; calls that do not match are filtered.
         cost_source: "computed", "logged" or "auto" (logged where there is one).
         sort: column that orders the groups: a measure, largest first, or one of ``by``; None: by total_cost.
-        formats: how spend is written, of REPORT_FORMATS: a workbook needs the extra "excel", a bill in FOCUS is
-            CSV and, beside "parquet", Parquet; corrections are of logged costs that differ.
+        formats: how spend is written, of REPORT_FORMATS; a bill in FOCUS is CSV and, beside "parquet", Parquet.
         calls: also write calls.parquet.
         table: what calls by day are: "parquet" (files in folders, where the report remembers), "delta" (a table).
         max_unpriced: percent of calls that may be unpriced before the gate is crossed; None: no gate.
@@ -257,8 +255,8 @@ class ReportOptions(_Options):
         pseudonyms: file with the key of pseudonyms for users, end users, API keys and sessions; None: their names.
         sub_account: column that is the sub account of a bill in FOCUS; None: it has none.
         billing_account: id of who is billed in FOCUS; None: not known.
-        currency: ISO code of a currency beside dollars, at the dated rates of ``fx``; None: dollars alone.
-        fx: path of a CSV (date, currency, rate: what one US dollar buys); None: there is none.
+        currency: ISO code of a currency that costs are shown in beside dollars; None: dollars alone.
+        fx: path of its rates, a CSV (date, currency, rate: what one US dollar buys); None: there are none.
     """
 
     logs: Accepts[Places, tuple[str, ...]] = kept((), arguments.read_logs)
