@@ -224,7 +224,8 @@ SHAPES = (
     ),
     Shape(
         name="gemini_cli",
-        marks=("thoughts", "cached"),
+        marks=("thoughts", "tool"),
+        marked="number",
         counts=_spell("input", "output", reasoning="thoughts", read="cached", total="total"),
         reasoning="beside",
         extra_prompt=("tool",),
