@@ -137,11 +137,12 @@ def compare(calls: Iterable[Recording]) -> Iterator[Compared]:
 
 def _stated(call: Recording, shape: str) -> tuple[int, int]:
     """Return the tokens of both sides: of an answer that shows reasoning all, of another what is visible."""
-    usage, inside = call["u"], call["u"].get("reasoning_in_completion", True)
-    answer, reasoning = usage.get("completion") or 0, usage.get("reasoning") or 0
+    usage = call["u"]
+    prompt, answer, reasoning = (usage.get(name) or 0 for name in ("prompt", "completion", "reasoning"))
+    beside = usage.get("reasoning_in_completion") is False or usage.get("total") == prompt + answer + reasoning
     if shape in ("answer.thoughts", "answer.sealed", "answer.summary"):
-        return usage["prompt"], answer + (0 if inside else reasoning)
-    return usage["prompt"], 0 if call["flags"].get("has_reasoning") else answer - (reasoning if inside else 0)
+        return prompt, answer + (reasoning if beside else 0)
+    return prompt, 0 if call["flags"].get("has_reasoning") else answer - (0 if beside else reasoning)
 
 
 def promises_of(rows: Iterable[Compared]) -> dict[str, Promise]:

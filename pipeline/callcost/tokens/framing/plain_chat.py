@@ -30,9 +30,9 @@ _MESSAGE = frozenset({"role", "content"})
 # Fields of a request that the rules look into; any other is a setting and adds nothing to the prompt.
 READ_FIELDS = frozenset({
     "additionalModelRequestFields", "contents", "format", "function_call", "functions", "generationConfig",
-    "generation_config", "inferenceConfig", "options", "output_config", "output_format", "response_format", "stop",
-    "stopSequences", "stop_sequences", "system", "text", "thinking", "toolConfig", "tool_choice", "tool_config",
-    "reasoning", "reasoning_effort", "tools", *ELSEWHERE,
+    "generation_config", "inferenceConfig", "options", "outputConfig", "output_config", "output_format",
+    "response_format", "stop", "stopSequences", "stop_sequences", "system", "text", "thinking", "toolConfig",
+    "tool_choice", "tool_config", "reasoning", "reasoning_effort", "tools", *ELSEWHERE,
 })  # fmt: skip
 # Fields that, beside ``choices``, say how an answer ended or what else it shows.
 MORE_ANSWER = frozenset({"status", "candidates", "output"})

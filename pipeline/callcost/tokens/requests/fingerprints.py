@@ -28,7 +28,7 @@ def fingerprints(endpoint: str | None, request: Any, key: FingerprintKey) -> tup
     """
     prompt = read_prompt(endpoint, request)
     system = [_content_of(message) for message in prompt.messages if message.speaker == "system"]
-    tools = [msgspec.structs.astuple(tool) for tool in prompt.tools]
+    tools = [(tool.name, tool.description, tool.parameters, tool.kind) for tool in prompt.tools]
     return _hash([system, tools] if system or tools else None, key), _hash(_first_turn(prompt), key)
 
 

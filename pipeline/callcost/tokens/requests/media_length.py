@@ -32,7 +32,7 @@ def milliseconds_of(data: bytes, size: int) -> int:
         if data[4:8] == b"ftyp":
             return _mp4(data)
         return _mp3(data, size)
-    except struct.error:
+    except (struct.error, IndexError):  # it ends within its header
         return 0
 
 
