@@ -453,7 +453,7 @@ def test_files_are_published_and_the_same_again(tmp_path: Path) -> None:
     outs = [tmp_path / "one", tmp_path / "two"]
     for out in outs:
         _run(log, bill, out=str(out))
-    names = ["causes.csv", "manifest.json", "reconciliation.csv", "reconciliation.parquet"]
+    names = ["causes.csv", "manifest.json", "reconcile.html", "reconciliation.csv", "reconciliation.parquet"]
     assert [sorted(path.name for path in out.iterdir()) for out in outs] == [names, names]
     for name in names:
         one, two = ((out / name).read_bytes() for out in outs)

@@ -52,7 +52,7 @@ def langsmith(number: int, draw: Draw) -> Record:
         "id": f"r-{number}", "run_type": draw(st.sampled_from(("llm", "llm", "chain"))), "start_time": moment(number),
         "end_time": moment(number + 1), "status": "success", "extra": {"metadata": about}, "tags": ["a"],
         "total_cost": draw(_COUNTS) / 7, "prompt_tokens": prompt, "completion_tokens": completion,
-        "total_tokens": prompt + completion, "prompt_token_details": {"cache_read": draw(_COUNTS)},
+        "total_tokens": prompt + completion, "prompt_token_details": {"cache_read": draw(st.integers(0, prompt))},
         "inputs": {"messages": [{"role": "user", "content": draw(st.sampled_from(TEXTS))}]}, "outputs": {},
     }  # fmt: skip
 

@@ -291,7 +291,9 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     facts = fill_reasoning(facts, task.ratios, task.options.timezone)
     per_input["kept"] = _count_calls(facts)
     filtered_by, spans = tally_filtered(facts, task.options), span_of(facts)
-    facts = hide_names(filter_calls(facts, task.options), task.options.pseudonyms)
+    facts = filter_calls(facts, task.options)
+    if task.options.pseudonyms is not None:
+        facts = hide_names(facts, task.options.pseudonyms)
     per_input["calls"] = _count_calls(facts)
     corrected = CorrectedCalls()
     if task.priced:

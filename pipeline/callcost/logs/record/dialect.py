@@ -19,6 +19,7 @@ from callcost.logs.record.billing import read_billing
 from callcost.logs.record.call_status import status_of, was_under_way
 from callcost.logs.record.envelopes import Envelope
 from callcost.logs.record.media_calls import GATEWAY_FACTS, settle_gateway, settle_media
+from callcost.logs.record.origin import ORIGIN
 from callcost.logs.record.stated_usage import UsagePlaces
 from callcost.logs.record.stores import Store
 from callcost.logs.record.summed_rows import AGGREGATE, refuse_sum, sum_of
@@ -211,7 +212,8 @@ class FieldReader:
         self.request = parse_paths(dialect.request)
         self.response = parse_paths(dialect.response)
         self.endpoint = parse_paths(dialect.fields.get("endpoint", ()))
-        counted = (parse_path(path) for paths in (dialect.usage, *dialect.counts.values()) for path in paths)
+        counted = [parse_path(path) for paths in dialect.counts.values() for path in paths]
+        counted += [path for path in parse_paths(dialect.usage) if len(path) == 1]
         self.usages = frozenset(path[0] for path in counted if path and path[0] != "@")
         self.bodies = _BODIES.union(path[0] for path in (*self.request, *self.response) if path)
         self.places_of_usage = UsagePlaces(dialect)
@@ -242,7 +244,8 @@ class FieldReader:
             if self.dialect.repeats:
                 raise Refusal(COUNTED_ELSEWHERE) from None
             raise Refusal(UNREAD, f"{stated} of a record that is no known call of {self.dialect.name}") from None
-        if call.usage is None and not call.unread_usage and (stated := self._stated_tokens(record)):
+        filled = ORIGIN in record  # by backfill, which states the usage there
+        if call.usage is None and not call.unread_usage and not filled and (stated := self._stated_tokens(record)):
             call.unread_usage.append(stated)
             call.flags.append(UNREAD)
         return call
