@@ -10,7 +10,7 @@ import polars as pl
 
 from callcost.errors import LogError
 from callcost.jobs.engine.held_calls import check_held, prices_of_held
-from callcost.jobs.engine.map_reduce import Settled, reduce_facts, working_folder
+from callcost.jobs.engine.map_reduce import Settled, ratios_found, working_folder
 from callcost.jobs.report import open_source, settle_options
 from callcost.jobs.state.read_once import map_once
 from callcost.logs.io.inputs import Input, read_raw
@@ -79,7 +79,7 @@ def explain_call(options: ReportOptions, call_id: str) -> list[Explanation]:
             facts, inputs = settle_duplicates(_facts_of(mapped, call_id, named, options)).facts, mapped.by_number
             facts = facts.filter(named)
             if facts["flags"].list.contains(HIDDEN).any():
-                facts = fill_reasoning(facts, reduce_facts(options, mapped, listed=False).ratios, options.timezone)
+                facts = fill_reasoning(facts, ratios_found(options, mapped), options.timezone)
     facts = filter_calls(facts, options)
     if facts.is_empty():
         message = f"no call {call_id!r} in {' '.join(options.logs)}"

@@ -234,22 +234,25 @@ def _moment(moment: datetime | None, timezone: str) -> str:
     return f"{here:%Y-%m-%d}" if here.time() == time_of_day.min else here.isoformat(timespec="minutes")
 
 
+def _known_cost(total_cost: str | None) -> str:
+    return "no known cost" if total_cost is None else dollars(Decimal(total_cost))
+
+
 def _repeated_line(calls: int, total_cost: str | None, left_out: int) -> str:
     rows = f"{calls:,} rows equal" if calls > 1 else "1 row equals"
-    cost = "no known cost" if total_cost is None else dollars(Decimal(total_cost))
-    line = f"{rows} another without an id or a time below the second: each counted, {cost}"
+    line = f"{rows} another without an id or a time below the second: each counted, {_known_cost(total_cost)}"
     copies = "more is a copy in another file" if left_out == 1 else "more are copies in other files"
     return line + (f"; {left_out:,} {copies}: not counted" if left_out else "")
 
 
 def _aborted_lines(calls: int, total_cost: str | None) -> list[str]:
-    cost = "no known cost" if total_cost is None else dollars(Decimal(total_cost))
-    return [f"{_calls(calls)} broken off: {cost} for what was received; a bill may ask more"] * (calls > 0)
+    words = f"{_known_cost(total_cost)} for what was received; a bill may ask more"
+    return [f"{_calls(calls)} broken off: {words}"] * (calls > 0)
 
 
 def _filled_lines(calls: int, total_cost: str | None) -> list[str]:
-    cost = "no known cost" if total_cost is None else dollars(Decimal(total_cost))
-    return [f"{_calls(calls)} hide reasoning that other calls of their kind tell of: {cost} of the total"] * (calls > 0)
+    words = f"{_known_cost(total_cost)} of the total"
+    return [f"{_calls(calls)} hide reasoning that other calls of their kind tell of: {words}"] * (calls > 0)
 
 
 def _draft_lines(reasons: list[dict[str, Any]], records: int) -> list[str]:

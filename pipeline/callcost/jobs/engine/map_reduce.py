@@ -256,18 +256,11 @@ def reduce_facts(
         alternative: what may be otherwise in the calls.
         fixed: what stands for hidden reasoning on some days, whatever the log says now.
     """
-    files, workers, runner = tuple(found.tables("facts")), found.workers, found.runner
-    facts_worth = _FACTS_WORTH_KEPT if has_workers() else _FACTS_WORTH
-    summing = workers if found.mapped.facts >= facts_worth else 1
-    asked, folder = options_for_workers(options), found.folder
-    settled = settle_found(options, found) if found.verdicts is None else found.verdicts
+    asked, folder, runner = options_for_workers(options), found.folder, found.runner
+    settled = settle_found(options, found)
     verdicts = tuple(settled.files_of("verdicts"))
-    size = max(1, min(MOST_FILES, -(-len(files) // (workers * TASKS_PER_WORKER))))
-    parts = [files[first : first + size] for first in range(0, len(files), size)]
-    ratios: Ratios = ()
-    if priced and found.mapped.hidden and options.count.reasoning == REASONINGS[0]:
-        found_here = tally_facts(parts, verdicts, folder, runner, workers=summing)
-        ratios = (*with_calibration(found_here, options.count.calibration), *fixed)
+    ratios = ratios_found(options, dataclasses.replace(found, verdicts=settled), fixed) if priced else ()
+    parts, summing = _parts_to_sum(found)
     tasks = [
         ReduceTask(
             number=number, files=part, verdicts=verdicts, folder=folder, options=asked, rows_before=found.rows_before,
@@ -278,6 +271,30 @@ def reduce_facts(
     ]  # fmt: skip
     reduced = add_up([settled, *runner(reduce_files, tasks, workers=summing)], ReduceResult())
     return dataclasses.replace(found, reduced=reduced, ratios=ratios)
+
+
+def ratios_found(options: ReportOptions, found: Settled, fixed: Ratios = ()) -> Ratios:
+    """Return what stands for hidden reasoning in what map left behind; (): none is hidden, or none is to be filled in.
+
+    Args:
+        options: what the run was asked for; how reasoning is counted, and how logs are read, matter.
+        found: what map left behind.
+        fixed: see reduce_facts.
+    """
+    if not found.mapped.hidden or options.count.reasoning != REASONINGS[0]:
+        return ()
+    verdicts = tuple(settle_found(options, found).files_of("verdicts"))
+    parts, workers = _parts_to_sum(found)
+    found_here = tally_facts(parts, verdicts, found.folder, found.runner, workers=workers)
+    return (*with_calibration(found_here, options.count.calibration), *fixed)
+
+
+def _parts_to_sum(found: Settled) -> tuple[list[tuple[str, ...]], int]:
+    """Return the files of facts, a part a task, and the processes that are worth starting to sum them."""
+    files, worth = tuple(found.tables("facts")), _FACTS_WORTH_KEPT if has_workers() else _FACTS_WORTH
+    size = max(1, min(MOST_FILES, -(-len(files) // (found.workers * TASKS_PER_WORKER))))
+    parts = [files[first : first + size] for first in range(0, len(files), size)]
+    return parts, found.workers if found.mapped.facts >= worth else 1
 
 
 def tally_facts(
@@ -295,7 +312,7 @@ def tally_facts(
 
 
 def settle_found(options: ReportOptions, found: Settled) -> ReduceResult:
-    """Judge calls that lie in each other, then copies, of all that map left behind.
+    """Judge calls that lie in each other, then copies, of all that map left behind; once, where found keeps verdicts.
 
     Args:
         options: what the run was asked for; only how logs are read matters.
@@ -304,6 +321,8 @@ def settle_found(options: ReportOptions, found: Settled) -> ReduceResult:
     Returns:
         What went and why; its files are the verdicts.
     """
+    if found.verdicts is not None:
+        return found.verdicts
     files, rows, runner = tuple(found.tables("facts")), found.mapped.facts, found.runner
     read, workers = options_for_workers(options).read, found.workers if rows >= _KEYS_WORTH else 1
     tasks = [

@@ -230,9 +230,7 @@ APIS = (
             "model": ("modelVersion", "model_version"),
             "started_at": ("createTime", "create_time"),
             "service_tier": (  # Gemini API; Vertex AI, in JSON and as its SDK has it
-                "usageMetadata.serviceTier",
-                "usageMetadata.trafficType",
-                "usage_metadata.service_tier",
+                "usageMetadata.serviceTier", "usageMetadata.trafficType", "usage_metadata.service_tier",
                 "usage_metadata.traffic_type",
             ),
         },

@@ -119,6 +119,12 @@ def section(title: str, name: str, *body: Child, class_: str = "card") -> Markup
     return element("section", heading, *body, class_=class_, aria_labelledby=name)
 
 
+def card(title: str, figure: Child, words: Child, class_: str = "") -> Markup:
+    """Return one figure of the head of a page: what it is, the figure, and what there is to say of it."""
+    parts = [element("h3", title), element("p", figure, class_="figure"), element("p", words, class_="note")]
+    return element("div", parts, class_=f"card {class_}".strip())
+
+
 def row_name(*children: Child) -> Markup:
     """Return the cell that names a row."""
     return element("th", *children, scope="row")

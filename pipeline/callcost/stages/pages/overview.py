@@ -12,7 +12,7 @@ from callcost.readable import money
 from callcost.stages.pages.charts import share_bar
 from callcost.stages.pages.figures import NONE, figure_cell, per, percent, shown
 from callcost.stages.pages.group_sums import Row, month_name
-from callcost.stages.pages.kit import Child, Markup, cell, element, name_of, row_name, section, table
+from callcost.stages.pages.kit import Child, Markup, card, cell, element, name_of, row_name, section, table
 from callcost.stages.pages.period_changes import Change, signed
 
 Manifest = Mapping[str, Any]
@@ -31,27 +31,22 @@ def cards(manifest: Manifest, days: Mapping[date | None, Row], change: Change | 
     calls, cost = totals["calls"] or 0, _amount(totals["total_cost"])
     failed = totals["failed_calls"] or 0
     shown_cards = [
-        _card("Cost", _money(cost), [_local(manifest), _against(change)], class_="hero"),
+        card("Cost", _money(cost), [_local(manifest), _against(change)], class_="hero"),
         _month_card(manifest, days),
-        _card("Calls", f"{calls:,}", f"{per(cost, calls)} per call" + (f", {failed:,} failed" if failed else "")),
-        _card(
+        card("Calls", f"{calls:,}", f"{per(cost, calls)} per call" + (f", {failed:,} failed" if failed else "")),
+        card(
             "Tokens", shown(totals["total_tokens"], money=False),
             f"{shown(totals['prompt_tokens'], money=False)} prompt, "
             f"{shown(totals['completion_tokens'], money=False)} completion",
         ),
-        _card(
+        card(
             "Cache hits", percent(totals["cache_read_input_tokens"], totals["prompt_tokens"]) or NONE,
             _saved(_amount(totals["cache_savings_cost"])),
         ),
-        _card("Unpriced", percent(totals["unpriced_calls"], calls) or NONE, _not_priced(totals)),
-        _card("Counted here", percent(totals["counted_calls"], calls) or NONE, _counted(manifest)),
+        card("Unpriced", percent(totals["unpriced_calls"], calls) or NONE, _not_priced(totals)),
+        card("Counted here", percent(totals["counted_calls"], calls) or NONE, _counted(manifest)),
     ]  # fmt: skip
     return element("div", shown_cards, class_="cards")
-
-
-def _card(title: str, figure: Child, words: Child, class_: str = "") -> Markup:
-    parts = [element("h3", title), element("p", figure, class_="figure"), element("p", words, class_="note")]
-    return element("div", parts, class_=f"card {class_}".strip())
 
 
 def _amount(text: str | None) -> Decimal | None:
@@ -99,7 +94,7 @@ def _month_card(manifest: Manifest, days: Mapping[date | None, Row]) -> Markup |
             f" Expected by its end: {shown(expected, money=True)}, 4 times in 5 between {shown(low, money=True)} and "
             f"{shown(high, money=True)}."
         )
-    return _card("Month to date", _money(sum(stated, Decimal(0)) if stated else None), words)
+    return card("Month to date", _money(sum(stated, Decimal(0)) if stated else None), words)
 
 
 def _saved(amount: Decimal | None) -> Child:

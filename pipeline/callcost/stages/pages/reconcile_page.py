@@ -13,7 +13,7 @@ from callcost.prices.charges import plain
 from callcost.readable import money
 from callcost.stages.pages.charts import share_bar
 from callcost.stages.pages.figures import NONE, percent
-from callcost.stages.pages.kit import Child, Markup, cell, document, element, name_of, row_name, section, table
+from callcost.stages.pages.kit import Child, Markup, card, cell, document, element, name_of, row_name, section, table
 
 _MOST_ROWS = 200  # of a table; the workbook and causes.csv have all
 _MOST_STEPS = 12
@@ -92,20 +92,16 @@ def _cards(totals: Row, words: str) -> Markup:
     share, of_bill = totals["explained_percent"], f"{percent(abs(difference), stated) or NONE} of {words}"
     may_change = f"; {money(still_open, currency)} of it may still change" if still_open else ""
     cards = [
-        _card(words.capitalize(), stated, currency, f"in {currency}"),
-        _card("The logs", computed, currency, "what their calls cost at the rates of their day"),
-        _card("Difference", difference, currency, of_bill + may_change),
-        _card("Unexplained", unexplained, currency, f"{share} % explained" if share is not None else ""),
+        _amount_card(words.capitalize(), stated, currency, f"in {currency}"),
+        _amount_card("The logs", computed, currency, "what their calls cost at the rates of their day"),
+        _amount_card("Difference", difference, currency, of_bill + may_change),
+        _amount_card("Unexplained", unexplained, currency, f"{share} % explained" if share is not None else ""),
     ]
     return element("div", cards, class_="cards")
 
 
-def _card(title: str, amount: Decimal, currency: str, words: str) -> Markup:
-    figure = element("span", money(amount, currency), title=plain(amount))
-    return element(
-        "div", element("h3", title), element("p", figure, class_="figure"), element("p", words, class_="note"),
-        class_="card",
-    )  # fmt: skip
+def _amount_card(title: str, amount: Decimal, currency: str, words: str) -> Markup:
+    return card(title, element("span", money(amount, currency), title=plain(amount)), words)
 
 
 def _amount_cell(amount: Decimal | None, currency: str, *, signed: bool = False) -> Markup:

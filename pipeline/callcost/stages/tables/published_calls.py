@@ -83,7 +83,8 @@ def priced_lines(calls: pl.DataFrame, inputs: Mapping[str, int]) -> pl.DataFrame
     """Lay out published calls as facts that come settled and priced, with a line for each run that a call states.
 
     Args:
-        calls: columns of COLUMNS, as far as there are any; with keys (joined_calls.py), copies are still to be settled.
+        calls: columns of COLUMNS, as far as there are any; with keys (published_copies.py), copies are still to be
+            settled.
         inputs: name of an input -> its number.
     """
     known = calls.select(pl.col(name).cast(kind) for name, kind in _LAID.items() if name in calls.columns)
