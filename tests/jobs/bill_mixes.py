@@ -1,12 +1,13 @@
 """A fortnight of calls by three keys, and its bills with several faults at once; what each fault moves, by hand.
 
-A fault is in the bill or in the log, so that what it moves is the difference that comes of it: alone, or last of all,
-where two of the bill's act on one amount (half of 88 %).
+A fault is in the bill or in the log, so that what it moves is the difference that comes of it. Where two act on one
+amount (half of 88 %), what each moves depends on which comes first, and any order is right.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import random
 from collections import defaultdict
@@ -94,11 +95,15 @@ class Mix:
         return found
 
     def injected(self, cause: str) -> tuple[Decimal, Decimal]:
-        """Return the least and the most that the faults of a cause move: signed, or of a shift of days the gross."""
+        """Return the least and the most that the faults of a cause move, in any order of the faults.
+
+        Signed, or of a shift of days the gross.
+        """
         own = frozenset(fault for fault in self.faults if CAUSES[fault] == cause)
+        rest = sorted(self.faults - own)
         moved = []
-        for before, after in ((frozenset[str](), own), (self.faults - own, self.faults)):
-            one, other = self.difference(before), self.difference(after)
+        for others in (frozenset(some) for n in range(len(rest) + 1) for some in itertools.combinations(rest, n)):
+            one, other = self.difference(others), self.difference(others | own)
             parts = [other.get(cell, Decimal(0)) - one.get(cell, Decimal(0)) for cell in {*one, *other}]
             moved.append(sum(map(abs, parts), Decimal(0)) if cause == "day_shift" else sum(parts, Decimal(0)))
         return min(moved), max(moved)

@@ -106,7 +106,8 @@ class Lot:
         amount: money that the bill asks.
         quantity: tokens that the bill states for it; None: it states none.
         ours: tokens of the logs; None: they are not told apart so.
-        unit: what a token costs at our rates, in the tier.
+        plain: what a token costs at our rates, in the tier of our own calls.
+        unit: what a token costs at our rates, in the tier that the bill names.
         price: what a token costs as the bill asks, as far as that is explained.
         part: a charge of ours of the same model; None: there is none.
         moves: cause and words of each step from ``unit`` to ``price``, and the price after it.
@@ -118,6 +119,7 @@ class Lot:
     amount: Decimal
     quantity: Decimal | None
     ours: Decimal | None
+    plain: Decimal
     unit: Decimal
     price: Decimal
     part: Part | None
@@ -255,7 +257,7 @@ class Cell:
             return quantized(share(self.cost, tokens, priced))
         counts = sum((lot.quantity or NOTHING for lot in self.lots), NOTHING)
         if counts:
-            listed = sum((EXACT.multiply(lot.quantity or NOTHING, lot.unit) for lot in self.lots), NOTHING)
+            listed = sum((EXACT.multiply(lot.quantity or NOTHING, lot.plain) for lot in self.lots), NOTHING)
             return quantized(share(listed, tokens, counts))
         if self.amount is not None and self.billed:
             return self.rest if tokens == self.gap else quantized(share(self.amount, tokens, self.billed))

@@ -49,14 +49,16 @@ def _priced(
     lots, single = [], len(amounts) == 1
     for (tier, owner), amount in amounts.items():
         if cell.ours > 0 and cell.cost:
+            plain: Decimal | None = EXACT.divide(cell.cost, cell.ours)
             unit: Decimal | None = EXACT.divide(costs.get(tier, cell.cost), cell.ours)
         else:
+            plain = sample and cost_of_class(cell.key.token_class, sample, book)
             unit = sample and cost_of_class(cell.key.token_class, sample, book, tier)
-        if not unit:
+        if not unit or not plain:
             return []
         expected = cell.ours if single else None
         part = next((part for part in cell.parts if part.cost), sample)
-        lots.append(Lot(cell, tier, owner, amount, counts.get((tier, owner)), expected, unit, unit, part))
+        lots.append(Lot(cell, tier, owner, amount, counts.get((tier, owner)), expected, plain, unit, unit, part))
     return lots
 
 
