@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from functools import cache
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import httpx
 
@@ -26,6 +26,7 @@ from callcost.prices.upstream.map_files import MAX_BYTES
 
 _PART_BYTES = 1 << 20  # unpacked at a time
 _MOST_REDIRECTS = 5
+_T = TypeVar("_T")
 RETRIED = frozenset({429, 500, 502, 503, 504, 529})  # 529: Anthropic's "overloaded"
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -120,8 +121,8 @@ def fetch(
                 raise purpose.error(message, hint=purpose.offline)
             time.sleep(min(max(patience.pause * 2 ** (attempt - 1), wait), left))
         try:
-            return _within(deadline, lambda: _get(asked, patience, deadline))
-        except _TooLateError:
+            return within(deadline, lambda: _get(asked, patience, deadline))
+        except TooLateError:
             words = f": {problem}" if problem else ": the answer takes too long"
             message = f"cannot fetch {shown} in {patience.total:g} seconds{words}"
             raise purpose.error(message, hint=purpose.offline) from None
@@ -150,20 +151,24 @@ class _TryAgainError(Exception):
         self.wait = wait
 
 
-class _TooLateError(Exception):
-    """The time for the whole request is over."""
+class TooLateError(Exception):
+    """The time for all of a request is over."""
 
 
-def _within(deadline: float, ask: Callable[[], Answer]) -> Answer:
+def within(deadline: float, ask: Callable[[], _T]) -> _T:
     """Return an answer that comes in time.
 
     A server may send its headers byte by byte, each in time for the next; so it is asked in a thread that is left to
     itself when the time is over. It ends with the process, or when the server does.
 
+    Args:
+        deadline: as ``time.monotonic`` counts.
+        ask: what waits for the server; what it raises is raised here.
+
     Raises:
-        _TooLateError: none comes.
+        TooLateError: none comes.
     """
-    answers: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[_T | Exception] = queue.SimpleQueue()
 
     def answer() -> None:
         try:
@@ -175,7 +180,7 @@ def _within(deadline: float, ask: Callable[[], Answer]) -> Answer:
     try:
         found = answers.get(timeout=max(0.001, deadline - time.monotonic()))
     except queue.Empty:
-        raise _TooLateError from None
+        raise TooLateError from None
     if isinstance(found, Exception):
         raise found
     return found
@@ -268,7 +273,7 @@ def _read_body(response: httpx.Response, asked: _Request, deadline: float) -> by
         if size > MAX_BYTES:
             break
         if time.monotonic() > deadline:
-            raise _TooLateError
+            raise TooLateError
     if size > MAX_BYTES:
         raise asked.refusal(f"sends more than {MAX_BYTES >> 20} MiB: that is not {asked.purpose.what}")
     return b"".join(parts)

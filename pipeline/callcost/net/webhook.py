@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
-from callcost.net.http import RETRIED, Patience
+from callcost.net.http import RETRIED, Patience, TooLateError, within
 
 PATIENCE = Patience(connect=5, read=10, total=30)
 
@@ -25,15 +24,12 @@ def post_run(url: str, run: Mapping[str, Any], patience: Patience = PATIENCE) ->
     Returns:
         What went wrong; "": nothing.
     """
-    problems = ["no answer in time"]
-
-    def post() -> None:
-        problems[0] = _post(url, run, patience)
-
-    thread = threading.Thread(target=post, daemon=True)  # a server may send its headers byte by byte
-    thread.start()
-    thread.join(patience.total)
-    return problems[0]
+    try:
+        return within(time.monotonic() + patience.total, lambda: _post(url, run, patience))
+    except TooLateError:
+        return "no answer in time"
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run has ended well; its text may name the address
+        return type(error).__name__
 
 
 def _post(url: str, run: Mapping[str, Any], patience: Patience) -> str:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from callcost.errors import ConfigError
 from callcost.logs.bills.owners import owner_of, owners_of, read_keys
-from callcost.stages.reconcile.attribution import UNATTRIBUTED, Side, attribute
+from callcost.stages.reconcile.attribution import Side, attribute
 from callcost.stages.reconcile.cells import Cell, CellKey
+from callcost.tables import UNATTRIBUTED
 from tests.stages.reconcile.by_hand import make_cell
 
 Stated = dict[str | None, tuple[int, str]]  # owner -> tokens, money

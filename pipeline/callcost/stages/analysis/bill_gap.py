@@ -14,10 +14,9 @@ from typing import Any
 import polars as pl
 
 from callcost.stages.tables.schemas import Amount, CallCount, Date, Ratio, ReconciledCell, Schema, Text
-from callcost.tables import EXACT
+from callcost.tables import EXACT, UNATTRIBUTED
 
 LEAST = Decimal("0.01")  # of the currency: what is less is summed
-UNATTRIBUTED = "unattributed"
 _NOTHING = Decimal(0)
 _CELL = ReconciledCell.names
 # Causes that say that something has another price: of these the factor is known.

@@ -19,8 +19,8 @@ from callcost.logs.bills.owners import Keys, owner_of
 from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, quantized, share
 from callcost.stages.reconcile.grain import BillGrain
 from callcost.stages.reconcile.rates.alternative_prices import REGION, TIER, VERSION
+from callcost.tables import UNATTRIBUTED
 
-UNATTRIBUTED = "unattributed"
 COPIES = "duplicates"
 _OF_EVERYBODY = frozenset({REGION, VERSION, "discount", "unit_error"})  # a factor on all amounts of a cell
 _PARTS = {TIER: Decimal("-0.5"), "logged_not_billed": Decimal(-1)}  # of what an owner's calls cost: as a batch, nothing

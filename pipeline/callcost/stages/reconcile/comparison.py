@@ -21,7 +21,6 @@ from callcost.logs.bills.lines import DAY, BillLine, Kind, day_of
 from callcost.logs.bills.restate import lag_of
 from callcost.prices.book.book import Book
 from callcost.stages.reconcile.attribution import (
-    UNATTRIBUTED,
     OwnerNames,
     attribute,
     bill_by_owner,
@@ -35,6 +34,7 @@ from callcost.stages.reconcile.grain import BillGrain, build_cells, group_cells,
 from callcost.stages.reconcile.per_call import billed_calls, costs_agree, explain_calls, logged_calls, without_noise
 from callcost.stages.reconcile.rules import explain
 from callcost.stages.tables.schemas import Causes, Reconciliation
+from callcost.tables import UNATTRIBUTED
 
 BILL, LOG = "bill", "log"
 FINAL, OPEN = "final", "open"
