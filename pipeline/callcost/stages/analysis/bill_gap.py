@@ -13,14 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from callcost.stages.tables.schemas import Amount, CallCount, Date, Ratio, ReconciledCell, Schema, Text
+from callcost.stages.tables.schemas import Amount, CallCount, Date, Ratio, Schema, Text
 from callcost.tables import EXACT, UNATTRIBUTED
 
 LEAST = Decimal("0.01")  # of the currency: what is less is summed
 _NOTHING = Decimal(0)
-_CELL = ReconciledCell.names
-# Causes that say that something has another price: of these the factor is known.
-_OF_PRICES = {"cache", "tier_or_batch", "region_uplift", "price_version", "discount", "unit_error"}
 CAUSES = {
     "billed_not_logged": "billed, but not in the logs",
     "logged_not_billed": "in the logs, but not billed",
@@ -45,16 +42,17 @@ CAUSES = {
 _TO_DO = {
     "billed_not_logged": "Log the calls{whose}: the bill has them and no log does.",
     "logged_not_billed": "Find out who pays for these calls{whose}: they may be refused ones, or of another account.",
+    "day_shift": "Log times with their zone, if these are days of another one than the bill's.",
     "duplicates": "Log each call once: copies stand in the logs under other ids.",
     "unit_error": "Compare the unit of the bill's lines with the logs: one is a power of ten of the other.",
     "cache": "Log the cached tokens of each answer: what was read, and what was written by its lifetime.",
     "missing_iterations": "Log the usage of every run of a call, not that of the last alone.",
     "aborted_stream": "Log answers that break off, with the usage that came: the provider bills them.",
     "server_tools": "Log the use of server tools (searches, code) beside the tokens.",
-    "tier_or_batch": "Log the service tier of each call, and which calls are of a batch.",
+    "tier_or_batch": "Log the service tier of each call{whose}, and which calls are of a batch.",
     "region_uplift": "Log the region in which a call was answered.",
     "price_version": "Correct the rate{times}: see `callcost prices history {model}`, set it with --prices-override.",
-    "discount": "If it is agreed, write it into [discounts] of --prices-override{times}.",
+    "discount": "If it is agreed, write it into [[discounts]] of --prices-override{percent}.",
     "unpriced_model": "Add a rate with --prices-override, or fetch the published ones with `callcost prices pull`.",
     "unmapped_line_item": "Say what these lines are for: no call has them.",
 }  # fmt: skip
@@ -98,21 +96,25 @@ class _Group:
 
     def __init__(self) -> None:
         self.amount: Decimal | None = None
-        self.tokens = self.base = self.largest = _NOTHING
+        self.tokens = self.base = self.moved = self.gross = self.largest = _NOTHING
         self.days: set[date] = set()
-        self.cells: set[tuple[Any, ...]] = set()
         self.evidence = ""
 
-    def add(self, row: Mapping[str, Any], base: Decimal | None) -> None:
-        """Add one cause of a cell, that our side costs ``base``."""
-        cell, amount = tuple(row[name] for name in _CELL), row["amount"]
+    @property
+    def factor(self) -> Decimal | None:
+        """What prices are multiplied by; None: it is not about prices."""
+        return round((self.base + self.moved) / self.base, 6) if self.base else None
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add one cause of a cell."""
+        amount = row["amount"]
         self.tokens += row["tokens"] or _NOTHING
         self.days |= {row["day"]} if row["day"] is not None else set()
-        if cell not in self.cells:
-            self.cells.add(cell)
-            self.base += base or _NOTHING
         if amount is not None:
             self.amount = (self.amount or _NOTHING) + amount
+            self.gross += abs(amount)
+        if row["base"] is not None:
+            self.base, self.moved = self.base + row["base"], self.moved + (amount or _NOTHING)
         weight = abs(row["tokens"] or _NOTHING) if amount is None else abs(amount)
         if not self.evidence or weight > self.largest:
             self.evidence, self.largest = row["evidence"], weight
@@ -130,16 +132,14 @@ def group_causes(rows: pl.DataFrame, causes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _group(rows: pl.DataFrame, causes: pl.DataFrame) -> pl.DataFrame:
-    base = {tuple(row[name] for name in _CELL): row["computed_cost"] for row in rows.iter_rows(named=True)}
     found: dict[tuple[Any, ...], _Group] = {}
     for row in causes.iter_rows(named=True):
-        cost = base.get(tuple(row[name] for name in _CELL))
         key = row["against"], row["currency"], row["provider"], row["model"], row["cause"], row["owner"]
-        found.setdefault(key, _Group()).add(row, cost)
+        found.setdefault(key, _Group()).add(row)
     wholes = {row["against"]: abs(row["stated"] or _NOTHING) for row in _sums(rows, "against").iter_rows(named=True)}
     listed, small = list[dict[str, Any]](), dict[tuple[Any, ...], list[_Group]]()
     for key, group in found.items():
-        if group.amount is not None and (abs(group.amount) < LEAST or key[4] == "rounding"):
+        if group.amount is not None and (group.gross < LEAST or key[4] == "rounding"):
             small.setdefault((*key[:2], None, None, "rounding", None), []).append(group)
         else:
             listed.append(_row_of(key, group, wholes))
@@ -153,13 +153,12 @@ def _group(rows: pl.DataFrame, causes: pl.DataFrame) -> pl.DataFrame:
 def _row_of(key: tuple[Any, ...], group: _Group, wholes: Mapping[str, Decimal]) -> dict[str, Any]:
     against, currency, provider, model, cause, owner = key
     whole, amount = wholes.get(against), group.amount
-    is_priced = cause in _OF_PRICES and group.base and amount is not None
     return {
         "against": against, "provider": provider, "model": model, "cause": cause,
         "words": CAUSES.get(cause, cause), "owner": owner, "amount": amount,
         "share": round(amount / whole, 6) if amount is not None and whole else None,
-        "factor": round((group.base + amount) / group.base, 6) if is_priced and amount is not None else None,
-        "tokens": group.tokens, "first_day": min(group.days, default=None), "last_day": max(group.days, default=None),
+        "factor": group.factor, "tokens": group.tokens,
+        "first_day": min(group.days, default=None), "last_day": max(group.days, default=None),
         "days": len(group.days), "currency": currency, "evidence": group.evidence,
     }  # fmt: skip
 
@@ -222,16 +221,20 @@ def next_steps(gap: pl.DataFrame, rows: pl.DataFrame, owners: bool) -> list[dict
     steps: dict[tuple[str | None, str], dict[str, Any]] = {}
     for row in gap.filter(pl.col("against") == "bill").iter_rows(named=True):
         provider = row["provider"]
-        what = _TO_DO.get(row["cause"], "")
+        is_credit = row["cause"] == "discount" and row["factor"] is None
+        what = "" if is_credit else _TO_DO.get(row["cause"], "")
         if row["cause"] == "unexplained" and provider not in counts:
             what = f"Add the usage report of {provider}: this bill states no counts.{_fetched(provider)}"
         if row["amount"] is None and row["tokens"] and provider not in amounts:
             what = f"Add the cost report of {provider}: this bill states no amounts.{_fetched(provider)}"
         known = row["owner"] not in {None, UNATTRIBUTED}
         hint = "" if owners or "{whose}" not in what else " Say --by api_key to see whose they are."
-        times = f" (factor {row['factor'].normalize():f})" if row["factor"] is not None else ""
-        model = row["model"] or "MODEL"
-        words = what.format(whose=f" of {row['owner']}" if known else "", times=times, model=model) + hint
+        factor, model = row["factor"], row["model"] or "MODEL"
+        times, percent = ("", "") if factor is None else (
+            f" (factor {factor.normalize():f})", f" (percent = {(100 - 100 * factor).normalize():f})"
+        )  # fmt: skip
+        whose = f" of {row['owner']}" if known else ""
+        words = what.format(whose=whose, times=times, percent=percent, model=model) + hint
         if words:
             step = steps.setdefault((provider, words), {"provider": provider, "models": [], "amount": _NOTHING,
                                                         "what": words})  # fmt: skip

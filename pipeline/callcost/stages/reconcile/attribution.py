@@ -119,7 +119,7 @@ def _split(cell: Cell, billed: Side, ours: Side, copies: Side, whose: Mapping[st
         result += [
             found._replace(
                 tokens=tokens.get(owner, NOTHING), amount=None if found.amount is None else money.get(owner, NOTHING),
-                owner=owner,
+                owner=owner, base=found.base and amount and share(found.base, money.get(owner, NOTHING), amount),
             )
             for owner in sorted({*money, *tokens})
             if money.get(owner) or tokens.get(owner)

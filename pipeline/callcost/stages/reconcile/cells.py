@@ -69,6 +69,7 @@ class Finding(NamedTuple):
         evidence: words that say what was measured.
         owner: whose it is; None: it is not asked.
         shares: owner of a lot, and its part of the amount, where the finding knows them.
+        base: what the same tokens cost before it, where a price is another; None: it is not about prices.
     """
 
     cause: str
@@ -77,6 +78,7 @@ class Finding(NamedTuple):
     evidence: str
     owner: str | None = None
     shares: tuple[tuple[str, Decimal], ...] = ()
+    base: Decimal | None = None
 
 
 class CellKey(NamedTuple):
@@ -229,7 +231,7 @@ class Cell:
 
     def settle(
         self, cause: str, tokens: Decimal, amount: Decimal | None, evidence: str,
-        shares: Iterable[tuple[str, Decimal]] = (),
+        shares: Iterable[tuple[str, Decimal]] = (), base: Decimal | None = None,
     ) -> None:  # fmt: skip
         """Name a part of the difference.
 
@@ -239,6 +241,7 @@ class Cell:
             amount: money to take from ``rest``; None: not known.
             evidence: words that say what was measured.
             shares: owner of a lot, and its part of the amount.
+            base: what the same tokens cost before, where a price is another.
         """
         if self.gap is not None:
             self.gap -= tokens
@@ -248,7 +251,7 @@ class Cell:
             amount = quantized(amount)
             self.rest -= amount
         if tokens or amount:
-            self.findings.append(Finding(cause, tokens, amount, evidence, shares=tuple(shares)))
+            self.findings.append(Finding(cause, tokens, amount, evidence, shares=tuple(shares), base=base))
 
     def value(self, tokens: Decimal) -> Decimal | None:
         """Return what tokens are worth: at our rate of this cell, else at the bill's; None: the bill has no amount."""

@@ -29,7 +29,7 @@ from callcost.stages.reconcile.attribution import (
 from callcost.stages.reconcile.bill_tables import DOLLARS, Bills, Rates, half_places
 from callcost.stages.reconcile.call_evidence import Evidence
 from callcost.stages.reconcile.case import Case
-from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, Part, owner_key
+from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, Part, owner_key, quantized
 from callcost.stages.reconcile.grain import BillGrain, build_cells, group_cells, names_by_price
 from callcost.stages.reconcile.per_call import billed_calls, costs_agree, explain_calls, logged_calls, without_noise
 from callcost.stages.reconcile.rules import explain
@@ -189,16 +189,20 @@ def _add_cell(result: Comparison, cell: Cell, *, item: str | None = None) -> Non
         "token_class": key.token_class, "line_item": item, "status": _status(key, result.until),
         "currency": result.currency,
     }  # fmt: skip
-    amounts: dict[tuple[str, str, str | None], tuple[Decimal, Decimal]] = {}
+    causes: dict[tuple[str, str, str | None], dict[str, Any]] = {}
     for found in cell.findings:
-        key_of = found.cause, found.evidence, (found.owner or UNATTRIBUTED) if result.by_owner else None
-        tokens, amount = amounts.get(key_of, (NOTHING, NOTHING))
-        amounts[key_of] = (tokens + found.tokens, amount + (found.amount or NOTHING))
-    for (cause, evidence, owner), (tokens, amount) in amounts.items():
-        money = None if stated is None else amount
-        about = {"cause": cause, "tokens": tokens, "amount": money, "evidence": evidence, "owner": owner}
-        result.causes.append({**base, **about})
-    left = sum((amount for (cause, *_), (_, amount) in amounts.items() if cause == "unexplained"), NOTHING)
+        owner = (found.owner or UNATTRIBUTED) if result.by_owner else None
+        row = causes.setdefault((found.cause, found.evidence, owner), {
+            **base, "cause": found.cause, "tokens": NOTHING, "amount": None if stated is None else NOTHING,
+            "base": None, "evidence": found.evidence, "owner": owner,
+        })  # fmt: skip
+        row["tokens"] += found.tokens
+        if stated is not None:
+            row["amount"] += found.amount or NOTHING
+        if found.base is not None:
+            row["base"] = quantized((row["base"] or NOTHING) + found.base)
+    result.causes += causes.values()
+    left = sum((row["amount"] or NOTHING for row in causes.values() if row["cause"] == "unexplained"), NOTHING)
     difference = None if stated is None else stated - (cell.cost or NOTHING)
     result.rows.append({
         **base,

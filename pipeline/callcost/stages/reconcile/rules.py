@@ -59,7 +59,8 @@ def settle_units(case: Case) -> None:
             if all(_is_times(cell.billed, cell.ours, power) for cell in known):
                 for cell in known:
                     wrong = cell.cost and _is_times(cell.amount, cell.cost, power)
-                    cell.settle(UNIT, cell.gap or NOTHING, cell.rest if wrong else NOTHING, f"counts x {power:f}")
+                    amount, base = (cell.rest, cell.cost) if wrong else (NOTHING, None)
+                    cell.settle(UNIT, cell.gap or NOTHING, amount, f"counts x {power:f}", base=base)
                 break
 
 

@@ -363,6 +363,7 @@ class Causes(ReconciledCell):
     cause = Text("one of the causes, by name")
     tokens = Amount("how many tokens it moves; 0: it is about money")
     amount = Amount("how much of the difference; null: the bill states no amounts")
+    base = Amount("what the same tokens cost before it, where a price is another; null: it is not about prices")
     evidence = Text("what tells so")
     owner = Text("whose it is, by --by; unattributed: neither side tells; null: it was not asked")
 

@@ -18,6 +18,7 @@ from callcost.stages.reconcile.rates.alternative_prices import (
     CACHE,
     CAUSES,
     DISCOUNT,
+    NAMED_TIERS,
     REGION,
     TIER,
     TIER_FACTORS,
@@ -67,7 +68,7 @@ def settle_stated_rates(case: Case) -> None:
         stated = stated_cost(cell, case.book) if cell.cost is not None and cell.is_open else None
         if stated and cell.is_off_by(stated.plain - cell.expected):
             cause = DISCOUNT if stated.discounted == cell.cost else VERSION
-            cell.settle(cause, NOTHING, stated.plain - cell.expected, stated.label)
+            cell.settle(cause, NOTHING, stated.plain - cell.expected, stated.label, base=cell.expected)
 
 
 def amounts_agree(cells: Sequence[Cell], book: Book) -> bool:
@@ -150,5 +151,12 @@ def _settle(cells: Sequence[Cell], steps: Sequence[Alternative]) -> None:
         before = cell.expected
         for step in steps:
             cost = step.costs[number]
-            cell.settle(step.cause, NOTHING, cost - before, step.label)
+            base = _of_named_tiers(cell, before) if step.label == NAMED_TIERS else before
+            cell.settle(step.cause, NOTHING, cost - before, step.label, base=base)
             before = cost
+
+
+def _of_named_tiers(cell: Cell, cost: Decimal) -> Decimal:
+    """Return the part of a cell's cost for tokens of which the bill names a tier."""
+    named = sum((count for tier, count in cell.tiers.items() if tier), NOTHING)
+    return share(cost, named, sum(cell.tiers.values(), NOTHING))

@@ -129,16 +129,21 @@ def settle_steps(cell: Cell) -> None:
     listed = sum((EXACT.multiply(count, lot.unit) for count, lot in zip(counts, cell.lots, strict=True)), NOTHING)
     if abs(listed - cell.expected) > cell.slack:
         plain = EXACT.divide(cell.expected, sum(counts, NOTHING))
-        shares = [(lot.owner, count * (lot.unit - plain)) for count, lot in zip(counts, cell.lots, strict=True)]
-        cell.settle(TIER, NOTHING, listed - cell.expected, NAMED_TIERS, shares)
+        known = list(zip(counts, cell.lots, strict=True))
+        shares = [(lot.owner, count * (lot.unit - plain)) for count, lot in known]
+        base = sum((EXACT.multiply(count, lot.plain) for count, lot in known if lot.tier), NOTHING)
+        cell.settle(TIER, NOTHING, listed - cell.expected, NAMED_TIERS, shares, base=base)
     taken: dict[tuple[str, str], list[tuple[str, Decimal]]] = defaultdict(list)
+    bases: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for count, lot in zip(counts, cell.lots, strict=True):
         price = lot.unit
         for cause, label, then in lot.moves:
             taken[cause, label].append((lot.owner, EXACT.multiply(count, then - price)))
+            bases[cause, label] += EXACT.multiply(count, price)
             price = then
     for (cause, label), shares in taken.items():
-        cell.settle(cause, NOTHING, sum((amount for _, amount in shares), NOTHING), label, shares)
+        moved = sum((amount for _, amount in shares), NOTHING)
+        cell.settle(cause, NOTHING, moved, label, shares, base=bases[cause, label])
 
 
 # --- Candidates -------------------------------------------------------------------------------------------------------
