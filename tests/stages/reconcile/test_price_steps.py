@@ -76,6 +76,14 @@ def test_a_model_that_changes_its_price_is_named_with_the_day() -> None:
     }
 
 
+def test_a_factor_is_not_put_on_amounts_that_it_does_not_give() -> None:
+    odd = ("0.51", "1.73", "0.62", "2.19", "0.77", "1.31")
+    cells = _month(lambda name, day, model: "0.84" if model == "o3" else Decimal(odd[day]) + len(name))
+    _settle(cells)
+    words = "every amount of o3 x 0.84: a discount or a change of prices"
+    assert _found(cells) == [[("discount", words)] if cell.key.model == "o3" else [] for cell in cells]
+
+
 @pytest.mark.parametrize("since", [1, 3])  # the longer half of it may be the dearer or the cheaper one
 def test_one_step_lies_on_another_and_what_is_off_everything_comes_last(since: int) -> None:
     cells = _month(lambda _, day, model: Decimal("0.9") * (Decimal("0.8") if model == "o3" and day >= since else 1))

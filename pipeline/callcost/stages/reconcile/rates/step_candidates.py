@@ -129,11 +129,15 @@ def first_steps(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def explained_by(lots: Sequence[Lot]) -> Decimal:
-    """Return the money that prices give to the last digit; less of it where the tokens would be others than ours."""
+    """Return the money that prices give to the last digit, less what they move and do not give.
+
+    It is less, too, where the tokens would be others than ours.
+    """
+    wasted = sum((lot.amount for lot in lots if lot.price != lot.unit and fit_of(lot, lot.price) == Fit.NOT), NOTHING)
     right = [lot for lot in lots if fit_of(lot, lot.price) >= Fit.WHOLE]
     counted = sum((lot.amount for lot in right if lot.quantity is not None), NOTHING)
     uncounted = sum((lot.amount for lot in right if lot.quantity is None), NOTHING)
-    return counted + EXACT.divide(uncounted, 1 + _excess(right, _same(_ONE)))
+    return counted + EXACT.divide(uncounted, 1 + _excess(right, _same(_ONE))) - wasted
 
 
 def _same(factor: Decimal) -> Callable[[Lot], Decimal | None]:
