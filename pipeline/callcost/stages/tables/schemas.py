@@ -54,9 +54,8 @@ _WHOLE: pl.DataType = pl.Int64()
 _COUNTS = dict.fromkeys(("prompt_tokens", "completion_tokens"), _WHOLE)
 _RUN: dict[str, pl.DataType] = {
     "model": _TEXT, **_COUNTS, "price_status": _TEXT, "total_cost": MONEY,
-    **dict.fromkeys(
-        ("cache_read_input_tokens", "cache_creation_input_tokens", "reasoning_tokens", "total_tokens"), _WHOLE
-    ),
+    **dict.fromkeys(("cache_read_input_tokens", "cache_creation_input_tokens", "reasoning_tokens", "total_tokens"),
+                    _WHOLE),
     **dict.fromkeys(
         ("input_cost", "output_cost", "other_cost", "cache_read_cost", "cache_write_cost", "reasoning_cost",
          "cache_savings_cost", "long_context_cost", "uncached_input_cost", "visible_output_cost"), MONEY
