@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from callcost.logs.io.compression import Damage
+from callcost.stages.read.splits import count_lines
 
 BLOCK_BYTES = 512 << 10  # so few that what they hold stays in a core's cache until it is in lists
 LONGEST_LINE = 16 << 20  # beyond it the record reader streams
@@ -77,13 +78,17 @@ class LineBlocks:
             yield self._cut(last=True)
 
     def _cut(self, *, last: bool = False) -> Block:
-        """Take the whole lines out of what is held."""
-        data = b"".join(self._held)
-        end = len(data) if last else data.rfind(b"\n") + 1
-        block = Block(data[:end], self.offset, self.row)
-        self._held = [data[end:]] if end < len(data) else []
-        self.offset += end
-        self.row += block.data.count(b"\n")
+        """Take the whole lines out of what is held, copying them once."""
+        whole, self._held = self._held, []
+        ends: list[memoryview] = []
+        while not last and not ends:
+            piece = whole.pop()
+            end = piece.rfind(b"\n") + 1
+            self._held[:0] = [piece[end:]] if end < len(piece) else []
+            ends = [memoryview(piece)[:end]] if end else []
+        block = Block(b"".join([*whole, *ends]), self.offset, self.row)
+        self.offset += len(block.data)
+        self.row += count_lines(block.data)
         return block
 
     def rest(self) -> Iterator[bytes]:

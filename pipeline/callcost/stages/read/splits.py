@@ -114,7 +114,7 @@ def halve_piece(piece: Piece) -> tuple[Piece, ...] | None:
         if not begin < edge < end:
             return ()
         stream.seek(begin)
-        lines = sum(_count_lines(stream.read(min(_BLOCK, edge - at))) for at in range(begin, edge, _BLOCK))
+        lines = sum(count_lines(stream.read(min(_BLOCK, edge - at))) for at in range(begin, edge, _BLOCK))
     first = dataclasses.replace(piece, end=edge, bytes=edge - begin)
     rows = (piece.rows_before or 0) + lines
     return first, dataclasses.replace(piece, start=edge, rows_before=rows, bytes=end - edge)
@@ -165,7 +165,7 @@ def survey(path: str, offsets: Sequence[int] = ()) -> Survey:
                 until = None if edge is None else edge - 1
                 while block := stream.read(_BLOCK if until is None else min(_BLOCK, until - position)):
                     state.update(block)
-                    lines += _count_lines(block) if until is not None else 0
+                    lines += count_lines(block) if until is not None else 0
                     position += len(block)
                 if until is not None:
                     rows.append(lines)
@@ -203,7 +203,7 @@ def survey_input(task: SurveyTask, _tick: Callable[[int, int], None]) -> MapResu
     return MapResult(digests={str(task.input): found.sha256}, rows_before=rows)
 
 
-def _count_lines(block: bytes) -> int:
+def count_lines(block: bytes) -> int:
     """Return how many lines end in a block: three times as fast as bytes.count."""
     codes = pl.Series(pa.Array.from_buffers(pa.uint8(), len(block), [None, pa.py_buffer(block)]))
     return int((codes == _NEWLINE).sum())

@@ -103,28 +103,28 @@ def sum_days(facts: pl.DataFrame, options: ReportOptions) -> pl.DataFrame:
     """
     zone = options.timezone
     budgets = options.budget if isinstance(options.budget, tuple) else ()
-    columns = dict.fromkeys([*DRIVERS, *(column for budget in budgets for column, _ in budget.group)])
+    asked = dict.fromkeys(column for budget in budgets for column, _ in budget.group)
+    columns = dict.fromkeys([*DRIVERS, *asked])
     then = pl.col("started_at")
-    dated = facts.filter(then.is_not_null() if options.as_of is None else then < moment_of(options.as_of))
-    lines = dated.with_columns(model=pl.col("line_model"))
     unpriced = pl.col("price_status").is_in(_NOT_ALL).cast(pl.Int64)
-    rows = lines.select(
+    rows = facts.with_columns(model=pl.col("line_model")).select(
         *(group_column(name, zone).cast(pl.String).alias(name) for name in columns), group_column("day", zone),
         cost=pl.col("total_cost").fill_null(0), unpriced=unpriced.fill_null(0),
-    )  # fmt: skip
-    groups = rows.group_by("day", *columns).agg(pl.col(*_SUMS).sum())
-    parts = [_item(groups, ALL)]
-    parts += [_item(groups.filter(pl.col(name).is_not_null()), name, pl.col(name)) for name in DRIVERS]
+        counts=then.is_not_null() if options.as_of is None else then < moment_of(options.as_of),
+    ).filter("counts")  # fmt: skip
+    parts = [_item(rows, ALL)]
+    parts += [_item(rows.filter(pl.col(name).is_not_null()), name, name) for name in DRIVERS]
+    groups = rows.group_by("day", *asked).agg(pl.col(*_SUMS).sum()) if budgets else rows
     for number, budget in enumerate(budgets):
         own = [matches(pl.col(column), glob) for column, glob in budget.group]
         parts.append(_item(groups.filter(reduce(and_, own)) if own else groups, item_of_budget(number)))
     return pl.concat(parts)
 
 
-def _item(groups: pl.DataFrame, item: str, value: pl.Expr | None = None) -> pl.DataFrame:
-    named = (pl.lit(None, pl.String) if value is None else value).alias("value")
-    rows = groups.select("day", pl.lit(item).alias("item"), named, *_SUMS)
-    return rows.group_by(_KEY).agg(pl.col(*_SUMS).sum()).cast(_TYPES)  # type: ignore[arg-type]
+def _item(rows: pl.DataFrame, item: str, column: str | None = None) -> pl.DataFrame:
+    sums = rows.group_by("day", *([] if column is None else [column])).agg(pl.col(*_SUMS).sum())
+    value = pl.lit(None, pl.String) if column is None else pl.col(column)
+    return sums.select("day", pl.lit(item).alias("item"), value.alias("value"), *map(pl.col, _SUMS))
 
 
 def merge_days(paths: Sequence[str], closed: Collection[date] = (), more: Sequence[pl.DataFrame] = ()) -> pl.DataFrame:
