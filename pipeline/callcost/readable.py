@@ -74,3 +74,12 @@ def money(amount: Decimal, currency: str) -> str:
     """
     text = dollars(amount)
     return text if currency == "USD" else f"{text.replace('$', '')} {currency}"
+
+
+def error_percent(share: float) -> str:
+    """Return a relative error in percent, for reading.
+
+    >>> error_percent(0.0824), error_percent(1.0)
+    ('8.2', '100')
+    """
+    return f"{100 * share:.2g}" if share < 0.995 else f"{100 * share:,.0f}"

@@ -124,6 +124,21 @@ def test_a_day_is_closed_once_and_only_if_it_was_published(job: Job) -> None:
     job.close("yesterday", expect=2)
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--prices-override", "own.toml"), ("--timezone", "Asia/Tokyo"), ("--cost-source", "logged")]
+)
+def test_a_day_is_closed_with_what_it_was_published_with(job: Job, option: str, value: str) -> None:
+    own = job.folder / "own.toml"
+    own.write_text('[rates."gpt-4o"]\ninput_cost_per_token = 0.001\noutput_cost_per_token = 0\n', encoding="utf-8")
+    words = (option, str(own) if value == own.name else value)
+    for given in (("2025-11-04", *words), (DAY, "--restate", *words)):
+        error = job.close(*given, expect=2).stderr
+        assert f"the report was published with other {words[0].replace('-override', '')}" in error
+    job.run(*words)
+    assert "the report was published with other" in job.close("2025-11-04", expect=2).stderr
+    assert "closed: sha256" in job.close("2025-11-04", *words).stdout
+
+
 def test_facts_of_a_closed_day_that_were_changed_are_refused(job: Job) -> None:
     path = next((job.folder / "state/closed").glob("*.parquet"))
     path.write_bytes(path.read_bytes()[:-9])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from callcost.cli.root import run
+from callcost.cli.terminal.listing import show_rows
 from callcost.jobs.diff_prices import revalue_calls
 from callcost.net.price_maps import LITELLM_MAP
 from callcost.prices.book.catalog import load_catalog
@@ -431,8 +433,18 @@ def test_verify_names_a_damaged_version(prices: Any, map_file: Path, tmp_path: P
 def test_on_a_terminal_rows_are_a_table(prices: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("callcost.cli.terminal.listing.on_terminal", lambda: True)
     said = prices("show", "gpt-4o", "--at", "2024-06-01")
-    assert "┃" in said.out
+    assert "─" in said.out
     assert "0.000005" in said.out
+
+
+def test_no_figure_is_cut_where_the_terminal_is_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callcost.cli.terminal.listing.on_terminal", lambda: True)
+    row = ["a name that may stand on several lines", *["$1,234.5678"] * 6]
+    for width in (30, 80, 95, 200):
+        monkeypatch.setenv("COLUMNS", str(width))
+        with contextlib.redirect_stdout(io.StringIO()) as screen:
+            show_rows(["name", *"abcdef"], [row], numbers="abcdef")
+        assert screen.getvalue().count("$1,234.5678") == 6
 
 
 def test_help_names_every_verb(prices: Any) -> None:

@@ -119,6 +119,7 @@ def test_every_kind_of_block_has_a_test_that_reads_it() -> None:
         *("sh", "text", "toml", "python", "python3"),  # here
         *("cron", "ini", "py", "yaml"),  # in test_nightly_page.py
         "sql",  # in tests/jobs/test_export_prices.py
+        "bash",  # in test_guides.py
     }
 
 

@@ -11,6 +11,7 @@ from callcost.readable import visible
 
 _MILLION = 1_000_000
 _MOST_NAMED = 5
+_LEAST_TEXT = 12  # signs of a name that a table may fold
 
 
 def show_rows(titles: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Iterable[str] = ()) -> None:
@@ -23,10 +24,12 @@ def show_rows(titles: Sequence[str], rows: Iterable[Sequence[object]], *, number
     """
     cells = [["-" if cell is None else visible(str(cell)) for cell in row] for row in rows]
     right = set(numbers)
-    if on_terminal():
+    widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+    folded = (width if title in right else min(width, _LEAST_TEXT) for title, width in zip(titles, widths, strict=True))
+    least = sum(folded) + 2 * len(widths)
+    if on_terminal() and least <= console_of(STDOUT).width:  # else figures would be cut
         _show_table(titles, cells, right)
         return
-    widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
     lines = []
     for row in [list(titles), *cells]:
         words = (
@@ -82,11 +85,13 @@ def per_million(field: str, amount: Decimal) -> str:
 
 
 def _show_table(titles: Sequence[str], cells: list[list[str]], right: set[str]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - only where a person looks
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only where a person looks
+    from rich.table import Table  # noqa: PLC0415
 
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for title in titles:
-        table.add_column(text_of(title), justify="right" if title in right else "left", overflow="fold")
+        is_number = title in right
+        table.add_column(text_of(title), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
     for row in cells:
         table.add_row(*map(text_of, row))
     console_of(STDOUT).print(table)

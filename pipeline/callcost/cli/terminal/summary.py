@@ -24,7 +24,7 @@ from callcost.cli.terminal.outlook_lines import outlook_lines
 from callcost.cli.terminal.output import STDERR, console_of, say
 from callcost.cli.terminal.spend_table import draw_table, group_lines, shown
 from callcost.jobs.report import SpendReport
-from callcost.readable import dollars, money
+from callcost.readable import dollars, error_percent, money
 from callcost.settings import MOST_NAMED, ReportOptions
 
 MOST_LINES = 20  # of a summary that no terminal shows
@@ -293,7 +293,7 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
     counting = manifest["counting"]
     if counting["calls"]:
         tokens = counting["prompt_tokens"] + counting["completion_tokens"]
-        share = f"expected within +-{100 * (counting['expected_within'] or 0):.2g} %"
+        share = f"expected within +-{error_percent(counting['expected_within'] or 0)} %"
         lines.append(f"{_calls(counting['calls'])} without full usage: {tokens:,} tokens counted here, {share}")
     lines += _filled_lines(**manifest["reasoning_from_log"])
     if sources.get("timed_out"):

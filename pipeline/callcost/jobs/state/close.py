@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 from callcost.errors import ConfigError, RunError
+from callcost.jobs.engine.fingerprint import prices_of
 from callcost.jobs.engine.manifest import RunClock
 from callcost.jobs.report import settle_options
 from callcost.jobs.state.closed_days import ClosedDay, closed_days, remember_day
@@ -39,7 +42,8 @@ def close_day(day: date, options: ReportOptions, state: StateOptions) -> Closing
         state: the folder; with ``restate`` a closed day is closed anew.
 
     Raises:
-        ConfigError: no call of the day was read, nothing was published yet, or the day is closed.
+        ConfigError: no call of the day was read, nothing was published yet, the report was published with other prices
+            or in another time zone, or the day is closed.
         RunError: another run has the folder, or something in it is damaged or of another callcost.
     """
     options = settle_options(dataclasses.replace(options, logs=(state.folder,)))  # it has what the logs had
@@ -53,5 +57,19 @@ def close_day(day: date, options: ReportOptions, state: StateOptions) -> Closing
             raise ConfigError(f"{day} was closed at {known[day].closed_at}", hint="--restate closes it anew")
         if str(day) not in ledger.published.get("days", {}):
             raise ConfigError(f"no call of {day} was published", hint="Run the report with this --state first")
+        _check_published_alike(ledger.published, options)
         with temporary_folder(ledger.folder.path) as work:
             return Closing(closed=remember_day(ledger, day, options, work, fixed_ratios(ledger)), again=day in known)
+
+
+def _check_published_alike(published: Mapping[str, Any], options: ReportOptions) -> None:
+    """Refuse to freeze other figures than those that people have seen.
+
+    Raises:
+        ConfigError: the report was published with other prices, or in another time zone.
+    """
+    given = {"prices": prices_of(options), "timezone": options.timezone, "cost_source": options.cost_source}
+    other = [f"--{name.replace('_', '-')}" for name, value in given.items() if published.get(name, value) != value]
+    if other:
+        message = f"the report was published with other {' and '.join(other)}"
+        raise ConfigError(message, hint="Give those of the report; where they are meant to change, run it first")

@@ -317,6 +317,7 @@ class _Run:
             {
                 "what": self._what(),
                 "prices": prices_of(self.options),
+                "cost_source": self.options.cost_source,
                 "newest": newest.isoformat() if newest else None,
                 "spend": digest_of_bytes(kept),
                 **partitions.record(),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from callcost.prices.charges import plain
-from callcost.readable import money
+from callcost.readable import error_percent, money
 from callcost.stages.pages.charts import share_bar
 from callcost.stages.pages.figures import NONE, figure_cell, per, percent, shown
 from callcost.stages.pages.group_sums import Row, month_name
@@ -115,7 +115,7 @@ def _not_priced(totals: Row) -> str:
 def _counted(manifest: Manifest) -> str:
     within = manifest["counting"]["expected_within"]
     calls = manifest["totals"]["counted_calls"] or 0
-    sure = "" if within is None else f", tokens expected within ±{Decimal(str(within)) * 100:.2g}%"
+    sure = "" if within is None else f", tokens expected within ±{error_percent(within)}%"
     return f"{calls:,} calls without full usage{sure}"
 
 
