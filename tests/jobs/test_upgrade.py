@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import tarfile
 from collections.abc import Callable
@@ -11,11 +12,15 @@ from typing import Any
 import polars as pl
 import pytest
 
+from callcost.errors import ConfigError
+from callcost.stages.count.calibration_file import read_calibration
 from callcost.stages.tables.layouts import describe_layout
 from tests.command import Finished, assert_conserved, callcost, report, write_lines
 from tests.states.logs import CLOSED, write_logs
 
-STATES = sorted((Path(__file__).parents[1] / "states").glob("*.tar.gz"))
+RECORDED = sorted((Path(__file__).parents[1] / "states").glob("*.tar.gz"))
+REPORTS = [path for path in RECORDED if path.name.endswith(".reports.tar.gz")]
+STATES = [path for path in RECORDED if path not in REPORTS]
 
 
 def run(folder: Path, *words: str, expect: int = 0) -> Finished:
@@ -66,6 +71,60 @@ def test_what_is_damaged_in_the_state_of_a_release_is_refused_by_name(archive: P
     entry = tmp_path / "state/inputs/00000002/entry.json"
     entry.write_bytes(entry.read_bytes()[:-9])
     assert "inputs/00000002/entry.json is damaged" in run(tmp_path, expect=1).stderr
+
+
+@pytest.fixture(params=REPORTS, ids=lambda path: path.name)
+def reported(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Return a folder with what a release wrote beside a state."""
+    with tarfile.open(request.param) as packed:
+        packed.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+def test_a_report_of_each_release_is_asked_or_refused_by_name(reported: Path) -> None:
+    place = reported / "held"
+    asked = callcost("report", place, "--by", "model,user", "--out", reported / "asked")
+    if asked.code == 0:
+        assert (reported / "asked/spend.csv").read_bytes() == (place / "spend.csv").read_bytes()
+    else:
+        assert json.loads((place / "manifest.json").read_bytes())["callcost"]["version"] == "0.1.0"
+    for words in (("query", "SELECT SUM(total_cost) FROM calls"), ("explain", "--call", "call-1-1"),
+                  ("compare", "2025-11-01..2025-11-02", "2025-11-02..2025-11-03")):  # fmt: skip
+        done = callcost(words[0], place, *words[1:])
+        assert done.code == asked.code
+        if done.code:
+            assert "held was written by callcost 0.1.0, which did not write down corrections" in done.stderr
+
+
+def test_logs_that_each_release_filled_give_its_report(reported: Path) -> None:
+    filled = report([reported / "filled"], reported / "again", "--by", "model,user")
+    with (reported / "held/spend.csv").open(encoding="utf-8", newline="") as file:
+        for before, now in zip(csv.DictReader(file), filled.spend, strict=True):
+            assert {name: now[name] for name in before} == before
+
+
+def test_the_calibration_of_each_release_is_read(reported: Path, tmp_path: Path) -> None:
+    path = reported / "calibration.json"
+    if path.exists():
+        assert {ratio[-3:] for ratio in read_calibration(str(path))} == {(64, 64, 64)}
+        document = json.loads(path.read_bytes())
+        for other in ({"callcost_calibration": 2}, {"reasoning": [{**document["reasoning"][0], "later": 1}]}):
+            path.write_text(json.dumps(document | other), encoding="utf-8")
+            with pytest.raises(ConfigError, match=r"calibration\.json is"):
+                read_calibration(str(path))
+
+
+@pytest.mark.parametrize("change", [{"schema_version": 2}, {"options": {"prices": {"later": "x"}}}])
+def test_a_report_of_a_newer_release_is_refused_by_name(tmp_path: Path, change: dict[str, Any]) -> None:
+    write_lines(tmp_path / "logs/a.jsonl", [{"model": "gpt-4o", "usage": {"prompt_tokens": 9, "completion_tokens": 1}}])
+    report([tmp_path / "logs"], tmp_path / "held", "--calls")
+    path = tmp_path / "held/manifest.json"
+    manifest = json.loads(path.read_bytes()) | {"callcost": {"version": "9.9"}}
+    manifest["options"] |= change.pop("options", {})
+    path.write_text(json.dumps(manifest | change), encoding="utf-8")
+    done = callcost("report", tmp_path / "held")
+    assert done.code == 1
+    assert "held is of a newer callcost: callcost 9.9. Use that version" in done.stderr
 
 
 def _as(patch: pytest.MonkeyPatch, layout: str, change: Callable[[dict[str, Any]], object]) -> None:

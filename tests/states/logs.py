@@ -23,3 +23,11 @@ def write_logs(folder: Path) -> None:
         rows += [_row(day, 3), _row(day, 4, timestamp=f"2025-11-{day:02}T09:00:00.123456Z"), b"{broken"]
         rows += [_row(day, 5, id=f"undated-{day}", timestamp=None)]
         write_lines(folder / f"day-{day}.jsonl", rows)
+
+
+def write_recordings(folder: Path) -> None:
+    """Write calls that state what their reasoning took, as many as a kind of them needs to be known by."""
+    usage = {"prompt_tokens": 10, "completion_tokens": 100, "completion_tokens_details": {"reasoning_tokens": 64}}
+    rows = [_row(1, n, id=f"r-{n}", model="o3", messages=f"What is {n}?", response="A number.", usage=usage)
+            for n in range(40)]  # fmt: skip
+    write_lines(folder / "reasoned.jsonl", rows)

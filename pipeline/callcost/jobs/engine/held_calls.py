@@ -19,7 +19,9 @@ from typing import Any
 
 import polars as pl
 
+from callcost import __version__
 from callcost.errors import ConfigError, LogError
+from callcost.jobs.engine.manifest import SCHEMA_VERSION
 from callcost.jobs.engine.map_reduce import Settled, reduce_facts
 from callcost.logs.io.folders import folder_at
 from callcost.logs.io.inputs import Input, free_name, own_kind
@@ -41,6 +43,8 @@ _TALLIED = ("records", "rejects", "context", "fragments")
 _RECORDED = ("prices", "read", "count", "cost_source")  # options that were settled when the calls were priced
 _OF_LOGS = ("dialect", "mapping", "host")  # options of reading
 _TABLES, _LISTED = ("calls", "rejects"), ("inputs", "timed_out", "price_versions")
+_NEEDED = (*_LISTED, "corrections", "filtered_by", "first_at", "last_at", "records", "repeated_rows", "totals",
+           "vocabularies")  # fmt: skip
 _NUMBER = re.compile(r"#\d+$")  # at the end of a name that others have too
 _OLDER = "An older callcost wrote it: run report --calls again"
 _MADE_OF = {"tag": "tags", "agent": "source_format", **dict.fromkeys(PERIODS, "started_at")}  # group -> column
@@ -181,10 +185,12 @@ def open_report(place: str, columns: Collection[str] | None = None) -> HeldCalls
         columns: of the calls that are read, as far as there are any; None: all.
 
     Raises:
-        LogError: it holds no calls, or not those that its manifest speaks of, or not its rejects.
+        LogError: it holds no calls, or not those that its manifest speaks of, or not its rejects; or another callcost
+            wrote it, and this one cannot ask it.
     """
     folder = folder_at(place)
     manifest = json.loads(folder.read("manifest.json") or b"{}")
+    _check_writer(place, manifest)
     if manifest["options"].get("calls"):
         names = ["calls.parquet"]
     else:
@@ -204,6 +210,22 @@ def open_report(place: str, columns: Collection[str] | None = None) -> HeldCalls
             message = f"{place}: {name}.parquet is not of the run that manifest.json speaks of"
             raise LogError(message, hint="Run the report again")
     return HeldCalls(place=place, kind=REPORT, manifest=manifest, calls=calls, rejects=rejects)
+
+
+def _check_writer(place: str, manifest: dict[str, Any]) -> None:
+    """Refuse by name what another version of callcost wrote otherwise.
+
+    Raises:
+        LogError: an older one did not write down what is asked of a report, or a newer one wrote more.
+    """
+    writer = f"callcost {manifest['callcost']['version']}"
+    unknown = manifest["options"].get("prices", {}).keys() - {field.name for field in dataclasses.fields(PriceOptions)}
+    if manifest["schema_version"] > SCHEMA_VERSION or unknown:
+        raise LogError(f"{place} is of a newer callcost: {writer}", hint=f"Use that version; this is {__version__}")
+    missing = [name for name in _NEEDED if name not in manifest]
+    if missing:
+        message = f"{place} was written by {writer}, which did not write down {', '.join(missing)}"
+        raise LogError(message, hint="Run report --calls again over its logs")
 
 
 def hold_table(table: pl.DataFrame) -> HeldCalls:
