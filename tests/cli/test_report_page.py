@@ -199,7 +199,7 @@ def test_an_interval_is_compared_with_the_time_before_it(tmp_path: Path) -> None
     october = ("--since", "2026-10-01", "--until", "2026-11-01", "--by", "user")
     page = report([log], tmp_path / "a", *october, "--format", "html,csv", "--quiet")
     before = report([log], tmp_path / "b", "--since", "2026-09", "--until", "2026-10-01", "--by", "user", "--quiet")
-    table = _Tables(_page_of(page)).tables["Cost, 1 Oct to 31 Oct against 1 Sep to 30 Sep"]
+    table = _Tables(_page_of(page)).tables["Cost, 1 Oct to 31 Oct 2026 against 1 Sep to 30 Sep 2026"]
     shown = {row[0][0]: (_exact(row[1]), _exact(row[2])) for row in table[1:]}
     assert {name: costs for name, costs in shown.items() if name.startswith("user ")} == {
         f"user {old['user']}": (old["total_cost"], new["total_cost"])
@@ -249,6 +249,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 SHOWN = "[...document.querySelectorAll('.view')].filter(v => v.checkVisibility()).map(v => v.className).join()"
 DRAWN = "[...document.querySelectorAll('.g0.m0 .bars path, .heat path')].filter(p => p.getBBox().height > 0).length"
+CUT = "[...document.querySelectorAll('.scroll')].some(s => s.checkVisibility() && s.scrollWidth > s.clientWidth)"
 CALLS = "[...document.querySelector('table.sortable').tBodies[0].rows].map(r => +r.cells[3].textContent)"
 
 
@@ -258,6 +259,7 @@ def test_a_page_works_in_a_browser(browser: Page, hostile: Finished, width: int,
     browser.open(path, width=width, scheme=scheme)
     assert browser.run(DRAWN) > 4
     assert browser.run("document.documentElement.scrollWidth") <= width
+    assert width < 1400 or not browser.run(CUT)  # no table hides its last columns, which are the costs
     paper = browser.run("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(244, 245, 247)") == (scheme == "light")
 

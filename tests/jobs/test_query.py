@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from callcost.jobs.analysis.compare import compare_spend
 from callcost.jobs.analysis.query import query_calls
-from callcost.jobs.report import read_source, settle_options
+from callcost.jobs.analysis.what_if import what_if
+from callcost.jobs.engine.held_calls import HeldCalls, open_report
+from callcost.jobs.report import read_source, report_spend, settle_options
 from callcost.settings import ReportOptions
 from callcost.stages.analysis.sql import columns_in, run_sql
 from callcost.stages.tables.schemas import Calls
@@ -73,3 +77,24 @@ def test_an_answer_does_not_tell_what_was_read(sources: tuple[str, str]) -> None
                 assert query_calls(sql, options).equals(run_sql(sql, tables)), (source, sql)
     answers = [query_calls(OTHERS[3], ReportOptions(logs=(source,))) for source in sources]
     assert answers[0].equals(answers[1])
+
+
+def test_sums_comparisons_and_other_prices_read_no_column_that_they_do_not_need(
+    sources: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[set[str]] = []
+
+    def spied(place: str, columns: Collection[str] | None = None) -> HeldCalls:
+        read.append({*(Calls.names if columns is None else columns)})
+        return open_report(place, columns)
+
+    monkeypatch.setattr("callcost.jobs.report.open_report", spied)
+    options = ReportOptions(logs=sources[1], by=("user", "tag:env"))
+    report_spend(options)
+    what_if(options, batch="*")
+    compare_spend(options, options)
+    query_calls("SELECT cache_savings_cost FROM spend", options)
+    for columns in read:
+        assert {"user", "tags", "total_cost", "prompt_tokens", "iterations"} <= columns
+        assert not {"session", "first_turn_hash", "long_context_cost", "provider_response_id"} & columns
+    assert len(read) == 4

@@ -16,6 +16,7 @@ from callcost.jobs.engine.focus_export import check_focus, focus_documents, refu
 from callcost.jobs.engine.fresh_prices import refresh_prices
 from callcost.jobs.engine.held_calls import (
     STATE,
+    SUMMED,
     HeldCalls,
     amend_manifest,
     asked_columns,
@@ -29,10 +30,9 @@ from callcost.jobs.engine.manifest import RunClock, manifest_of, plain_options, 
 from callcost.jobs.engine.map_reduce import Progress, Settled, map_logs, merged_spend, reduce_facts, working_folder
 from callcost.jobs.engine.page import PAGE, WORKBOOK, PageSums, documents_of, settle_earlier
 from callcost.jobs.engine.work_dir import open_workplace
-from callcost.jobs.state.read_once import map_once
 from callcost.prices.book.registered import with_registered
 from callcost.runners.protocol import ignore_progress
-from callcost.settings import CORRECTION_FORMATS, EXTENSIONS, FOCUS_FORMATS, TABLES, ReportOptions
+from callcost.settings import CORRECTION_FORMATS, EXTENSIONS, FOCUS_FORMATS, TABLES, PriceOptions, ReportOptions
 from callcost.stages.analysis.budgets import settle_budgets
 from callcost.stages.analysis.call_charges import charges_of
 from callcost.stages.analysis.local_costs import add_local_costs, check_currency
@@ -191,7 +191,7 @@ def _report(
     clock, viewed = RunClock(), with_views(options)
     of_calls = {"html", *CORRECTION_FORMATS}.intersection(options.formats)
     is_asked = options.calls or options.table == "delta" or bool(of_calls)
-    held = table or open_source(options)
+    held = table or open_source(options, None if is_asked else SUMMED)
     if held is not None:
         refuse_focus(options, held.kind)
     with open_workplace(options) as place:
@@ -261,7 +261,7 @@ def read_source(
         LogError: the source matches no file, or holds no calls.
     """
     listed = tuple(name for name in GATHERED if columns is None or name in {*UID, *CALL_ORDER, *columns})
-    held = open_source(options, None if columns is None or summed else listed)
+    held = open_source(options, None if columns is None else (*listed, *(SUMMED if summed else ())))
     with working_folder(None) as folder:
         settled = _settle_source(held, options, folder, listed=listed, **run)
         read = plain_options(options)["read"] if held is None else held.manifest["options"]["read"]
@@ -297,6 +297,8 @@ def _settle_source(
     """Settle the calls that a source holds, else its logs, with what map_logs is told of a run."""
     if held is not None:
         return settle_held(held, options, folder, listed=listed)
+    from callcost.jobs.state.read_once import map_once  # noqa: PLC0415 - for logs alone
+
     found = (map_once if options.out is None else map_logs)(options, folder, **run)
     return reduce_facts(options, found, listed=listed)
 
@@ -351,10 +353,10 @@ def settle_options(options: ReportOptions) -> ReportOptions:
     if options.calls and options.out is None:
         raise ConfigError("--calls needs --out", hint="Give a folder that calls.parquet is written to")
     try:
-        book_of(options.prices)
+        if options.prices != PriceOptions():  # the usual ones are always there, and what comes priced needs none
+            book_of(options.prices)
     except PriceError as error:
-        message = f"--prices: {error.message}"
-        raise ConfigError(message, hint=error.hint) from error
+        raise ConfigError(f"--prices: {error.message}", hint=error.hint) from error
     return dataclasses.replace(options, prices=with_registered(options.prices))
 
 

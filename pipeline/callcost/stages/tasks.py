@@ -19,7 +19,6 @@ from callcost.prices.charges import DERIVED
 from callcost.settings import ReportOptions
 from callcost.stages.analysis.alternative_calls import Alternative, alternative_spend
 from callcost.stages.analysis.target_models import COUNTS, TargetModels, count_moved
-from callcost.stages.columnar.stretches import read_by_columns
 from callcost.stages.count.chat_counts import count_facts
 from callcost.stages.count.hidden_reasoning import Ratios, fill_reasoning, histogram_of, merge_histograms
 from callcost.stages.count.missing_usage import TIMED_OUT, count_missing, open_counter
@@ -195,6 +194,8 @@ class _Workshop:
 
 def map_inputs(task: MapTask, tick: Tick) -> MapResult:
     """Read and count the calls of a task's inputs and write them as facts."""
+    from callcost.stages.columnar.stretches import read_by_columns  # noqa: PLC0415 - what is held needs no reader
+
     tallies: dict[str, Counter[str]] = {}
     done, unread = MapResult(), Counter[str]()
     held: list[pl.DataFrame] = []
@@ -287,7 +288,8 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     per_input = {"read": _count_calls(scan_facts([path]).select("line", "input").collect())}
     keyed = task.listed is True or (task.listed and "copy_key" in task.listed)
     facts = number_rows(settled_facts(path, task.verdicts, keyed=bool(keyed)), task.rows_before)
-    facts = facts.with_columns(copy_key()) if keyed else facts
+    lacks_price = facts["price_status"].null_count() > 0  # what comes priced was published, with its copy_key
+    facts = facts.with_columns(copy_key()) if keyed and lacks_price else facts
     facts = fill_reasoning(facts, task.ratios, task.options.timezone)
     per_input["kept"] = _count_calls(facts)
     filtered_by, spans = tally_filtered(facts, task.options), span_of(facts)
@@ -297,7 +299,7 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     per_input["calls"] = _count_calls(facts)
     corrected = CorrectedCalls()
     if task.priced:
-        priced = price_facts(facts, book_of(task.options.prices))
+        priced = price_facts(facts, book_of(task.options.prices)) if lacks_price else facts
         corrected = tally_corrected(facts, priced, task.options.prices)
         facts = charge_by_source(priced, task.options.cost_source)
     calls = gather_calls(facts)

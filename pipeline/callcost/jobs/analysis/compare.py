@@ -6,17 +6,19 @@ import dataclasses
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from callcost.arguments import Names
 from callcost.errors import ConfigError
+from callcost.jobs.engine.held_calls import columns_of_groups
 from callcost.jobs.engine.map_reduce import Progress
 from callcost.jobs.report import SpendReport, read_source, report_spend, settle_options
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions
-from callcost.stages.analysis.differences import compare_calls
+from callcost.stages.analysis.differences import COLUMNS, compare_calls
 from callcost.stages.report.spend import filter_calls, group_column
 from callcost.stages.tables.call_frames import Frame
 
@@ -78,7 +80,13 @@ def compare(
 def _calls_of(source: ReportOptions | SpendReport) -> pl.DataFrame:
     if isinstance(source, SpendReport):
         return source.calls
-    return read_source(settle_options(dataclasses.replace(source, since=None)), planned=lambda _bytes: None).calls
+    return _read(settle_options(dataclasses.replace(source, since=None)), planned=lambda _bytes: None)
+
+
+def _read(options: ReportOptions, **run: Any) -> pl.DataFrame:
+    """Return of the calls of a source what is compared, with ``progress`` and ``planned``; see report_spend."""
+    columns = {*COLUMNS, *columns_of_groups(options).values()}
+    return read_source(options, columns=columns, summed=False, **run).calls
 
 
 def compare_spend(
@@ -108,9 +116,9 @@ def compare_spend(
     first, second = settle_options(first), settle_options(second)
     whole = [dataclasses.replace(each, since=None, until=None, by=second.by) for each in (first, second)]
     if whole[0] == dataclasses.replace(whole[1], timezone=first.timezone):
-        calls = [read_source(whole[0], progress=progress, planned=planned).calls] * 2
+        calls = [_read(whole[0], progress=progress, planned=planned)] * 2
     else:
-        calls = [read_source(each, progress=progress, planned=planned).calls for each in whole]
+        calls = [_read(each, progress=progress, planned=planned) for each in whole]
     return _compare(calls, first, second)
 
 
@@ -134,7 +142,7 @@ def compare_periods(
         LogError: see compare_spend.
     """
     options = settle_options(options)
-    calls = read_source(dataclasses.replace(options, since=None), progress=progress, planned=planned).calls
+    calls = _read(dataclasses.replace(options, since=None), progress=progress, planned=planned)
     return _compare_newest(calls, options, length)
 
 

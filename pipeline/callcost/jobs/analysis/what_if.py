@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from callcost.errors import ConfigError
-from callcost.jobs.engine.held_calls import PLAIN_SOURCE, REPORT, HeldCalls, settle_held
+from callcost.jobs.engine.held_calls import PLAIN_SOURCE, REPORT, SUMMED, HeldCalls, settle_held
 from callcost.jobs.engine.map_reduce import Progress, map_logs, reduce_facts, working_folder
 from callcost.jobs.report import open_source, read_source, settle_options
 from callcost.jobs.state.read_once import map_once
@@ -89,7 +89,7 @@ def what_if(
     options = settle_options(dataclasses.replace(options, formats=("csv",), calls=False, out=None, table="parquet"))
     if options.cost_source != PLAIN_SOURCE:
         raise ConfigError(f"what-if compares computed costs, not --cost-source {options.cost_source}")
-    held = open_source(options)
+    held = open_source(options, SUMMED)
     asked, alternative = _alternative(held, options, what)
     _check_models(alternative)
     by = options.by if "model" in options.by else (*options.by, "model")

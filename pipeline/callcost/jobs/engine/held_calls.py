@@ -35,7 +35,7 @@ from callcost.stages.report.publish import parquet_bytes
 from callcost.stages.tables.call_frames import FRAME, bad_rows, read_frame
 from callcost.stages.tables.facts import write_facts
 from callcost.stages.tables.published_calls import priced_lines
-from callcost.stages.tables.schemas import Rejects, RejectsOfPieces
+from callcost.stages.tables.schemas import FINGERPRINTS, Calls, Rejects, RejectsOfPieces
 from callcost.tables import MONEY_SCALE, CorrectedCalls, Counting, MapResult
 
 REPORT, STATE, TABLE = "a report", "a state", "a table"
@@ -49,6 +49,11 @@ _NUMBER = re.compile(r"#\d+$")  # at the end of a name that others have too
 _OLDER = "An older callcost wrote it: run report --calls again"
 _MADE_OF = {"tag": "tags", "agent": "source_format", **dict.fromkeys(PERIODS, "started_at")}  # group -> column
 _LAID_OUT = ("model", "billed_units", "iterations", "price_status")  # columns of calls that make lines of them
+_ONLY_LISTED = (
+    "provider_response_id", "ended_at", "session", "branch", "tags", "price_rung", "cache_read_cost",
+    "cache_write_cost", "uncached_input_cost", "visible_output_cost", "long_context_cost", "copy_key", *FINGERPRINTS,
+)  # fmt: skip
+SUMMED = tuple(name for name in Calls.names if name not in _ONLY_LISTED)  # that sums and other prices are made of
 PLAIN_SOURCE = COST_SOURCES[0]
 
 
@@ -166,11 +171,11 @@ def asked_columns(options: ReportOptions, columns: Collection[str] | None) -> Co
     """Return the columns of calls without which options cannot be followed where only some are wanted; None: all."""
     if columns is None or options.pseudonyms is not None or options.cost_source != PLAIN_SOURCE:
         return None
-    return {*columns, *_LAID_OUT, *_asked_of(options).values()}
+    return {*columns, *_LAID_OUT, *columns_of_groups(options).values()}
 
 
-def _asked_of(options: ReportOptions) -> dict[str, str]:
-    """Return what the options group and filter by -> the column of calls that tells it."""
+def columns_of_groups(options: ReportOptions) -> dict[str, str]:
+    """Return what options group and filter by -> the column of calls that tells it."""
     budgets = options.budget if isinstance(options.budget, tuple) else ()
     filters = [*options.where, *(pair for budget in budgets for pair in budget.group)]
     names = [*options.by, *(column for column, _ in filters)]
@@ -368,7 +373,7 @@ def check_held(held: HeldCalls, options: ReportOptions) -> ReportOptions:
         raise ConfigError(message, hint="Give the logs for other costs")
     if options.work.work_dir is not None or options.work.executor != "local":
         raise ConfigError(f"{held.place} is no log: --work-dir and --executor do not go with it")
-    for name, column in _asked_of(options).items():
+    for name, column in columns_of_groups(options).items():
         if column not in held.calls.columns:
             raise ConfigError(f"the calls of {held.place} have no column {name!r}", hint=_OLDER)
     if "iterations" in held.calls.columns and _lack_lines(held.calls):

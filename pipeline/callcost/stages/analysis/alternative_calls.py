@@ -70,6 +70,8 @@ _TARGETS = {
     **{f"{side}_{name}": pl.Int64() for side in SIDES for name in ("ratio", "error")},
 }  # fmt: skip
 _KEY = ["line_model", "provider"]
+_FOUND = ("by_text", "by_ratio", "uncertain")  # how the tokens of a line were found
+_TOKENS = ("line_prompt_tokens", "line_completion_tokens")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +118,11 @@ def alternative_spend(
         before = price_again(then, book_of(alternative.former))["total_cost"]
         differs = pl.lit(before.ne_missing(then["total_cost"]))
         found = found.with_columns(refused=pl.when(differs).then(pl.lit("priced_otherwise")).otherwise("refused"))
-    lines = lines.join(found, on="place", how="left", maintain_order="left")
-    settled = lines.select(
+    known = lines.select(*UID, "place", "changed", "reason", *_FOUND, *_TOKENS)
+    settled = known.join(found, on="place", how="left", maintain_order="left").select(
         pl.coalesce("reason", "refused").drop_nulls().first().over(UID).alias("reason"),
         pl.col("changed").any().over(UID).alias("touched"),
-        pl.col("changed", "fresh_cost", "by_text", "by_ratio", "uncertain"),
+        pl.col("changed", "fresh_cost", *_FOUND),
         fresh_tokens=_tokens(), line_model=facts["line_model"],
     )  # fmt: skip
     return _sum_lines(pl.concat([facts.drop("line_model"), settled], how="horizontal"), groups)
@@ -133,7 +135,7 @@ def price_again(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
 
 
 def _tokens() -> pl.Expr:
-    return pl.sum_horizontal(pl.col("line_prompt_tokens", "line_completion_tokens").fill_null(0))
+    return pl.sum_horizontal(pl.col(_TOKENS).fill_null(0))
 
 
 # --- What is otherwise ------------------------------------------------------------------------------------------------

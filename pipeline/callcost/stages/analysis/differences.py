@@ -27,6 +27,11 @@ from callcost.tables import LAST_PLACE
 STEPS = ("volume", "mix", "size", "price")  # in the order in which they are put in the place of the first set's
 SIDES = {"prompt": ("input", "cache_read", "cache_write"), "completion": ("output",), "beside": ("other",)}
 _CELL = ("line_model", "service_tier")
+_TOKENS = ("prompt", "completion", "cache_read_input", "cache_creation_input")
+COLUMNS = (  # of calls, that are compared, beside those of the groups
+    "model", "service_tier", "price_status", "billed_units", "iterations", "input_cost", "output_cost", "total_cost",
+    "cache_read_cost", "cache_write_cost", *(f"{name}_tokens" for name in _TOKENS),
+)  # fmt: skip
 _EXACT = Context(prec=80)
 _NONE = Fraction(0)
 

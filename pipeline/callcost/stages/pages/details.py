@@ -7,7 +7,7 @@ from datetime import datetime
 import polars as pl
 
 from callcost.stages.pages.charts import heat_map
-from callcost.stages.pages.figures import NONE, Figure, add_up, figure_cell
+from callcost.stages.pages.figures import NONE, Figure, add_up, figure_cell, shown
 from callcost.stages.pages.kit import Markup, cell, element, name_of, row_name, section, table
 
 DEAREST = 20  # calls and sessions that are listed
@@ -43,7 +43,9 @@ def hours_section(hours: pl.DataFrame, timezone: str) -> Markup | None:
     details = element(
         "details", element("summary", "Table"), table(caption, ["", *(f"{hour:02}" for hour in range(_HOURS))], body)
     )
-    figure = element("figure", element("figcaption", f"Cost by weekday and hour, {timezone}"), chart, details)
+    highest = shown(max((cost for cost in cells.values() if cost is not None), default=None), money=True)
+    title = element("figcaption", f"Cost by weekday and hour, {timezone}: at most {highest}")
+    figure = element("figure", title, chart, details)
     return section("When", "hours", figure)
 
 

@@ -63,9 +63,11 @@ def _view(sums: GroupSums, measure: str, class_: str) -> Markup:
     details = element(
         "details", element("summary", "Table"), _period_table(sums, measure, places, f"{words}, {_UNITS[measure]}")
     )
-    return element(
-        "figure", element("figcaption", words), chart, element("ul", legend, class_="legend"), details, class_=class_
-    )
+    undated = (sums.per_period.get(None) or {}).get(column)
+    left = f"Calls without a time, {shown(undated, money=money)}, are in no bar."
+    note = None if undated is None else element("p", left, class_="note")
+    title, names = element("figcaption", words), element("ul", legend, class_="legend")
+    return element("figure", title, chart, names, note, details, class_=class_)
 
 
 def _color(sums: GroupSums, place: int) -> int:

@@ -86,7 +86,7 @@ def _month_card(manifest: Manifest, days: Mapping[date | None, Row]) -> Markup |
     since = manifest["options"]["since"]
     first = min(day for day in dated if (day.year, day.month) == (newest.year, newest.month))
     is_whole = since is None or since[:10] <= f"{newest:%Y-%m}-01"
-    words = f"{month_name(newest)}, {1 if is_whole else first.day} to {newest.day}."
+    words = f"{1 if is_whole else first.day} to {newest.day} {month_name(newest)}."
     forecast = manifest.get("forecast")
     if forecast and forecast["month"] == f"{newest:%Y-%m}":
         expected, low, high = (Decimal(forecast[name]) for name in ("expected", "low", "high"))

@@ -48,7 +48,8 @@ class Change:
 
 def _span(days: tuple[date, date]) -> str:
     first, last = days
-    return day_name(first) if first == last else f"{day_name(first)} to {day_name(last)}"
+    since = "" if first == last else f"{day_name(first)}{f' {first.year}' * (first.year != last.year)} to "
+    return f"{since}{day_name(last)} {last.year}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,21 +94,24 @@ def _cards(totals: Row, words: str) -> Markup:
     cards = [
         _amount_card(words.capitalize(), stated, currency, f"in {currency}"),
         _amount_card("The logs", computed, currency, "what their calls cost at the rates of their day"),
-        _amount_card("Difference", difference, currency, of_bill + may_change),
-        _amount_card("Unexplained", unexplained, currency, f"{share} % explained" if share is not None else ""),
+        _amount_card("Difference", difference, currency, of_bill + may_change, signed=True),
+        _amount_card("Unexplained", unexplained, currency, f"{share}% explained" if share is not None else ""),
     ]
     return element("div", cards, class_="cards")
 
 
-def _amount_card(title: str, amount: Decimal, currency: str, words: str) -> Markup:
-    return card(title, element("span", money(amount, currency), title=plain(amount)), words)
+def _amount_card(title: str, amount: Decimal, currency: str, words: str, *, signed: bool = False) -> Markup:
+    return card(title, element("span", _shown(amount, currency, signed=signed), title=plain(amount)), words)
+
+
+def _shown(amount: Decimal, currency: str, *, signed: bool) -> str:
+    return f"{'+' if signed and amount > 0 else ''}{money(amount, currency)}"
 
 
 def _amount_cell(amount: Decimal | None, currency: str, *, signed: bool = False) -> Markup:
     if amount is None:
         return cell(NONE)
-    sign = "+" if signed and amount > 0 else ""
-    return cell(f"{sign}{money(amount, currency)}", title=plain(amount))
+    return cell(_shown(amount, currency, signed=signed), title=plain(amount))
 
 
 def _causes_section(side: str, words: str, causes: pl.DataFrame, currency: str) -> Markup:

@@ -79,7 +79,8 @@ def _page(sums: ReportSums, manifest: Mapping[str, Any], most: int) -> bytes:
         changes_section(change) if change else None,
         savings_section(sums.savings) if sums.savings else None,
         hours_section(sums.hours, manifest["options"]["timezone"]),
-        element("div", calls_section(sums.calls), sessions_section(sums.sessions), class_="pair"),
+        calls_section(sums.calls),
+        sessions_section(sums.sessions),
         quality_section(manifest),
     ]
     title = ", ".join(["LLM spend", *_span(periods)])

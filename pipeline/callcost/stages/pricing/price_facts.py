@@ -50,11 +50,12 @@ def price_facts(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
     Returns:
         The same rows in the same order.
     """
-    if facts["price_status"].null_count() == facts.height:
-        return _price(facts, book) if facts.height else facts
+    lacks = facts["price_status"].null_count()
+    if lacks in {0, facts.height}:
+        return _price(facts, book) if lacks else facts
     placed = facts.with_row_index("place")
     lacking = placed.filter(pl.col("price_status").is_null())
-    priced = _price(lacking.drop("place"), book).with_columns(lacking["place"]) if lacking.height else lacking
+    priced = _price(lacking.drop("place"), book).with_columns(lacking["place"])
     stays = placed.filter(pl.col("price_status").is_not_null())
     return pl.concat([stays, priced.select(stays.columns)]).sort("place").drop("place")
 
@@ -63,11 +64,11 @@ def tally_corrected(facts: pl.DataFrame, priced: pl.DataFrame, options: PriceOpt
     """Return the calls whose cost corrections moved, and by how much; what had no price counts as 0.
 
     Args:
-        facts: facts without prices.
+        facts: facts; of those that come priced nobody knows what they cost before.
         priced: the same rows, priced.
         options: what they were priced by.
     """
-    corrected = priced["price_basis"].eq_missing("corrected")
+    corrected = priced["price_basis"].eq_missing("corrected") & facts["price_status"].is_null()
     if not corrected.any():
         return CorrectedCalls()
     stated = [column for column in facts.get_columns() if column.null_count() < facts.height]  # 20 of 100, mostly

@@ -44,7 +44,8 @@ class ViewSums:
         heads = gather_calls(lines) if lines.height else lines.select(GATHERED.keys())
         for by, held in self._sums.items():
             self._sums[by] = merge_spend([held, self._sum(lines, heads, by)], by)
-        known = calls.filter(pl.col("total_cost").is_not_null()).select(OF_DEAREST)
+        edge = calls["total_cost"].top_k(self._most).min()  # to sort all calls would take longer than all sums
+        known = calls.filter(pl.col("total_cost") >= pl.lit(edge, Calls.total_cost.dtype)).select(OF_DEAREST)
         order = ["total_cost", *OF_CALLS]
         both = pl.concat([self.dearest, known]).sort(order, descending=[name == "total_cost" for name in order])
         self.dearest = both.head(self._most)
@@ -70,6 +71,6 @@ def commonest_tags(paths: Sequence[str], most: int) -> list[str]:
     """
     counts = Counter[str]()
     for path in paths:
-        keys = read_tables([path])["tags"].explode(empty_as_null=False).struct.field("key")
+        keys = read_tables([path], ["tags"])["tags"].explode(empty_as_null=False).struct.field("key")
         counts.update({str(key): count for key, count in keys.drop_nulls().value_counts().iter_rows()})
     return [f"tag:{key}" for key in sorted(counts, key=lambda key: (-counts[key], key))[:most]]

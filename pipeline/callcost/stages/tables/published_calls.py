@@ -98,13 +98,22 @@ def priced_lines(calls: pl.DataFrame, inputs: Mapping[str, int]) -> pl.DataFrame
         (pl.int_range(1, pl.len() + 1) * 2**20).alias("record"),
         *([] if "key" in calls.columns else [pl.int_range(pl.len()).cast(pl.String).alias("key")]),
     )
-    counts = [name for name in USAGE_COUNTS if name in known.columns]
-    single = numbered.filter(pl.col("iterations").is_null()).with_columns(
+    is_single = pl.col("iterations").is_null()
+    if numbered["iterations"].null_count() == numbered.height:  # as most are: a filter would copy every column
+        return _lines_of_single(numbered)
+    return pl.concat([_lines_of_single(numbered.filter(is_single)), _lines_of_runs(numbered.filter(~is_single))])
+
+
+def _lines_of_single(calls: pl.DataFrame) -> pl.DataFrame:
+    counts = [pl.col(name).alias(f"line_{name}") for name in USAGE_COUNTS if name in calls.columns]
+    return widen_facts(calls.with_columns(
         pl.lit(0, pl.Int64).alias("line"), pl.lit(1, pl.Int64).alias("lines"), pl.col("model").alias("line_model"),
-        pl.col("billed_units").alias("line_units"), *(pl.col(name).alias(f"line_{name}") for name in counts),
-    )  # fmt: skip
-    many = numbered.filter(pl.col("iterations").is_not_null())
-    lines = many.with_columns(
+        pl.col("billed_units").alias("line_units"), *counts,
+    ))  # fmt: skip
+
+
+def _lines_of_runs(calls: pl.DataFrame) -> pl.DataFrame:
+    lines = calls.with_columns(
         pl.col("iterations").list.len().cast(pl.Int64).alias("lines"),
         pl.int_ranges(pl.col("iterations").list.len().cast(pl.Int64)).alias("line"),
     ).explode("iterations", "line")
@@ -112,5 +121,5 @@ def priced_lines(calls: pl.DataFrame, inputs: Mapping[str, int]) -> pl.DataFrame
     found = [(field.name, pl.col("iterations").struct.field(field.name)) for field in fields]
     counted = {name: f"line_{name}" for name, _ in found if name == "model" or name.endswith("_tokens")}
     own = [value.alias(counted.get(name, name)) for name, value in found]
-    split = lines.with_columns(own).with_columns(pl.lit(None, Calls.types["iterations"]).alias("iterations"))
-    return pl.concat([widen_facts(single), widen_facts(split)])
+    nothing = pl.lit(None, Calls.types["iterations"]).alias("iterations")
+    return widen_facts(lines.with_columns(own).with_columns(nothing))
