@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,9 @@ from callcost import ConfigError, LogError, ReportOptions, report_spend, suggest
 from callcost.jobs.analysis.what_if import AlternativeSpend
 from callcost.settings import ReadOptions
 from callcost.stages.analysis.alternative_calls import LEAST_CACHED
+from callcost.stages.tables.facts import facts_of
+from callcost.tables import Call
+from tests.bench.month import write_month
 from tests.command import callcost, write_lines
 
 DAY = "2025-09-10T08:00:00Z"
@@ -80,6 +86,27 @@ def test_texts_are_counted_again_over_logs_and_scaled_over_their_report(tmp_path
     held = _only(what_if(ReportOptions(logs=tmp_path / "held", by="user"), models={"gpt-4o": "gpt-4-turbo"}))
     assert (held["old_cost"], held["scaled_calls"], held["kept_calls"]) == (row["old_cost"], 1, 0)
     assert held["token_error"] > 0
+
+
+def test_of_a_log_only_the_calls_that_move_are_read_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, laid = write_month(tmp_path / "month.jsonl", 1_500), Counter[str]()
+
+    def spied(calls: Sequence[Call], *where: int) -> pl.DataFrame:
+        laid.update(call.model for call in calls)
+        return facts_of(calls, *where)
+
+    monkeypatch.setattr("callcost.stages.tasks.facts_of", spied)
+    asked = partial(what_if, ReportOptions(logs=log, by="user,model"), models="gpt-4o=claude-haiku-4-5")
+    found = asked()
+    assert laid["gpt-4o"] > 200
+    assert sum(laid.values()) - laid["gpt-4o"] < 100
+    monkeypatch.setattr("callcost.stages.columnar.stretches.COLUMN_BYTES", 1 << 40)  # nothing is read by columns
+    plain = asked()
+    assert found.groups.equals(plain.groups)
+    assert found.kept.equals(plain.kept)
+    assert found.groups["recounted_calls"].sum() > 200
 
 
 def test_what_a_model_cannot_take_stays_at_its_cost_and_says_why(tmp_path: Path) -> None:

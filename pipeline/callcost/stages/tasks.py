@@ -199,11 +199,12 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
     tallies: dict[str, Counter[str]] = {}
     done, unread = MapResult(), Counter[str]()
     held: list[pl.DataFrame] = []
-    # Texts are counted for another model, or hashed, call by call.
-    by_calls = (task.alternative and task.alternative.what.models) or task.options.read.fingerprint_key is not None
-    stretches = partial(read_by_columns, counted=task.counted) if task.by_columns and not by_calls else None
     moved: list[pl.DataFrame] = []
     with _Workshop(task) as workshop:
+        stretches = None
+        if task.by_columns and task.options.read.fingerprint_key is None:  # texts are hashed call by call
+            leave = workshop.targets.moving if workshop.targets else None  # and counted so for another model
+            stretches = partial(read_by_columns, counted=task.counted, leave=leave)
         for piece in task.pieces:
             lineage = [pl.lit(piece.input, pl.Int64).alias("input"), pl.lit(piece.number, pl.Int64).alias("piece")]
             tally = tallies.setdefault(str(piece.input), Counter())

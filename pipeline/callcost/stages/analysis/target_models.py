@@ -83,6 +83,21 @@ class TargetModels:
             self._known[key] = self._find(model, provider)
         return self._known[key]
 
+    def moving(self, facts: pl.DataFrame) -> pl.Series:
+        """Say which calls are answered by another model.
+
+        Args:
+            facts: columns of Facts, as far as they say something.
+        """
+        names = [name for name in ("model", "provider") if name in facts.columns]
+        moves = [
+            pl.all_horizontal(pl.col(name).eq_missing(pl.lit(value)) for name, value in pair.items())
+            for pair in facts.select(names).unique().iter_rows(named=True)
+            if self.target(pair.get("model") or "", pair.get("provider")) is not None
+        ]
+        none = pl.Series([False]).new_from_index(0, facts.height)
+        return facts.select(pl.any_horizontal(moves)).to_series() if moves else none
+
     def _find(self, model: str, provider: str | None) -> Target | None:
         own = {model, f"{provider}/{model}"}
         globs = self._what.models

@@ -27,7 +27,7 @@ from callcost.stages.columnar.learn import learn_layout
 from callcost.stages.columnar.line_blocks import Block
 from callcost.stages.columnar.probe import Judge
 from callcost.stages.columnar.schema import LITELLM, UNDECODABLE, Layout, Node, litellm_layout, node_of, observe
-from callcost.stages.columnar.to_facts import Rows, join_rows, lay_out
+from callcost.stages.columnar.to_facts import Leave, Rows, join_rows, lay_out
 from callcost.stages.read.windows import FactRows
 from callcost.tables import Reject
 
@@ -77,10 +77,10 @@ class BlockReader:
         self.worthwhile = self._left <= max(_FEW_ODD, _MOST_ODD * self._read)
         return [raw for number in left or () for raw in lines.raw(number)]
 
-    def lay_out(self) -> Iterator[tuple[FactRows, list[Raw | Reject]]]:
+    def lay_out(self, leave: Leave | None = None) -> Iterator[tuple[FactRows, list[Raw | Reject]]]:
         """Yield what was read: facts of ordinary rows, and the other lines, which are for the record reader."""
         for layout in self._layouts:
-            found = layout.lay_out()
+            found = layout.lay_out(leave)
             if found is None:
                 continue
             rows, left = found
@@ -156,12 +156,12 @@ class DialectLines:
     def _gather(self) -> _Gathered:
         return _Gathered(Table(self._layout.reader.dialect.cost_scale, strict=self._layout.strict))
 
-    def lay_out(self) -> tuple[FactRows, list[Raw | Reject]] | None:
+    def lay_out(self, leave: Leave | None = None) -> tuple[FactRows, list[Raw | Reject]] | None:
         """Hand out what was read: facts, and the lines that are not ordinary; None: nothing was."""
         self._make_rows()
         if not self._held:
             return None
-        laid = lay_out(join_rows(self._held), self.judge)
+        laid = lay_out(join_rows(self._held), self.judge, leave)
         left = [raw for position in laid.left for raw in self._raw(position)]
         self._held, self._lines, self._rows, self._bytes = [], [], 0, 0
         return laid.rows, left

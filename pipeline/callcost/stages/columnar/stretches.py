@@ -14,7 +14,7 @@ from callcost.settings import ReadOptions
 from callcost.stages.columnar.jsonl import BlockReader, open_block_reader
 from callcost.stages.columnar.line_blocks import LONGEST_LINE, LineBlocks
 from callcost.stages.columnar.parquet import FlatTable, open_flat, read_flat
-from callcost.stages.columnar.to_facts import lay_out
+from callcost.stages.columnar.to_facts import Leave, lay_out
 from callcost.stages.read.splits import Piece
 from callcost.stages.read.windows import Records, Stretch, read_by_record, read_lines_of, read_row, read_table_rows
 from callcost.stages.tables.parquet_pages import measure_group, refuse_group, refuse_table
@@ -27,7 +27,7 @@ LEARN_BYTES = 400 << 10  # below it, to learn what is read of a dialect costs mo
 
 
 def read_by_columns(
-    piece: Piece, records: Records, options: ReadOptions, *, counted: bool = True
+    piece: Piece, records: Records, options: ReadOptions, *, counted: bool = True, leave: Leave | None = None
 ) -> Iterator[Stretch]:
     """Read a piece: calls that need no counting, or are plain chats, come as facts.
 
@@ -36,12 +36,13 @@ def read_by_columns(
         records: its others.
         options: how logs are read.
         counted: whether usage that is missing will be counted.
+        leave: which calls are read record by record all the same; None: none.
     """
     container = container_of(piece.source) if _are_usual(options) else ""
     if container == "jsonl":
-        yield from _read_blocks(piece, records, options, counted=counted)
+        yield from _read_blocks(piece, records, options, counted=counted, leave=leave)
     elif container == "parquet" and piece.bytes >= COLUMN_BYTES and not holds_own_table(piece.source.path):
-        yield from _read_groups(piece, records, options)
+        yield from _read_groups(piece, records, options, leave)
     else:
         yield from read_by_record(piece, records, options)
 
@@ -51,13 +52,15 @@ def _are_usual(options: ReadOptions) -> bool:
     return options.dialect is None and options.mapping is None and options.max_record << 20 >= LONGEST_LINE
 
 
-def _read_blocks(piece: Piece, records: Records, options: ReadOptions, *, counted: bool) -> Iterator[Stretch]:
+def _read_blocks(
+    piece: Piece, records: Records, options: ReadOptions, *, counted: bool, leave: Leave | None
+) -> Iterator[Stretch]:
     """Read by the block for as long as that is worth it, the rest by the line."""
     try:
         with open_input(piece.source.path) as stream:
             begin, pieces = open_range(stream, piece.start, piece.end)
             blocks = LineBlocks(pieces, begin, 1 + (piece.rows_before or 0))
-            yield from _by_columns(blocks, records, counted=counted)
+            yield from _by_columns(blocks, records, counted=counted, leave=leave)
             if not blocks.ended:
                 rest = read_lines(blocks.rest(), blocks.offset, blocks.row, longest=options.max_record << 20)
                 yield from read_lines_of(rest, records)
@@ -67,7 +70,7 @@ def _read_blocks(piece: Piece, records: Records, options: ReadOptions, *, counte
         yield 0, [unreadable(error)], 0
 
 
-def _by_columns(blocks: LineBlocks, records: Records, *, counted: bool) -> Iterator[Stretch]:
+def _by_columns(blocks: LineBlocks, records: Records, *, counted: bool, leave: Leave | None) -> Iterator[Stretch]:
     found: BlockReader | None = None
     try:
         for block in blocks:
@@ -81,24 +84,26 @@ def _by_columns(blocks: LineBlocks, records: Records, *, counted: bool) -> Itera
             yield block.row, [], size - sum(len(raw.data) for raw in left if isinstance(raw, Raw))
             yield from read_lines_of(left, records)
             if found.is_full:
-                yield from _laid(found, records)
+                yield from _laid(found, records, leave)
             if not found.worthwhile:
                 break
     except (Damage, OSError):
         if found is not None:
-            yield from _laid(found, records)
+            yield from _laid(found, records, leave)
         raise
     if found is not None:
-        yield from _laid(found, records)
+        yield from _laid(found, records, leave)
 
 
-def _laid(found: BlockReader, records: Records) -> Iterator[Stretch]:
-    for rows, left in found.lay_out():
+def _laid(found: BlockReader, records: Records, leave: Leave | None) -> Iterator[Stretch]:
+    for rows, left in found.lay_out(leave):
         yield 0, rows, 0
         yield from read_lines_of(left, records)
 
 
-def _read_groups(piece: Piece, records: Records, options: ReadOptions) -> Iterator[Stretch]:
+def _read_groups(
+    piece: Piece, records: Records, options: ReadOptions, leave: Leave | None
+) -> Iterator[Stretch]:
     """Read Parquet by columns for as long as that is worth it, the rest row by row."""
     before = done = piece.rows_before or 0  # rows before the row group at hand, rows dealt with
     group, worthwhile, odd = piece.start, True, list[int]()
@@ -112,7 +117,7 @@ def _read_groups(piece: Piece, records: Records, options: ReadOptions) -> Iterat
                 if refuse_group(measured, options):
                     break  # the record reader comes to the same place, and reports it
                 for rows in read_flat(table, flat, measured, done + 1):
-                    laid = lay_out(rows, flat.judge)
+                    laid = lay_out(rows, flat.judge, leave)
                     odd += rows.numbers[laid.left].to_list()
                     done += rows.height
                     yield 0, laid.rows, size * rows.height // height

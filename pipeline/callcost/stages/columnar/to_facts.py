@@ -7,7 +7,7 @@ add up. A row that is not as plain as that is handed back for the record reader.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -101,12 +101,16 @@ class Laid(NamedTuple):
     left: pl.Series
 
 
-def lay_out(rows: Rows, judge: Judge) -> Laid:
+Leave = Callable[[pl.DataFrame], pl.Series]  # facts -> which of them are for the record reader whatever they are
+
+
+def lay_out(rows: Rows, judge: Judge, leave: Leave | None = None) -> Laid:
     """Lay out rows as facts.
 
     Args:
         rows: of one dialect.
         judge: of their classes.
+        leave: calls that are for the record reader, too; then chats whose usage is missing are all among them.
     """
     numbered = cross(*_numbered(rows, judge))
     if not are_few(len(numbered.values), rows.height):
@@ -118,6 +122,9 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
     for plan in dict.fromkeys(plan for plan in plans if plan is not None):
         own = numbered.to_rows(pl.Series([other == plan for other in plans], dtype=pl.Boolean), rows.height)
         facts, fit = _facts(rows, judge, classes, plan, own & ~rows.odd)
+        if leave is not None and facts.height:
+            gone = leave(facts)
+            facts, fit = facts.filter(~gone), fit.scatter(fit.arg_true().filter(gone), values=False)
         tables.append(facts)
         left = left & ~fit
     known = (classes == CONTEXT_CLASS).fill_null(value=False) & ~rows.odd
@@ -125,7 +132,7 @@ def lay_out(rows: Rows, judge: Judge) -> Laid:
         known = known & _are_fair(rows, judge)
     left = left & ~known
     chats: ChatKinds | None = None
-    if rows.texts:
+    if rows.texts and leave is None:
         for facts, learned, fit in _uncounted(rows, judge, numbered, left):
             tables.append(facts)
             chats = learned
