@@ -143,6 +143,18 @@ RECORDS: Mapping[str, tuple[Any, ...]] = {
               {"timestamp": _AT, "type": "token_usage_record", "payload": {
         "response_id": "resp_1", "thread_id": "t", "model": "gpt-5-codex", "usage": _shapes("codex")}}),
     "langfuse": (_OBSERVED | {"usageDetails": Counts("langfuse", {}, "details.")},),
+    "langfuse_events": ({"id": "e-1", "type": "generation-create", "timestamp": _AT,
+                         "body": _OBSERVED | {"usageDetails": Counts("langfuse", {}, "details.")}},),
+    "inspect_ai": (Counts("inspect_ai", {"event": "model", "epoch": 1, "timestamp": _AT, "model": "openai/gpt-4o",
+                                         "output": {"model": "gpt-4o-2024-08-06"}}),),
+    "openai_agents": ({"object": "trace.span", "id": "span_1", "trace_id": "trace_1", "started_at": _AT, "span_data": {
+        "type": "generation", "model": "gpt-4o", "usage": _shapes("openai_responses openai_chat")}},),
+    "open_webui": ({"id": "m-1", "parentId": "m-0", "childrenIds": [], "role": "assistant", "model": "gpt-4o",
+                    "timestamp": 1_772_359_200, "usage": _CHAT},),
+    "auggie": (Counts("auggie", {"sessionId": "s-1", "request_id": "r-1", "id": 1, "type": 10, "token_usage": {},
+                                 "model": "claude-opus-4-7", "timestamp_ms": 1_772_359_200_000}),),
+    "vscode_copilot": (Counts("vscode_copilot", {"requestId": "r-1", "modelId": "copilot/gpt-4o", "response": [],
+                                                 "timestamp": 1_772_359_200_000}),),
     "langsmith": (_RUN | {"outputs": {"generations": [[{"text": "Two.", "message": {"kwargs": {
         "usage_metadata": _shapes("openai_responses anthropic")}}}]]}},
                   _RUN | {"outputs": {"llm_output": {"token_usage": _CHAT}}}, Counts("langsmith", _RUN)),

@@ -315,3 +315,34 @@ def test_an_answer_of_gemini_is_one_call_in_whatever_sequence_its_parts_stand(
     assert len(calls) == len({*ids})
     usage = next(call.usage for call in calls if call.usage is not None and call.usage.completion_tokens == 9)
     assert (usage.prompt_tokens, usage.total_tokens) == (10, 19)
+
+
+USAGES = [{"promptTokenCount": 10, "totalTokenCount": 12}, {"promptTokenCount": 10, "totalTokenCount": 19}]
+CUT = [{"candidates": [{"content": {"parts": [{"text": "Two"}]}}], "usageMetadata": usage} for usage in USAGES]
+LAST = {"usageMetadata": USAGES[1] | {"candidatesTokenCount": 9}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "totals"),
+    [
+        (CUT, [19]),  # one answer that was cut: its usage grew
+        (CUT[::-1], [19, 12]),  # two: a usage never shrinks
+        ([CUT[1], CUT[1] | {"usageMetadata": {"promptTokenCount": 11, "totalTokenCount": 20}}], [19, 20]),  # prompts
+        ([*GEMINI, LAST], [19]),
+        ([GEMINI[0], {"candidates": [{"finishReason": "STOP"}]}, LAST], [19]),
+        ([{"candidates": [{"finishReason": "STOP"}]}, LAST], [19]),
+        ([*GEMINI, LAST, *GEMINI], [19, 19]),
+        ([GEMINI[1], GEMINI[1]], [19, 19]),
+    ],
+)
+@pytest.mark.parametrize("own", ["", "r-1"])
+def test_the_usage_tells_answers_of_gemini_apart_and_may_come_last(
+    tmp_path: Path, parts: list[dict[str, Any]], totals: list[int], own: str
+) -> None:
+    named = {"modelVersion": "gemini-2.5-flash"} | ({"responseId": own} if own else {})
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps([one | named for one in parts]))
+    calls = calls_of(read_file(path))
+    found = [call.usage.total_tokens for call in calls if call.usage is not None]
+    one_answer = own and len(totals) == 2 and parts[0] in CUT  # an id says so
+    assert found == ([parts[1]["usageMetadata"]["totalTokenCount"]] if one_answer else totals)

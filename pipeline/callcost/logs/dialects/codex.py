@@ -182,6 +182,7 @@ DIALECTS = (
         "codex_exec",
         "the sum of a turn, of no model: give the rollouts in ~/.codex/sessions",
         sign("usage", values={"type": "turn.completed"}),
+        sign(values={"type": "event_msg", "payload.type": "turn.completed"}, kinds={"payload.usage": "object"}),
     ),
     refusing_dialect(
         "codex_exec_event",

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, refusing_dialect
+from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, Notes, refusing_dialect
 from callcost.logs.record.envelopes import envelope
 from callcost.logs.record.stated_usage import OWN_COUNTS
 from callcost.logs.tracing.attributes import PECULIAR_IDS, as_mapping, span_name
@@ -27,6 +27,9 @@ from callcost.tables import Call
 _CALLS = {"GENERATION": "chat", "EMBEDDING": "embeddings"}
 _MEDIA = b"@@@langfuseMedia:"  # in the place of an image or audio
 _KINDS = "GENERATION EMBEDDING SPAN EVENT AGENT TOOL CHAIN RETRIEVER EVALUATOR GUARDRAIL"
+_PARTS, _DONE = ("generation", "observation", "span", "event"), ("create", "update")
+_EVENTS = ("trace-create", "score-create", "sdk-log")
+_OF_TRACES = ("userId", "sessionId", "tags")
 _OWN = ("input_", "output_")  # names that its SDKs give to what they took out of "input" and "output"
 
 _OWN_COUNTS = {
@@ -110,60 +113,99 @@ def settle_observation(call: Call, entry: Entry) -> None:
         call.text_missing = "stripped"
 
 
+def carry_event(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an observation with all that the events so far say of it.
+
+    Args:
+        notes: id of an observation or a trace -> what is said of it.
+        record: an event of an ingestion batch: what is created or updated is its body.
+
+    Raises:
+        Refusal: it is of no generation.
+    """
+    kind, body = str(record.get("type")), as_mapping(record.get("body"))
+    said = {name: value for name, value in body.items() if value is not None}
+    name = str(said.get("id"))
+    known: dict[str, Any] = notes.get(name, {}) | said
+    notes[name] = known
+    if not kind.startswith(("generation-", "observation-")):
+        raise Refusal(CONTEXT)
+    trace = notes.get(str(known.get("traceId")), {})
+    given = {name: trace[name] for name in _OF_TRACES if name in trace}
+    return given | {"type": "GENERATION", "startTime": record.get("timestamp")} | known
+
+
+_OBSERVATION = Dialect(
+    name="langfuse",
+    rank=20,
+    envelopes=(
+        envelope(
+            "observations",
+            sign("id", kinds={"observations.0": "object"}),
+            sign(kinds={"observations.0.traceId": "text", "observations.0.type": "text"}),
+            inherits="trace.userId:userId trace.sessionId:sessionId trace.tags:tags userId sessionId user_id"
+            " session_id tags",
+        ),
+    ),
+    signatures=(
+        sign("usage_details", some="trace_id provided_model_name"),
+        sign("usageDetails", some="traceId providedModelName"),
+        sign("traceId parentObservationId type"),
+        sign("id name startTime", values={"type": _KINDS}),
+        sign("id name start_time", values={"type": _KINDS}),
+    ),
+    prepare=prepare_observation,
+    json_columns=("input", "output", "metadata", "tags"),
+    fields={
+        "own_id": ("id",),
+        "duplicate_id": ("id",),
+        "kind": ("type",),
+        "trace": ("trace_id", "traceId"),
+        "around": ("parent_observation_id", "parentObservationId"),
+        "started_at": ("start_time", "startTime"),
+        "ended_at": ("end_time", "endTime"),
+        "provider": ("metadata.ls_provider",),
+        "model": ("provided_model_name", "providedModelName", "model"),
+        "user": ("user_id", "userId"),
+        "session": ("session_id", "sessionId"),
+        "project": ("project_id", "projectId"),
+        "tags": ("tags",),
+        "status": ("level",),
+        "logged_cost": (
+            "total_cost", "totalCost", "stated_cost.total", "calculatedTotalCost", "calculated_total_cost",
+        ),
+    },
+    usage=(OWN_COUNTS, "older", "oldest"),
+    counts=_COUNTS,
+    beside=parts_beside,
+    unread_in="details",
+    zero_is_missing=True,
+    alone=True,
+    peculiar_ids=PECULIAR_IDS,
+    texts={"input": msgspec.Raw, "output": msgspec.Raw},
+    reads=(
+        "usage_details", "usageDetails", "usage", "promptTokens", "completionTokens", "totalTokens", "cost_details",
+        "costDetails",
+    ),
+    settle=settle_observation,
+)
 DIALECTS = (
-    Dialect(
-        name="langfuse",
-        rank=20,
-        envelopes=(
-            envelope(
-                "observations",
-                sign("id", kinds={"observations.0": "object"}),
-                sign(kinds={"observations.0.traceId": "text", "observations.0.type": "text"}),
-                inherits="trace.userId:userId trace.sessionId:sessionId trace.tags:tags userId sessionId user_id"
-                " session_id tags",
-            ),
-        ),
+    _OBSERVATION,
+    msgspec.structs.replace(
+        _OBSERVATION,
+        name="langfuse_events",
+        family="langfuse",  # the same observations, by their ids
+        envelopes=(envelope("batch", sign("batch", kinds={"batch.0.body": "object"})),),
         signatures=(
-            sign("usage_details", some="trace_id provided_model_name"),
-            sign("usageDetails", some="traceId providedModelName"),
-            sign("traceId parentObservationId type"),
-            sign("id name startTime", values={"type": _KINDS}),
-            sign("id name start_time", values={"type": _KINDS}),
-        ),
-        prepare=prepare_observation,
-        json_columns=("input", "output", "metadata", "tags"),
-        fields={
-            "own_id": ("id",),
-            "duplicate_id": ("id",),
-            "kind": ("type",),
-            "trace": ("trace_id", "traceId"),
-            "around": ("parent_observation_id", "parentObservationId"),
-            "started_at": ("start_time", "startTime"),
-            "ended_at": ("end_time", "endTime"),
-            "provider": ("metadata.ls_provider",),
-            "model": ("provided_model_name", "providedModelName", "model"),
-            "user": ("user_id", "userId"),
-            "session": ("session_id", "sessionId"),
-            "project": ("project_id", "projectId"),
-            "tags": ("tags",),
-            "status": ("level",),
-            "logged_cost": (
-                "total_cost", "totalCost", "stated_cost.total", "calculatedTotalCost", "calculated_total_cost",
+            sign(
+                "id type body timestamp",
+                values={"type": " ".join((*_EVENTS, *(f"{kind}-{done}" for kind in _PARTS for done in _DONE)))},
+                kinds={"body": "object"},
             ),
-        },
-        usage=(OWN_COUNTS, "older", "oldest"),
-        counts=_COUNTS,
-        beside=parts_beside,
-        unread_in="details",
-        zero_is_missing=True,
-        alone=True,
-        peculiar_ids=PECULIAR_IDS,
-        texts={"input": msgspec.Raw, "output": msgspec.Raw},
-        reads=(
-            "usage_details", "usageDetails", "usage", "promptTokens", "completionTokens", "totalTokens", "cost_details",
-            "costDetails",
         ),
-        settle=settle_observation,
+        alone=False,
+        carry=carry_event,
+        repeats=True,
     ),
     refusing_dialect(
         "langfuse_trace",

@@ -111,6 +111,7 @@ DIALECTS = (
         "antigravity",
         "Antigravity keeps its usage packed in its own way: give its OTLP export",
         sign(values={"_store": "antigravity"}),
+        sign("step_index source type status created_at"),  # transcript.jsonl
         reason="no_usage_possible",
         stores=(Store(tables=("gen_metadata.data",), query="SELECT 'antigravity' AS _store, 1 AS known"),),
     ),
@@ -142,6 +143,28 @@ DIALECTS = (
         "sessions of DeepSeek's harness repeat those they began from: give the provider's usage, or a gateway's log",
         sign("type seq time data"),
         sign("version createdAt id", values={"type": "session"}),
+    ),
+    refusing_dialect(
+        "printed_turn",
+        "what an agent's command line prints sums a turn, of no model: give its sessions, or its export of usage",
+        sign("session_id usage", values={"type": "result"}, kinds={"usage.inputTokens": "number"}),  # Cursor
+        sign("session_id tokens exit_code", values={"type": "result"}),  # Hermes
+        sign("sessionId finalText usage", values={"type": "completion"}),  # Droid
+        sign("phase turn usage", values={"type": "status"}),  # DeepSeek's harness
+        rank=9,  # before claude_code_result
+    ),
+    refusing_dialect(
+        "kimi_print",
+        "what Kimi's command line prints states no usage: give wire.jsonl of ~/.kimi-code",
+        sign(values={"role": "meta", "type": "system.version session.resume_hint"}),
+        reason="no_usage_possible",
+    ),
+    refusing_dialect(
+        "mongo_export",  # https://www.mongodb.com/docs/manual/reference/mongodb-extended-json
+        "MongoDB's extended JSON: give a --mapping whose paths go on below $date and $numberInt",
+        sign(kinds={"_id.$oid": "text"}),
+        reason="unknown_dialect",
+        rank=91,  # after all that read such a record
     ),
     refusing_dialect("otel_metrics", "OTLP metrics are sums: export traces", sign("resourceMetrics")),
     refusing_dialect(

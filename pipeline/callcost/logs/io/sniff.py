@@ -127,7 +127,7 @@ def sniff(sample: bytes, *, packed: bool = False) -> str:
     if text.startswith(b"["):
         return _sniff_array(lines)
     if text.startswith(b"{"):
-        return "jsonl" if any(map(_is_object, lines)) else _sniff_object(text, lines)
+        return "jsonl" if any(_stands_alone(line, text) for line in lines) else _sniff_object(text, lines)
     hopeful = any(line[:1] in _JSON_STARTS for line in lines)
     header = text.split(b"\n", 1)[0]
     if delimiter := delimiter_of(header, _SURE_COLUMNS if hopeful else _COLUMNS):
@@ -164,6 +164,11 @@ def _sniff_object(text: bytes, lines: Sequence[bytes]) -> str:
     first = next((part for part in ValueScanner().feed(text) if isinstance(part, Raw)), None)
     joined = first is not None and text[first.offset + len(first.data) :].lstrip(b" \t").startswith(b"{")
     return "json" if first and joined and _is_object(first.data) else "jsonl"
+
+
+def _stands_alone(line: bytes, text: bytes) -> bool:
+    """Tell whether a line is a whole object, and not one within another, which is indented."""
+    return _is_object(line) and (text.startswith(line) or b"\n" + line in text)
 
 
 def _is_object(line: bytes) -> bool:

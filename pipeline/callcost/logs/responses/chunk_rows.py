@@ -1,7 +1,8 @@
 """Chunk rows: streams logged one chunk a line, brought together by id while a file is read.
 
 Which chunk is which is in streams.py, how chunks make a body in stream_joiners.py. A stream that says its end is handed
-over at once; one that does not (OpenAI's chat) at the end of the file, or when too many are open.
+over at once; one that does not (OpenAI's chat) at the end of the file, or when too many are open. An answer of Gemini's
+that has ended waits for what comes next, which may state its usage alone.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from callcost.logs.responses.stream_joiners import JOINERS, Chunk, Joiner, Responses
+from callcost.logs.responses.stream_joiners import ENDED, JOINERS, Chunk, Joiner, Responses
 from callcost.logs.responses.streams import ANTHROPIC_EVENTS, COHERE_EVENTS, kind_of
-from callcost.logs.values.json import UNFORESEEN, list_in
+from callcost.logs.values.json import UNFORESEEN, dict_in, list_in
 from callcost.logs.values.json_path import follow
 
 MAX_OPEN = 10_000  # streams held at a time; the one that had no chunk for longest is closed first
@@ -74,9 +75,26 @@ def _is_unfinished(completion: Chunk) -> bool:
 
 
 def is_begun_answer(record: Chunk) -> bool:
-    """Tell whether a body of Gemini's has not ended: within a sequence, what follows it is of the same answer."""
+    """Tell whether a body of Gemini's is not whole: within a sequence, what follows it is of the same answer.
+
+    Only the last chunk has a reason to finish, and each states the usage so far.
+    Source: https://ai.google.dev/api/generate-content#candidate
+    """
     candidates = list_in(record.get("candidates"))
-    return bool(candidates) and not any(type(one) is dict and one.get(key) for one in candidates for key in _FINISHED)
+    ended = any(type(one) is dict and one.get(key) for one in candidates for key in _FINISHED)
+    return bool(candidates) and not (ended and "usageMetadata" in record)
+
+
+def _goes_on(joiner: Joiner, chunk: Chunk) -> bool:
+    """Tell whether a chunk of Gemini's is of an answer that has begun: its id, or one prompt and a total that grows."""
+    if ENDED[type(joiner)](joiner) and list_in(chunk.get("candidates")):
+        return False
+    if _id_of(chunk) is not None:
+        return True
+    usages = (joiner.usage, dict_in(chunk.get("usageMetadata")))
+    prompts = {one["promptTokenCount"] for one in usages if type(one.get("promptTokenCount")) is int}
+    totals = [one["totalTokenCount"] for one in usages if type(one.get("totalTokenCount")) is int]
+    return len(prompts) < 2 and totals == sorted(totals)
 
 
 class Gatherer:
@@ -85,6 +103,7 @@ class Gatherer:
     def __init__(self) -> None:
         self._open: OrderedDict[tuple[str, str], Stream] = OrderedDict()
         self._latest: dict[str, tuple[str, str]] = {}  # kind -> the stream that chunks without an id belong to
+        self._ended: tuple[str, str] | None = None  # an answer of Gemini's that has a reason to finish
 
     def takes(self, record: Chunk, *, in_sequence: bool = False) -> bool:
         """Tell whether a record is a chunk, or looks like a body and ends a stream that is open.
@@ -106,6 +125,12 @@ class Gatherer:
         """
         kind = kind_of(chunk) or "chat"
         key = self._key_of(kind, chunk)
+        done: list[Stream] = []
+        held = self._open.get(key)
+        if held and kind == _GEMINI and held.fault is None and not _goes_on(held.joiner, chunk):
+            done.append(self._open.pop(key))
+        if self._ended is not None and self._ended != key and self._ended in self._open:
+            done.append(self._open.pop(self._ended))
         first = key not in self._open
         if first:
             self._open[key] = Stream(JOINERS[kind](), row, offset)
@@ -115,9 +140,9 @@ class Gatherer:
             self._open[key] = self._open[key]._replace(fault=error)
         self._open[key] = self._open[key]._replace(chunks=self._open[key].chunks + 1)
         self._open.move_to_end(key)
-        done = []
-        ended = kind == _GEMINI and not is_begun_answer(chunk)
-        if ended or _event_of(chunk) in _ENDS or chunk.get("done") is True:
+        if kind == _GEMINI:
+            self._ended = None if is_begun_answer(chunk) else key
+        if _event_of(chunk) in _ENDS or chunk.get("done") is True:
             self._latest.pop(kind, None)
             done.append(self._open.pop(key))
         elif len(self._open) > MAX_OPEN:

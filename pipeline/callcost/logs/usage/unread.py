@@ -31,7 +31,7 @@ NOTED = frozenset((
     "billable_tokens", "cost", "costs", "total_cost", "totalCost", "inputCost", "outputCost", "input_cost",
     "output_cost", "prompt_cost", "completion_cost", "estimated_cost", "response_cost", "cost_details",
     "cost_breakdown", "cost_in_usd_ticks", "cost_in_nano_usd", "is_byok", "saved_cache_cost", "costUSD",
-    "total_cost_usd", "amazon-bedrock-invocationMetrics",
+    "total_cost_usd", "amazon-bedrock-invocationMetrics", "response_token/s", "prompt_token/s",
     "callcost",  # what a backfill wrote; its counts are read by themselves
     "context_details",  # xAI: the context of the last turn; its recorded costs are explained without it
 ))  # fmt: skip
