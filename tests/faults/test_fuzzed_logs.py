@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from tests.command import assert_conserved, report, write_lines
-from tests.logs.damages import DAMAGES, FILES, RECORDS, VALUES, damage_file, retype
+from tests.logs.damages import CANARY, DAMAGES, FILES, RECORDS, VALUES, damage_file, retype
 
 _FILES, _OF_BYTES = 8, 12
 
@@ -29,6 +29,7 @@ def test_every_damaged_record_is_accounted_for(long_run: bool, tmp_path: Path, o
     assert done.records["records"] >= wanted * 9 // 10  # lines that were cut to nothing are none
     reasons = {reject["reason"] for reject in done.rejects}
     assert not reasons & {"unreadable_record", "worker_died"}
+    assert not [reject for reject in done.rejects if CANARY in reject["detail"]]
 
 
 def _damaged(chance: random.Random) -> bytes:

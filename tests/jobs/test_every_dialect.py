@@ -13,8 +13,10 @@ from typing import Any
 import zstandard
 
 from callcost.jobs.report import report_spend
+from callcost.logs.bills import bill_dialects
 from callcost.logs.dialects import field_readers
 from callcost.settings import ReportOptions
+from tests.logs.outcomes import calls_of, read_file
 
 CASES = Path(__file__).parents[1] / "cases"
 PACKERS = (None, (".gz", gzip.compress), (".zst", zstandard.ZstdCompressor().compress))
@@ -24,10 +26,16 @@ MESSAGE = """{"role": "assistant", "modelID": "gpt-4o", "providerID": "openai", 
 
 
 def _files() -> dict[str, Path]:
-    """Return a file of each dialect that is read, of what is refused, and of each kind of bill."""
+    """Return a file with calls of each dialect that is read, the files that are refused, and of each kind of bill."""
     read = sorted(reader.dialect.name for reader in field_readers() if reader.dialect.refusal is None)
-    files = {name: min(CASES.glob(f"{name}/*/record.*")) for name in [*read, "refused"]}
+    cases = {name: sorted(CASES.glob(f"{name}/*/record.*")) for name in read}
+    files = {name: next(filter(_holds_calls, paths), paths[0]) for name, paths in cases.items()}
+    files |= {f"refused-{path.parent.name}": path for path in CASES.glob("refused/*/record.*")}
     return files | {f"bill-{path.parent.name}": path for path in CASES.glob("bills/*/bill.*")}
+
+
+def _holds_calls(path: Path) -> bool:
+    return bool(calls_of(read_file(path)))
 
 
 def _report(folder: Path) -> tuple[dict[str, int], dict[str, Any], list[dict[str, Any]]]:
@@ -62,6 +70,9 @@ def test_all_of_a_folder_of_everything_is_accounted_for_and_is_the_sum_of_its_pa
 
     named = {Path(entry["path"]).name.partition(".")[0]: entry for entry in inputs}
     assert _files().keys() | {"settings", "agent"} <= named.keys()
+    assert {f"bill-{bill.name}" for bill in bill_dialects()} <= named.keys()
+    silent = {name for name in families.keys() & named.keys() if not named[name]["calls"] + named[name]["duplicates"]}
+    assert silent <= {"bedrock_converse"}  # whose bodies name no model
     for name, entry in named.items():
         kinds = ("calls", "duplicates", "rejects", "context", "fragments", "filtered")
         assert entry["records"] == sum(entry[kind] for kind in kinds), name

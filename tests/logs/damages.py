@@ -35,7 +35,9 @@ def _decoded(line: bytes) -> Any:
 
 RECORDS = [record for path in FILES for record in _records_of(path)]
 VALUES: list[Any] = [record for record in map(_decoded, RECORDS) if isinstance(record, dict)]
+CANARY = "kanarienvogel"  # text of a user's, which nothing may show
 STRANGE: list[Any] = [
+    CANARY,
     None, True, False, 0, -1, 1.5, 1e308, MAX_COUNT, MAX_COUNT + 1, 2**64, 10**400, -(10**40), "", "0", "12", "1e3",
     "NaN", "\x00", "\ud800", "[", '{"a": [1', "data: {}", "data: [1]\n\n", "[[]]", [], {}, [[]], [None], [{}],
     {"": None},

@@ -37,7 +37,7 @@ def with_dialect(dialect: Dialect) -> Iterator[None]:
 
 def forget_dialects() -> None:
     """Let the dialects be looked for anew."""
-    for known in (field_readers, dialects.recogniser, dialects.unwrapper):
+    for known in (field_readers, dialects.recogniser, dialects.unwrapper, dialects.stores):
         known.cache_clear()
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
+import textwrap
+from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from callcost.errors import ConfigError
 from callcost.jobs.inspect import inspect_logs
 from callcost.logs import dialects
 from callcost.logs.dialects import field_reader, field_readers, recogniser
+from callcost.logs.mapping.mapping_file import load_mapping
 from callcost.logs.record.dialect import Dialect
 from callcost.logs.record_reader import RecordReader
 from callcost.logs.values.signatures import Recogniser, sign
@@ -155,3 +160,33 @@ def test_a_table_is_data(reader: Any) -> None:
             assert isinstance(column, str)
             assert isinstance(paths, tuple)
             assert all(isinstance(path, str) for path in paths)
+
+
+def test_the_walk_of_contributing_makes_a_dialect_of_a_mapping_alone(tmp_path: Path) -> None:
+    """Its table, as it stands there, is a dialect: lines and a database are read, nothing else changes."""
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+    table = textwrap.dedent(text.partition("```toml\n")[2].partition("```")[0])
+    assert 'name = "buoy"' in table
+    assert len(table.splitlines()) <= 40
+    (tmp_path / "buoy.toml").write_text(table)
+    asked = {"buoy_version": 1, "type": "question", "who": "ida", "usage": {}}
+    answer = {
+        "buoy_version": 1, "type": "answer", "id": "a-1", "who": "ida", "at": "2026-03-01T10:00:00Z",
+        "served": {"model": "gpt-4o"}, "usage": {"fresh": 10, "cached": 90, "out": 5, "usd": 0.5},
+    }  # fmt: skip
+    with closing(sqlite3.connect(tmp_path / "buoy.db")) as store:
+        columns = ", ".join(answer)
+        store.execute(f"CREATE TABLE answers ({columns})")
+        values = [json.dumps(value) if type(value) is dict else value for value in answer.values()]
+        store.execute(f"INSERT INTO answers VALUES ({', '.join('?' * len(values))})", values)
+        store.commit()
+    with with_dialect(load_mapping(str(tmp_path / "buoy.toml")).dialect):
+        read = read_lines(tmp_path / "log.jsonl", json.dumps(asked).encode(), json.dumps(answer).encode())
+        kept = read_file(tmp_path / "buoy.db")
+    assert read[0] == "context"
+    for (call,) in (calls_of(read), calls_of(kept)):
+        assert (call.source_format, call.model, call.user) == ("buoy", "gpt-4o", "ida")
+        assert call.logged_cost == Decimal("0.5")
+        assert call.usage is not None
+        assert (call.usage.prompt_tokens, call.usage.cache_read_input_tokens) == (100, 90)
+        assert call.usage.completion_tokens == 5

@@ -115,6 +115,8 @@ AGENTS = (
     Agent("Codebuff", ("codebuff",), ("config/manicode", "config/manicode-dev", "config/manicode-staging"),
           ("projects/*/chats/*/chat-messages.json",)),
     Agent("Command Code", ("command_code",), ("~/.commandcode",), ("projects/*/*.jsonl",)),
+    Agent("Continue", ("continue_dev",), ("~/.continue",),
+          ("dev_data/**/tokensGenerated.jsonl", "dev_data/tokens_generated.jsonl")),
     Agent("Devin", ("devin",), ("data/devin",), ("cli/sessions.db",)),
     Agent("Forge", ("forge",), ("~/.forge",), (".forge.db",)),
     Agent("Mux", ("mux",), ("~/.mux",), ("sessions/*/chat.jsonl",), "MUX_ROOT"),

@@ -124,14 +124,14 @@ def carry_event(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
         Refusal: it is of no generation.
     """
     kind, body = str(record.get("type")), as_mapping(record.get("body"))
-    said = {name: value for name, value in body.items() if value is not None}
-    name = str(said.get("id"))
-    known: dict[str, Any] = notes.get(name, {}) | said
+    stated = {key: value for key, value in body.items() if value is not None}
+    name = str(stated.get("id"))
+    known: dict[str, Any] = notes.get(name, {}) | stated
     notes[name] = known
     if not kind.startswith(("generation-", "observation-")):
         raise Refusal(CONTEXT)
     trace = notes.get(str(known.get("traceId")), {})
-    given = {name: trace[name] for name in _OF_TRACES if name in trace}
+    given = {key: trace[key] for key in _OF_TRACES if key in trace}
     return given | {"type": "GENERATION", "startTime": record.get("timestamp")} | known
 
 

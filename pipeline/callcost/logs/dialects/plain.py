@@ -68,7 +68,7 @@ DIALECTS = (
             "session": ("session", "session_id", "conversation_id"),
             "started_at": (
                 "started_at", "start_time", "timestamp", "time", "created_at", "created", "ts", "date", "datetime",
-                "startTime", "startedAt", "createdAt", "requested_at", "request_time", "@started_at",
+                "startTime", "startedAt", "createdAt", "requested_at", "request_time", "datetime_utc", "@started_at",
             ),
             "ended_at": ("ended_at", "end_time", "endTime", "endedAt", "completed_at", "completedAt", "@ended_at"),
             "service_tier": ("service_tier", "@service_tier"),
