@@ -38,8 +38,8 @@ class Row(NamedTuple):
 _MESSAGES = """CREATE TABLE session (id, directory, parent_id);
 CREATE TABLE message (id, session_id, time_created, data); INSERT INTO message
 VALUES ('m', 's', 1, '{"role": "assistant", "modelID": "gpt-4o", "providerID": "openai",
- "time": {"created": 1772359200000, "completed": 1772359201000}, "cost": 0, "tokens": {"input": 10, "output": 5, "reasoning": 0,
- "cache": {"read": 0, "write": 0}}}')"""
+ "time": {"created": 1772359200000, "completed": 1772359201000}, "cost": 0, "tokens":
+ {"input": 10, "output": 5, "reasoning": 0, "cache": {"read": 0, "write": 0}}}')"""
 _SESSIONS = """CREATE TABLE sessions (id, model, input_tokens, output_tokens, cache_read_tokens, started_at, cwd);
 INSERT INTO sessions VALUES ('s', 'gpt-4o', 10, 5, 0, 1772359200, '/w')"""
 ROWS = (
