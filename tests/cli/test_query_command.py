@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 
 from callcost.errors import ConfigError
+from callcost.jobs.analysis.query import query_calls
+from callcost.settings import ReportOptions
 from callcost.stages.analysis.sql import run_sql
 from tests.command import SAMPLES, Finished, callcost, report, write_lines
 
@@ -75,6 +77,8 @@ def test_an_answer_is_written_in_every_format(held: Finished, tmp_path: Path, ki
         ("SELECT model, COUNT(*) FROM calls", ("cannot be run", "GROUP BY")),
         ("", ("not a query",)),
         ("SELECT 1 AS a; SELECT 2 AS b", ("cannot be run", "only one")),
+        ("SELECT users FROM calls", ("no column 'users'", "'user' of calls")),
+        ("SELECT tag:env, SUM(total_cost) FROM calls GROUP BY 1", ('"tag:env"', "--by tag:env")),
     ],
 )
 def test_a_query_that_is_wrong_is_told_in_a_line(held: Finished, sql: str, words: tuple[str, ...]) -> None:
@@ -122,6 +126,19 @@ def test_a_query_finds_no_table_but_those_of_the_source(held: Finished) -> None:
             run_sql(f"SELECT * FROM {name}", {"calls": pl.DataFrame({"model": ["a"]})})
 
 
+def test_a_user_needs_no_quotes_and_texts_keep_theirs() -> None:
+    """SQL has a function of that name, which Polars has not."""
+    tables = {"calls": pl.DataFrame({"user": ["a user", "bo"], "cost": [1, 2]})}
+    sql = "SELECT calls.user, user AS who, SUM(cost) FROM calls /* user */ WHERE user = 'a user' GROUP BY user -- user"
+    assert run_sql(sql, tables).rows() == [("a user", "a user", 1)]
+    assert run_sql("SELECT USER FROM calls ORDER BY cost DESC LIMIT 1", tables).rows() == [("bo",)]
+
+
+def test_what_is_no_query_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a query"):
+        query_calls("DELETE FROM calls", ReportOptions(logs=tmp_path / "not there"))
+
+
 def test_a_bracket_or_a_comment_may_stand_before_a_query() -> None:
     for before in ("(", "/* a\nb */ ", "-- a\nWITH b AS (SELECT a FROM t) "):
         sql = f"{before}SELECT a FROM t{')' if before == '(' else ';'}"
@@ -163,6 +180,7 @@ def test_a_comparison_that_makes_no_sense_is_refused(weeks: Path) -> None:
     for words in ([weeks], [weeks, "x", "y"], [weeks, weeks, "--period", "week"], [weeks, "--period", "year"]):
         assert callcost("compare", *words).code == 2
     assert callcost("compare", weeks, "nowhere").code == 1
+    assert "is one interval; give two" in callcost("compare", weeks, "2026-10-12..2026-10-19").stderr
 
 
 def test_an_answer_as_json_keeps_every_digit(weeks: Path) -> None:

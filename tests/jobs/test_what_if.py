@@ -191,7 +191,7 @@ def test_the_command_shows_what_stays_and_how_tokens_were_found(tmp_path: Path) 
     assert done.stdout.splitlines()[0].split() == titles
     assert "the other model takes no prompt that long" in done.stdout
     assert "1 call: their texts counted again" in done.stderr
-    assert "no call is otherwise" in callcost("what-if", log, "--batch", "claude*").stderr
+    assert "no call is otherwise: none is of 'claude*'" in callcost("what-if", log, "--batch", "claude*").stderr
     asked = callcost("what-if", log, "--model", "gpt-4o=gpt-4o-mini", "--format", "json").stdout
     assert json.loads(asked.splitlines()[0])["kept"][0]["reason"] == "prompt_too_long"
 

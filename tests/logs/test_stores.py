@@ -307,3 +307,10 @@ def test_results_below_a_folder_of_a_store_are_skipped_and_refused_where_they_ar
     refused = callcost("inspect", bucket.url("logs/reports"))
     assert (refused.code, "a report" in refused.stderr) == (1, True)
     assert report([bucket.url("logs/filled")], tmp_path / "filled").spend == first.spend
+
+
+@pytest.mark.parametrize("url", ["s3://logs/../other", "gs://logs/a/./b"])
+def test_a_name_that_no_store_has_is_refused_with_the_next_step(url: str) -> None:
+    for name in ("report", "query"):
+        done = callcost(name, url, *(["SELECT 1"] if name == "query" else []))
+        assert (done.code, url in done.stderr, "Write the name" in done.stderr) == (2, True, True)

@@ -13,7 +13,7 @@ from callcost.jobs.report import read_source, settle_options
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions
 from callcost.stages.analysis.call_charges import charges_of
-from callcost.stages.analysis.sql import columns_in, run_sql
+from callcost.stages.analysis.sql import check_sql, columns_in, run_sql
 from callcost.stages.tables.schemas import Calls
 
 
@@ -41,6 +41,7 @@ def query_calls(
         >>> query_calls("SELECT count(*) AS calls FROM calls", ReportOptions(logs="sample_logs")).item() > 0
         True
     """
+    check_sql(sql)
     options, words = settle_options(options), sql.lower()
     summed, charged = "spend" in words, "charges" in words
     columns = None if charged else columns_in(sql, Calls.names)

@@ -55,9 +55,15 @@ def storage_options(path: str) -> dict[str, str] | None:
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """Return the URL of the bucket, and the key in it."""
+    """Return the URL of the bucket, and the key in it.
+
+    Raises:
+        ConfigError: stores have no object of such a name.
+    """
     scheme, _, rest = url.partition("://")
     bucket, _, key = rest.partition("/")
+    if {".", ".."}.intersection(key.split("/")):
+        raise ConfigError(f"{url}: a store has no . and no .. in its names", hint="Write the name of the folder itself")
     return f"{scheme}://{bucket}", key
 
 

@@ -47,6 +47,8 @@ def compare(**words: Any) -> int:
         if len(sources) != 1:
             raise click.UsageError("--period compares two periods of one SOURCE.")
         found = watched(compare_periods, _options(words, sources[0]), period, quiet=quiet)
+    elif len(sources) == 2 and _RANGE in sources[1] and "/" not in sources[1] and not Path(sources[1]).exists():
+        raise click.UsageError(f"{sources[1]!r} is one interval; give two, FROM..TO FROM..TO, or --period.")
     elif len(sources) == 2:
         found = watched(compare_spend, *(_options(words, source) for source in sources), quiet=quiet)
     elif len(sources) == 3:

@@ -121,7 +121,9 @@ def _lines(found: AlternativeSpend) -> list[str]:
         if calls := int(groups[name].sum()):
             lines.append(f"{counted(calls, 'call')}: {how}")
     if not groups["changed_calls"].sum() and not groups["kept_calls"].sum():
-        lines.append("no call is otherwise: no call is of such a model, or all are so already")
+        named = [*(glob for glob, _ in found.what.models), *found.what.batch]
+        whose = f"none is of {' or '.join(map(repr, named))}" if named else "there is none"
+        lines.append(f"no call is otherwise: {whose}, or all are so already; report --by model lists the models")
     errors = [error for error in groups["token_error"] if error]
     if errors and lines:
         lines.append(f"nine of ten calls are within {max(errors):.1%} of what the provider would count, by group")
