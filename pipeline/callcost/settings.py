@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import hmac
-import os
 import signal
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -114,7 +113,7 @@ def _read_key_file(value: object, name: str, _zone: str = "UTC") -> FingerprintK
         return value
     place = arguments.read_place(value, name)
     try:
-        secret = Path(place).expanduser().read_text(encoding="utf-8").strip()
+        secret = Path(place).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         raise ConfigError(f"{name}: {place} cannot be read as a text") from error
     if len(secret) < LEAST_KEY:
@@ -391,10 +390,3 @@ def data_dir() -> Path:
     if not found:
         raise ConfigError(f"no data folder beside {here}", hint="Install callcost again")
     return found[0]
-
-
-def user_data_dir() -> Path:
-    """Return the folder for the user's own price versions and vocabularies (``CALLCOST_DATA_DIR`` moves it)."""
-    import platformdirs  # noqa: PLC0415 - only commands that touch user data pay for it
-
-    return Path(os.environ.get(f"{ENVIRONMENT_PREFIX}_DATA_DIR") or platformdirs.user_data_path("callcost"))

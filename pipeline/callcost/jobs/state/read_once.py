@@ -43,11 +43,12 @@ from callcost.runners.local import run_tasks
 from callcost.runners.locks import hold_lock
 from callcost.runners.packing import worker_count
 from callcost.runners.protocol import Runner, ignore_progress
-from callcost.settings import ENVIRONMENT_PREFIX, EXECUTORS, ReportOptions
+from callcost.settings import EXECUTORS, ReportOptions
 from callcost.stages.read.splits import Piece
 from callcost.stages.tables.facts import join_small, layout_of_facts
 from callcost.stages.tasks import MapTask, map_inputs
 from callcost.tables import MapResult, ReduceResult
+from callcost.user_folders import user_cache_dir
 
 PLACE = "answers"
 MOST_BYTES = 2 << 30  # of all that is kept
@@ -91,7 +92,7 @@ def map_once(
 
 def place_of_answers(options: ReportOptions) -> Path | None:
     """Return the folder that keeps what reading these logs gave; None: nothing is kept of them."""
-    root, work = cache_dir(), options.work
+    root, work = user_cache_dir(), options.work
     if root is None or not work.cache or work.work_dir is not None or work.executor != EXECUTORS[0]:
         return None
     if any(is_url(log) or is_read_once(log) for log in options.logs):
@@ -99,18 +100,6 @@ def place_of_answers(options: ReportOptions) -> Path | None:
     logs = [str(Path(log).absolute()) for log in options.logs]
     read = [code_of(), pl.__version__, made_of(options), options.count.item_timeout, logs]
     return root / PLACE / digest_of_value(read)[:32]
-
-
-def cache_dir() -> Path | None:
-    """Return the user's folder for what can be made again; None: nothing may be kept.
-
-    ``CALLCOST_CACHE_DIR`` moves it, ``CALLCOST_NO_CACHE=1`` switches it off.
-    """
-    import platformdirs  # noqa: PLC0415 - only commands that ask logs pay for it
-
-    if os.environ.get(f"{ENVIRONMENT_PREFIX}_NO_CACHE", "").lower() in {"true", "1"}:
-        return None
-    return Path(os.environ.get(f"{ENVIRONMENT_PREFIX}_CACHE_DIR") or platformdirs.user_cache_path("callcost"))
 
 
 def _lock(place: Path, stack: contextlib.ExitStack) -> bool:

@@ -96,7 +96,7 @@ def _store(root: str, options: str) -> Any:
 def _profile(root: str, config: dict[str, str]) -> Any:
     """Return what finds the keys of an AWS profile, SSO and assumed roles included; None: nobody uses profiles."""
     places = [("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "~/.aws/config")]
-    files = [Path(os.environ.get(name, usual)).expanduser() for name, usual in places]
+    files = [Path(os.path.expanduser(os.environ.get(name, usual))) for name, usual in places]  # noqa: PTH111 - Path raises
     stated = "AWS_ACCESS_KEY_ID" in os.environ or any(key.endswith("access_key_id") for key in config)
     if not root.startswith("s3") or stated or not ("AWS_PROFILE" in os.environ or any(map(Path.is_file, files))):
         return None

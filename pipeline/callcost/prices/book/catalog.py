@@ -34,7 +34,8 @@ from callcost.prices.book.archive import (
     read_index,
 )
 from callcost.prices.book.cost_map import Entry, map_digest, parse_entry
-from callcost.settings import data_dir, user_data_dir
+from callcost.settings import data_dir
+from callcost.user_folders import user_data_dir
 
 _NO_REGION = "the map has the rate of the global profile: in its region, Claude costs 10 % more"
 _Timeline = list[tuple[int, msgspec.Raw]]  # (index of the version, entry from there on), in order
