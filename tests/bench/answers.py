@@ -40,6 +40,11 @@ ANSWERS = {
     4: Answer(("model", "cache_hit_rate", "cache_savings_cost"),
               "SELECT model, CAST(SUM(read) / SUM(prompt) AS DECIMAL(38, 12)), "
               "SUM((read + written) * r[1] - read * r[2] - written * r[3]) FROM calls GROUP BY model"),
+    6: Answer(("model", "calls", "old_cost", "new_cost"),  # each of their providers takes half for a batch
+              "SELECT model, COUNT(*), SUM(cost), SUM(cost) / 2 FROM calls GROUP BY model"),
+    7: Answer(("what", "total_cost"),
+              "(SELECT 'call', cost FROM calls ORDER BY cost DESC LIMIT 10) UNION ALL "
+              "(SELECT 'session', SUM(cost) AS cost FROM calls GROUP BY session ORDER BY cost DESC LIMIT 10)"),
     8: Answer(("model", "call_cost", "user_cost"),
               "SELECT model, SUM(cost) / COUNT(*), SUM(cost) / COUNT(DISTINCT \"user\") FROM calls GROUP BY model"),
     9: Answer(("model", "median", "p95"),
@@ -48,6 +53,12 @@ ANSWERS = {
                _TO_STDOUT),
     13: Answer(("model", "calls", "cost"),
                "SELECT model, COUNT(*), SUM(cost) FROM calls WHERE status = 'failure' GROUP BY model"),
+    14: Answer(("model", "retried_cost", "duplicate_cost", "copies_left_out"),
+               "SELECT model, SUM(cost) FILTER (status = 'failure'), COALESCE(SUM(cost) FILTER (twin > 1), 0), "
+               "ANY_VALUE(copies) FROM calls JOIN copies USING (model) GROUP BY model"),
+    15: Answer(("team", "calls", "tokens", "cost"),  # of gpt-4o alone there are texts, alike at their beginning by team
+               "SELECT team, COUNT(*), SUM(prompt), SUM(prompt * r[1]) FROM calls WHERE model = 'gpt-4o' "
+               "GROUP BY team HAVING SUM(read) = 0"),
     16: Answer(("model", "surcharge"),
                "SELECT model, SUM(cost - plain_cost) FROM calls GROUP BY model HAVING SUM(cost - plain_cost) > 0"),
     17: Answer(("model", "reasoning_cost", "output_cost"),
@@ -70,15 +81,21 @@ def open_month(path: Path) -> Any:
             listed = ", ".join(f"CAST({rate} / 1000000 AS DECIMAL(18, 12))" for rate in rates)
             month.execute(f"INSERT INTO rates SELECT '{model}', {is_long}, [{listed}]")
     month.execute(f"""
-        CREATE TABLE calls AS WITH read_rows AS (
-            SELECT *, ROW_NUMBER() OVER (PARTITION BY id) AS copy FROM read_json('{path}', format = 'newline_delimited',
+        CREATE TABLE read_rows AS (
+            SELECT *, ROW_NUMBER() OVER (PARTITION BY id) AS copy, ROW_NUMBER() OVER (PARTITION BY id, timestamp, model,
+                "user", session, usage) AS twin FROM read_json('{path}', format = 'newline_delimited',
                 columns = {{id: 'VARCHAR', timestamp: 'TIMESTAMPTZ', model: 'VARCHAR', "user": 'VARCHAR',
                     team: 'VARCHAR', session: 'VARCHAR', status: 'VARCHAR', tags: 'STRUCT(env VARCHAR)',
                     usage: 'STRUCT(prompt_tokens BIGINT, completion_tokens BIGINT, cache_creation_input_tokens BIGINT,
                         prompt_tokens_details STRUCT(cached_tokens BIGINT),
                         completion_tokens_details STRUCT(reasoning_tokens BIGINT))'}})
-        ), counted AS (
-            SELECT *, usage.prompt_tokens AS prompt, usage.completion_tokens AS completion,
+        );
+        CREATE TABLE copies AS (
+            SELECT model, COUNT(*) FILTER (id IS NOT NULL AND copy > 1) AS copies FROM read_rows GROUP BY model
+        );
+        CREATE TABLE calls AS WITH counted AS (
+            SELECT * REPLACE (CASE WHEN id IS NULL THEN twin ELSE 1 END AS twin),
+                usage.prompt_tokens AS prompt, usage.completion_tokens AS completion,
                 usage.prompt_tokens_details.cached_tokens AS read,
                 COALESCE(usage.cache_creation_input_tokens, 0) AS written,
                 COALESCE(usage.completion_tokens_details.reasoning_tokens, 0) AS reasoning
