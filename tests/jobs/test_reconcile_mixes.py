@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -13,11 +14,13 @@ import pytest
 
 from callcost.jobs.reconcile import Reconciliation, reconcile_costs
 from callcost.settings import ReconcileOptions
+from callcost.tables import UNATTRIBUTED
 from tests.conftest import LONG
 from tests.jobs.bill_mixes import CAUSES, KEYS, Mix, make_mix, write_mix
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 COSTS = ("openai", "anthropic")
+WITH_USAGE = (*COSTS, "anthropic-usage")
 _RANDOM = random.Random(20261130)
 _DRAWN = [frozenset(_RANDOM.sample(sorted(CAUSES), _RANDOM.choice((2, 3)))) for _ in range(20)]
 _HARD = [  # what only hypotheses over all cells tell apart
@@ -26,6 +29,10 @@ _HARD = [  # what only hypotheses over all cells tell apart
     frozenset(("batch_key", "cache_lost", "cheaper_model")), frozenset(("batch_key", "cache_as_input", "discount")),
 ]  # fmt: skip
 MIXES = [*_HARD, *(_DRAWN if LONG else ())]
+OWNED = [  # each fault of one owner below one of everybody
+    frozenset(("batch_key", "cache_as_input", "copies")), frozenset(("key_missing", "discount")),
+    *(_DRAWN if LONG else ()),
+]  # fmt: skip
 
 
 def _reconcile(folder: Path, bills: tuple[str, ...], by: tuple[str, ...] | None = None) -> Reconciliation:
@@ -62,7 +69,7 @@ def test_faults_at_once_have_their_own_names(tmp_path: Path, faults: frozenset[s
     mix = make_mix(faults, seed=23)
     write_mix(tmp_path, mix)
     explained = []
-    for bills in (COSTS, (*COSTS, "anthropic-usage")):
+    for bills in (COSTS, WITH_USAGE):
         result = _reconcile(tmp_path, bills)
         signed, gross = _named(result)
         causes = {CAUSES[fault] for fault in faults}
@@ -77,17 +84,26 @@ def test_faults_at_once_have_their_own_names(tmp_path: Path, faults: frozenset[s
     assert explained[1] >= explained[0]  # more evidence is never worse
 
 
-@pytest.mark.parametrize("bills", [COSTS, (*COSTS, "anthropic-usage")], ids=["costs", "usage"])
-def test_owners_are_right_with_several_causes(tmp_path: Path, bills: tuple[str, ...]) -> None:
-    mix = make_mix(frozenset(("batch_key", "discount", "copies")), seed=5)
+@pytest.mark.parametrize("faults", OWNED, ids=lambda faults: "+".join(sorted(faults)))
+def test_each_cause_is_its_owners(tmp_path: Path, faults: frozenset[str]) -> None:
+    """Nobody has what is another's; nobody's is only what no report names a key of."""
+    mix = make_mix(faults, seed=5, a_day=4)
     write_mix(tmp_path, mix)
-    result = _reconcile(tmp_path, bills, by=("user",))
-    _named(result)
-    owned = result.causes.group_by("cause", "owner").agg(pl.col("amount").sum())
-    found = {(cause, owner): amount for cause, owner, amount in owned.iter_rows() if cause != "rounding"}
-    everybody = set(KEYS.values())
-    for cause, owners in (("tier_or_batch", {"night"}), ("duplicates", everybody), ("discount", everybody)):
-        amounts = {owner: abs(amount) for (known, owner), amount in found.items() if known == cause}
-        nobodys = amounts.pop("unattributed", Decimal(0))  # two keys wrote just as many tokens into a cache that day
-        assert nobodys <= sum(amounts.values(), Decimal(0)) / 20
-        assert set(amounts) == owners
+    for bills in (COSTS, WITH_USAGE):
+        plain, result = _reconcile(tmp_path, bills), _reconcile(tmp_path, bills, by=("user",))
+        assert _named(result) == _named(plain)  # whose it is changes no cause
+        found: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        for cause, owner, amount in result.causes.select("cause", "owner", "amount").iter_rows():
+            found[cause, owner] += amount
+        whole = Decimal(result.manifest["bill"]["stated"])
+        for cause in {CAUSES[fault] for fault in faults} - {"day_shift"}:
+            nobodys = found[cause, UNATTRIBUTED]
+            for key, owner in KEYS.items():
+                mine = dataclasses.replace(mix, calls=[one for one in mix.calls if one[1] == key])
+                least, most = mine.injected(cause)
+                room = max(abs(least), abs(most), whole / 50) / 20
+                least, most = least - room - max(nobodys, Decimal(0)), most + room - min(nobodys, Decimal(0))
+                assert least <= found[cause, owner] <= most, (bills, cause, owner, nobodys)
+            if bills == WITH_USAGE and cause != "server_tools":
+                assert abs(nobodys) <= max(map(abs, mix.injected(cause))) / 20 + whole / 1000, (cause, nobodys)
+    assert _named(_reconcile(tmp_path, WITH_USAGE, by=("user", "api_key"))) == _named(plain)  # logs state no key

@@ -38,7 +38,7 @@ def _cell(billed: Stated, ours: Stated, *causes: tuple[str, int, str], counts: b
         amount=sum(map(Decimal, amounts)),
     )  # fmt: skip
     for cause, gap, amount in causes:
-        cell.settle(cause, Decimal(gap), Decimal(amount), "measured")
+        cell.settle(cause, Decimal(gap), Decimal(amount), "measured", base=None if gap else cell.expected)
     return cell
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 
 from callcost.logs.bills.lines import BillDialect
 
@@ -28,5 +28,9 @@ def bill_dialects() -> tuple[BillDialect, ...]:
 
 def dialect_of(keys: Iterable[str]) -> BillDialect | None:
     """Return the dialect of records with these keys; None: no bill looks like that."""
-    present = frozenset(keys)
+    return _dialect_of(frozenset(keys))
+
+
+@lru_cache(maxsize=256)
+def _dialect_of(present: frozenset[str]) -> BillDialect | None:
     return next((dialect for dialect in bill_dialects() if dialect.recognises(present)), None)

@@ -8,6 +8,7 @@ read the words; a label with no word for a class is unmapped, never guessed.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from callcost.logs.bills.lines import BillLine, Kind
@@ -111,6 +112,13 @@ class Label(NamedTuple):
     is_fee: bool = False
 
 
+@lru_cache(maxsize=4096)  # a bill has few labels in many rows
+def tool_of(text: str) -> str | None:
+    """Return the tool that a label names; None: it names none."""
+    return next((name for pattern, name in TOOLS if pattern.search(text)), None)
+
+
+@lru_cache(maxsize=4096)
 def read_label(text: str) -> Label:
     """Read a bill's own name for a thing.
 
@@ -122,7 +130,7 @@ def read_label(text: str) -> Label:
     'gemini-2.5-flash'
     """
     words = _words_of(text)
-    tool = next((name for pattern, name in TOOLS if pattern.search(text)), None)
+    tool = tool_of(text)
     modality = _modality_at(words)
     return Label(
         model=None if tool else _model_of(words, modality),

@@ -226,7 +226,10 @@ def value_at(record: Mapping[str, Any], path: str) -> Any:
 
 def text_at(record: Mapping[str, Any], *paths: str) -> str | None:
     """Return the first of several fields that holds a name; None: none does."""
-    return next((text for path in paths if (text := text_of(value_at(record, path)))), None)
+    for path in paths:  # the innermost loop of bills of many rows
+        if text := text_of(value_at(record, path)):
+            return text
+    return None
 
 
 def line_of(record: Mapping[str, Any], columns: Columns, *, us_dates: bool = False, **known: Any) -> BillLine:

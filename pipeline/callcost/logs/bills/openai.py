@@ -21,9 +21,9 @@ from callcost.logs.bills.labels import (
     OUTPUT,
     PART_OF,
     TOKEN_CLASSES,
-    TOOLS,
     add_label,
     read_label,
+    tool_of,
 )
 from callcost.logs.bills.lines import BillDialect, BillLine, Columns, Kind, currency_of, line_of, read_amount
 
@@ -125,7 +125,7 @@ def _cost_line(record: Mapping[str, Any], amount: Decimal | None, currency: Any)
 def _read_item(line: BillLine, label: str) -> None:
     """Read what a line item is about: "model, class", a tool, a bare model, or nothing that is known."""
     model, comma, words = label.partition(",")
-    tool = next((name for pattern, name in TOOLS if pattern.search(label)), None)
+    tool = tool_of(label)
     if tool:
         line.token_class = tool
     elif "|" in label or not _MODEL.fullmatch(model.strip()):

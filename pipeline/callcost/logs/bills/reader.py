@@ -33,8 +33,7 @@ _BUCKETS = (
     ("starting_at", "ending_at", "anthropic"),
     ("date", "end", "openrouter"),  # as `bills pull` keeps its days
 )
-
-
+_CANONICAL = json.JSONEncoder(default=str, sort_keys=True).encode
 _KNOWN = (
     "Give the provider's own: OpenAI's or Anthropic's usage and cost reports or console exports, OpenRouter's "
     "activity, DeepSeek's amount and cost, AWS's CUR 2.0 (Data Exports), Azure's cost export, Google's billing export, "
@@ -232,7 +231,7 @@ def _key(dialect: BillDialect, record: Mapping[str, Any]) -> str | None:
 
 
 def _digest(name: str, record: Mapping[str, Any]) -> str:
-    text = json.dumps([name, sorted(record.items(), key=lambda item: item[0])], default=str, sort_keys=True)
+    text = _CANONICAL([name, record])
     return blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 

@@ -2,9 +2,10 @@
 
 Where amounts of a cell have owners on the bill, each owner's difference is known and the causes are dealt out of
 it. Where the bill states owners of counts alone, missing and surplus tokens go to whose counts differ. Where it states
-none, less money is an owner's only if all our calls of the cell are that owner's, or it is all that the owner's calls
-cost, or half of that as a batch; a factor on everything is everybody's share, and copies in our logs are of whose calls
-they copy. What nothing tells is unattributed, as is the difference where our calls state no owner and the bill does.
+none, less money is an owner's only if all calls of the cell are that owner's, or it is all that the owner's calls cost,
+or half of that as a batch; a factor is everybody's share of what the bill asks before it, missing calls' included, and
+copies in our logs are of whose calls they copy. What nothing tells is unattributed, as is the difference where our
+calls state no owner and the bill does.
 """
 
 from __future__ import annotations
@@ -18,11 +19,10 @@ from callcost.logs.bills.lines import BillLine
 from callcost.logs.bills.owners import Keys, owner_of
 from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, quantized, share
 from callcost.stages.reconcile.grain import BillGrain
-from callcost.stages.reconcile.rates.alternative_prices import REGION, TIER, VERSION
+from callcost.stages.reconcile.rates.alternative_prices import TIER
 from callcost.tables import UNATTRIBUTED
 
 COPIES = "duplicates"
-_OF_EVERYBODY = frozenset({REGION, VERSION, "discount", "unit_error"})  # a factor on all amounts of a cell
 _PARTS = {TIER: Decimal("-0.5"), "logged_not_billed": Decimal(-1)}  # of what an owner's calls cost: as a batch, nothing
 
 Shares = dict[str, Decimal]  # owner -> a part of something
@@ -101,18 +101,21 @@ def attribute(
 def _split(cell: Cell, billed: Side, ours: Side, copies: Side, whose: Mapping[str, str | None]) -> list[Finding]:
     gaps = None if cell.billed is None else _differences(billed.counts, ours.counts)
     left = None if cell.amount is None else _differences(billed.amounts, ours.amounts)
-    once = _without(ours, copies) if any(found.cause == COPIES for found in cell.findings) else ours
+    paid: Shares = defaultdict(Decimal, {owner or UNATTRIBUTED: cost for owner, cost in ours.amounts.items()})
     known = [(found, _named(found, whose, copies)) for found in cell.findings]
-    known.sort(key=lambda one: (not one[0].tokens, not one[1], abs(one[0].amount or NOTHING)))
+    known.sort(key=lambda one: (
+        not one[0].tokens, not one[1], left is None and one[0].cause != TIER, abs(one[0].amount or NOTHING),
+    ))  # fmt: skip
     result = []
     for number, (found, named) in enumerate(known, 1):
         amount = found.amount or NOTHING
         if left is not None and number == len(known):
             money = _exact(amount, left)
         else:
-            money = _dealt(amount, named or _weights(found, gaps, left, billed, once))
-        if left is not None:
-            for owner, part in money.items():
+            money = _dealt(amount, named or _weights(found, gaps, left, billed, ours, paid))
+        for owner, part in money.items():
+            paid[owner] += part
+            if left is not None:
                 left[owner] = left.get(owner, NOTHING) - part
         like = _gaps_like(found.tokens, gaps) or named or {one: abs(part) for one, part in money.items()}
         tokens = _dealt(found.tokens, like)
@@ -125,14 +128,6 @@ def _split(cell: Cell, billed: Side, ours: Side, copies: Side, whose: Mapping[st
             if money.get(owner) or tokens.get(owner)
         ]  # fmt: skip
     return result
-
-
-def _without(ours: Side, copies: Side) -> Side:
-    """Return our figures without those of copies."""
-    found = Side()
-    for owner, amount in ours.amounts.items():
-        found.amounts[owner] = amount - copies.amounts.get(owner, NOTHING)
-    return found
 
 
 def _named(found: Finding, whose: Mapping[str, str | None], copies: Side) -> Shares:
@@ -154,8 +149,19 @@ def _differences(billed: Mapping[str | None, Decimal], ours: Mapping[str | None,
     }
 
 
-def _weights(found: Finding, gaps: Shares | None, left: Shares | None, billed: Side, ours: Side) -> Shares:
-    """Return how a cause is dealt out, where that is not what is left of each owner's difference."""
+def _weights(
+    found: Finding, gaps: Shares | None, left: Shares | None, billed: Side, ours: Side, paid: Shares
+) -> Shares:  # fmt: skip
+    """Return how a cause is dealt out, where that is not what is left of each owner's difference.
+
+    Args:
+        found: the cause.
+        gaps: owner -> tokens that the bill has more.
+        left: owner -> money that is still to be explained.
+        billed: what the bill states.
+        ours: what our charges are.
+        paid: owner -> what our calls cost, and all that is explained of it so far.
+    """
     amount = found.amount or NOTHING
     if found.tokens and (like := _gaps_like(found.tokens, gaps)):
         return like
@@ -164,12 +170,12 @@ def _weights(found: Finding, gaps: Shares | None, left: Shares | None, billed: S
         return tiered
     if left is not None:
         return {owner: abs(part) for owner, part in left.items() if part * amount > 0}
-    counts = {owner: count for owner, count in billed.counts.items() if owner and count}
-    costs = {owner: cost for owner, cost in ours.amounts.items() if owner and cost}
-    asked = {owner: abs(cost) for owner, cost in billed.amounts.items() if owner and cost}
-    if found.cause in _OF_EVERYBODY:
-        return counts or (costs if not ours.amounts.get(None) else asked)
-    if len(costs) == 1 and not ours.amounts.get(None) and amount < 0:
+    costs = {owner: cost for owner, cost in paid.items() if cost > 0}
+    if found.base is not None and found.cause != TIER:  # a factor is everybody's
+        counts = {owner: count for owner, count in billed.counts.items() if owner and count}
+        asked = {owner: abs(cost) for owner, cost in billed.amounts.items() if owner and cost}
+        return costs if not ours.amounts.get(None) else counts or asked
+    if len(costs) == 1 and amount < 0:
         return costs
     part = _PARTS.get(found.cause)
     whole = [owner for owner, cost in costs.items() if part and amount == quantized(cost * part)]

@@ -140,7 +140,7 @@ class Evidence:
         if not self._paths:
             return {}
         tokens = pl.col("token_class").is_in(sorted(TOKEN_CLASSES))
-        rows = self._scan().filter(pl.col("paid") == provider, tokens)
+        rows = self._scan().filter(pl.col("paid") == provider, tokens).drop("owner", strict=False)  # by all they state
         rows = rows.with_columns(
             slot=pl.col("at").dt.epoch("us") // _SLOT * _SLOT, answer=pl.col("token_class") == OUTPUT
         )
