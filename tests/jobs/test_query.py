@@ -98,3 +98,14 @@ def test_sums_comparisons_and_other_prices_read_no_column_that_they_do_not_need(
         assert {"user", "tags", "total_cost", "prompt_tokens", "iterations"} <= columns
         assert not {"session", "first_turn_hash", "long_context_cost", "provider_response_id"} & columns
     assert len(read) == 4
+
+
+def test_what_comes_priced_needs_no_price_book(sources: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("callcost.stages.pricing.rate_cards._book_of", fail)
+    options = ReportOptions(logs=sources[1], by="model", where="model=gpt-4o")
+    assert report_spend(options).spend["calls"].to_list() == [2]
+    assert query_calls("SELECT COUNT(*) AS n FROM calls", options).item() == 2
+    assert compare_spend(options, options).groups["difference_cost"].to_list() == [0]

@@ -21,6 +21,7 @@ from msgspec import to_builtins
 from callcost import __version__
 from callcost.jobs.engine.fresh_prices import newer_prices_wanted
 from callcost.jobs.engine.map_reduce import Settled
+from callcost.prices.book.book import catalog_of
 from callcost.prices.charges import money, plain
 from callcost.settings import MOST_NAMED, FingerprintKey, PriceOptions, ReportOptions
 from callcost.stages.analysis.budgets import MAX_COST, judge_interval
@@ -118,7 +119,7 @@ def _outlook(options: ReportOptions, document: dict[str, Any], days: pl.DataFram
 
 def newer_prices_for(options: ReportOptions, settled: Settled) -> dict[str, Any]:
     """Return what newer prices may be wanted for: see newer_prices_wanted."""
-    newest = book_of(options.prices).catalog.newest
+    newest = catalog_of(options.prices).newest
     return newer_prices_wanted(_unpriced(settled)["unpriced"], limits_of(settled)["last_at"], newest, options)
 
 
@@ -141,7 +142,7 @@ def totals_of(spend: pl.DataFrame) -> dict[str, Any]:
 
 def _versions_of(settled: Settled, options: PriceOptions) -> list[dict[str, Any]]:
     used = settled.reduced.price_version
-    digests = {version.name: version.sha256 for version in book_of(options).catalog.versions}
+    digests = {version.name: version.sha256 for version in catalog_of(options).versions}
     return [{"name": name, "sha256": digests.get(name), "calls": used[name]} for name in sorted(used)]
 
 
@@ -203,6 +204,8 @@ def _guess_models(unpriced: list[dict[str, Any]], prices: PriceOptions) -> dict[
         if row["price_reason"] == "unknown_model" and row["model"]:
             calls[row["model"]] += row["calls"]
     names = sorted(sorted(calls, key=lambda name: (-calls[name], name))[:MOST_NAMED])
+    if not names:  # no book is opened for nothing
+        return {"near_names": {}, "alias_targets": {}}
     book = book_of(prices)
     found = {"near_names": book.guess, "alias_targets": book.target_of}
     return {key: {name: meant for name in names if (meant := find(name))} for key, find in found.items()}

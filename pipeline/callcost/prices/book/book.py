@@ -260,6 +260,16 @@ class Book:
         return known[1]
 
 
+def catalog_of(options: PriceOptions) -> Catalog:
+    """Return the versions that options know of."""
+    known_on = _known_on(options)
+    return load_catalog() if known_on is None else load_catalog().until(known_on)
+
+
+def _known_on(options: PriceOptions) -> int | None:
+    return None if options.as_known is None else microseconds(options.as_known.isoformat())
+
+
 def open_book(options: PriceOptions) -> Book:
     """Open the price book that options ask for; one per process is enough.
 
@@ -270,8 +280,7 @@ def open_book(options: PriceOptions) -> Book:
         PriceError: there is no such version, or one is damaged.
         ConfigError: the user's own prices cannot be read.
     """
-    known_on = None if options.as_known is None else microseconds(options.as_known.isoformat())
-    catalog = load_catalog() if known_on is None else load_catalog().until(known_on)
+    known_on, catalog = _known_on(options), catalog_of(options)
     overrides = load_overrides(options.override, force=options.force) if options.override else Overrides()
     tables = [load(options.corrections, catalog, known_on) for load in (load_corrections, load_others)]
     rules = Rules(catalog, overrides, registered=entries_of(options), corrections=tables[0], others=tables[1])

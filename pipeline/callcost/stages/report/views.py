@@ -33,9 +33,8 @@ class ViewSums:
     """
 
     def __init__(self, options: ReportOptions, views: Iterable[By], *, dearest: int) -> None:
-        nothing = pl.DataFrame(schema=Facts.types)
         self._options, self._most = options, dearest
-        self._sums = {by: self._sum(nothing, nothing.select(GATHERED.keys()), by) for by in views}
+        self._sums: dict[By, pl.DataFrame | None] = dict.fromkeys(views)
         self.dearest = pl.DataFrame(schema={name: Calls.types[name] for name in OF_DEAREST})
 
     def add(self, calls: pl.DataFrame) -> None:
@@ -43,7 +42,8 @@ class ViewSums:
         lines = priced_lines(calls, {})
         heads = gather_calls(lines) if lines.height else lines.select(GATHERED.keys())
         for by, held in self._sums.items():
-            self._sums[by] = merge_spend([held, self._sum(lines, heads, by)], by)
+            own = self._sum(lines, heads, by)
+            self._sums[by] = own if held is None else merge_spend([held, own], by)
         edge = calls["total_cost"].top_k(self._most).min()  # to sort all calls would take longer than all sums
         known = calls.filter(pl.col("total_cost") >= pl.lit(edge, Calls.total_cost.dtype)).select(OF_DEAREST)
         order = ["total_cost", *OF_CALLS]
@@ -55,11 +55,12 @@ class ViewSums:
 
     def table(self, *by: str) -> pl.DataFrame:
         """Return the sums by one of the sets of columns, or by some columns of one, in no order."""
-        found = self._sums.get(by)
-        if found is not None:
-            return found
-        wider = next(held for columns, held in self._sums.items() if set(by) <= set(columns))
-        return merge_spend([wider], by)
+        wider = by if by in self._sums else next(columns for columns in self._sums if set(by) <= set(columns))
+        found = self._sums[wider]
+        if found is None:  # no call was added
+            nothing = pl.DataFrame(schema=Facts.types)
+            found = self._sum(nothing, nothing.select(GATHERED.keys()), wider)
+        return found if wider == by else merge_spend([found], by)
 
 
 def commonest_tags(paths: Sequence[str], most: int) -> list[str]:
