@@ -43,7 +43,7 @@ MOST_NAMED = 3  # reasons, models and the like that a line of a summary names
 # What ends a command as Ctrl-C does: SIGTERM, and where there are terminals that close, SIGHUP.
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 # Of our own processes: what is read goes by its count of references, and looking for cycles in it takes 5 to 10 %.
-GC_THRESHOLDS = (100_000, 20, 20)
+GC_THRESHOLDS = (250_000, 20, 20)
 
 Moves = str | Mapping[str, str] | Iterable[str | tuple[str, str]]
 _optional = arguments.or_none

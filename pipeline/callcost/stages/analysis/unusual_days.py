@@ -77,16 +77,19 @@ def find_unusual(
     weekdays = _Weekdays(total, first)
     by_group = {group: _Weekdays(costs, first) for group, costs in groups.items()}
     for day in _days(first + timedelta(weeks=LEAST_WEEKS), end):
-        expected, off = weekdays.expected(day), weekdays.distance(day)
-        if expected is None or off is None:
+        expected, cost = weekdays.expected(day), weekdays.cost(day)
+        if expected is None:
             continue
-        cost = weekdays.cost(day)
-        if abs(off) > _FAR and _is_times(cost, expected) and (cost > expected or day != partial):
-            found.append(UnusualDay(day, cost, expected, _driver_of(day, cost - expected, by_group)))
-            continue
+        if _is_times(cost, expected) and (cost > expected or day != partial):
+            off = weekdays.distance(day)
+            if off is None:
+                continue
+            if abs(off) > _FAR:
+                found.append(UnusualDay(day, cost, expected, _driver_of(day, cost - expected, by_group)))
+                continue
         least = _MATERIAL * expected
         driver = max(_groups_off(day, least, by_group), key=lambda each: each.cost - each.expected, default=None)
-        if driver is not None:
+        if driver is not None and weekdays.distance(day) is not None:
             found.append(UnusualDay(day, cost, expected, driver))
     found.sort(key=lambda each: (-each.size, each.day))
     return sorted(found[:MOST_LISTED], key=lambda each: each.day)

@@ -21,6 +21,7 @@ from callcost.logs.io.databases import logs_beside
 from callcost.logs.io.inputs import Input, container_of, read_raw
 from callcost.logs.io.object_store import as_source, open_input
 from callcost.logs.record_reader import needs_other_records, objects_of
+from callcost.stages.tables.facts import Exported
 from callcost.stages.tables.parquet_rows import first_rows
 from callcost.tables import MapResult
 
@@ -205,5 +206,5 @@ def survey_input(task: SurveyTask, _tick: Callable[[int, int], None]) -> MapResu
 
 def count_lines(block: bytes) -> int:
     """Return how many lines end in a block: three times as fast as bytes.count."""
-    codes = pl.Series(pa.Array.from_buffers(pa.uint8(), len(block), [None, pa.py_buffer(block)]))
+    codes = pl.Series(Exported(pa.Array.from_buffers(pa.uint8(), len(block), [None, pa.py_buffer(block)])))
     return int((codes == _NEWLINE).sum())

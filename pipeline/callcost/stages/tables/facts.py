@@ -214,7 +214,7 @@ def round_money(amount: Decimal | None) -> Decimal | None:
     return None if amount is None else amount.quantize(LAST_PLACE, ROUND_HALF_EVEN)
 
 
-class _Exported:
+class Exported:
     """An Arrow array as any library hands one over: pyarrow's own makes Polars import pyarrow.compute, 0.1 s long."""
 
     def __init__(self, array: pa.Array[Any]) -> None:
@@ -223,7 +223,7 @@ class _Exported:
 
 def series_of(values: Sequence[Any], kind: pa.DataType) -> pl.Series:
     """Return Python values as a column, by way of Arrow: exact decimals and nested values are quicker so."""
-    return pl.Series(_Exported(pa.array(values, kind)))
+    return pl.Series(Exported(pa.array(values, kind)))
 
 
 def _lines(call: Call) -> list[Usage]:

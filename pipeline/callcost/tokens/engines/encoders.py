@@ -12,11 +12,13 @@ from __future__ import annotations
 import abc
 import threading
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import compress, count
 from typing import TYPE_CHECKING, Any
 
 from callcost.errors import TokenizerError
 from callcost.tokens.engines.safe_splits import SLICE_CHARS, blank_runs, slices
-from callcost.tokens.engines.vocabularies import ALIASES, Vocabulary, find_vocabulary, read_file, read_ranks
+from callcost.tokens.engines.vocabularies import ALIASES, Vocabulary, find_vocabulary, ranks_of, read_file, read_tokens
 
 if TYPE_CHECKING:
     import tiktoken
@@ -100,12 +102,19 @@ class RanksEncoder(Encoder):
 
         self.vocabulary = vocabulary
         self.engine = f"tiktoken {tiktoken.__version__}"
-        self._ranks = read_ranks(vocabulary)
-        self._long = [token for token in self._ranks if len(token) > _SHORT]
+        self._tokens = read_tokens(vocabulary)
         self._part: tuple[dict[bytes, int], tiktoken.Encoding | None] = {}, None
         self._left = _FEW_CHARS
         self._all: tiktoken.Encoding | None = None
         self._whole: tiktoken.Encoding | None = None
+
+    @cached_property
+    def _ranks(self) -> dict[bytes, int]:
+        return ranks_of(self._tokens)
+
+    @cached_property
+    def _long(self) -> list[tuple[int, bytes]]:
+        return [(rank, token) for rank, token in enumerate(self._tokens) if len(token) > _SHORT]
 
     def _tokenizer(self) -> tiktoken.Encoding:
         """Return the encoding of the whole vocabulary; made on first use."""
@@ -134,7 +143,7 @@ class RanksEncoder(Encoder):
         import tiktoken  # noqa: PLC0415 - as above
 
         ranks, encoding = self._part
-        fresh = {token: self._ranks[token] for token in self._tokens_in(repair("\n".join(texts)).encode())} | ranks
+        fresh = self._ranks_in(repair("\n".join(texts)).encode()) | ranks
         if not fresh:  # nothing to count, of which no encoding can be made
             return self._tokenizer()
         if encoding is None or len(fresh) > len(ranks):
@@ -145,12 +154,11 @@ class RanksEncoder(Encoder):
             self._part = fresh, encoding
         return encoding
 
-    def _tokens_in(self, data: bytes) -> Iterator[bytes]:
-        """Yield the tokens whose bytes stand somewhere in some data."""
-        for size in range(1, _SHORT + 1):
-            pieces = {data[start : start + size] for start in range(len(data) - size + 1)}
-            yield from pieces & self._ranks.keys()
-        yield from (token for token in self._long if token[:_SHORT] in pieces and token in data)
+    def _ranks_in(self, data: bytes) -> dict[bytes, int]:
+        """Return the ranks of the tokens whose bytes stand somewhere in some data: no table of all is made for that."""
+        pieces = {data[start : start + size] for size in range(1, _SHORT + 1) for start in range(len(data) - size + 1)}
+        found = {self._tokens[rank]: rank for rank in compress(count(), map(pieces.__contains__, self._tokens))}
+        return found | {token: rank for rank, token in self._long if token[:_SHORT] in pieces and token in data}
 
     def _encode_slice(self, text: str) -> list[int]:
         """Encode a slice that may hold a run of blanks too long for the expression engine."""

@@ -16,7 +16,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -129,11 +129,21 @@ def read_file(vocabulary: Vocabulary) -> bytes:
     return unpack(data) if path.suffix == ".zst" else data
 
 
+def read_tokens(vocabulary: Vocabulary) -> list[bytes]:
+    """Return the tokens of a tiktoken vocabulary by their rank; b"" where no token has it."""
+    return _unpack_tokens(read_file(vocabulary))[: vocabulary.ranks]
+
+
 def read_ranks(vocabulary: Vocabulary) -> dict[bytes, int]:
     """Return the byte-pair ranks of a tiktoken vocabulary."""
-    ranks = unpack_ranks(read_file(vocabulary))
-    limit = vocabulary.ranks
-    return ranks if limit is None else {token: rank for token, rank in ranks.items() if rank < limit}
+    return ranks_of(read_tokens(vocabulary))
+
+
+def ranks_of(tokens: Sequence[bytes]) -> dict[bytes, int]:
+    """Return token -> its rank, of tokens by their rank."""
+    ranks = dict(zip(tokens, range(len(tokens)), strict=True))
+    ranks.pop(b"", None)
+    return ranks
 
 
 def pack_ranks(ranks: Mapping[bytes, int]) -> bytes:
@@ -148,10 +158,11 @@ def unpack_ranks(data: bytes) -> dict[bytes, int]:
     >>> unpack_ranks(pack_ranks({b"a": 0, b"ab": 2}))
     {b'a': 0, b'ab': 2}
     """
-    tokens = msgspec.msgpack.decode(data, type=list[bytes])
-    ranks = dict(zip(tokens, range(len(tokens)), strict=True))
-    ranks.pop(b"", None)
-    return ranks
+    return ranks_of(_unpack_tokens(data))
+
+
+def _unpack_tokens(data: bytes) -> list[bytes]:
+    return msgspec.msgpack.decode(data, type=list[bytes])
 
 
 def pack(data: bytes) -> bytes:
