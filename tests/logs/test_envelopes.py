@@ -12,7 +12,7 @@ from callcost.logs.dialects import unwrapper
 from callcost.logs.io.records import Raw
 from callcost.logs.record.dialect import Dialect
 from callcost.logs.record.envelopes import MAX_DEPTH, Envelope, Unwrapper
-from callcost.logs.record_reader import CONTEXT, RecordReader
+from callcost.logs.record_reader import CONTEXT, FRAGMENT, RecordReader
 from callcost.logs.values.json import MAX_DEPTH as DEEPEST
 from callcost.logs.values.json_path import follow
 from callcost.logs.values.signatures import sign
@@ -117,3 +117,15 @@ def test_costs_are_exact_in_large_pages_too() -> None:
     calls = calls_of(RecordReader(ReadOptions()).read(Raw(1, 0, page)))
     assert time.process_time() - began < 20
     assert [format(call.logged_cost, "f") for call in calls if call.logged_cost is not None] == costs
+
+
+def test_an_envelope_of_the_first_chunk_of_a_stream_is_that_alone() -> None:
+    """Its call comes when the stream ends; the envelope is no record beside it."""
+    chunk = {"object": "chat.completion.chunk", "id": "c-1", "model": "gpt-4o", "choices": [{"index": 0, "delta": {}}]}
+    usage = chunk | {"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}}
+    reader = RecordReader(ReadOptions())
+    first, second = (reader.read_value({"timestamp": 1, "message": json.dumps(one)}, 1) for one in (usage, chunk))
+    assert (first, second) == ([], [FRAGMENT])
+    (call,) = calls_of(reader.finish())
+    assert call.usage is not None
+    assert call.usage.total_tokens == 15

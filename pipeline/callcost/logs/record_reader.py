@@ -87,9 +87,9 @@ class RecordReader:
         rows = self._unwrapper.unwrap(value) if type(value) is dict else None
         if rows is None:
             return self._read_one(value, row, offset, data)
-        return [one for item in rows for one in self._read_one(item.value, row, offset, data)] or [
-            _read_empty(value, row, offset)
-        ]
+        if not rows:
+            return [_read_empty(value, row, offset)]
+        return [one for item in rows for one in self._read_one(item.value, row, offset, data)]
 
     def _read_one(self, value: Any, row: int, offset: int | None, data: bytes) -> list[Outcome]:
         if type(value) is not dict:
