@@ -15,13 +15,14 @@ from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, Notes
 from callcost.logs.record.envelopes import envelope
 from callcost.logs.usage.unread import UNREAD
 from callcost.logs.values.json import Refusal
-from callcost.logs.values.json_path import follow
+from callcost.logs.values.json_path import follow, parse_path
 from callcost.logs.values.signatures import sign
 from callcost.tables import Call
 
 NO_MODEL = "unknown"
 _KEPT = ("requestId", "sessionId", "modelId", "timestamp", "promptTokens", "completionTokens", "result")
-_COUNTS = ("promptTokens", "completionTokens", "result")
+_COUNTS = frozenset(("promptTokens", "completionTokens", "result"))
+_FIRST = parse_path("put.0.requestId")
 _INHERITED = "kind:journal i:at v.sessionId:sessionId"
 
 
@@ -36,35 +37,32 @@ def carry_journal(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
         Refusal: it sets something else.
     """
     requests = notes.setdefault("requests", [])
+    if type(record.get("put")) is list:
+        _make_room(requests, record)
+        requests.append({name: record[name] for name in _KEPT if record.get(name) is not None})
+        notes["session"] = requests[-1].setdefault("sessionId", notes.get("session"))
+        return dict(requests[-1])
     if "requestId" in record:
-        known = {name: record[name] for name in _KEPT if record.get(name) is not None}
-        if type(record.get("put")) is list:
-            _put(requests, notes, record, known)
-        return known if "put" in record else dict(record)
+        return dict(record)
     path = record.get("k")
-    if type(path) is not list or len(path) < 3 or path[0] != "requests" or path[2] not in _COUNTS:
+    if type(path) is not list or path[:1] != ["requests"] or not _COUNTS.intersection(map(str, path[2:3])):
         raise Refusal(CONTEXT)
     position = path[1]
     if type(position) is not int or not 0 <= position < len(requests):
         raise Refusal(UNREAD, "k: counts of a request that the journal does not hold")
-    _set(requests[position], path[2:], record.get("v"))
+    _set(requests[position], list(map(str, path[2:])), record.get("v"))
     return dict(requests[position])
 
 
-def _put(requests: list[Any], notes: Notes, record: Mapping[str, Any], known: dict[str, Any]) -> None:
-    """Put a request where the journal puts it; the first of an array says where that begins."""
-    names = [follow(one, ("requestId",)) for one in record["put"]]
-    position = names.index(record["requestId"])
-    if position == 0:
-        start = 0 if record.get("journal") != 2 else record.get("at", len(requests))
-        notes["start"] = start if type(start) is int and 0 <= start <= len(requests) else len(requests)
-        del requests[notes["start"] :]
-    if "session" in notes or "sessionId" in known:
-        notes["session"] = known.setdefault("sessionId", notes.get("session"))
-    requests.append(known)
+def _make_room(requests: list[Any], record: Mapping[str, Any]) -> None:
+    """Cut the requests where the first of an array is put: a snapshot at the beginning, a push where it says so."""
+    if follow(record, _FIRST) == record.get("requestId"):
+        start = record.get("at", len(requests)) if record.get("journal") == 2 else 0
+        if type(start) is int and start >= 0:
+            del requests[start:]
 
 
-def _set(request: dict[str, Any], path: list[Any], value: Any) -> None:
+def _set(request: dict[str, Any], path: list[str], value: Any) -> None:
     for name in path[:-1]:
         below = request.get(name)
         request[name] = request = dict(below) if type(below) is dict else {}
