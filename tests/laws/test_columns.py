@@ -85,3 +85,18 @@ def test_a_packed_log_that_breaks_off_is_said_to_whatever_its_lines_are(tmp_path
 
     (_, rejects, _), _ = read(path, by_columns=True)
     assert [reject.reason for reject in rejects].count("truncated_file") == 1
+
+
+@pytest.mark.parametrize("place", ["response", ""])
+def test_a_count_that_no_table_reads_is_seen_where_the_record_reader_sees_it(place: str, tmp_path: Path) -> None:
+    def record(number: int) -> dict[str, Any]:
+        stated = {"cached_tokens": number} if number else {}
+        model = {"model": "claude-sonnet-4-20250514"}
+        request = {**model, "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+        answer = {"role": "assistant", "content": [{"type": "text", "text": "Two."}], "stop_reason": "end_turn"}
+        response = {"id": f"msg_{number}", "type": "message", **model, **answer, **(stated if place else {})}
+        return {"id": f"call-{number}", "request": request, "response": response, **({} if place else stated)}
+
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(record(number)) + "\n" for number in (0, 0, 7)))
+    assert_same(path)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from callcost.logs.usage.arithmetic import AMBIGUOUS, INCONSISTENT, settle_counts
 from callcost.logs.usage.spellings import SHAPES
+from callcost.logs.usage.unread import unread_keys
 from callcost.logs.usage.usage import add_usages, is_zero, read_count, read_usage, shape_of
 from callcost.logs.values.json import Refusal
 from callcost.tables import MAX_COUNT, USAGE_COUNTS, Usage
@@ -278,3 +279,8 @@ def test_units_that_two_places_state_are_the_larger_and_flagged() -> None:
     read = read_usage(body)
     assert read.usage is not None
     assert (read.usage.billed_units, read.flags) == ({"web_search_requests": Decimal(3)}, {AMBIGUOUS})
+
+
+def test_a_number_that_compares_with_nothing_is_named_like_any_other() -> None:
+    body = {"model": Decimal("sNaN"), "foo_tokens": Decimal("sNaN"), "bar_tokens": Decimal(0), "baz_tokens": 0.0}
+    assert unread_keys(body, {}) == ["foo_tokens"]

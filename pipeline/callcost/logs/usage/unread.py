@@ -86,7 +86,7 @@ def unread_keys(
     found: list[str] = []
     for key, value in body.items():
         below = known.get(key, _LEAF)
-        if below is None or value is None or value == 0 or type(key) is not str or key.rpartition(".")[2] in NOTED:
+        if below is None or value is None or type(key) is not str or key.rpartition(".")[2] in NOTED:
             continue
         if type(value) in _HOLDERS and (deep or (below is _LEAF and is_usage_like(key))):
             inner = is_usage_like(key) if "token" in key.lower() else below is _LEAF and (like or is_usage_like(key))
@@ -121,7 +121,7 @@ def _is_number(value: Any) -> bool:
     """Tell whether a value is a number other than 0, be it written as text."""
     if type(value) is str:
         return value.isdecimal() and value.strip("0") != ""
-    return type(value) in _NUMBERS and value != 0
+    return type(value) in _NUMBERS and bool(value)  # which a signalling NaN answers, but no comparison
 
 
 def _shown(key: str) -> str:

@@ -197,6 +197,7 @@ class _Looked:
             self._columns.setdefault(path, set()).add(name)
         self._paths = {path for _, path in paths if path} | {(key,) for key in _USAGE_KEYS if "" in dialect.usage}
         self._signed = signed
+        self._tops: tuple[Path, ...] = ((), *reader.response)  # where a count of tokens is seen that no table reads
         self._everything = "" in dialect.reads
         self._sums = dialect.no_counts is not None
         self._unread: dict[Path, bool] = {}  # so far: records have the same places
@@ -209,7 +210,8 @@ class _Looked:
             names = tuple(map(str, path))
             looked_into = any(names[: len(own)] == own[: len(names)] for own in self._paths)
             signed = any(own[: len(names)] == names for own in self._signed)
-            self._unread[path] = not (looked_into or signed or is_usage_like(names[0]))
+            at_top = any(is_usage_like(names[len(root)]) for root in self._tops if names[: len(root)] == root != names)
+            self._unread[path] = not (looked_into or signed or at_top)
         return self._unread[path]
 
     def columns(self, path: Path) -> set[str]:
@@ -336,13 +338,12 @@ def _changes(
 ) -> tuple[Call | None, set[str]]:
     """Return the call of a record with another value at a place, and what is otherwise in it."""
     other = _read(reader, _with(record, path, new))
-    names = set(call.__struct_fields__) - UNSEEN
-    return other, {name for name in names if other is None or getattr(other, name) != getattr(call, name)}
+    fields = set(call.__struct_fields__) - UNSEEN
+    return other, {name for name in fields if other is None or getattr(other, name) != getattr(call, name)}
 
 
 def _probed_text(reader: FieldReader, record: dict[str, Any], call: Call, path: Path, value: str) -> Role | None:
-    prefix = next((prefix for prefix in PREFIXES if value.startswith(prefix)), "")
-    other, names = _changes(reader, record, call, path, prefix + _MARK)
+    other, names = _changes(reader, record, call, path, next(filter(value.startswith, PREFIXES), "") + _MARK)
     if not names:
         return None
     if other is not None and names <= set(TEMPLATED):
@@ -381,9 +382,8 @@ def _count_of(call: Call, other: Call, path: Path) -> str:
 
 def _with(record: Any, path: Path, value: Any) -> Any:
     """Return a record with another value at a place."""
-    key: Any = path[0]
-    copy = list(record) if type(record) is list else dict(record)
-    copy[key] = value if len(path) == 1 else _with(record[key], path[1:], value)
+    copy: Any = list(record) if type(record) is list else dict(record)
+    copy[path[0]] = value if len(path) == 1 else _with(record[path[0]], path[1:], value)
     return copy
 
 
