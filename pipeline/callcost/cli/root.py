@@ -17,6 +17,7 @@ from callcost.cli.click_types import VerbGroup
 from callcost.cli.terminal.events import RESUME, interrupted_line
 from callcost.cli.terminal.output import say, show
 from callcost.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CallcostError
+from callcost.readable import visible
 from callcost.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS, data_dir
 
 _VERBS = {
@@ -111,7 +112,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(file=shown)
-        say(*shown.getvalue().rstrip("\n").split("\n"))
+        text = shown.getvalue()
+        if isinstance(error, click.NoSuchOption):  # click 8.1 has its name as it is, line ends and all
+            text = text.replace(error.option_name, visible(error.option_name))
+        say(*text.rstrip("\n").split("\n"))
         return EXIT_USAGE
     except CallcostError as error:
         say(f"callcost: {error}")
