@@ -127,6 +127,20 @@ def input_growth(bench: Bench) -> Section:
     return section
 
 
+def bill_reconciled(bench: Bench) -> Section:
+    """A bill: comparing calls with it, against the report of the same calls."""
+    section = Section(title="reconcile with a bill of a tenth as many rows, a discount in it")
+    log, calls = bench.billed(), bench.size.billed
+    report, compared = (section.add(bench.report(log, calls, workers=2)), section.add(bench.reconcile(log, calls)))
+    section.ratios.append(
+        Ratio(title="time of the report's", wall=compared.wall / report.wall, cpu=compared.cpu / report.cpu, target=3,
+              by="cpu", least=False)
+    )  # fmt: skip
+    if compared.peak:
+        section.ratios.append(Ratio(title="peak memory", wall=compared.peak / MIB, target=954, least=False, unit="MiB"))
+    return section
+
+
 def sample_logs(bench: Bench) -> Section:
     """The samples: what a first-time user waits for."""
     section = Section(title="report sample_logs, start-up included")
@@ -228,6 +242,7 @@ CASES: dict[str, Callable[[Bench], Section]] = {
     "lean": usage_lean,
     "flat": usage_flat,
     "growth": input_growth,
+    "bill": bill_reconciled,
     "samples": sample_logs,
     "readers": readers,
     "nightly": nightly,

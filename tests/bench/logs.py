@@ -12,7 +12,8 @@ import json
 import random
 from collections import deque
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,41 @@ def lean(count: int) -> Iterator[dict[str, Any]]:
             "cache_hit": "None",
             "status": "success",
         }
+
+
+def write_billed(path: Path, count: int) -> Path:
+    """Write plain rows of a month without text, and beside them, as ``.bill``, OpenAI's costs of them by key at 88 %.
+
+    The bill has about a tenth as many rows: one for each day, model, class of tokens and key.
+    """
+    rng, first = random.Random(SEED + 2), datetime(2026, 10, 1, tzinfo=UTC)
+    rates = {"gpt-4o-2024-08-06": "2.5 1.25 10", "gpt-4o-mini-2024-07-18": "0.15 0.075 0.6"}
+    rows: dict[tuple[int, str, str, int], tuple[int, Decimal]] = {}
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(count):
+            day, key, model = number * 31 // count, rng.randrange(max(count // 1_860, 1)), list(rates)[number % 2]
+            made = first + timedelta(days=day, seconds=rng.randrange(86_400), microseconds=rng.randrange(1, 10**6))
+            classes = {"input": rng.randint(500, 9_000), "cached input": rng.randint(1, 999),
+                       "output": rng.randint(50, 1_200)}  # fmt: skip
+            plain, cached, output = classes.values()
+            usage = {"prompt_tokens": plain + cached, "completion_tokens": output,
+                     "prompt_tokens_details": {"cached_tokens": cached}}  # fmt: skip
+            file.write(json.dumps({"id": f"c{number}", "timestamp": made.isoformat(), "provider": "openai",
+                                   "model": model, "user": f"user-{key}", "usage": usage}) + "\n")  # fmt: skip
+            for (name, tokens), rate in zip(classes.items(), rates[model].split(), strict=True):
+                known, amount = rows.get((day, model, name, key), (0, Decimal(0)))
+                rows[day, model, name, key] = known + tokens, amount + Decimal(rate) * tokens * 88 / 10**8
+    buckets: dict[int, list[dict[str, object]]] = {}
+    for (day, model, name, key), (tokens, amount) in rows.items():
+        buckets.setdefault(day, []).append({
+            "amount": {"value": str(amount), "currency": "usd"}, "line_item": f"{model}, {name}", "quantity": tokens,
+            "project_id": "proj_1", "api_key_id": f"key_{key}", "quantity_unit": "tokens",
+        })  # fmt: skip
+    start = int(first.timestamp())
+    data = [{"object": "bucket", "start_time": start + 86_400 * day, "end_time": start + 86_400 * (day + 1),
+             "results": results} for day, results in buckets.items()]  # fmt: skip
+    path.with_suffix(".bill").write_text(json.dumps({"object": "page", "data": data}), encoding="utf-8")
+    return path
 
 
 def write_jsonl(path: Path, records: Iterator[dict[str, Any]]) -> Path:

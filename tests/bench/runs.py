@@ -38,6 +38,7 @@ class Size:
         counted_by_peers: chats that the slow peers count; their speed does not depend on how many.
         priced_by_peers: rows that LiteLLM prices, one by one.
         read: records of each dialect: of the small log and of the large one, whose difference is told.
+        billed: rows of JSONL without text, of which a bill has a tenth as many rows.
     """
 
     chats: int
@@ -47,15 +48,17 @@ class Size:
     counted_by_peers: int
     priced_by_peers: int
     read: tuple[int, int] = (20_000, 100_000)
+    billed: int = 1_000_000
 
 
 SIZES = {
     "tiny": Size(
-        chats=40, lean=100, flat=200, priced=1_000, counted_by_peers=10, priced_by_peers=10, read=(100, 900)
+        chats=40, lean=100, flat=200, priced=1_000, counted_by_peers=10, priced_by_peers=10, read=(100, 900),
+        billed=500,
     ),
     "small": Size(
         chats=6_000, lean=120_000, flat=500_000, priced=100_000, counted_by_peers=400, priced_by_peers=1_000,
-        read=(4_000, 20_000),
+        read=(4_000, 20_000), billed=100_000,
     ),
     "medium": Size(
         chats=30_000, lean=400_000, flat=2_000_000, priced=1_000_000, counted_by_peers=2_000, priced_by_peers=5_000
@@ -187,6 +190,10 @@ class Bench:
         plain = self._made(name, lambda path: logs.write_jsonl(path, LOGS[dialect](count)))
         return self._made(f"{name}.{packed}", lambda path: logs.pack(plain, path)) if packed else plain
 
+    def billed(self) -> Path:
+        """Return a log of lean rows whose bill lies beside it."""
+        return self._made(f"billed-{self.size.billed}.jsonl", lambda path: logs.write_billed(path, self.size.billed))
+
     def _made(self, name: str, make: Callable[[Path], Path]) -> Path:
         path = self.folder / name
         if not path.exists():
@@ -217,6 +224,20 @@ class Bench:
         figure = self._best(key, title, run)
         few = f" ({self._ran[key]} ran)" if self._ran[key] < workers else ""  # too little input for more
         return dataclasses.replace(figure, title=title + few)
+
+    def reconcile(self, log: Path, calls: int) -> Figure:
+        """Run the command on a log and the bill beside it."""
+
+        def run() -> tuple[int, Taken]:
+            with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+                words = ["reconcile", str(log), "--bill", str(log.with_suffix(".bill")), "--out", folder, "--quiet"]
+                taken = take([sys.executable, "-m", "callcost", *words, "--workers", "2"], self._plain)
+                manifest = json.loads(Path(folder, "manifest.json").read_bytes())
+                if manifest["calls"] != calls or manifest["bill"]["explained_percent"] != "100":
+                    raise RuntimeError(f"{manifest['calls']} of {calls} calls of {log.name} are compared, or not all")
+                return calls, taken
+
+        return self._best(("reconcile", str(log)), "callcost reconcile, 2 workers", run)
 
     def nightly(self, log: Path, calls: int) -> dict[str, Figure]:
         """Run the command with a state: for the first time, with nothing new, and after a price version was added."""

@@ -197,12 +197,30 @@ class Evidence:
             self._copied = found.select(*UID, "paid").unique()
         return self._copied
 
+    def _may_be_copies(self) -> pl.DataFrame:
+        """Return ``piece``, ``record`` of calls of as many tokens as one that may be a copy, and ``seconds`` of all.
+
+        They are few, so that only these are looked at unit by unit.
+        """
+        calls = self._scan().group_by(UID).agg(
+            pl.col("started_at", "paid").first(), tokens=pl.col("quantity").sum(),
+            response=pl.col("provider_response_id").first().hash(),
+        )  # fmt: skip
+        times, same_id = pl.col("started_at").dt.epoch("s"), pl.col("response")
+        found = calls.with_columns(seconds=times.max() - times.min() + 1).collect()
+        twice = pl.struct("started_at", "paid", "tokens").is_duplicated() | (
+            same_id.is_not_null() & same_id.is_duplicated()
+        )
+        like = found.join(found.filter(twice), on=["paid", "tokens"], how="semi", nulls_equal=True)
+        return like.select(*UID, "seconds")
+
     def _find_copies(self) -> pl.LazyFrame:
         calls = (
             self._scan()
+            .join(self._may_be_copies().lazy(), on=UID)
             .group_by(UID)
             .agg(
-                pl.col("provider_response_id", "started_at", "paid", "call_id").first(),
+                pl.col("provider_response_id", "started_at", "paid", "call_id", "seconds").first(),
                 signature=pl.concat_str("model", "unit", pl.col("quantity").cast(pl.String)).sort().str.join(" "),
             )
             .sort("call_id", *UID)
@@ -216,10 +234,9 @@ class Evidence:
             pl.col("provider_response_id").is_not_null(),
             pl.int_range(pl.len()).over("provider_response_id", "signature") > 0,
         )
-        seconds = (pl.col("started_at").max() - pl.col("started_at").min()).dt.total_seconds() + 1
         alike, fine = pl.len().over("paid", "signature"), pl.col("started_at").dt.microsecond() != 0
         calls = calls.with_columns(  # pairs of one second by chance
-            chance=alike * (alike - 1) / seconds / 2, fine=fine, owner=pl.when(~fine).then("owner")
+            chance=alike * (alike - 1) / pl.col("seconds") / 2, fine=fine, owner=pl.when(~fine).then("owner")
         )
         by_time = calls.filter(
             pl.col("fine") | (pl.col("chance") < _CHANCE),

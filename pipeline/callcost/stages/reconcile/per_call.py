@@ -88,10 +88,12 @@ def _compared(rows: pl.LazyFrame, charges: list[Path], fx: Rates) -> pl.DataFram
         computed=pl.col("total_cost"),
     )
     names = ["biller", "stated provider"]
-    if charges:
-        rows = rows.join(pl.scan_parquet(charges).group_by(UID).agg(pl.col("paid").first()), on=UID, how="left")
-        names.insert(1, "paid")
     found = rows.collect()
+    if charges:
+        charged = pl.scan_parquet(charges).join(found.lazy().select(UID), on=UID, how="semi")
+        paid = charged.group_by(UID).agg(pl.col("paid").first()).collect()
+        found = found.join(paid, on=UID, how="left", maintain_order="left")
+        names.insert(1, "paid")
     stated = pl.Series("stated provider", [paid_provider(name) for name in found["provider"]], dtype=pl.String)
     found = found.with_columns(stated).with_columns(pl.coalesce(names).alias("provider"))
     if fx.since:
