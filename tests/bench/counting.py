@@ -14,7 +14,7 @@ import io
 import json
 import re
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, islice
 from pathlib import Path
@@ -45,8 +45,10 @@ MIN_CALLS, MIN_REPOSITORIES, MIN_OF_A_REPOSITORY = 10, 2, 5
 COVERED = 0.95  # the quantile that makes an error
 SURE, NEVER_LESS = 0.97, 0.9  # what must be exact of a line: of all, in two repositories at least; in any other
 LEAST, MOST = 0.01, 2.0  # of an error
-# An error that few repositories made is too narrow for the next one.
-WIDER = {1: 2.0, 2: 1.5, 3: 1.25}
+# An error that few repositories made is too narrow for the next one, and so is that of every shape together. Both were
+# measured with each repository left out, over all families.
+WIDER = {1: 3.0, 2: 2.0, 3: 1.5, 4: 1.25}
+WIDER_OF_ALL = 1.5
 
 
 class Compared(NamedTuple):
@@ -165,12 +167,13 @@ def _promise_of(kind: str, by_repository: dict[str, list[Compared]]) -> Promise 
         return Promise(len(rows), len(by_repository), exact, LEAST) if sure else None
     if len(rows) < MIN_CALLS or ("." in kind and len(by_repository) < MIN_REPOSITORIES):
         return None
-    # Each repository weighs as the root of its calls, so that a large one does not decide alone.
-    weighed = sorted((row.error, len(some) ** -0.5) for some in by_repository.values() for row in some)
+    # The calls of a repository to a host weigh as the root of their number, so that many alike do not decide alone.
+    hosts = Counter((row.repository, row.choice.provider) for row in rows)
+    weighed = sorted((row.error, hosts[row.repository, row.choice.provider] ** -0.5) for row in rows)
     so_far = accumulate(weight for _, weight in weighed)
     covers = COVERED * sum(weight for _, weight in weighed)
     error = next((error for (error, _), sum_so_far in zip(weighed, so_far, strict=True) if sum_so_far >= covers), 1.0)
-    wide = error * WIDER.get(len(by_repository), 1.0)
+    wide = error * WIDER.get(len(by_repository), 1.0) * (1.0 if kind.endswith(rows[0].shape) else WIDER_OF_ALL)
     return Promise(len(rows), len(by_repository), exact, min(MOST, max(LEAST, round(wide, 3))))
 
 

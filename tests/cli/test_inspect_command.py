@@ -173,13 +173,13 @@ def test_a_calibration_is_a_table_for_people(tmp_path: Path) -> None:
 
 
 def test_an_inspection_says_what_counts_would_gain_by_a_vocabulary(tmp_path: Path) -> None:
-    request = {"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]}
-    response = {"candidates": [{"content": {"parts": [{"text": "Hello."}]}}]}
-    pair = {"id": "a", "provider": "gemini", "endpoint": "gemini", "model": "gemini-2.5-flash"}
+    request = {"messages": [{"role": "user", "content": "Hi."}]}
+    response = {"choices": [{"message": {"role": "assistant", "content": "Hello."}}]}
+    pair = {"id": "a", "provider": "deepseek", "endpoint": "chat", "model": "deepseek-chat"}
     log = write_lines(tmp_path / "log.jsonl", [{**pair, "request": request, "response": response}])
 
     finished = callcost("inspect", log, env={"XDG_DATA_HOME": str(tmp_path)})
 
-    line = next(line for line in finished.stdout.splitlines() if line.startswith("  gemma3"))
+    line = next(line for line in finished.stdout.splitlines() if line.startswith("  deepseek"))
     assert "1 calls" in line
     assert line.count("of counts exact") == 2

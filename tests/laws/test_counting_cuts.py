@@ -15,7 +15,7 @@ from callcost.tokens.engines.encoders import Encoder, JsonEncoder, load_encoder
 from callcost.tokens.engines.safe_splits import blank_runs, slices
 from callcost.tokens.engines.vocabularies import find_vocabulary, read_ranks
 
-RANKS = ["o200k_base", "cl100k_base", "p50k_base", "r50k_base"]
+RANKS = ["o200k_base", "cl100k_base", "p50k_base", "r50k_base", "tekken"]
 ALL = [*RANKS, "claude2"]
 
 # What the expressions tell apart: letters of every kind, marks, digits, blanks, line breaks, apostrophes, slashes.

@@ -12,7 +12,7 @@ from callcost.helpers.counting import token_counter
 from callcost.helpers.text import decode, encode
 from callcost.tokens.engines.encoders import load_encoder, repair
 
-NAMES = ["o200k_base", "cl100k_base", "p50k_base", "r50k_base", "claude2"]
+NAMES = ["o200k_base", "cl100k_base", "p50k_base", "r50k_base", "claude2", "tekken", "gemma3_ranks"]
 OWN = ["gpt-4o", "gpt-3.5-turbo", "text-davinci-003", "claude-2.1"]  # models whose own vocabulary is bundled
 
 awkward = st.sampled_from(

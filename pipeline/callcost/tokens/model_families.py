@@ -13,7 +13,9 @@ import functools
 import re
 from typing import NamedTuple
 
-BUNDLED = frozenset({"o200k_base", "cl100k_base", "p50k_base", "r50k_base", "claude2"})
+BUNDLED = frozenset({
+    "o200k_base", "cl100k_base", "p50k_base", "r50k_base", "claude2", "tekken", "gemma3_ranks",
+})  # fmt: skip
 
 
 class StandIn(NamedTuple):
@@ -50,11 +52,10 @@ class Family(NamedTuple):
 
 CLAUDE_3 = StandIn("claude2", 1022, "claude")
 CLAUDE_5 = StandIn("claude2", 1370)
-GEMMA = StandIn("cl100k_base", corrections="gemma")
+GEMMA = StandIn("gemma3_ranks")  # the counts of Gemma 3 but for characters that it does not know
 LLAMA = StandIn("cl100k_base", corrections="llama")
 QWEN = StandIn("cl100k_base", corrections="qwen")
 QWEN_3_5 = StandIn("cl100k_base", corrections="qwen-3.5")
-TEKKEN = StandIn("cl100k_base", 1020, "tekken")
 DEEPSEEK = StandIn("cl100k_base", 1010, "deepseek")
 GLM = StandIn("cl100k_base", corrections="glm")
 SENTENCEPIECE_32K = StandIn("cl100k_base", 1180)  # Llama 2's and Mistral's first vocabularies
@@ -76,6 +77,7 @@ FAMILIES = (
     Family("gemma-3", r"gemma-?[3-9]", "other", "gemma3", GEMMA),
     Family("gemma-2", r"gemma", "other", "gemma2", GEMMA),
     Family("gpt-oss", r"gpt-oss", "gpt-oss", "o200k_base"),
+    Family("gpt-5-chat", r"gpt-5-chat", "gpt-5-chat", "o200k_base"),
     Family("gpt-5.5", r"gpt-5\.5", "gpt-5", "o200k_base"),
     Family("gpt-5.2", r"gpt-(5\.[2-9]|5\.\d\d|[6-9])", "gpt-5.2", "o200k_base"),
     Family("gpt-5", r"gpt-5", "gpt-5", "o200k_base"),
@@ -92,7 +94,7 @@ FAMILIES = (
     Family("llama-2", r"llama-?2", "llama-2", "llama2", SENTENCEPIECE_32K),
     Family("llama-3", r"llama", "llama-3", "llama3", LLAMA),
     Family("mistral-old", r"mi[sx]tral-(7|8)|mistral-tiny|mixtral", "mistral-old", "mistral_v3", SENTENCEPIECE_32K),
-    Family("mistral", r"(mi(ni)?|magi|code?|dev)stral|pixtral", "mistral", "tekken", TEKKEN),
+    Family("mistral", r"(mi(ni)?|magi|code?|dev)stral|pixtral", "mistral", "tekken"),
     Family("qwen-2.5", r"qwen-?2|qwq", "qwen", "qwen2.5", QWEN),
     Family("qwen-3.5", r"qwen-?3\.[5-9]", "qwen-3.5", "qwen3.5", QWEN_3_5),
     Family("qwen-3", r"qwen", "qwen", "qwen3", QWEN),

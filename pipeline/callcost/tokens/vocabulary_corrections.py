@@ -23,8 +23,6 @@ _ROWS: dict[str, tuple[tuple[str, int], ...]] = {
     "llama": ((_CJK, -340), (_OTHER_SCRIPTS, -200)),
     "qwen": (*_DIGITS, (_CJK, -450), (_OTHER_SCRIPTS, -150)),
     "qwen-3.5": (*_DIGITS, _SIGN_AND_LINE, (_CJK, -480), (_OTHER_SCRIPTS, -250)),
-    "gemma": (*_DIGITS, _SIGN_AND_LINE, (_CJK, -450), (_OTHER_SCRIPTS, -300)),
-    "tekken": (*_DIGITS, (_CJK, -220), (_OTHER_SCRIPTS, -220)),
     "deepseek": ((_CJK, -430), (_OTHER_SCRIPTS, -200)),
     "glm": ((_CJK, -420), (_OTHER_SCRIPTS, -200)),
 }

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from callcost.tokens.error_estimates import GROUPS, Promise, promises
 from callcost.tokens.model_families import Choice, choose
 
+_LEAST_GAIN = 0.005  # of the share that is exact: some stand-ins count as the vocabulary does
+
 
 class Need(NamedTuple):
     """A vocabulary that is not installed.
@@ -37,7 +39,7 @@ class Need(NamedTuple):
 
 
 def needs_of(models: Mapping[str, int], available: frozenset[str], obtainable: Iterable[str]) -> list[Need]:
-    """Return the vocabularies that models need and that are not installed, the most used first.
+    """Return the vocabularies that would count better than what is there, the most used first.
 
     Args:
         models: calls of each model, by its name as logged.
@@ -53,6 +55,8 @@ def needs_of(models: Mapping[str, int], available: frozenset[str], obtainable: I
     for vocabulary, rows in found.items():
         most = max(rows, key=lambda row: row[1])[2]
         now, then = _promise(most, "~"), _promise(most, "")
+        if now and then and then.exact - now.exact < _LEAST_GAIN:
+            continue
         needs.append(Need(
             vocabulary, tuple(sorted(model for model, _, _ in rows)), sum(calls for _, calls, _ in rows),
             now and now.exact, then and then.exact, now and now.error, then and then.error,

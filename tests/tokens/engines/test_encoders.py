@@ -15,7 +15,7 @@ from callcost.tokens.engines.encoders import Encoder, load_encoder, repair
 from callcost.tokens.engines.vocabularies import find_vocabulary, read_ranks
 from tests.conftest import examples
 
-NAMES = ["o200k_base", "cl100k_base", "p50k_base", "r50k_base", "claude2"]
+NAMES = ["o200k_base", "cl100k_base", "p50k_base", "r50k_base", "claude2", "tekken", "gemma3_ranks"]
 
 
 @pytest.fixture(params=NAMES)

@@ -93,6 +93,24 @@ def test_gemini_3_is_shown_declarations_between_escapes() -> None:
     assert call.replace(SPECIAL, "|") == "call:look_up{city:|Oslo|,days:3}"
 
 
+def test_what_a_tool_returns_is_a_class_of_gemini_2_5_and_a_part_of_gemini_3s_declaration() -> None:
+    returns = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
+    shape, function = write_stub(Tool("add_up", "Add.", None, returns=returns))
+    (declaration,) = write_declaration(Tool("add_up", "Add.", None, returns=returns))
+
+    assert shape.startswith("@dataclasses.dataclass(kw_only=True)\nclass AddUpResponse:\n")
+    assert shape.endswith("    sum: int\n")
+    assert ") -> AddUpResponse:\n" in function
+    assert ") -> dict:\n" in write_stub(Tool("f", "", None, returns={"type": "string"}))[0]
+    assert declaration.replace(SPECIAL, "|") == (
+        "declaration:add_up{description:|Add.|,response:{type:|object|,properties:{sum:{type:|integer|}},required:[|sum|]}}"
+    )
+    body = {"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]}
+    declared = {"name": "add_up", "description": "Add.", "responseJsonSchema": returns}
+    request = {**body, "tools": [{"functionDeclarations": [declared]}]}
+    assert shape in texts_of(frame_prompt(choose("gemini-2.5-flash"), "gemini", request))
+
+
 def test_gemini_2_is_billed_by_names_texts_and_types() -> None:
     assert write_tool_texts(Tool("f", "Look.", {"type": "object", "properties": {"n": {"type": "integer"}}})) == [
         "f", "Look.", "object", "n", "integer",

@@ -221,3 +221,19 @@ def test_empty_instructions_are_no_message() -> None:
     assert count_prompt("gpt-4o", {"input": "Hi.", "instructions": ""}, "responses") == count_prompt(
         "gpt-4o", {"input": "Hi."}, "responses"
     )
+
+
+@pytest.mark.parametrize(("endpoint", "key"), [("chat", "messages"), ("responses", "input")])
+def test_gpt_5_that_does_not_reason_begins_its_answer_as_gpt_4_does(endpoint: str, key: str) -> None:
+    constants = [frame(model, {key: ASK}, endpoint).constant for model in ("gpt-5-chat-latest", "gpt-5")]
+
+    assert constants[0] - constants[1] == 1000
+
+
+def test_a_tool_that_says_nothing_costs_the_o_series_no_less() -> None:
+    bare = {"type": "function", "name": "look"}
+    request = {"input": ASK, "tools": [bare]}
+    told = {**request, "tools": [{**bare, "description": "Look."}]}
+
+    assert frame("o3", request, "responses").constant == frame("o3", told, "responses").constant
+    assert frame("gpt-5", request, "responses").constant < frame("gpt-5", told, "responses").constant

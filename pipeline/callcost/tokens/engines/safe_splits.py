@@ -67,6 +67,8 @@ def blank_runs(text: str, pattern: str, shortest: int = BLANK_RUN) -> Iterator[t
     Yields:
         (start, end) of each, in order.
     """
+    if r"\s+(?!\S)" not in pattern:
+        return
     own_lines = r"\s*[\r\n]" in pattern
     blanks = _BLANKS if own_lines else _BLANKS + _LINES
     place = 0

@@ -106,7 +106,9 @@ def write_stub(tool: Tool) -> list[str]:
     fields = _fields(schema, _camel(tool.name), classes)
     head = "".join(f"{INDENT}{name}: {kind}{default},\n" for name, kind, default, _ in fields)
     doc = _docstring(tool.description, "Args", fields)
-    return [*classes, f"def {tool.name}(\n{head}) -> dict:\n{doc}"]
+    returns = dict_of(resolve(tool.returns))
+    kind = _python_type(returns, f"{_camel(tool.name)}Response", classes) if returns.get("properties") else "dict"
+    return [*classes, f"def {tool.name}(\n{head}) -> {kind}:\n{doc}"]
 
 
 Field = tuple[str, str, str, str]  # name, Python type, default, description
@@ -177,8 +179,8 @@ def write_stub_block(block: Block) -> list[str]:
 
 def write_declaration(tool: Tool) -> list[str]:
     """Return a tool as Gemini 3 is shown it; empty descriptions and lists leave no trace."""
-    schema = resolve(tool.parameters)
-    whole = {"description": tool.description, "parameters": schema or None}
+    schemas = {"parameters": resolve(tool.parameters) or None, "response": resolve(tool.returns) or None}
+    whole = {"description": tool.description, **schemas}
     return [f"declaration:{tool.name}{_escape(_prune(whole))}"]
 
 

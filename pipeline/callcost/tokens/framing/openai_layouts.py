@@ -100,7 +100,7 @@ GPT_OSS = CHAT_5._replace(start=63, tools=17, bare_tool=0, form=0)
 LAYOUTS = {
     ("gpt-oss", "chat"): GPT_OSS,
     ("o-series", "chat"): O_SERIES,
-    ("o-series", "responses"): RESPONSES_5._replace(tools=0),
+    ("o-series", "responses"): RESPONSES_5._replace(tools=0, bare_tool=0),
     ("gpt-4", "chat"): CHAT,
     ("gpt-3.5", "chat"): CHAT,
     ("gpt-0613", "chat"): CHAT._replace(plain_tools=True, choice_named=4, call=7, result=3),
@@ -108,6 +108,8 @@ LAYOUTS = {
     ("gpt-4", "responses"): RESPONSES,
     ("gpt-5", "chat"): CHAT_5,
     ("gpt-5.2", "chat"): CHAT_5,
+    ("gpt-5-chat", "chat"): CHAT_5._replace(start=3),  # it does not reason: 3 hosts, 2 repositories, 2026-11-30
+    ("gpt-5-chat", "responses"): RESPONSES_5._replace(start=3),
     ("gpt-5", "responses"): RESPONSES_5,
     ("gpt-5.2", "responses"): RESPONSES_5._replace(call=11, result=9, calls=22, call_of_several=14),
 }
@@ -124,7 +126,9 @@ class Era(NamedTuple):
 
 
 # Chats that are passed on to the Responses API: (framing, provider).
-BY_RESPONSES = frozenset({("gpt-5", "openrouter"), ("gpt-5.2", "openrouter"), ("o-series", "openrouter")})
+BY_RESPONSES = frozenset(
+    (framing, "openrouter") for framing in ("gpt-5", "gpt-5-chat", "gpt-5.2", "o-series")
+)
 
 
 # Seen in recordings: the first weeks of the Responses API, and answers with several calls in the winter of 2025.

@@ -7,13 +7,14 @@ newer models' count; constants of open models are those of their chat templates,
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from callcost.tokens.frame import UNIT, FrameBuilder, day
 from callcost.tokens.framing.chat_templates import CallWriter, Writer
 from callcost.tokens.model_families import Choice
-from callcost.tokens.requests.json_values import compact_json, dict_of, spaced_json
-from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, Answer, Block, Message, Prompt
+from callcost.tokens.requests.json_values import compact_json, dict_of, spaced_json, text_of
+from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, Answer, Block, Message, Prompt, Tool
 
 
 class TurnLayout(NamedTuple):
@@ -31,7 +32,7 @@ class TurnLayout(NamedTuple):
         thoughts: the reasoning of the turn that is still open is shown to the model again.
         tools: added once where any tools are offered, for the hidden prompt.
         tool: added for each tool, beside its JSON.
-        tool_factor: weight of a tool's JSON.
+        tool_factor: weight of a tool's JSON; 0: of its texts alone, without signs and types.
         any_tool: added where the model must call some tool.
         one_tool: added where the model must call one named tool.
         only_tool: added instead, where it may call no other beside it.
@@ -129,10 +130,11 @@ TURN_LAYOUTS = {
     "nova": TurnLayout(
         start=0, user=0, assistant=0, system=0, tools=325, tool_factor=1120, call=20, result=20, answer=1
     ),
-    "cohere": TurnLayout(start=0, user=0, assistant=0, system=0, tools=200),
+    # Billed is what is said: https://docs.cohere.com/reference/chat (billed_units).
+    "cohere": TurnLayout(start=0, user=0, assistant=0, system=0, tool_factor=0, call=0, result=0),
     "minimax": TurnLayout(start=8, no_system=29, tools=97, tool=6),
     "grok": TurnLayout(start=148, user=8, assistant=4, system=0, tools=100),
-    "grok-3": TurnLayout(start=0, user=6, assistant=6, system=4, tools=180, one_tool=-130),
+    "grok-3": TurnLayout(start=0, user=6, assistant=6, system=4, tools=195, one_tool=-130),
     "grok-4": TurnLayout(start=677, user=8, assistant=4, system=0, tools=100),
     "grok-code": TurnLayout(start=196, user=8, assistant=4, system=0, tools=100),
     "jamba": TurnLayout(start=6, user=4, assistant=4, system=4),
@@ -159,6 +161,8 @@ VARIANTS = (
     Variant("mistral", {"start": 13}, models="(mistral|magistral)-small-(latest|2[6-9])", since=day("2026-01-01")),
     # A text of 79 tokens on reasoning.
     Variant("deepseek", {"reasons": 79}, provider="deepseek", models="v4|chat|reasoner", since=day("2026-08-01")),
+    Variant("grok-3", {"tools": 218}, models="mini"),  # 78 calls, 2 repositories, 2026-11-30
+    Variant("grok-3", {"tools": 60}, models="grok-2"),  # 38 calls, one repository
     Variant("claude-4.7", {"tools": 694}, models=r"opus-4[.-]7"),
     Variant("claude-4.7", {"tools": 446}, models=r"opus-4[.-]8"),
 )
@@ -219,7 +223,15 @@ def _lay_out_tools(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) ->
     builder.tokens(layout.tools + choice + layout.tool * len(prompt.tools))
     for tool in prompt.tools:
         written = {"description": tool.description, "name": tool.name, "parameters": tool.parameters}
-        builder.text(spaced_json(written), layout.tool_factor)
+        for text in [spaced_json(written)] if layout.tool_factor else _texts_of(tool):
+            builder.text(text, layout.tool_factor or UNIT)
+
+
+def _texts_of(tool: Tool) -> Iterator[str]:
+    """Yield the names and descriptions of a tool and of its parameters."""
+    yield from (tool.name, tool.description)
+    for name, schema in dict_of(dict_of(tool.parameters).get("properties")).items():
+        yield from (name, text_of(dict_of(schema).get("description")))
 
 
 def _lay_out_message(message: Message, layout: TurnLayout, builder: FrameBuilder) -> None:

@@ -38,7 +38,8 @@ def _tools_of(item: Body) -> list[Tool]:
 def _tool(item: Body, kind: str, given: Body | None = None) -> Tool:
     if "parametersJsonSchema" in item or "parameters_json_schema" in item:
         kind = "json_schema"
-    return Tool(text_of(item.get("name")), text_of(item.get("description")), _schema_of(item), kind, given)
+    returns = first_of(item, "response", "responseJsonSchema", "response_json_schema")
+    return Tool(text_of(item.get("name")), text_of(item.get("description")), _schema_of(item), kind, given, returns)
 
 
 def _schema_of(item: Body) -> Any:

@@ -75,6 +75,7 @@ class Tool(msgspec.Struct, frozen=True):
         parameters: a JSON schema, or None.
         kind: "function", "json_schema" (Gemini's second field for the parameters), or the type of a provider's tool.
         given: OpenAI's function as the request has it, or None.
+        returns: a JSON schema of what the tool returns (Gemini), or None.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Tool(msgspec.Struct, frozen=True):
     parameters: Any = None
     kind: str = "function"
     given: Any = None
+    returns: Any = None
 
 
 class Form(msgspec.Struct, frozen=True):
