@@ -164,3 +164,27 @@ def test_an_image_in_an_answer_has_its_price() -> None:
 
     assert frame is not None
     assert frame.constant == 1000 * IMAGE_OUT
+
+
+def test_openrouter_is_laid_out_as_who_served_it() -> None:
+    request = {"messages": [{"role": "user", "content": "Hi."}] * 2}
+    asked = choose("google/gemini-2.5-flash", "openrouter")
+    constants = {
+        host: frame.constant
+        for host in ("Google", "Google AI Studio", None)
+        if (frame := frame_prompt(asked, "chat", request, {"provider": host, "choices": []}))
+    }
+
+    assert constants == {"Google": 0, "Google AI Studio": 2000, None: 0}
+
+
+def test_the_settings_of_googles_sdk_are_read() -> None:
+    contents = [{"role": "user", "parts": [{"text": "Hi."}]}]
+    config = {"system_instruction": "Be brief.", "tools": [{"function_declarations": [{"name": "look"}]}]}
+    schema = {"response_schema": {"type": "object", "properties": {"sky": {"type": "string"}}}}
+
+    request = {"contents": contents, "config": {**config, **schema}}
+
+    texts = texts_of(frame_prompt(choose("gemini-2.0-flash"), "gemini", request))
+
+    assert texts == ["look", "object", "sky", "string", "Be brief.", "Hi."]

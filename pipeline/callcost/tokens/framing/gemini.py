@@ -272,12 +272,14 @@ DECLARATIONS = GeminiLayout(
 GEMINI_LAYOUTS = {"gemini-2": BARE_TEXTS, "gemini-2.5": STUBS, "gemini-3": DECLARATIONS}
 
 
-def gemini_layout_of(framing: str, provider: str) -> GeminiLayout:
+def gemini_layout_of(framing: str, provider: str, response: Any = None) -> GeminiLayout:
     """Return the row of a generation; Vertex, and OpenRouter through it, bills every generation by bare texts.
 
     Args:
         framing: the family's framing.
         provider: who was asked, in lower case.
+        response: the answer: OpenRouter's names who served it.
     """
     layout = GEMINI_LAYOUTS.get(framing, BARE_TEXTS)
-    return BARE_TEXTS._replace(form=layout.form) if "vertex" in provider or provider == "openrouter" else layout
+    through = provider == "openrouter" and dict_of(response).get("provider") != "Google AI Studio"
+    return BARE_TEXTS._replace(form=layout.form) if "vertex" in provider or through else layout

@@ -45,7 +45,7 @@ def frame_prompt(
             builder.text(text)
         builder.tokens(prompt.tokens)
     elif choice.framing.startswith("gemini"):
-        lay_out_gemini(prompt, gemini_layout_of(choice.framing, choice.provider), builder)
+        lay_out_gemini(prompt, gemini_layout_of(choice.framing, choice.provider, response), builder)
     elif not prompt.messages:
         return None
     elif turns is not None:
@@ -90,7 +90,7 @@ def frame_completion(
     builder = FrameBuilder(choice.factor, choice.corrections)
     turns = turn_layout_of(choice, at)
     if choice.framing.startswith("gemini"):
-        lay_out_gemini_answer(answer, gemini_layout_of(choice.framing, choice.provider), builder)
+        lay_out_gemini_answer(answer, gemini_layout_of(choice.framing, choice.provider, response), builder)
     elif turns is not None:
         lay_out_turns_answer(answer, prompt, turns, builder, writers_of(choice)[1])
     else:

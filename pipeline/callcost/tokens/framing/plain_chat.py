@@ -29,16 +29,16 @@ ENDPOINTS = frozenset({"chat", None})
 _MESSAGE = frozenset({"role", "content"})
 # Fields of a request that the rules look into; any other is a setting and adds nothing to the prompt.
 READ_FIELDS = frozenset({
-    "additionalModelRequestFields", "contents", "format", "function_call", "functions", "generationConfig",
+    "additionalModelRequestFields", "config", "contents", "format", "function_call", "functions", "generationConfig",
     "generation_config", "inferenceConfig", "options", "outputConfig", "output_config", "output_format",
     "response_format", "stop", "stopSequences", "stop_sequences", "system", "text", "thinking", "toolConfig",
     "tool_choice", "tool_config", "reasoning", "reasoning_effort", "tools", *ELSEWHERE,
 })  # fmt: skip
-# Fields that, beside ``choices``, say how an answer ended or what else it shows.
-MORE_ANSWER = frozenset({"status", "candidates", "output"})
+# Fields that, beside ``choices``, say how an answer ended, what else it shows, or who served it.
+MORE_ANSWER = frozenset({"status", "candidates", "output", "provider"})
 # All that the rules look into, of requests and of answers.
 _SYSTEM = ("instructions", "systemInstruction", "system_instruction")
-BODY_KEYS = READ_FIELDS | CONVERSATION | ANSWER_KEYS | {*TEXT_KEYS, *_SYSTEM}
+BODY_KEYS = READ_FIELDS | CONVERSATION | ANSWER_KEYS | MORE_ANSWER | {*TEXT_KEYS, *_SYSTEM}
 _MORE_ENDINGS = frozenset({"stop_reason", "stopReason", "finishReason", "done_reason", "status"})
 _ENDINGS = (None, "stop")
 _CHANGES = {END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))}

@@ -65,6 +65,8 @@ def _conversation(body: Body) -> Prompt:
 
 
 def _prompt(body: Body, messages: list[Message]) -> Prompt:
+    if config := dict_of(body.get("config")):  # where Google's SDK keeps what is no content
+        body = {**config, "generationConfig": config, **body}
     choice, named = read_tool_choice(body)
     more = dict_of(body.get("additionalModelRequestFields"))
     thinking = dict_of(body.get("thinking") or more.get("thinking")).get("type")
@@ -135,8 +137,8 @@ def _item(item: Body) -> Message:
 
 def _gemini(body: Body) -> Prompt:
     messages = []
-    system = first_of(body, "systemInstruction", "system_instruction")
-    if system:
+    named = ("systemInstruction", "system_instruction")
+    if system := first_of(body, *named) or first_of(dict_of(body.get("config")), *named):
         # Gemini counts a system text that names its role as a message, one that does not as bare text.
         role = text_of(dict_of(system).get("role"))
         messages.append(Message("system", read_blocks(dict_of(system).get("parts", system)), role))
