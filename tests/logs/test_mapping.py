@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from callcost.logs.record_reader import RecordReader
 from callcost.logs.values.json import Refusal
 from callcost.settings import ReadOptions
 from callcost.tables import Call
-from tests.logs.outcomes import calls_of, plain, reasons_of
+from tests.logs.outcomes import calls_of, plain, read_lines, reasons_of
 
 FULL = """
 name = "gateway"
@@ -183,3 +184,27 @@ def test_a_mapping_that_goes_too_deep_is_refused(tmp_path: Path, message: str) -
         RecordReader(ReadOptions(mapping=path))
     assert message in str(caught.value)
     assert len(str(caught.value)) < 300 + len(str(path))
+
+
+def test_what_one_record_tells_of_another_is_its_own(tmp_path: Path) -> None:
+    """By ids, whatever stands between; a key that the other has itself stays."""
+    table = """name = "tides"
+    [[earlier]]
+    keys = ["id", "cost"]
+    take = { cost = "cost", model = "model" }
+    by = [["id"], ["of"]]
+    [only]
+    of = ["?*"]
+    [columns]
+    model = "model"
+    logged_cost = "cost"
+    prompt_tokens = "in"
+    """
+    mapping = tmp_path / "tides.toml"
+    mapping.write_text(table)
+    costs = [b'{"id": 1, "cost": 0.5, "model": "a"}', b'{"id": 2, "cost": 0.25}']
+    answers = [b'{"of": %d, "in": 7, "model": "b"}' % number for number in (1, 2, 3)]
+    options = ReadOptions(mapping=str(mapping))
+    calls = calls_of(read_lines(tmp_path / "log.jsonl", *costs, *answers, options=options))
+    assert [call.logged_cost for call in calls] == [Decimal("0.5"), Decimal("0.25"), None]
+    assert {call.model for call in calls} == {"b"}

@@ -60,6 +60,7 @@ inherits = ["id:thread"]     # keys that records get where they lack them, here 
 [[earlier]]                  # what a record tells of those after it in its file; told like [[match]]
 values = { type = ["session"] }
 take = { session = "id" }    # a path "earlier.session" finds it
+by = [["id"], ["toId"]]      # ... or only the record whose toId is this id is told, as if "session" stood in it
 
 [[sqlite]]                   # records of a database that has these tables or columns; only in files of dialects/
 tables = ["message", "session.directory"] # without: a list of those that it has not
@@ -309,10 +310,11 @@ def _store(table: dict[str, Any], place: str) -> Store:
 
 
 def _taken(table: dict[str, Any], place: str) -> Taken:
-    names = _paths_of(table.get("take"), f"{place}: take")
-    return Taken(
-        _signature(table, place, frozenset(["take"])), {name: parse_paths(paths) for name, paths in names.items()}
-    )
+    names = {name: parse_paths(paths) for name, paths in _paths_of(table.get("take"), f"{place}: take").items()}
+    by = _names(table, "by", place) if "by" in table else ()
+    if len(by) not in (0, 2):
+        raise ConfigError(f"{place}: by is two lists of keys")
+    return Taken(_signature(table, place, frozenset(["take", "by"])), names, by)
 
 
 def _names(table: dict[str, Any], key: str, path: str) -> tuple[tuple[Place, ...], ...]:

@@ -23,6 +23,7 @@ from callcost.tables import SESSION_SUM, Call
 _MONEY = re.compile(r"\$?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d+)?", re.ASCII)
 Paths = tuple[json_path.Path, ...]
 Only = Mapping[Paths, tuple[str, ...]]  # paths -> patterns of the text at the first of them
+_BY = "by "  # how the names of notes begin that are of single records
 EARLIER = "earlier"  # key of a record under which stands what records before it told
 
 
@@ -32,10 +33,13 @@ class Taken(msgspec.Struct, frozen=True):
     Attributes:
         of: which records tell.
         names: name -> where it stands in these.
+        by: paths of what names a record that tells, and of what names the one that it tells, which gets the names as
+            keys of its own where it lacks them; (): it tells all.
     """
 
     of: Signature
     names: Mapping[str, Paths]
+    by: tuple[Paths, ...] = ()
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,11 +78,17 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 def carry_earlier(notes: Notes, record: Mapping[str, Any], *, taken: tuple[Taken, ...]) -> dict[str, Any]:
     """Return a record with what those before it in its file told, which itself may tell something."""
-    for each in taken:
-        if each.of.matches(record):
+    given: dict[str, Any] = {}
+    for place, each in enumerate(taken):
+        if each.by:
+            told = notes.setdefault(f"{_BY}{place}", {})
+            given |= told.get(_name_of(record, each.by[1:]), {})
+            if each.of.matches(record) and (name := _name_of(record, each.by[:1])):
+                told[name] = {key: follow_first(record, paths) for key, paths in each.names.items()}
+        elif each.of.matches(record):
             found = ((name, read_text(follow_first(record, paths))) for name, paths in each.names.items())
             notes.update((name, text) for name, text in found if text is not None)
-    return dict(record) | {EARLIER: dict(notes)}
+    return given | dict(record) | {EARLIER: {name: text for name, text in notes.items() if _BY not in name}}
 
 
 def tidy(
