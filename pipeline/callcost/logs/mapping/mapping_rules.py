@@ -81,10 +81,10 @@ def carry_earlier(notes: Notes, record: Mapping[str, Any], *, taken: tuple[Taken
     given: dict[str, Any] = {}
     for place, each in enumerate(taken):
         if each.by:
-            told = notes.setdefault(f"{_BY}{place}", {})
-            given |= told.get(_name_of(record, each.by[1:]), {})
+            by_name = notes.setdefault(f"{_BY}{place}", {})
+            given |= by_name.get(_name_of(record, each.by[1:]), {})
             if each.of.matches(record) and (name := _name_of(record, each.by[:1])):
-                told[name] = {key: follow_first(record, paths) for key, paths in each.names.items()}
+                by_name[name] = {key: follow_first(record, paths) for key, paths in each.names.items()}
         elif each.of.matches(record):
             found = ((name, read_text(follow_first(record, paths))) for name, paths in each.names.items())
             notes.update((name, text) for name, text in found if text is not None)
