@@ -114,7 +114,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show(file=shown)
         text = shown.getvalue()
         if isinstance(error, click.NoSuchOption):  # click 8.1 has its name as it is, line ends and all
-            text = text.replace(error.option_name, visible(error.option_name))
+            text = text.replace(name := click.unstyle(error.option_name), visible(name))
         say(*text.rstrip("\n").split("\n"))
         return EXIT_USAGE
     except CallcostError as error:
