@@ -140,8 +140,9 @@ METADATA = st.fixed_dictionaries(
         "batch_models": mostly(MISSING, ["gpt-4o"], []),
     }
 )  # fmt: skip
+_RATES = {"input_cost_per_token": 2.5e-06, "cache_read_input_token_cost": 1.25e-06, "mode": "chat"}
 MAPS: list[Any] = [
-    *[{"model_map_key": "gpt-4o", "model_map_value": {"input_cost_per_token": 2.5e-06, "mode": "chat"}}] * 8,
+    *[{"model_map_key": "gpt-4o", "model_map_value": _RATES | {"tool_use_system_prompt_tokens": 346}}] * 8,
     {"model_map_key": "gpt-4o", "model_map_value": {"input_cost_per_token": 3e-06, "max_tokens": None}},
     {"model_map_key": "gpt-4o"}, {"model_map_value": '{"input_cost_per_token": "1e-6"}'}, {"model_map_value": []},
     json.dumps({"model_map_value": {"output_cost_per_token": 1e-05}}), "x", MISSING, None,

@@ -27,7 +27,7 @@ from callcost.logs.responses import bodies
 from callcost.logs.responses.bodies import ENDPOINTS, Api
 from callcost.logs.responses.stream_joiners import CUT_OFF
 from callcost.logs.responses.streams import join_body
-from callcost.logs.usage.unread import UNREAD, stated_tokens
+from callcost.logs.usage.unread import UNREAD, known_keys, stated_tokens
 from callcost.logs.usage.usage import add_usages, has_tokens, is_zero, states_both_sides
 from callcost.logs.values.api_urls import read_host
 from callcost.logs.values.json import Refusal, decode_text, digest
@@ -217,6 +217,7 @@ class FieldReader:
         self.usages = frozenset(path[0] for path in counted if path and path[0] != "@")
         self.bodies = _BODIES.union(path[0] for path in (*self.request, *self.response) if path)
         self.places_of_usage = UsagePlaces(dialect)
+        self.rates = known_keys(parse_paths(dialect.fields.get("rates", ())))
         costs = [parse_path(path)[-1] for path in dialect.fields.get(COST_COLUMN, ()) if path]
         self.cost_keys = (*costs, *bodies.BODY_COST_KEYS)
 
@@ -253,7 +254,7 @@ class FieldReader:
     def _stated_tokens(self, record: dict[str, Any]) -> str | None:
         """Return the place of a count of tokens; by columns only what is read is looked at, so here, too."""
         if not self.dialect.alone or "" in self.dialect.reads:
-            return stated_tokens(record, deep=True)
+            return stated_tokens(record, deep=True, known=self.rates)
         held = (record, *(follow(record, path) for path in self.response))
         found = (stated_tokens(one, deep=False) for one in held if type(one) is dict)
         return next((place for place in found if place), None)

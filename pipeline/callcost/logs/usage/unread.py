@@ -97,19 +97,22 @@ def unread_keys(
     return found
 
 
-def stated_tokens(record: Mapping[str, Any], *, deep: bool, like: bool = False) -> str | None:
+def stated_tokens(
+    record: Mapping[str, Any], *, deep: bool, like: bool = False, known: Known = _LEAF
+) -> str | None:
     """Return the path of the first number of a record that is a count of tokens by its name; None: there is none.
 
     Args:
         record: any record.
         deep: whether it may stand in an object of any name, and not only in one that is named like usage.
         like: whether the record stands under what looks like usage, so that what else is counted in it counts, too.
+        known: what of the record is no usage: the entry of a cost map says what tokens cost, not how many there are.
     """
     for key, value in record.items():
-        if type(key) is not str:
+        if type(key) is not str or (inside := known.get(key, _LEAF)) is None:
             continue
         if type(value) is dict and (deep or like or is_usage_like(key)):
-            below = stated_tokens(value, deep=True, like=like or is_usage_like(key))
+            below = stated_tokens(value, deep=True, like=like or is_usage_like(key), known=inside)
             if below is not None:
                 return f"{_shown(key)}.{below}"
         elif _is_number(value) and ((like and _counts(key)) or ("token" in key.lower() and is_usage_like(key))):
