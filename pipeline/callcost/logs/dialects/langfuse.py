@@ -4,7 +4,8 @@ Only generations and embeddings are calls. A generation inside a generation repe
 ``span`` and ``parent``. An export has a row for each version of an observation, so that the same id is always the same
 call. Its SDKs take cached, reasoning and audio tokens out of "input" and "output", others leave them in: the stated
 total tells, which Langfuse itself adds up where a writer gives none. Costs are US dollars, by Langfuse's own prices.
-Zero counts are what it puts where none are known. Times without a zone are UTC (ClickHouse).
+Zero counts are what it puts where none are known. Times without a zone are UTC (ClickHouse). What its SDKs send, and it
+keeps in its bucket, are events, each of which states a part of an observation.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _MEDIA = b"@@@langfuseMedia:"  # in the place of an image or audio
 _KINDS = "GENERATION EMBEDDING SPAN EVENT AGENT TOOL CHAIN RETRIEVER EVALUATOR GUARDRAIL"
 _PARTS, _DONE = ("generation", "observation", "span", "event"), ("create", "update")
 _EVENTS = ("trace-create", "score-create", "sdk-log")
+_MOST = 10_000  # observations and traces that are held: what updates one comes soon after it
 _OF_TRACES = ("userId", "sessionId", "tags")
 _OWN = ("input_", "output_")  # names that its SDKs give to what they took out of "input" and "output"
 
@@ -117,7 +119,7 @@ def carry_event(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
     """Return an observation with all that the events so far say of it.
 
     Args:
-        notes: id of an observation or a trace -> what is said of it.
+        notes: id of an observation or a trace -> what is said of it, of the last _MOST that anything was said of.
         record: an event of an ingestion batch: what is created or updated is its body.
 
     Raises:
@@ -126,8 +128,10 @@ def carry_event(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
     kind, body = str(record.get("type")), as_mapping(record.get("body"))
     stated = {key: value for key, value in body.items() if value is not None}
     name = str(stated.get("id"))
-    known: dict[str, Any] = notes.get(name, {}) | stated
+    known: dict[str, Any] = notes.pop(name, {}) | stated
     notes[name] = known
+    if len(notes) > _MOST:
+        del notes[next(iter(notes))]
     if not kind.startswith(("generation-", "observation-")):
         raise Refusal(CONTEXT)
     trace = notes.get(str(known.get("traceId")), {})

@@ -23,6 +23,7 @@ from callcost.tables import SESSION_SUM, Call
 _MONEY = re.compile(r"\$?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d+)?", re.ASCII)
 Paths = tuple[json_path.Path, ...]
 Only = Mapping[Paths, tuple[str, ...]]  # paths -> patterns of the text at the first of them
+_MOST = 100_000  # records whose names are kept at a time
 _BY = "by "  # how the names of notes begin that are of single records
 EARLIER = "earlier"  # key of a record under which stands what records before it told
 
@@ -85,6 +86,8 @@ def carry_earlier(notes: Notes, record: Mapping[str, Any], *, taken: tuple[Taken
             given |= by_name.get(_name_of(record, each.by[1:]), {})
             if each.of.matches(record) and (name := _name_of(record, each.by[:1])):
                 by_name[name] = {key: follow_first(record, paths) for key, paths in each.names.items()}
+                if len(by_name) > _MOST:
+                    del by_name[next(iter(by_name))]
         elif each.of.matches(record):
             found = ((name, read_text(follow_first(record, paths))) for name, paths in each.names.items())
             notes.update((name, text) for name, text in found if text is not None)
