@@ -28,7 +28,8 @@ _HARD = [  # what only hypotheses over all cells tell apart
     frozenset(("copies", "discount", "key_missing")), frozenset(("discount", "cheaper_model", "cache_as_input")),
     frozenset(("batch_key", "cache_lost", "cheaper_model")), frozenset(("batch_key", "cache_as_input", "discount")),
 ]  # fmt: skip
-MIXES = [*_HARD, *(_DRAWN if LONG else ())]
+_SINGLE = [frozenset((fault,)) for fault in sorted(CAUSES)]
+MIXES = [*_HARD, *((*_SINGLE, *_DRAWN) if LONG else ())]
 OWNED = [  # each fault of one owner below one of everybody
     frozenset(("batch_key", "cache_as_input", "copies")), frozenset(("key_missing", "discount")),
     *(_DRAWN if LONG else ()),

@@ -138,6 +138,13 @@ def test_calls_of_one_whole_second_are_copies_where_chance_makes_none(tmp_path: 
     assert not _copies(tmp_path, *pair, *others, *many)
 
 
+def test_few_calls_are_looked_at_as_copies(tmp_path: Path) -> None:
+    """Of a million calls without ids, those of one moment and as many tokens: all others cost time and memory."""
+    rows = [make_charge(number, quantity=Decimal(10 + number), provider_response_id=None) for number in range(5)]
+    assert _evidence(tmp_path, *rows)._may_be_copies().is_empty()
+    assert _evidence(tmp_path, *rows, {**rows[2], "record": 9})._may_be_copies()["record"].sort().to_list() == [2, 9]
+
+
 def test_a_copy_by_id_and_by_moment_counts_once(tmp_path: Path) -> None:
     rows = [make_charge(number, at=at("12:00:00.5"), provider_response_id="r") for number in (1, 2)]
     assert _copies(tmp_path, *rows) == {_key(): vector(input=(10, COST))}

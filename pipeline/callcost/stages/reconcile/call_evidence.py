@@ -202,9 +202,10 @@ class Evidence:
 
         They are few, so that only these are looked at unit by unit.
         """
-        calls = self._scan().group_by(UID).agg(
-            pl.col("started_at", "paid").first(), tokens=pl.col("quantity").sum(),
-            response=pl.col("provider_response_id").first().hash(),
+        stated = pl.col("provider_response_id")
+        rows = self._scan().with_columns(response=pl.when(stated.is_not_null()).then(stated.hash()))
+        calls = rows.group_by(UID).agg(
+            pl.col("started_at", "paid", "response").first(), tokens=pl.col("quantity").sum()
         )  # fmt: skip
         times, same_id = pl.col("started_at").dt.epoch("s"), pl.col("response")
         found = calls.with_columns(seconds=times.max() - times.min() + 1).collect()
