@@ -10,8 +10,8 @@ import pytest
 
 from callcost.logs.bills.lines import DAY
 from callcost.stages.reconcile import rules
-from callcost.stages.reconcile.cells import Cell
-from callcost.stages.reconcile.rates.price_steps import find_steps
+from callcost.stages.reconcile.cells import Cell, Lot
+from callcost.stages.reconcile.rates.price_steps import find_steps, settle_steps
 from tests.stages.reconcile.by_hand import Number, make_case, make_cell, make_line
 
 RATES = {"input": Decimal(2), "cache_read": Decimal("0.2"), "output": Decimal(8)}
@@ -74,6 +74,15 @@ def test_a_model_that_changes_its_price_is_named_with_the_day() -> None:
     assert {words for found in _found(ended) for _, words in found} == {
         "every amount of o3 until 1970-01-04 x 1.25: a discount or a change of prices"
     }
+
+
+def test_a_price_moves_nothing_where_neither_side_states_tokens() -> None:
+    cell = make_cell("input", day=0, model="o3", cost=None, amount=Decimal(99))
+    moves = [("discount", "every amount x 0.88", Decimal("1.76"))]
+    cell.lots = [Lot(cell, None, "", Decimal(99), None, None, Decimal(2), Decimal(2), Decimal("1.76"), None, moves)]
+    cell.settle("billed_not_logged", Decimal(0), cell.rest, "no call in the logs")
+    settle_steps(cell)
+    assert [found.cause for found in cell.findings] == ["billed_not_logged"]
 
 
 def test_a_factor_is_not_put_on_amounts_that_it_does_not_give() -> None:

@@ -126,6 +126,8 @@ def settle_steps(cell: Cell) -> None:
     if not (named or any(lot.moves for lot in cell.lots)) or not cell.expected:
         return
     counts = [cell.ours if lot.quantity is None else lot.quantity for lot in cell.lots]
+    if not sum(counts, NOTHING):  # nobody says for how many tokens it is
+        return
     listed = sum((EXACT.multiply(count, lot.unit) for count, lot in zip(counts, cell.lots, strict=True)), NOTHING)
     if abs(listed - cell.expected) > cell.slack:
         plain = EXACT.divide(cell.expected, sum(counts, NOTHING))
