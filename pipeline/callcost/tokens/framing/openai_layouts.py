@@ -126,9 +126,7 @@ class Era(NamedTuple):
 
 
 # Chats that are passed on to the Responses API: (framing, provider).
-BY_RESPONSES = frozenset(
-    (framing, "openrouter") for framing in ("gpt-5", "gpt-5-chat", "gpt-5.2", "o-series")
-)
+BY_RESPONSES = frozenset((framing, "openrouter") for framing in ("gpt-5", "gpt-5-chat", "gpt-5.2", "o-series"))
 
 
 # Seen in recordings: the first weeks of the Responses API, and answers with several calls in the winter of 2025.
