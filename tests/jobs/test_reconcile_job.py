@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from callcost.cli.commands.reconcile import summary_lines
 from callcost.errors import ConfigError, LogError
 from callcost.jobs.reconcile import Reconciliation, read_tolerance, reconcile_costs
 from callcost.settings import PriceOptions, ReconcileOptions
@@ -334,6 +335,15 @@ def test_the_bill_of_another_year_is_said_to_be_one(tmp_path: Path) -> None:
     assert set(_causes(result)) == {"billed_not_logged"} | {"server_tools"} & set(_causes(result))
     assert any("no call of the logs falls in the days of the bill" in note for note in result.manifest["notes"])
     assert set(result.manifest["not_compared"]["calls_outside_the_bill"]) == {"anthropic", "openai"}
+
+
+def test_calls_without_a_price_that_no_bill_covers_are_not_of_nothing(tmp_path: Path) -> None:
+    _, bill = write_world(tmp_path, make_world())
+    call: dict[str, Any] = {"id": "1", "model": "no-such-model", "provider": "elsewhere"}
+    call |= {"timestamp": "2025-11-04T10:00:00Z", "usage": {"prompt_tokens": 9, "completion_tokens": 1}}
+    result = _run(write_lines(tmp_path / "other.jsonl", [call]), bill)
+    assert list(result.manifest["not_compared"]["calls_outside_the_bill"].values()) == [None]
+    assert any(line.endswith(" calls without a price") for line in summary_lines(result))
 
 
 def test_credits_are_discounts_and_rows_without_meaning_are_listed(tmp_path: Path) -> None:

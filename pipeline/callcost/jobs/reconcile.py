@@ -185,7 +185,9 @@ def _manifest(
         "log": _totals(logged) if logged.rows else None,
         "float_noise": {"calls": logged.noise[0], "amount": _text(logged.noise[1])},
         "not_compared": {
-            "calls_outside_the_bill": {name: _text(cost) for name, cost in sorted(bill.outside.items())},
+            "calls_outside_the_bill": {
+                name: None if cost is None else _text(cost) for name, cost in sorted(bill.outside.items())
+            },
             "second_bills": [
                 {"dialect": dialect, "provider": provider, "amount": _text(amount)}
                 for (dialect, provider), amount in sorted(bills.second_bills.items())

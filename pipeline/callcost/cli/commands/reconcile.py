@@ -84,7 +84,9 @@ def summary_lines(result: Reconciliation) -> list[str]:
         manifest["bill_rejects"]
     )
     outside = manifest["not_compared"]["calls_outside_the_bill"]
-    lines += [f"not on any bill: {provider} calls of {_money(cost, 'USD')}" for provider, cost in outside.items()]
+    for provider, cost in outside.items():
+        worth = "without a price" if cost is None else f"of {_money(cost, 'USD')}"
+        lines.append(f"not on any bill: {provider} calls {worth}")
     lines += [
         f"invoice of {row['provider']} from {row['from']}: {row['invoice']}, its bill comes to {row['bill']}"
         for row in manifest["invoices"]

@@ -293,8 +293,9 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
     counting = manifest["counting"]
     if counting["calls"]:
         tokens = counting["prompt_tokens"] + counting["completion_tokens"]
-        share = f"expected within +-{error_percent(counting['expected_within'] or 0)} %"
-        lines.append(f"{_calls(counting['calls'])} without full usage: {tokens:,} tokens counted here, {share}")
+        within = counting["expected_within"]
+        share = "" if within is None else f", expected within +-{error_percent(within)} %"
+        lines.append(f"{_calls(counting['calls'])} without full usage: {tokens:,} tokens counted here{share}")
     lines += _filled_lines(**manifest["reasoning_from_log"])
     if sources.get("timed_out"):
         lines.append(f"{_calls(sources['timed_out'])} with a text that took too long: counted 0 for it")

@@ -52,7 +52,7 @@ class Comparison:
         until: moment until which the bill was fetched, in microseconds since 1970; None: every day is final.
         rows: one per cell; columns of schemas.Reconciliation.
         causes: one per cell, cause and evidence; columns of schemas.Causes.
-        outside: provider -> cost of our calls on days that no bill covers.
+        outside: provider -> cost of our calls on days that no bill covers; None: nothing of it is priced.
         noise: number of calls whose logged cost is ours but for the noise of floats, and the sum of that noise.
         by_owner: whether causes are split by owner.
     """
@@ -62,7 +62,7 @@ class Comparison:
     until: int | None = None
     rows: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     causes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    outside: dict[str, Decimal] = dataclasses.field(default_factory=dict)
+    outside: dict[str, Decimal | None] = dataclasses.field(default_factory=dict)
     noise: tuple[int, Decimal] = (0, NOTHING)
     by_owner: bool = False
 
@@ -145,7 +145,8 @@ def _covered(parts: Iterable[Part], bills: Bills, grain: BillGrain, result: Comp
         if inside:
             kept.append(part)
         else:
-            result.outside[part.paid] = result.outside.get(part.paid, NOTHING) + (part.cost or NOTHING)
+            known = result.outside.setdefault(part.paid, None)
+            result.outside[part.paid] = known if part.cost is None else (known or NOTHING) + part.cost
     return kept
 
 

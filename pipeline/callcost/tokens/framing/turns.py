@@ -162,7 +162,6 @@ VARIANTS = (
     # A text of 79 tokens on reasoning.
     Variant("deepseek", {"reasons": 79}, provider="deepseek", models="v4|chat|reasoner", since=day("2026-08-01")),
     Variant("grok-3", {"tools": 218}, models="mini"),  # 78 calls, 2 repositories, 2026-11-30
-    Variant("grok-3", {"tools": 60}, models="grok-2"),  # 38 calls, one repository
     Variant("claude-4.7", {"tools": 694}, models=r"opus-4[.-]7"),
     Variant("claude-4.7", {"tools": 446}, models=r"opus-4[.-]8"),
 )
