@@ -76,6 +76,16 @@ def test_a_model_that_changes_its_price_is_named_with_the_day() -> None:
     }
 
 
+def test_tokens_of_which_some_are_at_half_price_are_not_twice_as_many_at_half() -> None:
+    cells = [
+        make_cell(name, day=day * DAY, model="o3", ours=100 + 7 * day, cost=rate * (100 + 7 * day),
+                  amount=rate * (100 + 7 * day - Decimal(20 + day) / 2))
+        for day in range(9) for name, rate in RATES.items()
+    ]  # fmt: skip
+    _settle(cells)
+    assert "tier_or_batch" not in {found.cause for cell in cells for found in cell.findings}
+
+
 def test_a_price_moves_nothing_where_neither_side_states_tokens() -> None:
     cell = make_cell("input", day=0, model="o3", cost=None, amount=Decimal(99))
     moves = [("discount", "every amount x 0.88", Decimal("1.76"))]

@@ -245,7 +245,7 @@ def _within_days(
     kinds = {(lot.day, lot.cell.key.model, lot.cell.key.token_class is None and id(lot.cell)) for lot in helped}
     tried = len(helped) + sum(fit < Fit.WHOLE for _, fit in left)
     least = tried * (_CHANCE if not scope and (first, last) == (days[0], days[-1]) else 2 * _CHANCE)
-    if len(helped) < _FEW or len(helped) < least or len(kinds) < _FEW:
+    if len(helped) < _FEW or len(helped) < least or len(kinds) < _FEW or _only_halves_tokens(helped, factor):
         return None
     first = min(lot.day or 0 for lot in helped)
     opens = None if all(value >= 0 for lot, value in values if (lot.day or 0) < first) else first
@@ -266,6 +266,21 @@ def _excess(lots: Iterable[Lot], factor: Factor) -> Decimal:
         count = sum((whole_tokens(lot, price) or NOTHING for lot, price in prices), NOTHING)
         apart, ours = apart + abs(count - whole[0].cell.ours), ours + whole[0].cell.ours
     return EXACT.divide(apart, ours) if ours else NOTHING
+
+
+def _only_halves_tokens(lots: Iterable[Lot], factor: Factor) -> bool:
+    """Tell whether a half (a third ...) of a price gives whole tokens that are further from ours than before.
+
+    Any mixture of full and half prices is of whole tokens at the half.
+    """
+    now, then, ours = NOTHING, NOTHING, NOTHING
+    for lot in lots:
+        times = factor(lot)
+        if lot.quantity is None and lot.cell.ours and len(lot.cell.lots) == 1 and times and _ONE % times == 0:
+            now += EXACT.divide(lot.amount, lot.price)
+            then += EXACT.divide(lot.amount, EXACT.multiply(lot.price, times))
+            ours += lot.cell.ours
+    return abs(then - ours) > abs(now - ours)
 
 
 def _fewer_tokens(lots: Sequence[Lot], factor: Callable[[Lot], Decimal | None]) -> set[int]:
