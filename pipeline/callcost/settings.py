@@ -377,16 +377,3 @@ class StateOptions(_Options):
     forget: Accepts[Places, tuple[str, ...]] = kept((), arguments.read_logs)
     max_late: float | None = kept(None, _PERCENT)
     fresh_within: float | None = kept(None, _optional(arguments.number(0)))
-
-
-def data_dir() -> Path:
-    """Return the folder with the bundled prices and vocabularies: the wheel's, else the checkout's.
-
-    Raises:
-        ConfigError: neither exists; the installation is broken.
-    """
-    here = Path(__file__).resolve().parent
-    found = [place for place in (here / "_data", here.parents[1] / "data") if (place / "prices").is_dir()]
-    if not found:
-        raise ConfigError(f"no data folder beside {here}", hint="Install callcost again")
-    return found[0]

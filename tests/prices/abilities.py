@@ -9,9 +9,9 @@ from pathlib import Path
 
 import zstandard
 
+from callcost.data_folders import data_dir
 from callcost.prices.abilities import FILE, SUPPORTS, abilities_of
 from callcost.prices.upstream.map_files import read_map_file
-from callcost.settings import data_dir
 
 
 def pack(text: bytes) -> bytes:

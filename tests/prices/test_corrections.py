@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 import pytest
 
+from callcost.data_folders import data_dir
 from callcost.errors import PriceError
 from callcost.helpers.costs import cost_per_token
 from callcost.prices.book import catalog as catalogs
@@ -29,7 +30,7 @@ from callcost.prices.book.corrections import (
 from callcost.prices.book.cost_map import split_map
 from callcost.prices.calls import price_line
 from callcost.prices.tariffs import Doubt
-from callcost.settings import PriceOptions, data_dir
+from callcost.settings import PriceOptions
 from callcost.stages.pricing.price_facts import price_facts, tally_corrected
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import Call, Usage

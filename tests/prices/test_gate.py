@@ -13,6 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callcost.data_folders import data_dir
 from callcost.models import PROVIDERS
 from callcost.prices.book.catalog import add_map, build_catalog
 from callcost.prices.book.cost_map import Entry, entry_of, split_map
@@ -20,7 +21,6 @@ from callcost.prices.units import TOKEN_UNITS
 from callcost.prices.upstream.gate import Suspicion, find_suspicions
 from callcost.prices.upstream.other_tables import OtherTables, SeenRate, read_bundled
 from callcost.prices.upstream.suspicions import add_suspicions, row_of
-from callcost.settings import data_dir
 from tests.net.test_price_maps import as_json
 from tests.prices.gate_replay import has_a_base, is_mended, merge, pack, read_seen, replay
 

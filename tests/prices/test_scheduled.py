@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from callcost.data_folders import data_dir
 from callcost.errors import PriceError
 from callcost.prices.book import catalog as catalogs
 from callcost.prices.book.archive import microseconds
@@ -17,7 +18,7 @@ from callcost.prices.book.changes import Announcement
 from callcost.prices.book.corrections import Correction, Corrections, load_corrections
 from callcost.prices.book.cost_map import split_map
 from callcost.prices.calls import price_line
-from callcost.settings import PriceOptions, data_dir
+from callcost.settings import PriceOptions
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import Call, Usage

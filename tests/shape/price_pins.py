@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from callcost.data_folders import data_dir
 from callcost.prices.book.archive import INDEX
 from callcost.prices.book.corrections import FILE, OTHERS, SCHEDULED, SUSPICIONS
-from callcost.settings import data_dir
 
 PINS = Path(__file__).with_name("price_pins.tsv")
 FILES = (INDEX, FILE, OTHERS, SCHEDULED, SUSPICIONS)

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
+from callcost.data_folders import data_dir
 from callcost.prices.abilities import FILE as ABILITIES
 from callcost.prices.book.archive import INDEX
 from callcost.prices.book.catalog import build_catalog
 from callcost.prices.upstream.other_tables import FILE as OTHER_TABLES
-from callcost.settings import data_dir
 from tests.command import ROOT
 from tests.shape.price_pins import FILES, digest_of, lines_of, read_pins
 

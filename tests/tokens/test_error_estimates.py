@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from callcost.settings import data_dir
+from callcost.data_folders import data_dir
 from callcost.tokens import error_estimates
 from callcost.tokens.error_estimates import (
     GROUPS,

@@ -16,9 +16,10 @@ from callcost import __version__
 from callcost.cli.click_types import VerbGroup
 from callcost.cli.terminal.events import RESUME, interrupted_line
 from callcost.cli.terminal.output import say, show
+from callcost.data_folders import data_dir
 from callcost.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CallcostError
 from callcost.readable import visible
-from callcost.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS, data_dir
+from callcost.settings import ENVIRONMENT_PREFIX, GC_THRESHOLDS
 
 _VERBS = {
     "report": "Price the calls in the logs and sum the cost per group.",

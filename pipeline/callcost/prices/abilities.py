@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import zstandard
 
-from callcost.settings import data_dir
+from callcost.data_folders import data_dir
 
 FILE = "abilities.jsonl.zst"
 # What a request holds -> the field of a cost map that says whether a model takes it.

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from callcost.settings import data_dir
+from callcost.data_folders import data_dir
 from callcost.tokens.frame import CALIBRATED, ESTIMATED, EXACT
 from callcost.tokens.model_families import Choice, shows_thoughts
 from callcost.tokens.requests.types import CALL, RESULT, THOUGHT, UNREAD, Answer, Prompt

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callcost.data_folders import data_dir
 from callcost.errors import TokenizerError
-from callcost.settings import data_dir
 from callcost.tokens.engines import vocabularies
 from callcost.tokens.engines.vocabularies import (
     bundled_folder,

@@ -24,6 +24,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from callcost.data_folders import user_cache_dir
 from callcost.errors import RunError
 from callcost.jobs.engine.fingerprint import code_of, made_of
 from callcost.jobs.engine.isolate_crash import set_aside
@@ -48,7 +49,6 @@ from callcost.stages.read.splits import Piece
 from callcost.stages.tables.facts import join_small, layout_of_facts
 from callcost.stages.tasks import MapTask, map_inputs
 from callcost.tables import MapResult, ReduceResult
-from callcost.user_folders import user_cache_dir
 
 PLACE = "answers"
 MOST_BYTES = 2 << 30  # of all that is kept

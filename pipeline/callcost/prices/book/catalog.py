@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from callcost.arguments import nearest
+from callcost.data_folders import data_dir, user_data_dir
 from callcost.errors import PriceError
 from callcost.models import nearest as nearest_names
 from callcost.prices.book.archive import (
@@ -34,8 +35,6 @@ from callcost.prices.book.archive import (
     read_index,
 )
 from callcost.prices.book.cost_map import Entry, map_digest, parse_entry
-from callcost.settings import data_dir
-from callcost.user_folders import user_data_dir
 
 _NO_REGION = "the map has the rate of the global profile: in its region, Claude costs 10 % more"
 _Timeline = list[tuple[int, msgspec.Raw]]  # (index of the version, entry from there on), in order

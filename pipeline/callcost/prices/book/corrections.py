@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
+from callcost.data_folders import data_dir
 from callcost.errors import PriceError
 from callcost.prices.book.archive import isoformat, microseconds
 from callcost.prices.book.catalog import Catalog, user_prices
@@ -26,7 +27,7 @@ from callcost.prices.book.changes import Announcement, doubt_of, news_of, read_a
 from callcost.prices.book.cost_map import Entry, rate
 from callcost.prices.peak_hours import OFF_PEAK, windows_in
 from callcost.prices.tariffs import Doubt
-from callcost.settings import CORRECTIONS, data_dir
+from callcost.settings import CORRECTIONS
 
 _R = TypeVar("_R")
 FILE = "corrections.csv"

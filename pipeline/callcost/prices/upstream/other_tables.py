@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import zstandard
 
+from callcost.data_folders import data_dir
 from callcost.errors import PriceError
 from callcost.models import provider_of
 from callcost.prices.book.cost_map import rate
-from callcost.settings import data_dir
 
 FILE = "other_tables.csv.zst"
 # One company's second API or second name, whose models cost the same.

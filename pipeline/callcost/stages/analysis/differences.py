@@ -91,9 +91,9 @@ def compare_calls(first: pl.DataFrame, second: pl.DataFrame, groups: Groups) -> 
         rows.append(
             (*key, numbers[0][0], numbers[1][0], *costs, costs[1] - costs[0], *parts.values(), *(n[1] for n in numbers))
         )
-    by, nothing = list(groups), pl.concat([first.clear(), second.clear()])
-    kinds = {name: nothing.select(group).dtypes[0] for name, group in groups.items()}
-    table = pl.DataFrame(rows, schema=kinds | Comparison.types, orient="row")
+    by = list(groups)
+    kinds = pl.concat([calls.clear().select(**groups) for calls in (first, second)]).schema
+    table = pl.DataFrame(rows, schema={**kinds, **Comparison.types}, orient="row")
     return table.sort(pl.col("difference_cost").abs(), *by, descending=[True, *[False] * len(by)], nulls_last=True)
 
 

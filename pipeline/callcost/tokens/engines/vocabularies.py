@@ -22,9 +22,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from callcost.data_folders import data_dir, user_data_dir
 from callcost.errors import TokenizerError
-from callcost.settings import data_dir
-from callcost.user_folders import user_data_dir
 
 ALIASES = {"gpt2": "r50k_base", "p50k_edit": "p50k_base", "o200k_harmony": "o200k_base"}  # alike on ordinary text
 MAX_FILE_BYTES = 512 * 2**20  # no vocabulary unpacks to more than this

@@ -1,10 +1,28 @@
-"""Where a user's own price versions, vocabularies and kept answers lie: never in a folder that others may write to."""
+"""Where prices, vocabularies and kept answers lie: those of the package, and a user's own.
+
+A user's own never lie in a folder that others may write to.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+
+from callcost.errors import ConfigError
+
+
+def data_dir() -> Path:
+    """Return the folder with the bundled prices and vocabularies: the wheel's, else the checkout's.
+
+    Raises:
+        ConfigError: neither exists; the installation is broken.
+    """
+    here = Path(__file__).resolve().parent
+    found = [place for place in (here / "_data", here.parents[1] / "data") if (place / "prices").is_dir()]
+    if not found:
+        raise ConfigError(f"no data folder beside {here}", hint="Install callcost again")
+    return found[0]
 
 
 def user_data_dir() -> Path:

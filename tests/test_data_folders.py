@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from callcost.user_folders import user_cache_dir, user_data_dir
+from callcost.data_folders import user_cache_dir, user_data_dir
 
 
 @pytest.fixture(autouse=True)
