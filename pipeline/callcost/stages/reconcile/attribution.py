@@ -103,8 +103,9 @@ def _split(cell: Cell, billed: Side, ours: Side, copies: Side, whose: Mapping[st
     left = None if cell.amount is None else _differences(billed.amounts, ours.amounts)
     paid: Shares = defaultdict(Decimal, {owner or UNATTRIBUTED: cost for owner, cost in ours.amounts.items()})
     known = [(found, _named(found, whose, copies)) for found in cell.findings]
-    known.sort(key=lambda one: (
-        not one[0].tokens, not one[1], left is None and one[0].cause != TIER, abs(one[0].amount or NOTHING),
+    known.sort(key=lambda one: (  # factors stay in their order: each is of what is paid after those before it
+        not one[0].tokens, not one[1], left is None and one[0].cause != TIER,
+        NOTHING if one[0].base is not None else abs(one[0].amount or NOTHING),
     ))  # fmt: skip
     result = []
     for number, (found, named) in enumerate(known, 1):
