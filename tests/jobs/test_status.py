@@ -25,6 +25,7 @@ from tests.jobs.test_nightly import Job, rows_of
 
 NIGHTS = 30 if LONG else 7
 LATE, ROTATED, PRICED, KILLED, BROKEN = (7, 11, 15, 20, 25) if LONG else (3, 4, 5, 6, 7)
+NEXT_MAP = 9  # day of November from which the package's litellm-1.79.3 holds, and own-1 no more
 
 
 class Hook(HTTPServer):
@@ -109,7 +110,7 @@ def test_the_story_of_many_nights_is_told(
     assert told[ROTATED]["new_calls"] == 5
     restated = [row for row in told[PRICED]["changes"] if row["reason"] == "price correction"]
     assert {row["because"] for row in restated} == {"own-1"}
-    assert [row["day"] for row in restated] == [f"2025-11-{day:02}" for day in range(2, PRICED)]
+    assert [row["day"] for row in restated] == [f"2025-11-{day:02}" for day in range(2, min(PRICED, NEXT_MAP))]
     assert told[BROKEN]["rejects"] > 0
     assert f"prices own-1: 2025-11-02 +${5 * 11 - Decimal('0.0175'):.2f}" in hook.got[PRICED - 1]["text"]
     moved = sum(Decimal(row["difference"]) for run in told.values() for row in run["changes"])
@@ -117,7 +118,7 @@ def test_the_story_of_many_nights_is_told(
     assert plain.total("total_cost") == moved == Decimal(told[NIGHTS]["total_cost"])
     assert (out / "spend.csv").read_bytes() == (job.out / "spend.csv").read_bytes()
     assert sum(Decimal(day["total_cost"]) for day in found["days"]) == moved
-    text = callcost("status", job.state).stdout
+    text = callcost("status", job.state, "--runs", "100").stdout
     for words in ("killed, or is still at work", "3 late calls", "prices own-1", "closed days: none"):
         assert words in text
 
