@@ -208,3 +208,22 @@ def test_what_one_record_tells_of_another_is_its_own(tmp_path: Path) -> None:
     calls = calls_of(read_lines(tmp_path / "log.jsonl", *costs, *answers, options=options))
     assert [call.logged_cost for call in calls] == [Decimal("0.5"), Decimal("0.25"), None]
     assert {call.model for call in calls} == {"b"}
+
+
+def test_what_is_told_may_have_any_name(tmp_path: Path) -> None:
+    table = """name = "tides"
+    [[earlier]]
+    keys = ["owner"]
+    take = { "run by user" = "owner" }
+    [only]
+    in = ["?*"]
+    [columns]
+    model = "model"
+    user = "earlier.run by user"
+    prompt_tokens = "in"
+    """
+    mapping = tmp_path / "tides.toml"
+    mapping.write_text(table)
+    lines = [b'{"owner": "ana"}', b'{"in": 7, "model": "b"}']
+    calls = calls_of(read_lines(tmp_path / "log.jsonl", *lines, options=ReadOptions(mapping=str(mapping))))
+    assert [call.user for call in calls] == ["ana"]

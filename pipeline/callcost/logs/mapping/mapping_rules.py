@@ -24,7 +24,6 @@ _MONEY = re.compile(r"\$?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d+)?", re.ASCII)
 Paths = tuple[json_path.Path, ...]
 Only = Mapping[Paths, tuple[str, ...]]  # paths -> patterns of the text at the first of them
 _MOST = 100_000  # records whose names are kept at a time
-_BY = "by "  # how the names of notes begin that are of single records
 EARLIER = "earlier"  # key of a record under which stands what records before it told
 
 
@@ -79,19 +78,20 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 def carry_earlier(notes: Notes, record: Mapping[str, Any], *, taken: tuple[Taken, ...]) -> dict[str, Any]:
     """Return a record with what those before it in its file told, which itself may tell something."""
+    of_all, of_one = (notes.setdefault(name, {}) for name in ("of all", "of one"))  # records after it
     given: dict[str, Any] = {}
     for place, each in enumerate(taken):
         if each.by:
-            by_name = notes.setdefault(f"{_BY}{place}", {})
+            by_name = of_one.setdefault(place, {})
             given |= by_name.get(_name_of(record, each.by[1:]), {})
             if each.of.matches(record) and (name := _name_of(record, each.by[:1])):
                 by_name[name] = {key: follow_first(record, paths) for key, paths in each.names.items()}
                 if len(by_name) > _MOST:
                     del by_name[next(iter(by_name))]
         elif each.of.matches(record):
-            found = ((name, read_text(follow_first(record, paths))) for name, paths in each.names.items())
-            notes.update((name, text) for name, text in found if text is not None)
-    return given | dict(record) | {EARLIER: {name: text for name, text in notes.items() if _BY not in name}}
+            texts = ((name, read_text(follow_first(record, paths))) for name, paths in each.names.items())
+            of_all.update((name, text) for name, text in texts if text is not None)
+    return given | dict(record) | {EARLIER: dict(of_all)}
 
 
 def tidy(
