@@ -86,10 +86,11 @@ def _encoding(name: str) -> Any:
     """Return tiktoken's encoding from the ranks that callcost ships: its own download needs a network."""
     import tiktoken
 
-    from callcost.tokens.engines.vocabularies import find_vocabulary, read_ranks
+    from callcost.tokens.engines.vocabularies import find_vocabulary, ranks_of, read_tokens
 
     row = find_vocabulary(name)
-    encoding = tiktoken.Encoding(name, pat_str=row.pattern, mergeable_ranks=read_ranks(row), special_tokens=row.special)
+    ranks = ranks_of(read_tokens(row))
+    encoding = tiktoken.Encoding(name, pat_str=row.pattern, mergeable_ranks=ranks, special_tokens=row.special)
     encoding.encode_ordinary("warm")
     return encoding
 

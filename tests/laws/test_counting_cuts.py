@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from callcost.tokens.engines import safe_splits as cuts
 from callcost.tokens.engines.encoders import Encoder, JsonEncoder, load_encoder
 from callcost.tokens.engines.safe_splits import blank_runs, slices
-from callcost.tokens.engines.vocabularies import find_vocabulary, read_ranks
+from callcost.tokens.engines.vocabularies import find_vocabulary, ranks_of, read_tokens
 
 RANKS = ["o200k_base", "cl100k_base", "p50k_base", "r50k_base", "tekken"]
 ALL = [*RANKS, "claude2"]
@@ -48,7 +48,7 @@ mixed = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=40).map
 def whole(name: str) -> tiktoken.Encoding:
     """The reference: tiktoken on the whole string."""
     row = find_vocabulary(name)
-    return tiktoken.Encoding(name, pat_str=row.pattern, mergeable_ranks=read_ranks(row), special_tokens={})
+    return tiktoken.Encoding(name, pat_str=row.pattern, mergeable_ranks=ranks_of(read_tokens(row)), special_tokens={})
 
 
 def whole_ids(encoder: Encoder, text: str) -> list[int]:
@@ -103,7 +103,7 @@ def test_a_run_of_blanks_counted_apart_changes_nothing(name: str, parts: list[st
 def one_pre_token(name: str) -> tiktoken.Encoding:
     """The reference for a text that is one pre-token."""
     return tiktoken.Encoding(
-        name, pat_str="(?s:.+)", mergeable_ranks=read_ranks(find_vocabulary(name)), special_tokens={}
+        name, pat_str="(?s:.+)", mergeable_ranks=ranks_of(read_tokens(find_vocabulary(name))), special_tokens={}
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from callcost.errors import TokenizerError
 from callcost.tokens.engines import encoders
 from callcost.tokens.engines.encoders import Encoder, load_encoder, repair
-from callcost.tokens.engines.vocabularies import find_vocabulary, read_ranks
+from callcost.tokens.engines.vocabularies import find_vocabulary, ranks_of, read_tokens
 from tests.conftest import examples
 
 NAMES = ["o200k_base", "cl100k_base", "p50k_base", "r50k_base", "claude2", "tekken", "gemma3_ranks"]
@@ -129,7 +129,8 @@ def test_more_blanks_than_the_expression_engine_can_hold_are_counted(name: str, 
 def test_the_reference_itself_refuses_so_many_blanks() -> None:
     """Why the runs are counted apart; when this fails, tiktoken has learned it and cuts.py may shrink."""
     row = find_vocabulary("o200k_base")
-    reference = tiktoken.Encoding("r", pat_str=row.pattern, mergeable_ranks=read_ranks(row), special_tokens={})
+    ranks = ranks_of(read_tokens(row))
+    reference = tiktoken.Encoding("r", pat_str=row.pattern, mergeable_ranks=ranks, special_tokens={})
 
     with pytest.raises(ValueError, match="regex"):
         reference.encode(" " * 1_100_000, disallowed_special=())

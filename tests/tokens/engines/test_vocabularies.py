@@ -23,10 +23,11 @@ from callcost.tokens.engines.vocabularies import (
     installed,
     pack,
     pack_ranks,
+    ranks_of,
     read_file,
     read_index,
-    read_ranks,
-    unpack_ranks,
+    read_tokens,
+    unpack_tokens,
     user_folder,
 )
 from callcost.tokens.engines.vocabulary_packages import PACKAGES
@@ -58,7 +59,7 @@ def test_the_index_pins_the_digests_that_the_publishers_give() -> None:
 
 @pytest.mark.parametrize("name", RANKS)
 def test_ranks_written_out_again_are_the_published_file(name: str) -> None:
-    ranks = read_ranks(find_vocabulary(name))
+    ranks = ranks_of(read_tokens(find_vocabulary(name)))
 
     assert hashlib.sha256(published_form(ranks)).hexdigest() == PUBLISHED[name]
 
@@ -94,7 +95,7 @@ def test_every_file_of_the_folder_is_named_by_the_index() -> None:
 def test_packed_ranks_read_back_as_they_were(tokens: dict[bytes, int]) -> None:
     ranks = {token: rank for rank, token in {rank: token for token, rank in tokens.items()}.items()}
 
-    assert unpack_ranks(pack_ranks(ranks)) == ranks
+    assert ranks_of(unpack_tokens(pack_ranks(ranks))) == ranks
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 def test_a_vocabulary_in_the_users_folder_is_found(own_folder: Path) -> None:
     assert installed() == {"bytes"}
     assert find_vocabulary("bytes").place == own_folder
-    assert len(read_ranks(find_vocabulary("bytes"))) == 256
+    assert len(ranks_of(read_tokens(find_vocabulary("bytes")))) == 256
 
 
 def test_a_damaged_file_is_refused_by_its_digest(own_folder: Path) -> None:

@@ -79,9 +79,10 @@ def run_sql(sql: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         return _execute(sql, tables)
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        quoted = _USER.sub(lambda found: '"user"' if found[1] else found[0], sql)
-        if reason == _NO_FUNCTION and quoted != sql:
-            return run_sql(quoted, tables)
+        if reason == _NO_FUNCTION:
+            quoted = _USER.sub(lambda found: '"user"' if found[1] else found[0], sql)
+            if quoted != sql:
+                return run_sql(quoted, tables)
         raise _explained(reason, tables, sql) from error
 
 

@@ -130,12 +130,7 @@ def read_file(vocabulary: Vocabulary) -> bytes:
 
 def read_tokens(vocabulary: Vocabulary) -> list[bytes]:
     """Return the tokens of a tiktoken vocabulary by their rank; b"" where no token has it."""
-    return _unpack_tokens(read_file(vocabulary))[: vocabulary.ranks]
-
-
-def read_ranks(vocabulary: Vocabulary) -> dict[bytes, int]:
-    """Return the byte-pair ranks of a tiktoken vocabulary."""
-    return ranks_of(read_tokens(vocabulary))
+    return unpack_tokens(read_file(vocabulary))[: vocabulary.ranks]
 
 
 def ranks_of(tokens: Sequence[bytes]) -> dict[bytes, int]:
@@ -146,21 +141,17 @@ def ranks_of(tokens: Sequence[bytes]) -> dict[bytes, int]:
 
 
 def pack_ranks(ranks: Mapping[bytes, int]) -> bytes:
-    """Lay ranks out as they are shipped, before compression: the bytes that ``unpack_ranks`` reads."""
+    """Lay ranks out as they are shipped, before compression: the bytes that ``unpack_tokens`` reads."""
     tokens = {rank: token for token, rank in ranks.items()}
     return msgspec.msgpack.encode([tokens.get(rank, b"") for rank in range(max(tokens) + 1)])
 
 
-def unpack_ranks(data: bytes) -> dict[bytes, int]:
-    """Read packed ranks.
+def unpack_tokens(data: bytes) -> list[bytes]:
+    """Read packed ranks: the tokens by their rank.
 
-    >>> unpack_ranks(pack_ranks({b"a": 0, b"ab": 2}))
+    >>> ranks_of(unpack_tokens(pack_ranks({b"a": 0, b"ab": 2})))
     {b'a': 0, b'ab': 2}
     """
-    return ranks_of(_unpack_tokens(data))
-
-
-def _unpack_tokens(data: bytes) -> list[bytes]:
     return msgspec.msgpack.decode(data, type=list[bytes])
 
 

@@ -98,7 +98,8 @@ def _fewest_steps(
             steps.append(best.step)
             for lot in lots:
                 take(best.step, lot)
-            best = leader(find_candidates(lots, alternatives, [*elsewhere, *_factors_of(steps, lots)]))
+            found = find_candidates(lots, alternatives, [*elsewhere, *_factors_of(steps, lots)])
+            best = leader([one for of_factor in found for one in of_factor])
         ways.append((explained_by(lots), sum(step.length for step in steps), steps))
         if [step.length for step in steps] == [1]:
             break
@@ -114,7 +115,6 @@ def _factors_of(steps: Iterable[Step], lots: Sequence[Lot]) -> list[Decimal]:
 def _invoice_order(step: Step) -> tuple[int, bool]:
     """Sort as an invoice does: prices of one model or class first, what is off everything last."""
     return -step.length, not step.label
-
 
 
 # --- What is taken ----------------------------------------------------------------------------------------------------
@@ -146,9 +146,6 @@ def settle_steps(cell: Cell) -> None:
     for (cause, label), shares in taken.items():
         moved = sum((amount for _, amount in shares), NOTHING)
         cell.settle(cause, NOTHING, moved, label, shares, base=bases[cause, label])
-
-
-# --- Candidates -------------------------------------------------------------------------------------------------------
 
 
 # --- Names ------------------------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ class Step(NamedTuple):
     label: str
     scope: Mapping[str, object]
     days: tuple[int | None, int | None]
-    factor: Callable[[Lot], Decimal | None]
+    factor: Factor
 
     def holds(self, lot: Lot) -> bool:
         """Tell whether a lot is in the scope."""
@@ -61,7 +61,6 @@ class Step(NamedTuple):
             and (last is None or day <= last)
             and all(_attribute(lot, name) == value for name, value in self.scope.items())
         )
-
 
     @property
     def length(self) -> int:
@@ -94,8 +93,8 @@ class Candidate:
 
 def find_candidates(
     lots: Sequence[Lot], alternatives: Sequence[tuple[str, Factor]], known: Iterable[Decimal]
-) -> list[Candidate]:
-    """Return what one step more would explain of lots at their prices.
+) -> list[list[Candidate]]:
+    """Return what one step more would explain of lots at their prices: of each factor, the scopes that it has.
 
     Args:
         lots: amounts of one provider.
@@ -105,7 +104,7 @@ def find_candidates(
     open_lots = [lot for lot in lots if fit_of(lot, lot.price) < Fit.WHOLE]
     factors = _factors(open_lots, known) if len(open_lots) >= _FEW else []
     tried: list[tuple[str, Factor]] = [("", _same(factor)) for factor in factors]
-    return [one for label, factor in (*tried, *alternatives) for one in _best(lots, label, factor)]
+    return [found for label, factor in (*tried, *alternatives) if (found := _best(lots, label, factor))]
 
 
 def leader(candidates: Sequence[Candidate]) -> Candidate | None:
@@ -115,12 +114,9 @@ def leader(candidates: Sequence[Candidate]) -> Candidate | None:
     return min(near, key=lambda one: (one.waste, len(one.step.scope), -one.score), default=None)
 
 
-def first_steps(candidates: Sequence[Candidate]) -> list[Candidate]:
+def first_steps(by_factor: Iterable[Sequence[Candidate]]) -> list[Candidate]:
     """Return each factor's leader, and the candidate that says least of it; those that explain most come first."""
-    by_factor: dict[int, list[Candidate]] = defaultdict(list)
-    for one in candidates:
-        by_factor[id(one.step.factor)].append(one)
-    leaders = [(best, group) for group in by_factor.values() if (best := leader(group)) is not None]
+    leaders = [(best, group) for group in by_factor if (best := leader(group)) is not None]
     found: list[Candidate] = []
     for best, group in sorted(leaders, key=lambda pair: -pair[0].score):
         shortest = min(group, key=lambda one: (one.step.length, -one.score))
@@ -133,18 +129,19 @@ def explained_by(lots: Sequence[Lot]) -> Decimal:
 
     It is less, too, where the tokens would be others than ours.
     """
-    wasted = sum((lot.amount for lot in lots if lot.price != lot.unit and fit_of(lot, lot.price) == Fit.NOT), NOTHING)
-    right = [lot for lot in lots if fit_of(lot, lot.price) >= Fit.WHOLE]
+    fits = [(lot, fit_of(lot, lot.price)) for lot in lots]
+    wasted = sum((lot.amount for lot, fit in fits if fit == Fit.NOT and lot.price != lot.unit), NOTHING)
+    right = [lot for lot, fit in fits if fit >= Fit.WHOLE]
     counted = sum((lot.amount for lot in right if lot.quantity is not None), NOTHING)
     uncounted = sum((lot.amount for lot in right if lot.quantity is None), NOTHING)
     return counted + EXACT.divide(uncounted, 1 + _excess(right, _same(_ONE))) - wasted
 
 
-def _same(factor: Decimal) -> Callable[[Lot], Decimal | None]:
+def _same(factor: Decimal) -> Factor:
     return lambda lot: factor
 
 
-def cache_alternatives(lots: Sequence[Lot], book: Book) -> list[tuple[str, Callable[[Lot], Decimal | None]]]:
+def cache_alternatives(lots: Sequence[Lot], book: Book) -> list[tuple[str, Factor]]:
     """Return label -> what makes a price of cached tokens that of another class."""
     classes = {lot.cell.key.token_class for lot in lots}
     known: dict[tuple[int, str], Decimal | None] = {}
@@ -196,7 +193,7 @@ def _read_factor(lot: Lot) -> Decimal | None:
     return next((one for one in short if abs(EXACT.multiply(plain, one) - lot.amount) <= lot.cell.slack), None)
 
 
-def _best(lots: Sequence[Lot], label: str, factor: Callable[[Lot], Decimal | None]) -> list[Candidate]:
+def _best(lots: Sequence[Lot], label: str, factor: Factor) -> list[Candidate]:
     """Return the scopes in which a factor explains something."""
     values: list[tuple[Lot, Decimal]] = []  # money that is explained (more than 0), broken, or neither
     in_doubt = _fewer_tokens(lots, factor) if label else set()
@@ -224,7 +221,7 @@ def _best(lots: Sequence[Lot], label: str, factor: Callable[[Lot], Decimal | Non
 
 
 def _within_days(
-    values: Sequence[tuple[Lot, Decimal]], label: str, factor: Callable[[Lot], Decimal | None],
+    values: Sequence[tuple[Lot, Decimal]], label: str, factor: Factor,
     scope: Mapping[str, object],
 ) -> Candidate | None:  # fmt: skip
     """Return a candidate on the days on which it explains most; None: it explains too little."""
@@ -283,7 +280,7 @@ def _only_halves_tokens(lots: Iterable[Lot], factor: Factor) -> bool:
     return abs(then - ours) > abs(now - ours)
 
 
-def _fewer_tokens(lots: Sequence[Lot], factor: Callable[[Lot], Decimal | None]) -> set[int]:
+def _fewer_tokens(lots: Sequence[Lot], factor: Factor) -> set[int]:
     """Return the lots without counts whose tokens fit those of the logs better at another rate.
 
     Prompts are to answers as the logs have them: cached tokens at the rate of input look like ten times as many.
