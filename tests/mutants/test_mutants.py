@@ -123,3 +123,9 @@ def test_a_mutant_that_cannot_be_made_is_no_mutant_of_a_sample(project: Path) ->
 def test_a_room_has_modules_and_tests(room: Room) -> None:
     assert room.modules(ROOT)
     assert room.test_files(ROOT)
+
+
+def test_the_tests_of_every_room_can_begin_in_a_copy() -> None:
+    tests = tuple(dict.fromkeys(glob for room in ROOMS.values() for glob in room.tests))
+    with open_copies(ROOT, 1) as copies:
+        assert copies.measure(Room((), tests), "--collect-only") > 0

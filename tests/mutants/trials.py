@@ -10,6 +10,7 @@ import compileall
 import dataclasses
 import os
 import py_compile
+import re
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from queue import SimpleQueue
 
 from tests.mutants.mutate import Mutant, mutated_text
 
-_COPIED = ("pyproject.toml", "README.md", "pipeline", "tests", "data", "sample_logs", "docs")
+_NOT_COPIED = re.compile(r"\..*|reports|build|dist|.*\.egg-info")  # of the top level: what is made there
 _QUIET = ("-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:randomly")
 _OUTPUT = "output.txt"  # of the last run of the tests in a copy
 _FAILED = 1  # pytest's exit code where a test failed; 2 and more: it could not begin, which a mutant may cause, too
@@ -99,15 +100,15 @@ class Copies:
             _copy(root, folder)
             self._free.put(folder)
 
-    def measure(self, room: Room) -> float:
-        """Run the tests of a room as they are, and return the seconds that they took.
+    def measure(self, room: Room, *options: str) -> float:
+        """Run the tests of a room as they are, with options of pytest, and return the seconds that they took.
 
         Raises:
             RuntimeError: a test fails without any mutant.
         """
         folder = self._free.get()
         try:
-            outcome, seconds = _test(folder, room, 3600.0)
+            outcome, seconds = _test(folder, room, 3600.0, *options)
             if outcome != "survived":
                 output = (folder / _OUTPUT).read_text(encoding="utf-8", errors="replace")
                 raise RuntimeError(f"{outcome} without any mutant: {output[-2000:]}")
@@ -165,12 +166,13 @@ def try_mutants(
 
 
 def _copy(root: Path, folder: Path) -> None:
-    for name in _COPIED:
-        source = root / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in root.iterdir():
+        if _NOT_COPIED.fullmatch(source.name):
+            continue
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "actual"))
-        elif source.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__", "actual"))
+        else:
             shutil.copy(source, folder)
     venv.create(folder / ".venv", symlinks=True)
     packages = sysconfig.get_path("purelib", vars={"base": str(folder / ".venv")})
@@ -180,13 +182,13 @@ def _copy(root: Path, folder: Path) -> None:
     compileall.compile_dir(folder / "pipeline", quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
 
 
-def _test(folder: Path, room: Room, limit: float) -> tuple[str, float]:
+def _test(folder: Path, room: Room, limit: float, *options: str) -> tuple[str, float]:
     """Run the tests of a room in a copy; return what became of them, and the seconds that they took."""
     begun = time.monotonic()
     ours = ("PYTEST_", "CALLCOST_LONG")  # no options of this run; a test that notices only at full size comes too late
     own = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment = {**own, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder)}
-    words = [str(folder / ".venv/bin/python"), "-m", "pytest", *_QUIET, *room.test_files(folder)]
+    words = [str(folder / ".venv/bin/python"), "-m", "pytest", *_QUIET, *options, *room.test_files(folder)]
     with (
         (folder / _OUTPUT).open("wb") as output,
         subprocess.Popen(
