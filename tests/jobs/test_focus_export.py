@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 import polars as pl
 import pytest
 
+from callcost.cli.terminal.summary import summary_lines
 from callcost.errors import ConfigError
 from callcost.jobs.reconcile import reconcile_costs
 from callcost.jobs.report import SpendReport, report_spend
-from callcost.settings import FOCUS_FORMATS, PriceOptions, ReconcileOptions, ReportOptions
+from callcost.jobs.state.close import close_day
+from callcost.jobs.state.report import report_incremental
+from callcost.settings import FOCUS_FORMATS, PriceOptions, ReconcileOptions, ReportOptions, StateOptions
 from tests.command import ROOT, write_lines
 
 SAMPLES = str(ROOT / "sample_logs")
@@ -121,6 +125,89 @@ def test_a_bill_is_made_of_computed_costs_of_logs(tmp_path: Path) -> None:
         report_spend(ReportOptions(logs=(str(log),), out=str(tmp_path), formats="focus-1.4", cost_source="logged"))
     with pytest.raises(ConfigError, match="--sub-account"):
         report_spend(ReportOptions(logs=(str(log),), sub_account="team"))
-    report_spend(ReportOptions(logs=(str(log),), out=str(tmp_path / "held"), calls=True))
-    with pytest.raises(ConfigError, match="not with a report"):
+    report_spend(ReportOptions(logs=(str(log),), out=str(tmp_path / "held"), calls=True, cost_source="logged"))
+    with pytest.raises(ConfigError, match="logged"):
         report_spend(ReportOptions(logs=(str(tmp_path / "held"),), out=str(tmp_path), formats="focus-1.4"))
+
+
+@pytest.mark.parametrize("kind", ["report", "state"])
+def test_a_bill_of_what_was_published_is_that_of_its_logs(
+    kind: str, samples: tuple[Path, SpendReport], tmp_path: Path
+) -> None:
+    held = ReportOptions(logs=(SAMPLES,), out=str(tmp_path / "report"))
+    if kind == "report":
+        report_spend(dataclasses.replace(held, calls=True))
+    else:
+        report_incremental(held, StateOptions(folder=str(tmp_path / "state")))
+    options = ReportOptions(
+        logs=(str(tmp_path / kind),), out=str(tmp_path), formats=(*FOCUS_FORMATS, "parquet"), sub_account="team"
+    )
+    report = report_spend(options)
+    assert _sum(_rows(tmp_path, "focus-1.4"), "BilledCost") == report.spend["total_cost"].sum()
+    for version in FOCUS_FORMATS:
+        assert (tmp_path / f"{version}.csv").read_bytes() == (samples[0] / f"{version}.csv").read_bytes()
+
+
+def _close(tmp_path: Path, first: list[dict[str, Any]], *days: date, **options: Any) -> tuple[ReportOptions, Path]:
+    """Read records into a state, and close days of it."""
+    log = write_lines(tmp_path / "logs" / "log.jsonl", first)
+    asked = ReportOptions(logs=(str(log.parent),), out=str(tmp_path / "report"), **options)
+    state = tmp_path / "state"
+    report_incremental(asked, StateOptions(folder=str(state)))
+    for day in days:
+        close_day(day, asked, StateOptions(folder=str(state)))
+    return asked, state
+
+
+def _bill(state: Path, **options: Any) -> tuple[SpendReport, pl.DataFrame]:
+    out = str(state.parent)
+    report = report_spend(ReportOptions(logs=(str(state),), out=out, formats="focus-1.4", **options))
+    return report, _rows(state.parent, "focus-1.4")
+
+
+def test_what_changes_a_closed_day_is_a_correction(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    asked, state = _close(tmp_path, [_call(0), _call(1), _call(2)], date(2025, 11, 3))
+    write_lines(tmp_path / "logs" / "late.jsonl", [_call(3), _later(_call(4))])
+    own.write_text('[[discounts]]\nprovider = "openai"\npercent = 10\n', encoding="utf-8")
+    dearer = dataclasses.replace(asked, prices=PriceOptions(override=str(own)))
+    nightly = report_incremental(dearer, StateOptions(folder=str(state)))
+    report, rows = _bill(state, prices=dearer.prices)
+    is_new = pl.col("ChargeClass") == "Correction"
+    usage, corrections = rows.filter(is_new.is_null()), rows.filter(is_new)
+    assert _sum(usage, "BilledCost") == report.spend["total_cost"].sum() == nightly.spend["total_cost"].sum()
+    moved = sum(Decimal(row["difference"]) for row in nightly.manifest["adjustments"])
+    assert _sum(corrections, "BilledCost") == moved != 0
+    assert set(corrections["ChargePeriodStart"]) == {"2025-11-03T00:00:00Z"}
+    assert set(corrections["BillingPeriodStart"]) == {"2025-12-01T00:00:00Z"}
+    assert _sum(corrections, "x_Calls") == 2  # of the late call, input and output
+    result = reconcile_costs(
+        ReconcileOptions(
+            logs=asked.logs, bills=(str(tmp_path / "focus-1.4.csv"),), as_of=AS_OF, prices=dearer.prices,
+        )
+    )  # fmt: skip
+    assert Decimal(result.manifest["bill"]["difference"]) == 0
+    assert result.causes.filter(pl.col("against") == "bill").is_empty()
+    commands = pytest.importorskip("focus_data_toolkit.cli")
+    assert commands.main(["validate", str(tmp_path / "focus-1.4.csv")]) == 0
+
+
+def test_adjustments_that_a_report_cannot_take_apart_are_counted(tmp_path: Path) -> None:
+    asked, state = _close(tmp_path, [_call(0), _call(1)], date(2025, 11, 3))
+    write_lines(tmp_path / "logs" / "late.jsonl", [_call(3)])
+    nightly = report_incremental(asked, StateOptions(folder=str(state)))
+    bill = ReportOptions(logs=(str(tmp_path / "report"),), out=str(tmp_path), formats="focus-1.4")
+    report = report_spend(bill)
+    assert report.manifest["focus"]["adjustments"] == len(nightly.manifest["adjustments"]) == 1
+    assert "1 adjustment of closed days left out" in "\n".join(summary_lines(report.manifest, bill))
+
+
+def test_a_closed_day_that_nothing_changes_needs_no_correction(tmp_path: Path) -> None:
+    _, state = _close(tmp_path, [_call(0), _later(_call(1))], date(2025, 11, 3))
+    report, rows = _bill(state)
+    assert rows["ChargeClass"].null_count() == rows.height
+    assert _sum(rows, "BilledCost") == report.spend["total_cost"].sum()
+
+
+def _later(call: dict[str, Any]) -> dict[str, Any]:
+    return call | {"timestamp": call["timestamp"].replace("2025-11", "2025-12")}

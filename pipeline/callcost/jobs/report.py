@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from callcost.errors import ConfigError, LogError, PriceError
-from callcost.jobs.engine.focus_export import check_focus, focus_documents, refuse_focus
+from callcost.jobs.engine.focus_export import check_focus, focus_documents
 from callcost.jobs.engine.fresh_prices import refresh_prices
 from callcost.jobs.engine.held_calls import (
     STATE,
@@ -191,9 +191,8 @@ def _report(
     clock, viewed = RunClock(), with_views(options)
     of_calls = {"html", *CORRECTION_FORMATS}.intersection(options.formats)
     is_asked = options.calls or options.table == "delta" or bool(of_calls)
-    held = table or open_source(options, None if is_asked else SUMMED)
-    if held is not None:
-        refuse_focus(options, held.kind)
+    needs_all = is_asked or any(kind in FOCUS_FORMATS for kind in options.formats)
+    held = table or open_source(options, None if needs_all else SUMMED)
     with open_workplace(options) as place:
         run = {"runner": place.runner, "progress": progress, "planned": planned}
         settled = _settle_source(held, viewed, place.folder, listed=is_asked or table is not None, **run)
@@ -209,7 +208,8 @@ def _report(
         page = PageSums(options, settled.tables("calls"))
         page.add_files(settled.tables("calls"))
         page.add_earlier(earlier)
-        documents = documents_of(spend, whole, options, manifest, page) | focus_documents(options, settled, manifest)
+        documents = documents_of(spend, whole, options, manifest, page)
+        documents |= focus_documents(options, settled, manifest, held)
         documents |= correction_documents(options.formats, settled.tables("calls"), manifest, write=WRITERS["csv"])
         read = manifest["options"]["read"]
         calls = _listed_calls(settled, read) if options.calls or table is not None else None
@@ -385,8 +385,7 @@ def refuse_parts_of_days(options: ReportOptions, flag: str) -> None:
     Raises:
         ConfigError: there is a filter, an interval that does not begin and end at midnight, or nowhere to publish.
     """
-    refuse_focus(options, flag)
-    asked = [f"--format {kind}" for kind in options.formats if kind in CORRECTION_FORMATS]
+    asked = [f"--format {kind}" for kind in options.formats if kind in {*CORRECTION_FORMATS, *FOCUS_FORMATS}]
     asked += ["--currency"] * (options.currency is not None)
     if flag == "--state" and asked:
         raise ConfigError(f"{asked[0]} cannot go with --state", hint="Report on the state's folder instead")

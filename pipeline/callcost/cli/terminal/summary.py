@@ -173,6 +173,9 @@ def _focus_lines(manifest: dict[str, Any]) -> list[str]:
         return []
     words = {"unpriced_calls": "with units without a price left out", "undated_calls": "without a day on its last"}
     parts = [f"{_calls(focus[name])} {words[name]}" for name in words if focus[name]]
+    if focus.get("adjustments"):
+        adjustments = counted(focus["adjustments"], "adjustment")
+        parts.append(f"{adjustments} of closed days left out: a bill of the --state folder has them")
     return [f"bill in FOCUS: {', '.join([counted(focus['rows'], 'row'), *parts])}"]
 
 

@@ -67,6 +67,7 @@ class HeldCalls:
         manifest: record of the run that priced them.
         calls: columns of Calls, as far as there are any.
         rejects: columns of Rejects.
+        restated: calls of closed days as they were closed, and as they are now; None: there are none, or not asked for.
     """
 
     place: str
@@ -74,6 +75,7 @@ class HeldCalls:
     manifest: dict[str, Any]
     calls: pl.DataFrame
     rejects: pl.DataFrame
+    restated: tuple[pl.DataFrame, pl.DataFrame] | None = None
 
 
 def kinds_of_source(logs: Sequence[str]) -> list[str]:
@@ -97,6 +99,8 @@ def join_held(parts: Sequence[HeldCalls]) -> HeldCalls:
         return parts[0]
     for part in parts:
         _check_alike(parts[0], part)
+    if any(part.restated for part in parts):
+        raise ConfigError("closed days of several states cannot be on one bill", hint="Make a bill of each state")
     named = _name_inputs(parts)
     return HeldCalls(
         place=" ".join(part.place for part in parts),
@@ -344,7 +348,7 @@ def amend_manifest(manifest: dict[str, Any], held: HeldCalls) -> dict[str, Any]:
 
 def prices_of_held(held: HeldCalls, options: ReportOptions) -> PriceOptions:
     """Return what the calls of a source are priced by: those of a report, by what it was made with."""
-    if held.kind == STATE:
+    if held.kind != REPORT:
         return options.prices
     recorded = held.manifest["options"]["prices"]
     return PriceOptions(**recorded | {"registered": tuple(map(tuple, recorded.get("registered", ())))})

@@ -15,7 +15,7 @@ from callcost.jobs.state.closed_days import closed_days, split_with_closed
 from callcost.jobs.state.report import settle_entries
 from callcost.jobs.state.state_folder import open_state
 from callcost.logs.io.temporary import temporary_folder
-from callcost.settings import ReportOptions, StateOptions
+from callcost.settings import FOCUS_FORMATS, ReportOptions, StateOptions
 from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.tables.schemas import Calls
 
@@ -43,11 +43,16 @@ def open_held_state(place: str, options: ReportOptions) -> HeldCalls:
         settled = settle_entries(ledger, plain, work)
         manifest = manifest_of(plain, settled, merged_spend(settled, plain), clock)
         closed = closed_days(ledger)
-        tables = [pl.DataFrame(schema=Calls.types)]
+        tables, frozen, now = ([pl.DataFrame(schema=Calls.types)] for _ in range(3))
         for day, calls in split_with_closed(settled.tables("calls"), options.timezone, closed):
-            shown = gather_calls(closed[day].facts()) if day is not None and day in closed else calls
-            tables.append(shown.select(Calls.names))
+            if day is not None and day in closed:
+                frozen.append(gather_calls(closed[day].facts()).select(Calls.names))
+                now.append(calls.select(Calls.names))
+            else:
+                tables.append(calls.select(Calls.names))
         rejects = pl.read_parquet(settled.rejects().parquet())
-    found = pl.concat(tables)
+    found = pl.concat([*tables, *frozen])
     manifest["totals"]["calls"] = found.height
-    return HeldCalls(place=place, kind=STATE, manifest=manifest, calls=found, rejects=rejects)
+    is_billed = bool(closed) and any(kind in FOCUS_FORMATS for kind in options.formats)
+    restated = (pl.concat(frozen), pl.concat(now)) if is_billed else None
+    return HeldCalls(place=place, kind=STATE, manifest=manifest, calls=found, rejects=rejects, restated=restated)

@@ -45,7 +45,8 @@ _COLUMNS = {
 def read_line(record: Mapping[str, Any]) -> Iterator[BillLine]:
     """Read one row of Cost and Usage."""
     line = line_of(record, _COLUMNS, us_dates=True, provider=_provider(record), kind=_kind(record))
-    if line.kind == Kind.USAGE and line.amount is not None and line.amount < 0:
+    takes_back = str(record.get("chargeclass")).lower() == "correction"  # usage that was billed before
+    if line.kind == Kind.USAGE and line.amount is not None and line.amount < 0 and not takes_back:
         line.kind = Kind.CREDIT
     if line.kind == Kind.USAGE:
         _read_sku(line, record)

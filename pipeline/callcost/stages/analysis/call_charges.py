@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from callcost.stages.tables.facts import UID
 from callcost.stages.tables.published_calls import priced_lines
 from callcost.stages.tables.schemas import Charges
 
@@ -35,19 +36,31 @@ def charges_of(calls: pl.DataFrame) -> pl.DataFrame:
         Columns of Charges: a row per charge line and class that it states or is charged for.
     """
     lines = priced_lines(calls, {}).with_columns(pl.col("line_model").alias("model"))
+    return cut_charges(lines).select(Charges.names).cast(Charges.types)  # type: ignore[arg-type]
+
+
+def cut_charges(lines: pl.DataFrame) -> pl.DataFrame:
+    """Take priced lines apart into charges.
+
+    Args:
+        lines: columns of Facts, priced.
+
+    Returns:
+        Their lineage and columns of Charges: a row per line and class that it states or is charged for.
+    """
+    carried = [name for name in dict.fromkeys([*UID, "line", *Charges.names]) if name in lines.columns]
     parts = [
         lines.select(
-            *[name for name in Charges.names if name in lines.columns],
+            *carried,
             pl.lit(name).alias("token_class"),
             pl.lit(place, pl.Int64).alias("place"),
             _less(*tokens).alias("tokens"),
             _less(*cost).alias("cost"),
-            "record",
         )
         for place, (name, (tokens, cost)) in enumerate(_CLASSES.items())
     ]
     rows = pl.concat(parts).filter(pl.col("tokens").is_not_null() | (pl.col("cost") != 0))
-    return rows.sort("record", "line", "place").select(Charges.names).cast(Charges.types)  # type: ignore[arg-type]
+    return rows.sort(*UID, "line", "place")
 
 
 def _less(whole: str | None, parts: tuple[str, ...]) -> pl.Expr:

@@ -32,6 +32,7 @@ CLASSES = {
     "cache_write_audio_tokens": "cache_write_5m", "explicit_cache_read_tokens": "cache_read",
 }  # fmt: skip
 _OF_ABORTED = "text_output"
+_IS_BILLED = pl.col("status") != "cache_hit"
 TERMS = ("region", "service_tier", "data_residency", "inference_geo", "speed")
 _CARRIED = (
     *UID, "line", "lines", "call_id", "provider_response_id", "started_at", "provider", "status", "usage_source",
@@ -52,11 +53,23 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
         ``quantity``, ``rate`` and ``cost`` (null: unpriced). An answer that broke off has one of its output in any
         case, be it of 0 tokens.
     """
-    facts = facts.filter(pl.col("status") != "cache_hit")
+    facts = facts.filter(_IS_BILLED)
     extras = extras_of(facts)
     cards = find_cards(facts, names_per_row(extras, facts.height), book)
+    rows = charge_rows(facts, book)
+    charges = [_charges_of(rows, unit, held, cards) for unit, held in quantities(facts).items()]
+    return pl.concat([*charges, _extra_charges(rows, extras, cards)]).drop("unpriced")
+
+
+def charge_rows(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
+    """Return what the charges of each line share, a row per line that is billed: see charge_classes.
+
+    Args:
+        facts: columns of Facts, settled and priced.
+        book: that priced them.
+    """
     of_call = pl.col("line_model") == pl.col("model")
-    rows = facts.select(
+    rows = facts.filter(_IS_BILLED).select(
         *_CARRIED,
         at=pl.coalesce("ended_at", "started_at"),
         model=pl.col("line_model"),
@@ -67,9 +80,7 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
         aborted=pl.col("flags").list.contains(ABORTED).fill_null(value=False),
         unpriced=pl.col("total_cost").is_null(),
     )
-    rows = rows.hstack([_paid(rows, book)])
-    charges = [_charges_of(rows, unit, held, cards) for unit, held in quantities(facts).items()]
-    return pl.concat([*charges, _extra_charges(rows, extras, cards)]).drop("unpriced")
+    return rows.hstack([_paid(rows, book)])
 
 
 def _paid(rows: pl.DataFrame, book: Book) -> pl.Series:

@@ -3,7 +3,8 @@
 ``COLUMNS`` is the table of both versions: each column's name, in which versions it is, what it is made of. FOCUS has no
 column for tokens: they are quantities, the model and the class stand in the SKU and its details. A charge without a
 price cannot be written truthfully and is left out. One without a day stands on the last day of all, flagged
-``x_Undated``; where no call has a day, it is left out, too.
+``x_Undated``; where no call has a day, it is left out, too. What a day that is closed would cost now is corrected in
+the last month: what its charges were is taken back, and what they are is charged.
 https://focus.finops.org/focus-specification/
 """
 
@@ -33,7 +34,8 @@ _METERS = {
     "text_input": "Input Tokens", "audio_input": "Audio Input Tokens", "image_input": "Image Input Tokens",
     "video_input": "Video Input Tokens", "cache_read": "Cached Input Tokens",
     "cache_read_audio": "Cached Audio Input Tokens", "cache_read_image": "Cached Image Input Tokens",
-    "cache_read_video": "Cached Video Input Tokens", "cache_write_5m": "Cache Write 5m Tokens",
+    "cache_read_video": "Cached Video Input Tokens", "cache_write": "Cache Write Tokens",
+    "cache_write_5m": "Cache Write 5m Tokens",
     "cache_write_1h": "Cache Write 1h Tokens", "text_output": "Output Tokens", "reasoning": "Reasoning Output Tokens",
     "audio_output": "Audio Output Tokens", "image_output": "Image Output Tokens",
     "video_output": "Video Output Tokens",
@@ -41,14 +43,16 @@ _METERS = {
 _PLURALS = {"query": "Queries"}
 _KEYS = (
     "day", "paid", "model", "unit", "token_class", "service_tier", "batch", "region", "price_version", "rate",
-    "list_rate", "sub_account", "tags",
+    "list_rate", "sub_account", "tags", "correction",
 )  # fmt: skip
+_SUMS = ("quantity", "cost", "list_cost", "calls")
 
 
 class Row(NamedTuple):
     """One row of a bill before it is written down; amounts in US dollars."""
 
     day: datetime
+    billed: datetime
     paid: str
     model: str
     unit: str
@@ -60,14 +64,15 @@ class Row(NamedTuple):
     sub_account: str | None
     sub_account_type: str | None
     tags: str | None
-    quantity: Decimal  # in the pricing unit: ``price`` times it is ``cost``, exactly
+    quantity: Decimal | None  # in the pricing unit: ``price`` times it is ``cost``, exactly; only corrections have none
     consumed: Decimal
-    price: Decimal
+    price: Decimal | None
     cost: Decimal
-    list_price: Decimal
+    list_price: Decimal | None
     list_cost: Decimal
     calls: int
     undated: bool
+    correction: bool
 
     @property
     def names(self) -> tuple[str, str]:
@@ -84,13 +89,19 @@ class Row(NamedTuple):
     def unit_name(self) -> str:
         """A count unit of FOCUS: "Tokens", "Requests"."""
         found = unit_of(self.unit)
-        measure = "token" if self.unit in TOKEN_UNITS else found[0].measure if found else "unit"
+        measure = "token" if self.unit in TOKEN_UNITS or self.unit in _METERS else found[0].measure if found else "unit"
         return _PLURALS.get(measure, measure.replace("_", " ").title() + "s")
 
     @property
     def sku(self) -> str:
         """Names what is bought; it stays when its price changes."""
         return f"{self.paid}/{self.model}/{self.unit}"
+
+    @property
+    def sku_price(self) -> str | None:
+        """Names the price; None: there is none."""
+        price = None if self.list_price is None else f"{self.list_price:f}"
+        return price and "/".join([self.sku, self.tier, self.region or "any", price])
 
     @property
     def details(self) -> str:
@@ -132,10 +143,10 @@ COLUMNS = (
     Column("BillingAccountId", lambda row: row.account),
     Column("BillingAccountName", lambda _: None),
     Column("BillingCurrency", lambda _: "USD"),
-    Column("BillingPeriodEnd", lambda row: _time(_month(row.day, 1))),
-    Column("BillingPeriodStart", lambda row: _time(_month(row.day))),
+    Column("BillingPeriodEnd", lambda row: _time(_month(row.billed, 1))),
+    Column("BillingPeriodStart", lambda row: _time(_month(row.billed))),
     Column("ChargeCategory", lambda _: "Usage"),
-    Column("ChargeClass", lambda _: None),
+    Column("ChargeClass", lambda row: "Correction" if row.correction else None),
     Column("ChargeDescription", lambda row: f"{row.model}, {row.meter.lower()}"),
     Column("ChargeFrequency", lambda _: "Usage-Based"),
     Column("ChargePeriodEnd", lambda row: _time(row.day + timedelta(days=1))),
@@ -169,7 +180,7 @@ COLUMNS = (
     Column("SkuId", lambda row: row.sku),
     Column("SkuMeter", lambda row: row.meter),
     Column("SkuPriceDetails", lambda row: row.details),
-    Column("SkuPriceId", lambda row: "/".join([row.sku, row.tier, row.region or "any", f"{row.list_price:f}"])),
+    Column("SkuPriceId", lambda row: row.sku_price),
     Column("SubAccountId", lambda row: row.sub_account),
     Column("SubAccountName", lambda row: row.sub_account),
     Column("SubAccountType", lambda row: row.sub_account and row.sub_account_type),
@@ -180,21 +191,24 @@ COLUMNS = (
 )
 
 
-def group_charges(charges: pl.DataFrame) -> pl.DataFrame:
+def group_charges(charges: pl.DataFrame, sign: int | None = None) -> pl.DataFrame:
     """Sum charges to rows of a bill.
 
     Args:
         charges: columns of ``charge_lines.charge_classes``, with ``list_cost``, ``sub_account`` and ``tags`` (JSON).
+        sign: None for usage; of a correction, -1 for what is taken back and 1 for what is charged.
 
     Returns:
         Keys of a row, ``quantity``, ``cost``, ``list_cost`` and ``calls``; those without a price are left out.
     """
     known = charges.filter(pl.col("cost").is_not_null(), pl.col("quantity") > 0)
-    return (
-        known.with_columns(pl.col("at").dt.truncate("1d").alias("day"))
+    groups = (
+        known.with_columns(day=pl.col("at").dt.truncate("1d"), correction=pl.lit(sign is not None))
         .group_by(_KEYS)
         .agg(pl.col("quantity", "cost", "list_cost").sum(), calls=pl.struct("piece", "record").n_unique())
+        .cast({"calls": pl.Int64})
     )
+    return groups.with_columns(-pl.col(_SUMS)) if sign == -1 else groups
 
 
 def focus_table(
@@ -209,7 +223,8 @@ def focus_table(
         sub_account_type: what sub accounts are; None: there are none.
     """
     columns = [column for column in COLUMNS if column.only in {None, version}]
-    merged = groups.group_by(_KEYS).agg(pl.col("quantity", "cost", "list_cost").sum(), pl.col("calls").sum())
+    merged = groups.group_by(_KEYS).agg(pl.col(_SUMS).sum())
+    merged = merged.filter(~pl.col("correction") | (pl.col("quantity") != 0) | (pl.col("cost") != 0))
     last = merged["day"].max()
     rows = [
         _row(group, account, sub_account_type, last)
@@ -227,9 +242,12 @@ def _row(group: Mapping[str, Any], account: str | None, sub_account_type: str | 
     quantity, cost, list_cost = group["quantity"], group["cost"], group["list_cost"]
     price, list_price = _price(cost, quantity), _price(list_cost, quantity)
     if price is None or list_price is None:  # fractions, rounded charge by charge: no price times them is the cost
-        quantity, price, list_price = Decimal(1), cost, list_cost
+        one = (Decimal(1), cost, list_cost)
+        quantity, price, list_price = (None, None, None) if group["correction"] else one
+    day = group["day"] or last
     return Row(
-        day=(group["day"] or last).replace(tzinfo=UTC), paid=group["paid"],
+        day=day.replace(tzinfo=UTC), billed=(last if group["correction"] else day).replace(tzinfo=UTC),
+        correction=group["correction"], paid=group["paid"],
         model=group["model"] or "unknown", unit=group["unit"], token_class=group["token_class"],
         tier="batch" if group["batch"] else group["service_tier"] or "standard", region=group["region"],
         price_version=group["price_version"], account=account or f"{group['paid']}:unknown",
@@ -241,5 +259,7 @@ def _row(group: Mapping[str, Any], account: str | None, sub_account_type: str | 
 
 def _price(cost: Decimal, quantity: Decimal) -> Decimal | None:
     """Return the price of one, to 18 places; None: it is none that gives the cost exactly."""
+    if not quantity:
+        return None
     price = round(EXACT.divide(cost, quantity), 18)
     return price if EXACT.multiply(price, quantity) == cost else None
