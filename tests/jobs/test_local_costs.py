@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from callcost.errors import ConfigError
 from callcost.jobs.report import SpendReport, report_spend
+from callcost.prices.charges import plain
 from callcost.settings import ReportOptions
 from tests.command import callcost, write_lines
 
@@ -106,3 +108,19 @@ def test_terminal_page_and_workbook_say_it(tmp_path: Path, fx: Path) -> None:
     callcost(*words, "--format", "html,xlsx,parquet", "--out", out, "--quiet", out=out)
     assert "total_cost_eur" in pl.read_parquet_schema(out / "spend.parquet")
     assert " EUR</b> at the rates of each day" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_charts_of_the_page_show_the_currency_beside_dollars(tmp_path: Path, fx: Path) -> None:
+    report = _report(_log(tmp_path), fx, by="user", formats="html", out=str(tmp_path / "out"))
+    page = report.to_html()
+    expected = {"cost": report.spend["total_cost"].sum(), "cost in EUR": report.spend["total_cost_eur"].sum()}
+    for place, (name, whole) in enumerate(expected.items()):
+        view = page.split(f'class="view g0 m{place}"')[1].split("</figure>")[0]
+        assert f"{name.capitalize()[:4]}{name[4:]} by day, stacked by model" in view
+        days, foot = view.split("<tbody>")[1].split("<tfoot>")
+        assert re.findall(r"title=([\d.]+)", foot)[0] == plain(whole)
+        totals = [Decimal(amounts[0]) for row in days.split("<tr>") if (amounts := re.findall(r"title=([\d.]+)", row))]
+        assert sum(totals) == whole
+        assert len(totals) == len(OF_DAYS)
+    assert ".m3){display:none}" in page
+    assert page.count(" name=m ") == 4

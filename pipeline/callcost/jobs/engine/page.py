@@ -14,11 +14,14 @@ import polars as pl
 from callcost.jobs.engine.manifest import limits_of
 from callcost.jobs.engine.map_reduce import Settled, reduce_facts
 from callcost.settings import COST_SOURCES, PERIODS, ReportOptions
+from callcost.stages.analysis.local_costs import local_costs
 from callcost.stages.analysis.suggestions import SUGGESTIONS, suggest
 from callcost.stages.pages.details import DEAREST
+from callcost.stages.pages.figures import LOCAL_COST
 from callcost.stages.pages.period_changes import Earlier
 from callcost.stages.pages.report_page import ReportSums, report_page
 from callcost.stages.pricing.rate_cards import book_of
+from callcost.stages.reconcile.bill_tables import read_fx
 from callcost.stages.report.views import OF_CALLS, ViewSums, commonest_tags
 from callcost.stages.report.workbook import workbook_bytes
 from callcost.stages.tables.facts import read_tables
@@ -79,7 +82,7 @@ class PageSums:
         if not self._is_asked:
             return {}
         table = self._sums.table
-        groups = {column: table("day", column) for column in self._columns}
+        groups = {column: self._with_local(table("day", column)) for column in self._columns}
         hours, sessions, dearest = table("hour"), table("session"), self._sums.dearest
         earlier = self._before(manifest["last_at"])
         sums = ReportSums(
@@ -87,6 +90,13 @@ class PageSums:
             savings=self._savings(manifest["options"]),
         )  # fmt: skip
         return {PAGE: report_page(sums, manifest)}
+
+    def _with_local(self, sums: pl.DataFrame) -> pl.DataFrame:
+        """Add what sums by day cost in the report's currency, where it has one beside dollars."""
+        currency = self._options.currency
+        if currency is None:
+            return sums
+        return sums.with_columns(local_costs(sums, read_fx(self._options.fx, currency)).alias(LOCAL_COST))
 
     def _savings(self, recorded: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return what could be saved, where the calls are few enough to be looked at together."""

@@ -75,9 +75,7 @@ def add_local_costs(
     if isinstance(earliest, date) and earliest < first:
         message = f"{options.fx} has no rate of {code} for {earliest}: the first is of {first}"
         raise ConfigError(message, hint="Add earlier rates, or leave out earlier calls with --since")
-    rows = whole.select("day", "total_cost").rows()
-    costs = [None if cost is None else fx.convert(cost, _moment(day)) for day, cost in rows]
-    summed = _sum_by(whole.with_columns(pl.Series(name, costs, MONEY)), options.by, name)
+    summed = _sum_by(whole.with_columns(local_costs(whole, fx).alias(name)), options.by, name)
     joined = (
         spend.join(summed, on=list(options.by), how="left", nulls_equal=True, maintain_order="left")
         if options.by else pl.concat([spend, summed], how="horizontal")
@@ -89,6 +87,18 @@ def add_local_costs(
         "first": str(first), "last": str(last), "total_cost": None if total is None else plain(Decimal(total)),
     }  # fmt: skip
     return joined.select(*spend.columns[:at], name, *spend.columns[at:]), about
+
+
+def local_costs(sums: pl.DataFrame, fx: ExchangeRates) -> pl.Series:
+    """Return total_cost in a currency, row by row.
+
+    Args:
+        sums: day and total_cost; without a day, the newest rate holds.
+        fx: rates; one holds until the next.
+    """
+    rows = sums.select("day", "total_cost").rows()
+    costs = [None if cost is None else fx.convert(cost, _moment(day)) for day, cost in rows]
+    return pl.Series(costs, dtype=MONEY)
 
 
 def _sum_by(rows: pl.DataFrame, by: Sequence[str], name: str) -> pl.DataFrame:

@@ -23,8 +23,9 @@ _MOST_LABELS = 4  # below a chart: they have room on a phone
 
 
 def stacked_bars(
-    series: Sequence[Sequence[Figure]], colors: Sequence[int], labels: Sequence[str], *, words: str, money: bool
-) -> Markup:
+    series: Sequence[Sequence[Figure]], colors: Sequence[int], labels: Sequence[str], *, words: str,
+    currency: str | None,
+) -> Markup:  # fmt: skip
     """Draw bars, one a period, of series that lie on each other.
 
     Args:
@@ -32,11 +33,11 @@ def stacked_bars(
         colors: number of each series' color.
         labels: names of the periods.
         words: what the chart shows, for those who do not see it.
-        money: whether figures are dollars.
+        currency: code, where figures are amounts.
     """
     heights = [[max(float(figure or 0), 0.0) for figure in row] for row in series]
     highest = max((sum(column) for column in zip(*heights, strict=True)), default=0.0)
-    top = _round_top(highest, whole=not money)
+    top = _round_top(highest, whole=currency is None)
     scale = _TALL / float(top)
     edges = [list(accumulate((row[n] * scale for row in heights), initial=0.0)) for n in range(len(labels))]
     bars = [
@@ -48,7 +49,7 @@ def stacked_bars(
         width="100%", height=_PLOT, preserveAspectRatio="none",
     )  # fmt: skip
     return element(
-        "svg", _grid(top, money=money), inner, _labels(labels), class_="bars", role="img", aria_label=words,
+        "svg", _grid(top, currency), inner, _labels(labels), class_="bars", role="img", aria_label=words,
         width="100%", height=_TOP + _PLOT + 24,
     )  # fmt: skip
 
@@ -77,10 +78,10 @@ def _round_top(highest: float, *, whole: bool) -> Decimal:
     return _TICKS * (max(step.to_integral_value(rounding="ROUND_CEILING"), Decimal(1)) if whole else step)
 
 
-def _grid(top: Decimal, *, money: bool) -> list[Markup]:
+def _grid(top: Decimal, currency: str | None) -> list[Markup]:
     """Return the lines of a scale, with their figures in the margin that page.css leaves on the left."""
     drawn = []
-    for line, figure in enumerate(scale_figures([top * line / _TICKS for line in range(_TICKS + 1)], money=money)):
+    for line, figure in enumerate(scale_figures([top * line / _TICKS for line in range(_TICKS + 1)], currency)):
         y = _TOP + _PLOT - _PLOT * line // _TICKS
         drawn.append(element("line", x2="100%", y1=y, y2=y))
         drawn.append(element("text", figure, x=-8, y=y, dy=".35em", text_anchor="end"))

@@ -7,7 +7,7 @@ from datetime import datetime
 import polars as pl
 
 from callcost.stages.pages.charts import heat_map
-from callcost.stages.pages.figures import NONE, Figure, add_up, figure_cell, shown
+from callcost.stages.pages.figures import NONE, USD, Figure, add_up, figure_cell, shown
 from callcost.stages.pages.kit import Markup, cell, element, name_of, row_name, section, table
 
 DEAREST = 20  # calls and sessions that are listed
@@ -37,13 +37,13 @@ def hours_section(hours: pl.DataFrame, timezone: str) -> Markup | None:
     )
     chart = element("div", labels, heat_map(rows, words=words), scale, class_="week")
     body = [
-        [row_name(day), *(cell() if figure is None else figure_cell(figure, money=True) for figure in row)]
+        [row_name(day), *(cell() if figure is None else figure_cell(figure, USD) for figure in row)]
         for day, row in zip(_WEEKDAYS, rows, strict=True)
     ]
     details = element(
         "details", element("summary", "Table"), table(caption, ["", *(f"{hour:02}" for hour in range(_HOURS))], body)
     )
-    highest = shown(max((cost for cost in cells.values() if cost is not None), default=None), money=True)
+    highest = shown(max((cost for cost in cells.values() if cost is not None), default=None), USD)
     title = element("figcaption", f"Cost by weekday and hour, {timezone}: at most {highest}")
     figure = element("figure", title, chart, details)
     return section("When", "hours", figure)
@@ -59,8 +59,8 @@ def calls_section(calls: pl.DataFrame) -> Markup | None:
             cell(NONE if row["started_at"] is None else f"{row['started_at']:%Y-%m-%d %H:%M}Z"),
             cell(name_of(row["model"])),
             cell(name_of(row["user"])),
-            figure_cell(row["total_tokens"], money=False),
-            figure_cell(row["total_cost"], money=True),
+            figure_cell(row["total_tokens"]),
+            figure_cell(row["total_cost"], USD),
         ]
         for row in calls.iter_rows(named=True)
     ]
@@ -84,9 +84,9 @@ def sessions_section(sessions: pl.DataFrame) -> Markup | None:
     rows = [
         [
             row_name(name_of(row["session"])),
-            figure_cell(row["calls"], money=False),
-            figure_cell(row["total_tokens"], money=False),
-            figure_cell(row["total_cost"], money=True),
+            figure_cell(row["calls"]),
+            figure_cell(row["total_tokens"]),
+            figure_cell(row["total_cost"], USD),
         ]
         for row in dearest.iter_rows(named=True)
     ]

@@ -8,34 +8,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 import polars as pl
 
 from callcost.prices.charges import plain
-from callcost.readable import dollars
+from callcost.readable import dollars, money
 from callcost.stages.pages.kit import Markup, cell
 from callcost.stages.pricing.priced_calls import sum_stated
 from callcost.stages.tables.schemas import SpendMeasures
 
 Figure = Decimal | int | None
-MEASURES = {"cost": "total_cost", "tokens": "total_tokens", "calls": "calls"}  # that charts show -> column of spend
 SUMMED = tuple(column.name for column in SpendMeasures.columns if column.kind != "ratio")
-NONE = "–"
+LOCAL_COST = "local_cost"  # of sums: total_cost in another currency, where the report has one
+NONE, USD = "–", "USD"
 _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
-def shown(figure: Figure, *, money: bool) -> str:
-    """Return a figure for reading; a dash where nothing is stated."""
+class Measure(NamedTuple):
+    """What charts show.
+
+    Attributes:
+        name: in words.
+        column: of sums.
+        unit: of the figures, in words.
+        currency: code, where they are amounts.
+    """
+
+    name: str
+    column: str
+    unit: str
+    currency: str | None = None
+
+
+def measures_of(currency: str | None) -> list[Measure]:
+    """Return what charts show, in their order; the currency is that beside dollars, where there is one."""
+    local = [Measure(f"cost in {currency}", LOCAL_COST, currency, currency)] if currency else []
+    counts = [Measure("tokens", "total_tokens", "tokens"), Measure("calls", "calls", "calls")]
+    return [Measure("cost", "total_cost", "US dollars", USD), *local, *counts]
+
+
+def shown(figure: Figure, currency: str | None = None) -> str:
+    """Return a figure for reading, an amount of a currency or a count; a dash where nothing is stated."""
     if figure is None:
         return NONE
-    return dollars(Decimal(figure)) if money else f"{figure:,}"
+    return f"{figure:,}" if currency is None else money(Decimal(figure), currency)
 
 
-def figure_cell(figure: Figure, *, money: bool, text: str | None = None) -> Markup:
+def figure_cell(figure: Figure, currency: str | None = None, *, text: str | None = None) -> Markup:
     """Return a cell with a figure: a rounded amount has the exact one as its title, whatever text stands for it."""
     if figure is None:
         return cell(NONE)
-    return cell(text or shown(figure, money=money), title=plain(figure) if money else None)
+    return cell(text or shown(figure, currency), title=None if currency is None else plain(figure))
 
 
 def percent(part: Figure, whole: Figure) -> str | None:
@@ -59,25 +83,26 @@ def per(cost: Decimal | None, count: int | None, unit: int = 1) -> str:
     return dollars(cost * unit / count)
 
 
-def scale_figures(figures: Sequence[Decimal], *, money: bool) -> list[str]:
+def scale_figures(figures: Sequence[Decimal], currency: str | None = None) -> list[str]:
     """Return the figures of a scale, as short as can be, with as many places each.
 
-    >>> scale_figures([Decimal(0), Decimal("1.5"), Decimal(3)], money=True)
+    >>> scale_figures([Decimal(0), Decimal("1.5"), Decimal(3)], "USD")
     ['$0', '$1.50', '$3.00']
-    >>> scale_figures([Decimal(0), Decimal(2500), Decimal(5000)], money=False)
+    >>> scale_figures([Decimal(0), Decimal(2500), Decimal(5000)])
     ['0', '2.5k', '5.0k']
     """
     top = max(figures)
     size, letter = next(((size, letter) for size, letter in _SCALES if top >= size), (1, ""))
-    if money and size == 10**3 and top < 10**4:
+    if currency and size == 10**3 and top < 10**4:
         size, letter = 1, ""
     parts = [plain(figure / size) for figure in figures]
     places = max(len(part.partition(".")[2]) for part in parts)
-    places = 2 if money and places == 1 and not letter else places
-    sign = "$" if money else ""
+    places = 2 if currency and places == 1 and not letter else places
+    sign = "$" if currency == USD else ""
     return [f"{sign}{figure / size:.{places}f}{letter}" if figure else f"{sign}0" for figure in figures]
 
 
 def add_up(sums: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """Add sums into fewer groups, exactly; a sum over nothing stated stays null. Ratios are left out."""
-    return sums.group_by(by, maintain_order=True).agg(sum_stated(name) for name in SUMMED)
+    summed = [*SUMMED, *({LOCAL_COST} & {*sums.columns})]
+    return sums.group_by(by, maintain_order=True).agg(sum_stated(name) for name in summed)

@@ -10,7 +10,7 @@ from typing import Any
 from callcost.prices.charges import plain
 from callcost.readable import error_percent, money
 from callcost.stages.pages.charts import share_bar
-from callcost.stages.pages.figures import NONE, figure_cell, per, percent, shown
+from callcost.stages.pages.figures import NONE, USD, figure_cell, per, percent, shown
 from callcost.stages.pages.group_sums import Row, month_name
 from callcost.stages.pages.kit import Child, Markup, card, cell, element, name_of, row_name, section, table
 from callcost.stages.pages.period_changes import Change, signed
@@ -35,9 +35,9 @@ def cards(manifest: Manifest, days: Mapping[date | None, Row], change: Change | 
         _month_card(manifest, days),
         card("Calls", f"{calls:,}", f"{per(cost, calls)} per call" + (f", {failed:,} failed" if failed else "")),
         card(
-            "Tokens", shown(totals["total_tokens"], money=False),
-            f"{shown(totals['prompt_tokens'], money=False)} prompt, "
-            f"{shown(totals['completion_tokens'], money=False)} completion",
+            "Tokens", shown(totals["total_tokens"]),
+            f"{shown(totals['prompt_tokens'])} prompt, "
+            f"{shown(totals['completion_tokens'])} completion",
         ),
         card(
             "Cache hits", percent(totals["cache_read_input_tokens"], totals["prompt_tokens"]) or NONE,
@@ -54,7 +54,7 @@ def _amount(text: str | None) -> Decimal | None:
 
 
 def _money(amount: Decimal | None) -> Markup:
-    return element("span", shown(amount, money=True), title=None if amount is None else plain(amount))
+    return element("span", shown(amount, USD), title=None if amount is None else plain(amount))
 
 
 def _local(manifest: Manifest) -> Child:
@@ -91,8 +91,8 @@ def _month_card(manifest: Manifest, days: Mapping[date | None, Row]) -> Markup |
     if forecast and forecast["month"] == f"{newest:%Y-%m}":
         expected, low, high = (Decimal(forecast[name]) for name in ("expected", "low", "high"))
         words += (
-            f" Expected by its end: {shown(expected, money=True)}, 4 times in 5 between {shown(low, money=True)} and "
-            f"{shown(high, money=True)}."
+            f" Expected by its end: {shown(expected, USD)}, 4 times in 5 between {shown(low, USD)} and "
+            f"{shown(high, USD)}."
         )
     return card("Month to date", _money(sum(stated, Decimal(0)) if stated else None), words)
 
@@ -101,7 +101,7 @@ def _saved(amount: Decimal | None) -> Child:
     if amount is None:
         return "of prompt tokens"
     return [
-        element("span", shown(abs(amount), money=True), title=plain(amount)),
+        element("span", shown(abs(amount), USD), title=plain(amount)),
         " saved" if amount >= 0 else " lost",
         " net of writes",
     ]
@@ -127,9 +127,9 @@ def budgets_section(budgets: Sequence[Row]) -> Markup:
         over = spent is not None and amount is not None and spent > amount
         rows.append([
             row_name(name_of(budget["name"]), " ", element("small", _PERIODS[budget["period"]])),
-            figure_cell(amount, money=True), figure_cell(spent, money=True),
+            figure_cell(amount, USD), figure_cell(spent, USD),
             cell(share_bar(spent, amount), " ", percent(spent, amount) or NONE, class_="bar up" if over else "bar"),
-            figure_cell(expected, money=True), figure_cell(left, money=True),
+            figure_cell(expected, USD), figure_cell(left, USD),
         ])  # fmt: skip
     head = ["budget", "amount", "spent", "share", "expected", "left"]
     return section("Budgets", "budgets", table("Budgets, US dollars", head, rows))
@@ -144,12 +144,12 @@ def unusual_section(unusual: Sequence[Row]) -> Markup:
         if driver:
             words = [
                 element("small", str(driver["column"])), " ", name_of(driver["value"]),
-                f": {shown(_amount(driver['cost']), money=True)}, ",
-                f"usually {shown(_amount(driver['expected']), money=True)}",
+                f": {shown(_amount(driver['cost']), USD)}, ",
+                f"usually {shown(_amount(driver['expected']), USD)}",
             ]  # fmt: skip
         rows.append([
-            row_name(str(day["day"])), cell(words), figure_cell(_amount(day["cost"]), money=True),
-            figure_cell(_amount(day["expected"]), money=True),
+            row_name(str(day["day"])), cell(words), figure_cell(_amount(day["cost"]), USD),
+            figure_cell(_amount(day["expected"]), USD),
         ])  # fmt: skip
     caption = "Unusual days, against their weekday's median"
     return section("Unusual days", "unusual", table(caption, ["day", "driven by", "cost", "usual"], rows, words=2))
@@ -159,8 +159,8 @@ def savings_section(savings: Sequence[Row]) -> Markup:
     """Return what could be saved, as what-if --suggest lists it."""
     rows = [
         [
-            row_name(name_of(row["model"])), cell(row["how"], class_="wrap"), figure_cell(row["calls"], money=False),
-            *(figure_cell(row[name], money=True) for name in ("cost", "saved_cost", "month_cost")),
+            row_name(name_of(row["model"])), cell(row["how"], class_="wrap"), figure_cell(row["calls"]),
+            *(figure_cell(row[name], USD) for name in ("cost", "saved_cost", "month_cost")),
         ]
         for row in savings
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from callcost.stages.pages.charts import share_bar
-from callcost.stages.pages.figures import add_up, figure_cell, shown
+from callcost.stages.pages.figures import USD, add_up, figure_cell, shown
 from callcost.stages.pages.group_sums import day_name
 from callcost.stages.pages.kit import Markup, cell, element, name_of, row_name, section, table
 
@@ -110,7 +110,7 @@ def _compare(
 
 def signed(amount: Decimal) -> str:
     """Return a difference for reading, with its sign."""
-    return f"{'+' if amount > 0 else ''}{shown(amount, money=True)}"
+    return f"{'+' if amount > 0 else ''}{shown(amount, USD)}"
 
 
 def changes_section(change: Change) -> Markup:
@@ -122,9 +122,9 @@ def changes_section(change: Change) -> Markup:
         direction = "up" if gap > 0 else "down"
         rows.append([
             row_name(element("small", kind), " ", name_of(value)),
-            figure_cell(before, money=True),
-            figure_cell(after, money=True),
-            figure_cell(gap, money=True, text=signed(gap)),
+            figure_cell(before, USD),
+            figure_cell(after, USD),
+            figure_cell(gap, USD, text=signed(gap)),
             cell(share_bar(abs(gap), largest), class_=f"bar {direction}"),
         ])  # fmt: skip
     body = (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from callcost.stages.pages.figures import NONE, figure_cell
+from callcost.stages.pages.figures import NONE, USD, figure_cell
 from callcost.stages.pages.kit import Markup, cell, element, name_of, row_name, section, table
 
 Manifest = Mapping[str, Any]
@@ -57,8 +57,8 @@ def _counts(title: str, rows: Iterable[tuple[str, int, str | None]]) -> Markup:
     has_cost = any(cost is not None for _, _, cost in found)
     body = [
         [
-            row_name(words), figure_cell(count, money=False),
-            *([cell() if cost is None else figure_cell(Decimal(cost), money=True)] if has_cost else []),
+            row_name(words), figure_cell(count),
+            *([cell() if cost is None else figure_cell(Decimal(cost), USD)] if has_cost else []),
         ]
         for words, count, cost in found
     ]  # fmt: skip
@@ -69,7 +69,7 @@ def _rejects(reasons: Iterable[Mapping[str, Any]]) -> Markup | None:
     rows = [
         [
             row_name(row["reason"].replace("_", " ")), cell(name_of(row["first"])),
-            figure_cell(row["records"], money=False),
+            figure_cell(row["records"]),
         ]
         for row in reasons
     ]  # fmt: skip
@@ -81,7 +81,7 @@ def _unpriced(groups: Iterable[Mapping[str, Any]]) -> Markup | None:
     rows = [
         [
             row_name(name_of(row["model"])), cell(f"{row['price_status']}, {row['price_reason']}".replace("_", " ")),
-            cell(name_of(row["first"])), figure_cell(row["calls"], money=False),
+            cell(name_of(row["first"])), figure_cell(row["calls"]),
         ]
         for row in ordered[:_MOST]
     ]  # fmt: skip
@@ -91,7 +91,7 @@ def _unpriced(groups: Iterable[Mapping[str, Any]]) -> Markup | None:
 
 def _versions(versions: Iterable[Mapping[str, Any]]) -> Markup | None:
     ordered = sorted(versions, key=lambda row: (-row["calls"], row["name"]))
-    rows = [[row_name(name_of(row["name"])), figure_cell(row["calls"], money=False)] for row in ordered[:_MOST]]
+    rows = [[row_name(name_of(row["name"])), figure_cell(row["calls"])] for row in ordered[:_MOST]]
     rows += _others(ordered)
     return table("Versions of prices", ["version", "calls"], rows) if rows else None
 
@@ -99,7 +99,7 @@ def _versions(versions: Iterable[Mapping[str, Any]]) -> Markup | None:
 def _others(ordered: Sequence[Mapping[str, Any]], *between: Markup) -> list[list[Markup]]:
     """Return the row of what a list has no room for, if there is any."""
     rest = ordered[_MOST:]
-    calls = figure_cell(sum(row["calls"] for row in rest), money=False)
+    calls = figure_cell(sum(row["calls"] for row in rest))
     return [[row_name(f"{len(rest):,} more"), *between, calls]] if rest else []
 
 

@@ -28,7 +28,8 @@ class ReportSums:
     """What a page of a report is made of.
 
     Attributes:
-        groups: column -> sums by (day, column), in the order in which they are shown.
+        groups: column -> sums by (day, column), in the order in which they are shown; with LOCAL_COST where the report
+            has another currency beside dollars.
         hours: sums by hour.
         sessions: sums by session.
         calls: the dearest calls: some columns of Calls.
@@ -74,7 +75,7 @@ def _page(sums: ReportSums, manifest: Mapping[str, Any], most: int) -> bytes:
         cards(manifest, days, change),
         budgets_section(budgets) if budgets else None,
         unusual_section(unusual) if unusual else None,
-        days_section(charts) if periods.starts else None,
+        days_section(charts, (manifest.get("currency") or {}).get("code")) if periods.starts else None,
         [groups_section(each) for each in lists] if has_calls else None,
         changes_section(change) if change else None,
         savings_section(sums.savings) if sums.savings else None,
