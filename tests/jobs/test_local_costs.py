@@ -118,7 +118,7 @@ def test_charts_of_the_page_show_the_currency_beside_dollars(tmp_path: Path, fx:
         view = page.split(f'class="view g0 m{place}"')[1].split("</figure>")[0]
         assert f"{name.capitalize()[:4]}{name[4:]} by day, stacked by model" in view
         days, foot = view.split("<tbody>")[1].split("<tfoot>")
-        assert re.findall(r"title=([\d.]+)", foot)[0] == plain(whole)
+        assert re.findall(r"title=([\d.]+)", foot)[0] == plain(Decimal(whole))
         totals = [Decimal(amounts[0]) for row in days.split("<tr>") if (amounts := re.findall(r"title=([\d.]+)", row))]
         assert sum(totals) == whole
         assert len(totals) == len(OF_DAYS)

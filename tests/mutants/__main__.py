@@ -28,13 +28,15 @@ ROOMS = {
     "pricing": Room(
         (f"{_PACKAGE}/stages/pricing",),
         ("tests/stages/test_price*.py", "tests/golden", "tests/prices/test_[cp]*.py", "tests/laws/test_*pric*.py",
-         "tests/stages/test_summary.py", "tests/jobs/test_explain.py", "tests/laws/test_report_sums.py"),
+         "tests/stages/test_charge_lines.py", "tests/stages/test_summary.py", "tests/jobs/test_explain.py",
+         "tests/jobs/test_focus_export.py", "tests/laws/test_report_sums.py"),
     ),
     "dedup": Room(
         (f"{_PACKAGE}/stages/dedup",),
-        ("tests/stages/test_duplicates.py", "tests/stages/test_settle.py", "tests/golden", "tests/laws/test_equal*.py",
+        ("tests/stages/test_duplicates.py", "tests/stages/test_settle.py", "tests/stages/test_late_digests.py",
+         "tests/jobs/test_joined_reports.py", "tests/golden", "tests/laws/test_equal*.py",
          "tests/laws/test_nested*.py", "tests/laws/test_forked*.py", "tests/jobs/test_repeated*.py",
-         "tests/laws/test_report_order.py", "tests/cli/test_inspect*.py"),
+         "tests/laws/test_report_order.py", "tests/cli/test_inspect*.py", "tests/jobs/test_rotation.py"),
     ),
     "reconcile": Room(
         (f"{_PACKAGE}/stages/reconcile",),
@@ -51,6 +53,25 @@ ROOMS = {
     "framing": Room(
         (f"{_PACKAGE}/tokens/framing",),
         ("tests/tokens/framing", "tests/tokens", "tests/laws/test_counting*.py", "tests/parity"),
+    ),
+    "report": Room(
+        (f"{_PACKAGE}/stages/report",),
+        ("tests/stages/test_summary.py", "tests/stages/test_da*.py", "tests/stages/test_write.py",
+         "tests/stages/test_delta.py", "tests/golden", "tests/laws/test_report_sums.py",
+         "tests/jobs/test_pseudonyms.py", "tests/jobs/test_focus_export.py", "tests/jobs/test_local_costs.py",
+         "tests/jobs/test_closed*.py",
+         "tests/cli/test_report_command.py", "tests/cli/test_output.py"),
+    ),
+    "usage": Room(
+        (f"{_PACKAGE}/logs/usage",),
+        ("tests/logs/test_usage.py", "tests/logs/test_un*.py", "tests/logs/test_b*.py", "tests/logs/test_streams.py",
+         "tests/golden", "tests/laws/test_usage_keys.py", "tests/helpers/test_bodies.py", "tests/faults/test_agg*.py"),
+    ),
+    "state": Room(
+        (f"{_PACKAGE}/jobs/state",),
+        ("tests/jobs/test_nightly.py", "tests/jobs/test_closed*.py", "tests/jobs/test_rotation.py",
+         "tests/jobs/test_status.py", "tests/jobs/test_read_once.py", "tests/jobs/test_upgrade.py",
+         "tests/cli/test_close_command.py", "tests/jobs/test_fingerprint.py", "tests/jobs/test_focus_export.py"),
     ),
 }  # fmt: skip
 _TIMES_SLOWER, _SECONDS_MORE = 3, 20  # than its tests take without it, a mutant may take: then it is killed, too

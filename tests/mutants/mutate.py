@@ -1,7 +1,7 @@
 """Every mutant of a module: one small change each, as cosmic-ray's operators make them.
 
-Left out is what no test can notice: changes of annotations, which are never evaluated, and ``is`` for ``==``, which
-says the same of small numbers and short texts.
+Left out is what no test can notice: changes of annotations, which are never evaluated, ``is`` for ``==``, which
+says the same of small numbers and short texts, caches of functions, and whether ``zip`` would see that lengths differ.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 
 _SAME = ("_Is", "_IsNot")  # with which an operator's name ends
+_CACHES = ("cache", "lru_cache")
 
 
 class Mutant(NamedTuple):
@@ -89,16 +90,25 @@ def mutated_text(root: Path, mutant: Mutant) -> str | None:
 
 
 def _meaning_of(text: str) -> str:
-    """Return the syntax tree of a module without its annotations."""
+    """Return the syntax tree of a module without its annotations, caches of functions and ``strict`` of ``zip``."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node.returns = None
+            node.decorator_list = [each for each in node.decorator_list if _name_of(each) not in _CACHES]
+        elif isinstance(node, ast.Call) and _name_of(node) == "zip":
+            node.keywords = []
         elif isinstance(node, ast.arg):
             node.annotation = None
         elif isinstance(node, ast.AnnAssign):
             node.annotation = ast.Constant(None)
     return ast.dump(tree)
+
+
+def _name_of(node: ast.expr) -> str | None:
+    """Return the last name of what is called, or of what stands for itself."""
+    called = node.func if isinstance(node, ast.Call) else node
+    return called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else None
 
 
 @cache

@@ -111,6 +111,14 @@ def test_no_mutant_of_a_sample_is_one_of_annotations(project: Path) -> None:
     assert not [mutant for mutant in sample_mutants(project, mutants, 3) if "BitOr" in mutant.operator]
 
 
+def test_no_mutant_of_a_sample_is_one_that_no_test_can_notice(project: Path) -> None:
+    text = "from functools import cache\n\n\n@cache\ndef pairs(a, b):\n    return [*zip(a, b, strict=True)]\n"
+    (project / MODULE).write_text(text, encoding="utf-8")
+    mutants = find_mutants(project, [MODULE])
+    assert {mutant.line for mutant in mutants} == {4, 6}
+    assert not list(sample_mutants(project, mutants, 1))
+
+
 def test_a_mutant_that_cannot_be_made_is_no_mutant_of_a_sample(project: Path) -> None:
     text = "import os\ntry:\n    os.stat('')\nexcept (os.error, os.error):\n    pass\n"
     (project / MODULE).write_text(text, encoding="utf-8")
