@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callcost.stages.dedup.overwritten import overwritten_facts
 from callcost.stages.dedup.rules import facts_beside, settle_duplicates
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import Call, Usage
@@ -35,7 +36,8 @@ def usage(total: int | None, completion: int | None) -> Usage:
 
 
 FIRST, SECOND = b"1" * 16, b"2" * 16
-PREFERRED = {  # of copies: what the first is chosen for, in the order of the rules
+PREFERRED: dict[str, tuple[dict[str, object], dict[str, object]]] = {  # of copies: what the first is chosen for, in the order of the rules
+    "an original": ({"usage": usage(1, 1)}, {"usage": usage(9, 9), "replayed": True}),
     "the largest total": ({"usage": usage(9, 1)}, {"usage": usage(8, 7)}),
     "a total at all": ({"usage": usage(1, None)}, {"usage": usage(None, 7)}),
     "then the largest completion": ({"usage": usage(9, 8)}, {"usage": usage(9, 2), "record_digest": FIRST}),
@@ -264,3 +266,30 @@ def test_a_copy_at_the_head_of_a_fork_goes_unless_its_original_was_made_after_th
         make_call(3, duplicate_id="c 20", **fork),
     )
     assert [row["source_row"] for row in kept] == ([1, 2, 3] if made == 2 * DAY else [1, 3])
+
+
+def test_a_fork_that_nobody_knows_the_time_of_has_copies_of_what_its_parent_called() -> None:
+    fork = {"session": "c", "ancestors": ["p"], "started_at": DAY}
+    calls = [make_call(1, duplicate_id="p 10", session="p", started_at=0)]
+    calls += [make_call(1 + copy, duplicate_id=f"c {copy}0", **fork) for copy in (1, 2)]
+    assert [call["key"] for call in settle(*calls)] == ["by id plain p 10", "by id plain c 20"]
+
+
+@pytest.mark.parametrize("field", ["total_tokens", "completion_tokens"])
+def test_of_what_several_tools_exported_of_a_trace_that_of_the_most_tokens_stays(field: str) -> None:
+    counts = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 9}
+    for exporters in (("a", "b"), ("b", "a")):
+        calls = [
+            make_call(row, duplicate_id=f"{exporter} 1", span="trace t 1", usage_source="reported", family=exporter,
+                      usage=Usage(**counts | {field: 10 - row}))
+            for row, exporter in enumerate(exporters)
+        ]  # fmt: skip
+        assert rows_kept(*calls) == [0]
+
+
+def test_of_equal_rows_of_a_log_that_was_written_over_those_that_it_has_no_more_are_gone(tmp_path: Path) -> None:
+    rows = [make_call(row, record_digest=FIRST) for row in (1, 2, 3)]
+    for name, calls in (("old", rows), ("new", rows[:1])):
+        facts_of(calls, 0).write_parquet(tmp_path / f"{name}.parquet")
+    gone = overwritten_facts([tmp_path / "old.parquet"], [tmp_path / "new.parquet"])
+    assert gone["source_row"].to_list() == [2, 3]
