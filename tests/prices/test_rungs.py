@@ -206,6 +206,19 @@ def test_a_name_says_where_its_model_is_served(book: Book) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("region", "key", "rung"), [
+    ("us-gov-west-1", "bedrock/us-gov-west-1/amazon.titan-text-lite-v1", "region"),
+    ("eu-central-1", "amazon.titan-text-lite-v1", "exact"),
+    (None, "amazon.titan-text-lite-v1", "exact"),
+])  # fmt: skip
+def test_a_region_that_has_a_price_of_its_own_is_priced_by_it(
+    pinned: Book, region: str | None, key: str, rung: str
+) -> None:
+    found = pinned.resolve("amazon.titan-text-lite-v1", "bedrock", TODAY, region=region)
+
+    assert (found.key, found.rung) == (key, rung)
+
+
 NO_PRICE = re.compile(r"^ollama/.*-cloud$|^openrouter/openrouter/auto$")  # 0 in the map, and no price by their names
 UNPLACED = ("deepseek-reasoner", "gemini-pro-latest", "inferenceapis/kimi-k2.7-code", "jamba-large-1.7")
 

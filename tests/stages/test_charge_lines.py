@@ -19,6 +19,7 @@ RATES: dict[str, dict[str, object]] = {
         "search_context_cost_per_query": {"search_context_size_medium": 5e-3},
     },
     "claude-opus-4-5": {"litellm_provider": "anthropic", "input_cost_per_token": 3e-3, "output_cost_per_token": 0},
+    "ours-1": {"input_cost_per_token": 1e-3},
 }  # fmt: skip
 
 
@@ -108,6 +109,14 @@ def test_an_iteration_of_another_model_has_that_models_payee_and_none_of_the_cal
 
 def test_nobody_bills_what_a_cache_answered() -> None:
     assert charges_of(call(Usage(prompt_tokens=1, completion_tokens=1), status="cache_hit")) == []
+
+
+def test_where_no_price_tells_who_is_paid_it_is_whom_the_log_names() -> None:
+    rows = [
+        charges_of(call(Usage(prompt_tokens=3), model, provider=provider))[0]["paid"]
+        for model, provider in (("ours-1", "Acme"), ("no-such-9", "Acme"), ("ours-1", None), ("no-such-9", None))
+    ]
+    assert rows == ["acme", "acme", "unknown", "unknown"]
 
 
 def test_a_unit_is_billed_without_its_size_and_kind() -> None:
