@@ -21,6 +21,7 @@ INCOMPLETE = "incomplete_usage"  # flag of a call that states a part of what it 
 HIDDEN = "hidden_reasoning"  # flag of a counted call whose model reasoned, as far as we know, where nobody sees it
 FROM_LOG = "reasoning_from_log"  # flag of one whose reasoning is what other calls of the log state
 ABORTED = "aborted"  # flag of a call whose answer broke off: what is stated or counted may be less than what is billed
+NOT_CHARGED = "not_charged"  # billing of a call that its log says nobody is charged for
 UNATTRIBUTED = "unattributed"  # owner of what neither a log nor a bill says whose it is
 MONEY_SCALE = 18  # digits after the point of every rate, charge and sum
 LAST_PLACE = Decimal(1).scaleb(-MONEY_SCALE)

@@ -124,6 +124,9 @@ def stating(prompt: int | None = None, completion: int | None = None, /, **count
         ("chat", stating(billed_units=SEARCHES), {"status": "cache_hit"}, "free cache_hit", FREE),
         ("other", stating(10, 10), {"status": "cache_hit"}, "free cache_hit", FREE),
         ("chat", stating(), {"status": "failure"}, "free failed_call", FREE),
+        ("chat", stating(10, 10), {"billing": "not_charged"}, "free not_charged", FREE),
+        ("other", stating(10, billed_units=SEARCHES), {"billing": "not_charged"}, "free not_charged", FREE),
+        ("chat", stating(10, 10), {"billing": "plan"}, "priced", ("0.01", "0.02", None, "0.03")),
         ("chat", stating(), {"status": "failure", "flags": ["aborted"]}, "unpriced aborted", NONE),
         ("chat", stating(), {"flags": ["aborted"]}, "unpriced aborted", NONE),
         ("chat", stating(10, 10), {"flags": ["aborted"]}, "priced", ("0.01", "0.02", None, "0.03")),
@@ -203,7 +206,7 @@ def test_both_readers_judge_a_price_by_the_same_rules(
     columns = ("price_status", "price_reason", "input_cost", "output_cost", "other_cost", "total_cost")
     assert priced.select(columns).row(0) == (*words, *expected)
     assert priced.select(columns).row(1)[:2] == ("priced", None)
-    without_version = words[0] == "unpriced" or words[1] in {"cache_hit", "failed_call"}
+    without_version = words[0] == "unpriced" or words[1] in {"cache_hit", "failed_call", "not_charged"}
     assert priced["price_version"].to_list() == [None if without_version else "mine", "mine"]
 
 

@@ -37,5 +37,7 @@ def price_line(book: Book, call: Call, line: Usage) -> tuple[Resolution, Bill]:
         moment=call.started_at,
     )
     rates = book.rates(found, terms)
-    bill = price_usage(line, rates, status=call.status, usage_source=call.usage_source, flags=call.flags)
+    bill = price_usage(
+        line, rates, status=call.status, usage_source=call.usage_source, billing=call.billing, flags=call.flags
+    )
     return found, bill

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from callcost.prices.rates import Line, RateCard
 from callcost.prices.tariffs import MARKS
 from callcost.prices.units import INSTEAD_OF, TOKEN_UNITS, TOKENS_ELSE, TOKENS_FIRST, is_measure, quantities, unit_of
-from callcost.tables import ABORTED, EXACT, HIDDEN, INCOMPLETE, LAST_PLACE, MONEY_SCALE, Usage
+from callcost.tables import ABORTED, EXACT, HIDDEN, INCOMPLETE, LAST_PLACE, MONEY_SCALE, NOT_CHARGED, Usage
 
 DERIVED = "derived_rate"  # the reason of a price that a documented factor gave
 SIDES = ("input", "output", "other")
@@ -55,6 +55,7 @@ def _verdicts(text: str) -> Iterator[Verdict]:
 VERDICTS = (
     *_verdicts("""
     free           cache_hit         zero     cache_hit
+    free           not_charged       zero     not_charged
     free           failed_call       zero     failed no_input no_output !units !aborted
     free           local             zero     local
     unpriced       aborted           none     no_input no_output !units aborted
@@ -86,6 +87,7 @@ CALL_CONDITIONS = {
     "failed": ("status", "failure"),
     "absent": ("usage_source", "absent"),
     "timed_out": ("usage_source", "timed_out"),
+    "not_charged": ("billing", NOT_CHARGED),
 }
 FLAG_CONDITIONS = {ABORTED: ABORTED, "incomplete": INCOMPLETE, HIDDEN: HIDDEN}
 _CALL_WORDS = {fact: name for name, fact in CALL_CONDITIONS.items()}
@@ -231,6 +233,7 @@ def price_usage(
     *,
     status: str = "success",
     usage_source: str | None = None,
+    billing: str | None = None,
     flags: Collection[str] = (),
 ) -> Bill:
     """Charge a usage at the rates of a card, and judge the price.
@@ -240,12 +243,13 @@ def price_usage(
         card: as ``Book.rates`` gives it, for this usage's prompt; None: the model is unknown.
         status: of the call.
         usage_source: of the call.
+        billing: of the call.
         flags: of the call.
     """
     units = {name: amount for name, amount in usage.billed_units.items() if amount > 0} if usage.billed_units else {}
     charges = tuple(_charges(usage, units, card)) if card else ()
     costs, conditions = _sum_charges(usage, charges)
-    for fact in (("status", status), ("usage_source", usage_source)):
+    for fact in (("status", status), ("usage_source", usage_source), ("billing", billing)):
         if fact in _CALL_WORDS:
             conditions.add(_CALL_WORDS[fact])
     if units:

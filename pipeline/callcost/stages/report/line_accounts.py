@@ -17,7 +17,7 @@ from callcost.tables import USAGE_COUNTS, Call, Usage
 
 _TERMS = (
     "source_format", "started_at", "provider", "model", "model_requested", "region", "service_tier", "data_residency",
-    "inference_geo", "speed", "status", "usage_source",
+    "inference_geo", "speed", "status", "usage_source", "billing",
 )  # fmt: skip
 
 

@@ -170,7 +170,7 @@ class Calls(Schema):
     reasoning_cost = Dollars("part of output_cost: reasoning; null: not stated, or without a rate")
     cache_savings_cost = Dollars("what cached and written tokens would have cost as plain input, less what they cost")
     host = Text("machine that the call was made on: as the log has it, else --host")
-    billing = Text("how it is paid, as far as the log says: api | plan | credits")
+    billing = Text("how it is paid, as far as the log says: api | plan | credits | not_charged")
     uncached_input_cost = Dollars("input_cost without caches")
     visible_output_cost = Dollars("output_cost without reasoning")
     long_context_cost = Dollars("part of total_cost: what the size of the prompt added, above a threshold of the model")
