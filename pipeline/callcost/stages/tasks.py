@@ -77,8 +77,9 @@ class MapTask:
         folder: folder for files of facts.
         options: what the run was asked for.
         counted: False leaves missing usage missing.
-        by_columns: whether calls that need no counting, or are plain chats, are read by columns; their facts have no
-            digests.
+        by_columns: whether calls that need no counting, or are plain chats, are read by columns.
+        digested: whether their facts have the digests that tell copies apart: a state may need them when its logs are
+            gone; else these are made late, of the few that have copies.
         alternative: what may be otherwise, so that the texts of calls that move are counted for other models too.
     """
 
@@ -88,6 +89,7 @@ class MapTask:
     options: ReportOptions
     counted: bool = True
     by_columns: bool = False
+    digested: bool = False
     alternative: Alternative | None = None
 
 
@@ -204,7 +206,7 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
         stretches = None
         if task.by_columns and task.options.read.fingerprint_key is None:  # texts are hashed call by call
             leave = workshop.targets.moving if workshop.targets else None  # and counted so for another model
-            stretches = partial(read_by_columns, counted=task.counted, leave=leave)
+            stretches = partial(read_by_columns, counted=task.counted, leave=leave, digested=task.digested)
         for piece in task.pieces:
             lineage = [pl.lit(piece.input, pl.Int64).alias("input"), pl.lit(piece.number, pl.Int64).alias("piece")]
             tally = tallies.setdefault(str(piece.input), Counter())

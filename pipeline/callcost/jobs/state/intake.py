@@ -161,7 +161,7 @@ def read_fresh(
         for number, (source, stamp) in enumerate(intake.fresh, ledger.next_number):
             batches[number] = Batch.of(number, source, stamp, folder)
         ledger.next_number += len(batches)
-        tasks[:] = [task for batch in batches.values() for task in batch.tasks(asked, workers)]
+        tasks[:] = [task for batch in batches.values() for task in batch.tasks(asked, workers, digested=True)]
         return tasks
 
     def check_time() -> None:
@@ -281,15 +281,18 @@ class Batch:
         """Return an input that is to be read, its results below a folder."""
         return cls(number, source, stamp, _pieces_of(source, number), folder / f"input-{number:08}")
 
-    def tasks(self, options: ReportOptions, workers: int, *, by_columns: bool = False) -> list[MapTask]:
+    def tasks(self, options: ReportOptions, workers: int, *, digested: bool) -> list[MapTask]:
         """Cut the input into tasks; none holds a piece of another one."""
         self.folder.mkdir()
         packed = pack_pieces(self.pieces, workers)
         self.wanted = len(packed)
         return [
-            MapTask(number=number, pieces=pieces, folder=str(self.folder), options=options, by_columns=by_columns)
+            MapTask(
+                number=number, pieces=pieces, folder=str(self.folder), options=options, by_columns=True,
+                digested=digested,
+            )
             for number, pieces in enumerate(packed)
-        ]
+        ]  # fmt: skip
 
 
 def _pieces_of(source: Input, number: int) -> list[Piece]:

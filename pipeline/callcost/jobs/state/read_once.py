@@ -225,7 +225,7 @@ def _read(
         for number, (source, stamp) in enumerate(fresh, ledger.next_number):
             batches[number] = Batch.of(number, source, stamp, work)
         ledger.next_number += len(batches)
-        tasks[:] = [task for batch in batches.values() for task in batch.tasks(asked, workers, by_columns=True)]
+        tasks[:] = [task for batch in batches.values() for task in batch.tasks(asked, workers, digested=False)]
         return tasks
 
     aside = partial(set_aside, map_inputs)

@@ -46,13 +46,22 @@ def find_answer(record: dict[str, Any]) -> dict[str, Any]:
 def settle_claude_code(call: Call, entry: Entry) -> None:
     """Leave the row's one block of text uncounted; say what a request id tells, and what is paid by use for sure."""
     call.text_missing = "truncated"
-    call.replayed = entry.record.get("isSidechain") is True or None
+    call.replayed = _is_replayed(entry) or None
     is_printed = entry.record.get("sessionId") is None and "session_id" in entry.record
     if is_printed and call.usage is not None and entry.record["message"].get("stop_reason", "") is None:
         call.usage.completion_tokens = call.usage.total_tokens = None
     if call.provider in _BY_USE or call.service_tier in _TIERS_BY_USE:
         call.billing = API
-    entry.distinct = None if call.replayed else entry.record.get("requestId")
+    entry.distinct = request_id_of(entry)
+
+
+def _is_replayed(entry: Entry) -> bool:
+    return entry.record.get("isSidechain") is True
+
+
+def request_id_of(entry: Entry) -> Any:
+    """Return the id of the request; a sidechain's tells nothing."""
+    return None if _is_replayed(entry) else entry.record.get("requestId")
 
 
 DIALECTS = (
@@ -85,6 +94,8 @@ DIALECTS = (
         alone=True,
         reads=("type", "data", "message.role", "message.stop_reason", "isApiErrorMessage", "isSidechain"),
         settle=settle_claude_code,
+        asked=request_id_of,
+        asks=("requestId",),
     ),
     refusing_dialect(
         "claude_code_result",

@@ -192,6 +192,7 @@ _OBSERVATION = Dialect(
         "costDetails",
     ),
     settle=settle_observation,
+    asked=lambda _: None,
 )
 DIALECTS = (
     _OBSERVATION,

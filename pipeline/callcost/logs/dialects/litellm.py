@@ -9,6 +9,8 @@ SpendLogs are text or objects.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named
@@ -39,6 +41,7 @@ _REQUEST_KEYS = {
     "gemini": "contents",
 }  # fmt: skip
 
+_ASKS = ("messages", "proxy_server_request")
 _EXTRA = "metadata.additional_usage_values"
 _DETAILS = f"{_EXTRA}.prompt_tokens_details"
 _PARTS = {
@@ -85,7 +88,7 @@ def settle_litellm(call: Call, entry: Entry) -> None:
     call_type = str(entry.values.get("call_type", ""))
     if call.usage is None and _NO_CALLS.search(call_type):
         raise Refusal(CONTEXT)
-    call.endpoint = next((name for word, name in _CALL_TYPES.items() if word in call_type), call.endpoint)
+    call.endpoint = _endpoint_of(entry)
     if call.provider in _DEPLOYMENTS:
         call.model = str(entry.values.get("answered_by") or entry.values.get("priced_as") or call.model)
     if entry.values.get("batch") or "batch" in call_type:
@@ -106,25 +109,42 @@ def _part_from_origin(call: Call, entry: Entry) -> None:
     call.duplicate_id = f"{origin}{CACHE_HIT} {own if own != origin else call.started_at}"
 
 
+def _endpoint_of(entry: Entry) -> str | None:
+    call_type = str(entry.values.get("call_type", ""))
+    return next((name for word, name in _CALL_TYPES.items() if word in call_type), entry.values["endpoint"])
+
+
 def _settle_text(call: Call, entry: Entry) -> None:
     """Build the request from where LiteLLM keeps its text; drop what was redacted or cut."""
-    record = entry.record
-    keys = (_REQUEST_KEYS.get(call.endpoint or "", "messages"), "messages", "input", "prompt", "contents")
+    messages, request, key = _request_in(entry.record, call.endpoint)
+    call.request = {**(request if type(request) is dict else {}), key: messages} if messages else None
+    call.text_missing = _spoiled(messages, entry.response, may_be_cut=call.source_format == "litellm_spend")
+    if call.text_missing is None and not states_both_sides(call.usage) and _is_stripped(messages):
+        call.text_missing = "stripped"
+    entry.distinct = None if call.text_missing else messages
+
+
+def _asked(entry: Entry, *, may_be_cut: bool) -> Any:
+    messages, _, _ = _request_in(entry.record, _endpoint_of(entry))
+    return None if _spoiled(messages, entry.response, may_be_cut=may_be_cut) else messages
+
+
+def _request_in(record: Mapping[str, Any], endpoint: str | None) -> tuple[Any, Any, str]:
+    """Return the messages of a record, the request around them, and the key that they have there."""
+    keys = (_REQUEST_KEYS.get(endpoint or "", "messages"), "messages", "input", "prompt", "contents")
     messages, request = record.get("messages"), record.get("model_parameters")
     if not messages:
         sent = record.get("proxy_server_request")
         request = sent.get("body", sent) if type(sent) is dict else None
         messages = first_filled(request, keys) if type(request) is dict else None
-    call.request = {**(request if type(request) is dict else {}), keys[0]: messages} if messages else None
-    entry.distinct = messages
-    if is_redacted(messages) or is_redacted(_answers(call.response)):
-        call.text_missing = "redacted"
-    elif call.source_format == "litellm_spend" and any(map(_is_cut, (messages, call.response))):
-        call.text_missing = "truncated"
-    elif not states_both_sides(call.usage) and _is_stripped(messages):
-        call.text_missing = "stripped"
-    if call.text_missing:
-        entry.distinct = None
+    return messages, request, keys[0]
+
+
+def _spoiled(messages: Any, response: Any, *, may_be_cut: bool) -> str | None:
+    """Return why texts are not whole whatever the usage is; None: nothing says so."""
+    if is_redacted(messages) or is_redacted(_answers(response)):
+        return "redacted"
+    return "truncated" if may_be_cut and any(map(_is_cut, (messages, response))) else None
 
 
 def _is_cut(text: Any) -> bool:
@@ -175,6 +195,8 @@ DIALECTS = (
         zero_is_missing=True,
         peculiar_ids=CACHE_HIT,
         settle=settle_litellm,
+        asked=partial(_asked, may_be_cut=False),
+        asks=_ASKS,
     ),
     Dialect(
         name="litellm_spend",
@@ -203,5 +225,7 @@ DIALECTS = (
         zero_is_missing=True,
         peculiar_ids=CACHE_HIT,
         settle=settle_litellm,
+        asked=partial(_asked, may_be_cut=True),
+        asks=_ASKS,
     ),
 )  # fmt: skip

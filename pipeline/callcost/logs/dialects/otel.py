@@ -121,8 +121,7 @@ def settle_span(call: Call, entry: Entry) -> None:
     if not call.model and call.usage is None:
         raise Refusal(CONTEXT)
     call.provider = _provider(call.provider, call.model)
-    kinds = (str(flat.get(name, "")).lower() for name in (_VERCEL, *(name for name, _, _ in _KINDS)))
-    call.endpoint = "embeddings" if any("embed" in kind for kind in kinds) else "chat"
+    call.endpoint = _endpoint_of(flat)
     trace, own, parent = (span_id(flat.get(f"span.{name}")) for name in ("trace", "own", "parent"))
     call.span, call.parent = span_name(own, trace), span_name(parent, trace)
     call.own_id = own if trace else None
@@ -139,6 +138,17 @@ def settle_span(call: Call, entry: Entry) -> None:
     entry.distinct = None if call.provider_response_id else call.request
     if not (is_whole(call.request) and is_whole(call.response)):
         call.text_missing = "stripped"
+
+
+def _endpoint_of(flat: Mapping[str, Any]) -> str:
+    kinds = (str(flat.get(name, "")).lower() for name in (_VERCEL, *(name for name, _, _ in _KINDS)))
+    return "embeddings" if any("embed" in kind for kind in kinds) else "chat"
+
+
+def asked_in_span(entry: Entry) -> Any:
+    """Return the request of a span whose response has no id of its provider's."""
+    identified = read_text(entry.values.get("provider_response_id"))
+    return None if identified else request_of(entry.record, _endpoint_of(entry.record))
 
 
 def _session(flat: Mapping[str, Any], name: str) -> str | None:
@@ -263,5 +273,6 @@ DIALECTS = (
         alone=True,
         peculiar_ids=PECULIAR_IDS,
         settle=settle_span,
+        asked=asked_in_span,
     ),
 )

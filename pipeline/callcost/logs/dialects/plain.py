@@ -6,7 +6,7 @@ comparable with other plain rows only. Text is put in the shape of a chat, so th
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -31,17 +31,23 @@ _TOOLS = ("tools", "tool_choice", "functions", "response_format", "system")
 
 def settle_plain(call: Call, entry: Entry) -> None:
     """Put the text into the shape of a chat; a provider's own body is left as it is."""
-    prompt = first_filled(entry.record, _PROMPTS)
     if call.endpoint is None:
         call.endpoint = "chat"
-    if prompt is not None:
-        extra = {name: entry.record[name] for name in _TOOLS if entry.record.get(name)}
-        key = "input" if call.endpoint in {"embeddings", "responses"} else "messages"
-        call.request = {key: messages_of(prompt) if key == "messages" else prompt} | extra
-    entry.distinct = call.request
+    call.request = entry.distinct = request_of(entry)
     if entry.api is None:
         answer = first_filled(entry.record, _ANSWERS)
         call.response = body_of(answer if type(answer) is list else [answer])
+
+
+def request_of(entry: Entry) -> Any:
+    """Return what was asked, in the shape of a chat or of what else it is."""
+    prompt = first_filled(entry.record, _PROMPTS)
+    if prompt is None:
+        return entry.request
+    extra = {name: entry.record[name] for name in _TOOLS if entry.record.get(name)}
+    if entry.values["endpoint"] in {"embeddings", "responses"}:
+        return {"input": prompt} | extra
+    return {"messages": messages_of(prompt)} | extra
 
 
 DIALECTS = (
@@ -92,5 +98,6 @@ DIALECTS = (
         alone=True,
         texts=_TEXTS,
         settle=settle_plain,
+        asked=request_of,
     ),
 )  # fmt: skip

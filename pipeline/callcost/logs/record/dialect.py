@@ -22,7 +22,7 @@ from callcost.logs.record.media_calls import GATEWAY_FACTS, settle_gateway, sett
 from callcost.logs.record.origin import ORIGIN
 from callcost.logs.record.stated_usage import UsagePlaces
 from callcost.logs.record.stores import Store
-from callcost.logs.record.summed_rows import AGGREGATE, refuse_sum, sum_of
+from callcost.logs.record.summed_rows import AGGREGATE, refuse_sum, sum_of, tokens_of
 from callcost.logs.responses import bodies
 from callcost.logs.responses.bodies import ENDPOINTS, Api
 from callcost.logs.responses.stream_joiners import CUT_OFF
@@ -30,7 +30,7 @@ from callcost.logs.responses.streams import join_body
 from callcost.logs.usage.unread import UNREAD, known_keys, stated_tokens
 from callcost.logs.usage.usage import add_usages, has_tokens, is_zero, states_both_sides
 from callcost.logs.values.api_urls import read_host
-from callcost.logs.values.json import Refusal, decode_text, digest
+from callcost.logs.values.json import Refusal, decode_text, digest, digest_of_record
 from callcost.logs.values.json_path import compile_table, follow, follow_first, parse_path, parse_paths, read_paths
 from callcost.logs.values.scalars import read_cost, read_tags, read_text
 from callcost.logs.values.signatures import Signature
@@ -127,6 +127,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         repeats: what records that are no calls state of tokens, others of the same log state, too.
         stores: databases that hold records of it.
         settle: what the table cannot say; text that it calls missing is left out of the call.
+        asked: what ``settle`` says is distinct, of a record that is read by columns; None: the request.
+        asks: first-level keys of which one holds something where that is anything; (): not known.
     """
 
     name: str
@@ -161,6 +163,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     repeats: bool = False
     stores: tuple[Store, ...] = ()
     settle: Callable[[Call, Entry], None] | None = None
+    asked: Callable[[Entry], Any] | None = None
+    asks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "family", self.family or self.name)
@@ -265,12 +269,12 @@ class FieldReader:
             raise sum_of(record, detail) if reason == AGGREGATE else Refusal(reason, detail)
         if self.dialect.carry:
             record = self.dialect.carry({} if notes is None else notes, record)
-        entry = self._open(self.dialect.prepare(record) if self.dialect.prepare else record)
+        entry = self.open(self.dialect.prepare(record) if self.dialect.prepare else record)
         call = self._call_of(entry, data)
         self._read_counts(call, entry)
         if self.dialect.no_counts is not None:
             shown = record if self.dialect.prepare else entry.record
-            refuse_sum(shown, _tokens_of(call), self.dialect.no_counts, self.usages, self.bodies)
+            refuse_sum(shown, tokens_of(call), self.dialect.no_counts, self.usages, self.bodies)
         if self.dialect.settle:
             self.dialect.settle(call, entry)
         if not call.model:
@@ -280,10 +284,14 @@ class FieldReader:
         _finish(call, entry)
         return call
 
-    def _open(self, record: dict[str, Any]) -> Entry:
+    def with_columns_decoded(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a record with what its JSON columns hold as text decoded."""
         texts = {name: record[name] for name in self.dialect.json_columns if type(record.get(name)) is str}
-        if texts:
-            record = record | {name: decode_text(text) for name, text in texts.items()}
+        return record | {name: decode_text(text) for name, text in texts.items()} if texts else record
+
+    def open(self, record: dict[str, Any]) -> Entry:
+        """Return what stands where the tables say; of a record that is prepared, where its dialect does that."""
+        record = self.with_columns_decoded(record)
         response = join_body(follow_first(record, self.response))
         cut_off = type(response) is dict and bool(response.pop(CUT_OFF, False))
         request = decode_text(follow_first(record, self.request))
@@ -351,14 +359,6 @@ class FieldReader:
             call.flags.append(ABORTED)
 
 
-def _tokens_of(call: Call) -> int | None:
-    """Return the tokens of both sides; of a row that states a cost alone 0, of one with neither None."""
-    usage = call.usage
-    if usage is None or not has_tokens(usage):
-        return None if call.logged_cost is None or call.request or call.response else 0
-    return (usage.prompt_tokens or 0) + (usage.completion_tokens or 0) or usage.total_tokens or 0
-
-
 def _of_body(fields: Mapping[str, tuple[str, ...]], api: Api) -> dict[str, tuple[str, ...]]:
     """Put the paths of a body's facts in the place of "@", for records that are bodies themselves."""
     return {
@@ -392,6 +392,6 @@ def _finish(call: Call, entry: Entry) -> None:
     call.flags = sorted(set(call.flags))
     if entry.distinct:
         call.request_digest = digest(entry.distinct)
-    call.record_digest = digest({key: value for key, value in entry.record.items() if value is not None})
+    call.record_digest = digest_of_record(entry.record)
     if call.iterations:
         call.usage = call.usage or add_usages(call.iterations)

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Set
 from functools import lru_cache
 from typing import Any
 
-from callcost.logs.usage.usage import read_usage
+from callcost.logs.usage.usage import has_tokens, read_usage
 from callcost.logs.values.json import Refusal, dicts_in
+from callcost.tables import Call
 
 AGGREGATE = "aggregate"
 _CALL = r"(?:call|request|invocation|generation)"
@@ -107,6 +108,14 @@ def _counts_row(outer: str, inner: Mapping[str, Any], name: str, tokens: int, us
     if own:
         return own == tokens
     return name.strip().casefold() != "count" and _MEASURES.fullmatch(outer.strip()) is not None
+
+
+def tokens_of(call: Call) -> int | None:
+    """Return the tokens of both sides; of a row that states a cost alone 0, of one with neither None."""
+    usage = call.usage
+    if usage is None or not has_tokens(usage):
+        return None if call.logged_cost is None or call.request or call.response else 0
+    return (usage.prompt_tokens or 0) + (usage.completion_tokens or 0) or usage.total_tokens or 0
 
 
 def sum_of(record: Mapping[str, Any], detail: str) -> Sum:

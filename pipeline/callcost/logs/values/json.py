@@ -129,6 +129,11 @@ def digest(value: Any) -> bytes:
     return blake2b(canonical(value), digest_size=16).digest()
 
 
+def digest_of_record(record: Mapping[str, Any]) -> bytes:
+    """Return the digest of an object; a key with null is as good as none."""
+    return digest({key: value for key, value in record.items() if value is not None})
+
+
 def _decode_slowly(data: bytes) -> Any:
     if b"\0" in data:
         raise Refusal("nul_bytes", f"byte {data.index(0)} of the record")

@@ -1,4 +1,4 @@
-"""Decoded objects to columns: what stands at the places of many records, a column for each.
+"""Decoded objects to columns: what stands at the places of many records, a column for each; their digests.
 
 A place is read by the kind of what stands there (schema.py); costs stay exact, and what a table cannot hold marks its
 row for the record reader.
@@ -7,7 +7,7 @@ row for the record reader.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
@@ -15,9 +15,12 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
+from callcost.logs.record.copy_digests import digests_of
+from callcost.logs.record.dialect import FieldReader
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.scalars import read_cost
+from callcost.stages.columnar.chats import Raws
 from callcost.stages.columnar.schema import (
     ABSENT_JSON,
     COST,
@@ -38,6 +41,8 @@ from callcost.stages.tables.schemas import MONEY, MONEY_TYPE
 from callcost.tables import EXACT
 
 _NULL = b"null"
+DigestColumns = tuple[pl.Series, pl.Series]  # of the requests, of the records; of no record: for the record reader
+Digest = Callable[[pl.Series], DigestColumns]
 
 
 def flatten(node: Node) -> tuple[tuple[Field, ...], tuple[Path, ...]]:
@@ -237,3 +242,75 @@ _SERIES: dict[str, Callable[[list[Any]], pl.Series]] = {
     TEXTS: _presence,
     JSON: _json,
 }
+
+
+def digest_all(reader: FieldReader, records: Iterable[Any]) -> DigestColumns:
+    """Return the digests of records of a dialect, in hex, as facts have them.
+
+    Args:
+        reader: of the dialect.
+        records: decoded; one that is no object has none.
+    """
+    requests: list[str | None] = []
+    digests: list[str | None] = []
+    for record in records:
+        request, digest = digests_of(reader, record) or (None, None)
+        requests.append(None if request is None else request.hex())
+        digests.append(None if digest is None else digest.hex())
+    return pl.Series(requests, dtype=pl.String), pl.Series(digests, dtype=pl.String)
+
+
+class Rows(NamedTuple):
+    """Some records of one piece, as columns.
+
+    Attributes:
+        numbers: of the rows in the piece or file.
+        offsets: of their first bytes; None: the file has none.
+        fields: path -> column; a place without a column holds nothing anywhere.
+        parts: path of an object -> what is there (see schema.py); an object without a column is in no row.
+        odd: which rows are for the record reader.
+        texts: path -> of each row the JSON that stands there, where texts are read.
+        digest: what gives the digests of records at some positions; None: nobody asks for them.
+    """
+
+    numbers: pl.Series
+    offsets: pl.Series | None
+    fields: dict[Path, pl.Series]
+    parts: dict[Path, pl.Series]
+    odd: pl.Series
+    texts: Raws
+    digest: Digest | None = None
+
+    @property
+    def height(self) -> int:
+        """The number of rows."""
+        return len(self.numbers)
+
+
+def join_rows(blocks: Sequence[Rows]) -> Rows:
+    """Put the rows of several blocks, which have the same places and parts, after each other; without digests."""
+    if len(blocks) == 1:
+        return blocks[0]
+    fields = dict.fromkeys(path for block in blocks for path in block.fields)
+    parts = dict.fromkeys(path for block in blocks for path in block.parts)
+    offsets = [block.offsets for block in blocks if block.offsets is not None]
+    texts = dict.fromkeys(path for block in blocks for path in block.texts)
+    return Rows(
+        pl.concat([block.numbers for block in blocks]),
+        pl.concat(offsets) if offsets else None,
+        {path: _joined([block.fields.get(path) for block in blocks], blocks, None) for path in fields},
+        {path: _joined([block.parts.get(path) for block in blocks], blocks, NO_OBJECT) for path in parts},
+        pl.concat([block.odd for block in blocks]),
+        {path: [v for one in blocks for v in one.texts.get(path, [msgspec.UNSET] * one.height)] for path in texts},
+    )
+
+
+def _joined(columns: Sequence[pl.Series | None], blocks: Sequence[Rows], missing: Any) -> pl.Series:
+    kind = next(column.dtype for column in columns if column is not None)
+    none = pl.Series([missing], dtype=kind)
+    return pl.concat(
+        [
+            none.new_from_index(0, block.height) if column is None else column
+            for column, block in zip(columns, blocks, strict=True)
+        ]
+    )

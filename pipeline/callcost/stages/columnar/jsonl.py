@@ -7,7 +7,6 @@ an order of work, not another reading. Where most lines are like that, the rest 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -22,12 +21,12 @@ from callcost.logs.record.dialect import FieldReader
 from callcost.logs.values.json import UNFORESEEN, Refusal, decode
 from callcost.logs.values.json_path import Path, follow
 from callcost.stages.columnar.chats import misfits
-from callcost.stages.columnar.decode import Table, flatten
+from callcost.stages.columnar.decode import DigestColumns, Rows, Table, digest_all, flatten, join_rows
 from callcost.stages.columnar.learn import learn_layout
 from callcost.stages.columnar.line_blocks import Block
 from callcost.stages.columnar.probe import Judge
 from callcost.stages.columnar.schema import LITELLM, UNDECODABLE, Layout, Node, litellm_layout, node_of, observe
-from callcost.stages.columnar.to_facts import Leave, Rows, join_rows, lay_out
+from callcost.stages.columnar.to_facts import Leave, lay_out
 from callcost.stages.read.windows import FactRows
 from callcost.tables import Reject
 
@@ -97,13 +96,15 @@ class DialectLines:
     Args:
         layout: of the dialect.
         sample: some of its records.
+        digested: whether facts have digests.
 
     Attributes:
         judge: of the classes of its lines.
     """
 
-    def __init__(self, layout: Layout, sample: list[dict[str, Any]]) -> None:
+    def __init__(self, layout: Layout, sample: list[dict[str, Any]], *, digested: bool = False) -> None:
         self._layout, self._seen = layout, tuple(observe(sample, layout).items())
+        self._digested = digested
         self._node, self.judge = _type_of(layout, self._seen, wide=False)
         self._wide = False
         self._gathered = self._gather()
@@ -161,14 +162,23 @@ class DialectLines:
         self._make_rows()
         if not self._held:
             return None
-        laid = lay_out(join_rows(self._held), self.judge, leave)
-        left = [raw for position in laid.left for raw in self._raw(position)]
+        rows = join_rows(self._held)._replace(digest=self._digests if self._digested else None)
+        laid = lay_out(rows, self.judge, leave)
+        left = [raw for lines, number in self._places(laid.left) for raw in lines.raw(number)]
         self._held, self._lines, self._rows, self._bytes = [], [], 0, 0
         return laid.rows, left
 
-    def _raw(self, position: int) -> list[Raw | Reject]:
-        before, lines, numbers = self._lines[bisect_right(self._lines, position, key=lambda one: one[0]) - 1]
-        return lines.raw(numbers[position - before])
+    def _digests(self, positions: pl.Series) -> DigestColumns:
+        return digest_all(self._layout.reader, (lines.value(number) for lines, number in self._places(positions)))
+
+    def _places(self, positions: pl.Series) -> Iterator[tuple[_Lines, int]]:
+        """Yield the block and the number of the line of each position; they ascend."""
+        blocks, after = iter(self._lines), 0
+        for position in positions.to_list():
+            while position >= after:
+                before, lines, numbers = next(blocks)
+                after = before + len(numbers)
+            yield lines, numbers[position - before]
 
 
 @lru_cache(maxsize=16)
@@ -221,6 +231,13 @@ class _Lines:
     def raw(self, number: int) -> list[Raw | Reject]:
         """Return the record on a line, if there is one."""
         return list(read_lines([self._line(number)], self.offset + self.starts[number], self.first_row + number))
+
+    def value(self, number: int) -> Any:
+        """Return what a line holds; None where the record reader would refuse it."""
+        try:
+            return decode(self._line(number))
+        except Refusal:
+            return None
 
     def holding(self, word: bytes) -> set[int]:
         """Return the numbers of the lines that hold some bytes."""
@@ -296,13 +313,16 @@ def _decode_text(decode_json: Callable[[bytes], Any], data: bytes) -> Any:
     return decode_json(data)
 
 
-def open_block_reader(first: Block, *, counted: bool, learning: bool) -> BlockReader | None:
+def open_block_reader(
+    first: Block, *, counted: bool, learning: bool, digested: bool = False
+) -> BlockReader | None:
     """Return the reader of a text's blocks; None where its first lines are of no dialect that is read by columns.
 
     Args:
         first: the first block.
         counted: whether usage that is missing will be counted.
         learning: whether there is so much text that it is worth while to learn what is read of a dialect.
+        digested: whether facts have digests.
     """
     sample: dict[str, list[dict[str, Any]]] = {}
     chatty: set[str] = set()  # dialects whose texts are to be counted
@@ -321,9 +341,9 @@ def open_block_reader(first: Block, *, counted: bool, learning: bool) -> BlockRe
     found: list[DialectLines] = []
     for name, records in sample.items():
         if name in LITELLM:
-            found.append(DialectLines(litellm_layout(name, chats=name in chatty), records))
+            found.append(DialectLines(litellm_layout(name, chats=name in chatty), records, digested=digested))
         elif learning and (layout := learn_layout(field_reader(name), records, chats=name in chatty)) is not None:
-            found.append(DialectLines(layout, records))
+            found.append(DialectLines(layout, records, digested=digested))
     return BlockReader(found) if found else None
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from callcost.logs.dialects import recogniser
 from callcost.logs.io.object_store import as_source
 from callcost.logs.values.json_path import Path
-from callcost.stages.columnar.decode import Table, flatten, money_of, presence_of
+from callcost.stages.columnar.decode import Rows, Table, flatten, money_of, presence_of
 from callcost.stages.columnar.probe import Judge
 from callcost.stages.columnar.schema import (
     COST,
@@ -34,7 +34,6 @@ from callcost.stages.columnar.schema import (
     litellm_layout,
     node_of,
 )
-from callcost.stages.columnar.to_facts import Rows
 from callcost.stages.tables.facts import series_of
 from callcost.stages.tables.parquet_pages import RowGroup
 from callcost.stages.tables.schemas import MONEY, MONEY_TYPE

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
+from itertools import islice, repeat
 
 from callcost.logs.io.compression import Damage, open_range
 from callcost.logs.io.inputs import container_of, truncated, unreadable
 from callcost.logs.io.object_store import open_input
 from callcost.logs.io.records import Raw, read_lines
 from callcost.settings import ReadOptions
+from callcost.stages.columnar.decode import Rows, digest_all
 from callcost.stages.columnar.jsonl import BlockReader, open_block_reader
 from callcost.stages.columnar.line_blocks import LONGEST_LINE, LineBlocks
-from callcost.stages.columnar.parquet import FlatTable, open_flat, read_flat
+from callcost.stages.columnar.parquet import Flat, FlatTable, open_flat, read_flat
 from callcost.stages.columnar.to_facts import Leave, lay_out
 from callcost.stages.read.splits import Piece
 from callcost.stages.read.windows import Records, Stretch, read_by_record, read_lines_of, read_row, read_table_rows
 from callcost.stages.tables.parquet_pages import measure_group, refuse_group, refuse_table
-from callcost.stages.tables.parquet_rows import UNREADABLE_TABLE, holds_own_table, read_some
+from callcost.stages.tables.parquet_rows import UNREADABLE_TABLE, Row, holds_own_table, read_some
 from callcost.tables import Reject
 
 # Of the first block, unpacked, or of row groups:
@@ -27,8 +30,9 @@ LEARN_BYTES = 400 << 10  # below it, to learn what is read of a dialect costs mo
 
 
 def read_by_columns(
-    piece: Piece, records: Records, options: ReadOptions, *, counted: bool = True, leave: Leave | None = None
-) -> Iterator[Stretch]:
+    piece: Piece, records: Records, options: ReadOptions, *, counted: bool = True, leave: Leave | None = None,
+    digested: bool = False,
+) -> Iterator[Stretch]:  # fmt: skip
     """Read a piece: calls that need no counting, or are plain chats, come as facts.
 
     Args:
@@ -37,12 +41,13 @@ def read_by_columns(
         options: how logs are read.
         counted: whether usage that is missing will be counted.
         leave: which calls are read record by record all the same; None: none.
+        digested: whether facts have the digests that tell copies apart, as those of the record reader have.
     """
     container = container_of(piece.source) if _are_usual(options) else ""
     if container == "jsonl":
-        yield from _read_blocks(piece, records, options, counted=counted, leave=leave)
+        yield from _read_blocks(piece, records, options, counted=counted, leave=leave, digested=digested)
     elif container == "parquet" and piece.bytes >= COLUMN_BYTES and not holds_own_table(piece.source.path):
-        yield from _read_groups(piece, records, options, leave)
+        yield from _read_groups(piece, records, options, leave, digested=digested)
     else:
         yield from read_by_record(piece, records, options)
 
@@ -53,14 +58,15 @@ def _are_usual(options: ReadOptions) -> bool:
 
 
 def _read_blocks(
-    piece: Piece, records: Records, options: ReadOptions, *, counted: bool, leave: Leave | None
+    piece: Piece, records: Records, options: ReadOptions, *, counted: bool, leave: Leave | None, digested: bool
 ) -> Iterator[Stretch]:
     """Read by the block for as long as that is worth it, the rest by the line."""
     try:
         with open_input(piece.source.path) as stream:
             begin, pieces = open_range(stream, piece.start, piece.end)
             blocks = LineBlocks(pieces, begin, 1 + (piece.rows_before or 0))
-            yield from _by_columns(blocks, records, counted=counted, leave=leave)
+            opened = partial(open_block_reader, counted=counted, digested=digested)
+            yield from _by_columns(blocks, records, opened, leave)
             if not blocks.ended:
                 rest = read_lines(blocks.rest(), blocks.offset, blocks.row, longest=options.max_record << 20)
                 yield from read_lines_of(rest, records)
@@ -70,13 +76,15 @@ def _read_blocks(
         yield 0, [unreadable(error)], 0
 
 
-def _by_columns(blocks: LineBlocks, records: Records, *, counted: bool, leave: Leave | None) -> Iterator[Stretch]:
+def _by_columns(
+    blocks: LineBlocks, records: Records, opened: Callable[..., BlockReader | None], leave: Leave | None
+) -> Iterator[Stretch]:
     found: BlockReader | None = None
     try:
         for block in blocks:
             size = len(block.data)
             if found is None and size >= COLUMN_BYTES:
-                found = open_block_reader(block, counted=counted, learning=size >= LEARN_BYTES)
+                found = opened(block, learning=size >= LEARN_BYTES)
             if found is None:
                 yield from read_lines_of(read_lines([block.data], block.offset, block.row), records)
                 return
@@ -102,7 +110,7 @@ def _laid(found: BlockReader, records: Records, leave: Leave | None) -> Iterator
 
 
 def _read_groups(
-    piece: Piece, records: Records, options: ReadOptions, leave: Leave | None
+    piece: Piece, records: Records, options: ReadOptions, leave: Leave | None, *, digested: bool
 ) -> Iterator[Stretch]:
     """Read Parquet by columns for as long as that is worth it, the rest row by row."""
     before = done = piece.rows_before or 0  # rows before the row group at hand, rows dealt with
@@ -116,8 +124,9 @@ def _read_groups(
                 measured, height = measure_group(piece.source.path, table.metadata, group), table.height_of(group)
                 if refuse_group(measured, options):
                     break  # the record reader comes to the same place, and reports it
+                whole = _all_rows(piece.source.path, group, height) if digested else None
                 for rows in read_flat(table, flat, measured, done + 1):
-                    laid = lay_out(rows, flat.judge, leave)
+                    laid = lay_out(rows if whole is None else _digested(rows, flat, whole), flat.judge, leave)
                     odd += rows.numbers[laid.left].to_list()
                     done += rows.height
                     yield 0, laid.rows, size * rows.height // height
@@ -130,6 +139,23 @@ def _read_groups(
     if piece.end is None or group < piece.end:
         rest = dataclasses.replace(piece, start=group, rows_before=before)
         yield from read_table_rows(rest, records, options, done)
+
+
+def _all_rows(path: str, group: int, height: int) -> Iterator[Row | None]:
+    """Yield the rows of a row group, None for each of those after one that cannot be read."""
+    found = 0
+    try:
+        for _, record in read_some(path, group, group + 1, range(height)):
+            yield record
+            found += 1
+    except UNREADABLE_TABLE:
+        yield from repeat(None, height - found)
+
+
+def _digested(rows: Rows, flat: Flat, whole: Iterator[Row | None]) -> Rows:
+    """Return rows that know their digests, made of the next records of a row group."""
+    requests, records = digest_all(flat.layout.reader, islice(whole, rows.height))
+    return rows._replace(digest=lambda positions: (requests[positions], records[positions]))
 
 
 def _rows_at(piece: Piece, group: int, before: int, wanted: list[int], records: Records) -> Iterator[Stretch]:

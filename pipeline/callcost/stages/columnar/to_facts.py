@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
-import msgspec
 import polars as pl
 import pyarrow as pa
 
@@ -19,7 +18,8 @@ from callcost.logs.record.dialect import COST_COLUMN
 from callcost.logs.usage.arithmetic import SHARES
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.times import FIRST_EPOCH, LATEST
-from callcost.stages.columnar.chats import Raws, take_texts
+from callcost.stages.columnar.chats import take_texts
+from callcost.stages.columnar.decode import Rows
 from callcost.stages.columnar.probe import CONTEXT_CLASS, IDS, Judge, Part, Plan, are_few
 from callcost.stages.columnar.schema import ABSENT_NUMBER, ABSENT_TEXT, COST, COUNT, NO_OBJECT, SIDES, Field
 from callcost.stages.columnar.sentinels import ABSENT, BLANK, NULL, PREFIXES, THERE, ZERO
@@ -33,60 +33,6 @@ from callcost.tables import MAX_COUNT
 _MOST_PAIRS = 40  # of which the orders fit into one number
 _LATEST_EPOCH = 9_000_000_000.0  # until then microseconds are whole numbers that a float holds exactly
 _STAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?$"
-
-
-class Rows(NamedTuple):
-    """Some records of one piece, as columns.
-
-    Attributes:
-        numbers: of the rows in the piece or file.
-        offsets: of their first bytes; None: the file has none.
-        fields: path -> column; a place without a column holds nothing anywhere.
-        parts: path of an object -> what is there (see schema.py); an object without a column is in no row.
-        odd: which rows are for the record reader.
-        texts: path -> of each row the JSON that stands there, where texts are read.
-    """
-
-    numbers: pl.Series
-    offsets: pl.Series | None
-    fields: dict[Path, pl.Series]
-    parts: dict[Path, pl.Series]
-    odd: pl.Series
-    texts: Raws
-
-    @property
-    def height(self) -> int:
-        """The number of rows."""
-        return len(self.numbers)
-
-
-def join_rows(blocks: Sequence[Rows]) -> Rows:
-    """Put the rows of several blocks, which have the same places and parts, after each other."""
-    if len(blocks) == 1:
-        return blocks[0]
-    fields = dict.fromkeys(path for block in blocks for path in block.fields)
-    parts = dict.fromkeys(path for block in blocks for path in block.parts)
-    offsets = [block.offsets for block in blocks if block.offsets is not None]
-    texts = dict.fromkeys(path for block in blocks for path in block.texts)
-    return Rows(
-        pl.concat([block.numbers for block in blocks]),
-        pl.concat(offsets) if offsets else None,
-        {path: _joined([block.fields.get(path) for block in blocks], blocks, None) for path in fields},
-        {path: _joined([block.parts.get(path) for block in blocks], blocks, NO_OBJECT) for path in parts},
-        pl.concat([block.odd for block in blocks]),
-        {path: [v for one in blocks for v in one.texts.get(path, [msgspec.UNSET] * one.height)] for path in texts},
-    )
-
-
-def _joined(columns: Sequence[pl.Series | None], blocks: Sequence[Rows], missing: Any) -> pl.Series:
-    kind = next(column.dtype for column in columns if column is not None)
-    none = pl.Series([missing], dtype=kind)
-    return pl.concat(
-        [
-            none.new_from_index(0, block.height) if column is None else column
-            for column, block in zip(columns, blocks, strict=True)
-        ]
-    )
 
 
 class Laid(NamedTuple):
@@ -286,10 +232,19 @@ def _facts(
     if rows.offsets is not None:
         lineage.append(pick(rows.offsets).alias("byte_offset"))
     commons = [column for column in _commons(judge, pick(classes)) if column.name not in laid.columns]
-    laid = laid.with_columns(*commons, *lineage)
-    if fits.all():
-        return laid, wanted
-    return laid.filter(fits), wanted.scatter(wanted.arg_true().filter(~fits), values=False)
+    laid, kept = _kept(laid.with_columns(*commons, *lineage), wanted, fits)
+    if rows.digest is None or not laid.height:
+        return laid, kept
+    requests, records = rows.digest(kept.arg_true())
+    laid = laid.with_columns(requests.alias("request_digest"), records.alias("record_digest"))
+    return _kept(laid, kept, records.is_not_null())
+
+
+def _kept(facts: pl.DataFrame, rows: pl.Series, fine: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
+    """Return facts without those that are not fine, and which rows are left of those that they were of."""
+    if fine.all():
+        return facts, rows
+    return facts.filter(fine), rows.scatter(rows.arg_true().filter(~fine), values=False)
 
 
 _CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
