@@ -19,7 +19,8 @@ from tests.logs.outcomes import read_all
     [
         ("Included", "plan"), ("Included in Business", "plan"), ("On-Demand", "api"), ("Usage-based", "api"),
         ("User API Key", "api"), ("Errored, Not Charged", "not_charged"),
-        ("Aborted, no charge", "not_charged"), ("not_charged", "not_charged"), ("none", None), ("Errored", None), ("Chatgpt", "plan"), ("ApiKey", "api"),
+        ("Aborted, no charge", "not_charged"), ("not_charged", "not_charged"),
+        ("none", None), ("Errored", None), ("Chatgpt", "plan"), ("ApiKey", "api"),
         ("oauth-personal", "plan"), ("gemini-api-key", "api"), ("subscription_included", "plan"), ("api", "api"),
         ("credits", "credits"), (1.5, "credits"), (0, None), (True, None), (None, None), ("", None), ({}, None),
     ],

@@ -36,7 +36,8 @@ def usage(total: int | None, completion: int | None) -> Usage:
 
 
 FIRST, SECOND = b"1" * 16, b"2" * 16
-PREFERRED: dict[str, tuple[dict[str, object], dict[str, object]]] = {  # of copies: what the first is chosen for, in the order of the rules
+# Of copies: what the first is chosen for, in the order of the rules.
+PREFERRED: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "an original": ({"usage": usage(1, 1)}, {"usage": usage(9, 9), "replayed": True}),
     "the largest total": ({"usage": usage(9, 1)}, {"usage": usage(8, 7)}),
     "a total at all": ({"usage": usage(1, None)}, {"usage": usage(None, 7)}),
@@ -277,7 +278,7 @@ def test_a_fork_that_nobody_knows_the_time_of_has_copies_of_what_its_parent_call
 
 @pytest.mark.parametrize("field", ["total_tokens", "completion_tokens"])
 def test_of_what_several_tools_exported_of_a_trace_that_of_the_most_tokens_stays(field: str) -> None:
-    counts = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 9}
+    counts: dict[str, Any] = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 9}
     for exporters in (("a", "b"), ("b", "a")):
         calls = [
             make_call(row, duplicate_id=f"{exporter} 1", span="trace t 1", usage_source="reported", family=exporter,
