@@ -4,7 +4,7 @@ A recording is a line of JSON: provider, endpoint, model_req, model_resp, date, 
 provider counted (``u``: prompt, completion, reasoning). Usage is taken out of the answer, the call is read and counted
 as a report would, and the two are compared: per family, and per kind as error_estimates.py knows them. What is promised
 of a kind is judged on repositories that it was not made from: each is left out once. ``--promises FILE`` writes
-the table that the package carries, made from all of them.
+the table that the package carries, made from all of them; ``--models`` looks at some only.
 """
 
 from __future__ import annotations
@@ -72,13 +72,20 @@ class Compared(NamedTuple):
         return abs(self.counted - self.stated) / self.stated / (1 + SMALL / max(self.counted, 1))
 
 
-def recordings(paths: Iterable[Path]) -> Iterator[Recording]:
-    """Yield the calls that are text only, each prompt once, without those whose usage was invented."""
-    seen = set()
+def recordings(paths: Iterable[Path], models: str = "") -> Iterator[Recording]:
+    """Yield the calls that are text only, each prompt once, without those whose usage was invented.
+
+    Args:
+        paths: files of recordings.
+        models: a pattern; calls of a model whose name it is not found in are left out.
+    """
+    seen, wanted = set(), re.compile(models)
     for path in paths:
         with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as stream:
             for line in io.TextIOWrapper(stream, encoding="utf-8"):
                 call = json.loads(line)
+                if not wanted.search((call.get("model_resp") or call.get("model_req") or "").lower()):
+                    continue
                 request, prompt = call["request"], call["u"].get("prompt") or 0
                 given = request.get("messages") or request.get("input") or request.get("contents") or request
                 beyond = prompt > 3 * len(json.dumps(given, ensure_ascii=False)) + 300
@@ -204,8 +211,11 @@ def main() -> None:
     parser.add_argument("recordings", nargs="+", type=Path)
     parser.add_argument("--promises", type=Path, metavar="FILE", help="write the table that the package carries")
     parser.add_argument("--date", default="", help="of the table")
+    parser.add_argument("--models", default="", metavar="PATTERN", help="of these models only; not for a table")
     asked = parser.parse_args()
-    rows = list(compare(recordings(asked.recordings)))
+    if asked.models and asked.promises:
+        parser.error("the table of promises is made of all models")
+    rows = list(compare(recordings(asked.recordings, asked.models)))
     groups: dict[str, dict[str, list[tuple[bool, float, bool]]]] = defaultdict(lambda: defaultdict(list))
     for row, method, kept in held_out(rows):
         seen = (row.hit, abs(row.counted - row.stated) / row.stated, kept)

@@ -39,3 +39,8 @@ def test_limits_of_numbers_leave_no_trace() -> None:
 
 def test_lists_are_read_through() -> None:
     assert prune_schema([{"required": ["a"], "const": 1}, [{"$schema": 2}]]) == [{"const": 1}, [{}]]
+
+
+def test_the_format_of_a_number_leaves_no_trace() -> None:
+    assert prune_schema({"type": ["integer", "null"], "format": "uint8"}) == {"type": ["integer", "null"]}
+    assert prune_schema({"type": "string", "format": "date"}) == {"type": "string", "format": "date"}

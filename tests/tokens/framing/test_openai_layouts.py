@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from callcost.tokens.engines.encoders import load_encoder
-from callcost.tokens.frame import Frame
+from callcost.tokens.frame import Frame, day
 from callcost.tokens.framing.messages import frame_prompt
-from callcost.tokens.framing.openai_layouts import ERAS, LAYOUTS, Layout, layout_of
+from callcost.tokens.framing.openai_layouts import ERAS, LAYOUTS, Layout, layout_of, serving_api
+from callcost.tokens.framing.tool_schemas import write_tools
 from callcost.tokens.model_families import choose
+from callcost.tokens.requests.types import Tool
 from tests.tokens.counted import count_prompt, texts_of, write_user
 
 ASK = write_user("Weather in Oslo?")
@@ -38,7 +40,7 @@ def test_every_row_is_found(framing: str, api: str) -> None:
 
 
 def test_a_family_without_a_row_of_an_api_has_its_chats() -> None:
-    assert layout_of("gpt-oss", "responses", None) == LAYOUTS["gpt-oss", "chat"]
+    assert layout_of("gpt-3.5", "responses", None) == LAYOUTS["gpt-3.5", "chat"]
     assert layout_of("unknown", "responses", None) == LAYOUTS["gpt-4", "responses"]
 
 
@@ -47,9 +49,9 @@ def test_a_rule_of_an_era_holds_from_its_first_day_to_the_day_before_its_last(er
     today = layout_of(era.framing, era.api, None)
     changed = today._replace(**era.changes)
 
-    assert layout_of(era.framing, era.api, era.since) == changed
-    assert layout_of(era.framing, era.api, era.until - 1) == changed
-    assert layout_of(era.framing, era.api, era.until) == today
+    assert layout_of(era.framing, era.api, era.since, era.framing) == changed
+    assert layout_of(era.framing, era.api, era.until - 1, era.framing) == changed
+    assert layout_of(era.framing, era.api, era.until, era.framing) == today
     assert set(era.changes) <= set(Layout._fields)
 
 
@@ -237,3 +239,41 @@ def test_a_tool_that_says_nothing_costs_the_o_series_no_less() -> None:
 
     assert frame("o3", request, "responses").constant == frame("o3", told, "responses").constant
     assert frame("gpt-5", request, "responses").constant < frame("gpt-5", told, "responses").constant
+
+
+def test_a_rule_of_an_era_is_of_some_models_only() -> None:
+    at = day("2025-10-01")
+
+    assert layout_of("gpt-5", "responses", at, "gpt-5") != layout_of("gpt-5", "responses", at, "gpt-5-mini")
+
+
+@pytest.mark.parametrize(("model", "passed_on"), [("openai/gpt-4.1-mini", True), ("openai/gpt-4o-mini", False)])
+def test_openrouter_passes_chats_of_newer_models_on_to_responses(model: str, passed_on: bool) -> None:
+    api = serving_api("chat", "openrouter", model)
+
+    assert api == ("responses" if passed_on else "chat")
+    assert serving_api("chat", "openai", model) == "chat"
+
+
+def test_tools_that_come_within_the_conversation_are_billed_as_a_block_of_their_own() -> None:
+    offered = {"type": "function", "name": "look", "description": "Look.", "parameters": {"type": "object"}}
+    item = {"type": "additional_tools", "role": "developer", "tools": [offered]}
+    message = {"role": "developer", "content": "x"}
+    row = LAYOUTS["gpt-5", "responses"]
+
+    plain = count_prompt("gpt-5", {"input": [*ASK, message]}, "responses")
+    found = count_prompt("gpt-5", {"input": [*ASK, item]}, "responses")
+    led = count_prompt("gpt-5", {"instructions": "Be brief.", "input": [*ASK, item]}, "responses")
+    system = count_prompt("gpt-5", {"instructions": "Be brief.", "input": ASK}, "responses")
+
+    block = tokens(write_tools([Tool("look", "Look.", {"type": "object"})]))
+    assert None not in (plain, found, led, system)
+    header = 4  # of the developer's message
+    assert (found or 0) - ((plain or 0) - header - 1) == header + row.more_tools_alone + block
+    assert (led or 0) - (system or 0) == header + row.more_tools + block
+
+
+def test_a_message_without_any_content_is_not_shown_by_responses() -> None:
+    asked = count_prompt("gpt-5", {"input": ASK}, "responses")
+
+    assert count_prompt("gpt-5", {"input": [*ASK, {"role": "assistant", "content": []}]}, "responses") == asked

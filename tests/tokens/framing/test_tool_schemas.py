@@ -55,8 +55,7 @@ def test_a_tool_is_a_function_type_with_comments() -> None:
         "type get_weather = (_: {",
         "// The city.",
         "city: string,",
-        "// minimum: 1, maximum: 9",
-        "days?: number, // default: 3",
+        "days?: number, // default: 3, minimum: 1, maximum: 9",
         'unit?: "celsius" | "fahrenheit",',
         "}) => any;",
     ]
@@ -90,10 +89,15 @@ def test_the_format_of_a_number_leaves_no_trace() -> None:
     assert write({"day": {"type": "string", "format": "date"}}) != write({"day": {"type": "string"}})
 
 
-def test_types_repeat_the_limits_beside_a_description_only() -> None:
-    both = {"type": ["integer", "null"], "minimum": 0}
-    assert "".join(write({"age": both})).count("minimum") == 1
-    assert "".join(write({"age": both | {"description": "In years."}})).count("minimum") == 3
+def test_limits_stand_behind_the_type_that_they_are_of() -> None:
+    assert write({"age": {"type": "integer", "minimum": 0}})[1] == "age?: number, // minimum: 0"
+    assert write({"age": {"type": "integer", "minimum": 0, "default": 1}})[1].endswith("// default: 1, minimum: 0")
+    assert write({"day": {"type": "string", "format": "date"}})[1] == 'day?: string, // format: "date"'
+    both = {"type": ["integer", "null"], "minimum": 0, "maximum": 9}
+    assert write({"age": both})[1:-1] == ["age?: ", "number // minimum: 0, maximum: 9", " |", "null", ","]
+    assert "".join(write({"age": both | {"description": "In years."}})).count("In years.") == 3
+    listed = {"type": "array", "items": {"type": "string", "minLength": 2}}
+    assert write({"names": listed})[1:-1] == ["names?: Array<", "string // minLength: 2", ">,"]
 
 
 def test_alternatives_with_comments_take_lines_of_their_own() -> None:

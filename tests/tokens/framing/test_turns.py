@@ -158,3 +158,63 @@ def test_cohere_bills_of_a_tool_what_it_says() -> None:
     texts = texts_of(frame_prompt(choose("command-r"), "chat", {"messages": ASK, "tools": [tool]}))
 
     assert texts == ["look", "Look.", "city", "Where.", "Hi."]
+
+
+def test_special_tokens_of_a_raw_text_count_one_each_where_its_model_has_them() -> None:
+    text = "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi.<|eot_id|>"
+
+    frame = frame_prompt(choose("meta.llama3-8b-instruct-v1:0", "bedrock"), "bedrock_invoke", {"prompt": text})
+    other = frame_prompt(choose("qwen3-0.6b", "vllm"), "completions", {"prompt": text})
+
+    assert frame is not None
+    assert (frame.constant // 1000, texts_of(frame)) == (4, ["user", "\n\nHi."])
+    assert texts_of(other) == [text]
+
+
+def test_local_hosts_begin_a_raw_text_with_the_token_that_begins_every_text() -> None:
+    there = frame_prompt(choose("llama3.2:3b", "vllm"), "completions", {"prompt": "Hi."})
+
+    assert there is not None
+    assert there.constant == 1000
+
+
+def test_ollama_writes_a_text_as_the_users_message_unless_it_is_raw() -> None:
+    choice = choose("llama3.2:3b", "ollama")
+    asked = frame_prompt(choice, "chat", {"messages": ASK})
+
+    raw = frame_prompt(choice, "ollama", {"prompt": "Hi.", "raw": True})
+    written = frame_prompt(choice, "ollama", {"prompt": "Hi."})
+    assert raw is not None
+    assert written is not None
+    assert asked is not None
+    assert (written.constant, written.texts) == (asked.constant, asked.texts)
+    assert (raw.constant, raw.texts) == (1000, ("Hi.",))
+
+
+def test_tools_are_left_out_where_a_host_hides_what_may_not_be_called() -> None:
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+    request = {"messages": ASK, "tools": tools, "tool_choice": "none"}
+
+    hidden = frame_prompt(choose("llama-3.3-70b", "groq"), "chat", request)
+    shown = frame_prompt(choose("llama-3.3-70b", "together"), "chat", request)
+
+    assert "look" not in "".join(texts_of(hidden))
+    assert "look" in "".join(texts_of(shown))
+
+
+def test_nova_2_brings_a_longer_prompt_once_a_tool_was_called() -> None:
+    call = {"toolUse": {"toolUseId": "1", "name": "look", "input": {}}}
+    messages = [{"role": "user", "content": [{"text": "Hi."}]}, {"role": "assistant", "content": [call]}]
+
+    first, second = (constant({"messages": messages}, f"amazon.nova-{name}-v1:0") for name in ("lite", "2-lite"))
+
+    assert second - first == 542
+
+
+def test_mistral_writes_what_is_required_behind_the_type() -> None:
+    schema = {"required": ["x"], "type": "object", "properties": {"x": {}}}
+    tools = [{"type": "function", "function": {"name": "look", "parameters": schema}}]
+
+    frame = frame_prompt(choose("mistral-large-latest", "mistral"), "chat", {"messages": ASK, "tools": tools})
+
+    assert '"parameters": {"properties": {"x": {}}, "type": "object", "required": ["x"]}' in "".join(texts_of(frame))

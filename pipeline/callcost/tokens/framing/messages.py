@@ -13,15 +13,23 @@ from typing import Any
 from callcost.tokens.error_estimates import estimate_error, shape_of_answer, shape_of_prompt
 from callcost.tokens.frame import Frame, FrameBuilder
 from callcost.tokens.framing.answers import answer_layout_of, lay_out_answer
-from callcost.tokens.framing.chat_templates import writers_of
 from callcost.tokens.framing.gemini import gemini_layout_of, lay_out_gemini, lay_out_gemini_answer
-from callcost.tokens.framing.openai_layouts import lay_out, layout_of
-from callcost.tokens.framing.turns import lay_out_turns, lay_out_turns_answer, turn_layout_of
+from callcost.tokens.framing.openai_layouts import lay_out, layout_of, serving_api
+from callcost.tokens.framing.templates.choice import writers_of
+from callcost.tokens.framing.turns import (
+    TEXTS,
+    lay_out_texts,
+    lay_out_turns,
+    lay_out_turns_answer,
+    turn_layout_of,
+)
 from callcost.tokens.model_families import Choice, shows_thoughts
 from callcost.tokens.reasoning import seal_of
 from callcost.tokens.requests.bodies import read_answer, read_offer, read_prompt
 from callcost.tokens.requests.media import media_tokens
-from callcost.tokens.requests.types import CALL
+from callcost.tokens.requests.types import CALL, TEXT, Block, Message
+
+WRITES_TEXTS = frozenset({"ollama"})  # hosts that write an input without messages as the user's message
 
 
 def frame_prompt(
@@ -40,10 +48,12 @@ def frame_prompt(
     builder = FrameBuilder(choice.factor, choice.corrections)
     turns = turn_layout_of(choice, at)
     api = api_of(endpoint, request)
+    shape = shape_of_prompt(prompt)
+    if choice.provider in WRITES_TEXTS and endpoint != "embeddings" and not prompt.raw:
+        prompt.messages += [Message("user", [Block(TEXT, text)]) for text in prompt.texts]
+        prompt.texts = []
     if prompt.texts or prompt.tokens:
-        for text in prompt.texts:
-            builder.text(text)
-        builder.tokens(prompt.tokens)
+        lay_out_texts(prompt, turns or TEXTS, builder)
     elif choice.framing.startswith("gemini"):
         lay_out_gemini(prompt, gemini_layout_of(choice.framing, choice.provider, response), builder)
     elif not prompt.messages:
@@ -51,7 +61,7 @@ def frame_prompt(
     elif turns is not None:
         lay_out_turns(prompt, turns, builder, writers_of(choice)[0])
     else:
-        layout = layout_of(choice.framing, api, at, choice.provider)
+        layout = layout_of(choice.framing, serving_api(api, choice.provider, choice.model), at, choice.model)
         lay_out(prompt, layout, builder)
         if layout.shares_prompt:
             builder.share = max(1, _calls(response))
@@ -60,7 +70,7 @@ def frame_prompt(
         builder.tokens(media_tokens(choice.model, media, alone=len(shown) == 1))
     if not builder.texts and not builder.constant:
         return None
-    return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_prompt(prompt)))
+    return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape))
 
 
 def frame_completion(
@@ -94,7 +104,8 @@ def frame_completion(
     elif turns is not None:
         lay_out_turns_answer(answer, prompt, turns, builder, writers_of(choice)[1])
     else:
-        layout = answer_layout_of(choice.framing, api, choice.provider, at)
+        served = serving_api(api, choice.provider, choice.model)
+        layout = answer_layout_of(choice.framing, served, choice.provider, at)
         lay_out_answer(answer, prompt, layout, builder)
     if thoughts and (seal := seal_of(choice, api)) is not None:
         for block in chain.from_iterable(answer.alternatives):

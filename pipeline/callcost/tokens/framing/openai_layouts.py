@@ -7,6 +7,7 @@ image costs in media.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from callcost.tokens.frame import FrameBuilder, day
 from callcost.tokens.framing.answer_schema import write_form
 from callcost.tokens.framing.tool_schemas import write_tools
 from callcost.tokens.requests.json_values import compact_json, parse_json, spaced_json
-from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, UNREAD, Block, Message, Prompt
+from callcost.tokens.requests.types import CALL, OFFER, RESULT, TEXT, THOUGHT, UNREAD, Block, Message, Prompt
 
 
 class Layout(NamedTuple):
@@ -48,6 +49,8 @@ class Layout(NamedTuple):
         plain_tools: tools are written in the layout of June 2023, with the descriptions of the first level only.
         ciphertext: thousandths of a token per character of encrypted reasoning after the last user message.
         ciphertext_less: subtracted for each item of encrypted reasoning.
+        more_tools: added for tools that are offered within the conversation, where there is a system text.
+        more_tools_alone: added for the same, where there is none.
         shares_prompt: the prompt is divided by the number of calls in the answer, where there are several.
     """
 
@@ -78,6 +81,8 @@ class Layout(NamedTuple):
     plain_tools: bool = False
     ciphertext: int = 0
     ciphertext_less: int = 0
+    more_tools: int = 84
+    more_tools_alone: int = 81
     shares_prompt: bool = False
 
 
@@ -96,14 +101,13 @@ RESPONSES_5 = RESPONSES._replace(
     names_only=False, call=9, result=8, calls=0, call_of_several=17, own_id=0, ciphertext=178, ciphertext_less=168,
 )  # fmt: skip
 O_SERIES = CHAT._replace(start=2, no_system=1, tools=3, choice_none=0, choice_named=None, call=11, result=9, dot=True)
-GPT_OSS = CHAT_5._replace(start=63, tools=17, bare_tool=0, form=0)
 LAYOUTS = {
-    ("gpt-oss", "chat"): GPT_OSS,
     ("o-series", "chat"): O_SERIES,
     ("o-series", "responses"): RESPONSES_5._replace(tools=0, bare_tool=0),
     ("gpt-4", "chat"): CHAT,
     ("gpt-3.5", "chat"): CHAT,
     ("gpt-0613", "chat"): CHAT._replace(plain_tools=True, choice_named=4, call=7, result=3),
+    ("gpt-0613", "responses"): RESPONSES._replace(start=2),  # 7 calls, 2 repositories, 2026-11-30
     ("gpt-0301", "chat"): CHAT._replace(message=4),
     ("gpt-4", "responses"): RESPONSES,
     ("gpt-5", "chat"): CHAT_5,
@@ -123,33 +127,46 @@ class Era(NamedTuple):
     since: int
     until: int
     changes: dict[str, Any]
+    models: str = ""  # a pattern on their names
 
 
-# Chats that are passed on to the Responses API: (framing, provider).
-BY_RESPONSES = frozenset((framing, "openrouter") for framing in ("gpt-5", "gpt-5-chat", "gpt-5.2", "o-series"))
+# Chats that a provider passes on to the Responses API, by a pattern on the models' names.
+BY_RESPONSES = {"openrouter": re.compile(r"gpt-(4\.1|[5-9])|(^|/)o[1-9]")}
 
 
 # Seen in recordings: the first weeks of the Responses API, and answers with several calls in the winter of 2025.
 ERAS = (
     Era("gpt-4", "responses", 0, day("2025-03-28"), {"start": 21, "tools": 195, "own_id": 0}),
-    Era("gpt-5", "responses", day("2025-09-25"), day("2025-10-25"), {"tools": 6}),
+    Era("gpt-5", "responses", day("2025-09-25"), day("2025-10-24"), {"tools": 6}, r"gpt-5(?!-(mini|nano))"),
     Era("gpt-4", "responses", day("2025-10-08"), day("2026-03-01"), {"shares_prompt": True}),
 )
 
 
-def layout_of(framing: str, api: str, at: int | None, provider: str = "") -> Layout:
+def serving_api(api: str, provider: str, model: str) -> str:
+    """Return which of OpenAI's APIs answers in the end, where a provider passes chats on to the other one.
+
+    Args:
+        api: "chat" or "responses", as the call was made.
+        provider: name of the provider that was asked, in lower case.
+        model: name of the model, in lower case.
+    """
+    passed_on = BY_RESPONSES.get(provider)
+    return "responses" if passed_on and passed_on.search(model) else api
+
+
+def layout_of(framing: str, api: str, at: int | None, model: str = "") -> Layout:
     """Return the row of a family and API at a moment; that of gpt-4 where the family has none.
 
     Args:
         framing: the family's framing.
         api: "chat" or "responses".
         at: when the call was made, in microseconds since 1970 UTC; None: the rules of today.
-        provider: name of the provider that was asked, in lower case.
+        model: name of the model, in lower case.
     """
-    api = "responses" if (framing, provider) in BY_RESPONSES else api
     layout = LAYOUTS.get((framing, api)) or LAYOUTS.get((framing, "chat")) or LAYOUTS["gpt-4", api]
     for era in ERAS:
-        if at is not None and (era.framing, era.api) == (framing, api) and era.since <= at < era.until:
+        here = (era.framing, era.api) == (framing, api) and re.search(era.models, model)
+        if at is not None and here and era.since <= at < era.until:
             return layout._replace(**era.changes)
     return layout
 
@@ -238,7 +255,11 @@ class _Writer:
         texts = [block for block in message.blocks if block.kind == TEXT]
         if not results:
             self.flush()
-        unread = all(block.kind == UNREAD for block in message.blocks)
+        for block in (block for block in message.blocks if block.kind == OFFER):
+            led = any(one.speaker == "system" for one in self.prompt.messages if one is not message)
+            self.builder.tokens(self.layout.more_tools if led else self.layout.more_tools_alone)
+            self.builder.text(write_tools(block.value))
+        unread = all(block.kind in {UNREAD, OFFER} for block in message.blocks)
         if texts or unread or any(block.media for block in message.blocks if block.kind != RESULT):
             self.text(message, texts)
         if len(calls) > 1:

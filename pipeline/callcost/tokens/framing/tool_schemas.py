@@ -16,8 +16,10 @@ from callcost.tokens.requests.types import Tool
 
 HEAD = "# Tools\n\n## functions\n\nnamespace functions {\n\n"
 TAIL = "\n\n} // namespace functions"
-# What a comment line names of a property, in this order.
-LIMITS = ("minLength", "maxLength", "minimum", "maximum", "format", "pattern")
+# What the comment behind a type names, in this order; the format of a number leaves no trace.
+_OF_NUMBERS = ("minimum", "maximum")
+_OF_TEXTS = ("minLength", "maxLength", "format", "pattern")
+LIMITS = {"integer": _OF_NUMBERS, "number": _OF_NUMBERS, "string": _OF_TEXTS}
 
 
 def write_tools(tools: Sequence[Tool], *, plain: bool = False) -> str:
@@ -91,10 +93,8 @@ class _Writer:
         return follow(schema, self.root)
 
     def notes(self, schema: dict[str, Any]) -> list[str]:
-        """Return the comment lines above a property: title, description, limits."""
+        """Return the comment lines above a property: title, description."""
         lines = comment(text_of(schema.get("title"))) + comment(text_of(schema.get("description")))
-        limits = [f"{key}: {_plain(schema[key])}" for key in _limits_of(schema)]
-        lines += [f"// {', '.join(limits)}"] if limits else []
         self.written += sum(map(len, lines)) + MIN_WRITTEN
         return lines
 
@@ -106,14 +106,14 @@ class _Writer:
             inner = self.resolve(given)
             lines = self.notes(inner)
             kind = self.type(inner, depth + 1)
-            default = f" // default: {compact_json(inner['default'])}" if "default" in inner else ""
-            plain = plain and not lines and not default and "\n" not in kind
-            rows.append((lines, f"{name}{'' if name in required else '?'}: {kind}", default))
+            behind = _behind(inner, ("default",))
+            plain = plain and not lines and not behind and "\n" not in kind
+            rows.append((lines, f"{name}{'' if name in required else '?'}: {kind}", behind))
         if not rows:
             return "object"
         if plain:
             return "{ " + ", ".join(text for _, text, _ in rows) + " }"
-        return "\n".join(["{", *("\n".join([*lines, f"{text},{default}"]) for lines, text, default in rows), "}"])
+        return "\n".join(["{", *("\n".join([*lines, f"{text},{behind}"]) for lines, text, behind in rows), "}"])
 
     def type(self, schema: dict[str, Any], depth: int = 0) -> str:
         """Return the type of one value."""
@@ -127,7 +127,7 @@ class _Writer:
             found = compact_json(schema["const"])
         elif isinstance(branches, list):
             inner = [self.resolve(branch) for branch in branches]
-            found = _union([[*self.notes(branch), self.type(branch, depth + 1)] for branch in inner])
+            found = _union([(self.notes(branch), self.type(branch, depth + 1), _behind(branch)) for branch in inner])
         elif isinstance(kind, list):
             found = self.types(schema, kind, depth)
         elif kind == "array":
@@ -140,39 +140,40 @@ class _Writer:
         return found
 
     def types(self, schema: dict[str, Any], kinds: list[Any], depth: int) -> str:
-        """Return a union of plain types; each repeats the description, and limits beside one, on lines of its own."""
-        lines = self.notes({key: schema[key] for key in schema if key != "title"}) if schema.get("description") else []
-        found = [self.type({**schema, "type": kind, "enum": None, "anyOf": None}, depth + 1) for kind in kinds]
-        return _union([[*lines, kind] for kind in found])
+        """Return a union of plain types; each repeats the description on lines of its own, and has its own limits."""
+        lines = self.notes({"description": schema.get("description")})
+        inner = [{**schema, "type": kind, "enum": None, "anyOf": None} for kind in kinds]
+        return _union([(lines, self.type(branch, depth + 1), _behind(branch)) for branch in inner])
 
     def array(self, schema: dict[str, Any], depth: int) -> str:
         """Return an array type; items with comments or over several lines stand between angle brackets."""
         items = self.resolve(schema.get("items"))
         kind = self.type(items, depth + 1)
-        lines = self.notes(items)
-        if lines or "\n" in kind:
-            return "\n".join(["Array<", *lines, kind, ">"])
+        lines, behind = self.notes(items), _behind(items)
+        if lines or behind or "\n" in kind:
+            return "\n".join(["Array<", *lines, kind + behind, ">"])
         return f"Array<{kind}>" if " | " in kind else f"{kind}[]"
 
 
-def _union(branches: list[list[str]]) -> str:
-    """Return alternatives; once one of them takes several lines, each stands on lines of its own."""
-    texts = ["\n".join(lines) for lines in branches]
-    if not any("\n" in text for text in texts):
+def _union(branches: list[tuple[list[str], str, str]]) -> str:
+    """Return alternatives, each given by the lines above it, its type and the comment behind that.
+
+    Once one of them takes several lines or has a comment, each stands on lines of its own.
+    """
+    texts = ["\n".join([*lines, kind + behind]) for lines, kind, behind in branches]
+    longer = ["\n" in text or bool(behind) for text, (_, _, behind) in zip(texts, branches, strict=True)]
+    if not any(longer):
         return " | ".join(texts)
-    return "\n" + " |\n".join(text + "\n" * ("\n" in text) for text in texts) + "\n"
+    return "\n" + " |\n".join(text + "\n" * long for text, long in zip(texts, longer, strict=True)) + "\n"
 
 
-def _limits_of(schema: dict[str, Any]) -> list[str]:
-    """Return the limits of a property that are named: the format of a number leaves no trace."""
-    kinds = schema.get("type")
-    numeric = bool({"number", "integer"} & set(map(text_of, kinds if isinstance(kinds, list) else [kinds])))
-    return [key for key in LIMITS if schema.get(key) is not None and not (numeric and key == "format")]
+def _behind(schema: dict[str, Any], more: tuple[str, ...] = ()) -> str:
+    """Return the comment behind a type: its limits, and what else is asked for; "" where there is none."""
+    limits = [key for key in LIMITS.get(text_of(schema.get("type")), ()) if schema.get(key) is not None]
+    named = [f"{key}: {compact_json(schema[key])}" for key in (*more, *limits) if key in schema]
+    return f" // {', '.join(named)}" if named else ""
 
 
 def _alternatives(values: list[Any]) -> str:
     return " | ".join(map(compact_json, values))
 
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else compact_json(value)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from callcost.tokens.frame import UNIT, FrameBuilder, day
-from callcost.tokens.framing.chat_templates import CallWriter, Writer
+from callcost.tokens.framing.templates.parts import CallWriter, Writer
 from callcost.tokens.model_families import Choice
 from callcost.tokens.requests.json_values import compact_json, dict_of, spaced_json, text_of
 from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, Answer, Block, Message, Prompt, Tool
@@ -21,6 +21,7 @@ class TurnLayout(NamedTuple):
     """One row: what framing costs. Figures are tokens, and may be negative; factors are thousandths.
 
     Attributes:
+        written: every prompt is written by the model's template, else only one with tools, calls or results.
         start: added once to every prompt, for the header of the answer.
         user: added for each message of the user and of tools.
         assistant: added for each message of the assistant.
@@ -33,6 +34,10 @@ class TurnLayout(NamedTuple):
         tools: added once where any tools are offered, for the hidden prompt.
         tool: added for each tool, beside its JSON.
         tool_factor: weight of a tool's JSON; 0: of its texts alone, without signs and types.
+        tool_keys: keys of a tool's parameters that the host writes before all others, in its order.
+        template: added to a prompt that the model's template writes.
+        history: added once where calls or results stand among the messages.
+        none_hides: tools are left out where the model may call none.
         any_tool: added where the model must call some tool.
         one_tool: added where the model must call one named tool.
         only_tool: added instead, where it may call no other beside it.
@@ -43,6 +48,8 @@ class TurnLayout(NamedTuple):
         citations: added where the answer is to cite a document or a search result.
         form: added for a JSON schema that the answer must follow, beside its JSON.
         form_factor: weight of that JSON; 0: a schema adds nothing at all.
+        text: added for each input that is no message.
+        specials: finds the special tokens that an input of that kind may hold; "": they are text.
         answer: added to an answer with text and no calls.
         answer_beside: added to an answer with text and calls.
         answer_call: added for the first call of an answer.
@@ -52,6 +59,7 @@ class TurnLayout(NamedTuple):
         answer_key: added for each argument of an answer's call; 0: the arguments are one text.
     """
 
+    written: bool = False
     start: int = 3
     user: int = 4
     assistant: int = 4
@@ -64,6 +72,10 @@ class TurnLayout(NamedTuple):
     tools: int = 0
     tool: int = 0
     tool_factor: int = UNIT
+    tool_keys: tuple[str, ...] = ()
+    template: int = 0
+    history: int = 0
+    none_hides: bool = False
     any_tool: int = 0
     one_tool: int = 0
     only_tool: int = 0
@@ -74,6 +86,8 @@ class TurnLayout(NamedTuple):
     citations: int = 0
     form: int = 0
     form_factor: int = 0
+    text: int = 0
+    specials: str = ""
     answer: int = 0
     answer_beside: int = 0
     answer_call: int = 12
@@ -89,7 +103,11 @@ CLAUDE = TurnLayout(
     call=25, call_key=14, call_more=30, result=15, citations=570, form=92, form_factor=1500,
     answer=3, answer_beside=1, answer_call=33, answer_more=17, answer_any=18, answer_named=16, answer_key=15,
 )  # fmt: skip
-LLAMA = TurnLayout(start=5, user=5, assistant=5, system=5, tools=80, tool_factor=1150, answer=1)
+LLAMA = TurnLayout(
+    start=5, user=5, assistant=5, system=5, tools=80, tool_factor=1150, answer=1,
+    specials=r"<\|(?:begin_of_text|(?:start|end)_header_id|eo[tm]_id|end_of_text|python_tag)\|>",
+)  # fmt: skip
+TEXTS = TurnLayout()  # of inputs that are no messages, where the family has no row
 TURN_LAYOUTS = {
     "claude-2": TurnLayout(start=4, user=3, assistant=3, system=0),
     "claude-3-haiku": CLAUDE._replace(tools=264, tool=6, any_tool=84, one_tool=84, only_tool=84),
@@ -103,7 +121,7 @@ TURN_LAYOUTS = {
     "llama-guard": LLAMA._replace(start=188),  # its template holds the policy
     "llama-3": LLAMA,
     "llama-3.1": LLAMA._replace(start=30, system=0),
-    "llama-4": LLAMA._replace(start=6),
+    "llama-4": LLAMA._replace(specials=""),
     "llama-2": TurnLayout(start=4, user=3, assistant=3, system=4),
     "mistral": TurnLayout(
         start=1, user=2, assistant=1, system=2, tools=3, tool=10, call=1, result=1,
@@ -137,10 +155,15 @@ TURN_LAYOUTS = {
     "grok-3": TurnLayout(start=0, user=6, assistant=6, system=4, tools=195, one_tool=-130),
     "grok-4": TurnLayout(start=677, user=8, assistant=4, system=0, tools=100),
     "grok-code": TurnLayout(start=196, user=8, assistant=4, system=0, tools=100),
+    "gpt-oss": TurnLayout(written=True, answer_call=0, answer_more=0, answer_any=0),
     "jamba": TurnLayout(start=6, user=4, assistant=4, system=4),
+    "gemma": TurnLayout(start=4, user=5, assistant=5, system=1),
     "titan": TurnLayout(start=0, user=0, assistant=0, system=0),
     "other": TurnLayout(),
 }  # fmt: skip
+
+
+LLAMAS = ("llama-3", "llama-3.1", "llama-guard")
 
 
 class Variant(NamedTuple):
@@ -157,10 +180,22 @@ VARIANTS = (
     # Ollama's templates leave out the date, and part of what Qwen's says of tools.
     Variant("llama-3.1", {"start": 20}, provider="ollama"),
     Variant("qwen", {"tools": 46, "tool": 6}, provider="ollama"),
+    # Both begin a text with the token that begins every text (vLLM's add_special_tokens, Ollama's raw).
+    *(Variant(framing, {"text": 1}, provider=host) for framing in LLAMAS for host in ("ollama", "vllm")),
+    Variant("qwen", {"text": 1}, models="embed"),  # 39 calls, 2 repositories, 2026-11-30
     # The model's settings stand in the prompt since Mistral Small 4.
     Variant("mistral", {"start": 13}, models="(mistral|magistral)-small-(latest|2[6-9])", since=day("2026-01-01")),
     # A text of 79 tokens on reasoning.
     Variant("deepseek", {"reasons": 79}, provider="deepseek", models="v4|chat|reasoner", since=day("2026-08-01")),
+    # Mistral itself writes what is required behind the type (35 calls, 2 repositories, 2026-11-30).
+    Variant("mistral", {"tool_keys": ("properties", "type", "required")}, provider="mistral"),
+    Variant("deepseek-v3", {"template": 3}, models=r"v3[.-]1"),  # 20 calls, 2 repositories, 2026-11-30
+    Variant("qwen", {"start": 5}, models="thinking"),  # the answer's reasoning is begun, as its template says
+    Variant("glm", {"start": 4, "user": 1, "assistant": 2, "system": 1}, models=r"glm-?(4[.-]7|[5-9])"),
+    Variant("glm", {"start": 11, "assistant": 3}, models=r"glm-?5[.-][2-9]"),  # told how hard to think
+    Variant("nova", {"history": 542}, models="nova-2"),
+    *(Variant(framing, {"none_hides": True}, provider="groq") for framing in ("llama-3.1", "llama-4")),
+    *(Variant(framing, {"none_hides": True}, provider="deepseek") for framing in ("deepseek", "deepseek-v3")),
     Variant("grok-3", {"tools": 218}, models="mini"),  # 78 calls, 2 repositories, 2026-11-30
     Variant("claude-4.7", {"tools": 694}, models=r"opus-4[.-]7"),
     Variant("claude-4.7", {"tools": 446}, models=r"opus-4[.-]8"),
@@ -189,11 +224,16 @@ def lay_out_turns(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder, wri
         prompt: the conversation.
         layout: the row of its family.
         builder: gathers the texts and constants.
-        write: writes prompts with tools, calls or results by the model's own template.
+        write: writes prompts with tools, calls or results, or all of them, by the model's own template.
     """
-    if write and (prompt.tools or any(block.kind in {CALL, RESULT} for one in prompt.messages for block in one.blocks)):
+    if layout.none_hides and prompt.tool_choice == "none":
+        prompt.tools = []
+    used = any(block.kind in {CALL, RESULT} for message in prompt.messages for block in message.blocks)
+    if write and (prompt.tools or used or layout.written):
+        builder.tokens(layout.template)
         builder.pieces(write(prompt))
         return
+    builder.tokens(layout.history if used else 0)
     builder.tokens(layout.start + (layout.thinking if prompt.thinking else 0))
     builder.tokens(0 if prompt.silent else layout.reasons)
     if all(message.speaker != "system" for message in prompt.messages):
@@ -215,13 +255,31 @@ def lay_out_turns(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder, wri
         builder.tokens(layout.prefill)
 
 
+def lay_out_texts(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> None:
+    """Add inputs that are no messages to a builder.
+
+    Args:
+        prompt: the inputs.
+        layout: the row of their family.
+        builder: gathers the texts and constants.
+    """
+    for text in prompt.texts:
+        pieces = re.split(layout.specials, text) if layout.specials else [text]
+        builder.tokens(layout.text + len(pieces) - 1)
+        for piece in pieces:
+            builder.text(piece)
+    builder.tokens(prompt.tokens)
+
+
 def _lay_out_tools(prompt: Prompt, layout: TurnLayout, builder: FrameBuilder) -> None:
     """Add the tools and what choosing among them costs."""
     named = layout.only_tool if prompt.single else layout.one_tool
     choice = {"required": layout.any_tool, "named": named}.get(prompt.tool_choice, 0)
     builder.tokens(layout.tools + choice + layout.tool * len(prompt.tools))
     for tool in prompt.tools:
-        written = {"description": tool.description, "name": tool.name, "parameters": tool.parameters}
+        given = dict_of(tool.parameters)
+        schema = {key: given[key] for key in layout.tool_keys if key in given} | given if given else tool.parameters
+        written = {"description": tool.description, "name": tool.name, "parameters": schema}
         for text in [spaced_json(written)] if layout.tool_factor else _texts_of(tool):
             builder.text(text, layout.tool_factor or UNIT)
 

@@ -15,7 +15,7 @@ import msgspec
 from callcost.tokens.requests.content_blocks import read_blocks, read_call, read_piece, read_result
 from callcost.tokens.requests.json_values import dict_of, first_of, limit_depth, list_of, text_of
 from callcost.tokens.requests.tools_and_format import read_form, read_tool_choice, read_tools
-from callcost.tokens.requests.types import CALL, RESULT, TEXT, THOUGHT, Answer, Block, Message, Prompt
+from callcost.tokens.requests.types import CALL, OFFER, RESULT, TEXT, THOUGHT, Answer, Block, Message, Prompt
 
 Body = dict[str, Any]
 
@@ -127,9 +127,12 @@ def _calls_only(message: Message) -> bool:
     return bool(message.blocks) and all(block.kind == CALL for block in message.blocks)
 
 
-def _item(item: Body) -> Message:
+def _item(item: Body) -> Message | None:
+    """Return a message of an item of the Responses API; None where it shows nothing at all."""
+    if item.get("type") == "additional_tools":
+        return Message("developer", [Block(OFFER, value=read_tools(item))])
     if "role" in item or item.get("type") == "message":
-        return read_message(item)
+        return None if item.get("content") == [] else read_message(item)
     blocks = read_piece(item)
     role = "tool" if blocks and blocks[0].kind == RESULT else "assistant"
     return Message(role, blocks)
@@ -157,7 +160,7 @@ def _texts(body: Body) -> Prompt:
     items = [given] if isinstance(given, (str, dict)) else list_of(given)
     if items and all(isinstance(item, int) for item in items):
         items = [items]  # one input as token ids
-    prompt = Prompt(texts=[item for item in items if isinstance(item, str)])
+    prompt = Prompt(texts=[item for item in items if isinstance(item, str)], raw=body.get("raw") is True)
     prompt.tokens = sum(len(item) for item in items if isinstance(item, list))
     for item in items:
         if isinstance(item, dict):
@@ -217,7 +220,8 @@ def _output(value: Any) -> list[list[Block]]:
         return [read_message(dict_of(value.get("message") or value)).blocks]
     if not isinstance(value, list):
         return [read_blocks(value)]
-    return [[block for item in value if isinstance(item, dict) for block in _item(item).blocks]]
+    items = [_item(item) for item in value if isinstance(item, dict)]
+    return [[block for item in items if item for block in item.blocks]]
 
 
 def _candidates(value: Any) -> list[list[Block]]:

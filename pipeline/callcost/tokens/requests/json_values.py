@@ -39,9 +39,14 @@ def spaced_json(value: Any, *, ascii_only: bool = False) -> str:
     return _dump(value, (", ", ": "), ascii_only=ascii_only)
 
 
-def _dump(value: Any, separators: tuple[str, str], *, ascii_only: bool) -> str:
+def indented_json(value: Any) -> str:
+    """Return a JSON value over several lines, with four blanks for each level."""
+    return _dump(value, (",", ": "), indent=4)
+
+
+def _dump(value: Any, separators: tuple[str, str], *, ascii_only: bool = False, indent: int | None = None) -> str:
     try:
-        return json.dumps(value, ensure_ascii=ascii_only, separators=separators, default=str)
+        return json.dumps(value, ensure_ascii=ascii_only, separators=separators, default=str, indent=indent)
     except (TypeError, ValueError):  # an integer of more digits than Python writes, a key that is no text
         return ""
 

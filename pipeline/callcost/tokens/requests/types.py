@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 TEXT, IMAGE, AUDIO, VIDEO, DOCUMENT = "text", "image", "audio", "video", "document"
-CALL, RESULT, THOUGHT, UNREAD = "call", "result", "thought", "unread"
+CALL, RESULT, THOUGHT, UNREAD, OFFER = "call", "result", "thought", "unread", "offer"
 SPEAKERS = {"system": "system", "developer": "system", "assistant": "assistant", "model": "assistant"}
 
 
@@ -31,7 +31,8 @@ class Block(msgspec.Struct, frozen=True):
     """One piece of a message.
 
     Attributes:
-        kind: text, image, audio, document, call, result, thought, or unread: a piece of a kind that nobody knows here.
+        kind: text, image, audio, document, call, result, thought, offer (tools that come within the conversation: its
+            ``value`` is a list of ``Tool``), or unread: a piece of a kind that nobody knows here.
         text: the text; the arguments of a call; what the tool of a result returned.
         name: name of the tool of a call or a result.
         value: the arguments of a call or the return of a result as a JSON value, where they are such.
@@ -106,6 +107,7 @@ class Prompt(msgspec.Struct):
         form: the form of the answer, if one was asked for.
         texts: inputs that are no messages (completions, embeddings).
         tokens: number of the tokens that the inputs give as ids.
+        raw: the inputs go to the model as they are, also where a host would write them as messages.
         thinking: whether the model was asked to reason.
         silent: whether the model was asked not to reason.
         stops: whether the answer may end at a text that the request names.
@@ -120,6 +122,7 @@ class Prompt(msgspec.Struct):
     form: Form | None = None
     texts: list[str] = msgspec.field(default_factory=list)
     tokens: int = 0
+    raw: bool = False
     thinking: bool = False
     silent: bool = False
     stops: bool = False
