@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from callcost.tokens.frame import SPECIAL
-from callcost.tokens.framing.messages import frame_prompt
+from callcost.tokens.framing.messages import frame_completion, frame_prompt
 from callcost.tokens.framing.templates.harmony import write_harmony, write_namespace
 from callcost.tokens.model_families import choose
 from callcost.tokens.requests.bodies import read_prompt
@@ -85,3 +85,16 @@ def test_recorded_calls_come_to_their_tokens(provider: str, tokens: int) -> None
     request = {"messages": [{"role": "user", "content": "Hi there!"}]}
 
     assert count(frame_prompt(choose("gpt-oss-120b", provider), "chat", request)) == tokens
+
+
+@pytest.mark.parametrize(
+    ("more", "constant"),
+    [({"content": "Hi."}, 4), ({"content": "Hi.", "reasoning": "Greet."}, 10), ({"tool_calls": [CALL]}, 11)],
+)
+def test_the_channels_of_an_answer_are_billed(more: dict[str, Any], constant: int) -> None:
+    response = {"choices": [{"message": {"role": "assistant", **more}, "finish_reason": "stop"}]}
+
+    frame = frame_completion(choose("gpt-oss-20b", "cerebras"), "chat", response, {"messages": ASK})
+
+    assert frame is not None
+    assert frame.constant == constant * 1000

@@ -111,8 +111,10 @@ def frame_completion(
         for block in chain.from_iterable(answer.alternatives):
             builder.ciphertext(block.encrypted, seal.each, seal.less)
     if thoughts and shows_thoughts(choice):
-        for block in answer.thoughts:
-            builder.text(block.text)
+        shown = [block.text for block in answer.thoughts if block.text]
+        builder.tokens(turns.answer_thoughts if turns and shown else 0)
+        for text in shown:
+            builder.text(text)
     if not builder.texts and not builder.constant:
         return None
     return builder.frame(choice.vocabulary, *estimate_error(choice, api, shape_of_answer(answer, prompt, choice)))

@@ -57,6 +57,7 @@ class TurnLayout(NamedTuple):
         answer_any: added instead of ``answer_call``, where the request asked for a call.
         answer_named: added instead, without the tool's name, where the request named it; None: it is as any call.
         answer_key: added for each argument of an answer's call; 0: the arguments are one text.
+        answer_thoughts: added to an answer that shows its reasoning.
     """
 
     written: bool = False
@@ -95,6 +96,7 @@ class TurnLayout(NamedTuple):
     answer_any: int = 12
     answer_named: int | None = None
     answer_key: int = 0
+    answer_thoughts: int = 0
 
 
 CLAUDE = TurnLayout(
@@ -155,7 +157,10 @@ TURN_LAYOUTS = {
     "grok-3": TurnLayout(start=0, user=6, assistant=6, system=4, tools=195, one_tool=-130),
     "grok-4": TurnLayout(start=677, user=8, assistant=4, system=0, tools=100),
     "grok-code": TurnLayout(start=196, user=8, assistant=4, system=0, tools=100),
-    "gpt-oss": TurnLayout(written=True, answer_call=0, answer_more=0, answer_any=0),
+    # Channels of its answers: 350 answers, 7 repositories, 2026-11-30.
+    "gpt-oss": TurnLayout(
+        written=True, answer=4, answer_call=11, answer_more=11, answer_any=11, answer_thoughts=6,
+    ),
     "jamba": TurnLayout(start=6, user=4, assistant=4, system=4),
     "gemma": TurnLayout(start=4, user=5, assistant=5, system=1),
     "titan": TurnLayout(start=0, user=0, assistant=0, system=0),
@@ -195,7 +200,6 @@ VARIANTS = (
     Variant("glm", {"start": 11, "assistant": 3}, models=r"glm-?5[.-][2-9]"),  # told how hard to think
     Variant("nova", {"history": 542}, models="nova-2"),
     *(Variant(framing, {"none_hides": True}, provider="groq") for framing in ("llama-3.1", "llama-4")),
-    *(Variant(framing, {"none_hides": True}, provider="deepseek") for framing in ("deepseek", "deepseek-v3")),
     Variant("grok-3", {"tools": 218}, models="mini"),  # 78 calls, 2 repositories, 2026-11-30
     Variant("claude-4.7", {"tools": 694}, models=r"opus-4[.-]7"),
     Variant("claude-4.7", {"tools": 446}, models=r"opus-4[.-]8"),
