@@ -61,7 +61,7 @@ MODELS = {
     "llama-2-13b-chat": ("llama-2", "cl100k_base"),
     "mistral-large-latest": ("mistral", "tekken"),
     "open-mixtral-8x7b": ("mistral-old", "cl100k_base"),
-    "qwen/qwen3-32b": ("qwen", "cl100k_base"),
+    "qwen/qwen3-32b": ("qwen-3", "cl100k_base"),
     "deepseek-reasoner": ("deepseek", "cl100k_base"),
     "moonshotai/kimi-k2": ("kimi", "o200k_base"),
     "zai-org/GLM-4.6": ("glm", "cl100k_base"),

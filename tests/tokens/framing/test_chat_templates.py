@@ -8,7 +8,7 @@ import pytest
 
 from callcost.tokens.frame import SPECIAL
 from callcost.tokens.framing.messages import frame_completion, frame_prompt
-from callcost.tokens.framing.templates.deepseek import write_deepseek
+from callcost.tokens.framing.templates.deepseek_v3 import write_deepseek
 from callcost.tokens.framing.templates.glm import write_glm, write_glm_4_7
 from callcost.tokens.framing.templates.llama import write_llama, write_llama_ollama
 from callcost.tokens.framing.templates.parts import ordered

@@ -109,6 +109,9 @@ LLAMA = TurnLayout(
     start=5, user=5, assistant=5, system=5, tools=80, tool_factor=1150, answer=1,
     specials=r"<\|(?:begin_of_text|(?:start|end)_header_id|eo[tm]_id|end_of_text|python_tag)\|>",
 )  # fmt: skip
+QWEN = TurnLayout(
+    start=3, user=5, assistant=5, system=5, tools=82, tool=10, answer=1, answer_call=17, answer_more=17
+)
 TEXTS = TurnLayout()  # of inputs that are no messages, where the family has no row
 TURN_LAYOUTS = {
     "claude-2": TurnLayout(start=4, user=3, assistant=3, system=0),
@@ -134,10 +137,8 @@ TURN_LAYOUTS = {
     "deepseek-v3": TurnLayout(
         start=2, user=2, assistant=2, system=0, tools=92, call=25, result=15, answer=1, answer_call=25
     ),
-    "qwen": TurnLayout(
-        start=3, user=5, assistant=5, system=5, tools=82, tool=10,
-        answer=1, answer_call=17, answer_more=17,
-    ),
+    "qwen": QWEN,
+    "qwen-3": QWEN,
     "qwen-3.5": TurnLayout(start=5, user=5, assistant=5, system=5, tools=202, answer=1, answer_call=17, answer_more=17),
     "glm": TurnLayout(
         start=3, user=2, assistant=2, system=2, tools=88, tool=12,
@@ -154,6 +155,7 @@ TURN_LAYOUTS = {
     "cohere": TurnLayout(start=0, user=0, assistant=0, system=0, tool_factor=0, call=0, result=0),
     "minimax": TurnLayout(start=8, no_system=29, tools=97, tool=6),
     "grok": TurnLayout(start=148, user=8, assistant=4, system=0, tools=100),
+    "grok-2": TurnLayout(start=0, user=6, assistant=6, system=4, tools=100),
     "grok-3": TurnLayout(start=0, user=6, assistant=6, system=4, tools=195, one_tool=-130),
     "grok-4": TurnLayout(start=677, user=8, assistant=4, system=0, tools=100),
     "grok-code": TurnLayout(start=196, user=8, assistant=4, system=0, tools=100),
@@ -187,7 +189,7 @@ VARIANTS = (
     Variant("qwen", {"tools": 46, "tool": 6}, provider="ollama"),
     # Both begin a text with the token that begins every text (vLLM's add_special_tokens, Ollama's raw).
     *(Variant(framing, {"text": 1}, provider=host) for framing in LLAMAS for host in ("ollama", "vllm")),
-    Variant("qwen", {"text": 1}, models="embed"),  # 39 calls, 2 repositories, 2026-11-30
+    Variant("qwen-3", {"text": 1}, models="embed"),  # 39 calls, 2 repositories, 2026-11-30
     # The model's settings stand in the prompt since Mistral Small 4.
     Variant("mistral", {"start": 13}, models="(mistral|magistral)-small-(latest|2[6-9])", since=day("2026-01-01")),
     # A text of 79 tokens on reasoning.
@@ -195,10 +197,11 @@ VARIANTS = (
     # Mistral itself writes what is required behind the type (35 calls, 2 repositories, 2026-11-30).
     Variant("mistral", {"tool_keys": ("properties", "type", "required")}, provider="mistral"),
     Variant("deepseek-v3", {"template": 3}, models=r"v3[.-]1"),  # 20 calls, 2 repositories, 2026-11-30
-    Variant("qwen", {"start": 5}, models="thinking"),  # the answer's reasoning is begun, as its template says
+    Variant("qwen-3", {"start": 5}, models="thinking"),  # the answer's reasoning is begun, as its template says
     Variant("glm", {"start": 4, "user": 1, "assistant": 2, "system": 1}, models=r"glm-?(4[.-]7|[5-9])"),
     Variant("glm", {"start": 11, "assistant": 3}, models=r"glm-?5[.-][2-9]"),  # told how hard to think
     Variant("nova", {"history": 542}, models="nova-2"),
+    Variant("minimax", {"no_system": 26}, models="m2[.-][57]"),  # the system text of its template
     *(Variant(framing, {"none_hides": True}, provider="groq") for framing in ("llama-3.1", "llama-4")),
     Variant("grok-3", {"tools": 218}, models="mini"),  # 78 calls, 2 repositories, 2026-11-30
     Variant("claude-4.7", {"tools": 694}, models=r"opus-4[.-]7"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from callcost.tokens.framing.templates.deepseek import write_deepseek
+from callcost.tokens.framing.templates.deepseek_v3 import write_deepseek
 from callcost.tokens.framing.templates.glm import write_glm, write_glm_4_7
 from callcost.tokens.framing.templates.harmony import write_harmony
 from callcost.tokens.framing.templates.llama import write_llama, write_llama_ollama
@@ -25,11 +25,12 @@ from callcost.tokens.model_families import Choice
 
 # First match wins: framing, provider ("": any), models, and who writes a prompt and a call.
 TEMPLATES: tuple[tuple[str, str, str, Writer | None, CallWriter | None], ...] = (
-    ("qwen", "ollama", "qwen-?2", None, write_qwen_call),
-    ("qwen", "", "max", None, write_qwen_xml_call),
-    ("qwen", "", "coder", write_qwen_coder, write_qwen_xml_call),
-    ("qwen", "", "thinking", write_qwen_thinking, write_qwen_call),
+    ("qwen", "ollama", "", None, write_qwen_call),
     ("qwen", "", "", write_qwen, write_qwen_call),
+    ("qwen-3", "", "max", None, write_qwen_xml_call),
+    ("qwen-3", "", "coder", write_qwen_coder, write_qwen_xml_call),
+    ("qwen-3", "", "thinking", write_qwen_thinking, write_qwen_call),
+    ("qwen-3", "", "", write_qwen, write_qwen_call),
     ("qwen-3.5", "", "", write_qwen_3_5, write_qwen_xml_call),
     ("glm", "", r"glm-?5[.-][2-9]", partial(write_glm_4_7, effort="Reasoning Effort: Max"), None),
     ("glm", "", r"glm-?(4[.-]7|[5-9])", write_glm_4_7, None),
