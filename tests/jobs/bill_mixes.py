@@ -35,7 +35,7 @@ KEYS = {"key_web": "web", "key_batch": "night", "key_search": "search"}  # id on
 CAUSES = {
     "key_missing": "billed_not_logged", "copies": "duplicates", "cheaper_model": "price_version",
     "local_time": "day_shift", "batch_key": "tier_or_batch", "cache_lost": "cache", "cache_as_input": "cache",
-    "searches": "server_tools", "discount": "discount",
+    "searches": "server_tools", "discount": "discount", "batch_unlabelled": "tier_or_batch",
 }  # fmt: skip
 Cell = tuple[str, str | None, str]  # day, model, class
 
@@ -59,10 +59,11 @@ class Mix:
         for call, key in self.calls:
             day = call.at.date().isoformat()
             off = Decimal("0.88") if "discount" in faults else Decimal(1)
-            tier = "batch" if "batch_key" in faults and key == "key_batch" else None
+            halved = key == "key_batch" and faults & {"batch_key", "batch_unlabelled"}
+            tier = "batch" if halved and "batch_key" in faults else None
             for name, tokens in call.classes.items():
                 as_input = "cache_as_input" in faults and name == "cache_read"
-                rate = Decimal(RATES[call.model]["input" if as_input else name]) * (Decimal("0.5") if tier else 1)
+                rate = Decimal(RATES[call.model]["input" if as_input else name]) * (Decimal("0.5") if halved else 1)
                 if "cheaper_model" in faults and call.model == MODELS[0] and day >= CHEAPER_SINCE:
                     rate *= Decimal("0.8")
                 if tokens:

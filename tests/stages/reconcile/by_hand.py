@@ -12,7 +12,7 @@ from callcost.prices.book.book import Book, Resolution
 from callcost.prices.rates import Terms
 from callcost.stages.reconcile.call_evidence import Evidence, OwnerDays
 from callcost.stages.reconcile.case import Case
-from callcost.stages.reconcile.cells import Cell, CellKey, Part, Vector
+from callcost.stages.reconcile.cells import Cell, CellKey, Part, Share, Vector
 from callcost.stages.reconcile.grain import BillGrain, group_cells
 
 
@@ -75,6 +75,7 @@ class FakeEvidence:
     calls: dict[tuple[CellKey, bool], list[Vector]] = dataclasses.field(default_factory=dict)
     zones: dict[int, dict[CellKey, Vector]] = dataclasses.field(default_factory=dict)
     owners: dict[bool, OwnerDays] = dataclasses.field(default_factory=dict)
+    costs: dict[CellKey, dict[str, Share]] = dataclasses.field(default_factory=dict)
     odds: str = ""
     shifts: dict[str, int] = dataclasses.field(default_factory=dict)
 
@@ -97,6 +98,9 @@ class FakeEvidence:
         self, grain: BillGrain, provider: str, shifts: Iterable[int]
     ) -> dict[int, dict[CellKey, Vector]]:  # fmt: skip
         return {shift: self.zones[shift] for shift in shifts if shift in self.zones}
+
+    def owner_costs(self, grain: BillGrain, provider: str) -> dict[CellKey, dict[str, Share]]:
+        return self.costs
 
     def owner_days(self, grain: BillGrain, provider: str) -> dict[bool, OwnerDays]:
         return self.owners

@@ -10,7 +10,7 @@ import pytest
 
 from callcost.logs.bills.lines import DAY
 from callcost.stages.reconcile import rules
-from callcost.stages.reconcile.cells import Cell, Lot
+from callcost.stages.reconcile.cells import Cell, Lot, Move
 from callcost.stages.reconcile.rates.price_steps import find_steps, settle_steps
 from tests.stages.reconcile.by_hand import Number, make_case, make_cell, make_line
 
@@ -88,7 +88,7 @@ def test_tokens_of_which_some_are_at_half_price_are_not_twice_as_many_at_half() 
 
 def test_a_price_moves_nothing_where_neither_side_states_tokens() -> None:
     cell = make_cell("input", day=0, model="o3", cost=None, amount=Decimal(99))
-    moves = [("discount", "every amount x 0.88", Decimal("1.76"))]
+    moves = [Move("discount", "every amount x 0.88", Decimal("1.76"))]
     cell.lots = [Lot(cell, None, "", Decimal(99), None, None, Decimal(2), Decimal(2), Decimal("1.76"), None, moves)]
     cell.settle("billed_not_logged", Decimal(0), cell.rest, "no call in the logs")
     settle_steps(cell)

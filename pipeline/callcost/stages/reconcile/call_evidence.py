@@ -18,7 +18,7 @@ from callcost.logs.bills.labels import OUTPUT, TOKEN_CLASSES
 from callcost.logs.bills.lines import DAY
 from callcost.prices.rates import Terms
 from callcost.stages.reconcile.bill_tables import Rates
-from callcost.stages.reconcile.cells import NOTHING, CellKey, Part, Vector
+from callcost.stages.reconcile.cells import NOTHING, CellKey, Part, Share, Vector
 from callcost.stages.reconcile.grain import BillGrain
 from callcost.stages.tables.facts import UID
 
@@ -29,6 +29,7 @@ _TERMS = (
 _CHANCE = 1 / 100  # pairs of one second that so many calls of these counts have by chance, in the log's time
 # Columns of calls that say who made them.
 _OWNERS = frozenset(("user", "end_user", "team", "project", "api_key", "org"))
+_MOST_OWNERS = 50  # of one kind that are looked at
 _SLOT = DAY // 48  # time zones differ by half hours
 SHIFTS = tuple(half * _SLOT for half in range(-28, 29) if half)  # up to 14 hours
 
@@ -108,6 +109,35 @@ class Evidence:
         sums = rows.group_by("day", "paid", "model", "token_class", "owner").agg(pl.col("quantity", "cost").sum())
         for row in sums.collect().iter_rows(named=True):
             self._add(found, grain.key(row["day"], row["paid"], row["model"], row["token_class"]), row["owner"], row)
+        return found
+
+    def owner_costs(self, grain: BillGrain, provider: str) -> dict[CellKey, dict[str, Share]]:
+        """Return key of a cell -> owner ("user=ann") -> its kind and what its calls cost; of each kind the largest."""
+        found: dict[CellKey, dict[str, Share]] = defaultdict(dict)
+        if not self._paths:
+            return found
+        about = ("day", "paid", "model", "token_class")
+        rows = self._scan().filter(pl.col("paid") == provider).drop("owner", strict=False)
+        rows = rows.group_by(*UID, *about).agg(pl.col("cost").sum())
+        for _, owners in self._owners():
+            sums = rows.join(owners, on=UID).group_by("owner", *about).agg(pl.col("cost").sum()).collect()
+            largest = sums.group_by("owner").agg(pl.col("cost").sum()).sort("cost", "owner").tail(_MOST_OWNERS)
+            for row in sums.join(largest, on="owner", how="semi").sort("owner", *about).iter_rows(named=True):
+                key = grain.key(row["day"], row["paid"], row["model"], row["token_class"])
+                known = found[key].get(row["owner"], Share(row["owner"].rpartition("=")[0], NOTHING))
+                cost = self._fx.convert(row["cost"] or NOTHING, row["day"])
+                found[key][row["owner"]] = known._replace(part=known.part + cost)
+        return found
+
+    def owners_of(self, stated: Iterable[str]) -> dict[str, str | None]:
+        """Return what calls state ("user=ann") -> their ``owner``, where all have one; charges have that column."""
+        wanted = sorted(stated)
+        found: dict[str, str | None] = {}
+        for _, calls in self._owners() if wanted and self._paths else ():
+            alike = calls.filter(pl.col("owner").is_in(wanted)).rename({"owner": "stated"})
+            owners = self._scan().select(*UID, "owner").unique().join(alike, on=UID)
+            owners = owners.group_by("stated").agg(pl.col("owner").first(), owners=pl.col("owner").n_unique())
+            found |= dict(owners.filter(pl.col("owners") == 1).select("stated", "owner").collect().iter_rows())
         return found
 
     # --- Calls near midnight ------------------------------------------------------------------------------------------

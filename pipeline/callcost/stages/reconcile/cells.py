@@ -97,9 +97,39 @@ class CellKey(NamedTuple):
     token_class: str | None
 
 
+class Share(NamedTuple):
+    """What an owner has of an amount that is not stated by owner.
+
+    Attributes:
+        kind: what the owner is one of; owners of one kind have no token in common.
+        part: of what the amount's tokens cost at our rates; more than 0, at most 1.
+    """
+
+    kind: str
+    part: Decimal
+
+
+class Move(NamedTuple):
+    """A step that the price of a lot takes.
+
+    Attributes:
+        cause: slug of the cause, as in causes.csv.
+        label: words that say what is different.
+        price: what a token costs after it.
+        owner: whose tokens alone it is about; None: it is about all of the lot.
+        part: what the tokens that it is about have of the lot's price before it.
+    """
+
+    cause: str
+    label: str
+    price: Decimal
+    owner: str | None = None
+    part: Decimal = Decimal(1)
+
+
 @dataclasses.dataclass(slots=True, eq=False)
 class Lot:
-    """One amount of a cell that has one price.
+    """One amount of a cell that has one price, or one of each owner.
 
     Attributes:
         cell: where it stands.
@@ -112,7 +142,10 @@ class Lot:
         unit: what a token costs at our rates, in the tier that the bill names.
         price: what a token costs as the bill asks, as far as that is explained.
         part: a charge of ours of the same model; None: there is none.
-        moves: cause and words of each step from ``unit`` to ``price``, and the price after it.
+        moves: the steps from ``unit`` to ``price``.
+        shares: owner -> what it has of the amount, where that is for tokens of several owners.
+        split: owners whose tokens have a price of their own by now.
+        mixed: what that makes of the price.
     """
 
     cell: Cell
@@ -125,7 +158,14 @@ class Lot:
     unit: Decimal
     price: Decimal
     part: Part | None
-    moves: list[tuple[str, str, Decimal]] = dataclasses.field(default_factory=list)
+    moves: list[Move] = dataclasses.field(default_factory=list)
+    shares: dict[str, Share] = dataclasses.field(default_factory=dict)
+    split: tuple[str, ...] = ()
+    mixed: Decimal = Decimal(1)
+
+    def restart(self) -> None:
+        """Go back to our own price."""
+        self.price, self.split, self.mixed = self.unit, (), Decimal(1)
 
     @property
     def day(self) -> int | None:

@@ -125,6 +125,8 @@ def compare_bill(bills: Bills, ours: Ours, as_of: datetime) -> Comparison:
     if names.by:
         mine, copied = (ours_by_owner(evidence.by_owner(grain, copies=copies)) for copies in (False, True))
         whose = {owner_key(line): names.of(line) for line in used}
+        parts_of = {owner for cell in case.cells() for found in cell.findings for owner, _ in found.shares}
+        whose |= evidence.owners_of(parts_of - whose.keys())
         attribute(case.cells(), bill_by_owner(used, grain, names), mine, whose, copied)
     for cell in case.cells():
         _add_cell(result, cell)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import IntEnum
 
 from callcost.prices.book.book import Book
-from callcost.stages.reconcile.cells import NOTHING, Cell, Lot, Part
+from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Lot, Part, Share, share
 from callcost.stages.reconcile.rates.alternative_prices import cost_in_tiers, cost_of_class, costs_by_tier
 from callcost.tables import EXACT
+
+Figures = Mapping[tuple[str | None, str], Decimal]  # (tier, owner) -> money or tokens
+_ONE = Decimal(1)
 
 
 def lots_of(cell: Cell, sample: Part | None, book: Book) -> list[Lot]:
@@ -21,30 +24,71 @@ def lots_of(cell: Cell, sample: Part | None, book: Book) -> list[Lot]:
         sample: charge of the same model, for a class that only the bill has.
         book: prices of our side.
     """
-    amounts = cell.asked or {(None, ""): cell.amount or NOTHING}
-    counts: Mapping[tuple[str | None, str], Decimal] = cell.counted
+    amounts: Figures = cell.asked or {(None, ""): cell.amount or NOTHING}
+    counts: Figures = cell.counted
     if not counts and cell.billed is not None:
         counts = {(None, ""): cell.billed}
-    if counts and not set(amounts) <= set(counts):  # counts have other owners than amounts
-        amounts, counts = _by_tier(amounts), _by_tier(counts)
-    if counts and not set(amounts) <= set(counts):  # and other tiers
-        amounts, counts = {(None, ""): cell.amount or NOTHING}, {(None, ""): cell.billed or NOTHING}
-        return _priced(cell, amounts, counts, {None: cost_in_tiers(cell, book)}, sample, book)
+    within = _owners_within(amounts, counts)
+    if counts and within is None:  # counts have other owners than amounts
+        amounts = _by_tier(amounts)
+        within = _owners_within(amounts, counts)
+    if counts and within is None:  # and other tiers
+        return _blended(cell, sample, book)
     tiers = {tier for tier, _ in amounts}
     units = {} if tiers == {None} else costs_by_tier(cell, book, tiers)
-    return _priced(cell, amounts, counts, units, sample, book)
+    sums = {key: sum(owners.values(), NOTHING) for key, owners in (within or {}).items()}
+    lots = _priced(cell, amounts, sums, units, sample, book)
+    for lot in lots:
+        _share_out([lot], (within or {}).get((lot.tier, lot.owner), {}).items())
+    return lots
 
 
-def _by_tier(figures: Mapping[tuple[str | None, str], Decimal]) -> dict[tuple[str | None, str], Decimal]:
+def _share_out(lots: Iterable[Lot], figures: Iterable[tuple[str, Decimal]]) -> None:
+    """Say what owners have of amounts, from what they have of their tokens."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for owner, figure in figures:
+        sums[owner] += figure
+    whole = sum(sums.values(), NOTHING)
+    for lot in lots:
+        if set(sums) - {lot.owner}:
+            lot.shares = {owner: Share("", share(part, _ONE, whole)) for owner, part in sums.items() if part > 0}
+
+
+def _blended(cell: Cell, sample: Part | None, book: Book) -> list[Lot]:
+    """Return all of a cell as one lot, at the price of the tiers of which the bill has counts."""
+    whole = None, ""
+    costs: dict[str | None, Decimal] = {None: cost_in_tiers(cell, book)}
+    lots = _priced(cell, {whole: cell.amount or NOTHING}, {whole: cell.billed or NOTHING}, costs, sample, book)
+    if cell.cost:
+        by_tier = costs_by_tier(cell, book, {tier for tier, _ in cell.counted})
+        _share_out(lots, ((owner, count * by_tier[tier]) for (tier, owner), count in cell.counted.items()))
+    return lots
+
+
+def _by_tier(figures: Figures) -> Figures:
     found: dict[tuple[str | None, str], Decimal] = defaultdict(Decimal)
     for (tier, _), figure in figures.items():
         found[tier, ""] += figure
     return found
 
 
+def _owners_within(amounts: Figures, counts: Figures) -> dict[tuple[str | None, str], dict[str, Decimal]] | None:
+    """Return (tier, owner) of an amount -> owners of its counts, who are the same or say more; None: some are no such.
+
+    A bill may ask by workspace what it counts by workspace and key, or by nobody what it counts by key.
+    """
+    found: dict[tuple[str | None, str], dict[str, Decimal]] = {key: {} for key in amounts}
+    for (tier, owner), count in counts.items():
+        said = set(owner.split())
+        asked = [key for key in amounts if key[0] == tier and (key[1] == owner or set(key[1].split()) <= said)]
+        key = max(asked, key=lambda one: len(one[1]), default=None)
+        if key is not None:
+            found[key][owner] = found[key].get(owner, NOTHING) + count
+    return found if all(found.values()) else None
+
+
 def _priced(
-    cell: Cell, amounts: Mapping[tuple[str | None, str], Decimal], counts: Mapping[tuple[str | None, str], Decimal],
-    costs: Mapping[str | None, Decimal], sample: Part | None, book: Book,
+    cell: Cell, amounts: Figures, counts: Figures, costs: Mapping[str | None, Decimal], sample: Part | None, book: Book,
 ) -> list[Lot]:  # fmt: skip
     lots, single = [], len(amounts) == 1
     for (tier, owner), amount in amounts.items():
@@ -62,6 +106,23 @@ def _priced(
     return lots
 
 
+def add_shares(lots: Iterable[Lot], costs: Mapping[CellKey, Mapping[str, Share]]) -> bool:
+    """Say what owners of our calls have of amounts that are for just our tokens; tell whether there are such.
+
+    Args:
+        lots: amounts.
+        costs: cell -> owner -> its kind, and what its calls cost.
+    """
+    found = False
+    for lot in lots:
+        cell = lot.cell
+        if lot.ours is not None and lot.quantity in {None, lot.ours} and cell.cost:
+            own = {owner: Share(one.kind, EXACT.divide(one.part, cell.cost))
+                   for owner, one in costs.get(cell.key, {}).items() if one.part > 0}  # fmt: skip
+            lot.shares, found = lot.shares | own, found or bool(own)  # the bill's owners come first
+    return found
+
+
 class Fit(IntEnum):
     """How well a price gives a lot's amount."""
 
@@ -71,12 +132,12 @@ class Fit(IntEnum):
     COUNTED = 3  # it is for the tokens that are stated, or for ours
 
 
-def fit_of(lot: Lot, price: Decimal) -> Fit:
-    """Return how well a price gives a lot's amount."""
+def fit_of(lot: Lot, price: Decimal, *, split: bool = False) -> Fit:
+    """Return how well a price gives a lot's amount; a mixture of prices (``split``) only for known tokens."""
     count = lot.ours if lot.quantity is None else lot.quantity
     if count is not None and abs(EXACT.multiply(count, price) - lot.amount) <= lot.cell.slack:
         return Fit.COUNTED
-    if lot.quantity is not None or lot.cell.key.token_class is None:
+    if lot.quantity is not None or lot.cell.key.token_class is None or split or lot.split:
         return Fit.NOT
     if price <= 4 * lot.cell.slack:
         return Fit.UNKNOWN
@@ -85,5 +146,5 @@ def fit_of(lot: Lot, price: Decimal) -> Fit:
 
 def whole_tokens(lot: Lot, price: Decimal) -> Decimal | None:
     """Return how many tokens a lot's amount is for at a price; None: no whole number."""
-    count = Decimal(round(EXACT.divide(lot.amount, price)))
+    count = lot.ours or NOTHING if lot.split else Decimal(round(EXACT.divide(lot.amount, price)))
     return count if abs(EXACT.multiply(count, price) - lot.amount) <= lot.cell.slack else None

@@ -27,11 +27,10 @@ from callcost.stages.reconcile.rates.alternative_prices import (
     VERSION,
     alternatives_of,
 )
-from callcost.stages.reconcile.rates.lots import lots_of
+from callcost.stages.reconcile.rates.lots import Fit, add_shares, fit_of, lots_of
+from callcost.stages.reconcile.rates.owner_factors import owner_steps
 from callcost.stages.reconcile.rates.step_candidates import (
     NEARLY,
-    Candidate,
-    Factor,
     Step,
     cache_alternatives,
     explained_by,
@@ -61,55 +60,78 @@ def find_steps(case: Case) -> None:
                 cell.lots = lots_of(cell, samples.get((key.provider, key.model)), case.book)
                 providers[key.provider] += cell.lots
     found: list[Decimal] = []  # what holds of one provider may hold of the next
-    for lots in sorted(providers.values(), key=lambda lots: -sum(lot.quantity is not None for lot in lots)):
-        found += _settle_provider(lots, case.book, found)
+    for name, lots in sorted(providers.items(), key=lambda one: -sum(lot.quantity is not None for lot in one[1])):
+        found += _settle_provider(lots, case, name, found)
 
 
 # --- Search -----------------------------------------------------------------------------------------------------------
 
 
-def _settle_provider(lots: Sequence[Lot], book: Book, elsewhere: Sequence[Decimal]) -> list[Decimal]:
+def _settle_provider(lots: Sequence[Lot], case: Case, provider: str, elsewhere: Sequence[Decimal]) -> list[Decimal]:
     """Apply the steps that explain a provider's lots to them; return the factors that were found."""
-    steps = _fewest_steps(lots[:: len(lots) // _SAMPLE + 1], cache_alternatives(lots, book), elsewhere)
+    sample = lots[:: len(lots) // _SAMPLE + 1]
+    alternatives = cache_alternatives(lots, case.book)
+    steps = _fewest_steps(sample, alternatives, elsewhere)
+    if not _is_plain(steps, sample) and add_shares(lots, case.evidence.owner_costs(case.grain, provider)):
+        steps = _fewest_steps(sample, alternatives, elsewhere)
     for lot in lots:
-        lot.price = lot.unit
-    for step in (_named(step, lots, book) for step in sorted(steps, key=_invoice_order)):
+        lot.restart()
+    for step in (_named(step, lots, case.book) for step in sorted(steps, key=_invoice_order)):
         for lot in lots:
-            if take(step, lot):
-                lot.moves.append((step.cause, step.label, lot.price))
-    return _factors_of(steps, lots)
+            move = take(step, lot)
+            if move is not None:
+                lot.moves.append(move)
+    return _factors_of(steps)
 
 
-def _fewest_steps(
-    lots: Sequence[Lot], alternatives: Sequence[tuple[str, Factor]], elsewhere: Sequence[Decimal]
-) -> list[Step]:  # fmt: skip
+def _is_plain(steps: Sequence[Step], lots: Sequence[Lot]) -> bool:
+    """Tell whether steps explain all amounts: for the bill's counts, or by no more than one thing that is said."""
+    _apply(steps, lots)
+    short = sum(step.length for step in steps) <= 1
+    return all(fit_of(lot, lot.price) == Fit.COUNTED and (short or lot.quantity is not None) for lot in lots)
+
+
+def _apply(steps: Iterable[Step], lots: Iterable[Lot]) -> None:
+    for lot in lots:
+        lot.restart()
+        for step in steps:
+            take(step, lot)
+
+
+def _fewest_steps(lots: Sequence[Lot], alternatives: Sequence[Step], elsewhere: Sequence[Decimal]) -> list[Step]:
     """Return the steps that explain most; of ways that explain about as much, the one that says least.
 
     What explains most by itself may be two steps at once, a change of prices below a discount: so several first steps
-    are tried, each with all that then explains most.
+    are tried, each with all that then explains most. A factor of one owner may explain nothing by itself.
     """
+    _apply((), lots)
+    owners, before = owner_steps(lots), explained_by(lots)
+    tried = [*alternatives, *(step._replace(days=(None, None)) for step in owners)]
+    first_ones = first_steps(find_candidates(lots, tried, elsewhere))[:_FIRST_STEPS]
     ways: list[tuple[Decimal, int, list[Step]]] = []
-    for first in first_steps(find_candidates(lots, alternatives, elsewhere))[:_FIRST_STEPS]:
-        for lot in lots:
-            lot.price = lot.unit
+    for first in (*(one.step for one in first_ones), *owners):
+        _apply((), lots)
         steps: list[Step] = []
-        best: Candidate | None = first
+        best: Step | None = first
         while best is not None and len(steps) < _MOST_STEPS:
-            steps.append(best.step)
+            steps.append(best)
             for lot in lots:
-                take(best.step, lot)
-            found = find_candidates(lots, alternatives, [*elsewhere, *_factors_of(steps, lots)])
-            best = leader([one for of_factor in found for one in of_factor])
-        ways.append((explained_by(lots), sum(step.length for step in steps), steps))
-        if [step.length for step in steps] == [1]:
+                take(best, lot)
+            found = find_candidates(lots, tried, [*elsewhere, *_factors_of(steps)])
+            leading = leader([one for of_factor in found for one in of_factor])
+            best = None if leading is None else leading.step
+        explained = explained_by(lots)
+        if first not in owners or explained > before:
+            ways.append((explained, sum(step.length for step in steps), steps))
+        if sum(step.length for step in steps) <= 1 and all(fit_of(lot, lot.price) == Fit.COUNTED for lot in lots):
             break
     most = max((explained for explained, _, _ in ways), default=NOTHING)
     near = [way for way in ways if way[0] >= most * NEARLY]
     return min(near, key=lambda way: (way[1], -way[0]))[2] if near else []
 
 
-def _factors_of(steps: Iterable[Step], lots: Sequence[Lot]) -> list[Decimal]:
-    return [step.factor(lots[0]) or _ONE for step in steps if not step.label]
+def _factors_of(steps: Iterable[Step]) -> list[Decimal]:
+    return [step.times for step in steps if step.times is not None]
 
 
 def _invoice_order(step: Step) -> tuple[int, bool]:
@@ -139,10 +161,10 @@ def settle_steps(cell: Cell) -> None:
     bases: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for count, lot in zip(counts, cell.lots, strict=True):
         price = lot.unit
-        for cause, label, then in lot.moves:
-            taken[cause, label].append((lot.owner, EXACT.multiply(count, then - price)))
-            bases[cause, label] += EXACT.multiply(count, price)
-            price = then
+        for move in lot.moves:
+            taken[move.cause, move.label].append((move.owner or lot.owner, EXACT.multiply(count, move.price - price)))
+            bases[move.cause, move.label] += EXACT.multiply(EXACT.multiply(count, price), move.part)
+            price = move.price
     for (cause, label), shares in taken.items():
         moved = sum((amount for _, amount in shares), NOTHING)
         cell.settle(cause, NOTHING, moved, label, shares, base=bases[cause, label])
@@ -156,7 +178,7 @@ def _named(step: Step, lots: Sequence[Lot], book: Book) -> Step:
     where = _words(step)
     if step.label:
         return step._replace(cause=CACHE, label=step.label + where)
-    factor = step.factor(lots[0]) or _ONE
+    factor = step.times or _ONE
     listed = _listed(step, factor, lots, book)
     if listed is not None:
         return step._replace(cause=listed[0], label=listed[1] + where)

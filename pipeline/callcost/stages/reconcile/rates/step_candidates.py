@@ -11,11 +11,12 @@ import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 from callcost.logs.bills.labels import OUTPUT
 from callcost.prices.book.book import Book
-from callcost.stages.reconcile.cells import NOTHING, Lot
+from callcost.stages.reconcile.cells import NOTHING, Lot, Move
 from callcost.stages.reconcile.rates.alternative_prices import CACHE_RATES, UPLIFT, cost_of_class
 from callcost.stages.reconcile.rates.lots import Fit, fit_of, whole_tokens
 from callcost.tables import EXACT
@@ -32,6 +33,8 @@ _SCOPES: tuple[tuple[str, ...], ...] = (
     (), ("tier",), ("owner",), ("model",), ("token_class",), ("model", "token_class"),
 )  # fmt: skip
 
+_OWNER_SCOPES: tuple[tuple[str, ...], ...] = ((), ("model",))  # what an owner does with a class is nobody's choice
+
 Factor = Callable[[Lot], Decimal | None]  # lot -> what its price is multiplied by; None: it has no such rate
 
 
@@ -44,6 +47,7 @@ class Step(NamedTuple):
         scope: attribute of lots -> its value; {}: every lot of the provider.
         days: first and last day, in microseconds since 1970; None: open.
         factor: lot -> what its price is multiplied by; None: it has no such rate.
+        times: what a token's price is multiplied by, where that is the same for all.
     """
 
     cause: str
@@ -51,6 +55,7 @@ class Step(NamedTuple):
     scope: Mapping[str, object]
     days: tuple[int | None, int | None]
     factor: Factor
+    times: Decimal | None = None
 
     def holds(self, lot: Lot) -> bool:
         """Tell whether a lot is in the scope."""
@@ -59,8 +64,14 @@ class Step(NamedTuple):
         return (
             (first is None or day >= first)
             and (last is None or day <= last)
-            and all(_attribute(lot, name) == value for name, value in self.scope.items())
+            and all(_attribute(lot, name) == value for name, value in self.scope.items() if name != "owner")
+            and ("owner" not in self.scope or lot.owner == self.owner or self.owner in lot.shares)
         )
+
+    @property
+    def owner(self) -> str:
+        """Whose amounts it is about; "": it is not about an owner."""
+        return str(self.scope.get("owner", ""))
 
     @property
     def length(self) -> int:
@@ -68,12 +79,18 @@ class Step(NamedTuple):
         return 1 + len(self.scope) + sum(day is not None for day in self.days)
 
 
-def take(step: Step, lot: Lot) -> bool:
-    """Give a lot the price that a step makes of its own; tell whether the step is about it."""
+def take(step: Step, lot: Lot) -> Move | None:
+    """Give a lot the price that a step makes of its own; None: the step is not about it."""
     factor = step.factor(lot) if step.holds(lot) else None
-    if factor is not None:
-        lot.price = EXACT.multiply(lot.price, factor)
-    return factor is not None
+    if factor is None:
+        return None
+    lot.price = EXACT.multiply(lot.price, factor)
+    owner = step.owner
+    if owner not in lot.shares:
+        return Move(step.cause, step.label, lot.price)
+    part = EXACT.divide(lot.shares[owner].part, lot.mixed)
+    lot.split, lot.mixed = (*lot.split, owner), EXACT.multiply(lot.mixed, factor)
+    return Move(step.cause, step.label, lot.price, owner, part)
 
 
 @dataclasses.dataclass(slots=True)
@@ -91,20 +108,34 @@ class Candidate:
     step: Step
 
 
+class Value(NamedTuple):
+    """What a step does for one amount.
+
+    Attributes:
+        lot: the amount.
+        money: what is explained (more than 0), broken, or neither.
+        fit: how well its price fits where the step is not taken; of an owner's part, where it is.
+    """
+
+    lot: Lot
+    money: Decimal
+    fit: Fit
+
+
 def find_candidates(
-    lots: Sequence[Lot], alternatives: Sequence[tuple[str, Factor]], known: Iterable[Decimal]
+    lots: Sequence[Lot], alternatives: Sequence[Step], known: Iterable[Decimal]
 ) -> list[list[Candidate]]:
     """Return what one step more would explain of lots at their prices: of each factor, the scopes that it has.
 
     Args:
         lots: amounts of one provider.
-        alternatives: ``cache_alternatives`` of the lots.
+        alternatives: steps that are tried beside the factors of whole amounts, each in all scopes within its own.
         known: factors that are found already, here or of another provider.
     """
     open_lots = [lot for lot in lots if fit_of(lot, lot.price) < Fit.WHOLE]
     factors = _factors(open_lots, known) if len(open_lots) >= _FEW else []
-    tried: list[tuple[str, Factor]] = [("", _same(factor)) for factor in factors]
-    return [found for label, factor in (*tried, *alternatives) if (found := _best(lots, label, factor))]
+    tried = [Step("", "", {}, (None, None), _same(factor), factor) for factor in factors]
+    return [found for step in (*tried, *alternatives) if (found := _best(lots, step))]
 
 
 def leader(candidates: Sequence[Candidate]) -> Candidate | None:
@@ -141,8 +172,8 @@ def _same(factor: Decimal) -> Factor:
     return lambda lot: factor
 
 
-def cache_alternatives(lots: Sequence[Lot], book: Book) -> list[tuple[str, Factor]]:
-    """Return label -> what makes a price of cached tokens that of another class."""
+def cache_alternatives(lots: Sequence[Lot], book: Book) -> list[Step]:
+    """Return what makes a price of cached tokens that of another class."""
     classes = {lot.cell.key.token_class for lot in lots}
     known: dict[tuple[int, str], Decimal | None] = {}
 
@@ -156,7 +187,7 @@ def cache_alternatives(lots: Sequence[Lot], book: Book) -> list[tuple[str, Facto
         return known[key]
 
     return [
-        (label, lambda lot, unit=unit, other=other: factor(lot, unit, other))  # type: ignore[misc]
+        Step("", label, {}, (None, None), partial(factor, unit=unit, other=other))
         for unit, other, label in CACHE_RATES
         if unit in classes
     ]
@@ -193,41 +224,41 @@ def _read_factor(lot: Lot) -> Decimal | None:
     return next((one for one in short if abs(EXACT.multiply(plain, one) - lot.amount) <= lot.cell.slack), None)
 
 
-def _best(lots: Sequence[Lot], label: str, factor: Factor) -> list[Candidate]:
-    """Return the scopes in which a factor explains something."""
-    values: list[tuple[Lot, Decimal]] = []  # money that is explained (more than 0), broken, or neither
-    in_doubt = _fewer_tokens(lots, factor) if label else set()
+def _best(lots: Sequence[Lot], step: Step) -> list[Candidate]:
+    """Return the scopes, within that of a step, in which its factor explains something."""
+    values = []
+    in_doubt = _fewer_tokens(lots, step.factor) if step.label else set()
     for lot in lots:
-        other = factor(lot)
+        other = step.factor(lot)
         if other is not None:
-            before, after = fit_of(lot, lot.price), fit_of(lot, EXACT.multiply(lot.price, other))
+            split = step.owner in lot.shares
+            before, after = fit_of(lot, lot.price), fit_of(lot, EXACT.multiply(lot.price, other), split=split)
             better = after > before and (after == Fit.COUNTED or (before == Fit.NOT and after == Fit.WHOLE))
             if better or (after != Fit.NOT and id(lot) in in_doubt):
-                values.append((lot, lot.amount))
-            else:
-                values.append((lot, -_BROKEN * lot.amount if after < before else NOTHING))
-    if sum(value > 0 for _, value in values) < _FEW:
+                value = lot.amount
+            else:  # whole numbers are no proof that all tokens have one price
+                value = NOTHING if after >= before else -lot.amount * (1 if split and before < Fit.COUNTED else _BROKEN)
+            values.append(Value(lot, value, after if split else before))
+    if sum(one.money > 0 for one in values) < _FEW:
         return []
     found = []
-    for names in _SCOPES:
-        groups: dict[tuple[object, ...], list[tuple[Lot, Decimal]]] = defaultdict(list)
-        for lot, value in values:
-            groups[tuple(_attribute(lot, name) for name in names)].append((lot, value))
+    for names in _OWNER_SCOPES if step.owner else _SCOPES:
+        groups: dict[tuple[object, ...], list[Value]] = defaultdict(list)
+        for one in values:
+            groups[tuple(_attribute(one.lot, name) for name in names)].append(one)
         for key, members in groups.items():
-            one = _within_days(members, label, factor, dict(zip(names, key, strict=True)))
-            if one is not None:
-                found.append(one)
+            scope = {**dict(zip(names, key, strict=True)), **step.scope}
+            within = _within_days(members, step._replace(scope=scope))
+            if within is not None:
+                found.append(within)
     return found
 
 
-def _within_days(
-    values: Sequence[tuple[Lot, Decimal]], label: str, factor: Factor,
-    scope: Mapping[str, object],
-) -> Candidate | None:  # fmt: skip
-    """Return a candidate on the days on which it explains most; None: it explains too little."""
+def _within_days(values: Sequence[Value], step: Step) -> Candidate | None:
+    """Return a candidate on the days on which a step explains most; None: it explains too little."""
     by_day: dict[int, Decimal] = defaultdict(Decimal)
-    for lot, value in values:
-        by_day[lot.day or 0] += value
+    for lot, money, _ in values:
+        by_day[lot.day or 0] += money
     days = sorted(by_day)
     best, start, total, first, last = NOTHING, days[0], NOTHING, days[0], days[0]
     for day in days:
@@ -236,19 +267,22 @@ def _within_days(
         total += by_day[day]
         if total > best:
             best, first, last = total, start, day
-    inside = [(lot, value) for lot, value in values if first <= (lot.day or 0) <= last]
-    helped = [lot for lot, value in inside if value > 0]
-    left = [(lot, fit_of(lot, lot.price)) for lot, value in inside if value == 0]
+    inside = [one for one in values if first <= (one.lot.day or 0) <= last]
+    helped = [lot for lot, money, _ in inside if money > 0]
+    left = [(lot, fit) for lot, money, fit in inside if money == 0 or (money < 0 and fit == Fit.NOT)]
+    classes = {one.lot.cell.key.token_class for one in inside}
+    if step.owner and len({lot.cell.key.token_class for lot in helped}) < min(2, len(classes)):
+        return None  # an owner has a few equal calls of one class, as an hour's writes to the cache
     kinds = {(lot.day, lot.cell.key.model, lot.cell.key.token_class is None and id(lot.cell)) for lot in helped}
     tried = len(helped) + sum(fit < Fit.WHOLE for _, fit in left)
-    least = tried * (_CHANCE if not scope and (first, last) == (days[0], days[-1]) else 2 * _CHANCE)
-    if len(helped) < _FEW or len(helped) < least or len(kinds) < _FEW or _only_halves_tokens(helped, factor):
+    least = tried * (_CHANCE if not step.scope and (first, last) == (days[0], days[-1]) else 2 * _CHANCE)
+    if len(helped) < _FEW or len(helped) < least or len(kinds) < _FEW or _only_halves_tokens(helped, step.factor):
         return None
     first = min(lot.day or 0 for lot in helped)
-    opens = None if all(value >= 0 for lot, value in values if (lot.day or 0) < first) else first
-    closes = None if all(value >= 0 for lot, value in values if (lot.day or 0) > last) else last
+    opens = None if all(money >= 0 for lot, money, _ in values if (lot.day or 0) < first) else first
+    closes = None if all(money >= 0 for lot, money, _ in values if (lot.day or 0) > last) else last
     waste = sum((lot.amount for lot, fit in left if fit == Fit.NOT), NOTHING)
-    return Candidate(best / (1 + _excess(helped, factor)), waste, Step("", label, scope, (opens, closes), factor))
+    return Candidate(best / (1 + _excess(helped, step.factor)), waste, step._replace(days=(opens, closes)))
 
 
 def _excess(lots: Iterable[Lot], factor: Factor) -> Decimal:
@@ -266,18 +300,17 @@ def _excess(lots: Iterable[Lot], factor: Factor) -> Decimal:
 
 
 def _only_halves_tokens(lots: Iterable[Lot], factor: Factor) -> bool:
-    """Tell whether a half (a third ...) of a price gives whole tokens that are further from ours than before.
+    """Tell whether a price gives whole tokens that are further from ours than those at twice the price.
 
-    Any mixture of full and half prices is of whole tokens at the half.
+    Any mixture of full and half prices is of whole tokens at the half, be it of the list or of what a discount leaves.
     """
-    now, then, ours = NOTHING, NOTHING, NOTHING
+    half, full, ours = NOTHING, NOTHING, NOTHING
     for lot in lots:
         times = factor(lot)
-        if lot.quantity is None and lot.cell.ours and len(lot.cell.lots) == 1 and times and _ONE % times == 0:
-            now += EXACT.divide(lot.amount, lot.price)
-            then += EXACT.divide(lot.amount, EXACT.multiply(lot.price, times))
-            ours += lot.cell.ours
-    return abs(then - ours) > abs(now - ours)
+        if lot.quantity is None and lot.cell.ours and len(lot.cell.lots) == 1 and times and 2 * times <= 1:
+            count = EXACT.divide(lot.amount, EXACT.multiply(lot.price, times))
+            half, full, ours = half + count, full + count / 2, ours + lot.cell.ours
+    return abs(half - ours) > abs(full - ours)
 
 
 def _fewer_tokens(lots: Sequence[Lot], factor: Factor) -> set[int]:
@@ -304,9 +337,5 @@ def _fewer_tokens(lots: Sequence[Lot], factor: Factor) -> set[int]:
     return {id(lot) for lot in doubted} if now - then > max(then, answers / 5) else set()
 
 
-
-
 def _attribute(lot: Lot, name: str) -> object:
     return getattr(lot.cell.key if name in {"model", "token_class"} else lot, name)
-
-
