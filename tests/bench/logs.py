@@ -220,14 +220,14 @@ def lean(count: int) -> Iterator[dict[str, Any]]:
 def write_billed(path: Path, count: int) -> Path:
     """Write plain rows of a month without text, and beside them, as ``.bill``, OpenAI's costs of them by key at 88 %.
 
-    The bill has about a tenth as many rows: one for each day, model, class of tokens and key.
+    The bill has a tenth as many rows: one for each day, model, class of tokens and key.
     """
     rng, first = random.Random(SEED + 2), datetime(2026, 10, 1, tzinfo=UTC)
     rates = {"gpt-4o-2024-08-06": "2.5 1.25 10", "gpt-4o-mini-2024-07-18": "0.15 0.075 0.6"}
     rows: dict[tuple[int, str, str, int], tuple[int, Decimal]] = {}
     with path.open("w", encoding="utf-8") as file:
         for number in range(count):
-            day, key, model = number * 31 // count, rng.randrange(max(count // 1_860, 1)), list(rates)[number % 2]
+            day, key, model = number * 31 // count, rng.randrange(max(count // 1_850, 1)), list(rates)[number % 2]
             made = first + timedelta(days=day, seconds=rng.randrange(86_400), microseconds=rng.randrange(1, 10**6))
             classes = {"input": rng.randint(500, 9_000), "cached input": rng.randint(1, 999),
                        "output": rng.randint(50, 1_200)}  # fmt: skip
