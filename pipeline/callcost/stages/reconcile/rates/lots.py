@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import IntEnum
+from itertools import combinations
 
 from callcost.prices.book.book import Book
 from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Lot, Part, Share, share
@@ -78,13 +79,21 @@ def _owners_within(amounts: Figures, counts: Figures) -> dict[tuple[str | None, 
     A bill may ask by workspace what it counts by workspace and key, or by nobody what it counts by key.
     """
     found: dict[tuple[str | None, str], dict[str, Decimal]] = {key: {} for key in amounts}
+    finer = not counts.keys() <= found.keys()
+    index = {(tier, frozenset(owner.split())): owner for tier, owner in amounts} if finer else {}
     for (tier, owner), count in counts.items():
-        said = set(owner.split())
-        asked = [key for key in amounts if key[0] == tier and (key[1] == owner or set(key[1].split()) <= said)]
-        key = max(asked, key=lambda one: len(one[1]), default=None)
-        if key is not None:
-            found[key][owner] = found[key].get(owner, NOTHING) + count
+        asked = owner if (tier, owner) in found else _said_of(tier, owner, index)
+        if asked is not None:
+            owners = found[tier, asked]
+            owners[owner] = owners.get(owner, NOTHING) + count
     return found if all(found.values()) else None
+
+
+def _said_of(tier: str | None, owner: str, index: Mapping[tuple[str | None, frozenset[str]], str]) -> str | None:
+    """Return the owner of an amount of whom most of what an owner says is said; None: there is none."""
+    words = owner.split()
+    parts = (frozenset(some) for size in range(len(words), -1, -1) for some in combinations(words, size))
+    return next((index[tier, some] for some in parts if (tier, some) in index), None)
 
 
 def _priced(
