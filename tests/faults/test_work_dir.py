@@ -129,7 +129,7 @@ def test_what_does_not_go_together_is_refused(logs: Path, tmp_path: Path) -> Non
     assert "goes with --executor spark" in refusal("--spark-remote", "sc://localhost:1")
     work = ("--executor", "spark", "--work-dir", str(tmp_path / "work"))
     assert "is no sc:// address" in refusal(*work, "--spark-remote", "localhost:1")
-    assert "does not go with --work-dir" in refusal("--state", str(tmp_path / "state"), "--work-dir", str(tmp_path))
+    assert "--executor spark needs --work-dir" in refusal("--executor", "spark", "--state", str(tmp_path / "state"))
     done = callcost("report", "-", "--out", tmp_path / "out", "--work-dir", tmp_path / "work", stdin=b"{}")
     assert done.code == 2
     assert "cannot be read again" in done.stderr

@@ -179,8 +179,6 @@ def state_options_of(words: Mapping[str, Any]) -> settings.StateOptions | None:
         click.UsageError: an option needs --state.
     """
     if words["state"] is not None:
-        if words["work_dir"] is not None or words["executor"] != settings.EXECUTORS[0]:
-            raise click.UsageError("--state keeps its own work; it does not go with --work-dir or another --executor.")
         return settings.StateOptions(folder=words["state"], **_given(settings.StateOptions, words))
     for name in ("plan", "restate", "rebuild", "forget", "max_late", "timeout", "fresh_within", "notify", "metrics"):
         if words[name] not in {None, False, ()}:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -92,6 +92,43 @@ def open_workplace(options: ReportOptions) -> Iterator[Workplace]:
         refused = refused_place(error, [place, *([options.out] if options.out else [])])
         message = f"cannot work in {refused}: {reason_of(error)}"
         raise RunError(message, hint="Check its permissions and free space; the same command goes on") from error
+
+
+@contextlib.contextmanager
+def open_place_of_work(options: ReportOptions, *, is_needed: bool) -> Iterator[Workplace]:
+    """Open the --work-dir of a run that has a folder of its own for what it reads.
+
+    Args:
+        options: of the run.
+        is_needed: whether there is any work.
+
+    Yields:
+        That place; without one, or work, none, and this machine does what there is.
+
+    Raises:
+        ConfigError: see open_workplace.
+        RunError: see open_workplace.
+    """
+    if options.work.work_dir is None or not is_needed:
+        yield Workplace(folder="", runner=run_tasks)
+        return
+    with open_workplace(options) as place:
+        yield place
+
+
+def fetch_results(files: Sequence[str], folder: Path) -> None:
+    """Copy the files of a task that was done in another place, as in a --work-dir, into a folder.
+
+    Raises:
+        RunError: one is gone.
+    """
+    for file in files:
+        place, name = file.rsplit("/", 1) if is_url(file) else (str(Path(file).parent), Path(file).name)
+        if place != str(folder):
+            data = folder_at(place).read(name)
+            if data is None:
+                raise RunError(f"{file} is gone", hint="Run again, with another --work-dir")
+            (folder / name).write_bytes(data)
 
 
 def check_work(options: ReportOptions) -> None:

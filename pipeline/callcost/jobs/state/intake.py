@@ -6,7 +6,6 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -17,8 +16,9 @@ from msgspec import structs
 from callcost.errors import ConfigError, RunError, UnfinishedError
 from callcost.jobs.engine.fingerprint import made_of
 from callcost.jobs.engine.isolate_crash import reject_task
-from callcost.jobs.engine.map_reduce import Progress, survey_cut
+from callcost.jobs.engine.map_reduce import Progress, found_anywhere, options_for_workers, survey_cut
 from callcost.jobs.engine.recount import run_counting
+from callcost.jobs.engine.work_dir import fetch_results, open_place_of_work
 from callcost.jobs.state.log_rotation import (
     Overwritten,
     Standing,
@@ -30,14 +30,14 @@ from callcost.jobs.state.log_rotation import (
     result_of,
 )
 from callcost.logs.io.extents import Extent, extent_of
-from callcost.logs.io.inputs import Input, find_logs
+from callcost.logs.io.inputs import Input
 from callcost.logs.io.object_store import stat_object
 from callcost.logs.io.store_access import is_url
 from callcost.logs.own_output import Skipped
 from callcost.runners.entries import Entry, Known, Stamp, stamp_of
 from callcost.runners.ledger import Ledger
-from callcost.runners.packing import pack_pieces, worker_count
-from callcost.settings import ReportOptions
+from callcost.runners.packing import cluster_task_bytes, pack_pieces, worker_count
+from callcost.settings import EXECUTORS, ReportOptions
 from callcost.stages.read.batch_join import UNJOINED, holds_batch
 from callcost.stages.read.splits import Piece, cut_inputs, survey
 from callcost.stages.tables.facts import layout_of_facts, scan_facts
@@ -94,7 +94,7 @@ def plan_intake(ledger: Ledger, options: ReportOptions, forget: Sequence[str] = 
         ConfigError: nothing was ever read of one to forget.
         LogError: an argument matches no file.
     """
-    logs = find_logs(options.logs)
+    logs = found_anywhere(options.logs)
     wanted = _known_places(ledger, forget)
     latest = latest_of(ledger)
     made = made_of(options)
@@ -152,7 +152,8 @@ def read_fresh(
     made = made_of(options)
     _compare(ledger, intake, made)
     total = sum(stamp.bytes for _, stamp in intake.fresh)
-    workers = worker_count(options.work.workers, total)
+    is_here = options.work.executor == EXECUTORS[0]
+    workers, size = (worker_count(options.work.workers, total), None) if is_here else (1, cluster_task_bytes())
     batches: dict[int, Batch] = {}
     tasks: list[MapTask] = []
 
@@ -161,7 +162,8 @@ def read_fresh(
         for number, (source, stamp) in enumerate(intake.fresh, ledger.next_number):
             batches[number] = Batch.of(number, source, stamp, folder)
         ledger.next_number += len(batches)
-        tasks[:] = [task for batch in batches.values() for task in batch.tasks(asked, workers, digested=True)]
+        asked = options_for_workers(asked)
+        tasks[:] = [task for batch in batches.values() for task in batch.tasks(asked, workers, size, digested=True)]
         return tasks
 
     def check_time() -> None:
@@ -174,16 +176,19 @@ def read_fresh(
 
     def done(task: int, result: ReadResult) -> None:
         batch = batches[tasks[task].pieces[0].input]
+        fetch_results(result.files, batch.folder)
         batch.result, batch.wanted = batch.result + result, batch.wanted - 1
         if not batch.wanted:
             _keep(ledger, batch, intake, made)
             event("read", file=batch.source.name, bytes=batch.stamp.bytes, records=batch.result.total("records"))
             check_time()
 
-    run_counting(
-        partial(read_inputs, map_inputs), plan, options, workers=workers, retries=_RETRIES, tick=tick, done=done,
-        quarantine=_put_aside,
-    )  # fmt: skip
+    with open_place_of_work(options, is_needed=bool(intake.fresh)) as place:
+        run_counting(
+            read_inputs, plan, options, runner=place.runner, workers=workers, retries=_RETRIES, tick=tick, done=done,
+            quarantine=_put_aside,
+        )  # fmt: skip
+        place.finish()
 
 
 def _compare(ledger: Ledger, intake: Intake, made: str) -> None:
@@ -219,10 +224,10 @@ class ReadResult(MapResult):
     extents: dict[str, Extent | None] = msgspec.field(default_factory=dict)
 
 
-def read_inputs(function: Callable[[MapTask, Tick], MapResult], task: MapTask, tick: Tick) -> ReadResult:
+def read_inputs(task: MapTask, tick: Tick) -> ReadResult:
     """Do a map task, and measure what was read of the inputs that it has whole."""
     extents = {str(piece.input): extent_of(piece.source) for piece in task.pieces if piece.whole}
-    return ReadResult(**structs.asdict(function(task, tick)), extents=extents)
+    return ReadResult(**structs.asdict(map_inputs(task, tick)), extents=extents)
 
 
 def _is_only_touched(ledger: Ledger, known: Entry | None, source: Input, stamp: Stamp, made: str) -> bool:
@@ -281,10 +286,10 @@ class Batch:
         """Return an input that is to be read, its results below a folder."""
         return cls(number, source, stamp, _pieces_of(source, number), folder / f"input-{number:08}")
 
-    def tasks(self, options: ReportOptions, workers: int, *, digested: bool) -> list[MapTask]:
-        """Cut the input into tasks; none holds a piece of another one."""
+    def tasks(self, options: ReportOptions, workers: int, size: int | None = None, *, digested: bool) -> list[MapTask]:
+        """Cut the input into tasks, of some bytes each where these are given; none holds a piece of another one."""
         self.folder.mkdir()
-        packed = pack_pieces(self.pieces, workers)
+        packed = pack_pieces(self.pieces, workers, size)
         self.wanted = len(packed)
         return [
             MapTask(

@@ -31,6 +31,7 @@ from callcost.jobs.engine.manifest import (
 )
 from callcost.jobs.engine.map_reduce import Progress, Settled, reduce_facts
 from callcost.jobs.engine.page import PageSums, documents_of
+from callcost.jobs.engine.work_dir import check_work
 from callcost.jobs.report import (
     SpendReport,
     refuse_parts_of_days,
@@ -149,6 +150,7 @@ def settle_state(options: ReportOptions) -> ReportOptions:
         ConfigError: an option makes no sense.
     """
     options = settle_options(options)
+    check_work(options)
     refuse_parts_of_days(options, "--state")
     return options
 
