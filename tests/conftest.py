@@ -68,6 +68,15 @@ def columns_for_all() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def scanned_for_all(columns_for_all: None) -> Iterator[None]:
+    """The smallest log is scanned, where the scanner is installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("callcost.stages.columnar.jsonl.DECODED_LINES", 0)
+        patch.setattr("callcost.stages.columnar.jsonl.SCANNED_FROM", 0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def long_run() -> bool:
     """Whether the long checks run at full size (CALLCOST_LONG=1)."""

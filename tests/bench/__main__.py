@@ -21,7 +21,7 @@ from tests.bench.runs import MIB, SIZES, Bench, Figure, Ratio, Section
 
 CORES = 2
 CHART = Path(__file__).with_name("ratios.svg")
-_PEERS = ("litellm", "tiktoken", "msgspec", "polars", "pyarrow", "toktok-rs", "gigatoken")
+_PEERS = ("litellm", "tiktoken", "msgspec", "polars", "pyarrow", "toktok-rs", "gigatoken", "wasmtime")
 _LEGEND = """\
 Every line was measured in this run, in a fresh process, on the same files and the same cores. callcost: the command as
 its user runs it, start-up included, results written ("warm": inside a process that has reported 500 lines before). The

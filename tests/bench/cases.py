@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.bench.dialect_logs import LOGS
-from tests.bench.runs import MIB, ROOT, Bench, Figure, Ratio, Section, against, many
+from tests.bench.runs import MIB, ROOT, SCANNER, Bench, Figure, Ratio, Section, against, many
 
 
 def usage_missing(bench: Bench) -> Section:
@@ -67,6 +67,9 @@ def _floor(bench: Bench, section: Section, log: Path, calls: int, work: str, lab
         against("callcost, 2 workers, of the parse floor", two, floor[1], target, unit="%", charted=label),
         against("callcost: 2 workers : 1 worker", two, one, 1.7),
     ]
+    if bench.engines(SCANNER):
+        quick = section.add(bench.report(log, calls, workers=1, fast=True))
+        section.ratios.append(against("callcost, 1 worker: [fast] : without", quick, one, by="cpu"))
 
 
 def usage_complete(bench: Bench) -> Section:

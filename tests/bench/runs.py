@@ -21,8 +21,8 @@ from tests.bench.jobs import Job
 from tests.bench.measure import Taken, take
 
 ROOT = Path(__file__).resolve().parents[2]
-FAST_ENGINES = ("toktok", "gigatoken")
-_HIDE_ENGINES = f"import sys\nsys.modules.update(dict.fromkeys({FAST_ENGINES!r}))\n"
+FAST_ENGINES, SCANNER = ("toktok", "gigatoken"), ("wasmtime",)
+_HIDE_ENGINES = f"import sys\nsys.modules.update(dict.fromkeys({(*FAST_ENGINES, *SCANNER)!r}))\n"
 MIB = 1 << 20
 
 
@@ -262,9 +262,9 @@ class Bench:
                 raise RuntimeError("the log was read again, or its calls not priced again")
             return figures
 
-    def engines(self) -> list[str]:
-        """Return the fast engines that are there when nothing is hidden."""
-        ask = f"import importlib.util as u; print(*[name for name in {FAST_ENGINES!r} if u.find_spec(name)])"
+    def engines(self, names: tuple[str, ...] = FAST_ENGINES) -> list[str]:
+        """Return which of the fast engines are there when nothing is hidden."""
+        ask = f"import importlib.util as u; print(*[name for name in {names!r} if u.find_spec(name)])"
         return take([sys.executable, "-c", ask], self._fast).output.split()
 
     def work(self, name: str, title: str, path: Path | None = None, rows: int = 0, processes: int = 1) -> Figure:

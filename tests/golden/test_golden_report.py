@@ -72,3 +72,16 @@ def report_by_columns(columns_for_all: None, tmp_path_factory: pytest.TempPathFa
 def test_the_samples_read_by_columns_have_the_same_report(report_by_columns: Finished, name: str) -> None:
     expected = (HERE / "expected" / name).read_text(encoding="utf-8")
     assert GOLDEN[name](report_by_columns).splitlines() == expected.splitlines()
+
+
+@pytest.fixture(scope="module")
+def report_scanned(scanned_for_all: None, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The report of sample_logs with each file scanned, where the scanner is installed."""
+    out = tmp_path_factory.mktemp("scanned") / "reports"
+    return report([SAMPLES], out, "--calls", "--format", "parquet,csv,json", "--workers", "1")
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_samples_scanned_have_the_same_report(report_scanned: Finished, name: str) -> None:
+    expected = (HERE / "expected" / name).read_text(encoding="utf-8")
+    assert GOLDEN[name](report_scanned).splitlines() == expected.splitlines()

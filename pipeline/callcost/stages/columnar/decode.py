@@ -36,6 +36,7 @@ from callcost.stages.columnar.schema import (
     Field,
     Node,
 )
+from callcost.stages.tables.dictionary import number_text
 from callcost.stages.tables.facts import round_money, series_of
 from callcost.stages.tables.schemas import MONEY, MONEY_TYPE
 from callcost.tables import EXACT
@@ -204,15 +205,25 @@ def _json(values: list[Any]) -> pl.Series:
 
 
 def _amounts(values: list[Any], odd: set[int], scale: Decimal) -> pl.Series:
-    """Return costs in dollars, each exactly as it is written."""
-    texts = [bytes(value) for value in values]
-    amounts = {text: _amount(text, scale) for text in set(texts)}
-    wrong = [text for text, (_, fine) in amounts.items() if not fine]
-    if wrong:
-        odd.update(row for row, text in enumerate(texts) if text in wrong)
-    if len(amounts) == 1:
-        return pl.Series([amounts[texts[0]][0]], dtype=MONEY).new_from_index(0, len(texts))
-    return series_of([amounts[text][0] for text in texts], MONEY_TYPE).cast(MONEY)
+    amounts, wrong = amounts_of(pl.Series([str(value, "utf-8") for value in values], dtype=pl.String), scale)
+    if wrong is not None:
+        odd.update(wrong.arg_true())
+    return amounts
+
+
+def amounts_of(texts: pl.Series, scale: Decimal) -> tuple[pl.Series, pl.Series | None]:
+    """Return costs in dollars, each exactly as it is written, and which rows a column cannot hold; None: none.
+
+    Args:
+        texts: JSON; null, or empty, for nothing.
+        scale: US dollars in one unit.
+    """
+    numbered = number_text(texts)
+    found = [_amount((text or "").encode(), scale) for text in numbered.values]
+    amounts = series_of([amount for amount, _ in found], MONEY_TYPE).cast(MONEY)
+    wrong = None if all(fine for _, fine in found) else pl.Series([not fine for _, fine in found])
+    height = len(texts)
+    return numbered.to_rows(amounts, height), None if wrong is None else numbered.to_rows(wrong, height)
 
 
 def _amount(text: bytes, scale: Decimal) -> tuple[Decimal | None, bool]:

@@ -7,7 +7,8 @@ an order of work, not another reading. Where most lines are like that, the rest 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,16 +17,19 @@ import polars as pl
 
 from callcost.logs.dialects import field_reader, recogniser
 from callcost.logs.dialects.litellm import CUT_MARKS
-from callcost.logs.io.records import Raw, read_lines
+from callcost.logs.io.records import Raw
 from callcost.logs.record.dialect import FieldReader
 from callcost.logs.values.json import UNFORESEEN, Refusal, decode
 from callcost.logs.values.json_path import Path, follow
 from callcost.stages.columnar.chats import misfits
 from callcost.stages.columnar.decode import DigestColumns, Rows, Table, digest_all, flatten, join_rows
 from callcost.stages.columnar.learn import learn_layout
-from callcost.stages.columnar.line_blocks import Block
+from callcost.stages.columnar.line_blocks import Block, Lines
 from callcost.stages.columnar.probe import Judge
-from callcost.stages.columnar.schema import LITELLM, UNDECODABLE, Layout, Node, litellm_layout, node_of, observe
+from callcost.stages.columnar.scanner.columns import MOST_BYTES, Scanner
+from callcost.stages.columnar.scanner.machine import Fault, WasmMachine, is_installed
+from callcost.stages.columnar.scanner.scan_plan import plan_of
+from callcost.stages.columnar.schema import LITELLM, Layout, Node, litellm_layout, node_of, observe
 from callcost.stages.columnar.to_facts import Leave, lay_out
 from callcost.stages.read.windows import FactRows
 from callcost.tables import Reject
@@ -34,9 +38,20 @@ MAX_CLASSES = 4_000  # of a piece
 _ROWS_BYTES, _ROWS = 8 << 20, 4_096  # lines of which columns are made: by then lists cost no more than few long columns
 _HELD_BYTES, _HELD_ROWS = 48 << 20, 64_000  # of lines that are laid out together
 _SAMPLED_LINES = 64
+# What is decoded before the scanner starts, which takes some milliseconds a text, and a tenth of a second a process:
+DECODED_LINES = 1  # of a text: its first block
+SCANNED_FROM = 16 << 20  # bytes, of all texts of the process
 _MOST_ODD = 0.5  # of the lines; more of them, and columns are no gain
 _FEW_ODD = 100  # lines that tell nothing of the rest
-_OPENED, _CLOSED = frozenset(b"{"), frozenset(b"}\r")
+
+
+class _Read:
+    """What this process read."""
+
+    size = 0  # bytes of texts
+
+
+_READ = _Read()
 
 
 class BlockReader:
@@ -50,7 +65,9 @@ class BlockReader:
     """
 
     def __init__(self, layouts: Sequence[DialectLines]) -> None:
-        self._layouts = layouts
+        self._layouts: Sequence[HeldLines] = layouts
+        self._first = layouts[0]
+        self._scanning = False
         self._read = self._left = 0
         self.worthwhile = True
 
@@ -65,11 +82,15 @@ class BlockReader:
         Returns:
             The lines that do not decode, which are for the record reader.
         """
-        lines = _Lines(block)
+        lines = Lines(block)
+        if not self._scanning and self._read >= DECODED_LINES and _READ.size >= SCANNED_FROM:
+            self._scanning = True
+            self._layouts = [*self._first.scanned(), *self._layouts]
+        _READ.size += lines.size
         left: Sequence[int] | None = None
         for layout in self._layouts:
             left = layout.take(lines, left)
-            if not left:
+            if left is not None and not left:
                 break
         self._read += lines.count
         self._left += len(left or ())
@@ -78,18 +99,131 @@ class BlockReader:
 
     def lay_out(self, leave: Leave | None = None) -> Iterator[tuple[FactRows, list[Raw | Reject]]]:
         """Yield what was read: facts of ordinary rows, and the other lines, which are for the record reader."""
+        height = odd = 0
         for layout in self._layouts:
             found = layout.lay_out(leave)
             if found is None:
                 continue
             rows, left = found
-            height = rows.facts.height + len(left)
-            self.worthwhile &= len(left) <= _MOST_ODD * height and len(layout.judge) <= MAX_CLASSES
+            height += rows.facts.height + len(left)
+            odd += len(left)
+            self.worthwhile &= len(layout.judge) <= MAX_CLASSES
             yield rows, left
+        self.worthwhile &= odd <= _MOST_ODD * height
 
 
-class DialectLines:
-    """The lines of one dialect.
+class HeldLines(ABC):
+    """Lines of one dialect that are not laid out yet.
+
+    Args:
+        judge: of the classes of the lines.
+        digested: whether facts have digests.
+
+    Attributes:
+        judge: of the classes of the lines.
+    """
+
+    def __init__(self, judge: Judge, *, digested: bool) -> None:
+        self.judge = judge
+        self._digested = digested
+        self._held: list[Rows] = []
+        self._lines: list[tuple[int, Lines, Sequence[int]]] = []  # (rows before, block, numbers of its lines)
+        self._rows = self._bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to lay out what was read."""
+        return self._rows >= _HELD_ROWS or self._bytes >= _HELD_BYTES
+
+    @abstractmethod
+    def take(self, lines: Lines, numbers: Sequence[int] | None) -> Sequence[int] | None:
+        """Read lines and hold them.
+
+        Args:
+            lines: of a block.
+            numbers: which of them; None: all.
+
+        Returns:
+            The numbers of those that cannot be read; None: of all.
+        """
+
+    @abstractmethod
+    def _make_rows(self) -> None:
+        """Hold what is read as rows."""
+
+    def _add(self, lines: Lines, rows: Sequence[int]) -> None:
+        self._lines.append((self._rows, lines, rows))
+        self._rows += len(rows)
+        self._bytes += lines.size
+
+    def lay_out(self, leave: Leave | None = None) -> tuple[FactRows, list[Raw | Reject]] | None:
+        """Hand out what was read: facts, and the lines that are not ordinary; None: nothing was."""
+        self._make_rows()
+        if not self._held:
+            return None
+        rows = join_rows(self._held)._replace(digest=self._digests if self._digested else None)
+        laid = lay_out(rows, self.judge, leave)
+        left = [raw for lines, number in self._places(laid.left) for raw in lines.raw(number)]
+        self._held, self._lines, self._rows, self._bytes = [], [], 0, 0
+        return laid.rows, left
+
+    def _digests(self, positions: pl.Series) -> DigestColumns:
+        reader = self.judge.layout.reader
+        return digest_all(reader, (lines.value(number) for lines, number in self._places(positions)))
+
+    def _places(self, positions: pl.Series) -> Iterator[tuple[Lines, int]]:
+        """Yield the block and the number of the line of each position; they ascend."""
+        blocks, after = iter(self._lines), 0
+        for position in positions.to_list():
+            while position >= after:
+                before, lines, numbers = next(blocks)
+                after = before + len(numbers)
+            yield lines, numbers[position - before]
+
+
+class ScannedLines(HeldLines):
+    """Those lines of one dialect that the scanner is sure of.
+
+    Args:
+        judge: of the classes of the lines.
+        scanner: of their type.
+        digested: whether facts have digests.
+    """
+
+    def __init__(self, judge: Judge, scanner: Scanner, *, digested: bool) -> None:
+        super().__init__(judge, digested=digested)
+        self._scanner: Scanner | None = scanner
+        self._scanned = self._seen = self._odd = 0  # bytes that are not rows yet; lines
+
+    def take(self, lines: Lines, numbers: Sequence[int] | None) -> Sequence[int] | None:
+        """Scan the lines of a block (see HeldLines); a fault, or many odd lines, and nothing is scanned any more."""
+        if self._scanner is None or numbers is not None or lines.size > MOST_BYTES or not lines.is_text:
+            return numbers
+        if self._scanned + lines.size > MOST_BYTES:
+            self._make_rows()
+        try:
+            count, odd = self._scanner.scan(lines.data, lines.first_row, lines.offset)
+        except Fault:
+            self._make_rows()
+            self._scanner = None
+            return None
+        self._seen, self._odd, self._scanned = self._seen + count, self._odd + len(odd), self._scanned + lines.size
+        self._add(lines, sorted({*range(count)} - {*odd}) if odd else range(count))
+        if self._scanned >= _ROWS_BYTES or self._scanner.height >= _ROWS:
+            self._make_rows()
+        if self._odd > max(_FEW_ODD, _MOST_ODD * self._seen):
+            self._make_rows()
+            self._scanner = None
+        return odd
+
+    def _make_rows(self) -> None:
+        if self._scanner is not None and self._scanner.height:
+            self._held.append(self._scanner.take())
+        self._scanned = 0
+
+
+class DialectLines(HeldLines):
+    """The lines of one dialect, decoded.
 
     The layout may take in the texts of chats whose usage is missing; then these are counted, not left.
 
@@ -97,48 +231,39 @@ class DialectLines:
         layout: of the dialect.
         sample: some of its records.
         digested: whether facts have digests.
-
-    Attributes:
-        judge: of the classes of its lines.
     """
 
     def __init__(self, layout: Layout, sample: list[dict[str, Any]], *, digested: bool = False) -> None:
         self._layout, self._seen = layout, tuple(observe(sample, layout).items())
-        self._digested = digested
-        self._node, self.judge = _type_of(layout, self._seen, wide=False)
+        self._node, judge = _type_of(layout, self._seen, wide=False)
+        super().__init__(judge, digested=digested)
         self._wide = False
         self._gathered = self._gather()
-        self._held: list[Rows] = []
-        self._lines: list[tuple[int, _Lines, Sequence[int]]] = []  # (rows before, block, numbers of its lines)
-        self._rows = self._bytes = 0
         self._cut_mark = CUT_MARKS.get(layout.reader.dialect.name, b"") if layout.chats else b""
 
-    @property
-    def is_full(self) -> bool:
-        """Whether it is time to lay out what was read."""
-        return self._rows >= _HELD_ROWS or self._bytes >= _HELD_BYTES
+    def scanned(self) -> list[ScannedLines]:
+        """Return what scans the lines before they are decoded here, by the places seen; none where that cannot be."""
+        node, judge = _type_of(self._layout, self._seen, wide=False)
+        plan = plan_of(node, strict=self._layout.strict) if is_installed() else None
+        if plan is None:
+            return []
+        try:
+            scanner = Scanner(plan, WasmMachine(MOST_BYTES), self._layout.reader.dialect.cost_scale)
+        except Fault:
+            return []
+        return [ScannedLines(judge, scanner, digested=self._digested)]
 
-    def take(self, lines: _Lines, numbers: Sequence[int] | None) -> Sequence[int]:
-        """Decode lines and hold them.
-
-        Args:
-            lines: of a block.
-            numbers: which of them; None: all.
-
-        Returns:
-            The numbers of those that do not decode.
-        """
+    def take(self, lines: Lines, numbers: Sequence[int] | None) -> Sequence[int]:
+        """Decode lines (see HeldLines)."""
         rows, objects, left = self._decode(lines, numbers)
         if objects:
-            self._lines.append((self._rows, lines, rows))
-            self._rows += len(objects)
-            self._bytes += lines.size
+            self._add(lines, rows)
             self._gathered.add(lines, rows, self._node, objects, self._cut_mark)
             if self._gathered.bytes >= _ROWS_BYTES or self._gathered.table.height >= _ROWS:
                 self._make_rows()
         return left
 
-    def _decode(self, lines: _Lines, numbers: Sequence[int] | None) -> tuple[Sequence[int], list[Any], Sequence[int]]:
+    def _decode(self, lines: Lines, numbers: Sequence[int] | None) -> tuple[Sequence[int], list[Any], Sequence[int]]:
         """Return which lines were decoded, what they hold, and the lines that were not."""
         objects = lines.decode_all(self._node.decoder) if numbers is None else None
         if objects is None and not self._wide and not self._rows and not self._layout.strict:
@@ -157,107 +282,11 @@ class DialectLines:
     def _gather(self) -> _Gathered:
         return _Gathered(Table(self._layout.reader.dialect.cost_scale, strict=self._layout.strict))
 
-    def lay_out(self, leave: Leave | None = None) -> tuple[FactRows, list[Raw | Reject]] | None:
-        """Hand out what was read: facts, and the lines that are not ordinary; None: nothing was."""
-        self._make_rows()
-        if not self._held:
-            return None
-        rows = join_rows(self._held)._replace(digest=self._digests if self._digested else None)
-        laid = lay_out(rows, self.judge, leave)
-        left = [raw for lines, number in self._places(laid.left) for raw in lines.raw(number)]
-        self._held, self._lines, self._rows, self._bytes = [], [], 0, 0
-        return laid.rows, left
-
-    def _digests(self, positions: pl.Series) -> DigestColumns:
-        return digest_all(self._layout.reader, (lines.value(number) for lines, number in self._places(positions)))
-
-    def _places(self, positions: pl.Series) -> Iterator[tuple[_Lines, int]]:
-        """Yield the block and the number of the line of each position; they ascend."""
-        blocks, after = iter(self._lines), 0
-        for position in positions.to_list():
-            while position >= after:
-                before, lines, numbers = next(blocks)
-                after = before + len(numbers)
-            yield lines, numbers[position - before]
-
 
 @lru_cache(maxsize=16)
 def _type_of(layout: Layout, seen: tuple[tuple[Path, frozenset[type]], ...], *, wide: bool) -> tuple[Node, Judge]:
     node = node_of(layout, dict(seen), wide=wide)
     return node, Judge(layout, *flatten(node))
-
-
-class _Lines:
-    """The lines of a block."""
-
-    def __init__(self, block: Block) -> None:
-        self._data, self.offset, self.first_row = block
-        self._ends = _ends_of(self._data)
-        self.starts = [0, *(end + 1 for end in self._ends[:-1])]
-
-    @property
-    def count(self) -> int:
-        """The number of lines."""
-        return len(self._ends)
-
-    @property
-    def size(self) -> int:
-        """The bytes of the block."""
-        return len(self._data)
-
-    def decode_all(self, decoder: Any) -> list[Any] | None:
-        """Return what the lines hold, one object a line; None where they are not as plain as that."""
-        byte = self._data.__getitem__
-        if set(map(byte, self.starts)) != _OPENED or not set(map(byte, [end - 1 for end in self._ends])) <= _CLOSED:
-            return None  # a value might reach over a line, or a line be blank
-        try:
-            objects = _decode_text(decoder.decode_lines, self._data)
-        except UNDECODABLE:
-            return None
-        return objects if len(objects) == self.count else None
-
-    def decode_each(self, decoder: Any, numbers: Sequence[int]) -> tuple[list[int], list[Any], list[int]]:
-        """Return the numbers of the lines that can be decoded, what they hold, and the numbers of the others."""
-        rows, objects, left = [], [], []
-        for number in numbers:
-            try:
-                objects.append(_decode_text(decoder.decode, self._line(number)))
-            except UNDECODABLE:
-                left.append(number)
-            else:
-                rows.append(number)
-        return rows, objects, left
-
-    def raw(self, number: int) -> list[Raw | Reject]:
-        """Return the record on a line, if there is one."""
-        return list(read_lines([self._line(number)], self.offset + self.starts[number], self.first_row + number))
-
-    def value(self, number: int) -> Any:
-        """Return what a line holds; None where the record reader would refuse it."""
-        try:
-            return decode(self._line(number))
-        except Refusal:
-            return None
-
-    def holding(self, word: bytes) -> set[int]:
-        """Return the numbers of the lines that hold some bytes."""
-        return {number for number in range(self.count) if word in self._line(number)} if word in self._data else set()
-
-    def _line(self, number: int) -> bytes:
-        return self._data[self.starts[number] : self._ends[number]]
-
-
-def _ends_of(data: bytes) -> list[int]:
-    """Return where lines end; several times as fast as splitting long ones."""
-    ends: list[int] = []
-    find, add = data.find, ends.append
-    end = find(b"\n")
-    while end >= 0:
-        add(end)
-        end = find(b"\n", end + 1)
-    if not data.endswith(b"\n"):
-        add(len(data))
-    return ends
 
 
 class _Gathered:
@@ -274,7 +303,7 @@ class _Gathered:
         self._numbers: list[int] = []
         self._offsets: list[int] = []
 
-    def add(self, lines: _Lines, rows: Sequence[int], node: Node, objects: list[Any], cut_mark: bytes) -> None:
+    def add(self, lines: Lines, rows: Sequence[int], node: Node, objects: list[Any], cut_mark: bytes) -> None:
         """Gather the lines of a block.
 
         Args:
@@ -304,13 +333,6 @@ class _Gathered:
             odd = odd.scatter(sorted(self.table.odd), values=True)
         numbers, offsets = (pl.Series(values, dtype=pl.Int64) for values in (self._numbers, self._offsets))
         return Rows(numbers, offsets, fields, parts, odd, texts)
-
-
-def _decode_text(decode_json: Callable[[bytes], Any], data: bytes) -> Any:
-    """Decode what is text all over: msgspec does not look at the text that it skips."""
-    if not data.isascii():
-        data.decode()
-    return decode_json(data)
 
 
 def open_block_reader(
