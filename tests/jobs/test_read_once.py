@@ -97,6 +97,36 @@ def test_a_second_question_reads_nothing(cache: Path, logs: Path, read: list[str
     assert len(read) == 5  # counted in another way
 
 
+def test_small_logs_share_what_is_kept(cache: Path, logs: Path, read: list[str]) -> None:
+    more = [write(logs / f"{n}.jsonl", [row(f"m{n}"), b"{"]) for n in range(8)]
+    answers(logs)
+    (place,) = cache.iterdir()
+    assert len([*place.rglob("entry.json")]) == 1
+    read.clear()
+    for log in more:
+        log.unlink()
+    write(more[0], [row("m", 7), b"["])
+    answers(logs)
+    assert read == ["logs/0.jsonl"]
+    (logs / "a.jsonl").unlink()
+    answers(logs)  # so little of the first ten is left that it is read again
+    assert read[1:] == ["logs/b.jsonl"]
+    assert len([*place.rglob("entry.json")]) == 2
+
+
+def test_what_was_counted_together_is_read_again_together(cache: Path, tmp_path: Path, read: list[str]) -> None:
+    logs = tmp_path / "logs"
+    for name in ("a", "b"):
+        said = {"prompt": f"How are you, {name}?", "response": "Well."}
+        write(logs / f"{name}.jsonl", [{**row(name), **said, "usage": None}])
+    answers(logs)
+    read.clear()
+    _touch(logs / "a.jsonl")
+    answers(logs)
+    assert read == ["logs/a.jsonl", "logs/b.jsonl"]
+    assert cache.exists()
+
+
 def test_which_calls_are_copies_is_asked_once(cache: Path, logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 

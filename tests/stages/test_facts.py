@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import polars as pl
 import pytest
 
 from callcost.logs.io.records import Raw
 from callcost.settings import ReadOptions
 from callcost.stages.tables import facts
 from callcost.stages.tables.schemas import Facts
-from callcost.tables import Call
+from callcost.tables import HIDDEN, Call
 from tests.logs.outcomes import read_all
+from tests.stages.calls import make_call
 
 CALLS = (
     {"id": "a", "timestamp": "2025-05-01T08:00:00Z", "model": "gpt-4o", "messages": "Hello?", "response": "Yes."},
@@ -48,3 +51,19 @@ def test_the_layout_changes_with_the_columns_and_with_the_rules(monkeypatch: pyt
     monkeypatch.setattr(Facts, "columns", Facts.columns[1:])
     layouts.add(facts.layout_of_facts())
     assert len(layouts) == 3
+
+
+def test_calls_of_several_pieces_are_laid_out_as_each_piece_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = [make_call(number, flags=[HIDDEN] * (number == 2)) for number in range(5)]
+    pieces = [(calls[:2], 3, 30), (calls[2:3], 3, 31), ([], 4, 40), (calls[3:], 5, 50)]
+    each = pl.concat(facts.facts_of(*piece) for piece in pieces)
+    assert facts.facts_of_pieces(pieces).equals(each)
+    monkeypatch.setattr(facts, "FLUSH_ROWS", 2)
+    monkeypatch.setattr(facts, "_LAID_CALLS", 2)
+    files = facts.FactFiles(7, str(tmp_path), None)
+    for piece in pieces:
+        files.add([], *piece)
+    paths = files.finish()
+    assert [Path(path).name for path in paths] == ["facts-000007-0000.parquet", "facts-000007-0001.parquet"]
+    assert pl.concat(map(facts.read_facts, paths)).equals(each)
+    assert (files.rows, files.hidden) == (5, 1)

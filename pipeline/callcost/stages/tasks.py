@@ -44,12 +44,11 @@ from callcost.stages.report.spend import (
     tally_filtered,
     unpriced_groups,
 )
-from callcost.stages.tables.facts import facts_of, name_host, number_rows, scan_facts, scan_tables, write_facts
+from callcost.stages.tables.facts import FactFiles, number_rows, scan_facts, scan_tables
 from callcost.stages.tables.published_calls import copy_key
 from callcost.tables import (
     ABORTED,
     FROM_LOG,
-    HIDDEN,
     CorrectedCalls,
     CountedTokens,
     FlaggedCalls,
@@ -59,8 +58,6 @@ from callcost.tables import (
 from callcost.tokens.engines.text_counter import TextCounter
 from callcost.tokens.requests.fingerprints import fingerprints
 
-FLUSH_ROWS = 100_000  # facts held before they go to a file
-FLUSH_BYTES = 256 << 20  # of them: names may be long
 MOST_GROUPS = 200_000  # of a partial spend
 _FEW_VALUES = 3  # of a column, that are counted one by one
 _TALLIED = ("usage_source", "count_method", "price_status", "price_basis", "price_version", "source_format")
@@ -200,7 +197,7 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
 
     tallies: dict[str, Counter[str]] = {}
     done, unread = MapResult(), Counter[str]()
-    held: list[pl.DataFrame] = []
+    facts = FactFiles(task.number, task.folder, task.options.read.host)
     moved: list[pl.DataFrame] = []
     with _Workshop(task) as workshop:
         stretches = None
@@ -208,45 +205,28 @@ def map_inputs(task: MapTask, tick: Tick) -> MapResult:
             leave = workshop.targets.moving if workshop.targets else None  # and counted so for another model
             stretches = partial(read_by_columns, counted=task.counted, leave=leave, digested=task.digested)
         for piece in task.pieces:
-            lineage = [pl.lit(piece.input, pl.Int64).alias("input"), pl.lit(piece.number, pl.Int64).alias("piece")]
             tally = tallies.setdefault(str(piece.input), Counter())
             for window in read_windows(piece, task.options.read, stretches):
                 workshop.settle(window, piece)
                 late = [call for call in window.calls if call.usage_source == TIMED_OUT]
                 done.timed_out += [(piece.number, call.source_file, call.source_row) for call in late]
-                held += [table.with_columns(*lineage) for table in window.facts]
                 if window.calls and workshop.targets:
                     moved.append(count_moved(window.calls, workshop.targets, workshop.counter, piece.number))
-                if window.calls:
-                    held.append(facts_of(window.calls, piece.input, piece.number))
                 unread.update(key for call in window.calls for key in {*call.unread_usage})
                 tally.update(window.tally)
                 tally["rejects"] += len(window.rejects)
                 tick(window.seen_bytes, window.found)
-                if sum(map(len, held)) >= FLUSH_ROWS or sum(table.estimated_size() for table in held) >= FLUSH_BYTES:
-                    _flush(held, task, done)
+                facts.add(window.facts, window.calls, piece.input, piece.number)
             if piece.whole:
                 done.digests[str(piece.input)] = survey(piece.source.path).sha256
-        _flush(held, task, done)
+        done.files += facts.finish()
         if any(map(len, moved)):
             pl.concat(moved).write_parquet(path := Path(task.folder) / f"moved-{task.number:06}.parquet")
             done.files.append(str(path))
         workshop.finish(done)
+    done.facts, done.hidden = facts.rows, facts.hidden
     done.inputs, done.unread_usage = {number: dict(tally) for number, tally in tallies.items()}, dict(unread)
     return done
-
-
-def _flush(held: list[pl.DataFrame], task: MapTask, done: MapResult) -> None:
-    facts = pl.concat(held, how="diagonal") if held else pl.DataFrame()
-    held.clear()
-    if facts.height:
-        facts = name_host(facts, task.options.read.host)
-        path = Path(task.folder) / f"facts-{task.number:06}-{len(done.files):04}.parquet"
-        write_facts(facts, path)
-        done.files.append(str(path))
-        done.facts += facts.height
-        if "flags" in facts.columns:
-            done.hidden += int(facts["flags"].list.contains(HIDDEN).sum())
 
 
 def tally_reasoning(task: TallyTask, tick: Tick) -> ReduceResult:

@@ -2,10 +2,11 @@
 
 It is a state as any (runners/ledger.py), with its checks: one for the logs that a command line names, as one version of
 the code reads them in one way. A log is known again by path, size, times, inode and the digests of its first and last
-block. What may still change, changed while it was read, or had a call that timed out, is read again each time. Which
-calls are copies is kept beside, as long as the logs are the same. Where the state cannot be used (another process has
-it, the disk is full), logs are read as without one; where it is damaged, it is made anew. Answers are the same in any
-case.
+block. What may still change, changed while it was read, or had a call that timed out, is read again each time. Small
+logs share an entry: where one has changed, what the others gave is still good, unless they were counted or joined
+together. Which calls are copies is kept beside, as long as the logs are the same. Where the state cannot be used
+(another process has it, the disk is full), logs are read as without one; where it is damaged, it is made anew. Answers
+are the same in any case.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -42,13 +44,13 @@ from callcost.runners.leases import LOCK
 from callcost.runners.ledger import Ledger
 from callcost.runners.local import run_tasks
 from callcost.runners.locks import hold_lock
-from callcost.runners.packing import worker_count
+from callcost.runners.packing import pack_pieces, worker_count
 from callcost.runners.protocol import Runner, ignore_progress
 from callcost.settings import EXECUTORS, ReportOptions
 from callcost.stages.read.splits import Piece
 from callcost.stages.tables.facts import join_small, layout_of_facts
 from callcost.stages.tasks import MapTask, map_inputs
-from callcost.tables import MapResult, ReduceResult
+from callcost.tables import Counting, MapResult, ReduceResult, add_up
 
 PLACE = "answers"
 MOST_BYTES = 2 << 30  # of all that is kept
@@ -56,6 +58,8 @@ _OWNER = 0o700
 _YOUNG = 2_000_000_000  # nanoseconds: what was written so short ago may be written again within the same tick
 _BLOCK = 64 << 10
 _VERDICTS = "verdicts"  # what the ledger calls them, and how their files begin
+_PACK_BYTES = 4 << 20  # of logs whose results are kept together
+_LEAST_USE = 4  # where less than one part in so many of a pack is of use, all of it is read again
 _NEVER = -1  # mtime_ns that no log has: what has it is read again
 _DAMAGES = (RunError, OSError, pl.exceptions.PolarsError, msgspec.MsgspecError)
 
@@ -143,35 +147,96 @@ def _clear(place: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Log:
+    """A log that was read, as an entry keeps it.
+
+    Attributes:
+        number: of its input in facts and sums.
+        stamp: what it is known again by.
+        name: in reports.
+        pieces: parts that it was read in.
+    """
+
+    number: int
+    stamp: Stamp
+    name: str
+    pieces: tuple[Piece, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Pack:
+    """An entry, and those of its logs that are as they were."""
+
+    entry: Entry
+    logs: list[_Log]
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.logs) == len(self.entry.facts["logs"])
+
+    @property
+    def pieces(self) -> list[int]:
+        return [piece.number for log in self.logs for piece in log.pieces]
+
+    def result(self) -> MapResult:
+        """Return what reading its logs gave."""
+        read = result_of(self.entry)
+        if self.is_whole:
+            return read
+        numbers, pieces = {str(log.number) for log in self.logs}, {*self.pieces}
+        return msgspec.structs.replace(
+            read,
+            inputs={number: tally for number, tally in read.inputs.items() if number in numbers},
+            digests={number: digest for number, digest in read.digests.items() if number in numbers},
+            rows_before=[one for one in read.rows_before if one[0] in pieces],
+        )
+
+
 def _map(
     ledger: Ledger, options: ReportOptions, folder: Path, progress: Progress, planned: Callable[[int], None]
 ) -> Settled:
     found = found_anywhere(options.logs)
     asked = [(source, _stamp_of(source.path)) for source in found.inputs]
-    known = _known_entries(ledger, asked, folder)
+    packs = _known_packs(ledger, asked, folder)
+    known = {log.stamp.path for pack in packs for log in pack.logs}
     fresh = [(source, stamp) for source, stamp in asked if stamp.path not in known]
     total = sum(source.bytes for source, _ in fresh)
     planned(total)
-    if fresh or ledger.lost or len(ledger.entries) > len(known):
-        kept = {entry.number for entry in known.values()}
+    if fresh or ledger.lost or len(ledger.entries) > len(packs):
+        kept = {pack.entry.number for pack in packs}
         for number in [*(ledger.entries.keys() - kept), *ledger.lost]:
             ledger.forget(number)
         with temporary_folder(ledger.folder.path) as work:
-            for entry in _read(ledger, fresh, options, work, worker_count(options.work.workers, total), progress):
-                known[entry.stamp.path] = entry
+            workers = worker_count(options.work.workers, total)
+            packs += _read(ledger, fresh, options, work, workers, progress)
         ledger.commit({})
     os.utime(ledger.folder.place)
-    entries = [known[stamp.path] for _, stamp in asked]
-    mapped = result_of(*entries)
-    files = {kind: list(map(_own, ledger.local_files(entries, folder, kind))) for kind in ("facts", "rejects")}
-    mapped.files = [str(path) for path in (*join_small(files["facts"], folder), *files["rejects"])]
+    by_path = {log.stamp.path: log for pack in packs for log in pack.logs}
+    logs = [by_path[stamp.path] for _, stamp in asked]
     settled = Settled(
-        inputs=found.inputs, numbers=tuple(entry.number for entry in entries), mapped=mapped, folder=str(folder),
+        inputs=found.inputs, numbers=tuple(log.number for log in logs), mapped=_joined(ledger, packs, folder),
         workers=worker_count(options.work.workers, sum(source.bytes for source in found.inputs)),
-        pieces=tuple(piece for entry in entries for piece in msgspec.convert(entry.facts["pieces"], list[Piece])),
-        skipped=found.skipped,
+        pieces=tuple(piece for log in logs for piece in log.pieces), folder=str(folder), skipped=found.skipped,
     )  # fmt: skip
     return dataclasses.replace(settled, verdicts=_verdicts(ledger, options, settled, Path(ledger.folder.place)))
+
+
+def _joined(ledger: Ledger, packs: Sequence[_Pack], folder: Path) -> MapResult:
+    """Return what all packs hold, their files in the working folder, without what is not of use any more."""
+    entries = [pack.entry for pack in packs]
+    wanted = {pack.entry.number: pack.pieces for pack in packs if not pack.is_whole}
+    files = {kind: list(map(_own, ledger.local_files(entries, folder, kind))) for kind in ("facts", "rejects")}
+    numbers = {path: int(path.name.split("-")[1]) for path in (*files["facts"], *files["rejects"])}
+    only = {path: wanted[number] for path, number in numbers.items() if number in wanted}
+    for path in files["rejects"]:
+        if path in only:
+            rejects = pl.read_parquet(path).filter(pl.col("piece").is_in(only[path]))
+            path.unlink()
+            rejects.write_parquet(path)
+    read = add_up([pack.result() for pack in packs], MapResult())
+    read.files = [str(path) for path in (*join_small(files["facts"], folder, only), *files["rejects"])]
+    return read
 
 
 def _verdicts(ledger: Ledger, options: ReportOptions, settled: Settled, place: Path) -> ReduceResult:
@@ -195,59 +260,82 @@ def _verdicts(ledger: Ledger, options: ReportOptions, settled: Settled, place: P
     return found
 
 
-def _known_entries(ledger: Ledger, asked: Iterable[tuple[Input, Stamp]], folder: Path) -> dict[str, Entry]:
-    """Return path -> entry of those logs that are as they were; what stood on others only where these are, too."""
-    paths = {entry.stamp.path: entry for entry in ledger.entries.values()}
-    names = {stamp.path: (stamp, source.name, layout_of_facts()) for source, stamp in asked}
-    same = {
-        path: entry
-        for path, entry in paths.items()
-        if (entry.stamp, entry.name, entry.layout) == names.get(path) and entry.stamp.mtime_ns != _NEVER
-    }
-    ledger.check(folder, same.values())
-    whole = {path: entry for path, entry in same.items() if entry.number in ledger.entries}
-    if len(whole) == len(names) == len(paths):
-        return whole
-    return {path: entry for path, entry in whole.items() if not entry.facts["joined"]}
+def _known_packs(ledger: Ledger, asked: Iterable[tuple[Input, Stamp]], folder: Path) -> list[_Pack]:
+    """Return what is of use: of logs that are as they were; what stood on others only where these are, too."""
+    names = {stamp.path: (stamp, source.name) for source, stamp in asked}
+    found: list[_Pack] = []
+    before: set[str] = set()
+    for entry in ledger.entries.values():
+        logs = msgspec.convert(entry.facts["logs"], list[_Log])
+        before |= {log.stamp.path for log in logs}
+        same = [log for log in logs if (log.stamp, log.name) == names.get(log.stamp.path) and log.stamp.mtime_ns >= 0]
+        used, whole = (sum(log.stamp.bytes for log in some) for some in (same, logs))
+        few = len(same) < len(logs) and (entry.facts["together"] or _LEAST_USE * used < whole)
+        if same and not few and entry.layout == layout_of_facts():
+            found.append(_Pack(entry, same))
+    ledger.check(folder, [pack.entry for pack in found])
+    found = [pack for pack in found if pack.entry.number in ledger.entries]
+    if before == names.keys() == {log.stamp.path for pack in found for log in pack.logs}:
+        return found
+    return [pack for pack in found if not pack.entry.facts["joined"]]
 
 
 def _read(
     ledger: Ledger, fresh: Sequence[tuple[Input, Stamp]], options: ReportOptions, work: Path, workers: int,
     progress: Progress,
-) -> Iterator[Entry]:  # fmt: skip
-    """Read logs, and keep what each gave."""
+) -> Iterator[_Pack]:  # fmt: skip
+    """Read logs, and keep what they gave."""
     began = time.time_ns()
-    batches: dict[int, Batch] = {}
-    tasks: list[MapTask] = []
+    stamps = {source.path: stamp for source, stamp in fresh}
+    packs: list[tuple[list[Batch], list[MapTask]]] = []
 
     def plan(asked: ReportOptions) -> list[MapTask]:
-        batches.clear()
-        for number, (source, stamp) in enumerate(fresh, ledger.next_number):
-            batches[number] = Batch.of(number, source, stamp, work)
-        ledger.next_number += len(batches)
-        tasks[:] = [task for batch in batches.values() for task in batch.tasks(asked, workers, digested=False)]
-        return tasks
+        packs.clear()
+        for sources in pack_pieces([source for source, _ in fresh], 1, _PACK_BYTES):
+            numbered = enumerate(sources, ledger.next_number)
+            batches = [Batch.of(number, source, stamps[source.path], work) for number, source in numbered]
+            ledger.next_number += len(batches)
+            packs.append((batches, _tasks_of(batches, asked, workers)))
+        return [task for _, tasks in packs for task in tasks]
 
     aside = partial(set_aside, map_inputs)
-    results = run_counting(map_inputs, plan, options, workers=workers, tick=progress, quarantine=aside)
-    read = {number: survey_cut(batch.pieces) for number, batch in batches.items()}
-    for task, result in zip(tasks, results, strict=True):
-        read[task.pieces[0].input] += result
-    for number, batch in batches.items():
-        yield _keep(ledger, batch, read[number], began)
+    results = iter(run_counting(map_inputs, plan, options, workers=workers, tick=progress, quarantine=aside))
+    for batches, tasks in packs:
+        cut = survey_cut([piece for batch in batches for piece in batch.pieces])
+        yield _keep(ledger, batches, add_up([cut, *islice(results, len(tasks))], cut), began)
 
 
-def _keep(ledger: Ledger, batch: Batch, read: MapResult, began: int) -> Entry:
-    stamp = batch.stamp
-    if read.timed_out or began - stamp.mtime_ns < _YOUNG or stamp != _stamp_of(batch.source.path):
-        stamp = dataclasses.replace(stamp, mtime_ns=_NEVER)
-    more = {"pieces": msgspec.to_builtins(batch.pieces), "joined": read.joined}
+def _tasks_of(batches: Sequence[Batch], options: ReportOptions, workers: int) -> list[MapTask]:
+    """Return the tasks of logs that share an entry: one, or those that a large one is cut into."""
+    folder = batches[0].folder
+    folder.mkdir()
+    packed = pack_pieces([piece for batch in batches for piece in batch.pieces], workers if len(batches) == 1 else 1)
+    return [
+        MapTask(number=number, pieces=pieces, folder=str(folder), options=options, by_columns=True)
+        for number, pieces in enumerate(packed)
+    ]
+
+
+def _keep(ledger: Ledger, batches: Sequence[Batch], read: MapResult, began: int) -> _Pack:
+    late = {piece for piece, _, _ in read.timed_out}
+    logs: list[_Log] = []
+    for batch in batches:
+        stamp = batch.stamp
+        is_late = any(piece.number in late for piece in batch.pieces)
+        if is_late or began - stamp.mtime_ns < _YOUNG or stamp != _stamp_of(batch.source.path):
+            stamp = dataclasses.replace(stamp, mtime_ns=_NEVER)
+        logs.append(_Log(number=batch.number, stamp=stamp, name=batch.source.name, pieces=tuple(batch.pieces)))
+    more = {
+        "logs": msgspec.to_builtins(logs), "joined": read.joined,
+        "together": bool(read.joined or read.hidden or read.unread_usage or read.counting != Counting()),
+    }  # fmt: skip
+    first = batches[0]
     entry = Entry(
-        number=batch.number, stamp=stamp, name=batch.source.name, sha256=read.digests[str(batch.number)], made="",
+        number=batches[-1].number, stamp=first.stamp, name=first.source.name, sha256="", made="",
         layout=layout_of_facts(), facts=facts_of_entry(read) | more,
     )  # fmt: skip
-    ledger.keep(entry, batch.folder)
-    return ledger.entries[entry.number]
+    ledger.keep(entry, first.folder)
+    return _Pack(ledger.entries[entry.number], logs)
 
 
 def _stamp_of(path: str) -> Stamp:

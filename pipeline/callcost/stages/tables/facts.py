@@ -7,7 +7,7 @@ pricing are its neighbours' work.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from hashlib import blake2b
 from pathlib import Path
@@ -21,12 +21,15 @@ from callcost.logs.io.store_access import storage_options
 from callcost.logs.own_output import FACTS_METADATA
 from callcost.stages.tables.dictionary import is_constant
 from callcost.stages.tables.schemas import Column, Facts, Rejects
-from callcost.tables import LAST_PLACE, USAGE_COUNTS, Call, Reject, Usage
+from callcost.tables import HIDDEN, LAST_PLACE, USAGE_COUNTS, Call, Reject, Usage
 
 _NOTHING = Usage()
 KEY_RULES = 2  # to be raised when a key, a digest or a bucket is made otherwise: facts are kept between runs
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiplying by it spreads numbers over the high bits
 ROW_GROUP = 100_000
+FLUSH_ROWS = 100_000  # facts held before they go to a file
+FLUSH_BYTES = 256 << 20  # of them: names may be long
+_LAID_CALLS = 4_000  # calls that are laid out together: for a few, that takes as long as for some hundred
 _SMALL_BYTES = 4 << 20  # of files that are put together: some ten thousand rows
 _SECOND = 1_000_000  # microseconds
 # In the metadata of a file of facts: column -> what it says of every row, column -> the one that says the same.
@@ -81,22 +84,30 @@ def _id_prefix(family: str) -> str:
 
 
 def facts_of(calls: Sequence[Call], input_number: int, piece: int = 0) -> pl.DataFrame:
-    """Lay out calls of one piece of input as facts.
+    """Lay out calls of one piece of input as facts; see facts_of_pieces."""
+    return facts_of_pieces([(calls, input_number, piece)])
+
+
+def facts_of_pieces(pieces: Iterable[tuple[Sequence[Call], int, int]]) -> pl.DataFrame:
+    """Lay out calls as facts.
 
     Args:
-        calls: counted calls; their requests and responses are not looked at.
-        input_number: number of the input among the run's inputs.
-        piece: number of the piece.
+        pieces: (counted calls of a piece of input, number of the input among the run's inputs, number of the piece);
+            the calls' requests and responses are not looked at.
 
     Returns:
         One row per charge line, columns of Facts; prices are null.
     """
-    pairs = [(call, n, line) for call in calls for n, line in enumerate(_lines(call))]
-    owners = [call for call, _, _ in pairs]
-    lines = [line for _, _, line in pairs]
+    rows = [
+        (call, n, line, input_number, piece)
+        for calls, input_number, piece in pieces
+        for call in calls
+        for n, line in enumerate(_lines(call))
+    ]
+    owners, numbers, lines, inputs, places = map(list, zip(*rows, strict=True)) if rows else ([], [], [], [], [])
     calls_by_field = _transposed(Call, owners)
     usages_by_field = _transposed(Usage, [call.usage or _NOTHING for call in owners])
-    lines_by_field = _transposed(Usage, lines) if any(call.iterations for call in calls) else usages_by_field
+    lines_by_field = _transposed(Usage, lines) if any(call.iterations for call in owners) else usages_by_field
     columns: dict[str, Sequence[Any]] = {name: calls_by_field[name] for name in _CALL_FIELDS}
     columns |= {name: usages_by_field[name] for name in _USAGE_FIELDS}
     columns |= {f"line_{name}": lines_by_field[name] for name in USAGE_COUNTS}
@@ -111,11 +122,10 @@ def facts_of(calls: Sequence[Call], input_number: int, piece: int = 0) -> pl.Dat
     columns["tags"] = [_pairs_of(call.tags, "key", "value") for call in owners]
     columns["billed_units"] = [_units_of(call.usage) for call in owners]
     columns["line_units"] = [_units_of(line) for line in lines]
-    columns["line"] = [n for _, n, _ in pairs]
     columns["lines"] = [max(1, len(call.iterations)) for call in owners]
-    columns["line_model"] = [line.model or call.model for call, _, line in pairs]
-    columns |= {"input": [input_number] * len(pairs), "piece": [piece] * len(pairs)}
-    frame = pl.DataFrame([_series(column, columns.get(column.name), len(pairs)) for column in Facts.columns])
+    columns["line_model"] = [line.model or call.model for call, line in zip(owners, lines, strict=True)]
+    columns |= {"line": numbers, "input": inputs, "piece": places}
+    frame = pl.DataFrame([_series(column, columns.get(column.name), len(rows)) for column in Facts.columns])
     return frame.with_columns(bucket=bucket_of(pl.col("key")))
 
 
@@ -149,6 +159,78 @@ def write_facts(facts: pl.DataFrame, path: Path) -> None:
     )
 
 
+class FactFiles:
+    """Write the facts of one task, file by file.
+
+    Args:
+        task: number of the task.
+        folder: where the files go.
+        host: machine that calls were made on, where their log names none.
+
+    Attributes:
+        rows: facts so far, one a charge line.
+        hidden: facts of calls whose reasoning is hidden.
+    """
+
+    def __init__(self, task: int, folder: str, host: str | None) -> None:
+        self._stem, self._host = str(Path(folder) / f"facts-{task:06}"), host
+        self._tables: list[pl.DataFrame] = []
+        self._calls: list[tuple[list[Call], int, int]] = []
+        self._waiting = self._held = self._bytes = 0
+        self._paths: list[str] = []
+        self.rows = self.hidden = 0
+
+    def add(self, tables: Sequence[pl.DataFrame], calls: list[Call], number: int, piece: int) -> None:
+        """Take what a window of a piece holds.
+
+        Args:
+            tables: facts, without their input and piece.
+            calls: counted calls, whose requests and responses are not needed any more.
+            number: of the input.
+            piece: number of the piece.
+        """
+        lineage = [pl.lit(number, pl.Int64).alias("input"), pl.lit(piece, pl.Int64).alias("piece")]
+        for table in tables:
+            self._hold(table.with_columns(*lineage))
+        for call in calls:
+            call.request = call.response = None
+        if calls:
+            self._calls.append((calls, number, piece))
+            self._waiting += len(calls)
+        if self._waiting >= _LAID_CALLS:
+            self._lay_out()
+        if self._held >= FLUSH_ROWS or self._bytes >= FLUSH_BYTES:
+            self._write()
+
+    def finish(self) -> list[str]:
+        """Write what is left, and return the paths of all files."""
+        self._write()
+        return self._paths
+
+    def _hold(self, table: pl.DataFrame) -> None:
+        self._tables.append(table)
+        self._held += table.height
+        self._bytes += int(table.estimated_size())
+
+    def _lay_out(self) -> None:
+        if self._calls:
+            self._hold(facts_of_pieces(self._calls))
+            self._calls, self._waiting = [], 0
+
+    def _write(self) -> None:
+        self._lay_out()
+        facts = pl.concat(self._tables, how="diagonal") if self._tables else pl.DataFrame()
+        self._tables, self._held, self._bytes = [], 0, 0
+        if facts.height:
+            facts = name_host(facts, self._host)
+            path = f"{self._stem}-{len(self._paths):04}.parquet"
+            write_facts(facts, Path(path))
+            self._paths.append(path)
+            self.rows += facts.height
+            if "flags" in facts.columns:
+                self.hidden += int(facts["flags"].list.contains(HIDDEN).sum())
+
+
 def read_facts(path: str | Path, *, without: Sequence[str] = ()) -> pl.DataFrame:
     """Read a file of facts.
 
@@ -166,16 +248,18 @@ def _read_stated(path: str | Path, without: Sequence[str] = ()) -> pl.DataFrame:
     return read_tables([place], columns).with_columns(_stated_once(place))
 
 
-def join_small(paths: Sequence[Path], folder: Path) -> list[Path]:
+def join_small(paths: Sequence[Path], folder: Path, only: Mapping[Path, Sequence[int]] | None = None) -> list[Path]:
     """Put small files of facts together: each step over a file takes as long as over some thousand rows.
 
     Args:
         paths: files of facts on the disk, which stay.
         folder: where those that are put together go.
+        only: path -> numbers of the pieces of which its facts are wanted, where others are not.
 
     Returns:
-        The files that hold what the given ones do, in the same order.
+        The files that hold what is wanted of the given ones, in the same order.
     """
+    only = only or {}
     groups: list[list[Path]] = []
     room = 0
     for path in paths:
@@ -184,11 +268,20 @@ def join_small(paths: Sequence[Path], folder: Path) -> list[Path]:
             groups.append([])
             room = _SMALL_BYTES - path.stat().st_size
         groups[-1].append(path)
-    joined = [folder / f"facts-joined-{number:04}.parquet" for number in range(len(groups))]
-    for group, target in zip(groups, joined, strict=True):
-        if len(group) > 1:
-            write_facts(pl.concat(map(_read_stated, group), how="diagonal"), target)
-    return [target if len(group) > 1 else group[0] for group, target in zip(groups, joined, strict=True)]
+    joined: list[Path] = []
+    for number, group in enumerate(groups):
+        if len(group) == 1 and group[0] not in only:
+            joined += group
+            continue
+        tables = [_read_stated(path) for path in group]
+        for place, path in enumerate(group):
+            if path in only:
+                tables[place] = tables[place].filter(pl.col("piece").is_in(list(only[path])))
+        facts = pl.concat(tables, how="diagonal")
+        if facts.height:
+            write_facts(facts, target := folder / f"facts-joined-{number:04}.parquet")
+            joined.append(target)
+    return joined
 
 
 def scan_facts(paths: Sequence[str | Path]) -> pl.LazyFrame:
