@@ -8,7 +8,7 @@ an order of work, not another reading. Where most lines are like that, the rest 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -37,7 +37,7 @@ from callcost.tables import Reject
 MAX_CLASSES = 4_000  # of a piece
 _ROWS_BYTES, _ROWS = 8 << 20, 4_096  # lines of which columns are made: by then lists cost no more than few long columns
 _HELD_BYTES, _HELD_ROWS = 48 << 20, 64_000  # of lines that are laid out together
-_SAMPLED_LINES = 64
+_SAMPLED_LINES, _FEW_LINES = 64, 8
 # What is decoded before the scanner starts, which takes some milliseconds a text, and a tenth of a second a process:
 DECODED_LINES = 1  # of a text: its first block
 SCANNED_FROM = 16 << 20  # bytes, of all texts of the process
@@ -346,27 +346,36 @@ def open_block_reader(
         learning: whether there is so much text that it is worth while to learn what is read of a dialect.
         digested: whether facts have digests.
     """
+    few = first.data.split(b"\n", _FEW_LINES)[:_FEW_LINES]
+    if not learning and not any(reader.dialect.name in LITELLM for reader, _ in _recognised(few)):
+        return None  # without a look at more lines, which takes as long as reading most of so little text
     sample: dict[str, list[dict[str, Any]]] = {}
     chatty: set[str] = set()  # dialects whose texts are to be counted
-    for line in first.data.split(b"\n", _SAMPLED_LINES)[:_SAMPLED_LINES]:
+    for reader, value in _recognised(first.data.split(b"\n", _SAMPLED_LINES)[:_SAMPLED_LINES]):
+        name = reader.dialect.name
+        if name in LITELLM or (learning and reader.dialect.alone):
+            sample.setdefault(name, []).append(value)
+            if counted and name not in chatty and _is_to_count(reader, value):
+                chatty.add(name)
+    found: list[DialectLines] = []
+    for name, records in sample.items():
+        if name in LITELLM:
+            found.append(DialectLines(litellm_layout(name, chats=name in chatty), records, digested=digested))
+        elif (layout := learn_layout(field_reader(name), records, chats=name in chatty)) is not None:
+            found.append(DialectLines(layout, records, digested=digested))
+    return BlockReader(found) if found else None
+
+
+def _recognised(lines: Iterable[bytes]) -> Iterator[tuple[FieldReader, dict[str, Any]]]:
+    """Yield the records on some lines that are of a dialect, with its reader."""
+    for line in lines:
         try:
             value = decode(line)
         except Refusal:
             continue
         reader = recogniser().find(value) if isinstance(value, dict) else None
-        if reader is None:
-            continue
-        name = reader.dialect.name
-        sample.setdefault(name, []).append(value)
-        if counted and name not in chatty and _is_to_count(reader, value):
-            chatty.add(name)
-    found: list[DialectLines] = []
-    for name, records in sample.items():
-        if name in LITELLM:
-            found.append(DialectLines(litellm_layout(name, chats=name in chatty), records, digested=digested))
-        elif learning and (layout := learn_layout(field_reader(name), records, chats=name in chatty)) is not None:
-            found.append(DialectLines(layout, records, digested=digested))
-    return BlockReader(found) if found else None
+        if reader is not None:
+            yield reader, value
 
 
 def _is_to_count(reader: FieldReader, record: Any) -> bool:
