@@ -6,7 +6,7 @@ Regional hosts of OpenAI and the regions of Bedrock and Vertex change the rate. 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -73,8 +73,16 @@ _ENDPOINTS = (
     ("cohere", r"api\.cohere\.(?:com|ai)/v[12]/(?:chat|embed|generate)"),
 )
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)/")
-_HOSTS = [(provider, re.compile(rf"\w+://(?:[^/@]*@)?(?:{pattern})(?:[:/]|$)")) for provider, pattern in _PROVIDERS]
-_PATHS = [(endpoint, re.compile(rf"{pattern}/?(?:[?#]|$)")) for endpoint, pattern in _ENDPOINTS]
+
+
+@cache  # for the first URL: few logs have any
+def _hosts() -> list[tuple[str, re.Pattern[str]]]:
+    return [(name, re.compile(rf"\w+://(?:[^/@]*@)?(?:{pattern})(?:[:/]|$)")) for name, pattern in _PROVIDERS]
+
+
+@cache
+def _paths() -> list[tuple[str, re.Pattern[str]]]:
+    return [(endpoint, re.compile(rf"{pattern}/?(?:[?#]|$)")) for endpoint, pattern in _ENDPOINTS]
 
 
 class Route(NamedTuple):
@@ -111,7 +119,7 @@ def read_route(url: Any) -> Route:
     if type(url) is not str:
         return Route()
     provider = _provider_of(url)
-    for endpoint, pattern in _PATHS:
+    for endpoint, pattern in _paths():
         found = pattern.search(url)
         if found:
             named = _DEPLOYMENT.search(url) if not found.groups() else found
@@ -121,4 +129,4 @@ def read_route(url: Any) -> Route:
 
 @lru_cache(maxsize=4096)  # a log's calls go to few hosts, and there are many to compare with
 def _provider_of(url: str) -> str | None:
-    return next((provider for provider, pattern in _HOSTS if pattern.match(url)), None)
+    return next((provider for provider, pattern in _hosts() if pattern.match(url)), None)

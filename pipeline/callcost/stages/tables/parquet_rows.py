@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from callcost.logs.io.object_store import as_source
 from callcost.logs.own_output import FACTS_METADATA, are_own_columns
 from callcost.settings import ReadOptions
+from callcost.stages.tables.facts import Exported
 from callcost.stages.tables.parquet_pages import BATCH_BYTES, RowGroup, measure_group, refuse_group, refuse_table
 from callcost.tables import Reject
 
@@ -201,10 +203,20 @@ def _with_used_words(column: pa.DictionaryArray[Any, Any]) -> pa.Array[Any]:
 
 
 def _iso_times(column: pa.Array[Any]) -> pa.Array[Any]:
-    zone = "" if column.type.tz is None else "Z"
-    naive = column.cast(pa.timestamp(column.type.unit, "UTC")).cast(pa.timestamp(column.type.unit)) if zone else column
-    finest: Any = naive.cast(pa.timestamp("us"), safe=False) if column.type.unit == "ns" else naive
-    from pyarrow import compute  # noqa: PLC0415 - a tenth of a second, and few tables have times
+    zone, unit = "" if column.type.tz is None else "Z", column.type.unit
+    ticks = pl.Series(Exported(column.view(pa.int64())))
+    if ticks.is_between(0, _LAST_TICK[unit]).all():  # else as Arrow writes years beyond four digits
+        micros = ticks // 1_000 if unit == "ns" else ticks * (1_000_000 // _TICKS[unit])
+        texts = micros.cast(pl.Datetime("us")).dt.strftime(f"%Y-%m-%dT%H:%M:%S{_FRACTIONS[unit]}{zone}")
+        return pa.array(texts.to_list(), pa.string())
+    naive = column.cast(pa.timestamp(unit, "UTC")).cast(pa.timestamp(unit)) if zone else column
+    finest: Any = naive.cast(pa.timestamp("us"), safe=False) if unit == "ns" else naive
+    from pyarrow import compute  # noqa: PLC0415 - a tenth of a second, and few tables have such times
 
-    texts: pa.Array[Any] = compute.strftime(finest, format=f"%Y-%m-%dT%H:%M:%S{zone}")
-    return texts
+    odd: pa.Array[Any] = compute.strftime(finest, format=f"%Y-%m-%dT%H:%M:%S{zone}")
+    return odd
+
+
+_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # in a second
+_LAST_TICK = {unit: min(253_402_300_799 * ticks, 2**63 - 1) for unit, ticks in _TICKS.items()}  # of the year 9999
+_FRACTIONS = {"s": "", "ms": "%.3f", "us": "%.6f", "ns": "%.6f"}

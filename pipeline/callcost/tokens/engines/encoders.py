@@ -114,7 +114,8 @@ class RanksEncoder(Encoder):
 
     @cached_property
     def _long(self) -> list[tuple[int, bytes]]:
-        return [(rank, token) for rank, token in enumerate(self._tokens) if len(token) > _SHORT]
+        long = compress(count(), map(_SHORT.__lt__, map(len, self._tokens)))
+        return [(rank, self._tokens[rank]) for rank in long]
 
     def _tokenizer(self) -> tiktoken.Encoding:
         """Return the encoding of the whole vocabulary; made on first use."""
