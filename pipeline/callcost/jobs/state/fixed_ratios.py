@@ -46,7 +46,8 @@ def fix_ratios(ledger: Ledger, settled: Settled, timezone: str) -> dict[str, str
     table = pl.DataFrame(settled.ratios, schema=RATIOS, orient="row")
     known = pl.DataFrame(fixed_ratios(ledger), schema=RATIOS, orient="row")
     some, day = pl.col("flags").list.contains(FROM_LOG), group_column("day", timezone)
-    calls = [read_tables([path], ["started_at", "flags"]) for path in settled.tables("calls")]
+    paths = settled.tables("calls") if settled.ratios else []  # without ratios there is nothing to fix
+    calls = [read_tables([path], ["started_at", "flags"]) for path in paths]
     days = pl.concat([known.select("day").clear(), *(rows.filter(some).select(day) for rows in calls)])
     fresh = days.unique().drop_nulls().join(known, on="day", how="anti")
     rows = table.filter(pl.col("day").is_null()).drop("day").join(fresh, how="cross").select(RATIOS.keys())
