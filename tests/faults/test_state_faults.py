@@ -204,7 +204,7 @@ def test_a_log_that_kills_its_worker_three_times_is_named_and_the_rest_is_done(
     logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CALLCOST_INLINE_BYTES", "0")
-    monkeypatch.setattr(intake, "map_inputs", die_on_day_3)
+    monkeypatch.setattr(intake, "read_inputs", die_on_day_3)
     done = run(logs, tmp_path, "--workers", "2", expect=4)
     assert done.manifest["run"]["notes"] == {"quarantined": ["logs/day-3.jsonl"]}
     assert [(r["source_file"], r["reason"]) for r in done.rejects] == [("logs/day-3.jsonl", "worker_died")]
@@ -212,10 +212,13 @@ def test_a_log_that_kills_its_worker_three_times_is_named_and_the_rest_is_done(
     assert "0 inputs read, 5 known" in run(logs, tmp_path).stderr  # until it changes
 
 
+read_inputs = intake.read_inputs
+
+
 def die_on_day_3(task: Any, tick: Tick) -> MapResult:
     if task.pieces[0].source.name.endswith("day-3.jsonl"):
         os._exit(1)
-    return kernel.map_inputs(task, tick)
+    return read_inputs(task, tick)
 
 
 LEDGERS = ("ledger.json", "ledger.copy.json")

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from callcost import ConfigError, LogError, ReportOptions, report_spend, suggest
 from callcost.jobs.analysis.what_if import AlternativeSpend
 from callcost.settings import ReadOptions
 from callcost.stages.analysis.alternative_calls import LEAST_CACHED
-from callcost.stages.tables.facts import facts_of
+from callcost.stages.tables.facts import facts_of_pieces
 from callcost.tables import Call
 from tests.bench.month import write_month
 from tests.command import callcost, write_lines
@@ -93,11 +93,12 @@ def test_of_a_log_only_the_calls_that_move_are_read_one_by_one(
 ) -> None:
     log, laid = write_month(tmp_path / "month.jsonl", 1_500), Counter[str]()
 
-    def spied(calls: Sequence[Call], *where: int) -> pl.DataFrame:
-        laid.update(call.model for call in calls)
-        return facts_of(calls, *where)
+    def spied(pieces: Iterable[tuple[Sequence[Call], int, int]]) -> pl.DataFrame:
+        held = list(pieces)
+        laid.update(call.model for calls, _, _ in held for call in calls)
+        return facts_of_pieces(held)
 
-    monkeypatch.setattr("callcost.stages.tasks.facts_of", spied)
+    monkeypatch.setattr("callcost.stages.tables.facts.facts_of_pieces", spied)
     asked = partial(what_if, ReportOptions(logs=log, by="user,model"), models="gpt-4o=claude-haiku-4-5")
     found = asked()
     assert laid["gpt-4o"] > 200

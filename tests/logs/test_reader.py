@@ -185,7 +185,7 @@ def test_a_gap_in_a_dialect_does_not_end_the_run(monkeypatch: Any) -> None:
     def break_down(*_: object) -> None:
         raise KeyError("kanarienvogel")
 
-    monkeypatch.setattr("callcost.logs.record.dialect.FieldReader._open", break_down)
+    monkeypatch.setattr("callcost.logs.record.dialect.FieldReader.open", break_down)
     (reject,) = _reader().read(_raw(CHAT))
     assert isinstance(reject, Reject)
     assert (reject.reason, reject.detail) == ("unreadable_record", "KeyError")
