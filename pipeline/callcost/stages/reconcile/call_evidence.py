@@ -74,8 +74,8 @@ class Evidence:
         self.odds = ""  # of the copies that were found by their time alone
         self.shifts: dict[str, int] = {}  # provider -> microseconds by which the bill's days begin earlier
 
-    def _scan(self, *, shifted: bool = False) -> pl.LazyFrame:
-        charges = pl.scan_parquet(self._paths).with_columns(day=day_of_time("at"))
+    def _scan(self, paths: Sequence[Path] = (), *, shifted: bool = False) -> pl.LazyFrame:
+        charges = pl.scan_parquet(list(paths) or self._paths).with_columns(day=day_of_time("at"))
         if shifted and self.shifts:
             shift = pl.col("paid").replace_strict(self.shifts, default=0, return_dtype=pl.Int64)
             charges = charges.with_columns(day=(pl.col("at").dt.epoch("us") + shift) // DAY * DAY)
@@ -233,13 +233,15 @@ class Evidence:
         They are few, so that only these are looked at unit by unit.
         """
         stated = pl.col("provider_response_id")
-        rows = self._scan().with_columns(response=pl.when(stated.is_not_null()).then(stated.hash()))
-        calls = rows.group_by(UID).agg(
-            pl.col("started_at", "paid", "response").first(), tokens=pl.col("quantity").sum()
-        )  # fmt: skip
+        response = pl.when(stated.is_not_null()).then(stated.hash())
+        calls = [  # file by file, as each call is in one: all charges together would be several times as large
+            self._scan([path]).with_columns(response=response).group_by(UID)
+            .agg(pl.col("started_at", "paid", "response").first(), tokens=pl.col("quantity").sum()).collect()
+            for path in self._paths
+        ]  # fmt: skip
         times, same_id = pl.col("started_at").dt.epoch("s"), pl.col("response")
-        found = calls.with_columns(seconds=times.max() - times.min() + 1).collect()
-        twice = pl.struct("started_at", "paid", "tokens").is_duplicated() | (
+        found = pl.concat(calls).with_columns(seconds=times.max() - times.min() + 1)
+        twice = pl.struct("started_at", "paid", "tokens").hash().is_duplicated() | (
             same_id.is_not_null() & same_id.is_duplicated()
         )
         like = found.join(found.filter(twice), on=["paid", "tokens"], how="semi", nulls_equal=True)
