@@ -58,7 +58,7 @@ from callcost.tables import (
 from callcost.tokens.engines.text_counter import TextCounter
 from callcost.tokens.requests.fingerprints import fingerprints
 
-MOST_GROUPS = 200_000  # of a partial spend
+MOST_GROUPS = 100_000  # of a partial spend
 _FEW_VALUES = 3  # of a column, that are counted one by one
 _TALLIED = ("usage_source", "count_method", "price_status", "price_basis", "price_version", "source_format")
 Tick = Callable[[int, int], None]  # (bytes read, calls read) since the last tick
