@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from callcost.errors import ConfigError, LogError, PriceError
-from callcost.jobs.engine.focus_export import check_focus, focus_documents
+from callcost.jobs.engine.focus_export import asks_for_focus, check_focus, focus_documents
 from callcost.jobs.engine.fresh_prices import refresh_prices
 from callcost.jobs.engine.held_calls import (
     STATE,
@@ -191,8 +191,7 @@ def _report(
     clock, viewed = RunClock(), with_views(options)
     of_calls = {"html", *CORRECTION_FORMATS}.intersection(options.formats)
     is_asked = options.calls or options.table == "delta" or bool(of_calls)
-    needs_all = is_asked or any(kind in FOCUS_FORMATS for kind in options.formats)
-    held = table or open_source(options, None if needs_all else SUMMED)
+    held = table or open_source(options, None if is_asked or asks_for_focus(options) else SUMMED)
     with open_workplace(options) as place:
         run = {"runner": place.runner, "progress": progress, "planned": planned}
         settled = _settle_source(held, viewed, place.folder, listed=is_asked or table is not None, **run)

@@ -51,9 +51,9 @@ def focus_documents(
         raise ConfigError(f"the costs of {held.place} are logged ones, which have no classes of tokens")
     book = book_of(prices_of_held(held, options) if held is not None else options.prices)
     asked = check_held(held, options) if held is not None else options
-    groups, left = list[pl.DataFrame](), Counter[str]()
+    listed, groups, left = book.at_list_prices(), list[pl.DataFrame](), Counter[str]()
     for rows, sign in _billed(settled, held, options.timezone):
-        charges = _charges(hide_names(filter_calls(rows, asked), asked.pseudonyms), options, book)
+        charges = _charges(hide_names(filter_calls(rows, asked), asked.pseudonyms), options, book, listed)
         if sign is None:
             left.update(_left_out(charges))
         groups.append(group_charges(charges, sign))
@@ -78,9 +78,9 @@ def _billed(settled: Settled, held: HeldCalls | None, timezone: str) -> Iterator
         yield priced_lines(calls, {}), sign
 
 
-def _charges(rows: pl.DataFrame, options: ReportOptions, book: Book) -> pl.DataFrame:
+def _charges(rows: pl.DataFrame, options: ReportOptions, book: Book, listed: Book) -> pl.DataFrame:
     """Return the charges of facts, each with its cost at list prices and whose it is."""
-    listed, lacking = book.at_list_prices(), rows["price_status"].null_count()
+    lacking = rows["price_status"].null_count()
     priced = price_facts(rows, book) if lacking else rows
     charges = charge_classes(priced, book)
     plain = charges if listed is book else charge_classes(price_facts(rows, listed) if lacking else rows, listed)
@@ -112,13 +112,14 @@ def _as_published(charges: pl.DataFrame, rows: pl.DataFrame, book: Book) -> pl.D
     other = known.filter(pl.col("total_cost").fill_null(0) != pl.col("now").fill_null(0)).select(line)
     if other.is_empty():
         return charges
-    parts = cut_charges(rows.join(other, on=line, how="semi", maintain_order="left")).select(
+    otherwise = rows.join(other, on=line, how="semi", maintain_order="left")
+    parts = cut_charges(otherwise).select(
         *line, unit=pl.col("token_class").replace(_UNITS),
         token_class=pl.col("token_class").replace("reasoning", "output"),
         quantity=pl.max_horizontal("tokens", 1).cast(MONEY), rate=pl.lit(None, MONEY), cost="cost",
         list_rate=pl.lit(None, MONEY), list_cost="cost",
     )  # fmt: skip
-    whole = charge_rows(rows, book).drop("unpriced").join(parts, on=line, how="inner", maintain_order="left")
+    whole = charge_rows(otherwise, book).drop("unpriced").join(parts, on=line, how="inner", maintain_order="left")
     kept = charges.join(other, on=line, how="anti", maintain_order="left")
     return pl.concat([kept, whole.select(kept.columns)])
 
@@ -129,13 +130,18 @@ def _left_out(charges: pl.DataFrame) -> dict[str, int]:
     return {name: charges.filter(reason).select(UID).unique().height for name, reason in reasons.items()}
 
 
+def asks_for_focus(options: ReportOptions) -> bool:
+    """Tell whether a bill in FOCUS is asked for."""
+    return any(kind in FOCUS_FORMATS for kind in options.formats)
+
+
 def check_focus(options: ReportOptions) -> None:
     """Refuse options that a bill in FOCUS cannot have.
 
     Raises:
         ConfigError: the costs are not computed, or an option of the bill is given and no bill asked for.
     """
-    asked = any(kind in FOCUS_FORMATS for kind in options.formats)
+    asked = asks_for_focus(options)
     if asked and options.cost_source != "computed":
         raise ConfigError("--format focus needs --cost-source computed", hint="Logged costs have no classes of tokens")
     if not asked and (options.sub_account or options.billing_account):

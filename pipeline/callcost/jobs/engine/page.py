@@ -82,7 +82,10 @@ class PageSums:
         if not self._is_asked:
             return {}
         table = self._sums.table
-        groups = {column: self._with_local(table("day", column)) for column in self._columns}
+        groups = {column: table("day", column) for column in self._columns}
+        if self._options.currency is not None:
+            fx = read_fx(self._options.fx, self._options.currency)
+            groups = {name: sums.with_columns(local_costs(sums, fx).alias(LOCAL_COST)) for name, sums in groups.items()}
         hours, sessions, dearest = table("hour"), table("session"), self._sums.dearest
         earlier = self._before(manifest["last_at"])
         sums = ReportSums(
@@ -90,13 +93,6 @@ class PageSums:
             savings=self._savings(manifest["options"]),
         )  # fmt: skip
         return {PAGE: report_page(sums, manifest)}
-
-    def _with_local(self, sums: pl.DataFrame) -> pl.DataFrame:
-        """Add what sums by day cost in the report's currency, where it has one beside dollars."""
-        currency = self._options.currency
-        if currency is None:
-            return sums
-        return sums.with_columns(local_costs(sums, read_fx(self._options.fx, currency)).alias(LOCAL_COST))
 
     def _savings(self, recorded: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return what could be saved, where the calls are few enough to be looked at together."""

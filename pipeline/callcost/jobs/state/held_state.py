@@ -7,6 +7,7 @@ import dataclasses
 import polars as pl
 
 from callcost.errors import LogError
+from callcost.jobs.engine.focus_export import asks_for_focus
 from callcost.jobs.engine.held_calls import STATE, HeldCalls
 from callcost.jobs.engine.manifest import RunClock, manifest_of
 from callcost.jobs.engine.map_reduce import merged_spend
@@ -15,7 +16,7 @@ from callcost.jobs.state.closed_days import closed_days, split_with_closed
 from callcost.jobs.state.report import settle_entries
 from callcost.jobs.state.state_folder import open_state
 from callcost.logs.io.temporary import temporary_folder
-from callcost.settings import FOCUS_FORMATS, ReportOptions, StateOptions
+from callcost.settings import ReportOptions, StateOptions
 from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.tables.schemas import Calls
 
@@ -43,16 +44,16 @@ def open_held_state(place: str, options: ReportOptions) -> HeldCalls:
         settled = settle_entries(ledger, plain, work)
         manifest = manifest_of(plain, settled, merged_spend(settled, plain), clock)
         closed = closed_days(ledger)
+        is_billed = bool(closed) and asks_for_focus(options)
         tables, frozen, now = ([pl.DataFrame(schema=Calls.types)] for _ in range(3))
         for day, calls in split_with_closed(settled.tables("calls"), options.timezone, closed):
             if day is not None and day in closed:
                 frozen.append(gather_calls(closed[day].facts()).select(Calls.names))
-                now.append(calls.select(Calls.names))
+                now += [calls.select(Calls.names)] if is_billed else []
             else:
                 tables.append(calls.select(Calls.names))
         rejects = pl.read_parquet(settled.rejects().parquet())
     found = pl.concat([*tables, *frozen])
     manifest["totals"]["calls"] = found.height
-    is_billed = bool(closed) and any(kind in FOCUS_FORMATS for kind in options.formats)
     restated = (pl.concat(frozen), pl.concat(now)) if is_billed else None
     return HeldCalls(place=place, kind=STATE, manifest=manifest, calls=found, rejects=rejects, restated=restated)

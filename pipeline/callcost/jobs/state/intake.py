@@ -163,7 +163,7 @@ def read_fresh(
             batches[number] = Batch.of(number, source, stamp, folder)
         ledger.next_number += len(batches)
         asked = options_for_workers(asked)
-        tasks[:] = [task for batch in batches.values() for task in batch.tasks(asked, workers, size, digested=True)]
+        tasks[:] = [task for batch in batches.values() for task in batch.tasks(asked, workers, size)]
         return tasks
 
     def check_time() -> None:
@@ -286,7 +286,7 @@ class Batch:
         """Return an input that is to be read, its results below a folder."""
         return cls(number, source, stamp, _pieces_of(source, number), folder / f"input-{number:08}")
 
-    def tasks(self, options: ReportOptions, workers: int, size: int | None = None, *, digested: bool) -> list[MapTask]:
+    def tasks(self, options: ReportOptions, workers: int, size: int | None = None) -> list[MapTask]:
         """Cut the input into tasks, of some bytes each where these are given; none holds a piece of another one."""
         self.folder.mkdir()
         packed = pack_pieces(self.pieces, workers, size)
@@ -294,7 +294,7 @@ class Batch:
         return [
             MapTask(
                 number=number, pieces=pieces, folder=str(self.folder), options=options, by_columns=True,
-                digested=digested,
+                digested=True,
             )
             for number, pieces in enumerate(packed)
         ]  # fmt: skip

@@ -32,7 +32,6 @@ CLASSES = {
     "cache_write_audio_tokens": "cache_write_5m", "explicit_cache_read_tokens": "cache_read",
 }  # fmt: skip
 _OF_ABORTED = "text_output"
-_IS_BILLED = pl.col("status") != "cache_hit"
 TERMS = ("region", "service_tier", "data_residency", "inference_geo", "speed")
 _CARRIED = (
     *UID, "line", "lines", "call_id", "provider_response_id", "started_at", "provider", "status", "usage_source",
@@ -53,7 +52,7 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
         ``quantity``, ``rate`` and ``cost`` (null: unpriced). An answer that broke off has one of its output in any
         case, be it of 0 tokens.
     """
-    facts = facts.filter(_IS_BILLED)
+    facts = facts.filter(pl.col("status") != "cache_hit")
     extras = extras_of(facts)
     cards = find_cards(facts, names_per_row(extras, facts.height), book)
     rows = charge_rows(facts, book)
@@ -62,14 +61,14 @@ def charge_classes(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
 
 
 def charge_rows(facts: pl.DataFrame, book: Book) -> pl.DataFrame:
-    """Return what the charges of each line share, a row per line that is billed: see charge_classes.
+    """Return what the charges of each line share: see charge_classes.
 
     Args:
-        facts: columns of Facts, settled and priced.
+        facts: columns of Facts, settled and priced, of lines that are billed.
         book: that priced them.
     """
     of_call = pl.col("line_model") == pl.col("model")
-    rows = facts.filter(_IS_BILLED).select(
+    rows = facts.select(
         *_CARRIED,
         at=pl.coalesce("ended_at", "started_at"),
         model=pl.col("line_model"),

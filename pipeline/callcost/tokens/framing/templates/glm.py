@@ -19,7 +19,7 @@ from callcost.tokens.framing.templates.parts import (
 from callcost.tokens.requests.json_values import dict_of, spaced_json
 from callcost.tokens.requests.types import CALL, Block, Prompt
 
-_GLM = """# Tools
+_HEAD = """# Tools
 
 You may call one or more functions to assist with the user query.
 
@@ -28,6 +28,8 @@ You are provided with function signatures within <tools></tools> XML tags:
 </tools>
 
 For each function call, output the function name and arguments within the following XML format:
+"""
+_GLM = _HEAD + """\
 {s}{{function-name}}
 {s}{{arg-key-1}}{s}
 {s}{{arg-value-1}}{s}
@@ -35,15 +37,7 @@ For each function call, output the function name and arguments within the follow
 {s}{{arg-value-2}}{s}
 ...
 {s}"""
-_GLM_4_7 = """# Tools
-
-You may call one or more functions to assist with the user query.
-
-You are provided with function signatures within <tools></tools> XML tags:
-<tools>{tools}
-</tools>
-
-For each function call, output the function name and arguments within the following XML format:
+_GLM_4_7 = _HEAD + """\
 {s}{{function-name}}{s}{{arg-key-1}}{s}{s}{{arg-value-1}}{s}{s}{{arg-key-2}}{s}{s}{{arg-value-2}}{s}...{s}"""
 
 
