@@ -100,3 +100,23 @@ def test_a_count_that_no_table_reads_is_seen_where_the_record_reader_sees_it(pla
     path = tmp_path / "log.jsonl"
     path.write_text("".join(json.dumps(record(number)) + "\n" for number in (0, 0, 7)))
     assert_same(path)
+
+
+@pytest.mark.parametrize("key", ["total_tokens", "totalTokens", "input_tokens", "output_tokens", "foo_tokens", "usage"])
+def test_a_count_on_a_record_that_is_no_call_is_seen_by_both(key: str, tmp_path: Path) -> None:
+    def record(number: int) -> dict[str, Any]:
+        line = {"sessionId": "s", "uuid": f"u{number}", "parentUuid": "p", "timestamp": "2026-03-01T00:00:00.000Z"}
+        if number % 3:
+            stated = {key: {"total_tokens": number} if key == "usage" else number} if number % 3 == 1 else {}
+            return line | {"type": "user", "message": {"role": "user", "content": "Hi"}, **stated}
+        usage = {"input_tokens": 3, "output_tokens": 2}
+        model = {"model": "claude-sonnet-4-20250514", "role": "assistant", "content": [{"type": "text", "text": "Hi"}]}
+        message = {"id": f"msg_{number}", "type": "message", **model, "stop_reason": "end_turn", "usage": usage}
+        return line | {"type": "assistant", "requestId": f"r{number}", "message": message}
+
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(record(number)) + "\n" for number in range(60)))
+    assert_same(path)
+
+    (_, rejects, _), _ = read(path, by_columns=True)
+    assert {reject.reason for reject in rejects} == {"unread_usage"}

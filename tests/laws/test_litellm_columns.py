@@ -311,6 +311,32 @@ def test_plain_chats_without_usage_are_read_by_columns(fields: dict[str, Any], n
         assert assert_same(path) == 50
 
 
+ELSEWHERE: list[dict[str, Any]] = [  # counts of tokens at places that no table knows
+    {"foo_tokens": 7}, {"usage_of_us": {"all": 7}}, {"metadata": {"foo_tokens": "7"}},
+    {"metadata": {"other": {"deep": {"foo_tokens": 0.5}}}}, {"hidden_params": {"foo_tokens": 7}},
+    {"response": {"id": "r-1", "choices": [ANSWER], "foo_tokens": 7}},
+    {"model_map_information": {"model_map_key": "gpt-4o", "foo_tokens": 7}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", [SPEND, STANDARD], ids=["spend", "standard"])
+@pytest.mark.parametrize("more", ELSEWHERE, ids=lambda more: json.dumps(more)[:40])
+def test_a_chat_that_states_tokens_where_nobody_looks_says_so_by_columns_too(
+    fields: dict[str, Any], more: dict[str, Any]
+) -> None:
+    with written([written_of(chat(fields)), written_of(chat(fields, **more))] * 20) as path:
+        assert_same(path)
+        (facts, _, _), of_columns = read(path, by_columns=True)
+        assert facts["flags"].list.contains("unread_usage").sum() == 20 == of_columns
+
+
+def test_headers_of_rate_limits_are_no_usage() -> None:
+    headers = {"x-ratelimit-reset-tokens": 6, "anthropic-ratelimit-tokens-remaining": 7, "x-ratelimit-limit-tokens": 8}
+    hidden = {"litellm_model_name": "gpt-4o-2024-08-06", "additional_headers": headers}
+    with written([written_of(chat(STANDARD, hidden_params=hidden))] * 30) as path:
+        assert assert_same(path) == 30
+
+
 @pytest.mark.parametrize(("fields", "name"), [(SPEND, "request_id"), (STANDARD, "id")])
 def test_ordinary_records_are_read_by_columns(fields: dict[str, Any], name: str) -> None:
     records = [ordinary(fields, **{name: f"r-{number}", "user": f"u-{number}"}) for number in range(50)]

@@ -243,19 +243,19 @@ class FieldReader:
         try:
             call = self._read(record, data, notes)
         except Refusal as refusal:
-            stated = self._stated_tokens(record) if refusal.reason == CONTEXT else None
+            stated = self.stated_tokens(record) if refusal.reason == CONTEXT else None
             if stated is None:
                 raise
             if self.dialect.repeats:
                 raise Refusal(COUNTED_ELSEWHERE) from None
             raise Refusal(UNREAD, f"{stated} of a record that is no known call of {self.dialect.name}") from None
         filled = ORIGIN in record  # by backfill, which states the usage there
-        if call.usage is None and not call.unread_usage and not filled and (stated := self._stated_tokens(record)):
+        if call.usage is None and not call.unread_usage and not filled and (stated := self.stated_tokens(record)):
             call.unread_usage.append(stated)
             call.flags.append(UNREAD)
         return call
 
-    def _stated_tokens(self, record: dict[str, Any]) -> str | None:
+    def stated_tokens(self, record: dict[str, Any]) -> str | None:
         """Return the place of a count of tokens; by columns only what is read is looked at, so here, too."""
         if not self.dialect.alone or "" in self.dialect.reads:
             return stated_tokens(record, deep=True, known=self.rates)

@@ -21,7 +21,7 @@ _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 _SETTINGS = frozenset((  # words of settings and measures, which are no usage
     "max", "maximum", "min", "minimum", "limit", "limits", "budget", "per", "rate", "rates", "price", "prices",
     "remaining", "quota", "threshold", "window", "tokenizer", "id", "ids", "ratio", "percent", "percentage", "speed",
-    "time", "ms", "seconds", "latency", "version", "type",
+    "time", "ms", "seconds", "latency", "version", "type", "ratelimit",
 ))  # fmt: skip
 # Names that restate other counts, or say what something cost: nothing of them is billed once more.
 NOTED = frozenset((

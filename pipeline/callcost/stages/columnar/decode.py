@@ -7,7 +7,7 @@ row for the record reader.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
@@ -44,6 +44,7 @@ from callcost.tables import EXACT
 _NULL = b"null"
 DigestColumns = tuple[pl.Series, pl.Series]  # of the requests, of the records; of no record: for the record reader
 Digest = Callable[[pl.Series], DigestColumns]
+Records = Callable[[pl.Series], Iterator[Any]]
 
 
 def flatten(node: Node) -> tuple[tuple[Field, ...], tuple[Path, ...]]:
@@ -282,6 +283,7 @@ class Rows(NamedTuple):
         odd: which rows are for the record reader.
         texts: path -> of each row the JSON that stands there, where texts are read.
         digest: what gives the digests of records at some positions; None: nobody asks for them.
+        records: what decodes the records at some positions, which ascend; needed where there are texts.
     """
 
     numbers: pl.Series
@@ -291,6 +293,7 @@ class Rows(NamedTuple):
     odd: pl.Series
     texts: Raws
     digest: Digest | None = None
+    records: Records | None = None
 
     @property
     def height(self) -> int:
@@ -299,7 +302,7 @@ class Rows(NamedTuple):
 
 
 def join_rows(blocks: Sequence[Rows]) -> Rows:
-    """Put the rows of several blocks, which have the same places and parts, after each other; without digests."""
+    """Put the rows of several blocks, of the same places and parts, after each other, without what reads records."""
     if len(blocks) == 1:
         return blocks[0]
     fields = dict.fromkeys(path for block in blocks for path in block.fields)

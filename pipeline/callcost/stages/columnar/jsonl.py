@@ -161,15 +161,18 @@ class HeldLines(ABC):
         self._make_rows()
         if not self._held:
             return None
-        rows = join_rows(self._held)._replace(digest=self._digests if self._digested else None)
+        digest = self._digests if self._digested else None
+        rows = join_rows(self._held)._replace(digest=digest, records=self._records)
         laid = lay_out(rows, self.judge, leave)
         left = [raw for lines, number in self._places(laid.left) for raw in lines.raw(number)]
         self._held, self._lines, self._rows, self._bytes = [], [], 0, 0
         return laid.rows, left
 
     def _digests(self, positions: pl.Series) -> DigestColumns:
-        reader = self.judge.layout.reader
-        return digest_all(reader, (lines.value(number) for lines, number in self._places(positions)))
+        return digest_all(self.judge.layout.reader, self._records(positions))
+
+    def _records(self, positions: pl.Series) -> Iterator[Any]:
+        return (lines.value(number) for lines, number in self._places(positions))
 
     def _places(self, positions: pl.Series) -> Iterator[tuple[Lines, int]]:
         """Yield the block and the number of the line of each position; they ascend."""

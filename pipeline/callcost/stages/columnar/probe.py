@@ -226,7 +226,8 @@ class Judge:
         try:
             call = self._call_of(own, marks)
         except Refusal as refusal:
-            return CONTEXT_CLASS if refusal.reason == CONTEXT and self.layout.strict else None
+            whole = TOTAL not in marks.values()  # what was refused without its totals may be more with them
+            return CONTEXT_CLASS if refusal.reason == CONTEXT and self.layout.strict and whole else None
         except UNFORESEEN:
             return None
         plan = self._plan_of(call, marks, blank=blank)

@@ -7,19 +7,19 @@ add up. A row that is not as plain as that is handed back for the record reader.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import polars as pl
 import pyarrow as pa
 
-from callcost.logs.record.dialect import COST_COLUMN
+from callcost.logs.record.dialect import COST_COLUMN, FieldReader
 from callcost.logs.usage.arithmetic import SHARES
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.times import FIRST_EPOCH, LATEST
 from callcost.stages.columnar.chats import take_texts
-from callcost.stages.columnar.decode import Rows
+from callcost.stages.columnar.decode import Records, Rows
 from callcost.stages.columnar.probe import CONTEXT_CLASS, IDS, Judge, Part, Plan, are_few
 from callcost.stages.columnar.schema import ABSENT_NUMBER, ABSENT_TEXT, COST, COUNT, NO_OBJECT, SIDES, Field
 from callcost.stages.columnar.sentinels import ABSENT, BLANK, NULL, PREFIXES, THERE, ZERO
@@ -78,8 +78,8 @@ def lay_out(rows: Rows, judge: Judge, leave: Leave | None = None) -> Laid:
         known = known & _are_fair(rows, judge)
     left = left & ~known
     chats: ChatKinds | None = None
-    if rows.texts and leave is None:
-        for facts, learned, fit in _uncounted(rows, judge, numbered, left):
+    if rows.texts and rows.records is not None and leave is None:
+        for facts, learned, fit in _uncounted(rows, rows.records, judge, numbered, left):
             tables.append(facts)
             chats = learned
             left = left & ~fit
@@ -96,7 +96,7 @@ def _are_fair(rows: Rows, judge: Judge) -> pl.Series:
 
 
 def _uncounted(
-    rows: Rows, judge: Judge, numbered: Numbered, left: pl.Series
+    rows: Rows, records: Records, judge: Judge, numbered: Numbered, left: pl.Series
 ) -> list[tuple[pl.DataFrame, ChatKinds, pl.Series]]:
     """Return the facts of plain chats whose usage is missing, these chats, and which rows they are; none or one."""
     found = [judge.judge(values, blank=True) for values in numbered.values]
@@ -112,11 +112,19 @@ def _uncounted(
     if not plain.any():
         return []
     facts = pl.concat(tables, how="diagonal").sort(_ROW).drop(_ROW)
+    if not judge.layout.strict:
+        facts, plain = _kept(facts, plain, _state_nothing(records(plain.arg_true()), judge.layout.reader))
     places = plain.arg_true()
     shapes, texts = take_texts(rows.texts, places.to_list())
     times = facts["started_at"].to_physical() if "started_at" in facts.columns else None
     chats, fine = judge.tell_chats(shapes, texts, classes[places], times)
     return [(facts.filter(fine), chats, plain.scatter(places.filter(~fine), values=False))]
+
+
+def _state_nothing(records: Iterable[Any], reader: FieldReader) -> pl.Series:
+    """Tell which records state no count of tokens anywhere, not even where their layout does not look."""
+    found = [type(record) is dict and reader.stated_tokens(record) is None for record in records]
+    return pl.Series(found, dtype=pl.Boolean)
 
 
 _ROW = "row"
