@@ -330,6 +330,12 @@ def test_a_chat_that_states_tokens_where_nobody_looks_says_so_by_columns_too(
         assert facts["flags"].list.contains("unread_usage").sum() == 20 == of_columns
 
 
+@pytest.mark.parametrize("fields", [SPEND, STANDARD], ids=["spend", "standard"])
+def test_a_log_whose_chats_all_state_tokens_where_nobody_looks_is_read(fields: dict[str, Any]) -> None:
+    with written([written_of(chat(fields, foo_tokens=7))] * 20) as path:
+        assert assert_same(path) == 0
+
+
 def test_headers_of_rate_limits_are_no_usage() -> None:
     headers = {"x-ratelimit-reset-tokens": 6, "anthropic-ratelimit-tokens-remaining": 7, "x-ratelimit-limit-tokens": 8}
     hidden = {"litellm_model_name": "gpt-4o-2024-08-06", "additional_headers": headers}

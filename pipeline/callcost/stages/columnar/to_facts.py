@@ -114,6 +114,8 @@ def _uncounted(
     facts = pl.concat(tables, how="diagonal").sort(_ROW).drop(_ROW)
     if not judge.layout.strict:
         facts, plain = _kept(facts, plain, _state_nothing(records(plain.arg_true()), judge.layout.reader))
+        if not plain.any():
+            return []
     places = plain.arg_true()
     shapes, texts = take_texts(rows.texts, places.to_list())
     times = facts["started_at"].to_physical() if "started_at" in facts.columns else None
