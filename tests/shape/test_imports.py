@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,7 @@ HEAVY = (
     "asyncio",
     "multiprocessing",
 )
+UNNEEDED = ("pyarrow.compute",)  # for a report of few calls
 MODULES = sorted(
     ".".join(path.relative_to(ROOT / "pipeline").with_suffix("").parts).removesuffix(".__init__")
     for path in (ROOT / "pipeline" / "callcost").rglob("*.py")
@@ -98,6 +100,18 @@ def test_help_is_there_for_every_verb(words: tuple[str, ...]) -> None:
     finished = callcost(*words, apart=True)
     assert (finished.code, finished.stderr) == (0, "")
     assert finished.stdout
+
+
+def test_a_report_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    code = """
+import sys
+from callcost.cli.root import run
+run(["report", "sample_logs", "--quiet", "--out", sys.argv[1]])
+sys.stdout.write(str(sorted(sys.modules)))
+"""
+    loaded = _python(code, str(tmp_path / "out"))
+    assert "'callcost.stages.pricing.price_facts'" in loaded
+    assert [name for name in UNNEEDED if f"'{name}'" in loaded] == []
 
 
 @pytest.mark.parametrize("room", ["logs", "tokens", "prices", "helpers", "models", "tables", "settings"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -32,6 +33,7 @@ class PathTree(msgspec.Struct, frozen=True):
     parts: tuple[tuple[str, PathTree], ...] = ()
 
 
+@lru_cache(maxsize=2**12)  # tables of different dialects name the same places
 def parse_path(text: str) -> Path:
     """Take a dotted path apart."""
     if text.startswith(FACTS):

@@ -8,6 +8,7 @@ How to Detect and Handle Outliers, 1993).
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
@@ -77,6 +78,8 @@ def find_unusual(
     weekdays = _Weekdays(total, first)
     by_group = {group: _Weekdays(costs, first) for group, costs in groups.items()}
     for day in _days(first + timedelta(weeks=LEAST_WEEKS), end):
+        if weekdays.is_sparse(day):
+            continue
         expected, cost = weekdays.expected(day), weekdays.cost(day)
         if expected is None:
             continue
@@ -107,7 +110,7 @@ class _Weekdays:
     """What the days of a series cost, beside their weekdays before."""
 
     def __init__(self, costs: Costs, first: date) -> None:
-        self._costs, self._first = costs, first
+        self._costs, self._first, self._known = costs, first, sorted(costs)
 
     def cost(self, day: date) -> Decimal:
         return self._costs.get(day, Decimal(0))
@@ -116,6 +119,14 @@ class _Weekdays:
         days = [day - timedelta(weeks=number + 1) for number in range(MOST_WEEKS)]
         return [self.cost(each) for each in days if each >= self._first]
 
+    def _window(self, day: date) -> date:
+        return max(self._first, day - timedelta(weeks=MOST_WEEKS))
+
+    def is_sparse(self, day: date) -> bool:
+        """Say whether most days in the weeks before cost nothing."""
+        first = self._window(day)
+        return 2 * (bisect_left(self._known, day) - bisect_left(self._known, first)) < (day - first).days
+
     def expected(self, day: date) -> Decimal | None:
         """Return the median of the same weekday before; None: there are too few."""
         before = self._before(day)
@@ -123,11 +134,9 @@ class _Weekdays:
 
     def distance(self, day: date) -> Decimal | None:
         """Return by how many deviations a day is off; None: most days before cost nothing, or there are too few."""
-        expected = self.expected(day)
-        first = max(self._first, day - timedelta(weeks=MOST_WEEKS))
-        window = list(_days(first, day))
-        if 2 * sum(each in self._costs for each in window) < len(window):
+        if self.is_sparse(day):
             return None  # the median below, sooner
+        expected, window = self.expected(day), list(_days(self._window(day), day))
         typical = median(map(self.cost, window)) if window else Decimal(0)
         if expected is None or typical <= 0:
             return None
