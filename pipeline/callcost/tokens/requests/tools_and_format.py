@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from callcost.tokens.requests.json_values import dict_of, first_of, list_of, parse_json, text_of
+from callcost.tokens.requests.key_order import as_sent
 from callcost.tokens.requests.types import Form, Tool
 
 Body = dict[str, Any]
@@ -19,7 +20,7 @@ def read_tools(body: Body) -> list[Tool]:
     config = dict_of(body.get("toolConfig"))
     given = body.get("tools") or body.get("functions") or config.get("tools")
     items = [given] if isinstance(given, dict) else list_of(given)
-    return [tool for item in items if isinstance(item, dict) for tool in _tools_of(item)]
+    return [tool for item in items if isinstance(item, dict) for tool in _tools_of(as_sent(item))]
 
 
 def _tools_of(item: Body) -> list[Tool]:
