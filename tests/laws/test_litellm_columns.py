@@ -194,6 +194,7 @@ STANDARD = SHARED | {
 }
 ODD = (
     "redacted-by-litellm", "see [BASE64_REDACTED]", "a (litellm_truncated 9 chars) b", "é\ud800", "中 <|im_end|> 24",
+    "<think>hm</think> Two.",
 )  # fmt: skip
 SAID = {"role": "user", "content": "How many?"}
 ANSWER = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Two.", "tool_calls": None}}
@@ -210,6 +211,7 @@ CHATS = {
         [{"role": "user", "content": [{"type": "text", "text": "Look"}]}], [{"role": "user", "content": []}],
         *[[SAID, {"role": "user", "content": text}] for text in ODD],
         *[[{"role": "user", "content": text}] for text in ODD],
+        *[[SAID, {"role": "assistant", "content": text}, SAID] for text in ODD],
     ),
     "response": mostly(
         {"id": "r-1", "object": "chat.completion", "model": "gpt-4o-2024-08-06", "choices": [ANSWER]},
@@ -229,7 +231,10 @@ CHATS = {
         {"temperature": 1, "stream": False}, MISSING, None, {}, {"tools": [{"type": "function"}]}, {"tools": []},
         {"response_format": {"type": "json_object"}}, {"contents": "x"}, {"user": "u"}, "{}", {"service_tier": "flex"},
     ),
-    "model": mostly("gpt-4o", "gpt-3.5-turbo", "claude-3-5-sonnet-20240620", "gemini-2.5-pro", "qwen3-8b", "o3", ""),
+    "model": mostly(
+        "gpt-4o", "gpt-3.5-turbo", "claude-3-5-sonnet-20240620", "gemini-2.5-pro", "qwen3-8b", "o3", "", "gpt-oss-20b",
+        "llama-3.1-8b", "deepseek-r1", "glm-4.7", "kimi-k2", "grok-3",
+    ),
 }  # fmt: skip
 BYTES = st.sampled_from([b"", b"{", b"[1]", b'{"a": 1}{"b": 2}', b'{"call_type": "\xff"}', b"\xef\xbb\xbf{}", b"  "])
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from callcost.tokens.frame import Frame
@@ -44,6 +44,8 @@ def meaning(frame: Frame | None) -> tuple[Any, ...]:
 
 @examples(40)
 @given(st.sampled_from(MODELS), chats, texts, moments, st.booleans(), st.sampled_from([None, "chat"]))
+@example("gpt-oss-20b", [{"role": "system", "content": "x"}, {"role": "user", "content": "y"}], "z", None, False, None)
+@example("gpt-oss-20b", [{"role": "assistant", "content": "<think>x</think>y"}], "z", None, False, None)
 def test_the_short_way_and_the_long_way_agree(
     model: str, chat: list[dict[str, str]], answer: str, at: int | None, bare: bool, endpoint: str | None
 ) -> None:
@@ -52,7 +54,10 @@ def test_the_short_way_and_the_long_way_agree(
     message = {"role": "assistant", "content": answer, "tool_calls": None, "refusal": None}
     response: Any = answer if bare else {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
     found = frame_plain(choice, endpoint, request, response, at)
-    assert found is not None
+    if found is None:  # gpt-oss writes a system text and its heading as one text, and leaves out former thoughts
+        assert model == "gpt-oss-20b"
+        assert {"system", "developer", "assistant"} & {each["role"] for each in chat}
+        return
     assert meaning(found[0]) == meaning(frame_prompt(choice, endpoint, request, response, at))
     assert meaning(found[1]) == meaning(frame_completion(choice, endpoint, response, request, at))
 

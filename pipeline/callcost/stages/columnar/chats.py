@@ -20,6 +20,7 @@ from callcost.logs.values.json import decode
 from callcost.logs.values.json_path import Path
 from callcost.stages.columnar.schema import UNDECODABLE
 from callcost.stages.tables.plain_chats import Texts
+from callcost.tokens.framing.plain_chat import PLACEHOLDER
 
 _CHUNK = 256  # values that are decoded together, and one by one where one of them is odd
 _LONGEST = 1 << 18  # bytes of what stands at a place; more may be items that have a deadline
@@ -27,7 +28,6 @@ _SPOKEN = re.compile(rb'((?<!\\)"(?:content|text)"\s*:\s*")(?!")([^"\\]*(?:\\.[^
 _WHOLE, _QUOTED, _ODD = b"T", b"J", b"?"  # of a shape: a text and nothing else, JSON as text, for the record reader
 _BODIES = ("{", "[", '"', "data:", "event:")  # how texts begin that may be read as something else
 _TOOL = b"tool"  # results of tools are looked into
-_PLACEHOLDER = " \n\u2400{}\u2400 \n"  # blanks around it: rules that trim a text are found out
 _strings = msgspec.json.Decoder(list[str])
 _any = msgspec.json.Decoder()
 
@@ -152,7 +152,7 @@ def fill_shape(shape: Shape) -> tuple[dict[Path, Any], list[str]]:
     placeholders: list[str] = []
 
     def next_one() -> str:
-        placeholders.append(_PLACEHOLDER.format(len(placeholders)))
+        placeholders.append(PLACEHOLDER.format(len(placeholders)))
         return placeholders[-1]
 
     for path, left in shape:

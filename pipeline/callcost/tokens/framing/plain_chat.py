@@ -43,7 +43,7 @@ _MORE_ENDINGS = frozenset({"stop_reason", "stopReason", "finishReason", "done_re
 _ENDINGS = (None, "stop")
 _CHANGES = {END_SINCE, END_UNTIL, *(moment for era in ERAS for moment in (era.since, era.until))}
 RULE_CHANGES = sorted(_CHANGES | {variant.since for variant in VARIANTS})
-_PLACEHOLDER = " \n\u2400{}\u2400 \n"  # blanks around it: rules that trim a text are found out
+PLACEHOLDER = " \n<think>\u2400{}\u2400</think> \n"  # rules that trim a text, or leave out thoughts, are found out
 _CACHE_SIZE = 4_096  # templates
 
 
@@ -166,10 +166,10 @@ def templates_of(
     if not ROLES.issuperset(roles):
         return None
     at = None if era < 0 else RULE_CHANGES[era - 1] if era else RULE_CHANGES[0] - 1
-    placeholders = [_PLACEHOLDER.format(number) for number in range(len(roles))]
+    placeholders = [PLACEHOLDER.format(number) for number in range(len(roles))]
     pairs = zip(roles, placeholders, strict=True)
     request = {"messages": [{"role": role, "content": text} for role, text in pairs]}
-    answer = _PLACEHOLDER.format("answer")
+    answer = PLACEHOLDER.format("answer")
     message = {"role": "assistant", "content": answer}
     response = answer if bare else {"choices": [{"finish_reason": "stop", "message": message}]}
     prompt = template_of(choice, frame_prompt(choice, endpoint, request, response, at), placeholders)
