@@ -23,7 +23,7 @@ def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
     A call is as priced as its lines are: all unpriced or all free stay so, a mixture is partly priced.
     """
     if facts["lines"].max() == 1:
-        return pl.DataFrame([facts[name] for name in GATHERED])
+        return facts.select(GATHERED.keys())
     single = facts.filter(pl.col("lines") == 1).select(GATHERED.keys())
     many = facts.filter(pl.col("lines") > 1)
     if many.is_empty():

@@ -131,14 +131,10 @@ def facts_of_pieces(pieces: Iterable[tuple[Sequence[Call], int, int]]) -> pl.Dat
 
 def widen_facts(narrow: pl.DataFrame) -> pl.DataFrame:
     """Return facts with every column of Facts; what is not there is null."""
-    height = narrow.height
-    return pl.DataFrame(
-        [
-            narrow[name].cast(kind)
-            if name in narrow.columns
-            else _null_of(name).new_from_index(0, height)
-            for name, kind in Facts.types.items()
-        ]
+    there = {*narrow.columns}
+    return narrow.select(  # a literal takes no room until somebody looks into its column
+        pl.col(name).cast(kind) if name in there else pl.lit(None, kind).alias(name)
+        for name, kind in Facts.types.items()
     )
 
 

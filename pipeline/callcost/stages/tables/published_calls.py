@@ -7,6 +7,7 @@ is still known; charge lines are one a call.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 
 import polars as pl
 
@@ -90,18 +91,28 @@ def priced_lines(calls: pl.DataFrame, inputs: Mapping[str, int]) -> pl.DataFrame
     known = calls.select(pl.col(name).cast(kind) for name, kind in _LAID.items() if name in calls.columns)
     runs = pl.col("iterations") if "iterations" in known.columns else pl.lit(None, Calls.types["iterations"])
     number = pl.col("source_file").replace_strict(inputs, default=-1, return_dtype=pl.Int64) if inputs else pl.lit(-1)
-    numbered = known.with_columns(
-        runs.alias("iterations"),
+    made = known.select(
         number.cast(pl.Int64).alias("input"),
-        pl.lit(0, pl.Int64).alias("piece"),
-        pl.lit(0, pl.Int64).alias("bucket"),
         (pl.int_range(1, pl.len() + 1) * 2**20).alias("record"),
         *([] if "key" in calls.columns else [pl.int_range(pl.len()).cast(pl.String).alias("key")]),
+    )
+    numbered = known.with_columns(
+        runs.alias("iterations"),
+        *_cut_like(known, made),
+        pl.lit(0, pl.Int64).alias("piece"),
+        pl.lit(0, pl.Int64).alias("bucket"),
     )
     is_single = pl.col("iterations").is_null()
     if numbered["iterations"].null_count() == numbered.height:  # as most are: a filter would copy every column
         return _lines_of_single(numbered)
     return pl.concat([_lines_of_single(numbered.filter(is_single)), _lines_of_runs(numbered.filter(~is_single))])
+
+
+def _cut_like(frame: pl.DataFrame, columns: pl.DataFrame) -> list[pl.Series]:
+    """Return columns in chunks as long as those of a frame, which Polars would else copy whole to make them so."""
+    ends = list(accumulate(map(len, frame.to_series(0).get_chunks())))
+    cuts = list(zip([0, *ends], ends, strict=False))
+    return [pl.concat([column[start:end] for start, end in cuts], rechunk=False) for column in columns] if cuts else []
 
 
 def _lines_of_single(calls: pl.DataFrame) -> pl.DataFrame:
