@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from statistics import median
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from callcost.stages.analysis.forecast import LEAST_DAYS, MOST_DAYS, forecast_days
@@ -51,6 +51,7 @@ def test_a_week_that_repeats_itself_goes_on(week: list[float], weeks: int, days:
 
 
 @given(costs=COSTS, days=st.integers(1, 31), times=st.sampled_from([1e-3, 0.5, 7.0, 1e4]))
+@example(costs=[5e-324, *[1.0] * 6, 1e-230, *[1.0] * 6], days=1, times=0.5)
 def test_it_is_in_any_currency_the_same(costs: list[float], days: int, times: float) -> None:
     """Whatever days cost, it is a forecast in order or none."""
     found, scaled = (forecast_days([cost * by for cost in costs], NEWEST, _ahead(days)) for by in (1.0, times))

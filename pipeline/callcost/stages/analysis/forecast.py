@@ -65,12 +65,12 @@ def forecast_days(costs: Sequence[float], newest: date, ahead: Sequence[tuple[da
     if level <= 0 or whole <= 0:
         return None
     left, moved, away = 0.0, 0.0, 0.0
-    for weight in reversed(weights):
-        left += weight
+    shares = [weight / whole for weight in weights]
+    for share in reversed(shares):
+        left += share
         moved += left * left
         away += left
-    scattered = noise * sum(weight * weight for weight in weights)
-    variance = doubt + (move * moved + trend * away * away + scattered) / (whole * whole)
+    variance = doubt + move * moved + trend * away * away + noise * sum(share * share for share in shares)
     expected, width = level * whole, math.exp(_QUANTILE * math.sqrt(math.log1p(variance)))
     return Forecast(expected, expected / width, expected * width, len(costs))
 
