@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from callcost.stages.count.hidden_reasoning import (
     histogram_of,
     merge_histograms,
     ratios_of,
+    reasoning_by_line,
 )
 from callcost.stages.tables.facts import widen_facts
 from callcost.tables import FROM_LOG, HIDDEN
@@ -63,17 +65,44 @@ def test_histograms_are_the_same_in_any_order_and_cut(rows: list[dict[str, Any]]
 def test_the_mean_of_calls_of_the_same_kind_is_filled_in_exactly(tmp_path: Path) -> None:
     stated = [{"model": "gpt-5-2025-08-07", "endpoint": "chat", "visible": 20, "reasoning_tokens": 64 * (n % 4)}
               for n in range(40)]  # fmt: skip
-    others = [row | {"reasoning_tokens": 4000, "visible": 2000} for row in stated]  # of another size of answer
-    ratios = _ratios(tmp_path, _facts(stated), _facts(others))
+    ratios = _ratios(tmp_path, _facts(stated), _facts([{**stated[0], "endpoint": None, "reasoning_tokens": 96}]))
     facts = _facts([_hidden(), _hidden("gpt-5-nano-x"), _hidden("gpt-6")])
     filled, by_family, stays = fill_reasoning(facts, ratios, "UTC").to_dicts()
     assert (filled["completion_tokens"], filled["reasoning_tokens"], filled["total_tokens"]) == (116, 96, 126)
     assert all(filled[name] == filled[f"line_{name}"] for name in (*_COUNTS, "reasoning_tokens"))
     assert (filled["flags"], filled["count_method"]) == ([FROM_LOG], "estimated")
     assert filled["count_error"] == 2.0  # of no reasoning, 96 tokens are 4.8 times as many as are right
-    assert by_family["reasoning_tokens"] == (96 + 4000) // 2
+    assert by_family["reasoning_tokens"] == 96
     assert (stays["flags"], stays["count_method"], stays["count_error"]) == ([HIDDEN], "estimated", 1.0)
     assert stays["completion_tokens"] == 20
+
+
+@pytest.mark.parametrize("few", [1, LEAST_CALLS, 10 * LEAST_CALLS])
+def test_a_wider_kind_weighs_as_much_as_the_least_calls(tmp_path: Path, few: int) -> None:
+    wide = {"model": "o4-mini", "endpoint": "chat", "visible": 20, "reasoning_tokens": 100}
+    own = {**wide, "model": "o1-pro", "effort": "high", "reasoning_tokens": 900}
+    ratios = _ratios(tmp_path, _facts([wide] * 70 + [own] * few))
+    family = half_up(70 * 100 + few * 900, 70 + few)
+    api = half_up(70 * 100 + few * 900 + LEAST_CALLS * family, 70 + few + LEAST_CALLS)
+    line = half_up(few * 900 + LEAST_CALLS * api, few + LEAST_CALLS)
+    effort = half_up(few * 900 + LEAST_CALLS * line, few + LEAST_CALLS)
+    facts = _facts([_hidden("o3", endpoint=None), _hidden("o3"), _hidden("o1-pro"), _hidden("o1-pro", effort="high")])
+    found = fill_reasoning(facts, ratios, "UTC")["reasoning_tokens"].to_list()
+    assert found == [family, api, line, effort]
+    named = {row["model"] for row in reasoning_by_line(ratios)}
+    assert named == ({"o4-mini", "o1-pro"} if few >= LEAST_CALLS else {"o4-mini"})
+
+
+def half_up(total: int, count: int) -> int:
+    """Return a mean, rounded."""
+    return (2 * total + count) // (2 * count)
+
+
+def test_calls_that_cannot_reason_tell_nothing(tmp_path: Path) -> None:
+    able = {"model": "gpt-5.2", "endpoint": "chat", "effort": "high", "visible": 20, "reasoning_tokens": 640}
+    unable = [{**able, "effort": effort, "reasoning_tokens": 0} for effort in ("none", None)]
+    ratios = _ratios(tmp_path, _facts([able] * LEAST_CALLS + unable * LEAST_CALLS))
+    assert fill_reasoning(_facts([_hidden("gpt-5.2", effort="low")]), ratios, "UTC")["reasoning_tokens"].item() == 640
 
 
 def test_too_few_calls_tell_nothing(tmp_path: Path) -> None:
@@ -92,7 +121,8 @@ def test_gemini_says_nothing_where_it_did_not_think(tmp_path: Path) -> None:
 
 def test_what_was_fixed_for_a_day_stands_there_alone() -> None:
     def ratio(mean: int, day: date | None) -> tuple[Any, ...]:
-        known = {"day": day, "kind": 2, "line": "gpt-5", "endpoint": "chat", "mean": mean, "low": mean, "high": mean}
+        known = {"day": day, "kind": 1, "family": "gpt-5", "line": "gpt-5", "endpoint": "chat", "calls": LEAST_CALLS}
+        known |= dict.fromkeys(("mean", "low", "high"), mean)
         return tuple(known.get(name) for name in RATIOS)
 
     first = date(2026, 6, 1)

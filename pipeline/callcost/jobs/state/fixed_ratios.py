@@ -28,13 +28,14 @@ def _name(sha256: str) -> str:
 
 
 def fixed_ratios(ledger: Ledger) -> Ratios:
-    """Return the rows of RATIOS of the days that are published and not closed; none where they are damaged."""
+    """Return the rows of RATIOS of the days that are published and not closed; none where they are damaged or older."""
     sha256 = ledger.published.get(_KEY, "")
     data = ledger.folder.read(_name(sha256)) if sha256 else None
     if data is None or digest_of_bytes(data) != sha256:
         return ()
+    kept = pl.read_parquet(io.BytesIO(data))
     closed = [date.fromisoformat(day) for day in ledger.closed]
-    return tuple(pl.read_parquet(io.BytesIO(data)).filter(~pl.col("day").is_in(closed)).rows())
+    return tuple(kept.filter(~pl.col("day").is_in(closed)).rows()) if kept.schema == pl.Schema(RATIOS) else ()
 
 
 def fix_ratios(ledger: Ledger, settled: Settled, timezone: str) -> dict[str, str]:

@@ -13,26 +13,34 @@ from typing import Any
 import msgspec
 
 from callcost.errors import ConfigError
-from callcost.stages.count.hidden_reasoning import KINDS, RATIOS, Ratios
+from callcost.stages.count.hidden_reasoning import KINDS, LEAST_CALLS, RATIOS, Ratios
 
 _VERSION = 1
 _NAMES = [name for name in RATIOS if name not in {"day", "kind"}]
 
 
+# Kinds that older files tell of besides ours.
+_OLDER = frozenset((
+    ("line", "endpoint", "provider", "effort", "size"), ("line", "endpoint", "provider", "effort"),
+    ("line", "endpoint", "asked"), ("family", "endpoint", "asked"),
+))  # fmt: skip
+
+
 class _Row(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A kind of calls: what it looks at, and the mean, and the range of nine in ten, of the tokens of reasoning."""
+    """A kind of calls: what it looks at, how many there are, mean and range of nine in ten of their reasoning."""
 
     by: tuple[str, ...]
     family: str | None = None
     line: str | None = None
     endpoint: str | None = None
-    provider: str | None = None
     effort: str | None = None
-    asked: bool | None = None
-    size: int | None = None
+    calls: int = LEAST_CALLS  # older files tell of no fewer, and not of how many
     mean: int
     low: int
     high: int
+    provider: str | None = None  # this and the next: of older kinds
+    asked: bool | None = None
+    size: int | None = None
 
 
 class _Calibration(msgspec.Struct, kw_only=True):
@@ -58,7 +66,7 @@ def read_calibration(path: str) -> Ratios:
         document = msgspec.json.decode(Path(path).read_bytes(), type=_Calibration)
         if document.callcost_calibration != _VERSION:
             raise ConfigError(f"calibration: {path} is of another callcost", hint="Make it again: inspect --calibrate")
-        return tuple(_ratio(row) for row in document.reasoning)
+        return tuple(_ratio(row) for row in document.reasoning if row.by not in _OLDER)
     except (OSError, msgspec.DecodeError, ValueError) as error:
         hint = "callcost inspect LOGS --calibrate --write FILE makes one"
         raise ConfigError(f"calibration: {path} is no calibration file", hint=hint) from error
@@ -73,7 +81,7 @@ def with_calibration(ratios: Ratios, path: str | None) -> Ratios:
     """Add what a calibration file tells of kinds that the log itself does not tell of."""
     if path is None:
         return ratios
-    places = [place for place, name in enumerate(RATIOS) if name not in {"mean", "low", "high"}]
+    places = [place for place, name in enumerate(RATIOS) if name not in {"calls", "mean", "low", "high"}]
     known = {tuple(ratio[place] for place in places) for ratio in ratios}
     more = (row for row in read_calibration(path) if tuple(row[place] for place in places) not in known)
     return (*ratios, *more)
