@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callcost.settings import PriceOptions, ReportOptions
 from callcost.stages.pricing.priced_calls import gather_calls
@@ -43,12 +46,40 @@ def test_every_call_is_in_one_day_undated_ones_in_the_first(
     paths = [str(tmp_path / f"{part}.parquet") for part in range(2)]
     for part, path in enumerate(paths):
         gather_calls(facts_of(calls[part::2], 0)).write_parquet(path)
-    found = [(day, table["source_row"].to_list()) for day, table in split_days(paths, "UTC")]
+    found = [(day, pl.concat(parts)["source_row"].to_list()) for day, parts in split_days(paths, "UTC")]
     dated = {FIRST: [5, 3], date(1970, 1, 2): [7], date(1970, 1, 3): [1, 4]}
     assert found == [(None, [2, 6]), *dated.items()]
-    shifted = dict(split_days(paths, "Asia/Tokyo"))  # nine hours ahead
+    shifted = {day: pl.concat(parts) for day, parts in split_days(paths, "Asia/Tokyo")}  # nine hours ahead
     assert shifted[date(1970, 1, 2)]["source_row"].to_list() == [3, 7]
     assert list(split_days([], "UTC")) == []
+
+
+@given(
+    calls=st.lists(
+        st.tuples(
+            st.sampled_from([None, 0, 1, 5, DAY - 1, DAY]), st.sampled_from([None, "a", "b"]), st.integers(0, 2)
+        ),
+        min_size=1, max_size=60,
+    ),
+    rows=st.integers(1, 9),
+)  # fmt: skip
+def test_a_large_day_comes_in_small_parts_whose_rows_are_those_of_the_whole_in_its_order(
+    calls: list[tuple[int | None, str | None, int]], rows: int
+) -> None:
+    made = [
+        (make_call(row, started_at=time, own_id=own_id), number) for row, (time, own_id, number) in enumerate(calls, 1)
+    ]
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        paths = [f"{folder}/{number}.parquet" for number in range(3)]
+        for number, path in enumerate(paths):
+            own = [call for call, place in made if place == number]
+            gather_calls(facts_of(own, 0)).write_parquet(path)
+        whole = {day: pl.concat(parts) for day, parts in split_days(paths, "UTC")}
+        patch.setattr(days, "_BATCH_ROWS", rows)
+        found = {day: list(parts) for day, parts in split_days(paths, "UTC")}
+    assert list(found) == list(whole)
+    assert all(pl.concat(found[day]).equals(whole[day]) for day in whole)
+    assert all(0 < part.height <= 2 * rows for parts in found.values() for part in parts)
 
 
 def _now(**counts: int | None) -> Call:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import io
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from callcost.errors import ReportError
 from callcost.logs.io.folders import folder_at
-from callcost.stages.report.publish import csv_bytes, document_bytes, json_bytes, parquet_bytes, publish_file
+from callcost.stages.report import publish
+from callcost.stages.report.publish import (
+    as_maps,
+    csv_bytes,
+    document_bytes,
+    json_bytes,
+    parquet_bytes,
+    parquet_of_parts,
+    publish_file,
+)
+from callcost.stages.tables.schemas import Calls
 
 MONEY = pl.Decimal(38, 18)
 
@@ -37,6 +51,34 @@ def test_parquet_bytes_do_not_depend_on_how_the_table_was_put_together() -> None
     table = pl.DataFrame({"a": list(range(1000)), "b": ["x", None] * 500})
     pieces = pl.concat([table.head(10), table.tail(990)], rechunk=False)
     assert parquet_bytes(pieces) == parquet_bytes(table)
+
+
+@given(
+    cuts=st.lists(st.integers(0, 300), max_size=9), rows=st.integers(0, 300), group=st.sampled_from([64, 100, 131_072])
+)
+@example(cuts=[], rows=128, group=64)
+@example(cuts=[], rows=0, group=64)
+def test_a_table_in_parts_has_the_bytes_of_the_whole(cuts: list[int], rows: int, group: int) -> None:
+    tags = [None, [], [{"key": "env", "value": "prod"}], [{"key": "a", "value": None}, {"key": "b", "value": "x"}]]
+    table = pl.DataFrame(
+        {
+            "id": [f"c{n * 7919 % 311}" if n % 5 else None for n in range(rows)],
+            "cost": [Decimal(n) / 8 if n % 3 else None for n in range(rows)],
+            "tags": [tags[n // 40 % 4] for n in range(rows)],
+            "flags": [["late"] * (n % 3) for n in range(rows)],
+            "nothing": [None] * rows,
+        },
+        schema={"id": pl.String, "cost": MONEY, "tags": Calls.tags.dtype, "flags": pl.List(pl.String),
+                "nothing": pl.Int64},
+    )  # fmt: skip
+    edges = [0, *sorted(min(cut, rows) for cut in cuts), rows]
+    whole = io.BytesIO()
+    as_maps(table).rechunk().write_parquet(
+        whole, compression="zstd", compression_level=3, statistics=True, row_group_size=group
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish, "ROW_GROUP_ROWS", group)
+        assert parquet_of_parts(table[first:end] for first, end in pairwise(edges)) == whole.getvalue()
 
 
 def test_a_file_is_replaced_whole_and_leaves_no_temporary_name(tmp_path: Path) -> None:

@@ -319,8 +319,8 @@ def _publish(options: ReportOptions, settled: Settled, files: dict[str, bytes], 
     columns = columns_of_calls(hashed=manifest["options"]["read"].get("fingerprint_key") is not None)
     if options.table == "delta":
         table = DeltaDays(options.out or ".")
-        for day, calls in split_days(settled.tables("calls"), options.timezone):
-            table.add(day, calls.select(columns))
+        for day, parts in split_days(settled.tables("calls"), options.timezone):
+            table.add(day, pl.concat(part.select(columns) for part in parts))
         table.flush()
     publish_files(options.out or ".", files | {"manifest.json": document_bytes(manifest)})
 

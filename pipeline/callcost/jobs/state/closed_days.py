@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -191,8 +191,8 @@ def merge_with_closed(
 
 def split_with_closed(
     paths: Sequence[str], timezone: str, closed: Mapping[date, ClosedDay]
-) -> Iterator[tuple[date | None, pl.DataFrame]]:
-    """Yield (day, its calls) as split_days does, and among them the closed days that no call is left of.
+) -> Iterator[tuple[date | None, Iterable[pl.DataFrame]]]:
+    """Yield (day, parts of its calls) as split_days does, and among them the closed days that no call is left of.
 
     Args:
         paths: tables of calls.
@@ -201,9 +201,9 @@ def split_with_closed(
     """
     nothing = pl.DataFrame(schema=Facts.types).select(GATHERED.keys())
     left = sorted(closed)
-    for day, calls in split_days(paths, timezone):
+    for day, parts in split_days(paths, timezone):
         while day is not None and left and left[0] < day:
-            yield left.pop(0), nothing
+            yield left.pop(0), [nothing]
         left = [other for other in left if other != day]
-        yield day, calls
-    yield from ((day, nothing) for day in left)
+        yield day, parts
+    yield from ((day, [nothing]) for day in left)

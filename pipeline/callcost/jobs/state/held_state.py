@@ -46,12 +46,12 @@ def open_held_state(place: str, options: ReportOptions) -> HeldCalls:
         closed = closed_days(ledger)
         is_billed = bool(closed) and asks_for_focus(options)
         tables, frozen, now = ([pl.DataFrame(schema=Calls.types)] for _ in range(3))
-        for day, calls in split_with_closed(settled.tables("calls"), options.timezone, closed):
+        for day, parts in split_with_closed(settled.tables("calls"), options.timezone, closed):
             if day is not None and day in closed:
                 frozen.append(gather_calls(closed[day].facts()).select(Calls.names))
-                now += [calls.select(Calls.names)] if is_billed else []
+                now += [part.select(Calls.names) for part in parts] if is_billed else []
             else:
-                tables.append(calls.select(Calls.names))
+                tables += [part.select(Calls.names) for part in parts]
         rejects = pl.read_parquet(settled.rejects().parquet())
     found = pl.concat([*tables, *frozen])
     manifest["totals"]["calls"] = found.height

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from io import BytesIO
 from typing import Any
@@ -22,7 +23,7 @@ from callcost.settings import TABLES, ReportOptions
 from callcost.stages.report.adjustments import COMPARED, changes_of_day, cost_of
 from callcost.stages.report.days import plain_day
 from callcost.stages.report.delta_table import DeltaDays, name_of
-from callcost.stages.report.publish import MANIFEST, document_bytes, parquet_bytes, publish_file
+from callcost.stages.report.publish import MANIFEST, document_bytes, parquet_of_parts, publish_file
 from callcost.stages.report.spend import group_column
 from callcost.stages.tables.schemas import Calls
 
@@ -76,45 +77,59 @@ class Partitions:
         days = self._delta.versions() if self._delta else {}
         return self.out.versions(self._before) | {name: days[name] for name in days.keys() & self._before.keys()}
 
-    def publish(self, day: date | None, calls: pl.DataFrame) -> None:
-        """Write a day's partition, if it changed."""
-        label = plain_day(day)
-        self.now[label] = calls.height
-        self._costs[label] = plain(cost_of(calls))
-        new = max(calls.height - self._calls_before.get(label, 0), 0)
+    def publish(self, day: date | None, parts: Iterable[pl.DataFrame]) -> None:
+        """Write a day's partition, if it changed.
+
+        Args:
+            day: date in the report's time zone; None: the calls without a time.
+            parts: its calls in order; there is at least one part.
+        """
+        label, calls, cost = plain_day(day), 0, Decimal(0)
+
+        def counted() -> Iterator[pl.DataFrame]:
+            nonlocal calls, cost
+            for part in parts:
+                calls, cost = calls + part.height, cost + cost_of(part)
+                yield part
+
+        held = list(counted()) if self._delta else []
+        data = parquet_of_parts(held or counted())
+        self.now[label], self._costs[label] = calls, plain(cost)
+        new = max(calls - self._calls_before.get(label, 0), 0)
         self.fresh += new
         if self._calls_before and label < max(self._calls_before):
             self.late += new
-        if self._write(self._name_of(day), parquet_bytes(calls), lambda data: self._put(day, calls, data)):
+        if self._write(self._name_of(day), data, lambda data: self._put(day, held, data)):
             (self.replaced if label in self._days else self.added).append(day)
 
     def _name_of(self, day: date | None) -> str:
         return name_of(day) if self._delta else f"day={plain_day(day)}/calls.parquet"
 
-    def _put(self, day: date | None, calls: pl.DataFrame, data: bytes) -> FileVersion:
+    def _put(self, day: date | None, held: Sequence[pl.DataFrame], data: bytes) -> FileVersion:
         if self._before.get(self._name_of(day), {}).get("sha256") != digest_of_bytes(data):
-            self._note_changes(day, calls)
+            self._note_changes(day, data)
         if self._delta is None:
             return publish_file(self.out, self._name_of(day), data)
-        self._delta.add(day, calls)
+        self._delta.add(day, pl.concat(held))
         return []  # known when it is written
 
-    def _note_changes(self, day: date | None, calls: pl.DataFrame | None) -> None:
-        """Note why a day costs something else than when it was published; None: no call is left.
+    def _note_changes(self, day: date | None, data: bytes | None) -> None:
+        """Note why a day, as Parquet, costs something else than when it was published; None: no call is left.
 
         In another time zone, calls move from day to day, and nothing is noted.
         """
         if self._calls_before is not self._days:
             return
-        before, now = (pl.DataFrame(schema=COMPARED) if table is None else table for table in (self._held(day), calls))
+        tables = (self._held(day), None if data is None else _columns_of(data, tuple(COMPARED)))
+        before, now = (pl.LazyFrame(schema=COMPARED) if table is None else table for table in tables)
         self.changes += [{"day": plain_day(day), **row} for row in changes_of_day(before, now)]
 
-    def _held(self, day: date | None, columns: Sequence[str] = tuple(COMPARED)) -> pl.DataFrame | None:
+    def _held(self, day: date | None, columns: Sequence[str] = tuple(COMPARED)) -> pl.LazyFrame | None:
         """Return a day as it was published; None where it was not, or is not there as it was left."""
         if self._delta:
             return self._delta.read(day, columns) if plain_day(day) in self._days else None
         data = self.read(self._name_of(day))
-        return None if data is None else pl.read_parquet(BytesIO(data), columns=[*columns])
+        return None if data is None else _columns_of(data, columns)
 
     def _calls_in_this_zone(self) -> dict[str, int]:
         """Return label -> calls of the days that were published; in another zone, as this one would have had them."""
@@ -122,8 +137,8 @@ class Partitions:
             return self._days
         labels = [None if label.startswith("_") else date.fromisoformat(label) for label in self._days]
         tables = [found for day in labels if (found := self._held(day, ["started_at"])) is not None]
-        times = pl.concat([pl.DataFrame(schema={"started_at": Calls.types["started_at"]}), *tables])
-        days = times.group_by(group_column("day", self._options.timezone)).len()
+        times = pl.concat([pl.LazyFrame(schema={"started_at": Calls.types["started_at"]}), *tables])
+        days = times.group_by(group_column("day", self._options.timezone)).len().collect()
         return {plain_day(day): calls for day, calls in days.iter_rows()}
 
     def _end_table(self, gone: list[date | None]) -> None:
@@ -224,6 +239,10 @@ class Partitions:
         except OSError as error:
             message = f"cannot write to {self.out.place}: {error.strerror or error}"
             raise ReportError(message, hint="Check its permissions") from error
+
+
+def _columns_of(data: bytes, columns: Sequence[str]) -> pl.LazyFrame:
+    return pl.scan_parquet(BytesIO(data)).select(columns)
 
 
 def _is_day(label: str) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -32,13 +32,7 @@ from callcost.jobs.engine.manifest import (
 from callcost.jobs.engine.map_reduce import Progress, Settled, reduce_facts
 from callcost.jobs.engine.page import PageSums, documents_of
 from callcost.jobs.engine.work_dir import check_work
-from callcost.jobs.report import (
-    SpendReport,
-    refuse_parts_of_days,
-    settle_options,
-    table_files,
-    with_views,
-)
+from callcost.jobs.report import SpendReport, refuse_parts_of_days, settle_options, table_files, with_views
 from callcost.jobs.state.carry_over import carry_over
 from callcost.jobs.state.closed_days import (
     ClosedDay,
@@ -291,24 +285,33 @@ class _Run:
     ) -> tuple[pl.DataFrame, datetime | None]:
         """Publish each day; return what would change closed ones, and the time of the newest call."""
         found = [pl.DataFrame(schema=Adjustments.types)]
-        newest: datetime | None = None
+        times: list[Any] = []
         columns = columns_of_calls(hashed=self.options.read.fingerprint_key is not None)
-        for day, calls in split_with_closed(settled.tables("calls"), self.options.timezone, closed):
-            shown = calls
-            if day is not None and self.state.restate and calls.is_empty():
-                self.ledger.reopen(str(day))  # there is nothing to close it with
-                continue
-            if day is not None and day in closed and self.state.restate:
-                remember_day(self.ledger, day, self.options, self.work, settled.ratios)
-            elif day is not None and day in closed:
-                frozen = closed[day].facts(self.options.pseudonyms)
-                found.append(adjustments_of(day, frozen, calls, book_of(self.options.prices), closed[day].closed_at))
-                shown = gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)
-            partitions.publish(day, shown.select(columns))
-            page.add(shown)
-            times = (newest, calls["started_at"].max(), shown["started_at"].max())
-            newest = max((time for time in times if isinstance(time, datetime)), default=None)
+
+        def shown(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+            for calls in parts:
+                page.add(calls)
+                times.append(calls["started_at"].max())
+                yield calls.select(columns)
+
+        for day, read in split_with_closed(settled.tables("calls"), self.options.timezone, closed):
+            parts = read
+            if day is not None and day in closed:
+                calls = pl.concat(read)
+                times.append(calls["started_at"].max())
+                if self.state.restate and calls.is_empty():
+                    self.ledger.reopen(str(day))  # there is nothing to close it with
+                    continue
+                parts = [calls]
+                if self.state.restate:
+                    remember_day(self.ledger, day, self.options, self.work, settled.ratios)
+                else:
+                    frozen, book = closed[day].facts(self.options.pseudonyms), book_of(self.options.prices)
+                    found.append(adjustments_of(day, frozen, calls, book, closed[day].closed_at))
+                    parts = [gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)]
+            partitions.publish(day, shown(parts))
         partitions.end_days()
+        newest = max((time for time in times if isinstance(time, datetime)), default=None)
         return pl.concat(found).sort(ORDER), newest
 
     def _commit(self, partitions: Partitions, spend: pl.DataFrame, newest: datetime | None, settled: Settled) -> None:

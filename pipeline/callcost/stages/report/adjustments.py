@@ -62,7 +62,7 @@ def adjustments_of(
     return rows.select(Adjustments.names).cast(Adjustments.types)  # type: ignore[arg-type]
 
 
-def changes_of_day(before: pl.DataFrame, now: pl.DataFrame) -> list[dict[str, Any]]:
+def changes_of_day(before: pl.LazyFrame, now: pl.LazyFrame) -> list[dict[str, Any]]:
     """Say why a published day costs something else: a row per reason, whose differences add up to the whole.
 
     Args:
@@ -73,10 +73,14 @@ def changes_of_day(before: pl.DataFrame, now: pl.DataFrame) -> list[dict[str, An
         "reason", one of NEW, MISSING, REPRICED, RECOUNTED, or ANY where there are very many calls; "because": the price
         version of what is priced otherwise, where it was another one; "calls"; "difference" as plain decimal text.
     """
-    if before.height + now.height > MOST_COMPARED:
-        difference = plain(cost_of(now) - cost_of(before))
-        return [{"reason": ANY, "because": None, "calls": now.height - before.height, "difference": difference}]
-    both = _compared(before).join(_compared(now), on=["call_id", "copy"], how="full", suffix="_now")
+    (old, old_cost), (new, new_cost) = (
+        calls.select(pl.len(), pl.col("total_cost").sum()).collect().row(0) for calls in (before, now)
+    )
+    if old + new > MOST_COMPARED:
+        difference = plain(new_cost - old_cost)
+        return [{"reason": ANY, "because": None, "calls": new - old, "difference": difference}]
+    compared = (_compared(calls.collect()) for calls in (before, now))
+    both = next(compared).join(next(compared), on=["call_id", "copy"], how="full", suffix="_now")
     is_repriced = ~pl.col("total_cost").eq_missing(pl.col("total_cost_now"))
     reason = (
         pl.when(pl.col("copy").is_null()).then(pl.lit(NEW))

@@ -6,9 +6,10 @@ ALL, one of DRIVERS with its value, or the position of a budget; these sums add,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from functools import reduce
+from itertools import pairwise
 from operator import and_
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from callcost.stages.tables.facts import number_rows, scan_facts, scan_tables
 from callcost.stages.tables.published_calls import copy_key
 from callcost.stages.tables.schemas import MONEY
 
-_BATCH_ROWS = 100_000  # a day that has more is held by itself
+_BATCH_ROWS = 100_000  # of small days that are held together, and of the parts that a large one comes in
 ALL = "all"
 DRIVERS = ("model", "user", "team", "project", "api_key")
 MOST_VALUES = 100  # of a column, that are looked at: those that cost most on some day
@@ -36,8 +37,10 @@ _SHARE_ROWS = 250_000  # merged at a time
 _NOT_ALL = ("unpriced", "partly_priced")
 
 
-def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | None, pl.DataFrame]]:
-    """Yield (day, its calls in their published order), the days in order, the undated ones first.
+def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | None, Iterable[pl.DataFrame]]]:
+    """Yield (day, parts of its calls in their published order), the days in order, the undated ones first.
+
+    Parts are to be read before the next day is asked for; there is at least one, and none is much larger than a batch.
 
     Args:
         paths: tables of calls, the columns of priced_calls.GATHERED.
@@ -50,14 +53,53 @@ def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | Non
     sizes = pl.collect_all([scan.group_by("day").agg(pl.len()) for scan in scans])
     held = pl.concat(table.with_columns(file=pl.lit(number)) for number, table in enumerate(sizes))
     days = held.group_by("day").agg(pl.col("len").sum(), pl.col("file")).sort("day", nulls_last=False)
-    for batch in days.with_columns(batch=pl.col("len").cum_sum() // _BATCH_ROWS).partition_by("batch"):
+    end = pl.col("len").cum_sum()
+    bounds = days.with_columns(first=(end - pl.col("len")) // _BATCH_ROWS, last=end // _BATCH_ROWS)
+    for batch in bounds.partition_by("first", "last", maintain_order=True):
         files = batch["file"].explode().unique()
         wanted = pl.col("day").is_in(batch["day"].implode(), nulls_equal=True)
-        rows = pl.concat([scans[number].filter(wanted) for number in files]).collect()
-        order = rows.select(pl.arg_sort_by("day", *CALL_ORDER)).to_series()
-        rows = pl.DataFrame([rows.drop_in_place(name).gather(order) for name in rows.columns])  # never all twice
-        for part in rows.partition_by("day", maintain_order=True) if batch.height > 1 else [rows]:
-            yield part["day"][0], part.drop("day")
+        found = [scans[number].filter(wanted) for number in files]
+        if batch.height == 1:
+            yield batch["day"][0], (rows.drop("day") for rows in _in_parts(found, batch["len"][0], CALL_ORDER))
+        else:
+            for part in _in_order(found, ("day", *CALL_ORDER)).partition_by("day", maintain_order=True):
+                yield part["day"][0], [part.drop("day")]
+
+
+def _in_parts(tables: Sequence[pl.LazyFrame], rows: int, order: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Yield rows in order, a stretch of the first column of the order at a time.
+
+    Where very many rows say the same there, these are parted by the column after it.
+    """
+    if rows <= 2 * _BATCH_ROWS or not order:
+        yield _in_order(tables, CALL_ORDER)
+        return
+    column = pl.col(order[0])
+    held = [(table, table.select(column).collect().to_series()) for table in tables]
+    if nulls := sum(values.null_count() for _, values in held):
+        without = [table.filter(column.is_null()) for table, values in held if values.null_count()]
+        yield from _in_parts(without, nulls, order[1:])
+    known = pl.concat(values for _, values in held).drop_nulls().sort()
+    spans = [(table, values.min(), values.max()) for table, values in held if values.null_count() < len(values)]
+    del held
+    edges = known.gather_every(_BATCH_ROWS).unique(maintain_order=True).to_list()
+    for first, end in pairwise([*edges, None]):
+        found = [table for table, least, most in spans if most >= first and (end is None or least < end)]
+        same = known.search_sorted(first, "right") - known.search_sorted(first, "left")
+        low, high = (pl.lit(edge, known.dtype) for edge in (first, end))
+        is_own = column >= low if end is None else column.is_between(low, high, closed="left")
+        if same > _BATCH_ROWS:
+            yield from _in_parts([table.filter(column == low) for table in found], same, order[1:])
+            is_own &= column != low
+        part = _in_order([table.filter(is_own) for table in found], CALL_ORDER)
+        if part.height:
+            yield part
+
+
+def _in_order(tables: Sequence[pl.LazyFrame], order: Sequence[str]) -> pl.DataFrame:
+    rows = pl.concat(tables).collect()
+    places = rows.select(pl.arg_sort_by(*order)).to_series()
+    return pl.DataFrame([rows.drop_in_place(name).gather(places) for name in rows.columns])  # never all twice
 
 
 def facts_of_day(

@@ -102,11 +102,11 @@ class DeltaDays:
             found.setdefault(name_of(row["partition.day"]), []).append(row["path"])
         return {name: sorted(files, key=str) for name, files in found.items()}
 
-    def read(self, day: date | None, columns: Sequence[str]) -> pl.DataFrame | None:
+    def read(self, day: date | None, columns: Sequence[str]) -> pl.LazyFrame | None:
         """Return some columns of a day as the table has it; None: there is no table."""
         if self._table is None:
             return None
-        return pl.scan_delta(self._table).filter(pl.col("day").eq_missing(day)).select(columns).collect()
+        return pl.scan_delta(self._table).filter(pl.col("day").eq_missing(day)).select(columns)
 
     def _has_maps(self) -> bool:
         """Say whether tags are maps in the table: in one that an older callcost made they are lists."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from callcost.errors import ReportError
 from callcost.logs.io.folders import FileVersion, Folder, folder_at, open_whole
@@ -64,11 +66,36 @@ def publish_file(folder: Folder, name: str, data: bytes) -> FileVersion:
 
 def parquet_bytes(table: pl.DataFrame) -> bytes:
     """Return a table as Parquet; the same rows in the same order give the same bytes (per Polars version)."""
-    sink = io.BytesIO()
-    as_maps(table).rechunk().write_parquet(
+    return parquet_of_parts([table])
+
+
+def parquet_of_parts(parts: Iterable[pl.DataFrame]) -> bytes:
+    """Return a table that comes in parts, in order, as Parquet: the bytes are those of the whole, never in memory.
+
+    Args:
+        parts: of one schema; at least one.
+    """
+    sink, groups = io.BytesIO(), map(as_maps, _row_groups(parts))
+    first = next(groups)
+
+    def rows(*_asked: object) -> Iterator[pl.DataFrame]:
+        return chain([first], groups)
+
+    register_io_source(rows, schema=first.schema).sink_parquet(
         sink, compression="zstd", compression_level=3, statistics=True, row_group_size=ROW_GROUP_ROWS
     )
     return sink.getvalue()
+
+
+def _row_groups(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield the rows of tables in tables of a row group's size; the last has fewer, and none only where it is alone."""
+    held = pl.DataFrame()
+    for part in parts:
+        held = pl.concat([held, part]) if held.width else part
+        while held.height > ROW_GROUP_ROWS:
+            yield held.head(ROW_GROUP_ROWS).rechunk()
+            held = held.tail(-ROW_GROUP_ROWS)
+    yield held.rechunk()
 
 
 def as_maps(table: pl.DataFrame) -> pl.DataFrame:
