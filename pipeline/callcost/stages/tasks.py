@@ -294,7 +294,7 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
         found.files.append(_sum_alternative(facts, task, task.alternative, name))
     if task.listed:
         wanted = calls if task.listed is True else calls.select(task.listed)
-        wanted.write_parquet(listing, compression="lz4")
+        wanted.write_parquet(listing, compression="uncompressed", statistics=False)  # read once, soon
         found.files.append(str(listing))
     if task.priced:
         days = listing.with_name(listing.name.replace("calls-", "days-", 1))
