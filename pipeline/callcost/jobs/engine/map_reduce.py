@@ -256,21 +256,40 @@ def reduce_facts(
         alternative: what may be otherwise in the calls.
         fixed: what stands for hidden reasoning on some days, whatever the log says now.
     """
-    asked, folder, runner = options_for_workers(options), found.folder, found.runner
-    settled = settle_found(options, found)
-    verdicts = tuple(settled.files_of("verdicts"))
-    ratios = ratios_found(options, dataclasses.replace(found, verdicts=settled), fixed) if priced else ()
-    parts, summing = _parts_to_sum(found)
-    tasks = [
-        ReduceTask(
-            number=number, files=part, verdicts=verdicts, folder=folder, options=asked, rows_before=found.rows_before,
-            priced=priced, listed=listed, alternative=alternative, moved=tuple(found.mapped.files_of("moved")),
-            ratios=ratios,
-        )
-        for number, part in enumerate(parts)
-    ]  # fmt: skip
-    reduced = add_up([settled, *runner(reduce_files, tasks, workers=summing)], ReduceResult())
-    return dataclasses.replace(found, reduced=reduced, ratios=ratios)
+    found = dataclasses.replace(found, verdicts=(verdicts := settle_found(options, found)))
+    found = dataclasses.replace(found, ratios=ratios_found(options, found, fixed) if priced else ())
+    parted = reduce_parts(options, found, _parts_to_sum(found), priced=priced, listed=listed, alternative=alternative)
+    return dataclasses.replace(found, reduced=add_up([verdicts, *parted], ReduceResult()))
+
+
+def reduce_parts(
+    options: ReportOptions,
+    found: Settled,
+    parts: Sequence[tuple[str, ...]],
+    *,
+    first: int = 0,
+    priced: bool = True,
+    listed: bool | tuple[str, ...] = True,
+    alternative: Alternative | None = None,
+) -> list[ReduceResult]:
+    """Price and sum files of facts, a part a task; what each part gave, in order.
+
+    Args:
+        options: see reduce_facts.
+        found: what map left behind, with its verdicts and what stands for hidden reasoning.
+        parts: files of facts.
+        first: number of the first task, which the names of its files have.
+        priced: see settle_logs.
+        listed: see reduce_facts.
+        alternative: see reduce_facts.
+    """
+    verdicts, moved = settle_found(options, found).files_of("verdicts"), found.mapped.files_of("moved")
+    task = partial(
+        ReduceTask, verdicts=tuple(verdicts), folder=found.folder, options=options_for_workers(options), priced=priced,
+        rows_before=found.rows_before, listed=listed, alternative=alternative, moved=tuple(moved), ratios=found.ratios,
+    )  # fmt: skip
+    tasks = [task(number=number, files=part) for number, part in enumerate(parts, first)]
+    return found.runner(reduce_files, tasks, workers=_workers_to_sum(found))
 
 
 def ratios_found(options: ReportOptions, found: Settled, fixed: Ratios = ()) -> Ratios:
@@ -284,17 +303,21 @@ def ratios_found(options: ReportOptions, found: Settled, fixed: Ratios = ()) -> 
     if not found.mapped.hidden or options.count.reasoning != REASONINGS[0]:
         return ()
     verdicts = tuple(settle_found(options, found).files_of("verdicts"))
-    parts, workers = _parts_to_sum(found)
-    found_here = tally_facts(parts, verdicts, found.folder, found.runner, workers=workers)
+    parts = _parts_to_sum(found)
+    found_here = tally_facts(parts, verdicts, found.folder, found.runner, workers=_workers_to_sum(found))
     return (*with_calibration(found_here, options.count.calibration), *fixed)
 
 
-def _parts_to_sum(found: Settled) -> tuple[list[tuple[str, ...]], int]:
-    """Return the files of facts, a part a task, and the processes that are worth starting to sum them."""
-    files, worth = tuple(found.tables("facts")), _FACTS_WORTH_KEPT if has_workers() else _FACTS_WORTH
+def _parts_to_sum(found: Settled) -> list[tuple[str, ...]]:
+    """Return the files of facts, a part a task."""
+    files = tuple(found.tables("facts"))
     size = max(1, min(MOST_FILES, -(-len(files) // (found.workers * TASKS_PER_WORKER))))
-    parts = [files[first : first + size] for first in range(0, len(files), size)]
-    return parts, found.workers if found.mapped.facts >= worth else 1
+    return [files[first : first + size] for first in range(0, len(files), size)]
+
+
+def _workers_to_sum(found: Settled) -> int:
+    """Return the processes that are worth starting to sum all facts."""
+    return found.workers if found.mapped.facts >= (_FACTS_WORTH_KEPT if has_workers() else _FACTS_WORTH) else 1
 
 
 def tally_facts(

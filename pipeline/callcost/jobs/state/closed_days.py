@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -190,7 +190,7 @@ def merge_with_closed(
 
 
 def split_with_closed(
-    paths: Sequence[str], timezone: str, closed: Mapping[date, ClosedDay]
+    paths: Sequence[str], timezone: str, closed: Mapping[date, ClosedDay], only: Collection[date | None] | None = None
 ) -> Iterator[tuple[date | None, Iterable[pl.DataFrame]]]:
     """Yield (day, parts of its calls) as split_days does, and among them the closed days that no call is left of.
 
@@ -198,10 +198,11 @@ def split_with_closed(
         paths: tables of calls.
         timezone: IANA name.
         closed: the closed days.
+        only: see split_days; closed days are among what is yielded in any case.
     """
     nothing = pl.DataFrame(schema=Facts.types).select(GATHERED.keys())
     left = sorted(closed)
-    for day, parts in split_days(paths, timezone):
+    for day, parts in split_days(paths, timezone, only):
         while day is not None and left and left[0] < day:
             yield left.pop(0), [nothing]
         left = [other for other in left if other != day]

@@ -7,18 +7,15 @@ tells now; what it would come to now is among its adjustments.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from datetime import date
 
 import polars as pl
 
-from callcost.jobs.engine.map_reduce import Settled
 from callcost.runners.entries import digest_of_bytes
 from callcost.runners.ledger import Ledger
 from callcost.stages.count.hidden_reasoning import RATIOS, Ratios
 from callcost.stages.report.publish import parquet_bytes
-from callcost.stages.report.spend import group_column
-from callcost.stages.tables.facts import read_tables
-from callcost.tables import FROM_LOG
 
 _KEY = "reasoning"  # of what the ledger has published: the digest of the ratios; the folder of their file
 
@@ -38,19 +35,21 @@ def fixed_ratios(ledger: Ledger) -> Ratios:
     return tuple(kept.filter(~pl.col("day").is_in(closed)).rows()) if kept.schema == pl.Schema(RATIOS) else ()
 
 
-def fix_ratios(ledger: Ledger, settled: Settled, timezone: str) -> dict[str, str]:
+def fix_ratios(ledger: Ledger, ratios: Ratios, days: Iterable[date]) -> dict[str, str]:
     """Keep what stands for the hidden reasoning of days that have some and are published for the first time.
+
+    Args:
+        ledger: opened ledger of the state.
+        ratios: what stands for hidden reasoning now.
+        days: days on which some was filled in.
 
     Returns:
         What the ledger says of it.
     """
-    table = pl.DataFrame(settled.ratios, schema=RATIOS, orient="row")
+    table = pl.DataFrame(ratios, schema=RATIOS, orient="row")
     known = pl.DataFrame(fixed_ratios(ledger), schema=RATIOS, orient="row")
-    some, day = pl.col("flags").list.contains(FROM_LOG), group_column("day", timezone)
-    paths = settled.tables("calls") if settled.ratios else []  # without ratios there is nothing to fix
-    calls = [read_tables([path], ["started_at", "flags"]) for path in paths]
-    days = pl.concat([known.select("day").clear(), *(rows.filter(some).select(day) for rows in calls)])
-    fresh = days.unique().drop_nulls().join(known, on="day", how="anti")
+    filled = pl.DataFrame({"day": list(days) if ratios else []}, schema={"day": RATIOS["day"]})
+    fresh = filled.join(known, on="day", how="anti")
     rows = table.filter(pl.col("day").is_null()).drop("day").join(fresh, how="cross").select(RATIOS.keys())
     kept = pl.concat([known, rows]).sort(*RATIOS)
     if kept.is_empty():

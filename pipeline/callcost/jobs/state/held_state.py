@@ -13,8 +13,8 @@ from callcost.jobs.engine.manifest import RunClock, manifest_of
 from callcost.jobs.engine.map_reduce import merged_spend
 from callcost.jobs.state.carry_over import carry_over
 from callcost.jobs.state.closed_days import closed_days, split_with_closed
-from callcost.jobs.state.report import settle_entries
 from callcost.jobs.state.state_folder import open_state
+from callcost.jobs.state.unchanged.settle_night import settle_entries
 from callcost.logs.io.temporary import temporary_folder
 from callcost.settings import ReportOptions, StateOptions
 from callcost.stages.pricing.priced_calls import gather_calls

@@ -21,7 +21,7 @@ from callcost.runners.entries import digest_of_bytes
 from callcost.runners.ledger import Ledger
 from callcost.settings import TABLES, ReportOptions
 from callcost.stages.report.adjustments import COMPARED, changes_of_day, cost_of
-from callcost.stages.report.days import plain_day
+from callcost.stages.report.days import day_of, plain_day
 from callcost.stages.report.delta_table import DeltaDays, name_of
 from callcost.stages.report.publish import MANIFEST, document_bytes, parquet_of_parts, publish_file
 from callcost.stages.report.spend import group_column
@@ -102,6 +102,17 @@ class Partitions:
         if self._write(self._name_of(day), data, lambda data: self._put(day, held, data)):
             (self.replaced if label in self._days else self.added).append(day)
 
+    def holds(self, label: str) -> bool:
+        """Say whether a day, as partitions spell it, is there as it was published last."""
+        name = self._name_of(day_of(label))
+        known = self._before.get(name)
+        return known is not None and label in self._days and self._versions.get(name) == known["mark"]
+
+    def hold(self, label: str) -> None:
+        """Leave a day as it was published last."""
+        self.now[label] = self._days[label]
+        self._made.add(self._name_of(day_of(label)))
+
     def _name_of(self, day: date | None) -> str:
         return name_of(day) if self._delta else f"day={plain_day(day)}/calls.parquet"
 
@@ -135,8 +146,7 @@ class Partitions:
         """Return label -> calls of the days that were published; in another zone, as this one would have had them."""
         if self._ledger.published.get("timezone", self._options.timezone) == self._options.timezone:
             return self._days
-        labels = [None if label.startswith("_") else date.fromisoformat(label) for label in self._days]
-        tables = [found for day in labels if (found := self._held(day, ["started_at"])) is not None]
+        tables = [found for day in map(day_of, self._days) if (found := self._held(day, ["started_at"])) is not None]
         times = pl.concat([pl.LazyFrame(schema={"started_at": Calls.types["started_at"]}), *tables])
         days = times.group_by(group_column("day", self._options.timezone)).len().collect()
         return {plain_day(day): calls for day, calls in days.iter_rows()}
@@ -154,7 +164,7 @@ class Partitions:
     def end_days(self) -> None:
         """Find the days of the asked interval that were published before and now are not; finish removes them."""
         empty = [label for label in sorted(self._days.keys() - self.now.keys()) if self._asks_for(label)]
-        self.removed = [None if label.startswith("_") else date.fromisoformat(label) for label in empty]
+        self.removed = [day_of(label) for label in empty]
         for day in self.removed:
             self._note_changes(day, None)
         self.now = {label: calls for label, calls in self._days.items() if label not in empty} | self.now

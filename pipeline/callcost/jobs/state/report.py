@@ -29,7 +29,7 @@ from callcost.jobs.engine.manifest import (
     result_options,
     verdicts_of,
 )
-from callcost.jobs.engine.map_reduce import Progress, Settled, reduce_facts
+from callcost.jobs.engine.map_reduce import Progress
 from callcost.jobs.engine.page import PageSums, documents_of
 from callcost.jobs.engine.work_dir import check_work
 from callcost.jobs.report import SpendReport, refuse_parts_of_days, settle_options, table_files, with_views
@@ -42,23 +42,23 @@ from callcost.jobs.state.closed_days import (
     save_days,
     split_with_closed,
 )
-from callcost.jobs.state.fixed_ratios import fix_ratios, fixed_ratios
+from callcost.jobs.state.fixed_ratios import fix_ratios
 from callcost.jobs.state.intake import Event, Intake, plan_intake, read_fresh, settle_lost
 from callcost.jobs.state.log_rotation import result_of
 from callcost.jobs.state.partitions import Partitions
 from callcost.jobs.state.state_folder import open_state, record_run, told_run, words_of_run
+from callcost.jobs.state.unchanged.kept_sums import KeptDay, KeptSums, drop_sums, keep_sums, read_sums, recipe_of
+from callcost.jobs.state.unchanged.settle_night import Night, settle_night
 from callcost.logs.io.folders import folder_at
-from callcost.logs.io.inputs import Input
 from callcost.logs.io.temporary import refused_place, temporary_folder
 from callcost.runners.entries import digest_of_bytes, digest_of_value
 from callcost.runners.ledger import Ledger
-from callcost.runners.packing import worker_count
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions, StateOptions
 from callcost.stages.pricing.priced_calls import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.adjustments import ORDER, adjustments_of
-from callcost.stages.report.days import plain_day
+from callcost.stages.report.days import day_of, plain_day
 from callcost.stages.report.publish import document_bytes, parquet_bytes, plain_decimals
 from callcost.stages.report.rejects import count_rows
 from callcost.stages.report.spend import CALL_ORDER, merge_spend, sort_spend
@@ -67,7 +67,6 @@ from callcost.stages.tables.layouts import describe_layout
 from callcost.stages.tables.schemas import Adjustments, columns_of_calls
 
 SPEND = "spend.parquet"
-_FACT_BYTES = 100  # of input that settling one fact is worth, when processes are counted
 
 
 def _silent(_event: str, **_fields: Any) -> None:
@@ -241,14 +240,14 @@ class _Run:
             refreshed: what came of fetching newer prices; None: they were not asked for yet.
         """
         ledger, options = self.ledger, self.options
-        viewed = with_views(options)
-        settled = settle_entries(ledger, viewed, self.work)
+        viewed, partitions = with_views(options), Partitions(options, ledger)
+        night = self._settle(viewed, partitions)
         if refreshed is None:
-            refreshed = refresh_prices(options, newer_prices_for(options, settled))
+            refreshed = refresh_prices(options, newer_prices_for(options, night.settled))
             if refreshed and refreshed["added"]:
-                settled = settle_entries(ledger, viewed, self.work)
+                night = self._settle(viewed, partitions)
+        settled = night.settled
         self.event("settled", inputs=len(settled.inputs), calls=sum(settled.reduced.price_status.values()))
-        partitions = Partitions(options, ledger)
         closed = {day: each for day, each in closed_days(ledger).items() if partitions.covers(day)}
         whole, by_day, held = merge_with_closed(settled, viewed, {} if self.state.restate else closed)
         spend = sort_spend(merge_spend([whole], options.by), options.by, options.sort)
@@ -256,7 +255,7 @@ class _Run:
         manifest = manifest_of(options, settled, spend, self.clock, by_day) | {"closed_calls": held}
         check_conservation(manifest, count_rows(rejected), spend, held)
         page = PageSums(options, settled.tables("calls"))
-        adjustments, newest = self._publish_days(settled, partitions, closed, page)
+        adjustments, newest = self._publish_days(night, partitions, closed, page)
         manifest["adjustments"] = plain_decimals(adjustments).with_columns(pl.col("day").cast(pl.String)).to_dicts()
         manifest["closed_days"] = sorted(ledger.closed)
         for day in sorted(closed.keys() - closed_days(ledger).keys()):
@@ -271,7 +270,7 @@ class _Run:
         partitions.write("rejects.parquet", rejected)
         partitions.finish()
         partitions.write("manifest.json", document_bytes(manifest))
-        self._commit(partitions, spend, newest, settled)
+        self._commit(partitions, spend, newest, night)
         days = {"days": partitions.replaced, "added": partitions.added, "removed": partitions.removed}
         self.event("published", **{word: len(found) for word, found in days.items()}, late=partitions.late)
         return self._found(spend, rejected, manifest, code)
@@ -280,12 +279,25 @@ class _Run:
         source = dataclasses.replace(self.options, logs=(self.state.folder,))
         return SpendReport(spend=spend, rejected=rejected, manifest=manifest, exit_code=code, source=source)
 
+    def _settle(self, options: ReportOptions, partitions: Partitions) -> Night:
+        """Settle everything with what the last run kept; a day stays unless its calls are needed."""
+        recipe, is_whole = recipe_of(options), self.state.rebuild or self.state.restate or "html" in options.formats
+        before = KeptSums(recipe=recipe) if self.state.rebuild else read_sums(self.ledger, recipe)
+
+        def holds(day: str) -> bool:
+            return not is_whole and day not in self.ledger.closed and partitions.holds(day)
+
+        return settle_night(self.ledger, options, self.work, before, holds)
+
     def _publish_days(
-        self, settled: Settled, partitions: Partitions, closed: Mapping[date, ClosedDay], page: PageSums
+        self, night: Night, partitions: Partitions, closed: Mapping[date, ClosedDay], page: PageSums
     ) -> tuple[pl.DataFrame, datetime | None]:
-        """Publish each day; return what would change closed ones, and the time of the newest call."""
+        """Publish each day that changed; return what would change closed ones, and the time of the newest call."""
         found = [pl.DataFrame(schema=Adjustments.types)]
-        times: list[Any] = []
+        settled, kept = night.settled, night.kept.days
+        times: list[Any] = [day.newest for day in kept.values()]
+        for label in kept:
+            partitions.hold(label)
         columns = columns_of_calls(hashed=self.options.read.fingerprint_key is not None)
 
         def shown(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
@@ -294,8 +306,9 @@ class _Run:
                 times.append(calls["started_at"].max())
                 yield calls.select(columns)
 
-        for day, read in split_with_closed(settled.tables("calls"), self.options.timezone, closed):
-            parts = read
+        days = list(map(day_of, night.days))
+        for day, read in split_with_closed(settled.tables("calls"), self.options.timezone, closed, days):
+            parts, seen = read, len(times)
             if day is not None and day in closed:
                 calls = pl.concat(read)
                 times.append(calls["started_at"].max())
@@ -310,12 +323,16 @@ class _Run:
                     found.append(adjustments_of(day, frozen, calls, book, closed[day].closed_at))
                     parts = [gather_calls(frozen).sort(CALL_ORDER, nulls_last=True)]
             partitions.publish(day, shown(parts))
+            if day not in closed:
+                last = max(filter(None, times[seen:]), default=None)
+                kept[plain_day(day)] = KeptDay(made_of=night.days[plain_day(day)], newest=last)
         partitions.end_days()
         newest = max((time for time in times if isinstance(time, datetime)), default=None)
         return pl.concat(found).sort(ORDER), newest
 
-    def _commit(self, partitions: Partitions, spend: pl.DataFrame, newest: datetime | None, settled: Settled) -> None:
+    def _commit(self, partitions: Partitions, spend: pl.DataFrame, newest: datetime | None, night: Night) -> None:
         """Write down what the published files were made of, last of all."""
+        sums = keep_sums(self.ledger, night.kept)
         kept = parquet_bytes(spend)
         self.ledger.folder.write(SPEND, kept)  # for a run that finds nothing new
         self.ledger.commit(
@@ -326,9 +343,11 @@ class _Run:
                 "newest": newest.isoformat() if newest else None,
                 "spend": digest_of_bytes(kept),
                 **partitions.record(),
-                **fix_ratios(self.ledger, settled, self.options.timezone),
+                **fix_ratios(self.ledger, night.settled.ratios, night.filled_days),
+                **sums,
             }
         )
+        drop_sums(self.ledger)
         save_days(self.ledger)
 
     def _what(self) -> str:
@@ -372,26 +391,3 @@ class _Run:
         if code != 1 and {"vanished", "quarantined"} & self.intake.notes.keys():
             return 4
         return 3 if code == 0 and any(gate["crossed"] for gate in manifest["run"]["gates"]) else code
-
-
-def settle_entries(ledger: Ledger, options: ReportOptions, work: Path) -> Settled:
-    """Settle, price and sum all calls of the ledger from their facts.
-
-    Args:
-        ledger: ledger in which every input is read.
-        options: what the report was asked for.
-        work: working folder; calls and partial spends per day are left there.
-    """
-    entries = sorted(ledger.entries.values(), key=lambda entry: entry.name)
-    mapped = result_of(*entries)
-    mapped.files = [str(path) for path in ledger.local_files(entries, work)]
-    mapped.digests = {str(entry.number): entry.sha256 for entry in entries}
-    found = Settled(
-        inputs=[Input(path=entry.stamp.path, name=entry.name, bytes=entry.stamp.bytes) for entry in entries],
-        numbers=tuple(entry.number for entry in entries),
-        mapped=mapped,
-        workers=worker_count(options.work.workers, mapped.facts * _FACT_BYTES),
-        folder=str(work),
-    )
-    by_day = options.by if "day" in options.by else (*options.by, "day")
-    return reduce_facts(dataclasses.replace(options, by=by_day), found, fixed=fixed_ratios(ledger))

@@ -115,7 +115,7 @@ def apply_verdicts(facts: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
             pl.coalesce("first_at", "started_at").alias("started_at"),
             pl.when("conflict").then(_flagged(CONFLICT)).when("repeated").then(_flagged(REPEATED)).otherwise("flags"),
         )
-        .drop("first_at", "conflict", "copies", "repeated", "occurrence")
+        .drop("first_at", "conflict", "copies", "repeated", "occurrence", "cause", strict=False)
     )
 
 
@@ -159,18 +159,18 @@ def judge_copies(heads: pl.DataFrame) -> Verdicts:
         (pl.len().over(same) - 1).cast(pl.Int64).alias("copies"),
         (pl.col("source_file") == pl.col("source_file").first().over(same)).alias("together"),
     )  # fmt: skip
-    kept, gone = ranked.filter(pl.col("rank") == 0), ranked.filter(pl.col("rank") > 0)
+    kept, gone = ranked.filter(pl.col("rank") == 0), ranked.filter(pl.col("rank") > 0).select(*UID, _cause())
     occurrence = pl.int_range(1, pl.len() + 1).over("key").alias("occurrence")
-    numbered = kept.sort("source_file", *UID).with_columns(occurrence).select(VerdictRows.names)
-    causes = Counter(gone.select(_cause()).to_series().to_list())
-    return Verdicts(heads.select(UID).join(numbered, on=UID, how="left"), causes)
+    numbered = kept.sort("source_file", *UID).with_columns(occurrence)
+    judged = pl.concat([numbered, gone], how="diagonal").select(VerdictRows.names)
+    return Verdicts(heads.select(UID).join(judged, on=UID, how="left"), Counter(gone["cause"].to_list()))
 
 
 def _cause() -> pl.Expr:
     """Return why a record went that is a copy of one that stays."""
     elsewhere = pl.when("together").then(pl.lit(SAME_ID)).otherwise(pl.lit(ELSEWHERE))
     rows = pl.when("repeated").then(pl.lit(SAME_ROW)).otherwise(pl.lit(SAME_BYTES))
-    return pl.when(pl.col("key_kind") == "id").then(elsewhere).otherwise(rows)
+    return pl.when(pl.col("key_kind") == "id").then(elsewhere).otherwise(rows).alias("cause")
 
 
 def judge_nested(heads: pl.DataFrame) -> Verdicts:
@@ -216,7 +216,8 @@ def judge_exports(heads: pl.DataFrame) -> Verdicts:
 
 
 def _all_gone(gone: pl.DataFrame, cause: str) -> Verdicts:
-    none = [pl.lit(None, dtype=kind).alias(name) for name, kind in VerdictRows.types.items() if name not in UID]
+    rest = {name: kind for name, kind in VerdictRows.types.items() if name not in UID}
+    none = [pl.lit(cause if name == "cause" else None, dtype=kind).alias(name) for name, kind in rest.items()]
     return Verdicts(gone.with_columns(none), Counter({cause: gone.height} if gone.height else {}))
 
 

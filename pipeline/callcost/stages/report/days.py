@@ -37,7 +37,9 @@ _SHARE_ROWS = 250_000  # merged at a time
 _NOT_ALL = ("unpriced", "partly_priced")
 
 
-def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | None, Iterable[pl.DataFrame]]]:
+def split_days(
+    paths: Sequence[str], timezone: str, only: Collection[date | None] | None = None
+) -> Iterator[tuple[date | None, Iterable[pl.DataFrame]]]:
     """Yield (day, parts of its calls in their published order), the days in order, the undated ones first.
 
     Parts are to be read before the next day is asked for; there is at least one, and none is much larger than a batch.
@@ -45,6 +47,7 @@ def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | Non
     Args:
         paths: tables of calls, the columns of priced_calls.GATHERED.
         timezone: IANA name.
+        only: days that are asked for; None: all.
     """
     if not paths:
         return
@@ -52,6 +55,7 @@ def split_days(paths: Sequence[str], timezone: str) -> Iterator[tuple[date | Non
     scans = [scan_tables([path]).with_columns(day) for path in paths]
     sizes = pl.collect_all([scan.group_by("day").agg(pl.len()) for scan in scans])
     held = pl.concat(table.with_columns(file=pl.lit(number)) for number, table in enumerate(sizes))
+    held = held if only is None else held.filter(pl.col("day").is_in(list(only), nulls_equal=True))
     days = held.group_by("day").agg(pl.col("len").sum(), pl.col("file")).sort("day", nulls_last=False)
     end = pl.col("len").cum_sum()
     bounds = days.with_columns(first=(end - pl.col("len")) // _BATCH_ROWS, last=end // _BATCH_ROWS)
@@ -127,6 +131,11 @@ def facts_of_day(
 def plain_day(day: Any) -> str:
     """Return a day as partitions spell it; Hive's word for null where it is unknown."""
     return "__HIVE_DEFAULT_PARTITION__" if day is None else str(day)
+
+
+def day_of(label: str) -> date | None:
+    """Return the day that partitions spell so; None where it is unknown."""
+    return None if label == plain_day(None) else date.fromisoformat(label)
 
 
 def item_of_budget(number: int) -> str:

@@ -1,8 +1,7 @@
 """The schema of every table: each column's name, kind, unit and meaning, written once.
 
 A kind is a plain word and a Polars type. Nothing stated is null, a stated zero is 0. Suffixes carry units: ``_tokens``
-counts, ``_cost`` US dollars (exact decimals), ``_at`` UTC. What fills the columns is left to their readers; the structs
-that travel before a table exists are in callcost/tables.py.
+counts, ``_cost`` US dollars (exact decimals), ``_at`` UTC. Structs that come before tables are in callcost/tables.py.
 """
 
 from __future__ import annotations
@@ -398,3 +397,4 @@ class VerdictRows(Schema):
     copies = CallCount("records that are copies of it")
     repeated = Switch("whether another row equals it and nothing tells them apart")
     occurrence = Whole("from 1: the how many-th call of its key it is; null: it does not stay")
+    cause = Text("why it does not stay; null: it stays")
