@@ -39,7 +39,7 @@ def test_a_large_day_is_published_in_parts_with_the_bytes_of_the_whole(
         publish(partitions, day, (heights.append(part.height) or part for part in parts))  # type: ignore[func-returns-value]
 
     monkeypatch.setattr(Partitions, "publish", seen)
-    monkeypatch.setattr("callcost.stages.report.days._BATCH_ROWS", PART)
+    monkeypatch.setattr("callcost.stages.report.days._PART_ROWS", PART)
     parts = report([log], tmp_path / "parts", "--state", tmp_path / "state of parts", "--format", "csv,html")
     found, expected = _published(parts.out), _published(whole.out)
     assert sum(heights) == parts.records["calls"] == 6_000
@@ -51,7 +51,7 @@ def test_a_large_day_is_published_in_parts_with_the_bytes_of_the_whole(
 
 
 def test_a_day_that_is_published_anew_says_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("callcost.stages.report.days._BATCH_ROWS", PART)
+    monkeypatch.setattr("callcost.stages.report.days._PART_ROWS", PART)
     logs, state, out = tmp_path / "logs", tmp_path / "state", tmp_path / "out"
     logs.mkdir()
     rows = list(lean(4_000))

@@ -41,6 +41,7 @@ def test_every_call_is_in_one_day_undated_ones_in_the_first(
     rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(days, "_BATCH_ROWS", rows)
+    monkeypatch.setattr(days, "_PART_ROWS", rows)
     times = {1: 2 * DAY, 2: None, 3: DAY - 1, 4: 2 * DAY + 5, 5: 0, 6: None, 7: DAY}
     calls = [make_call(row, started_at=time, own_id=f"c{row}") for row, time in times.items()]
     paths = [str(tmp_path / f"{part}.parquet") for part in range(2)]
@@ -76,6 +77,7 @@ def test_a_large_day_comes_in_small_parts_whose_rows_are_those_of_the_whole_in_i
             gather_calls(facts_of(own, 0)).write_parquet(path)
         whole = {day: pl.concat(parts) for day, parts in split_days(paths, "UTC")}
         patch.setattr(days, "_BATCH_ROWS", rows)
+        patch.setattr(days, "_PART_ROWS", rows)
         found = {day: list(parts) for day, parts in split_days(paths, "UTC")}
     assert list(found) == list(whole)
     assert all(pl.concat(found[day]).equals(whole[day]) for day in whole)

@@ -26,7 +26,8 @@ from callcost.stages.tables.facts import number_rows, scan_facts, scan_tables
 from callcost.stages.tables.published_calls import copy_key
 from callcost.stages.tables.schemas import MONEY
 
-_BATCH_ROWS = 100_000  # of small days that are held together, and of the parts that a large one comes in
+_BATCH_ROWS = 100_000  # of small days that are held together
+_PART_ROWS = 25_000  # of the parts that a large day comes in: what sorts and writes them holds several at once
 ALL = "all"
 DRIVERS = ("model", "user", "team", "project", "api_key")
 MOST_VALUES = 100  # of a column, that are looked at: those that cost most on some day
@@ -42,7 +43,7 @@ def split_days(
 ) -> Iterator[tuple[date | None, Iterable[pl.DataFrame]]]:
     """Yield (day, parts of its calls in their published order), the days in order, the undated ones first.
 
-    Parts are to be read before the next day is asked for; there is at least one, and none is much larger than a batch.
+    Parts are to be read before the next day is asked for; there is at least one, and none is large.
 
     Args:
         paths: tables of calls, the columns of priced_calls.GATHERED.
@@ -75,7 +76,7 @@ def _in_parts(tables: Sequence[pl.LazyFrame], rows: int, order: Sequence[str]) -
 
     Where very many rows say the same there, these are parted by the column after it.
     """
-    if rows <= 2 * _BATCH_ROWS or not order:
+    if rows <= 2 * _PART_ROWS or not order:
         yield _in_order(tables, CALL_ORDER)
         return
     column = pl.col(order[0])
@@ -86,13 +87,13 @@ def _in_parts(tables: Sequence[pl.LazyFrame], rows: int, order: Sequence[str]) -
     known = pl.concat(values for _, values in held).drop_nulls().sort()
     spans = [(table, values.min(), values.max()) for table, values in held if values.null_count() < len(values)]
     del held
-    edges = known.gather_every(_BATCH_ROWS).unique(maintain_order=True).to_list()
+    edges = known.gather_every(_PART_ROWS).unique(maintain_order=True).to_list()
     for first, end in pairwise([*edges, None]):
         found = [table for table, least, most in spans if most >= first and (end is None or least < end)]
         same = known.search_sorted(first, "right") - known.search_sorted(first, "left")
         low, high = (pl.lit(edge, known.dtype) for edge in (first, end))
         is_own = column >= low if end is None else column.is_between(low, high, closed="left")
-        if same > _BATCH_ROWS:
+        if same > _PART_ROWS:
             yield from _in_parts([table.filter(column == low) for table in found], same, order[1:])
             is_own &= column != low
         part = _in_order([table.filter(is_own) for table in found], CALL_ORDER)

@@ -75,27 +75,16 @@ def parquet_of_parts(parts: Iterable[pl.DataFrame]) -> bytes:
     Args:
         parts: of one schema; at least one.
     """
-    sink, groups = io.BytesIO(), map(as_maps, _row_groups(parts))
-    first = next(groups)
+    sink, tables = io.BytesIO(), (as_maps(part).rechunk() for part in parts)
+    first = next(tables)
 
     def rows(*_asked: object) -> Iterator[pl.DataFrame]:
-        return chain([first], groups)
+        return chain([first], tables)
 
     register_io_source(rows, schema=first.schema).sink_parquet(
         sink, compression="zstd", compression_level=3, statistics=True, row_group_size=ROW_GROUP_ROWS
     )
     return sink.getvalue()
-
-
-def _row_groups(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Yield the rows of tables in tables of a row group's size; the last has fewer, and none only where it is alone."""
-    held = pl.DataFrame()
-    for part in parts:
-        held = pl.concat([held, part]) if held.width else part
-        while held.height > ROW_GROUP_ROWS:
-            yield held.head(ROW_GROUP_ROWS).rechunk()
-            held = held.tail(-ROW_GROUP_ROWS)
-    yield held.rechunk()
 
 
 def as_maps(table: pl.DataFrame) -> pl.DataFrame:
