@@ -91,7 +91,7 @@ class Shop:
         self.set_price(self.night)
 
     def loses_what_is_kept(self) -> None:
-        for path in sorted((self.state / "sums").glob("*"))[:: self.random.randint(1, 3)]:
+        for path in sorted((self.state / ".sums").glob("*"))[:: self.random.randint(1, 3)]:
             path.write_bytes(path.read_bytes()[:-9] + b"?" * 9) if self.random.random() < 0.5 else path.unlink()
 
     def loses_a_day(self) -> None:
@@ -129,7 +129,7 @@ class Shop:
         """Return what a run with the same state publishes that has nothing but facts."""
         state, out = self.folder / "state over all", self.folder / "reports over all"
         shutil.copytree(self.state, state)
-        shutil.rmtree(state / "sums")
+        shutil.rmtree(state / ".sums")
         done = callcost(*self.words(state, out))
         assert done.code in {0, 3, 4}, done.stderr
         files = _published(out)

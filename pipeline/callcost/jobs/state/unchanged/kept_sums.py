@@ -26,7 +26,8 @@ TABLES = ("spend", "days", "unpriced")  # of sums, as reduce tasks name them
 GROUP = "group of logs"  # the column that says whose sums a row is of
 MOST_ROWS = 3_000_000  # of sums; more of them take as long to keep as to make
 _LINKS = "links.parquet"
-_KEY = "sums"  # of what the ledger has published; the folder of the files
+_KEY = "sums"  # of what the ledger has published
+_FOLDER = ".sums"  # of the files; hidden, so that no run takes them for logs, also where the ledger is lost
 
 
 class Link(msgspec.Struct, kw_only=True):
@@ -116,7 +117,7 @@ def read_sums(ledger: Ledger, recipe: str) -> KeptSums:
 
 
 def _name(sha256: str, kind: str) -> str:
-    return f"{_KEY}/{sha256[:16]}.{kind}"
+    return f"{_FOLDER}/{sha256[:16]}.{kind}"
 
 
 def _checked(ledger: Ledger, sha256: str, kind: str) -> bytes | None:
@@ -165,7 +166,7 @@ def keep_sums(ledger: Ledger, kept: KeptSums) -> dict[str, Any]:
 def drop_sums(ledger: Ledger) -> None:
     """Remove what the ledger does not name any more."""
     named = set(ledger.published.get(_KEY, {}).get("files", ()))
-    ledger.folder.remove([name for name in ledger.folder.names(_KEY) if name not in named])
+    ledger.folder.remove([name for name in ledger.folder.names(_FOLDER) if name not in named])
 
 
 def _packed(table: pl.DataFrame) -> bytes:
