@@ -95,7 +95,7 @@ def test_a_full_disk_is_a_failure_with_a_reason_and_the_next_run_does_the_rest(
     assert again.code == 0, again.stderr
     assert again.records["calls"] == 2000
     left = [name for name in _names(tmp_path) if name.endswith("tmp") or name.startswith(".")]
-    assert left == [".history.json"]
+    assert left == [".history.json", ".sums"]
 
 
 @pytest.mark.parametrize("kilobytes", [1, 12, 30])

@@ -61,7 +61,7 @@ def _published(out: Path) -> dict[str, bytes]:
 
 def _assert_nothing_left(folder: Path, sessions: list[int]) -> None:
     left = {path.name for path in folder.rglob("*") if path.name.startswith(".") or path.name.endswith("tmp")}
-    assert left <= {".history.json"}
+    assert left <= {".history.json", ".sums"}
     for session in sessions:
         assert_no_process_left(session)
 

@@ -36,7 +36,8 @@ def test_windows_gives_the_golden_bytes_and_a_state_is_used_again(tmp_path: Path
     shown = _run("windows", tmp_path, f"{nightly} ; close 2025-01-06 --state {state} ; {nightly} ; {plain}")
     assert (out / "spend.csv").read_bytes() == GOLDEN
     assert shown.endswith(b"\r\n" + GOLDEN)
-    assert [path.name for path in state.iterdir() if path.name.startswith(".")] == [".history.json"]
+    hidden = {path.name for path in state.iterdir() if path.name.startswith(".")}
+    assert hidden == {".history.json", ".sums"}
 
 
 def test_macos_gives_the_golden_bytes(tmp_path: Path) -> None:
