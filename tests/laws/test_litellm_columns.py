@@ -341,6 +341,29 @@ def test_a_log_whose_chats_all_state_tokens_where_nobody_looks_is_read(fields: d
         assert assert_same(path) == 0
 
 
+INSIDE: list[Any] = [[{"foo_tokens": 7}], [[{"foo_tokens": 7}]], [{"usage": {"input": 7}}], {"foo_tokens": 7}]
+
+
+@pytest.mark.parametrize(("fields", "name"), [(SPEND, "request_id"), (STANDARD, "id")])
+@pytest.mark.parametrize(
+    ("place", "inside"),
+    [*(("usage", inside) for inside in INSIDE), *(("details", inside) for inside in [*INSIDE, 7, "7", 0.5, [7]])],
+)
+def test_counts_inside_of_what_no_table_reads_of_a_usage_are_seen(
+    fields: dict[str, Any], name: str, inside: Any, place: str
+) -> None:
+    def record(number: int) -> dict[str, Any]:
+        held: dict[str, Any] = {"x": inside if number > 64 else ["a", None] if place == "usage" else 0}
+        usage: dict[str, Any] = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}
+        usage |= held if place == "usage" else {"prompt_tokens_details": held}
+        return ordinary(fields, **{name: f"r-{number}"}, metadata={"usage_object": usage})
+
+    with written([written_of(record(number)) for number in range(80)]) as path:
+        assert assert_same(path) == 65
+        (facts, _, _), _ = read(path, by_columns=True)
+        assert facts["flags"].list.contains("unread_usage").sum() == 15
+
+
 def test_headers_of_rate_limits_are_no_usage() -> None:
     headers = {"x-ratelimit-reset-tokens": 6, "anthropic-ratelimit-tokens-remaining": 7, "x-ratelimit-limit-tokens": 8}
     hidden = {"litellm_model_name": "gpt-4o-2024-08-06", "additional_headers": headers}

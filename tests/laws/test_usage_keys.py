@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from callcost.logs.dialects import field_readers
 from callcost.logs.record_reader import CONTEXT, FRAGMENT, RecordReader
 from callcost.logs.usage.arithmetic import SIDES
 from callcost.logs.usage.spellings import SHAPES, Shape
+from callcost.logs.usage.unread import UNREAD
 from callcost.logs.usage.usage import read_usage
 from callcost.logs.values.json_path import parse_path
 from callcost.settings import ReadOptions
@@ -88,6 +90,42 @@ def test_a_record_that_states_tokens_is_never_context(dialect: str, data: st.Dat
     elif isinstance(holder, dict):
         del holder[path[-1]]
     assert CONTEXT not in _read(record)
+
+
+_USER = {"sessionId": "s", "type": "user", "uuid": "u", "message": {"role": "user", "content": "Hi"}}
+_SPAN = {"traceId": "1" * 32, "spanId": "2" * 16, "name": "x", "startTimeUnixNano": "1772000000000000000"}
+_CHAT = {"request_id": "r", "call_type": "acompletion", "model": "gpt-4o", "messages": [{"content": "x"}]}
+_STATED: list[dict[str, Any]] = [
+    *(_USER | {"total_tokens": number} for number in (7, 7.0, "7", "7" * 50, "7.0", " 7 ", "7e0")),
+    *(_USER | {"total_tokens": number} for number in ("1,234", "1_234", "1 234")),
+    _USER | {"usage": [{"total_tokens": 7}]},
+    _USER | {"usage": {"by_model": [{"model": "x", "input": 7}]}},
+    _SPAN | {"attributes": {"a.foo_tokens": 7}},
+    _SPAN | {"attributes": json.dumps({"a.foo_tokens": 7})},
+    _SPAN | {"attributes": [{"key": "a.foo_tokens", "value": {"intValue": "7"}}]},
+    {"timestamp": "2026-03-01T00:00:00Z", "message": json.dumps(_USER), "total_tokens": 7},
+    {"data": [_USER], "has_more": False, "usage": {"total_tokens": 7}},
+    _CHAT | {"metadata": {"foo_tokens": 7}},
+    _CHAT | {"metadata": json.dumps({"foo_tokens": 7})},
+]
+
+
+@pytest.mark.parametrize("record", _STATED, ids=lambda record: json.dumps(record)[-60:])
+def test_tokens_are_seen_however_they_are_written(record: dict[str, Any]) -> None:
+    found = _read(record)
+    assert any(isinstance(one, Reject) or UNREAD in one.flags for one in found if isinstance(one, Reject | Call))
+
+
+@pytest.mark.parametrize(
+    "number", ["0", "0,000", "0.0", "0e5", "", "x", "7 of 9", "2026-03-01", "7" * 500, None, True, [7]]
+)
+def test_what_is_no_number_states_no_tokens(number: Any) -> None:
+    assert _read(_USER | {"total_tokens": number}) == [CONTEXT]
+
+
+@pytest.mark.parametrize("beside", [{}, {"nextToken": "7"}, {"usage": {"total_tokens": 0}}])
+def test_what_stands_beside_records_that_are_no_calls_may_be_nothing(beside: dict[str, Any]) -> None:
+    assert _read({"data": [_USER, _USER], "has_more": False} | beside) == [CONTEXT, CONTEXT]
 
 
 @pytest.mark.parametrize("shape", [one for one in SHAPES if "prompt_tokens" in one.counts], ids=lambda one: one.name)

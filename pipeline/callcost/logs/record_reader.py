@@ -17,6 +17,7 @@ from callcost.logs.mapping.mapping_file import load_mapping
 from callcost.logs.own_output import DETAIL, OWN_TABLES, REASON
 from callcost.logs.record import dialect as fields
 from callcost.logs.record.dialect import FieldReader, Notes
+from callcost.logs.record.envelopes import Row
 from callcost.logs.record.origin import ORIGIN, read_origin
 from callcost.logs.record.summed_rows import Sum
 from callcost.logs.responses.chunk_rows import Gatherer, Stream, is_begun_answer, is_chunk
@@ -87,9 +88,10 @@ class RecordReader:
         rows = self._unwrapper.unwrap(value) if type(value) is dict else None
         if rows is None:
             return self._read_one(value, row, offset, data)
-        if not rows:
-            return [_read_empty(value, row, offset)]
-        return [one for item in rows for one in self._read_one(item.value, row, offset, data)]
+        found = [one for item in rows for one in self._read_one(item.value, row, offset, data)]
+        if len(found) < len(rows) or any(one != CONTEXT for one in found):  # a call, or one that is still to come
+            return found
+        return [*found, *_read_beside(value, rows, row, offset)] or [CONTEXT]
 
     def _read_one(self, value: Any, row: int, offset: int | None, data: bytes) -> list[Outcome]:
         if type(value) is not dict:
@@ -172,10 +174,11 @@ def _unforeseen(error: Exception, row: int, offset: int | None) -> Reject:
     return _reject(Refusal("unreadable_record", type(error).__name__), row, offset)
 
 
-def _read_empty(envelope: dict[str, Any], row: int, offset: int | None) -> Outcome:
-    """Return what an envelope is that holds no record."""
-    stated = stated_tokens(envelope, deep=True)
-    return _reject(Refusal(UNREAD, f"{stated} beside no record"), row, offset) if stated else CONTEXT
+def _read_beside(envelope: dict[str, Any], rows: list[Row], row: int, offset: int | None) -> list[Outcome]:
+    """Return the reject of an envelope that holds no call and states tokens beside its records; none: it does not."""
+    held = {item.location[0] for item in rows}
+    stated = stated_tokens({key: value for key, value in envelope.items() if key not in held}, deep=True)
+    return [_reject(Refusal(UNREAD, f"{stated} beside no call"), row, offset)] if stated else []
 
 
 def _reject(refusal: Refusal, row: int, offset: int | None) -> Reject:

@@ -221,7 +221,7 @@ class FieldReader:
         self.usages = frozenset(path[0] for path in counted if path and path[0] != "@")
         self.bodies = _BODIES.union(path[0] for path in (*self.request, *self.response) if path)
         self.places_of_usage = UsagePlaces(dialect)
-        self.rates = known_keys(parse_paths(dialect.fields.get("rates", ())))
+        self.noted = known_keys(parse_paths((*dialect.fields.get("rates", ()), *dialect.noted)))
         costs = [parse_path(path)[-1] for path in dialect.fields.get(COST_COLUMN, ()) if path]
         self.cost_keys = (*costs, *bodies.BODY_COST_KEYS)
 
@@ -257,10 +257,12 @@ class FieldReader:
 
     def stated_tokens(self, record: dict[str, Any]) -> str | None:
         """Return the place of a count of tokens; by columns only what is read is looked at, so here, too."""
-        if not self.dialect.alone or "" in self.dialect.reads:
-            return stated_tokens(record, deep=True, known=self.rates)
-        held = (record, *(follow(record, path) for path in self.response))
-        found = (stated_tokens(one, deep=False) for one in held if type(one) is dict)
+        deep = not self.dialect.alone or "" in self.dialect.reads
+        shown = self.with_columns_decoded(record)
+        held = [shown] if deep else [shown, *(follow(shown, path) for path in self.response)]
+        if deep and self.dialect.prepare and self.dialect.unread_in == "":  # laid out, names are as tables have them
+            held.append(self.dialect.prepare(shown))
+        found = (stated_tokens(one, deep=deep, known=self.noted) for one in held if type(one) is dict)
         return next((place for place in found if place), None)
 
     def _read(self, record: dict[str, Any], data: bytes, notes: Notes | None) -> Call:

@@ -22,6 +22,7 @@ _SETTINGS = frozenset((  # words of settings and measures, which are no usage
     "max", "maximum", "min", "minimum", "limit", "limits", "budget", "per", "rate", "rates", "price", "prices",
     "remaining", "quota", "threshold", "window", "tokenizer", "id", "ids", "ratio", "percent", "percentage", "speed",
     "time", "ms", "seconds", "latency", "version", "type", "ratelimit",
+    "access", "next", "refresh",
 ))  # fmt: skip
 # Names that restate other counts, or say what something cost: nothing of them is billed once more.
 NOTED = frozenset((
@@ -111,19 +112,24 @@ def stated_tokens(
     for key, value in record.items():
         if type(key) is not str or (inside := known.get(key, _LEAF)) is None:
             continue
-        if type(value) is dict and (deep or like or is_usage_like(key)):
-            below = stated_tokens(value, deep=True, like=like or is_usage_like(key), known=inside)
+        own = like or is_usage_like(key)
+        held = {f"{_shown(key)}.": value} if type(value) is dict and (deep or own) else {}
+        if type(value) is list and own:
+            held = {f"{_shown(key)}.{place}.": item for place, item in enumerate(value) if type(item) is dict}
+        for name, item in held.items():
+            below = stated_tokens(item, deep=True, like=own, known=inside)
             if below is not None:
-                return f"{_shown(key)}.{below}"
-        elif _is_number(value) and ((like and _counts(key)) or ("token" in key.lower() and is_usage_like(key))):
+                return name + below
+        if _is_number(value) and ((like and _counts(key)) or ("token" in key.lower() and is_usage_like(key))):
             return _shown(key)
     return None
 
 
 def _is_number(value: Any) -> bool:
-    """Tell whether a value is a number other than 0, be it written as text."""
+    """Tell whether a value is a number other than 0, be it written as text, with marks between its thousands or not."""
     if type(value) is str:
-        return value.isdecimal() and value.strip("0") != ""
+        numeral = _NUMERAL.fullmatch(value.strip()) if len(value) <= _LONGEST else None
+        return numeral is not None and any(sign.isdecimal() and sign != "0" for sign in numeral[1])
     return type(value) in _NUMBERS and bool(value)  # which a signalling NaN answers, but no comparison
 
 
@@ -131,5 +137,7 @@ def _shown(key: str) -> str:
     return key if _TEXT.fullmatch(key) else "?"
 
 
+_LONGEST = 400  # signs of a number
+_NUMERAL = re.compile(r"[+-]?(\d[\d,_'\u2009\u202f\xa0 ]*(?:\.\d*)?)(?:[eE][+-]?\d+)?")
 _NUMBERS = (int, float, Decimal)
 _HOLDERS = (dict, list)

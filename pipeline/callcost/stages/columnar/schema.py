@@ -325,10 +325,11 @@ def _node(layout: Layout, seen: Seen, path: Path, tree: Tree, *, wide: bool) -> 
         defaults.append((name, kind, default))
     in_usage = _is_in_usage(layout, path)
     exact = layout.strict or in_usage
+    like = path not in layout.usages and "token" in str(path[-1:]).lower() and is_usage_like(str(path[-1]))
     for place in seen if in_usage else ():
         if place[:-1] == path and place[-1] not in tree[path]:
             names[f"f{len(names)}"] = place[-1]
-            defaults.append((f"f{len(names) - 1}", _NO_USAGE[is_usage_like(place[-1])], None))
+            defaults.append((f"f{len(names) - 1}", _NO_USAGE[like or is_usage_like(place[-1])], None))
     made = msgspec.defstruct(
         "Part", defaults, gc=False, frozen=True, kw_only=True, rename=names.get, forbid_unknown_fields=exact
     )
@@ -384,9 +385,10 @@ _STRICT: dict[str, tuple[Any, Any]] = {
     WORD: (str | None, ABSENT_TEXT),
     JSON: (msgspec.Raw, _NOT_THERE),
 }
-# Whether a key's name is like one of usage -> what may stand there so that it is none.
+# Whether a key's name, or that of what it stands in, is like one of usage -> what may stand there so that it is none,
+# nor holds any.
 _NO_USAGE: dict[bool, Any] = {
-    False: str | int | float | bool | list[msgspec.Raw] | None,
+    False: str | int | float | bool | list[str | int | float | bool | None] | None,
     True: Annotated[int, msgspec.Meta(ge=0, le=0)] | None,
 }
 # Whether a record of the dialect may be a sum -> what may stand where nobody looks: no object, which might say so.
