@@ -75,6 +75,28 @@ def test_a_sidechains_replay_yields_to_the_main_row_though_its_counts_are_larger
     assert sorted(calls["completion_tokens"]) == [5, 7]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_answer_that_another_model_ended_is_the_last_ones_however_small(tmp_path: Path, order: int) -> None:
+    begun = _row("msg_01", "req_1", 1, uuid="a")
+    begun["message"] |= {"model": "claude-opus-4-8", "stop_reason": None}
+    begun["message"]["usage"] |= {"cache_read_input_tokens": 90_000}
+    ended = _row("msg_01", "req_1", 260, uuid="b")
+    ended["message"] |= {"stop_reason": "end_turn"}
+    (call,) = _calls(tmp_path, s=[begun, ended][::order]).to_dicts()
+    counts = call["model"], call["completion_tokens"], call["cache_read_input_tokens"]
+    assert counts == ("claude-sonnet-4-5-20250929", 260, 1_000)
+    assert (call["flags"], call["price_status"]) == ([], "priced")
+
+
+def test_an_answer_of_which_only_the_beginning_is_there_is_no_whole_price(tmp_path: Path) -> None:
+    rows = [_row("msg_01", "req_1", output, uuid=f"u{output}") for output in (1, 8)]
+    for row in rows:
+        row["message"] |= {"stop_reason": None}
+    (call,) = _calls(tmp_path, s=rows).to_dicts()
+    assert (call["completion_tokens"], call["flags"]) == (8, ["incomplete_usage"])
+    assert (call["price_status"], call["price_reason"]) == ("partly_priced", "usage_incomplete")
+
+
 def test_what_tools_put_out_is_no_log(tmp_path: Path) -> None:
     """A file below tool-results may hold anything, also the answer of an API that nobody here called."""
     outputs = tmp_path / "projects" / "s" / "tool-results"

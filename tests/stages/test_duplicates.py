@@ -39,6 +39,8 @@ FIRST, SECOND = b"1" * 16, b"2" * 16
 # Of copies: what the first is chosen for, in the order of the rules.
 PREFERRED: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "an original": ({"usage": usage(1, 1)}, {"usage": usage(9, 9), "replayed": True}),
+    "a whole answer": ({"usage": usage(1, 1)}, {"usage": usage(9, 9), "replayed": False}),
+    "an answer that had begun": ({"usage": usage(1, 1), "replayed": False}, {"usage": usage(9, 9), "replayed": True}),
     "the largest total": ({"usage": usage(9, 1)}, {"usage": usage(8, 7)}),
     "a total at all": ({"usage": usage(1, None)}, {"usage": usage(None, 7)}),
     "then the largest completion": ({"usage": usage(9, 8)}, {"usage": usage(9, 2), "record_digest": FIRST}),

@@ -3,8 +3,12 @@
 A call is written as a row per block of its answer, each with the call's usage so far, and once more into the file of
 each session that resumes or forks this one: copies share the id of Anthropic's message, and the largest usage is the
 call's. A request id tells calls of one message id apart; a sidechain's replay of the main chain has one of its own,
-which therefore tells nothing, and counts of its own, which yield to the main chain's (ccusage pull 1155). What is
-printed while an answer streams has no stop reason, and as output a placeholder: nobody knows it (multica pull 729).
+which therefore tells nothing, and counts of its own, which yield to the main chain's (ccusage pull 1155).
+
+A row that was written while the answer streamed has no stop reason, and an output so far: it yields to one that has
+(omarchy pull 10606: handed on to another model, the answer's prompt may be the smaller), and where none has, as before
+2.1.97 or after an interruption, the call is flagged (claude-code issues 22686 and 27361, claude-code-trace issue 38).
+In what is printed that output is a placeholder: nobody knows it (multica pull 729).
 Rows without an answer are context, and so are those of no model (``<synthetic>``: API errors, interruptions). Sources:
 ccusage's Claude adapter, and the repeats counted over real sessions.
 """
@@ -18,7 +22,7 @@ from callcost.logs.record.dialect import CONTEXT, Dialect, Entry, like_named, re
 from callcost.logs.values.json import Refusal
 from callcost.logs.values.json_path import follow
 from callcost.logs.values.signatures import sign
-from callcost.tables import Call
+from callcost.tables import INCOMPLETE, Call
 
 _NO_MODEL = "<synthetic>"
 _NESTED = ("data", "message")  # where the progress of an agent has the row that its own file has too
@@ -46,10 +50,13 @@ def find_answer(record: dict[str, Any]) -> dict[str, Any]:
 def settle_claude_code(call: Call, entry: Entry) -> None:
     """Leave the row's one block of text uncounted; say what a request id tells, and what is paid by use for sure."""
     call.text_missing = "truncated"
-    call.replayed = _is_replayed(entry) or None
-    is_printed = entry.record.get("sessionId") is None and "session_id" in entry.record
-    if is_printed and call.usage is not None and entry.record["message"].get("stop_reason", "") is None:
-        call.usage.completion_tokens = call.usage.total_tokens = None
+    is_begun = entry.record["message"].get("stop_reason", "") is None
+    call.replayed = True if _is_replayed(entry) else False if is_begun else None
+    if is_begun and call.usage is not None:
+        if entry.record.get("sessionId") is None and "session_id" in entry.record:  # printed
+            call.usage.completion_tokens = call.usage.total_tokens = None
+        else:
+            call.flags.append(INCOMPLETE)
     if call.provider in _BY_USE or call.service_tier in _TIERS_BY_USE:
         call.billing = API
     entry.distinct = request_id_of(entry)
@@ -82,7 +89,7 @@ DIALECTS = (
         fields=like_named("@provider_response_id @model @service_tier @inference_geo @speed")
         | {
             "duplicate_id": ("message.id", "requestId", "uuid"),
-            "started_at": ("timestamp",),
+            "started_at": ("timestamp", "_audit_timestamp"),
             "session": ("sessionId", "session_id"),
             "project": ("cwd",),
             "branch": ("gitBranch",),

@@ -149,8 +149,8 @@ def judge_copies(heads: pl.DataFrame) -> Verdicts:
     )
     same = ["key", "nth", "group"]
     ranked = heads.sort(
-        pl.col("replayed").fill_null(value=False), "total_tokens", "completion_tokens", "record_digest", "source_file",
-        *UID, descending=[False, True, True, False, False, False, False], nulls_last=True,
+        pl.col("replayed").cast(pl.Int8).fill_null(-1), "total_tokens", "completion_tokens", "record_digest",
+        "source_file", *UID, descending=[False, True, True, False, False, False, False], nulls_last=True,
     ).with_columns(
         pl.col("started_at").min().over(same).alias("first_at"),
         ((pl.col("group").n_unique().over("key") > 1) & (pl.col("key_kind") == "id")).alias("conflict"),

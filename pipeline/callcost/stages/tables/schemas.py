@@ -201,7 +201,7 @@ class Facts(Calls):
     parent = Text("the span that this one was made in")
     ancestors = Flags("sessions that the record may be copied from, nearest first; null: it is no copy of such")
     forked_at = Time("when the session was made that may begin with copies of theirs")
-    replayed = Switch("whether it is a copy, as far as its own file tells: it yields to the original")
+    replayed = Switch("true: a copy, as far as its own file tells; false: perhaps one, or only begun; both yield")
     request_digest = Text("blake2b-128 (hex) of the canonical request; null: none")
     record_digest = Text("blake2b-128 (hex) of the record's canonical bytes; null: both digests are not known yet")
     bucket = Whole("which reduce step settles it: a function of the key alone")
