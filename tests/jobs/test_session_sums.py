@@ -44,6 +44,18 @@ def test_requests_count_in_the_place_of_their_sessions_sum(tmp_path: Path, out: 
     assert found.records["duplicates"] == 1
 
 
+def test_a_session_that_was_not_shut_down_counts_what_its_messages_state(tmp_path: Path, out: Path) -> None:
+    data = {"model": "gpt-5.5", "outputTokens": 20}
+    message = START | {"type": "assistant.message", "data": data, "id": "9", "parentId": "1"}
+    log = write_lines(tmp_path / "events.jsonl", [START, message, message | {"id": "10"}])
+    (call,) = report([log], out, "--calls").calls
+    assert (call["completion_tokens"], call["prompt_tokens"]) == (40, None)
+    assert (call["flags"], call["price_status"]) == (["incomplete_usage", "session_sum"], "partly_priced")
+    log = write_lines(tmp_path / "events.jsonl", [START, message, SHUTDOWN])
+    (call,) = report([log], out, "--calls").calls
+    assert (call["completion_tokens"], call["prompt_tokens"], call["flags"]) == (20, 300, ["session_sum"])
+
+
 def test_the_last_of_several_requests_is_no_whole_price(tmp_path: Path, out: Path) -> None:
     crush = {"_store": "crush", "id": "c", "created_at": 1_780_000_000, "cost": 0.5, "prompt_tokens": 100}
     log = write_lines(tmp_path / "crush.jsonl", [crush | {"completion_tokens": 20, "model": "gpt-5.5"}])

@@ -57,11 +57,19 @@ INSERT INTO assistant_usage_events VALUES (1, 's', 'gpt-5', 10, 5, '2026-03-01T1
     Row("Kimi Code", "kimi", "kimi/a_wire_of_1_4"),
     Row("Kimi CLI", "kimi", "kimi/a_wire_of_the_older_program"),
     Row("pi, OMP, OpenClaw", "pi", "pi/a_session"),
+    Row("OpenClaw: store", "pi", """CREATE TABLE transcript_events (session_id, seq, event_json, created_at);
+INSERT INTO transcript_events VALUES ('s', 0, '{"type": "message", "id": "a", "timestamp": "2026-09-02T10:00:00Z",
+ "message": {"role": "assistant", "model": "gpt-4o", "usage": {"input": 10, "output": 5}}}', 1)""", "agent.sqlite"),
     Row("Hermes Agent", "hermes", _SESSIONS, "state.db"),
     Row("Hermes Agent: JSON", "", "refused/texts_of_a_hermes_session"),
     Row("Goose", "goose", """CREATE TABLE sessions (id, working_dir, created_at, provider_name, model_config_json,
  accumulated_input_tokens, accumulated_output_tokens);
 INSERT INTO sessions VALUES ('g', '/w', '2026-03-01 10:00:00', 'openai', '{"model_name": "gpt-4o"}', 10, 5)""", "g.db"),
+    Row("Goose: ledger", "goose_ledger", """CREATE TABLE sessions (id, working_dir, provider_name, model_config_json,
+ accumulated_input_tokens, accumulated_output_tokens);
+CREATE TABLE usage_ledger (id, session_id, created_timestamp, model, input_tokens, output_tokens, total_tokens);
+INSERT INTO usage_ledger VALUES (1, 'g', 1787047200, 'gpt-4o', 10, 5, 15)""", "g.db"),
+    Row("CodeBuddy Code", "codebuddy", "codebuddy/a_session"),
     Row("Codebuff", "codebuff", "codebuff/answers_with_usage_and_with_credits"),
     Row("Grok Build", "grok_build", "grok_build/turns_by_model_and_whole"),
     Row("Antigravity", "", "CREATE TABLE gen_metadata (id, data); INSERT INTO gen_metadata VALUES (1, x'0a')", "a.db"),

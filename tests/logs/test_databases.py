@@ -109,6 +109,71 @@ def test_what_the_log_of_a_database_holds_is_read_and_digested(tmp_path: Path, i
     )
 
 
+def _entry(name: str) -> str:
+    usage = {"input": 5, "output": 6, "cacheRead": 0, "cacheWrite": 0}
+    message = {"role": "assistant", "provider": "openai", "model": "gpt-5.5", "usage": usage}
+    entry = {"type": "message", "id": name, "timestamp": f"2026-09-02T10:00:00.{name}Z", "message": message}
+    return json.dumps(entry)
+
+
+def _header(session: str, **more: object) -> str:
+    return json.dumps({"type": "session", "id": session, "timestamp": "2026-09-02T09:00:00Z"} | more)
+
+
+OPENCLAW = "CREATE TABLE transcript_events (session_id TEXT, seq INTEGER, event_json TEXT, created_at INTEGER{});"
+
+
+def test_entries_of_an_agents_database_are_those_of_its_sessions(tmp_path: Path) -> None:
+    path = tmp_path / "openclaw-agent.sqlite"
+    with _database(path, OPENCLAW.format("")) as connection:
+        rows = [("s-1", 1, _entry("001"), 2), ("s-1", 0, _header("s-1", cwd="/w"), 1), ("s-2", 4, _entry("002"), 3)]
+        connection.executemany("INSERT INTO transcript_events VALUES (?, ?, ?, ?)", rows)
+    calls = calls_of(read_file(path))
+    assert [(call.session, call.project) for call in calls] == [("s-1", "/w"), ("s-2", None)]
+    assert reasons_of(read_file(path)).count("context") == 3  # each session is named once more
+
+
+def test_packed_entries_and_whole_sessions_that_were_put_away_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "openclaw-agent.sqlite"
+    script = OPENCLAW.format(", event_zstd BLOB") + """
+CREATE TABLE session_transcript_archives (session_id TEXT, archive_blob BLOB);
+CREATE TABLE session_transcript_cold_archives (session_id TEXT, archive_blob BLOB);
+INSERT INTO session_transcript_cold_archives VALUES ('elsewhere', NULL);"""
+    away = "\n".join([_header("s-3", cwd="/v"), _entry("003"), _entry("004")])
+    cold = "\n".join([_header("s-4"), _entry("005")])
+    with _database(path, script) as connection:
+        rows = [("s-1", 1, None, 2, zstandard.compress(_entry("001").encode())), ("s-1", 2, _entry("002"), 3, None)]
+        connection.executemany("INSERT INTO transcript_events VALUES (?, ?, ?, ?, ?)", rows)
+        connection.execute("INSERT INTO session_transcript_archives VALUES ('s-3', ?)", (away.encode(),))
+        packed = zstandard.compress(cold.encode())
+        connection.execute("INSERT INTO session_transcript_cold_archives VALUES ('s-4', ?)", (packed,))
+    calls = [(call.own_id, call.session, call.project) for call in calls_of(read_file(path))]
+    assert calls == [
+        ("001", "s-1", None), ("002", "s-1", None), ("003", "s-3", "/v"), ("004", "s-3", "/v"), ("005", "s-4", None),
+    ]  # fmt: skip
+
+
+def test_a_sum_does_not_count_where_the_ledger_has_its_calls(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.db"
+    script = """
+CREATE TABLE sessions (id, created_at, working_dir, provider_name, model_config_json, accumulated_input_tokens,
+ accumulated_output_tokens, accumulated_cache_read_tokens);
+CREATE TABLE usage_ledger (id, session_id, created_timestamp, model, input_tokens, output_tokens, total_tokens);
+INSERT INTO sessions VALUES ('parent', 1787047200, '/w', 'openai', '{"model_name": "gpt-5.5"}', 35, 7, 0),
+ ('child', 1787047201, '/w', 'openai', '{"model_name": "gpt-5.5"}', 20, 4, 0),
+ ('older', 1787000000, '/w', 'openai', '{"model_name": "gpt-5.5"}', 8, 2, 6);
+INSERT INTO usage_ledger VALUES (1, 'parent', 1787047202, 'gpt-5.5', 15, 3, 18),
+ (2, 'child', 1787047203, 'gpt-5.5', 20, 4, 24);"""
+    with _database(path, script):
+        pass
+    calls = calls_of(read_file(path))
+    counts = [(call.session, call.usage and call.usage.prompt_tokens, call.flags) for call in calls]
+    assert sorted(counts) == [("child", 20, []), ("older", 8, ["session_sum"]), ("parent", 15, [])]
+    (older,) = (call.usage for call in calls if call.session == "older")
+    assert older is not None
+    assert older.cache_read_input_tokens == 6
+
+
 def test_a_blob_is_text_packed_text_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "own.db"
     with _database(path, "CREATE TABLE calls (model, usage, junk, ratio)") as connection:

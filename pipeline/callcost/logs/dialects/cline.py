@@ -1,6 +1,7 @@
 """Tasks of Cline, Roo Code and Kilo Code (tasks/*/ui_messages.json): what the program said, some of it of its requests.
 
-A request is written when it starts and rewritten with its counts as JSON in a text; its time names it, as no id does.
+A request is written when it starts and rewritten with its counts as JSON in a text; its time names it, as no id does,
+and its beginning, which stands there too, tells it from that of another task in the same millisecond.
 Cached tokens stand beside ``tokensIn``, with the providers of OpenAI's protocol inside it (``apiProtocol``; Roo-Code
 src/shared/getApiMetrics.ts).
 Older rows name no model. What is said of a deleted message's requests, and of a sub-agent's, are calls, too.
@@ -45,9 +46,10 @@ def stands_beside(record: Mapping[str, Any]) -> Collection[str]:
     return () if follow(record, ("text", "apiProtocol")) == "openai" else (READ, WRITTEN)
 
 
-def settle_cline(call: Call, _: Entry) -> None:
-    """Name a model where the record names none."""
+def settle_cline(call: Call, entry: Entry) -> None:
+    """Name a model where the record names none, and what tells requests of one time apart."""
     call.model = call.model or NO_MODEL
+    entry.distinct = follow(entry.record, ("text", "request"))
     call.text_missing = "truncated"
 
 

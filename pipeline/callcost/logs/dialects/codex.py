@@ -62,7 +62,7 @@ def carry_codex(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]:
         _note_tier(notes, settings)
     elif kind == "token_usage_record":
         return _read_record(notes, record, payload)
-    elif kind == "event_msg" and payload.get("type") == "token_count" and type(payload.get("info")) is dict:
+    elif kind == "event_msg" and payload.get("type") == "token_count":
         return _read_event(notes, record, payload)
     raise Refusal(CONTEXT)
 
@@ -100,7 +100,8 @@ def _read_record(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, 
 
 
 def _read_event(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
-    info, named = payload["info"], follow(payload, ("rate_limits", "limit_id"))
+    stated, named = payload.get("info"), follow(payload, ("rate_limits", "limit_id"))
+    info = stated if type(stated) is dict else {"last_token_usage": payload}  # flat, as older events have it
     limit = named if type(named) is str else None
     sums, last = _counts(info.get("total_token_usage")), _counts(info.get("last_token_usage"))
     if follow(payload, ("rate_limits", "plan_type")) not in (None, "", "unknown"):

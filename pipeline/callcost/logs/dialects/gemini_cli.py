@@ -45,6 +45,7 @@ DIALECTS = (
         fields={"duplicate_id": ("id",), "started_at": ("timestamp",), "model": ("model",), "session": ("sessionId",)},
         usage=("tokens",),
         endpoint="gemini",
+        zero_is_missing=True,
         carry=carry_gemini_cli,
     ),
     refusing_dialect(

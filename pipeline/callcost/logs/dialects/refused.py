@@ -166,6 +166,33 @@ DIALECTS = (
         reason="unknown_dialect",
         rank=91,  # after all that read such a record
     ),
+    refusing_dialect(  # https://github.com/openclaw/openclaw src/shared/transcript-only-openclaw-assistant.ts
+        "openclaw_note",
+        "",
+        sign("message", values={"type": "message", "message.model": "delivery-mirror gateway-injected"}),
+        sign("message", values={"type": "message", "message.api": "openclaw-transcript"}),
+        reason=CONTEXT,
+    ),
+    refusing_dialect(  # tokscale pull 1278: of all responses of the turn it has the last one's usage
+        "openclaw_codex_turn",
+        "the last response of a turn of Codex: give its rollouts, in agent/codex-home of OpenClaw's agent",
+        Signature(
+            keys=frozenset(["message"]),
+            values=((("type",), frozenset(["message"])), (("message", "role"), frozenset(["assistant"]))),
+            kinds=((("message", "usage"), (dict,)),),
+            starts=((("message", "idempotencyKey"), ("codex-app-server:",)),),
+        ),
+    ),
+    refusing_dialect(  # https://github.com/earendil-works/pi packages/ai/src/types.ts, ToolResultMessage.usage
+        "pi_tool",
+        "message.usage of a tool's own calls, of no model",
+        sign(
+            "timestamp message",
+            values={"type": "message", "message.role": "toolResult"},
+            kinds={"message.usage.input": "number"},
+        ),
+        reason="unread_usage",
+    ),
     refusing_dialect("otel_metrics", "OTLP metrics are sums: export traces", sign("resourceMetrics")),
     refusing_dialect(
         "token_counts", "", sign("input_tokens", values={"object": "response.input_tokens"}), reason=UNBILLED

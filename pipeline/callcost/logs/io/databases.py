@@ -117,8 +117,15 @@ def _lines(connection: sqlite3.Connection, stores: Sequence[Store]) -> Iterator[
         for row in cursor:
             values = [_value_of(value) for value in row]
             single = len(names) == 1 and bool(known)
-            record = values[0] if single else dict(zip(names, values, strict=True))
-            yield msgspec.json.encode(record) + b"\n"
+            for record in _records_of(values[0]) if single else [dict(zip(names, values, strict=True))]:
+                yield msgspec.json.encode(record) + b"\n"
+
+
+def _records_of(value: Any) -> list[Any]:
+    """Return what a column holds that is a record: the record, or each of several lines of JSON."""
+    lines = [line for line in value.split("\n") if line.strip()] if type(value) is str else []
+    records = [_value_of(line) for line in lines]
+    return records if len(records) > 1 and isinstance(records[0], msgspec.Raw) else [value]
 
 
 def _tables_of(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:

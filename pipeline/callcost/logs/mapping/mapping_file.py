@@ -60,6 +60,7 @@ inherits = ["id:thread"]     # keys that records get where they lack them, here 
 [[earlier]]                  # what a record tells of those after it in its file; told like [[match]]
 values = { type = ["session"] }
 take = { session = "id" }    # a path "earlier.session" finds it
+anew = true                  # nothing holds on that was told before it
 by = [["id"], ["toId"]]      # ... or only the record whose toId is this id is told, as if "session" stood in it
 
 [[sqlite]]                   # records of a database that has these tables or columns; only in files of dialects/
@@ -314,7 +315,8 @@ def _taken(table: dict[str, Any], place: str) -> Taken:
     by = _names(table, "by", place) if "by" in table else ()
     if len(by) not in (0, 2):
         raise ConfigError(f"{place}: by is two lists of keys")
-    return Taken(_signature(table, place, frozenset(["take", "by"])), names, by)
+    of = _signature(table, place, frozenset(["take", "by", "anew"]))
+    return Taken(of, names, by, table.get("anew") is True)
 
 
 def _names(table: dict[str, Any], key: str, path: str) -> tuple[tuple[Place, ...], ...]:

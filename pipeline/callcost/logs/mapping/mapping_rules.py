@@ -35,11 +35,13 @@ class Taken(msgspec.Struct, frozen=True):
         names: name -> where it stands in these.
         by: paths of what names a record that tells, and of what names the one that it tells, which gets the names as
             keys of its own where it lacks them; (): it tells all.
+        anew: whether nothing holds on that was told of all before it.
     """
 
     of: Signature
     names: Mapping[str, Paths]
     by: tuple[Paths, ...] = ()
+    anew: bool = False
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +91,8 @@ def carry_earlier(notes: Notes, record: Mapping[str, Any], *, taken: tuple[Taken
                 if len(by_name) > _MOST:
                     del by_name[next(iter(by_name))]
         elif each.of.matches(record):
+            if each.anew:
+                of_all.clear()
             texts = ((name, read_text(follow_first(record, paths))) for name, paths in each.names.items())
             of_all.update((name, text) for name, text in texts if text is not None)
     return given | dict(record) | {EARLIER: dict(of_all)}

@@ -38,7 +38,7 @@ def read_billing(value: Any) -> str | None:
         return CREDITS if value > 0 else None
     if type(value) is not str:
         return None
-    word = value.strip().lower().translate(_FOLDED)
+    word = value.strip().lower().translate(_FOLDED).removeprefix("usage-event-kind-")
     if any(words in word for words in _NOT_CHARGED):
         return NOT_CHARGED
     return next((kind for start, kind in _WORDS.items() if word.startswith(start)), None)
