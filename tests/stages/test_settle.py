@@ -54,6 +54,7 @@ def settle_files(tables: list[pl.DataFrame], steps: int) -> Sifted:
         for table, path in zip(tables, paths, strict=True):
             write_facts(table, path)
         causes, spans, verdicts = Counter[str](), list[str](), list[str]()
+        ticks: list[tuple[int, int]] = []
         facts = tuple(map(str, paths))
         for step in range(steps):
             first, last = BUCKETS * step // steps, BUCKETS * (step + 1) // steps - 1
@@ -62,10 +63,11 @@ def settle_files(tables: list[pl.DataFrame], steps: int) -> Sifted:
                     number=step, first=first, last=last, facts=facts, folder=folder, read=ReadOptions(),
                     spans=tuple(spans),
                 )  # fmt: skip
-                result = function(task, lambda _bytes, _calls: None)
+                result = function(task, lambda *done: ticks.append(done))
                 causes.update(result.duplicates)
                 verdicts += result.files
                 spans = result.files if function is settle_spans else spans
+        assert ticks == [(0, 0)] * (steps + 1)  # nothing is read of logs
         return Sifted(pl.concat([settled_facts(path, verdicts) for path in paths]), causes)
 
 
