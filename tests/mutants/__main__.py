@@ -2,6 +2,7 @@
 
 A room's score is the share of its mutants that its own tests kill. A mutant that survives is a missing test, or code
 that nobody needs; each is named. ``.ci/nightly`` tries a sample of each room, without ``--sample`` all are tried.
+First the tests run once without any change, to see which lines each of them runs: see reached.py.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import click
 
 from tests.command import ROOT
 from tests.mutants.mutate import find_mutants, sample_mutants
+from tests.mutants.reached import FileRecord
+from tests.mutants.records import load_records
 from tests.mutants.trials import Copies, Room, Trial, open_copies, try_mutants
 
 _PACKAGE = "pipeline/callcost"
@@ -46,8 +51,8 @@ ROOMS = {
     "columnar": Room(
         (f"{_PACKAGE}/stages/columnar",),
         (
+            *("tests/stages/test_block_reader.py", "tests/stages/test_line_blocks.py", "tests/stages/test_table_*.py"),
             *("tests/stages/test_late_digests.py", "tests/golden", "tests/laws/test_*columns.py"),
-            "tests/stages/test_table*.py",
         ),
     ),
     "framing": Room(
@@ -57,9 +62,11 @@ ROOMS = {
     "report": Room(
         (f"{_PACKAGE}/stages/report",),
         ("tests/stages/test_summary.py", "tests/stages/test_da*.py", "tests/stages/test_write.py",
-         "tests/stages/test_delta.py", "tests/golden", "tests/laws/test_report_sums.py",
+         "tests/stages/test_delta.py", "tests/stages/test_workbook.py", "tests/stages/test_tables_for_people.py",
+         "tests/stages/test_re*.py", "tests/stages/test_focus_rows.py", "tests/golden",
+         "tests/laws/test_report_sums.py",
          "tests/jobs/test_pseudonyms.py", "tests/jobs/test_focus_export.py", "tests/jobs/test_local_costs.py",
-         "tests/jobs/test_closed*.py",
+         "tests/jobs/test_closed*.py", "tests/jobs/test_explain.py",
          "tests/cli/test_report_command.py", "tests/cli/test_output.py"),
     ),
     "usage": Room(
@@ -69,12 +76,13 @@ ROOMS = {
     ),
     "state": Room(
         (f"{_PACKAGE}/jobs/state",),
-        ("tests/jobs/test_nightly.py", "tests/jobs/test_closed*.py", "tests/jobs/test_rotation.py",
-         "tests/jobs/test_status.py", "tests/jobs/test_read_once.py", "tests/jobs/test_upgrade.py",
-         "tests/cli/test_close_command.py", "tests/jobs/test_fingerprint.py", "tests/jobs/test_focus_export.py"),
+        ("tests/jobs/test_run_records.py", "tests/jobs/test_nightly.py",
+         "tests/jobs/test_closed*.py",
+         "tests/jobs/test_rotation.py", "tests/jobs/test_status.py", "tests/jobs/test_read_once.py",
+         "tests/jobs/test_upgrade.py", "tests/jobs/test_unchanged_*.py", "tests/jobs/test_state_columns.py",
+         "tests/cli/test_close_command.py"),
     ),
 }  # fmt: skip
-_TIMES_SLOWER, _SECONDS_MORE = 3, 20  # than its tests take without it, a mutant may take: then it is killed, too
 
 
 @click.command()
@@ -83,43 +91,63 @@ _TIMES_SLOWER, _SECONDS_MORE = 3, 20  # than its tests take without it, a mutant
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another sample.")
 @click.option("--minutes", type=float, help="Share this time among the rooms; what does not fit in is not tried.")
 @click.option("--workers", type=click.IntRange(1), help="Mutants tried at a time.  [default: the cores]")
+@click.option("--records", type=click.Path(path_type=Path), help="Folder that keeps which test runs which lines.")
 @click.option("--at-least", type=float, default=0, metavar="PCT", help="Exit 1 where a room's score is lower.")
 def main(
-    rooms: tuple[str, ...], sample: int | None, seed: int, minutes: float | None, workers: int | None, at_least: float
+    rooms: tuple[str, ...],
+    sample: int | None,
+    seed: int,
+    minutes: float | None,
+    workers: int | None,
+    records: Path | None,
+    at_least: float,
 ) -> None:
     """Try mutants of ROOMS (all, if none is named) and print the score of each."""
     workers = workers or os.cpu_count() or 1
     names = rooms or tuple(ROOMS)
     weak = []
     end = time.monotonic() + minutes * 60 if minutes else float("inf")
+    files = {name: ROOMS[name].test_files(ROOT) for name in names}
     with open_copies(ROOT, workers) as copies:
+        begun = time.monotonic()
+        record_of = load_records(copies, itertools.chain.from_iterable(files.values()), workers, records)
+        click.echo(f"{len(record_of)} files of tests say which lines they run ({time.monotonic() - begun:.0f} s)")
         for left, name in zip(range(len(names), 0, -1), names, strict=True):
             now = time.monotonic()
-            score = _try_room(copies, name, sample=sample, seed=seed, workers=workers, until=now + (end - now) / left)
-            weak += [name] if score < at_least else []
+            of_room = {file: record_of[file] for file in files[name]}
+            until = now + (end - now) / left
+            trials = _try_room(copies, name, of_room, sample=sample, seed=seed, workers=workers, until=until)
+            weak += [name] if score_of(trials) < at_least else []
     if weak:
         click.echo(f"below {at_least:g} %: {', '.join(weak)}", err=True)
         sys.exit(1)
 
 
-def _try_room(copies: Copies, name: str, *, sample: int | None, seed: int, workers: int, until: float) -> float:
-    """Try the mutants of one room, print each that survives and the score, and return the score in per cent."""
-    room = ROOMS[name]
-    alone = copies.measure(room)
-    mutants = find_mutants(ROOT, room.modules(ROOT))
+def _try_room(
+    copies: Copies,
+    name: str,
+    records: Mapping[str, FileRecord],
+    *,
+    sample: int | None,
+    seed: int,
+    workers: int,
+    until: float,
+) -> list[Trial]:
+    """Try the mutants of one room, and print each that survives and the score in per cent."""
+    mutants = find_mutants(ROOT, ROOMS[name].modules(ROOT))
     chosen = itertools.islice(sample_mutants(ROOT, mutants, seed), sample)
     trials = []
-    for trial in try_mutants(
-        copies, room, chosen, workers=workers, limit=alone * _TIMES_SLOWER + _SECONDS_MORE, until=until
-    ):
+    for trial in try_mutants(copies, records, chosen, workers=workers, until=until):
         trials.append(trial)
         if not trial.is_killed:
-            click.echo(f"  survived: {trial.mutant}")
-    score = score_of(trials)
-    counts = {outcome: sum(trial.outcome == outcome for trial in trials) for outcome in ("failed", "broken", "timeout")}
-    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    click.echo(f"{name}: {score:.1f} % of {len(trials)} killed ({outcomes}); {len(mutants):,} mutants in all")
-    return score
+            click.echo(f"  {trial.outcome}: {trial.mutant}")
+    counts = Counter(trial.outcome for trial in trials if trial.is_killed)
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    click.echo(
+        f"{name}: {score_of(trials):.1f} % of {len(trials)} killed ({outcomes}); {len(mutants):,} mutants in all,"
+        f" seed {seed}"
+    )
+    return trials
 
 
 def score_of(trials: Sequence[Trial]) -> float:

@@ -1,7 +1,8 @@
 """Every mutant of a module: one small change each, as cosmic-ray's operators make them.
 
 Left out is what no test can notice: changes of annotations, which are never evaluated, ``is`` for ``==``, which
-says the same of small numbers and short texts, caches of functions, and whether ``zip`` would see that lengths differ.
+says the same of small numbers and short texts, caches of functions, whether ``zip`` would see that lengths differ, and
+how a class refuses what nobody does: ``frozen``, ``slots``, ``kw_only``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from cosmic_ray.mutating import mutate_code
 
 _SAME = ("_Is", "_IsNot")  # with which an operator's name ends
 _CACHES = ("cache", "lru_cache")
+_REFUSALS = ("frozen", "slots", "kw_only")
 
 
 class Mutant(NamedTuple):
@@ -90,7 +92,7 @@ def mutated_text(root: Path, mutant: Mutant) -> str | None:
 
 
 def _meaning_of(text: str) -> str:
-    """Return the syntax tree of a module without its annotations, caches of functions and ``strict`` of ``zip``."""
+    """Return the syntax tree of a module without what no test can notice."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -98,6 +100,10 @@ def _meaning_of(text: str) -> str:
             node.decorator_list = [each for each in node.decorator_list if _name_of(each) not in _CACHES]
         elif isinstance(node, ast.Call) and _name_of(node) == "zip":
             node.keywords = []
+        elif isinstance(node, ast.ClassDef):
+            calls = [each for each in node.decorator_list if isinstance(each, ast.Call)]
+            for keywords in [node.keywords, *(call.keywords for call in calls)]:
+                keywords[:] = [keyword for keyword in keywords if keyword.arg not in _REFUSALS]
         elif isinstance(node, ast.arg):
             node.annotation = None
         elif isinstance(node, ast.AnnAssign):

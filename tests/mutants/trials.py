@@ -1,4 +1,4 @@
-"""Try mutants: each in a copy of the project, against the tests of its room, until the first test fails.
+"""Try mutants: each in a copy of the project, against the tests of its room that run its line, until the first fails.
 
 A copy has an interpreter of its own, so that commands that tests start run the mutant, too. Nothing is changed in the
 checkout.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import compileall
 import dataclasses
+import json
 import os
 import py_compile
 import re
@@ -18,19 +19,35 @@ import sysconfig
 import tempfile
 import time
 import venv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
+from tests.mutants import plugin
 from tests.mutants.mutate import Mutant, mutated_text
+from tests.mutants.reached import FileRecord, choose_tests, read_lines
 
 _NOT_COPIED = re.compile(r"\..*|reports|build|dist|.*\.egg-info")  # of the top level: what is made there
-_QUIET = ("-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:randomly")
+_PLUGIN = "plugin_of_mutants"  # what the plugin is called in a copy, beside the packages
+_QUIET = ("-x", "-q", "--no-header", *(f"-p{name}" for name in (_PLUGIN, "no:cacheprovider", "no:randomly")))
 _OUTPUT = "output.txt"  # of the last run of the tests in a copy
 _FAILED = 1  # pytest's exit code where a test failed; 2 and more: it could not begin, which a mutant may cause, too
+_NO_TEST = 5  # as where a mutant leaves no case to a test
+_TIMES_SLOWER, _SECONDS_MORE = 3, 20  # than its tests take without it, a mutant may take: then it is killed, too
+_FOLLOW = """\
+[run]
+context = ${MUTANTS_RUNNING-}
+data_file = {folder}/lines/data
+parallel = true
+concurrency = thread, multiprocessing
+patch = _exit
+sigterm = true
+include = {folder}/pipeline/*
+disable_warnings = no-data-collected, module-not-measured, couldnt-parse, already-imported
+"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,7 +56,7 @@ class Room:
 
     Attributes:
         folders: of the modules, from the top of the project.
-        tests: globs of files and folders of tests, those that end sooner first.
+        tests: globs of files and folders of tests.
     """
 
     folders: tuple[str, ...]
@@ -58,11 +75,12 @@ class Room:
         """
         found = []
         for glob in self.tests:
-            paths = sorted(path.relative_to(root).as_posix() for path in root.glob(glob))
+            paths = sorted(root.glob(glob))
             if not paths:
                 raise FileNotFoundError(f"no test is called {glob}")
-            found += paths
-        return list(dict.fromkeys(found))
+            for path in paths:
+                found += sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
+        return list(dict.fromkeys(path.relative_to(root).as_posix() for path in found))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,7 +89,8 @@ class Trial:
 
     Attributes:
         mutant: which one.
-        outcome: "failed" (a test did), "broken" (the tests could not begin), "timeout" or "survived".
+        outcome: "failed" (a test did), "broken" (the tests could not begin), "timeout", "survived", or "not run": no
+            test runs its line.
         seconds: how long its tests ran.
     """
 
@@ -82,7 +101,7 @@ class Trial:
     @property
     def is_killed(self) -> bool:
         """Whether a test noticed it."""
-        return self.outcome != "survived"
+        return self.outcome not in ("survived", "not run")
 
 
 class Copies:
@@ -94,41 +113,62 @@ class Copies:
     """
 
     def __init__(self, root: Path, folders: Iterable[Path]) -> None:
-        self._root = root
+        self.root = root
         self._free: SimpleQueue[Path] = SimpleQueue()
         for folder in folders:
             _copy(root, folder)
             self._free.put(folder)
 
-    def measure(self, room: Room, *options: str) -> float:
-        """Run the tests of a room as they are, with options of pytest, and return the seconds that they took.
+    def record(self, tests: str) -> FileRecord:
+        """Run the tests of one file as they are, and return which lines of the package they run.
 
         Raises:
             RuntimeError: a test fails without any mutant.
         """
-        folder = self._free.get()
-        try:
-            outcome, seconds = _test(folder, room, 3600.0, *options)
+        with self._take() as folder:
+            lines = folder / "lines"
+            shutil.rmtree(lines, ignore_errors=True)
+            lines.mkdir()
+            (folder / "follow").write_text(_FOLLOW.replace("{folder}", str(folder)), encoding="utf-8")
+            environment = {"COVERAGE_PROCESS_START": str(folder / "follow"), plugin.SECONDS: str(folder / "seconds")}
+            outcome, alone = _test(folder, [tests], 3600.0, environment)
             if outcome != "survived":
                 output = (folder / _OUTPUT).read_text(encoding="utf-8", errors="replace")
-                raise RuntimeError(f"{outcome} without any mutant: {output[-2000:]}")
-        finally:
-            self._free.put(folder)
-        return seconds
+                raise RuntimeError(f"{tests}: {outcome} without any mutant: {output[-2000:]}")
+            seconds = json.loads((folder / "seconds").read_text(encoding="utf-8"))
+            return FileRecord(seconds, read_lines(folder, lines.iterdir()), alone)
 
-    def try_mutant(self, room: Room, mutant: Mutant, limit: float) -> Trial:
-        """Run the tests of a room against a mutant, ``limit`` seconds at the most."""
-        text = mutated_text(self._root, mutant)
+    def try_mutant(self, records: Mapping[str, FileRecord], mutant: Mutant) -> Trial:
+        """Run the tests that run a mutant's line against it.
+
+        Args:
+            records: of each file of tests that may notice it.
+            mutant: which.
+        """
+        text = mutated_text(self.root, mutant)
         if text is None:
             raise ValueError(f"{mutant} changes nothing")
+        choice = choose_tests(self.root, records, mutant.module, mutant.line)
+        if not choice.files:
+            return Trial(mutant, "not run", 0.0)
+        with self._take() as folder:
+            module = folder / mutant.module
+            whole = module.read_text(encoding="utf-8")
+            (folder / "choice").write_text(json.dumps(choice.places), encoding="utf-8")
+            limit = choice.seconds * _TIMES_SLOWER + _SECONDS_MORE
+            try:
+                module.write_text(text, encoding="utf-8")
+                return Trial(mutant, *_test(folder, choice.files, limit, {plugin.CHOICE: str(folder / "choice")}))
+            finally:
+                module.write_text(whole, encoding="utf-8")
+
+    @contextmanager
+    def _take(self) -> Iterator[Path]:
+        """Take a copy that nobody else uses."""
         folder = self._free.get()
-        module = folder / mutant.module
-        whole = module.read_text(encoding="utf-8")
         try:
-            module.write_text(text, encoding="utf-8")
-            return Trial(mutant, *_test(folder, room, limit))
+            yield folder
         finally:
-            module.write_text(whole, encoding="utf-8")
             self._free.put(folder)
 
 
@@ -139,29 +179,35 @@ def open_copies(root: Path, count: int) -> Iterator[Copies]:
         yield Copies(root, (Path(folder, str(number)) for number in range(count)))
 
 
+def record_tests(copies: Copies, files: Iterable[str], *, workers: int) -> Iterator[tuple[str, FileRecord]]:
+    """Yield files of tests and which lines these run."""
+    names = list(files)
+    with ThreadPoolExecutor(workers) as pool:
+        yield from zip(names, pool.map(copies.record, names), strict=True)
+
+
 def try_mutants(
-    copies: Copies, room: Room, mutants: Iterable[Mutant], *, workers: int, limit: float, until: float
+    copies: Copies, records: Mapping[str, FileRecord], mutants: Iterable[Mutant], *, workers: int, until: float
 ) -> Iterator[Trial]:
     """Yield what becomes of mutants, as their tests end.
 
     Args:
         copies: as many as workers.
-        room: of the mutants.
+        records: of the files of tests that should notice them.
         mutants: in the order in which they are tried.
         workers: mutants tried at a time.
-        limit: seconds of one mutant's tests.
         until: moment of ``time.monotonic`` from which no further one begins.
     """
     with ThreadPoolExecutor(workers) as pool:
         coming = iter(mutants)
         first = islice(coming, workers)
-        running = {pool.submit(copies.try_mutant, room, mutant, limit) for mutant in first}
+        running = {pool.submit(copies.try_mutant, records, mutant) for mutant in first}
         while running:
             done = next(as_completed(running))
             running.remove(done)
             mutant = next(coming, None) if time.monotonic() < until else None
             if mutant is not None:
-                running.add(pool.submit(copies.try_mutant, room, mutant, limit))
+                running.add(pool.submit(copies.try_mutant, records, mutant))
             yield done.result()
 
 
@@ -176,23 +222,26 @@ def _copy(root: Path, folder: Path) -> None:
             shutil.copy(source, folder)
     venv.create(folder / ".venv", symlinks=True)
     packages = sysconfig.get_path("purelib", vars={"base": str(folder / ".venv")})
-    lines = (str(folder / "pipeline"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+    shutil.copy(plugin.__file__, Path(packages, f"{_PLUGIN}.py"))
+    follow = "import os; 'COVERAGE_PROCESS_START' in os.environ and __import__('coverage').process_startup()"
+    lines = (str(folder / "pipeline"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), follow)
     Path(packages, "project.pth").write_text("\n".join(lines), encoding="utf-8")
     # Compiled once; a module that is changed does not fit the hash of what was compiled, whatever its size and time.
     compileall.compile_dir(folder / "pipeline", quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
 
 
-def _test(folder: Path, room: Room, limit: float, *options: str) -> tuple[str, float]:
-    """Run the tests of a room in a copy; return what became of them, and the seconds that they took."""
+def _test(folder: Path, files: Iterable[str], limit: float, environment: Mapping[str, str]) -> tuple[str, float]:
+    """Run files of tests in a copy; return what became of them, and the seconds that they took."""
     begun = time.monotonic()
-    ours = ("PYTEST_", "CALLCOST_LONG")  # no options of this run; a test that notices only at full size comes too late
+    # No options of this run, and bytecode: a test that notices only at full size, or late, comes too late.
+    ours = ("PYTEST_", "CALLCOST_LONG", "PYTHONDONTWRITEBYTECODE")
     own = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    environment = {**own, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder)}
-    words = [str(folder / ".venv/bin/python"), "-m", "pytest", *_QUIET, *options, *room.test_files(folder)]
+    own |= {"PYTHONPATH": str(folder), **environment}
+    words = [str(folder / ".venv/bin/python"), "-m", "pytest", *_QUIET, *files]
     with (
         (folder / _OUTPUT).open("wb") as output,
         subprocess.Popen(
-            words, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            words, cwd=folder, env=own, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         ) as process,
     ):
         try:
@@ -202,5 +251,5 @@ def _test(folder: Path, room: Room, limit: float, *options: str) -> tuple[str, f
         finally:
             with suppress(ProcessLookupError):  # and whatever its tests started
                 os.killpg(process.pid, signal.SIGKILL)
-    outcome = "timeout" if code is None else "survived" if code == 0 else "failed" if code == _FAILED else "broken"
-    return outcome, time.monotonic() - begun
+    kinds = {None: "timeout", 0: "survived", _NO_TEST: "survived", _FAILED: "failed"}
+    return kinds.get(code, "broken"), time.monotonic() - begun
