@@ -189,3 +189,43 @@ def test_a_gap_in_a_dialect_does_not_end_the_run(monkeypatch: Any) -> None:
     (reject,) = _reader().read(_raw(CHAT))
     assert isinstance(reject, Reject)
     assert (reject.reason, reject.detail) == ("unreadable_record", "KeyError")
+
+
+ANTHROPIC = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5", "content": []}
+GEMINI = {"modelVersion": "gemini-2.5-flash", "candidates": [], "responseId": "r1"}
+PICTURE = {"created": 1_767_170_804, "model": "gpt-image-1.5", "data": [{"b64_json": "iVBO"}]}
+EMBEDDING = {"object": "list", "model": "text-embedding-3-small", "data": [{"object": "embedding", "embedding": [0.5]}]}
+SPEND = {
+    "request_id": "r1", "call_type": "acompletion", "startTime": "2025-01-01", "spend": 0.1, "model": "gpt-4o",
+    "metadata": {},
+}  # fmt: skip
+
+
+def _counts(prompt: int, completion: int) -> dict[str, int]:
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+@pytest.mark.parametrize(
+    ("record", "flagged"),
+    [
+        (CHAT | {"usage": _counts(0, 12)}, True),
+        (CHAT | {"usage": _counts(12, 0)}, True),
+        (CHAT | {"usage": _counts(12, 0), "choices": []}, False),
+        (ANTHROPIC | {"usage": {"input_tokens": 0, "output_tokens": 12}}, True),
+        (ANTHROPIC | {"usage": {"input_tokens": 0, "cache_read_input_tokens": 7, "output_tokens": 12}}, False),
+        (ANTHROPIC | {"usage": {"input_tokens": 9, "output_tokens": 0}}, False),
+        (GEMINI | {"usageMetadata": {"promptTokenCount": 0, "candidatesTokenCount": 12, "totalTokenCount": 12}}, True),
+        (SPEND | _counts(0, 12), True),
+        (SPEND | _counts(12, 0), False),
+        (SPEND | _counts(12, 0) | {"response": {"choices": [{"message": {"content": "Two."}}]}}, True),
+        (SPEND | _counts(0, 12) | {"call_type": "aimage_generation"}, False),
+        (SPEND | _counts(0, 12) | {"cache_hit": "True"}, False),
+        (PICTURE | {"usage": {"input_tokens": 0, "output_tokens": 12, "total_tokens": 12}}, False),
+        (EMBEDDING | {"usage": _counts(9, 0)}, False),
+    ],
+)
+def test_a_side_of_0_that_cannot_be_stays_and_is_flagged(record: dict[str, Any], flagged: bool) -> None:
+    call = _call(record)
+    assert ("inconsistent_usage" in call.flags) is flagged
+    assert call.usage is not None
+    assert 0 in (call.usage.prompt_tokens, call.usage.completion_tokens) or call.usage.cache_read_input_tokens

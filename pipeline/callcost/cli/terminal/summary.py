@@ -248,6 +248,11 @@ def _repeated_line(calls: int, total_cost: str | None, left_out: int) -> str:
     return line + (f"; {left_out:,} {copies}: not counted" if left_out else "")
 
 
+def _inconsistent_lines(calls: int) -> list[str]:
+    words = "with counts that contradict each other: flagged inconsistent_usage, `--calls` lists them"
+    return [f"{_calls(calls)} {words}"] * (calls > 0)
+
+
 def _aborted_lines(calls: int, total_cost: str | None) -> list[str]:
     words = f"{_known_cost(total_cost)} for what was received; a bill may ask more"
     return [f"{_calls(calls)} broken off: {words}"] * (calls > 0)
@@ -302,6 +307,7 @@ def summary_lines(manifest: dict[str, Any], options: ReportOptions) -> list[str]
     lines += _filled_lines(**manifest["reasoning_from_log"])
     if sources.get("timed_out"):
         lines.append(f"{_calls(sources['timed_out'])} with a text that took too long: counted 0 for it")
+    lines += _inconsistent_lines(manifest["flags"].get("inconsistent_usage", 0))
     lines += _aborted_lines(**manifest["aborted"])
     statuses = ("unpriced", "partly_priced")
     lines += [_unpriced_line(status, manifest) for status in statuses if manifest["price_status"].get(status)]

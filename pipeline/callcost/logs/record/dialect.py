@@ -20,7 +20,7 @@ from callcost.logs.record.call_status import status_of, was_under_way
 from callcost.logs.record.envelopes import Envelope
 from callcost.logs.record.media_calls import GATEWAY_FACTS, settle_gateway, settle_media
 from callcost.logs.record.origin import ORIGIN
-from callcost.logs.record.stated_usage import UsagePlaces
+from callcost.logs.record.stated_usage import UsagePlaces, settle_zeros
 from callcost.logs.record.stores import Store
 from callcost.logs.record.summed_rows import AGGREGATE, refuse_sum, sum_of, tokens_of
 from callcost.logs.responses import bodies
@@ -28,7 +28,7 @@ from callcost.logs.responses.bodies import ENDPOINTS, Api
 from callcost.logs.responses.stream_joiners import CUT_OFF
 from callcost.logs.responses.streams import join_body
 from callcost.logs.usage.unread import UNREAD, known_keys, stated_tokens
-from callcost.logs.usage.usage import add_usages, has_tokens, is_zero, states_both_sides
+from callcost.logs.usage.usage import add_usages, has_tokens, states_both_sides
 from callcost.logs.values.api_urls import read_host
 from callcost.logs.values.json import Refusal, decode_text, digest, digest_of_record
 from callcost.logs.values.json_path import compile_table, follow, follow_first, parse_path, parse_paths, read_paths
@@ -51,7 +51,6 @@ USD_PER_TICK = Decimal("1e-10")
 STATUS_COLUMNS = ("status", "error", "http_status", "cache_hit", "endpoint", "tags", "billing")
 _TEXTS = frozenset(TEXT_COLUMNS)
 COLUMNS = frozenset((*TEXT_COLUMNS, *TIME_COLUMNS, *STATUS_COLUMNS, URL_COLUMN, COST_COLUMN, TICKS_COLUMN))
-_ANSWERS = tuple(dict.fromkeys(key for api in bodies.APIS for key in api.texts))  # of a body, where text is
 # Texts of people and models: no field below these keys is about the row.
 _BODIES = frozenset(("request", "response", "messages", "message", "body", "prompt", "input", "completion", "output"))
 # Outcomes of recognised records that are no calls: one that states no tokens; one whose tokens other records state,
@@ -371,18 +370,10 @@ def _of_body(fields: Mapping[str, tuple[str, ...]], api: Api) -> dict[str, tuple
     }
 
 
-def _is_unused(call: Call) -> bool:
-    """Tell whether a call states that it used nothing although there is text."""
-    if call.usage is None or not is_zero(call.usage) or call.status == "cache_hit":
-        return False
-    texts = [call.response.get(key) for key in _ANSWERS] if type(call.response) is dict else [call.response]
-    return bool(call.request) or any(texts)
-
-
 def _finish(call: Call, entry: Entry) -> None:
     """Set what the whole record decides: usage and text that are missing, flags, digests."""
-    if call.usage_source == "reported" and _is_unused(call):
-        call.usage = call.usage_source = None  # nobody answers a text for nothing: a 0 was put where none was known
+    if call.usage_source == "reported":
+        settle_zeros(call)
     if call.text_missing is not None:
         call.request = call.response = None
         if not states_both_sides(call.usage):

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from callcost.logs.record.media_calls import NOT_COUNTED, WITHOUT_ANSWER_TOKENS
 from callcost.logs.responses import bodies
-from callcost.logs.usage.arithmetic import AMBIGUOUS, SIDES, settle_counts
+from callcost.logs.usage.arithmetic import AMBIGUOUS, INCONSISTENT, SIDES, settle_counts
 from callcost.logs.usage.compiled_shapes import PARTS
 from callcost.logs.usage.unit_quantities import join_units
 from callcost.logs.usage.unread import is_usage_like, known_keys, unread_keys
@@ -36,6 +37,7 @@ USAGE_PLACES = (
     "usage", "usage_details", "usageDetails", "token_usage", "tokenUsage", "usage_metadata", "usageMetadata", "tokens",
     "metadata.usage", "response_metadata.token_usage", "response_metadata.usage",
 )  # fmt: skip
+_ANSWERS = tuple(dict.fromkeys(key for api in bodies.APIS for key in api.texts))  # of a body, where text is
 OWN_COUNTS = "#"  # among the paths of usage: here come the record's own counts, else last
 _OF_BODY, _OWN_COUNTS = ("@", ""), (OWN_COUNTS,)
 
@@ -156,3 +158,24 @@ class UsagePlaces:
 
 def _name_of(path: Path) -> str:
     return path[-1] if path else ""
+
+
+def settle_zeros(call: Call) -> None:
+    """See what a stated 0 means, in place: nobody answers a text for nothing.
+
+    Where all counts are 0 beside a text, none was known. A 0 of one side stays, and the call is flagged: a prompt of 0
+    that was answered in tokens, an answer of 0 that has text.
+    Source: https://github.com/MiXaiLL76/auto_ai_router/pull/142
+    """
+    usage = call.usage
+    if usage is None or call.status == "cache_hit":
+        return
+    answers = [call.response.get(key) for key in _ANSWERS] if type(call.response) is dict else [call.response]
+    is_answered = any(answers) and call.endpoint not in WITHOUT_ANSWER_TOKENS
+    if is_zero(usage):
+        if call.request or any(answers):
+            call.usage = call.usage_source = None
+    elif call.endpoint not in NOT_COUNTED:
+        is_unasked = usage.prompt_tokens == 0 and bool(usage.completion_tokens)
+        is_unsaid = usage.completion_tokens == 0 and bool(usage.prompt_tokens) and is_answered
+        call.flags += [INCONSISTENT] if is_unasked or is_unsaid else []

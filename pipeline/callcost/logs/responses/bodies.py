@@ -174,7 +174,11 @@ APIS = (
             sign("created", kinds={"data.0.url": "text"}),
             sign(kinds={"predictions.0.bytesBase64Encoded": "text"}),  # Vertex
         ),
-        facts={"started_at": ("created",)},
+        facts={"model": ("model",), "started_at": ("created",)},
+        bare=(
+            sign("model", kinds={"data.0.b64_json": "text"}),
+            sign("model created", kinds={"data.0.url": "text"}),
+        ),
         count_tools=tools.count_pictures,
         reads=("data", "predictions"),
     ),
@@ -186,6 +190,10 @@ APIS = (
             sign("text", values={"usage.type": "duration tokens"}),
         ),
         facts={"model": ("model",)},
+        bare=(
+            sign("model text duration", some="segments words task"),
+            sign("model text", values={"usage.type": "duration tokens"}),
+        ),
         count_tools=tools.count_recording,
         reads=("duration",),
     ),
@@ -199,12 +207,17 @@ APIS = (
         ),
         facts={"provider_response_id": ("id",), "model": ("model",)},
         usage=("usage", "meta"),
+        bare=(
+            sign("model", kinds={"results.0.relevance_score": "number"}),
+            sign("model", kinds={"data.0.relevance_score": "number"}),
+        ),
     ),
     Api(
         endpoint="ocr",
         signatures=(sign("usage_info"), sign(kinds={"pages.0.markdown": "text"})),
         facts={"model": ("model",)},
         usage=("usage_info", "usage"),
+        bare=(sign("model usage_info", kinds={"pages.0.markdown": "text"}),),
     ),
     Api(
         endpoint="anthropic",

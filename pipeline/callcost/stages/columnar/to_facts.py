@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from callcost.logs.record.dialect import COST_COLUMN, FieldReader
+from callcost.logs.record.media_calls import WITHOUT_ANSWER_TOKENS
 from callcost.logs.usage.arithmetic import SHARES
 from callcost.logs.values.json_path import Path
 from callcost.logs.values.times import FIRST_EPOCH, LATEST
@@ -242,12 +243,22 @@ def _facts(
     if rows.offsets is not None:
         lineage.append(pick(rows.offsets).alias("byte_offset"))
     commons = [column for column in _commons(judge, pick(classes)) if column.name not in laid.columns]
+    fits = fits & _answered(laid[SIDES[1]], commons) if counts else fits
     laid, kept = _kept(laid.with_columns(*commons, *lineage), wanted, fits)
     if rows.digest is None or not laid.height:
         return laid, kept
     requests, records = rows.digest(kept.arg_true())
     laid = laid.with_columns(requests.alias("request_digest"), records.alias("record_digest"))
     return _kept(laid, kept, records.is_not_null())
+
+
+def _answered(completion: pl.Series, commons: Sequence[pl.Series]) -> pl.Series:
+    """Return which rows have an answer of some tokens or of none: another 0 is a placeholder where there is text."""
+    endpoint = next((column for column in commons if column.name == "endpoint"), None)
+    some = completion > 0
+    if endpoint is None or some.all():
+        return some
+    return some | endpoint.is_in(WITHOUT_ANSWER_TOKENS).fill_null(value=False)
 
 
 def _kept(facts: pl.DataFrame, rows: pl.Series, fine: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
@@ -289,7 +300,7 @@ def _rules(plan: Plan, counts: dict[str, pl.Expr], judge: Judge) -> list[pl.Expr
     fit += [pl.col(_name(one)) == pl.col(_name(other)) for one, other in plan.equal]
     if counts:
         whole = counts[SIDES[0]] + counts[SIDES[1]]
-        fit += [whole > 0, *(pl.col(_name(path)) == whole for path in plan.total), *_shares(counts)]
+        fit += [counts[SIDES[0]] > 0, *(pl.col(_name(path)) == whole for path in plan.total), *_shares(counts)]
         fit += [counts[name] <= MAX_COUNT for name, places in plan.counts if len(places) > 1]
         fit += _sums(counts) if judge.layout.adds_up else []
         if plan.total and len(dict(plan.counts)[SIDES[1]]) > 1:
