@@ -22,6 +22,7 @@ MODELS = {
     "openai/gpt-4.1-nano": ("gpt-4", "o200k_base"),
     "ft:gpt-4o-mini-2024-07-18:acme::x1": ("gpt-4", "o200k_base"),
     "chatgpt-4o-latest": ("gpt-4", "o200k_base"),
+    "gpt-4o-mini-search-preview-2025-03-11": ("gpt-4-search", "o200k_base"),
     "gpt-4": ("gpt-0613", "cl100k_base"),
     "gpt-4-0613": ("gpt-0613", "cl100k_base"),
     "gpt-4-turbo-2024-04-09": ("gpt-3.5", "cl100k_base"),

@@ -40,7 +40,8 @@ HEAD = """\
 _DATED = re.compile(r"(-(\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|\d{3}|latest))?([:@].*)?$")
 # A framing with too few calls of a kind is judged by its neighbours' as well.
 GROUPS = {
-    "gpt-0301": "gpt-4", "gpt-0613": "gpt-4", "gpt-3.5": "gpt-4", "gpt-5.2": "gpt-5", "gpt-5-chat": "gpt-5",
+    "gpt-0301": "gpt-4", "gpt-0613": "gpt-4", "gpt-3.5": "gpt-4", "gpt-4-search": "gpt-4", "gpt-5.2": "gpt-5",
+    "gpt-5-chat": "gpt-5",
     "llama-2": "llama", "llama-3": "llama", "llama-3.1": "llama", "llama-4": "llama", "llama-guard": "llama",
     "mistral-old": "mistral", "qwen-3": "qwen", "qwen-3.5": "qwen", "deepseek-v3": "deepseek",
     "claude-3-haiku": "claude", "claude-3-sonnet": "claude", "claude-3-opus": "claude", "claude-3.5-haiku": "claude",

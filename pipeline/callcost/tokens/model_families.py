@@ -82,6 +82,7 @@ FAMILIES = (
     Family("gpt-5.2", r"gpt-(5\.[2-9]|5\.\d\d|[6-9])", "gpt-5.2", "o200k_base"),
     Family("gpt-5", r"gpt-5", "gpt-5", "o200k_base"),
     Family("o-series", r"(^|[/.])(o[1-9]|codex-mini)(-|$)", "o-series", "o200k_base"),
+    Family("gpt-4o-search", r"gpt-4o.*search-preview", "gpt-4-search", "o200k_base"),
     Family("gpt-4o", r"chatgpt|gpt-4o|gpt-4\.[15]", "gpt-4", "o200k_base"),
     Family("gpt-3.5-0301", r"gpt-3\.?5-turbo-0301|gpt-4-0314", "gpt-0301", "cl100k_base"),
     Family("gpt-4-0613", r"gpt-(3\.?5-turbo(-16k)?|4(-32k)?)-0613|(^|/)gpt-4(-32k)?$", "gpt-0613", "cl100k_base"),

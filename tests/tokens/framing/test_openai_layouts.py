@@ -62,6 +62,14 @@ def test_a_message_costs_three_tokens_beside_its_role_and_text() -> None:
     assert two == one + 3 + 1 + tokens("Weather in Oslo?")
 
 
+def test_a_model_that_searches_first_is_billed_for_the_texts_alone() -> None:
+    body = {"messages": [{"role": "system", "content": "Be brief."}, *ASK]}
+    found = frame("gpt-4o-mini-search-preview-2025-03-11", body)
+
+    assert count_prompt("gpt-4o-search-preview", body) == tokens("Be brief.") + tokens("Weather in Oslo?")
+    assert (texts_of(found), found.constant) == (["Be brief.", "Weather in Oslo?"], 0)
+
+
 def test_a_name_stands_beside_the_role() -> None:
     assert texts_of(frame("gpt-4o", {"messages": [{**ASK[0], "name": "ann"}]}))[0] == "user:ann"
 

@@ -48,7 +48,9 @@ ANSWER_LAYOUTS = {
     ("gpt-5", "chat"): AnswerLayout(text=3, form="always", call=10, bundle=13, dot=True),
     ("gpt-5", "responses"): AnswerLayout(text=4, form="always", call=11, bundle=14, dot=True),
 }
-ALIASES = {"gpt-3.5": "gpt-4", "gpt-0301": "gpt-4", "gpt-5.2": "gpt-5", "gpt-5-chat": "gpt-4"}
+ALIASES = {
+    "gpt-3.5": "gpt-4", "gpt-0301": "gpt-4", "gpt-4-search": "gpt-4", "gpt-5.2": "gpt-5", "gpt-5-chat": "gpt-4",
+}  # fmt: skip
 HOSTS: dict[tuple[str, str], dict[str, Any]] = {
     ("azure", "chat"): WITH_END,
     ("github", "chat"): WITH_END,

@@ -24,6 +24,7 @@ class Layout(NamedTuple):
     Attributes:
         start: added once to every prompt, for the header of the answer.
         message: added for each message, beside the texts of its role and content.
+        roles: the role of each message is billed, with its name.
         assistant: added for each assistant message on top of ``message``.
         joins_system: tools and form are appended to the first system text, where there is one.
         strips_system: the system text loses the blanks at its end before tools and form are appended.
@@ -56,6 +57,7 @@ class Layout(NamedTuple):
 
     start: int = 3
     message: int = 3
+    roles: bool = True
     assistant: int = 0
     joins_system: bool = True
     strips_system: bool = False
@@ -109,6 +111,8 @@ LAYOUTS = {
     ("gpt-0613", "chat"): CHAT._replace(plain_tools=True, choice_named=4, call=7, result=3),
     ("gpt-0613", "responses"): RESPONSES._replace(start=2),  # 7 calls, 2 repositories, 2026-11-30
     ("gpt-0301", "chat"): CHAT._replace(message=4),
+    # What searches before it answers is billed for the texts alone: 5 of 5 calls, 2 repositories, 2026-12-01.
+    ("gpt-4-search", "chat"): CHAT._replace(start=0, message=0, roles=False),
     ("gpt-4", "responses"): RESPONSES,
     ("gpt-5", "chat"): CHAT_5,
     ("gpt-5.2", "chat"): CHAT_5,
@@ -279,7 +283,8 @@ class _Writer:
     def text(self, message: Message, texts: list[Block]) -> None:
         """Write a message's text; the first system text carries the blocks."""
         self.builder.tokens(self.layout.message)
-        self.builder.text(f"{message.role}:{message.name}" if message.name else message.role)
+        if self.layout.roles:
+            self.builder.text(f"{message.role}:{message.name}" if message.name else message.role)
         if message.role == "assistant":
             self.builder.tokens(self.layout.assistant)
             self.header()
