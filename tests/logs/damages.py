@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from callcost.logs.io.inputs import container_of, find_inputs, read_raw
+from callcost.logs.io.inputs import find_inputs, read_raw
 from callcost.logs.io.records import Raw
+from callcost.logs.io.sniff import container_of
 from callcost.stages.tables.parquet_rows import read_rows
 from callcost.tables import MAX_COUNT
 
@@ -20,7 +21,7 @@ FILES = sorted((*(_TESTS / "cases").glob("*/*/record.*"), *(_TESTS.parent / "sam
 
 def _records_of(path: Path) -> list[bytes]:
     (source,) = find_inputs([str(path)])
-    if container_of(source) == "parquet":
+    if container_of(source.path) == "parquet":
         rows = [row for batch in read_rows(str(path), 0, None) for row in batch.rows]
         return [json.dumps(row, default=str).encode() for row in rows if isinstance(row, dict)]
     return [raw.data for raw in read_raw(source) if isinstance(raw, Raw)]

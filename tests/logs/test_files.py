@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from callcost.errors import LogError
 from callcost.logs.io import compression
 from callcost.logs.io import inputs as files
-from callcost.logs.io.inputs import Input, container_of, find_inputs, read_raw
+from callcost.logs.io.inputs import Input, find_inputs, read_raw
 from callcost.logs.io.records import Raw
-from callcost.logs.io.sniff import REFUSALS, SAMPLE, sniff
+from callcost.logs.io.sniff import REFUSALS, SAMPLE, container_of, sniff
 from callcost.tables import Reject
 
 LINES = [b'{"n": %d}' % number for number in range(1, 6)]
@@ -167,7 +167,7 @@ def test_a_small_file_that_is_huge_unpacked_streams(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_opened_is_one_reject() -> None:
     source = Input(path="/nonexistent/log", name="log", bytes=0)
-    assert container_of(source) == "jsonl"
+    assert container_of(source.path) == "jsonl"
     assert list(read_raw(source)) == [Reject(reason="unreadable_file", detail="FileNotFoundError")]
 
 
@@ -241,7 +241,7 @@ def test_a_container_is_told_by_its_beginning(text: bytes, container: str) -> No
 def test_a_refused_file_is_one_reject_without_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
 ) -> None:
-    monkeypatch.setattr(files, "sniff", lambda _, packed: container)
+    monkeypatch.setattr(files, "container_of", lambda _path: container)
     (tmp_path / "log").write_bytes(TEXT)
     (reject,) = _read(tmp_path / "log")
     assert isinstance(reject, Reject)

@@ -18,8 +18,8 @@ from callcost.errors import ConfigError, LogError
 from callcost.logs.io import object_store as stores
 from callcost.logs.io.folders import folder_at, open_whole
 from callcost.logs.io.inputs import find_inputs
-from callcost.logs.io.object_store import find_objects, open_input, stat_object
-from callcost.logs.io.store_access import OPTIONS_VARIABLE, is_url, use_storage_options
+from callcost.logs.io.object_store import find_objects, is_url, open_input, stat_object
+from callcost.logs.io.store_access import OPTIONS_VARIABLE, use_storage_options
 from tests.command import SAMPLES, callcost, report
 from tests.net.server import sends, serving
 from tests.stores import Bucket, make_bucket, serving_gcs, serving_moto

@@ -26,10 +26,9 @@ from callcost.jobs.report import settle_options
 from callcost.logs.backfill.json_splice import encode
 from callcost.logs.io.compression import SQLITE, Damage, packing_of
 from callcost.logs.io.folders import folder_at, open_whole
-from callcost.logs.io.inputs import STDIN, Input, blocks_of, container_of, find_logs
-from callcost.logs.io.object_store import BLOCK, open_input
-from callcost.logs.io.sniff import REFUSALS
-from callcost.logs.io.store_access import is_url
+from callcost.logs.io.inputs import STDIN, Input, blocks_of, find_logs
+from callcost.logs.io.object_store import BLOCK, is_url, open_input
+from callcost.logs.io.sniff import REFUSALS, container_of
 from callcost.logs.own_output import BACKFILLED, Skipped
 from callcost.runners.packing import worker_count
 from callcost.runners.protocol import Tick, ignore_progress
@@ -225,7 +224,7 @@ def _open_copy(task: BackfillTask) -> AbstractContextManager[BinaryIO]:
 def _fill_copy(task: BackfillTask, copy: BinaryIO, counter: TextCounter) -> tuple[list[FilledWindow], str | None]:
     """Write the filled log; return what was filled, or why nothing can be."""
     try:
-        container = container_of(task.source)
+        container = container_of(task.source.path)
         if container in _KEPT or container in REFUSALS:
             return [], _KEPT.get(container) or REFUSALS[container].detail or container
         if _packing_of(task.source.path) == SQLITE:
@@ -237,7 +236,7 @@ def _fill_copy(task: BackfillTask, copy: BinaryIO, counter: TextCounter) -> tupl
     except Damage:
         return [], "it is damaged"
     except pa.ArrowException:
-        if container_of(task.source) != "parquet":
+        if container_of(task.source.path) != "parquet":
             raise
         return [], "it is no readable table, or has a column callcost of its own"
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from callcost.errors import LogError
 from callcost.logs.dialects import recogniser, unwrapper
-from callcost.logs.io.inputs import Input, container_of, find_inputs, read_raw
+from callcost.logs.io.inputs import Input, find_inputs, read_raw
+from callcost.logs.io.sniff import container_of
 from callcost.logs.mapping.draft import Draft, draft_mapping
 from callcost.logs.mapping.profile import profile_of
 from callcost.logs.record_reader import objects_of
@@ -48,7 +49,7 @@ def _is_unknown(record: dict[str, Any]) -> bool:
 
 
 def _records_of(source: Input) -> Iterator[dict[str, Any]]:
-    packed = container_of(source) == "parquet"
+    packed = container_of(source.path) == "parquet"
     for value in _rows_of(source) if packed else (value for _, value in objects_of(read_raw(source))):
         if type(value) is dict:
             rows = unwrapper().unwrap(value)

@@ -14,8 +14,7 @@ from typing import Any
 
 from callcost.logs.io.databases import logs_beside
 from callcost.logs.io.extents import Extent
-from callcost.logs.io.object_store import Stored
-from callcost.logs.io.store_access import is_url
+from callcost.logs.io.object_store import Stored, is_url
 
 RESULTS = "inputs"
 ENTRY = "entry.json"

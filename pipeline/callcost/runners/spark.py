@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 from callcost import __version__
 from callcost.arguments import needs_extra
 from callcost.errors import RunError
-from callcost.logs.io.object_store import stat_object
-from callcost.logs.io.store_access import OPTIONS_VARIABLE, is_url
+from callcost.logs.io.object_store import is_url, stat_object
+from callcost.logs.io.store_access import OPTIONS_VARIABLE
 from callcost.logs.io.temporary import temporary_place
 from callcost.runners.protocol import Done, R, Tick, ignore_progress, ignore_result
 

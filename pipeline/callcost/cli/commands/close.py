@@ -11,7 +11,7 @@ import click
 from callcost.cli.click_types import PathType, Verb, WordType
 from callcost.cli.options import price_options, report_options_of, storage_option
 from callcost.cli.terminal.output import show
-from callcost.logs.io.store_access import is_url
+from callcost.logs.io.object_store import is_url
 from callcost.settings import COST_SOURCES, StateOptions
 
 

@@ -18,7 +18,7 @@ from callcost.errors import ReportError, reason_of
 from callcost.jobs.engine.isolate_crash import set_aside
 from callcost.jobs.engine.recount import run_counting
 from callcost.logs.io.inputs import Found, Input, find_logs, read_again
-from callcost.logs.io.store_access import is_url
+from callcost.logs.io.object_store import is_url
 from callcost.logs.io.temporary import refused_place, temporary_folder, temporary_place
 from callcost.logs.own_output import Skipped
 from callcost.runners.local import end_workers, has_workers, keep_workers, run_tasks

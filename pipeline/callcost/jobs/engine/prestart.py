@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 from callcost.errors import LogError
 from callcost.logs.io.inputs import find_inputs, is_read_once
-from callcost.logs.io.store_access import is_url
+from callcost.logs.io.object_store import is_url
 from callcost.runners.local import keep_workers
 from callcost.runners.packing import worker_count
 from callcost.settings import EXECUTORS, ReportOptions

@@ -21,7 +21,7 @@ from callcost.jobs.engine.manifest import plain_options
 from callcost.jobs.engine.map_reduce import options_for_workers, working_folder
 from callcost.logs.io.folders import folder_at
 from callcost.logs.io.inputs import STDIN, Input, find_inputs
-from callcost.logs.io.store_access import is_url
+from callcost.logs.io.object_store import is_url
 from callcost.logs.io.temporary import refused_place
 from callcost.runners.entries import digest_of_value, stamp_of
 from callcost.runners.exactly_once import RUN_PREFIX, Once, check_place, mark_published

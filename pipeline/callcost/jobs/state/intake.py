@@ -31,8 +31,7 @@ from callcost.jobs.state.log_rotation import (
 )
 from callcost.logs.io.extents import Extent, extent_of
 from callcost.logs.io.inputs import Input
-from callcost.logs.io.object_store import stat_object
-from callcost.logs.io.store_access import is_url
+from callcost.logs.io.object_store import is_url, stat_object
 from callcost.logs.own_output import Skipped
 from callcost.runners.entries import Entry, Known, Stamp, stamp_of
 from callcost.runners.ledger import Ledger

@@ -18,7 +18,8 @@ import polars as pl
 from msgspec import structs
 
 from callcost.logs.io.extents import LINES, Extent, begins_with
-from callcost.logs.io.inputs import Input, container_of
+from callcost.logs.io.inputs import Input
+from callcost.logs.io.sniff import container_of
 from callcost.runners.entries import Entry, Known, Lost, Stamp
 from callcost.runners.ledger import Ledger
 from callcost.stages.dedup.overwritten import overwritten_facts
@@ -138,7 +139,7 @@ def keep_overwritten(ledger: Ledger, old: Entry, source: Input, number: int, fol
     calls = left.filter(pl.col("line") == 0).height
     if not calls:
         return Overwritten()
-    if container_of(source) in LINES:
+    if container_of(source.path) in LINES:
         return Overwritten(calls=calls, is_replaced=False)
     path = folder / f"facts-leftovers-{old.number:08}.parquet"
     write_facts(left.with_columns(pl.lit(number, pl.Int64).alias("input")), path)

@@ -37,7 +37,7 @@ from callcost.jobs.state.log_rotation import facts_of_entry, result_of
 from callcost.logs.io.databases import logs_beside
 from callcost.logs.io.folders import folder_at, link_or_copy
 from callcost.logs.io.inputs import Input, is_read_once
-from callcost.logs.io.store_access import is_url
+from callcost.logs.io.object_store import is_url
 from callcost.logs.io.temporary import temporary_folder
 from callcost.runners.entries import Entry, Stamp, digest_of_file, digest_of_value, stamp_of
 from callcost.runners.leases import LOCK

@@ -13,7 +13,8 @@ from hashlib import sha256
 
 from callcost.errors import CallcostError
 from callcost.logs.io.compression import Damage
-from callcost.logs.io.inputs import Input, blocks_of, container_of
+from callcost.logs.io.inputs import Input, blocks_of
+from callcost.logs.io.sniff import container_of
 from callcost.logs.values.json import Refusal, decode
 
 LINES = ("jsonl", "sse")  # containers that are only ever appended to
@@ -37,7 +38,7 @@ class Extent:
 def extent_of(source: Input) -> Extent | None:
     """Return the extent of a file as it is now; None where it cannot be read."""
     state, size, tail = sha256(), 0, b""
-    has_lines = container_of(source) in _WITH_LAST_LINES
+    has_lines = container_of(source.path) in _WITH_LAST_LINES
     try:
         for block in _readable(source):
             held = tail + block

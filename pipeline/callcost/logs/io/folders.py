@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from callcost.logs.io.object_store import BLOCK, Stored, list_objects, open_input, open_output, plain_etag
-from callcost.logs.io.store_access import is_url, obstore_module, open_bucket, split_url, store_errors
+from callcost.logs.io.object_store import BLOCK, Stored, is_url, list_objects, open_input, open_output, plain_etag
+from callcost.logs.io.store_access import obstore_module, open_bucket, split_url, store_errors
 from callcost.logs.io.temporary import WORK_PREFIX, temporary_folder
 from callcost.whole_files import TEMPORARY_SUFFIX, move, open_whole_file, sync
 

@@ -1,4 +1,4 @@
-"""Which files, and their bytes: arguments to inputs, compression by magic bytes, what kind of container each is.
+"""Which files, and their bytes: arguments to inputs, and an input to its records as bytes.
 
 Records are cut out in records.py; Parquet is only recognised here and opened in stages/. A file that is no log of
 calls (an archive, an access log) is refused as a whole: one reject, without a row.
@@ -25,14 +25,13 @@ import msgspec
 
 from callcost.errors import LogError
 from callcost.logs.agent_homes import files_beside_logs
-from callcost.logs.io.compression import BLOCK, Damage, decompress, open_range, packing_of
+from callcost.logs.io.compression import BLOCK, Damage, decompress, open_range
 from callcost.logs.io.csv_rows import read_rows
 from callcost.logs.io.databases import COMPANIONS, MAGIC
 from callcost.logs.io.folders import folder_at
-from callcost.logs.io.object_store import Stored, find_objects, open_input, written_name
+from callcost.logs.io.object_store import Stored, find_objects, is_url, open_input, written_name
 from callcost.logs.io.records import Raw, read_lines, read_values
-from callcost.logs.io.sniff import REFUSALS, SAMPLE, sniff
-from callcost.logs.io.store_access import is_url
+from callcost.logs.io.sniff import REFUSALS, container_of
 from callcost.logs.io.temporary import folder_of_process
 from callcost.logs.own_output import HIDDEN_DOCUMENTS, TOOL_RESULTS, OwnFolder, Read, Skipped, find_own
 from callcost.settings import STOP_SIGNALS
@@ -168,18 +167,6 @@ def read_again(arguments: Sequence[str], inputs: Sequence[Input]) -> tuple[str, 
     return tuple(source.path for source in inputs) if any(map(is_read_once, arguments)) else tuple(arguments)
 
 
-def container_of(source: Input) -> str:
-    """Return what kind of container a file is; see sniff()."""
-    sample, packed = b"", False
-    with contextlib.suppress(Damage, OSError), open_input(source.path) as stream:  # reading it reports them
-        packed = packing_of(stream) is not None
-        for block in decompress(stream):
-            sample += block
-            if len(sample) >= SAMPLE:
-                break
-    return sniff(sample, packed=packed)
-
-
 def blocks_of(source: Input) -> Iterator[bytes]:
     """Yield a file's uncompressed bytes, piece by piece.
 
@@ -203,7 +190,7 @@ def read_raw(
         first_row: row of the first line of the range, from 1.
         longest: bytes that a record may have; None: MAX_RECORD of containers.
     """
-    container = container_of(source) if not start else "jsonl"
+    container = container_of(source.path) if not start else "jsonl"
     if container in REFUSALS:
         refused = REFUSALS[container]
         yield Reject(reason=refused.reason, detail=refused.detail)

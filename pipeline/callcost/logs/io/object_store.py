@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import os
 import re
 import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from callcost.logs.io.store_access import is_url, obstore_module, open_bucket, split_url, store_errors
+from callcost.arguments import STORE_SCHEMES
+from callcost.logs.io.store_access import OPTIONS_VARIABLE, obstore_module, open_bucket, split_url, store_errors
 
 BLOCK = 8 << 20  # bytes of one request
 _GLOB = re.compile(r"[*?\[]")
@@ -75,6 +78,12 @@ def stat_object(url: str) -> Stored | None:
         return _head(*split_url(url))
 
 
+def is_url(path: str) -> bool:
+    """Tell whether a path is in an object store."""
+    scheme, separator, _ = path.partition("://")
+    return bool(separator) and scheme.lower() in STORE_SCHEMES
+
+
 def open_input(path: str) -> BinaryIO:
     """Open a file or an object for reading; it can be sought in.
 
@@ -120,6 +129,11 @@ def as_source(path: str) -> str | BinaryIO:
     if is_url(path):
         return open_input(path)
     return path if written_name(path) == path else io.BufferedReader(_FileLeftOpen(path), BLOCK)
+
+
+def storage_options(path: str) -> dict[str, str] | None:
+    """Return the options of use_storage_options, here or in the process that started this one; None: of no store."""
+    return json.loads(os.environ.get(OPTIONS_VARIABLE, "{}")) if is_url(path) else None
 
 
 def written_name(name: str) -> str:

@@ -6,14 +6,16 @@ only. Kinds that are never logs of calls are refused as a whole, with what to do
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from callcost.logs.io.compression import MAGICS
+from callcost.logs.io.compression import MAGICS, Damage, decompress, packing_of
 from callcost.logs.io.csv_rows import delimiter_of
+from callcost.logs.io.object_store import open_input
 from callcost.logs.io.records import BOM, Raw, ValueScanner
 from callcost.logs.own_output import DETAIL, REASON, are_own_columns
 from callcost.logs.values.json import Refusal, decode
@@ -108,6 +110,18 @@ _CERTAIN = (
     ("sse", re.compile(rb"(?:event|data|id|retry):|:")),
     ("yaml", re.compile(rb"(?:(?:---|%|#|[A-Za-z_]+: )[^\n]*\n|\s*\n)*" + INTERACTIONS)),
 )
+
+
+def container_of(path: str) -> str:
+    """Return what kind of container the file at a path or URL is; see sniff()."""
+    sample, packed = b"", False
+    with contextlib.suppress(Damage, OSError), open_input(path) as stream:  # reading it reports them
+        packed = packing_of(stream) is not None
+        for block in decompress(stream):
+            sample += block
+            if len(sample) >= SAMPLE:
+                break
+    return sniff(sample, packed=packed)
 
 
 def sniff(sample: bytes, *, packed: bool = False) -> str:

@@ -17,17 +17,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from callcost.arguments import STORE_SCHEMES, needs_extra
+from callcost.arguments import needs_extra
 from callcost.errors import ConfigError, LogError
 
 OPTIONS_VARIABLE = "CALLCOST_STORAGE_OPTIONS"
 _CLIENT = frozenset(("allow_http", "allow_invalid_certificates", "connect_timeout", "timeout", "proxy_url"))
-
-
-def is_url(path: str) -> bool:
-    """Tell whether a path is in an object store."""
-    scheme, separator, _ = path.partition("://")
-    return bool(separator) and scheme.lower() in STORE_SCHEMES
 
 
 def use_storage_options(pairs: Iterable[str]) -> None:
@@ -47,11 +41,6 @@ def use_storage_options(pairs: Iterable[str]) -> None:
         options[key] = value
     if options:
         os.environ[OPTIONS_VARIABLE] = json.dumps(options)
-
-
-def storage_options(path: str) -> dict[str, str] | None:
-    """Return the options of use_storage_options, here or in the process that started this one; None: of no store."""
-    return json.loads(os.environ.get(OPTIONS_VARIABLE, "{}")) if is_url(path) else None
 
 
 def split_url(url: str) -> tuple[str, str]:

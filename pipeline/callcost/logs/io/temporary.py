@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from callcost.errors import RunError
-from callcost.logs.io.store_access import is_url
+from callcost.logs.io.object_store import is_url
 
 # Of the names of folders that a run works in. Where the way of locking changes, so must the name: versions that run at
 # the same time would take each other's folders for those of dead runs.

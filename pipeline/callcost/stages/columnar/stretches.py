@@ -9,9 +9,10 @@ from functools import partial
 from itertools import islice, repeat
 
 from callcost.logs.io.compression import Damage, open_range
-from callcost.logs.io.inputs import container_of, truncated, unreadable
+from callcost.logs.io.inputs import truncated, unreadable
 from callcost.logs.io.object_store import open_input
 from callcost.logs.io.records import Raw, read_lines
+from callcost.logs.io.sniff import container_of
 from callcost.settings import ReadOptions
 from callcost.stages.columnar.decode import Rows, digest_all
 from callcost.stages.columnar.jsonl import BlockReader, open_block_reader
@@ -43,7 +44,7 @@ def read_by_columns(
         leave: which calls are read record by record all the same; None: none.
         digested: whether facts have the digests that tell copies apart, as those of the record reader have.
     """
-    container = container_of(piece.source) if _are_usual(options) else ""
+    container = container_of(piece.source.path) if _are_usual(options) else ""
     if container == "jsonl":
         yield from _read_blocks(piece, records, options, counted=counted, leave=leave, digested=digested)
     elif container == "parquet" and piece.bytes >= COLUMN_BYTES and not holds_own_table(piece.source.path):

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from callcost.errors import LogError
 from callcost.logs.dialects import recogniser
-from callcost.logs.io.inputs import STDIN, Input, container_of, find_inputs, read_raw
+from callcost.logs.io.inputs import STDIN, Input, find_inputs, read_raw
+from callcost.logs.io.sniff import container_of
 from callcost.logs.record.dialect import BATCH_INPUT
 from callcost.logs.record_reader import objects_of
 from callcost.logs.usage.usage import states_both_sides
@@ -160,7 +161,7 @@ def _survey(source: Input) -> _File:
 
 def _rows_of(source: Input) -> Iterator[_Row]:
     """Yield the batch records of a file; none, if its first records are something else."""
-    if container_of(source) == "parquet":
+    if container_of(source.path) == "parquet":
         return
     for number, (offset, record) in enumerate(objects_of(read_raw(source))):
         row = _row_of(offset, record)

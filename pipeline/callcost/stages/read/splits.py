@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 
 from callcost.logs.io.compression import SQLITE, align_to_line, packing_of
 from callcost.logs.io.databases import logs_beside
-from callcost.logs.io.inputs import Input, container_of, read_raw
+from callcost.logs.io.inputs import Input, read_raw
 from callcost.logs.io.object_store import as_source, open_input
+from callcost.logs.io.sniff import container_of
 from callcost.logs.record_reader import needs_other_records, objects_of
 from callcost.stages.tables.facts import Exported
 from callcost.stages.tables.parquet_rows import first_rows
@@ -85,7 +86,7 @@ _Span = tuple[int, int | None, int | None, int]  # start, end, rows before, byte
 
 
 def _spans(source: Input) -> Iterator[_Span]:
-    container = container_of(source) if source.bytes > PIECE_BYTES else ""
+    container = container_of(source.path) if source.bytes > PIECE_BYTES else ""
     groups = _row_groups(source) if container == "parquet" else []
     edges = [*range(0, source.bytes - PIECE_BYTES // 2, PIECE_BYTES), source.bytes]
     if groups:
@@ -103,7 +104,7 @@ def halve_piece(piece: Piece) -> tuple[Piece, ...] | None:
     Raises:
         OSError: it cannot be read.
     """
-    if container_of(piece.source) != "jsonl" or not _is_cuttable(piece.source, [0]):
+    if container_of(piece.source.path) != "jsonl" or not _is_cuttable(piece.source, [0]):
         return None
     with open_input(piece.source.path) as stream:
         begin = align_to_line(stream, piece.start)

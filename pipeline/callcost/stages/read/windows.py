@@ -14,8 +14,9 @@ from typing import NamedTuple
 import polars as pl
 from msgspec import structs
 
-from callcost.logs.io.inputs import Input, container_of, read_raw
+from callcost.logs.io.inputs import Input, read_raw
 from callcost.logs.io.records import Raw
+from callcost.logs.io.sniff import container_of
 from callcost.logs.own_output import DETAIL, REASON
 from callcost.logs.record.summed_rows import AGGREGATE
 from callcost.logs.record_reader import CONTEXT, FRAGMENT, Outcome, RecordReader
@@ -172,7 +173,7 @@ def _named(window: Window, source: Input) -> Window:
 def read_by_record(piece: Piece, records: Records, options: ReadOptions) -> Iterator[Stretch]:
     """Read a piece record by record; a table of ours is refused as a whole, in the first piece of it."""
     first, source = piece.rows_before or 0, piece.source
-    if container_of(source) != "parquet":
+    if container_of(source.path) != "parquet":
         raws = read_raw(source, piece.start, piece.end, 1 + first, longest=options.max_record << 20)
         yield from read_lines_of(raws, records)
     elif not holds_own_table(source.path):

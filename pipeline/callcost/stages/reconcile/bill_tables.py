@@ -26,8 +26,9 @@ from callcost.logs.bills import bill_dialects
 from callcost.logs.bills.lines import BillLine, Kind
 from callcost.logs.bills.reader import BillFile, read_bill, read_rows
 from callcost.logs.bills.restate import natural, settle_bill
-from callcost.logs.io.inputs import Input, container_of, find_inputs
+from callcost.logs.io.inputs import Input, find_inputs
 from callcost.logs.io.object_store import as_source
+from callcost.logs.io.sniff import container_of
 from callcost.logs.values.times import read_time
 from callcost.stages.read.splits import survey
 from callcost.stages.reconcile.cells import converted
@@ -91,7 +92,7 @@ def open_bills(paths: Sequence[str]) -> Bills:
 
 
 def _open(source: Input) -> BillFile:
-    if container_of(source) != "parquet":
+    if container_of(source.path) != "parquet":
         return read_bill(source)
     try:
         with pq.ParquetFile(as_source(source.path)) as table:

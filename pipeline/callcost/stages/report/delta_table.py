@@ -19,7 +19,7 @@ import polars as pl
 from callcost.arguments import needs_extra
 from callcost.errors import ReportError
 from callcost.logs.io.folders import FileVersion, folder_at
-from callcost.logs.io.store_access import storage_options
+from callcost.logs.io.object_store import storage_options
 from callcost.stages.report.days import plain_day
 from callcost.stages.report.publish import as_maps
 from callcost.stages.tables.schemas import Calls

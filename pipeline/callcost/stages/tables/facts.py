@@ -17,7 +17,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from callcost.logs.io.store_access import storage_options
+from callcost.logs.io.object_store import storage_options
 from callcost.logs.own_output import FACTS_METADATA
 from callcost.stages.tables.dictionary import is_constant
 from callcost.stages.tables.schemas import Column, Facts, Rejects

@@ -15,8 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from callcost.logs.io.object_store import open_input
-from callcost.logs.io.store_access import is_url
+from callcost.logs.io.object_store import is_url, open_input
 from callcost.settings import ReadOptions
 from callcost.tables import Reject
 
