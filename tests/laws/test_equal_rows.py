@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from callcost.logs.io.records import Raw
 from callcost.settings import ReadOptions
-from callcost.stages.dedup.rules import REPEATED, SAME_BYTES, SAME_ID, SAME_ROW, Sifted, settle_duplicates
+from callcost.stages.dedup.resolve import Sifted, settle_duplicates
+from callcost.stages.dedup.rules import REPEATED, SAME_BYTES, SAME_ID, SAME_ROW
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import Call
 from tests.conftest import examples

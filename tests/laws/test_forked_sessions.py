@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from callcost.jobs.report import report_spend
 from callcost.logs.record_reader import RecordReader
 from callcost.settings import ReadOptions, ReportOptions
-from callcost.stages.dedup.rules import settle_duplicates
+from callcost.stages.dedup.resolve import settle_duplicates
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import Call
 from tests.conftest import examples

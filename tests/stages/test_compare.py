@@ -14,7 +14,7 @@ from callcost.logs.bills.lines import DAY, BillLine
 from callcost.prices.rates import Terms
 from callcost.settings import PriceOptions, ReportOptions
 from callcost.stages.analysis import bill_gap
-from callcost.stages.dedup.rules import settle_duplicates
+from callcost.stages.dedup.resolve import settle_duplicates
 from callcost.stages.pricing.charge_lines import charge_classes
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.stages.dedup.overwritten import overwritten_facts
-from callcost.stages.dedup.rules import facts_beside, settle_duplicates
+from callcost.stages.dedup.resolve import facts_beside, settle_duplicates
 from callcost.stages.tables.facts import facts_of
 from callcost.tables import Call, Usage
 from tests.conftest import examples

@@ -18,7 +18,7 @@ from callcost.settings import ReadOptions
 from callcost.stages.columnar.stretches import read_by_columns
 from callcost.stages.dedup import late_digests
 from callcost.stages.dedup.late_digests import settle_digests
-from callcost.stages.dedup.rules import settle_duplicates
+from callcost.stages.dedup.resolve import settle_duplicates
 from callcost.stages.read.splits import cut_inputs
 from callcost.stages.read.windows import read_windows
 from callcost.stages.tables.facts import facts_of, widen_facts

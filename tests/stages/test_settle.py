@@ -14,8 +14,14 @@ from hypothesis import strategies as st
 
 from callcost.settings import ReadOptions
 from callcost.stages.dedup import resolve as settle
-from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans, settled_facts
-from callcost.stages.dedup.rules import Sifted, settle_duplicates
+from callcost.stages.dedup.resolve import (
+    SettleTask,
+    Sifted,
+    settle_duplicates,
+    settle_keys,
+    settle_spans,
+    settled_facts,
+)
 from callcost.stages.tables.facts import BUCKETS, facts_of, join_small, read_facts, write_facts
 from callcost.stages.tables.schemas import Facts
 from tests.conftest import examples

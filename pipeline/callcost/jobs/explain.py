@@ -18,7 +18,7 @@ from callcost.logs.values.json import Refusal, decode, decode_text
 from callcost.settings import ReportOptions
 from callcost.stages.count.hidden_reasoning import fill_reasoning
 from callcost.stages.dedup.late_digests import settle_digests
-from callcost.stages.dedup.rules import facts_beside, settle_duplicates
+from callcost.stages.dedup.resolve import facts_beside, settle_duplicates
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.line_accounts import LineAccount, account_lines

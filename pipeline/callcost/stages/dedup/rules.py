@@ -1,4 +1,4 @@
-"""Settle duplicates: one call of those that are the same call (design.md section 5), and why the others are none.
+"""The rules: which records are the same call (design.md section 5), and why those that do not stay are none.
 
 Two rules. Copies share a key: one stays. A call that was made inside another (a wrapper's span around the provider's,
 a generation inside a generation) repeats its usage: the inner one stays, unless only the outer states any. A span that
@@ -34,18 +34,6 @@ REPLAY_COLUMNS = (  # all that the rule of replays looks at
 _STATED = ("reported", "estimated_upstream", "partial")
 
 
-class Sifted(NamedTuple):
-    """Facts without duplicates.
-
-    Attributes:
-        facts: facts of the calls that stay.
-        causes: why a call went -> how many did.
-    """
-
-    facts: pl.DataFrame
-    causes: Counter[str]
-
-
 class Verdicts(NamedTuple):
     """What is decided about some records.
 
@@ -58,80 +46,10 @@ class Verdicts(NamedTuple):
     causes: Counter[str]
 
 
-def settle_duplicates(facts: pl.DataFrame) -> Sifted:
-    """Keep one call of those that are the same call.
-
-    Args:
-        facts: all facts of some keys, and of the calls around and inside theirs.
-
-    Returns:
-        The facts of the calls that stay, with the earliest time of their copies and how many these are, ``id_conflict``
-        flagged where equal ids came with different requests, ``repeated_row`` where rows are equal that nothing tells
-        apart, and ``call_id`` filled for every call.
-    """
-    heads = facts.filter(pl.col("line") == 0)
-    nested = judge_nested(heads)  # before copies: of those that share an id, each has its own span
-    replays = judge_replays(heads)
-    exported = judge_exports(heads.join(nested.table, on=UID, how="anti"))
-    gone = pl.concat([nested.table, exported.table, replays.table])
-    copies = judge_copies(heads.join(gone, on=UID, how="anti"))
-    causes = nested.causes + exported.causes + replays.causes + copies.causes
-    return Sifted(apply_verdicts(facts, pl.concat([gone, copies.table])), causes)
-
-
-def facts_beside(scan: pl.LazyFrame, wanted: pl.Expr) -> pl.DataFrame:
-    """Return the facts of the calls that meet a condition, and of all that decide whether these stay.
-
-    Args:
-        scan: all facts.
-        wanted: the condition.
-    """
-    found = scan.filter(wanted).select("key", "span", "parent", "session", "ancestors").collect()
-    keys = found["key"].drop_nulls().implode()
-    families = pl.concat([found["span"], found["parent"]]).drop_nulls().implode()
-    family = pl.col("parent").is_in(families) | pl.col("span").is_in(families)
-    sessions = pl.col("session").is_in(lineages_of(found).implode())
-    return scan.filter(pl.col("key").is_in(keys) | family | sessions).collect()
-
-
 def lineages_of(facts: pl.DataFrame) -> pl.Series:
     """Return the sessions whose calls decide on those that may be copies, and the sessions of these."""
     asked = facts.filter(pl.col("ancestors").is_not_null()).select("session", "ancestors").unique("session")
     return pl.concat([asked["session"], asked["ancestors"].explode(empty_as_null=False)]).drop_nulls().unique()
-
-
-def apply_verdicts(facts: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Return facts as verdicts on some of their records leave them; see settle_duplicates."""
-    if verdicts.is_empty():
-        facts = facts.with_columns(_duplicates(pl.lit(0)))
-        return facts.with_columns(_call_id(pl.lit(1))) if facts["call_id"].null_count() else facts
-    gone = verdicts.filter(pl.col("occurrence").is_null())
-    return (
-        facts.join(gone, on=UID, how="anti", maintain_order="left")
-        .join(verdicts, on=UID, how="left", maintain_order="left")
-        .with_columns(
-            _call_id(pl.col("occurrence").fill_null(1)),
-            _duplicates(pl.col("copies").fill_null(0)),
-            pl.coalesce("first_at", "started_at").alias("started_at"),
-            pl.when("conflict").then(_flagged(CONFLICT)).when("repeated").then(_flagged(REPEATED)).otherwise("flags"),
-        )
-        .drop("first_at", "conflict", "copies", "repeated", "occurrence", "cause", strict=False)
-    )
-
-
-def _duplicates(copies: pl.Expr) -> pl.Expr:
-    """Add copies to those that a call was published with; one of an older callcost does not say how many it had."""
-    known = pl.col("price_status").is_null() | pl.col("duplicates").is_not_null()
-    return pl.when(known).then(pl.col("duplicates").fill_null(0) + copies).cast(pl.Int64).alias("duplicates")
-
-
-def _flagged(flag: str) -> pl.Expr:
-    return pl.concat_list("flags", pl.lit(flag)).list.unique().list.sort()
-
-
-def _call_id(occurrence: pl.Expr) -> pl.Expr:
-    made = pl.concat_str(pl.lit("x-"), "record_digest", pl.lit("-"), occurrence)
-    return pl.coalesce("call_id", made).alias("call_id")
 
 
 def judge_copies(heads: pl.DataFrame) -> Verdicts:

@@ -18,7 +18,7 @@ import polars as pl
 
 from callcost.settings import ReportOptions
 from callcost.stages.count.hidden_reasoning import Ratios, fill_reasoning
-from callcost.stages.dedup.rules import facts_beside, settle_duplicates
+from callcost.stages.dedup.resolve import facts_beside, settle_duplicates
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.spend import CALL_ORDER, charge_by_source, group_column, matches, moment_of
