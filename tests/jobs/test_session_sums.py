@@ -56,6 +56,16 @@ def test_a_session_that_was_not_shut_down_counts_what_its_messages_state(tmp_pat
     assert (call["completion_tokens"], call["prompt_tokens"], call["flags"]) == (20, 300, ["session_sum"])
 
 
+def test_calls_that_were_kept_count_in_the_place_of_sums_and_messages(tmp_path: Path, out: Path) -> None:
+    event = {"id": "8", "parentId": "1", "timestamp": "2026-07-01T12:30:00Z"}
+    message = event | {"id": "9", "type": "assistant.message", "data": {"model": "gpt-5.5", "outputTokens": 20}}
+    used = {"model": "gpt-5.5", "inputTokens": 200, "outputTokens": 20, "apiCallId": "a"}
+    kept = event | {"type": "assistant.usage", "data": used}
+    log = write_lines(tmp_path / "events.jsonl", [START, kept, message, SHUTDOWN])
+    (call,) = report([log], out, "--calls").calls
+    assert (call["completion_tokens"], call["prompt_tokens"], call["flags"]) == (20, 200, [])
+
+
 def test_the_last_of_several_requests_is_no_whole_price(tmp_path: Path, out: Path) -> None:
     crush = {"_store": "crush", "id": "c", "created_at": 1_780_000_000, "cost": 0.5, "prompt_tokens": 100}
     log = write_lines(tmp_path / "crush.jsonl", [crush | {"completion_tokens": 20, "model": "gpt-5.5"}])

@@ -247,7 +247,8 @@ def claude_code(number: int, draw: Draw) -> Record:
     }
     if draw(st.booleans()):
         return row | {"type": "user", "message": {"role": "user", "content": draw(st.sampled_from(TEXTS))}}
-    return row | {"type": "assistant", "requestId": f"req_{number}", "message": anthropic(number, draw)}
+    begun = draw(st.sampled_from(({}, {}, {"stop_reason": None})))
+    return row | {"type": "assistant", "requestId": f"req_{number}", "message": anthropic(number, draw) | begun}
 
 
 WRITERS = (openai_chat, openrouter, openai_responses, anthropic, gemini, pair, plain, otel, langfuse, claude_code)

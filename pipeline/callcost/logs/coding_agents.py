@@ -125,7 +125,7 @@ AGENTS = (
     Agent("Forge", ("forge",), ("~/.forge",), (".forge.db",)),
     Agent("Mux", ("mux",), ("~/.mux",), ("sessions/*/chat.jsonl",), "MUX_ROOT"),
     Agent("ZCode", ("zcode",), ("~/.zcode",), ("cli/db/db.sqlite",)),
-    Agent("Zed", ("zed",), ("zed",), ("threads/threads.db",)),
+    Agent("Zed", ("zed", "zed_thread"), ("zed",), ("threads/threads.db",)),
 )  # fmt: skip
 NO_HOME = {  # dialects of agents whose logs are in no place that is known beforehand -> where they are
     "aider": "the file that `--analytics-log` names",

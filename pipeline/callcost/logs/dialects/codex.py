@@ -30,6 +30,7 @@ from callcost.tables import Call
 NO_MODEL = "unknown"  # of a call that no event names a model for: builds of September 2025
 _SUMS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens", "total_tokens")
 _COUNTS = (*_SUMS, "cache_write_input_tokens")
+_COUNTED = tuple(name for name in _COUNTS if name != "total_tokens")  # which adds up others
 _TIERS = {"fast": "priority", "default": None, "auto": None}  # as Codex asks the API for them
 Counts = dict[str, Any]
 
@@ -107,10 +108,10 @@ def _read_event(notes: Notes, record: Mapping[str, Any], payload: Mapping[str, A
     if follow(payload, ("rate_limits", "plan_type")) not in (None, "", "unknown"):
         notes["billing"] = PLAN
     known = notes.setdefault("sums", {})
-    before, state = known.get(limit), (sums, last)
-    repeated = bool(sums) and (sums == before or state == notes.get("state"))
+    before, state = known.get(limit, {}), (sums, last)
+    repeated = bool(sums) and (_is_unmoved(sums, before) or state == notes.get("state"))
     if sums:
-        known[limit], notes["state"] = sums, state
+        known[limit], notes["state"] = {name: before[name] for name in _COUNTED if name in before} | sums, state
     used = last or _growth(sums, before)
     if notes.get("records") or repeated or not _is_used(used) or is_copied(notes):
         raise Refusal(CONTEXT)
@@ -137,19 +138,23 @@ def _plain(counts: Counts) -> tuple[Any, ...]:
 
 def _is_used(used: Counts) -> bool:
     """Tell whether a usage counts anything; a total alone is the size of the context."""
-    return any(used.get(name) for name in _COUNTS if name != "total_tokens")
+    return any(used.get(name) for name in _COUNTED)
 
 
 def _name(session: str | None, sums: Counts) -> str | None:
     return " ".join([session, *map(str, _plain(sums))]) if session and sums else None
 
 
-def _growth(sums: Counts, before: Counts | None) -> Counts:
+def _is_unmoved(sums: Counts, before: Counts) -> bool:
+    """Tell whether sums are those of before; an event may leave a count out."""
+    return bool(before) and all(before[name] == count for name, count in sums.items() if name in before)
+
+
+def _growth(sums: Counts, before: Counts) -> Counts:
     """Return what one call used, where nothing but sums says so: all of them where they began anew."""
-    if before and sums.keys() == before.keys():
-        pairs = {name: (count, before[name]) for name, count in sums.items()}
-        if all(type(count) is type(then) is int and count >= then for count, then in pairs.values()):
-            return {name: count - then for name, (count, then) in pairs.items()}
+    pairs = {name: (sums[name], before.get(name, 0)) for name in sums if name in before or name in _COUNTED}
+    if all(type(count) is type(then) is int and count >= then for count, then in pairs.values()):
+        return {name: count - then for name, (count, then) in pairs.items()} if before else sums
     return sums
 
 

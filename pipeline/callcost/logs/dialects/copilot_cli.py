@@ -5,9 +5,9 @@ it; a count that fell, or outputs of its messages that add up to it since the la
 anew. Messages state their output only: what they add up to is a call under the name of the shutdown that is to come,
 which is larger; a session that was left, killed or goes on has none, and nobody knows its input. A shutdown of one
 model may state its counts in ``tokenDetails`` alone, cached tokens beside the input. The store beside these files
-(copilot_store.toml) has every call, which count in the sums' place. Sources: codeburn src/providers/copilot.ts;
-copilot-arewecooked pull 45; agentsview issue 1625, copilot-cli issue 3994 (no shutdown); ai-driven-dev/framework issue
-697 (tokenDetails).
+(copilot_store.toml) has every call, and so have sessions that a user of its SDK kept (``assistant.usage``); these count
+in the sums' place. Sources: codeburn src/providers/copilot.ts; copilot-arewecooked pull 45; agentsview issue 1625,
+copilot-cli issue 3994 (no shutdown); ai-driven-dev/framework issue 697 (tokenDetails); copilot-sdk issue 1516.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ def carry_copilot_cli(notes: Notes, record: Mapping[str, Any]) -> dict[str, Any]
     if record.get("type") == "session.shutdown" and type(data.get("tokenDetails")) is dict:
         return _read_sum(notes, _part_of(notes, record, data))
     output, model = data.get(_OUTPUT), data.get("model")
+    if record.get("type") == "assistant.usage" and type(model) is str:
+        own = {"usage": data, "call": data.get("apiCallId") or record.get("id"), "single": True}
+        return _call_of(notes, record, model, 0) | own
     if record.get("type") != "assistant.message" or type(output) is not int or type(model) is not str:
         raise Refusal(CONTEXT)
     in_all, since = notes.setdefault("outputs", {}).get(model, (0, 0))
@@ -104,9 +107,13 @@ def _call_of(notes: Notes, record: Mapping[str, Any], model: str, shutdown: int)
 
 
 def settle_copilot_cli(call: Call, entry: Entry) -> None:
-    """Say that it is a sum, perhaps of outputs alone, and around what it lies."""
+    """Say that it is a sum, perhaps of outputs alone, and around what it lies; or in what a single call does."""
+    named = f"{FAMILY} {call.session}" if call.session else None
+    if entry.record.get("single"):
+        call.parent = named
+        return
     call.flags += [SESSION_SUM, *entry.record.get("flags", ())]
-    call.span = f"{FAMILY} {call.session}" if call.session else None
+    call.span = named
 
 
 DIALECTS = (
