@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcost.settings import PriceOptions, ReportOptions
-from callcost.stages.pricing.priced_calls import gather_calls
+from callcost.stages.pricing.price_facts import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report import days
 from callcost.stages.report.adjustments import CAUSE, LATE, MISSING, RECOUNTED, REPRICED, adjustments_of

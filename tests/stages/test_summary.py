@@ -8,7 +8,7 @@ from decimal import Decimal
 import polars as pl
 
 from callcost.settings import ReportOptions
-from callcost.stages.pricing.priced_calls import gather_calls
+from callcost.stages.pricing.price_facts import gather_calls
 from callcost.stages.report.spend import (
     charge_by_source,
     filter_calls,

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from callcost.settings import ReportOptions
-from callcost.stages.pricing.priced_calls import gather_calls
+from callcost.stages.pricing.price_facts import gather_calls
 from callcost.stages.report.notebook import spend_html
 from callcost.stages.report.publish import markdown_bytes
 from callcost.stages.report.spend import sort_spend, sum_spend

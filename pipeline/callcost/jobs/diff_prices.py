@@ -14,8 +14,7 @@ from callcost.jobs.engine.map_reduce import Progress, Settled, map_logs, merged_
 from callcost.jobs.report import settle_options
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import PriceOptions, ReportOptions
-from callcost.stages.pricing.price_facts import price_facts
-from callcost.stages.pricing.priced_calls import sum_stated
+from callcost.stages.pricing.price_facts import price_facts, sum_stated
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.spend import filter_calls
 from callcost.stages.tables.schemas import MONEY

@@ -38,7 +38,7 @@ from callcost.stages.analysis.call_charges import charges_of
 from callcost.stages.analysis.local_costs import add_local_costs, check_currency
 from callcost.stages.backfill.logged_corrections import correction_documents
 from callcost.stages.count.calibration_file import with_calibration
-from callcost.stages.pricing.priced_calls import GATHERED
+from callcost.stages.pricing.price_facts import GATHERED
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.reconcile.bill_tables import read_fx
 from callcost.stages.report.days import split_days

@@ -24,8 +24,7 @@ from callcost.stages.count.hidden_reasoning import Ratios, fill_reasoning, histo
 from callcost.stages.count.missing_usage import TIMED_OUT, count_missing, open_counter
 from callcost.stages.dedup.resolve import settled_facts
 from callcost.stages.dedup.rules import REPEATED
-from callcost.stages.pricing.price_facts import price_facts, tally_corrected
-from callcost.stages.pricing.priced_calls import gather_calls
+from callcost.stages.pricing.price_facts import gather_calls, price_facts, tally_corrected
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.read.batch_join import Batches
 from callcost.stages.read.splits import Piece, survey
@@ -105,7 +104,7 @@ class ReduceTask:
         listed: whether the calls are written too; or the columns of theirs that are.
         alternative: what may be otherwise; what calls would cost then is summed too.
         moved: files of the counts of calls that move.
-        ratios: what stands for hidden reasoning.
+        ratios: what stands for hidden reasoning; None: no call hides any.
     """
 
     number: int
@@ -118,7 +117,7 @@ class ReduceTask:
     listed: bool | tuple[str, ...] = True
     alternative: Alternative | None = None
     moved: tuple[str, ...] = ()
-    ratios: Ratios = ()
+    ratios: Ratios | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +272,8 @@ def _reduce_file(path: str, task: ReduceTask, listing: Path) -> tuple[pl.DataFra
     facts = number_rows(settled_facts(path, task.verdicts, keyed=bool(keyed)), task.rows_before)
     lacks_price = facts["price_status"].null_count() > 0  # what comes priced was published, with its copy_key
     facts = facts.with_columns(copy_key()) if keyed and lacks_price else facts
-    facts = fill_reasoning(facts, task.ratios, task.options.timezone)
+    if task.ratios is not None:
+        facts = fill_reasoning(facts, task.ratios, task.options.timezone)
     per_input["kept"] = _count_calls(facts)
     filtered_by, spans = tally_filtered(facts, task.options), span_of(facts)
     facts = filter_calls(facts, task.options)

@@ -7,8 +7,7 @@ import polars as pl
 from callcost.errors import ConfigError
 from callcost.prices.book.registered import with_registered
 from callcost.settings import PriceOptions
-from callcost.stages.pricing.price_facts import price_facts
-from callcost.stages.pricing.priced_calls import gather_calls
+from callcost.stages.pricing.price_facts import gather_calls, price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.tables.call_frames import CHARGED, Frame, collect_frame, read_frame
 from callcost.stages.tables.published_calls import priced_lines

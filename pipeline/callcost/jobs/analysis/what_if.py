@@ -21,7 +21,7 @@ from callcost.runners.protocol import ignore_progress
 from callcost.settings import Moves, PriceOptions, ReportOptions, WhatIfOptions
 from callcost.stages.analysis.alternative_calls import REASONS, Alternative, merge_alternatives
 from callcost.stages.analysis.suggestions import suggest
-from callcost.stages.pricing.priced_calls import sum_stated
+from callcost.stages.pricing.price_facts import sum_stated
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.spend import share_of
 from callcost.stages.tables.facts import read_tables

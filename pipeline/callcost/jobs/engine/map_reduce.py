@@ -29,7 +29,7 @@ from callcost.stages.analysis.alternative_calls import Alternative
 from callcost.stages.count.calibration_file import with_calibration
 from callcost.stages.count.hidden_reasoning import Ratios, fill_reasoning, ratios_of
 from callcost.stages.dedup.resolve import SettleTask, settle_keys, settle_spans, settled_facts
-from callcost.stages.pricing.priced_calls import GATHERED
+from callcost.stages.pricing.price_facts import GATHERED
 from callcost.stages.read.splits import Piece, SurveyTask, cut_inputs, survey_input
 from callcost.stages.report.rejects import RejectTable
 from callcost.stages.report.spend import merge_spend, order_of_spend, sort_spend, sum_spend
@@ -283,10 +283,10 @@ def reduce_parts(
         listed: see reduce_facts.
         alternative: see reduce_facts.
     """
-    verdicts, moved = settle_found(options, found).files_of("verdicts"), found.mapped.files_of("moved")
     task = partial(
-        ReduceTask, verdicts=tuple(verdicts), folder=found.folder, options=options_for_workers(options), priced=priced,
-        rows_before=found.rows_before, listed=listed, alternative=alternative, moved=tuple(moved), ratios=found.ratios,
+        ReduceTask, verdicts=tuple(settle_found(options, found).files_of("verdicts")), rows_before=found.rows_before,
+        folder=found.folder, options=options_for_workers(options), ratios=found.ratios if found.mapped.hidden else None,
+        priced=priced, listed=listed, alternative=alternative, moved=tuple(found.mapped.files_of("moved")),
     )  # fmt: skip
     tasks = [task(number=number, files=part) for number, part in enumerate(parts, first)]
     return found.runner(reduce_files, tasks, workers=_workers_to_sum(found))

@@ -23,7 +23,7 @@ from callcost.runners.entries import digest_of_bytes
 from callcost.runners.ledger import Ledger
 from callcost.settings import FingerprintKey, ReportOptions
 from callcost.stages.count.hidden_reasoning import Ratios
-from callcost.stages.pricing.priced_calls import GATHERED, gather_calls
+from callcost.stages.pricing.price_facts import GATHERED, gather_calls
 from callcost.stages.report.days import facts_of_day, merge_days, split_days, sum_days
 from callcost.stages.report.pseudonyms import hide_names
 from callcost.stages.report.publish import parquet_bytes

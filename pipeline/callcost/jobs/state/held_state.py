@@ -17,7 +17,7 @@ from callcost.jobs.state.state_folder import open_state
 from callcost.jobs.state.unchanged.settle_night import settle_entries
 from callcost.logs.io.temporary import temporary_folder
 from callcost.settings import ReportOptions, StateOptions
-from callcost.stages.pricing.priced_calls import gather_calls
+from callcost.stages.pricing.price_facts import gather_calls
 from callcost.stages.tables.schemas import Calls
 
 

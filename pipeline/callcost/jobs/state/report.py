@@ -55,7 +55,7 @@ from callcost.runners.entries import digest_of_bytes, digest_of_value
 from callcost.runners.ledger import Ledger
 from callcost.runners.protocol import ignore_progress
 from callcost.settings import ReportOptions, StateOptions
-from callcost.stages.pricing.priced_calls import gather_calls
+from callcost.stages.pricing.price_facts import gather_calls
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.adjustments import ORDER, adjustments_of
 from callcost.stages.report.days import day_of, plain_day

@@ -20,8 +20,7 @@ from callcost.prices.rates import BATCH_FORMATS, tier_of
 from callcost.settings import PriceOptions, WhatIfOptions
 from callcost.stages.analysis.target_models import TargetModels
 from callcost.stages.pricing.cost_parts import PARTS
-from callcost.stages.pricing.price_facts import price_facts
-from callcost.stages.pricing.priced_calls import COSTS, sum_stated
+from callcost.stages.pricing.price_facts import COSTS, price_facts, sum_stated
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.tables.facts import UID, widen_facts
 from callcost.stages.tables.schemas import Alternatives, Facts

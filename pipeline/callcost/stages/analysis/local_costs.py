@@ -15,7 +15,7 @@ import polars as pl
 from callcost.errors import ConfigError
 from callcost.prices.charges import plain
 from callcost.settings import FOCUS_FORMATS, ReportOptions
-from callcost.stages.pricing.priced_calls import sum_stated
+from callcost.stages.pricing.price_facts import sum_stated
 from callcost.stages.tables.schemas import MONEY
 
 _HINT = "Give dated rates with --fx FILE (CSV: date, currency, rate: what one US dollar buys)"

@@ -28,8 +28,7 @@ from callcost.logs.responses.chunk_rows import is_chunk
 from callcost.logs.values.json import Refusal
 from callcost.settings import ReadOptions, ReportOptions
 from callcost.stages.count.missing_usage import count_missing
-from callcost.stages.pricing.price_facts import price_facts
-from callcost.stages.pricing.priced_calls import gather_calls
+from callcost.stages.pricing.price_facts import gather_calls, price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.read.batch_join import Batches
 from callcost.stages.tables.facts import facts_of

@@ -15,7 +15,7 @@ import polars as pl
 from callcost.prices.charges import plain
 from callcost.readable import dollars, money
 from callcost.stages.pages.kit import Markup, cell
-from callcost.stages.pricing.priced_calls import sum_stated
+from callcost.stages.pricing.price_facts import sum_stated
 from callcost.stages.tables.schemas import SpendMeasures
 
 Figure = Decimal | int | None

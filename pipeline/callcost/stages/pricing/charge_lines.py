@@ -1,6 +1,6 @@
 """What each charge line costs, class of tokens by class: the priced facts of a report, taken apart as bills are.
 
-Quantities are those of ``token_quantities.py``, rates the cards of ``stages/pricing/rate_cards.py``, so that the
+Quantities are those of ``charged_units.py``, rates the cards of ``stages/pricing/rate_cards.py``, so that the
 charges of a line add up to what ``stages/pricing/price_facts.py`` says it costs. Who is paid is said in one spelling
 for logs and bills.
 """
@@ -14,9 +14,8 @@ from callcost.models import PROVIDERS, provider_of
 from callcost.prices.book.book import Book
 from callcost.prices.rates import BATCH_FORMATS
 from callcost.prices.units import unit_of
-from callcost.stages.pricing.billed_units import charge_extras, extras_of, names_per_row
+from callcost.stages.pricing.charged_units import charge_extras, extras_of, names_per_row, quantities
 from callcost.stages.pricing.rate_cards import RowCards, find_cards
-from callcost.stages.pricing.token_quantities import quantities
 from callcost.stages.tables.facts import UID
 from callcost.stages.tables.schemas import MONEY
 from callcost.tables import ABORTED

@@ -17,9 +17,8 @@ from typing import NamedTuple
 import polars as pl
 
 from callcost.prices.units import TOKEN_UNITS, Unit
-from callcost.stages.pricing.billed_units import every_row
+from callcost.stages.pricing.charged_units import every_row, exact_costs
 from callcost.stages.pricing.rate_cards import RowCards
-from callcost.stages.pricing.token_quantities import exact_costs
 from callcost.stages.tables.dictionary import Flag, any_of, both, flag
 from callcost.stages.tables.schemas import MONEY
 

@@ -1,9 +1,9 @@
-"""The batch reader of prices: a table of facts becomes a priced table of facts.
+"""The batch reader of prices: a table of facts becomes a priced table of facts, and this one row per call.
 
 Rates are settled once per distinct model, moment and terms by the same ``Book`` that the scalar reader asks
-(``rate_cards.py``); what is done per row is arithmetic on whole columns (``token_quantities.py``), exact, in whole
+(``rate_cards.py``); what is done per row is arithmetic on whole columns (``charged_units.py``), exact, in whole
 numbers of 10**-18 dollars. What makes a row priced, partly priced, free or unpriced is the table ``VERDICTS`` of
-``prices/charges.py``; what is billed beside tokens is charged by ``billed_units.py``.
+``prices/charges.py``. Most calls are one row; one with charges of its own (an advisor, an iteration) has more.
 """
 
 from __future__ import annotations
@@ -19,23 +19,28 @@ from callcost.prices.charges import CALL_CONDITIONS, CARD_CONDITIONS, FLAG_CONDI
 from callcost.prices.tariffs import MARKS
 from callcost.prices.units import TOKEN_UNITS
 from callcost.settings import PriceOptions
-from callcost.stages.pricing.billed_units import (
+from callcost.stages.pricing.charged_units import (
     COUNTS,
     Costs,
     SideCosts,
     add_extras,
     charge_extras,
+    exact_costs,
     extras_of,
     names_per_row,
+    quantities,
 )
-from callcost.stages.pricing.cost_parts import Part, part_costs, rest_costs
+from callcost.stages.pricing.cost_parts import PARTS, RESTS, Part, part_costs, rest_costs
 from callcost.stages.pricing.rate_cards import RowCards, book_of, find_cards
-from callcost.stages.pricing.token_quantities import exact_costs, quantities
 from callcost.stages.tables.dictionary import Flag, any_of, both, flag, without
 from callcost.stages.tables.facts import UID, widen_facts
-from callcost.stages.tables.schemas import MONEY
+from callcost.stages.tables.schemas import MONEY, Calls, Facts
 from callcost.tables import CorrectedCalls
 
+GATHERED = {**{name: Facts.types[name] for name in UID}, **Calls.types}
+COSTS = ("input_cost", "output_cost", "other_cost", "total_cost")
+_SUMMED = (*COSTS, *PARTS, *RESTS)
+_LINE_COUNTS = ("cache_read_input_tokens", "cache_creation_input_tokens", "reasoning_tokens", "total_tokens")
 # Verdicts below the one leave costs of 0, the others below the other leave none.
 _FREE, _UNPRICED = (sum(each.costs in kinds for each in VERDICTS) for kinds in (("zero",), ("zero", "none")))
 
@@ -188,3 +193,53 @@ def _money(name: str, cost: pl.Series | None, null: Flag, zero: Flag, height: in
     if zero is not None:
         value = pl.when(zero).then(pl.lit(0, dtype=pl.Int128)).otherwise(value)
     return pl.select(value.reinterpret(dtype=MONEY).alias(name)).to_series()
+
+
+def gather_calls(facts: pl.DataFrame) -> pl.DataFrame:
+    """Bring the charge lines of each call together: one row per call, the columns of Calls after UID.
+
+    A call is as priced as its lines are: all unpriced or all free stay so, a mixture is partly priced.
+    """
+    if facts["lines"].max() == 1:
+        return facts.select(GATHERED.keys())
+    single = facts.filter(pl.col("lines") == 1).select(GATHERED.keys())
+    many = facts.filter(pl.col("lines") > 1)
+    if many.is_empty():
+        return single
+    statuses, reasons = pl.col("price_status"), pl.col("price_reason")
+    status = (
+        pl.when((statuses == "unpriced").all()).then(pl.lit("unpriced"))
+        .when((statuses == "free").all()).then(pl.lit("free"))
+        .when(statuses.is_in(["unpriced", "partly_priced"]).any()).then(pl.lit("partly_priced"))
+        .otherwise(pl.lit("priced"))
+    )  # fmt: skip
+    lines = pl.struct(
+        pl.col("line_model").alias("model"),
+        pl.col("line_prompt_tokens").alias("prompt_tokens"),
+        pl.col("line_completion_tokens").alias("completion_tokens"),
+        "price_status",
+        "total_cost",
+        *(pl.col(f"line_{name}").alias(name) for name in _LINE_COUNTS),
+        *(name for name in _SUMMED if name != "total_cost"),
+    )
+    gathered = (
+        many.sort(*UID, "line")
+        .group_by(UID, maintain_order=True)
+        .agg(
+            *[
+                pl.col(name).first()
+                for name in Calls.types
+                if name not in {"price_status", "price_reason", "iterations", *_SUMMED}
+            ],
+            status.alias("price_status"),
+            pl.coalesce(reasons.filter(statuses != "priced").drop_nulls().first(), reasons.drop_nulls().first()),
+            lines.alias("iterations"),
+            *[sum_stated(name) for name in _SUMMED],
+        )
+    )
+    return pl.concat([single, gathered.select(GATHERED.keys()).cast(GATHERED)])  # type: ignore[arg-type]
+
+
+def sum_stated(name: str) -> pl.Expr:
+    """Sum what is stated; null, not 0, where nothing is."""
+    return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)

@@ -13,7 +13,7 @@ from callcost.prices.book.archive import isoformat, microseconds
 from callcost.prices.book.book import Book, Resolution
 from callcost.prices.calls import price_line
 from callcost.prices.charges import plain
-from callcost.stages.pricing.priced_calls import gather_calls
+from callcost.stages.pricing.price_facts import gather_calls
 from callcost.stages.report.spend import CALL_ORDER
 from callcost.stages.tables.schemas import Adjustments, Calls
 from callcost.tables import USAGE_COUNTS, Call, Usage

@@ -46,7 +46,7 @@ def split_days(
     Parts are to be read before the next day is asked for; there is at least one, and none is large.
 
     Args:
-        paths: tables of calls, the columns of priced_calls.GATHERED.
+        paths: tables of calls, the columns of price_facts.GATHERED.
         timezone: IANA name.
         only: days that are asked for; None: all.
     """

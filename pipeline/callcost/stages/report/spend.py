@@ -17,7 +17,7 @@ from callcost.logs.coding_agents import AGENT_DIALECTS
 from callcost.settings import ReportOptions
 from callcost.stages.dedup.rules import REPEATED
 from callcost.stages.pricing.cost_parts import PARTS, RESTS
-from callcost.stages.pricing.priced_calls import COSTS, sum_stated
+from callcost.stages.pricing.price_facts import COSTS, sum_stated
 from callcost.stages.tables.facts import UID
 from callcost.stages.tables.schemas import MONEY, SpendMeasures
 from callcost.tables import MONEY_SCALE, USAGE_COUNTS

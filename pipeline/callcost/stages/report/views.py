@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from callcost.settings import ReportOptions
-from callcost.stages.pricing.priced_calls import GATHERED, gather_calls
+from callcost.stages.pricing.price_facts import GATHERED, gather_calls
 from callcost.stages.report.spend import CALL_ORDER, merge_spend, sum_spend
 from callcost.stages.tables.facts import read_tables
 from callcost.stages.tables.published_calls import priced_lines
