@@ -1,6 +1,6 @@
 """What is measured, and what is set against what: the cases, their ratios, and what each ratio has to be.
 
-The targets are those of issues 3, 4, 5, 7 and 16; they are printed beside what was found and gate nothing.
+The targets are those of issues 3, 4, 5, 7, 16 and 24; they are printed beside what was found and gate nothing.
 """
 
 from __future__ import annotations
@@ -168,6 +168,22 @@ def nightly(bench: Bench) -> Section:
     return section
 
 
+def year_of_nights(bench: Bench) -> Section:
+    """A state of many days: what a night costs that brings one more, and one that brings nothing."""
+    days, calls = bench.size.nights
+    section = Section(title=f"report --state, {days} days of {calls:,} lean rows, 2 workers")
+    first, new, same = (section.add(figure) for figure in bench.nights().values())
+    older = days - 1
+    section.ratios += [
+        Ratio(title="a new day, times what a day took the first night", wall=older * new.wall / first.wall,
+              cpu=older * new.cpu / first.cpu, by="cpu", least=False),
+        Ratio(title="seconds of a new day", wall=new.wall, cpu=new.cpu, target=5, least=False, unit="s"),
+        Ratio(title="seconds when nothing is new", wall=same.wall, cpu=same.cpu, target=1, by="cpu", least=False,
+              unit="s"),
+    ]  # fmt: skip
+    return section
+
+
 def batch_prices(bench: Bench) -> Section:
     """Pricing alone, of a table."""
     section = Section(title="Pricing a table of calls of 300 models in one month")
@@ -249,6 +265,7 @@ CASES: dict[str, Callable[[Bench], Section]] = {
     "samples": sample_logs,
     "readers": readers,
     "nightly": nightly,
+    "nights": year_of_nights,
     "prices": batch_prices,
     "helpers": scalar_helpers,
     "loop": event_loop,

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,19 @@ def lean(count: int) -> Iterator[dict[str, Any]]:
             "cache_hit": "None",
             "status": "success",
         }
+
+
+def write_days(folder: Path, days: int, calls: int) -> Path:
+    """Write lean rows as a log a day, each of so many calls; all are there, or none."""
+    rows, part, first = lean(days * calls), folder.with_suffix(".part"), datetime(2025, 12, 1)  # noqa: DTZ001 - as logs
+    part.mkdir(exist_ok=True)
+    for day in range(days):
+        with (part / f"{first + timedelta(day):%Y-%m-%d}.jsonl").open("w", encoding="utf-8") as file:
+            for number, row in enumerate(islice(rows, calls)):
+                moment = first + timedelta(day, seconds=86_400 * number // calls)
+                row |= {"startTime": f"{moment}.846000", "endTime": f"{moment}.951000"}
+                file.write(json.dumps(row) + "\n")
+    return part.rename(folder)
 
 
 def write_billed(path: Path, count: int) -> Path:

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.bench import logs
@@ -39,6 +39,7 @@ class Size:
         priced_by_peers: rows that LiteLLM prices, one by one.
         read: records of each dialect: of the small log and of the large one, whose difference is told.
         billed: rows of JSONL without text, of which a bill has a tenth as many rows.
+        nights: days with a log of their own, and the rows without text of each.
     """
 
     chats: int
@@ -49,22 +50,24 @@ class Size:
     priced_by_peers: int
     read: tuple[int, int] = (20_000, 100_000)
     billed: int = 1_000_000
+    nights: tuple[int, int] = (60, 30_000)
 
 
 SIZES = {
     "tiny": Size(
         chats=40, lean=100, flat=200, priced=1_000, counted_by_peers=10, priced_by_peers=10, read=(100, 900),
-        billed=500,
+        billed=500, nights=(3, 50),
     ),
     "small": Size(
         chats=6_000, lean=120_000, flat=500_000, priced=100_000, counted_by_peers=400, priced_by_peers=1_000,
-        read=(4_000, 20_000), billed=100_000,
+        read=(4_000, 20_000), billed=100_000, nights=(15, 10_000),
     ),
     "medium": Size(
         chats=30_000, lean=400_000, flat=2_000_000, priced=1_000_000, counted_by_peers=2_000, priced_by_peers=5_000
     ),
     "full": Size(
-        chats=150_000, lean=2_000_000, flat=10_000_000, priced=1_000_000, counted_by_peers=8_000, priced_by_peers=20_000
+        chats=150_000, lean=2_000_000, flat=10_000_000, priced=1_000_000, counted_by_peers=8_000,
+        priced_by_peers=20_000, nights=(365, 30_000),
     ),
 }  # fmt: skip
 
@@ -252,15 +255,37 @@ class Bench:
                 if title == "another price version":
                     moment = logs.FIRST_MOMENT * 1_000_000
                     add_map({"gpt-4o": _DEAR}, name="dear", effective_from=moment, source="-", folder=own / "prices")
-                self.say(title)
-                taken = take([sys.executable, "-m", "callcost", *words], env)
-                manifest = json.loads((out / "manifest.json").read_bytes())
-                if manifest["records"]["calls"] != calls:
-                    raise RuntimeError(f"{manifest['records']['calls']} of {calls} calls are in the report")
-                figures[title] = Figure(title=title, units=calls, wall=taken.wall, cpu=taken.cpu, peak=taken.peak)
+                figures[title] = self._night(title, words, env, calls)
+            manifest = json.loads((out / "manifest.json").read_bytes())
             if manifest["run"]["inputs_read"] or "dear" not in json.dumps(manifest["price_versions"]):
                 raise RuntimeError("the log was read again, or its calls not priced again")
             return figures
+
+    def nights(self) -> dict[str, Figure]:
+        """Run the command with a state: over all days but the last, with that one, and with nothing new."""
+        days, calls = self.size.nights
+        made = self._made(f"days-{days}-{calls}", lambda path: logs.write_days(path, days, calls))
+        *older, newest = sorted(made.iterdir())
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            log, state, out = (Path(folder, name) for name in ("logs", "state", "out"))
+            words = ["report", str(log), "--state", str(state), "--out", str(out), "--workers", "2", "--quiet"]
+            log.mkdir()
+            figures, held = {}, 0
+            for title, fresh in (("first night", older), ("a new day", [newest]), ("nothing new", [])):
+                for path in fresh:
+                    os.link(path, log / path.name)
+                held += calls * len(fresh)
+                figures[title] = self._night(title, words, self._plain, held)
+            return figures
+
+    def _night(self, title: str, words: Sequence[str], env: Mapping[str, str], calls: int) -> Figure:
+        """Run the command with a state, whose report is to have so many calls."""
+        self.say(title)
+        taken = take([sys.executable, "-m", "callcost", *words], env)
+        found = json.loads(Path(words[words.index("--out") + 1], "manifest.json").read_bytes())["records"]["calls"]
+        if found != calls:
+            raise RuntimeError(f"{found} of {calls} calls are in the report")
+        return Figure(title=title, units=calls, wall=taken.wall, cpu=taken.cpu, peak=taken.peak)
 
     def engines(self, names: tuple[str, ...] = FAST_ENGINES) -> list[str]:
         """Return which of the fast engines are there when nothing is hidden."""

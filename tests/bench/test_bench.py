@@ -87,6 +87,15 @@ def test_a_report_is_measured_and_set_against_the_parse_floor(tmp_path: Path) ->
     assert 0 < against("share", ours, floor, unit="%").wall < 100
 
 
+def test_nights_are_measured(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, SIZES["tiny"])
+
+    section = CASES["nights"](bench)
+
+    assert [figure.units for figure in section.figures] == [100, 150, 150]
+    assert all(ratio.wall > 0 for ratio in section.ratios)
+
+
 def test_ratios_are_printed_and_drawn() -> None:
     slow = Figure(title="theirs", units=10, wall=2.0, cpu=2.0, peak=None)
     quick = Figure(title="ours", units=100, wall=2.0, cpu=4.0, peak=1 << 20)
