@@ -76,7 +76,7 @@ ROOMS = {
     ),
     "state": Room(
         (f"{_PACKAGE}/jobs/state",),
-        ("tests/jobs/test_run_records.py", "tests/jobs/test_nightly.py",
+        ("tests/jobs/test_run_records.py", "tests/jobs/test_nights_*.py", "tests/jobs/test_nightly.py",
          "tests/jobs/test_closed*.py",
          "tests/jobs/test_rotation.py", "tests/jobs/test_status.py", "tests/jobs/test_read_once.py",
          "tests/jobs/test_upgrade.py", "tests/jobs/test_unchanged_*.py", "tests/jobs/test_state_columns.py",
