@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callcost.logs.responses.tools import count_grounding
 from callcost.logs.usage.unit_quantities import join_units, read_quantities, settle_searches
 from callcost.logs.usage.usage import read_usage
 from callcost.logs.values.json import Refusal
@@ -93,3 +94,26 @@ def test_a_usage_of_units_alone_is_a_usage() -> None:
         usage = read_usage(body).usage
         assert usage is not None
         assert usage.billed_units == {unit: Decimal(number) for unit, number in units.items()}
+
+
+@pytest.mark.parametrize(
+    ("found", "given", "units"),
+    [
+        ({"groundingChunks": [{"web": {}}]}, True, {}),
+        ({"groundingChunks": [{"web": {}}]}, False, {"web_search_requests": 1}),
+        ({"groundingChunks": [{"web": {}}], "webSearchQueries": ["a", "", "b", "a "]}, True,
+         {"web_search_requests": 2}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_page_of_a_given_address_is_no_search(found: Any, given: bool, units: dict[str, int]) -> None:
+    read = {"urlContextMetadata": {"urlMetadata": [{"retrievedUrl": "https://example.org"}]}} if given else {}
+    assert count_grounding({"candidates": [{"groundingMetadata": found} | read]}) == units
+
+
+def test_questions_to_the_maps_are_read_where_litellm_states_them() -> None:
+    body = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"google_maps_grounding_requests": 1}}
+    reading = read_usage(body)
+    assert reading.usage is not None
+    assert reading.usage.billed_units == {"maps_queries": 1}
+    assert not reading.unread

@@ -69,6 +69,28 @@ def _stated(usage: Usage | None) -> dict[str, Any]:
          {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}),
         ({"generation_token_count": 4, "prompt_token_count": 9},
          {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}),
+        ({"inputTokens": 9, "outputTokens": 4, "inputDetails": {"text": 1, "cacheRead": 5, "cacheWrite": 3},  # Mastra
+          "outputDetails": {"text": 1, "reasoning": 3}},
+         {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13, "cache_read_input_tokens": 5,
+          "cache_creation_input_tokens": 3, "reasoning_tokens": 3}),
+        ({"promptTokens": 9, "completionTokens": 4, "totalTokens": 13, "promptTokensDetails": {"cachedTokens": 5},
+          "completionTokensDetails": {"reasoningTokens": 3}},  # OpenRouter's SDK
+         {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13, "cache_read_input_tokens": 5,
+          "reasoning_tokens": 3}),
+        ({"inputTokens": 9, "outputTokens": 4, "thoughtsTokens": 3, "cachedContentTokens": 5, "totalTokens": 16},
+         {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16, "cache_read_input_tokens": 5,
+          "reasoning_tokens": 3}),  # Genkit
+        ({"inputTokens": 9, "outputTokens": 4, "cacheReadInputTokens": 5, "cacheCreationInputTokens": 3},
+         {"prompt_tokens": 17, "completion_tokens": 4, "total_tokens": 21, "cache_read_input_tokens": 5,
+          "cache_creation_input_tokens": 3}),  # Anthropic's Agent SDK
+        ({"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13,  # Bifrost
+          "prompt_tokens_details": {"cached_read_tokens": 5, "cached_write_tokens": 3}},
+         {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13, "cache_read_input_tokens": 5,
+          "cache_creation_input_tokens": 3}),
+        ({"prompt_tokens": 9, "completion_tokens": 4, "cached_prompt_tokens": 5},  # CrewAI
+         {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13, "cache_read_input_tokens": 5}),
+        ({"prompt_tokens": 9, "completion_tokens": 4, "prompt_cached_tokens": 5},  # LiveKit
+         {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13, "cache_read_input_tokens": 5}),
         ({"total_tokens": 9}, {"total_tokens": 9}),
         ({"prompt_tokens": 9, "total_tokens": 9}, {"prompt_tokens": 9, "total_tokens": 9}),
         ({"completion_tokens": 4, "total_tokens": 13},

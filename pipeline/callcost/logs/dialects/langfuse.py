@@ -35,12 +35,14 @@ _OF_TRACES = ("userId", "sessionId", "tags")
 _OWN = ("input_", "output_")  # names that its SDKs give to what they took out of "input" and "output"
 
 _OWN_COUNTS = {
-    "prompt_tokens": ("input", "input_tokens", "prompt_tokens", "promptTokens", "inputTokens"),
-    "completion_tokens": ("output", "output_tokens", "completion_tokens", "completionTokens", "outputTokens"),
-    "total_tokens": ("total", "total_tokens", "totalTokens"),
+    "prompt_tokens": ("input", "input_tokens", "prompt_tokens", "promptTokens", "inputTokens", "prompt_token_count"),
+    "completion_tokens": (
+        "output", "output_tokens", "completion_tokens", "completionTokens", "outputTokens", "candidates_token_count",
+    ),
+    "total_tokens": ("total", "total_tokens", "totalTokens", "total_token_count"),
     "cache_read_input_tokens": (
         "input_cached_tokens", "input_cache_read", "cache_read_input_tokens", "input_cache_read_input_tokens",
-        "cached_tokens", "input_cached_content_token_count", "cache_read",
+        "cached_tokens", "input_cached_content_token_count", "cached_content_token_count", "cache_read",
     ),
     "cache_creation_input_tokens": (
         "input_cache_creation", "cache_creation_input_tokens", "input_cache_creation_input_tokens",
@@ -50,7 +52,11 @@ _OWN_COUNTS = {
     "cache_write_1h_tokens": ("input_cache_creation_1h",),
     "audio_input_tokens": ("input_audio_tokens", "input_audio"),
     "image_input_tokens": ("input_image_tokens", "input_image"),
-    "reasoning_tokens": ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens"),
+    "text_input_tokens": ("input_text_tokens",),
+    "text_output_tokens": ("output_text_tokens",),
+    "reasoning_tokens": (
+        "output_reasoning_tokens", "output_reasoning", "reasoning_tokens", "thoughts_token_count",
+    ),
     "audio_output_tokens": ("output_audio_tokens", "output_audio"),
     "video_input_tokens": ("input_video_tokens", "input_video"),
     "image_output_tokens": ("output_image_tokens", "output_image"),

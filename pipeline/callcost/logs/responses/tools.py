@@ -98,14 +98,15 @@ def count_citations(body: Mapping[str, Any]) -> Units:
 def count_grounding(body: Mapping[str, Any]) -> Units:
     """Count the searches of a Gemini answer: its distinct queries, the empty ones aside, and the questions to Maps.
 
-    Which models pay by query and which once a prompt, their prices say.
+    Which models pay by query and which once a prompt, their prices say. Pages that it read from an address that it was
+    given are cited as found ones are: only queries tell that it searched, too.
     Source: https://ai.google.dev/gemini-api/docs/google-search.
     """
     found = [dict_in(one.get("groundingMetadata")) for one in dicts_in(body.get("candidates"))]
     queries = {query.strip() for one in found for query in list_in(one.get("webSearchQueries")) if type(query) is str}
     chunks = {kind for one in found for chunk in dicts_in(one.get("groundingChunks")) for kind in chunk}
-    by_maps = "maps" in chunks
-    searches = 0 if by_maps and "web" not in chunks else len(queries - {""}) or "web" in chunks
+    by_maps, given = "maps" in chunks, any(one.get("urlContextMetadata") for one in dicts_in(body.get("candidates")))
+    searches = 0 if by_maps and "web" not in chunks else len(queries - {""}) or ("web" in chunks and not given)
     units = {SEARCHES: Decimal(searches), "maps_queries": Decimal(by_maps)}
     return {unit: number for unit, number in units.items() if number}
 

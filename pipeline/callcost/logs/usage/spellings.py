@@ -108,6 +108,7 @@ _UNITS = {
     "code_execution_calls": (f"{_XAI}.code_interpreter_calls",),
     "file_search_calls": (f"{_XAI}.file_search_calls",),
     "document_search_calls": (f"{_XAI}.document_search_calls",),
+    "maps_queries": _under(_DETAILS, "google_maps_grounding_requests"),  # LiteLLM's
     "search_sources": ("num_sources_used",),
     "server_tool_calls": ("server_tool_use_details.tool_calls_executed",),
     "citation_tokens": ("citation_tokens",),
@@ -126,13 +127,16 @@ _OPENAI_PARTS = {
     "cache_read_input_tokens": (
         # LangChain's names have no "tokens"; it puts OpenAI's service tier before them.
         *_under(_DETAILS, "cached_tokens", "cache_read", "flex_cache_read", "priority_cache_read"),
+        *_under(_DETAILS, "cached_read_tokens"),  # Bifrost's
         "cache_read_input_tokens",
         "cached_tokens",
         "num_cached_tokens",
+        "cached_prompt_tokens",  # CrewAI's
+        "prompt_cached_tokens",  # LiveKit's
         "prompt_cache_hit_tokens",
     ),
     "cache_creation_input_tokens": (
-        *_under(_DETAILS, "cache_creation_tokens", "cache_write_tokens"),
+        *_under(_DETAILS, "cache_creation_tokens", "cache_write_tokens", "cached_write_tokens"),
         *_under(_DETAILS, "cache_creation", "cache_creation_input_tokens"),  # the first: LangChain's; Alibaba's split
         "cache_creation_input_tokens",
         "cache_write_tokens",
@@ -279,27 +283,36 @@ SHAPES = (
         noted=("inputTokens.noCache", "outputTokens.text", "raw"),
     ),
     Shape(
-        name="ai_sdk",  # vercel/ai packages/provider: versions 4 to 6; Langfuse's first names
+        name="ai_sdk",  # vercel/ai packages/provider: versions 4 to 6; also Langfuse's first names, OpenRouter's SDK,
+        # Mastra's "...Details" and Genkit's "...Tokens"
         marks=(
             "promptTokens", "completionTokens", "cachedInputTokens", "reasoningTokens", "inputTokenDetails",
-            "outputTokenDetails",
+            "outputTokenDetails", "promptTokensDetails", "completionTokensDetails", "inputDetails", "outputDetails",
+            "cachedContentTokens", "thoughtsTokens",
         ),
         counts=_spell(
             "promptTokens inputTokens", "completionTokens outputTokens",
-            read="cachedInputTokens inputTokenDetails.cacheReadTokens",
-            written="inputTokenDetails.cacheWriteTokens",
-            reasoning="reasoningTokens outputTokenDetails.reasoningTokens", total="totalTokens",
-        ),
+            read="cachedInputTokens inputTokenDetails.cacheReadTokens promptTokensDetails.cachedTokens"
+            " inputDetails.cacheRead cachedContentTokens",
+            written="inputTokenDetails.cacheWriteTokens promptTokensDetails.cacheWriteTokens inputDetails.cacheWrite",
+            reasoning="reasoningTokens outputTokenDetails.reasoningTokens completionTokensDetails.reasoningTokens"
+            " outputDetails.reasoning thoughtsTokens", total="totalTokens",
+        )
+        | {
+            f"{kind}_{side}_tokens": (f"{side}Details.{kind}",)
+            for side in ("input", "output") for kind in ("audio", "image")
+        },
         total_decides=False,  # version 5 adds up the sides alone
-        noted=("raw",),
+        noted=("raw", "inputDetails.text", "outputDetails.text"),
     ),
     Shape(
         name="bedrock_converse",
         marks=("inputTokens", "outputTokens"),
         counts=_spell(
             "inputTokens", "outputTokens", read="cacheReadInputTokens cacheReadInputTokenCount",
-            written="cacheWriteInputTokens cacheWriteInputTokenCount", total="totalTokens",
+            written="cacheWriteInputTokens cacheWriteInputTokenCount cacheCreationInputTokens", total="totalTokens",
         ),
+        units={"web_search_requests": ("webSearchRequests",)},  # these two: Anthropic's Agent SDK, per model
         prompt="exclusive",
         lists=(Labelled("cacheDetails", "ttl", "inputTokens", _BY_TTL),),
     ),
