@@ -47,3 +47,13 @@ def test_both_readers_say_the_same_whatever_stands_anywhere(
 ) -> None:
     with written(data.draw(odd_lines(write))) as path:
         assert_same(path)
+
+
+def test_an_object_with_a_number_that_no_float_holds_ends_no_run() -> None:
+    row = (
+        b'{"trace_id": "%032d", "span_id": "%016d", "name": "chat", "start_time": "2026-03-01T00:00:00Z", '
+        b'"attributes": {"gen_ai.operation.name": "chat", "gen_ai.response.model": "gpt-4o", '
+        b'"gen_ai.usage.input_tokens": 9, "gen_ai.usage.output_tokens": 3}, "thoughts_token_count": {"total": 1e400}}'
+    )
+    with written([row % (number, number) for number in range(1, 20)]) as path:
+        assert_same(path)

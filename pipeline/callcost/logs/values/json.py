@@ -31,7 +31,10 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 # What a gap in what reads a record raises; it must not end the run.
-UNFORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+UNFORESEEN = (
+    TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError,
+    msgspec.MsgspecError,  # a ValueError in newer versions only
+)  # fmt: skip
 
 
 class Refusal(Exception):  # noqa: N818 - not an error: how a record says that it cannot become a call

@@ -12,10 +12,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from zlib import crc32
 
-import msgspec
-
 from callcost.logs.responses.bodies import APIS
 from callcost.logs.usage.arithmetic import PARTS_OF_PARTS
+from callcost.logs.values.json import decode
 from callcost.logs.values.json_path import Path
 from callcost.stages.columnar.schema import (
     ABSENT_TEXT,
@@ -148,7 +147,7 @@ def _word_of(layout: Layout, field: Field, value: Any) -> tuple[Any, bool]:
         return layout.samples.get(field.path), value is not None
     nothing = (ABSENT_TEXT if field.reading == WORD else "") if layout.strict else None
     held = value != nothing
-    return (msgspec.json.decode(value) if held and value is not None and field.reading == JSON else value), held
+    return (decode(value.encode()) if held and value is not None and field.reading == JSON else value), held
 
 
 def _put(record: Any, path: Path, value: Any, parts: Mapping[Path, int]) -> None:
