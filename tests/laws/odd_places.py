@@ -110,6 +110,8 @@ def _changed(record: Any, place: Keys, way: str, value: Any) -> Any:
             above = above[key]
         if type(above) is Pairs or (way in ("key", "path", "twice") and type(above) is not dict):
             return record
+        if type(above) is dict and type(place[-1]) is int:  # an element of a list that is an object here
+            return record
         if way == "twice":
             above[place[-1]] = Pairs([("x", 1), (str(place[-1]), value), (str(place[-1]), 7)])
         elif way == "gone":

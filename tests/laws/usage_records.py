@@ -115,6 +115,17 @@ _OBSERVED = {"id": "o-1", "traceId": "t-1", "type": "GENERATION", "startTime": _
 RECORDS: Mapping[str, tuple[Any, ...]] = {
     **{name: (body,) for name, body in BODIES.items() if name not in ("gemini_snake", "cohere")},
     "gemini": (BODIES["gemini"], BODIES["gemini_snake"]),
+    "copilot_cli": ({"type": "assistant.usage", "id": "1", "timestamp": _AT,
+                     "data": Counts("copilot_cli", {"model": "gpt-5.5", "apiCallId": "a-1"}, "usage.")},),
+    "cursor_events": (Counts("cursor_events", {"timestamp": "1780000000123", "model": "gpt-4o", "kind": "Included",
+                                               "requestsCosts": 1}),),
+    "images": ({"created": 1_767_170_804, "model": "gpt-image-1", "data": [{"b64_json": "iVBO"}],
+                "usage": _shapes("openai_responses")},),
+    "transcription": ({"model": "gpt-4o-transcribe", "text": "Two.",
+                       "usage": {"type": "tokens", "": _shapes("openai_responses")}},),
+    "rerank": ({"model": "rerank-2", "data": [{"relevance_score": 0.5}], "usage": _shapes("total_only")},),
+    "ocr": ({"model": "mistral-ocr-2505", "pages": [{"markdown": "Two."}], "usage_info": {"pages_processed": 3},
+             "usage": _shapes("openai_chat")},),
     "ollama": ({"model": "llama3.2", "created_at": _AT, "message": _ANSWER, "done": True, "": _shapes("ollama")},),
     "pair": (_PAIR | {"response": BODY}, _PAIR | {"response": {"text": "Two."}, "usage": _ALL}),
     "plain": ({"id": "p-1", "timestamp": _AT, "model": "gpt-4o", "messages": _HI, "response": "Two.", "usage": _ALL},
@@ -304,9 +315,13 @@ def _some_of(values: tuple[str, ...], at_most: int, *, unique: bool = False) -> 
 def put_at(holder: Any, path: Keys, number: Any) -> bool:
     """Put a number at a path; tell whether it could be, and says something else than what stood there."""
     for key in path[:-1]:
+        if (type(holder) is list) is not (type(key) is int):
+            return False  # a list where the path has an object, or an object where it has a list
         holder = holder[key] if type(key) is int else holder.setdefault(key, {})
         if type(holder) not in (dict, list):
             return False
+    if (type(holder) is list) is not (type(path[-1]) is int):
+        return False
     before = holder[path[-1]] if type(path[-1]) is int else holder.get(path[-1])
     if type(before) in (dict, list):
         return False
