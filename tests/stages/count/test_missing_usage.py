@@ -179,6 +179,50 @@ def test_stated_reasoning_belongs_to_a_counted_completion(counter: TextCounter) 
     assert settle(counter, usage=Usage(prompt_tokens=100, reasoning_tokens=30))[:2] == (100, 31)
 
 
+def broken_off(
+    monkeypatch: pytest.MonkeyPatch, limit: Any, text: str = "yes", ended: str = "length", **fields: Any
+) -> Call:
+    """Make a call of a model that reasons where nobody sees it, with bodies as they are; its frames are simple ones."""
+    answered = fake_frame(0, [text] if text else None)
+    monkeypatch.setattr(frames_of_sides, "frame_plain", lambda *_: None)
+    monkeypatch.setattr(frames_of_sides, "frame_prompt", lambda *_: fake_frame(3000, ["hello world"]))
+    monkeypatch.setattr(frames_of_sides, "frame_completion", lambda *_, **__: answered)
+    request = {"messages": [{"role": "user", "content": "hello world"}], "max_completion_tokens": limit}
+    answer = {"choices": [{"finish_reason": ended, "message": {"role": "assistant", "content": text}}]}
+    return make_call(model="gpt-5-mini", request=request, response=answer, **fields)
+
+
+@pytest.mark.parametrize("text", ["yes", ""], ids=["text", "nothing seen"])
+def test_an_answer_that_broke_off_at_its_limit_has_spent_it(
+    counter: TextCounter, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, visible = broken_off(monkeypatch, 500, text), bool(text)
+
+    count_missing([call], counter)
+
+    assert call.usage is not None
+    assert (call.usage.completion_tokens, call.usage.reasoning_tokens) == (500, 500 - visible)
+    assert (call.usage.prompt_tokens, call.usage.total_tokens) == (5, 505)
+    assert (call.flags, call.count_method) == ([], "calibrated")
+
+
+@pytest.mark.parametrize(
+    ("limit", "more"),
+    [(None, {}), (1, {}), (True, {}), ("500", {}), (-5, {}), (500, {"ended": "stop"}), (500, {"flags": ["aborted"]})],
+    ids=["no limit", "seen whole", "no number", "a text", "negative", "ended by itself", "broke off elsewhere"],
+)
+def test_what_an_answer_spent_is_not_known_where_no_limit_tells(
+    counter: TextCounter, limit: Any, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = broken_off(monkeypatch, limit, **more)
+
+    count_missing([call], counter)
+
+    assert call.usage is not None
+    assert (call.usage.completion_tokens, call.usage.reasoning_tokens) == (1, None)
+    assert "hidden_reasoning" in call.flags
+
+
 def test_a_side_without_text_stays_null(counter: TextCounter) -> None:
     assert settle(counter, response=None) == (5, None, None, "counted", "exact", 0.01)
     assert settle(counter, request=None) == (None, 1, None, "counted", "exact", 0.01)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcost.tokens.requests.bodies import read_answer, read_offer, read_prompt
+from callcost.tokens.requests.bodies import read_answer, read_limit, read_offer, read_prompt
 from callcost.tokens.requests.content_blocks import READERS, read_blocks, read_piece
 from callcost.tokens.requests.tools_and_format import read_form, read_tool_choice, read_tools
 from callcost.tokens.requests.types import CALL, DOCUMENT, IMAGE, RESULT, TEXT, THOUGHT, Block, Form, Prompt, Tool
@@ -323,3 +323,34 @@ def test_media_beside_what_a_function_of_gemini_returned_are_content() -> None:
     prompt = read_prompt("gemini", {"contents": [{"role": "user", "parts": [response]}]})
 
     assert [block.kind for block in prompt.messages[0].blocks] == ["result", "image", "image"]
+
+
+BROKE_OFF: dict[str, tuple[Any, Any]] = {
+    "openai chat": ({"max_completion_tokens": 50}, {"choices": [{"finish_reason": "length", "message": {}}]}),
+    "openai chat, before": ({"max_tokens": 50}, {"choices": [{"finish_reason": "length", "text": "a"}]}),
+    "responses": (
+        {"max_output_tokens": 50},
+        {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}, "output": []},
+    ),
+    "anthropic": ({"max_tokens": 50}, {"stop_reason": "max_tokens", "content": [{"type": "text", "text": "a"}]}),
+    "gemini": ({"generationConfig": {"maxOutputTokens": 50}}, {"candidates": [{"finishReason": "MAX_TOKENS"}]}),
+    "bedrock": (
+        {"inferenceConfig": {"maxTokens": 50}},
+        {"stopReason": "max_tokens", "output": {"message": {"role": "assistant", "content": [{"text": "a"}]}}},
+    ),
+}
+
+
+@pytest.mark.parametrize(("request_body", "response"), BROKE_OFF.values(), ids=BROKE_OFF)
+def test_the_limit_of_an_answer_is_read_where_it_broke_off_there(request_body: Any, response: Any) -> None:
+    assert read_limit(request_body, response) == 50
+    assert read_limit({}, response) is None
+    assert read_limit(request_body, "a") is None
+
+
+def test_a_limit_tells_nothing_of_several_answers_or_of_one_that_a_filter_broke_off() -> None:
+    cut = {"finish_reason": "length", "message": {"content": "a"}}
+    filtered = {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}, "output": []}
+
+    assert read_limit({"max_tokens": 50}, {"choices": [cut, cut]}) is None
+    assert read_limit({"max_output_tokens": 50}, filtered) is None

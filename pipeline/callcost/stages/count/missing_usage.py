@@ -24,10 +24,14 @@ from callcost.stages.read.sides import (
 )
 from callcost.tables import ABORTED, HIDDEN, Call, Usage
 from callcost.tokens.engines.text_counter import Counts, TextCounter
-from callcost.tokens.frame import Frame, relative_error, total
+from callcost.tokens.frame import CALIBRATED, Frame, relative_error, total
+from callcost.tokens.requests.bodies import read_limit
 
 TIMED_OUT = "timed_out"
 METHODS = ("exact", "calibrated", "estimated", TIMED_OUT)  # from the strongest to the weakest
+# Of answers that broke off at their limit in hidden reasoning: 48 of 50 with text are within it, 39 within 3 % (4
+# repositories, 2026-12-01).
+SPENT_ERROR = 0.2
 AMPLE_BYTES = 32 << 20  # of a task; so much holds more text than is worth sparing a faster engine
 
 
@@ -64,13 +68,26 @@ def count_missing(calls: Sequence[Call], counter: TextCounter) -> None:
         _received(call, frame_sides(call, sides, counter.available) if sides else {})
         for call, sides in zip(calls, missing, strict=True)
     ]
-    for call, counted in zip(calls, count_frames(frames, counter), strict=True):
-        hidden = "completion_tokens" in counted and hides_answer(call)
+    for call, sides, counted in zip(calls, missing, count_frames(frames, counter), strict=True):
+        hidden = "completion_tokens" in sides and hides_answer(call)
+        spent = _spend_all(call, counted) if hidden else 0
         settle_usage(call, counted)
         if call.usage is not None and "completion_tokens" in counted and (drawn := drawn_tokens(call)):
             call.usage.image_output_tokens = drawn
-        if hidden and call.count_method != TIMED_OUT:
+        if spent and call.usage is not None:
+            call.usage.reasoning_tokens = spent
+        elif hidden and "completion_tokens" in counted and call.count_method != TIMED_OUT:
             call.flags = sorted({*call.flags, HIDDEN})
+
+
+def _spend_all(call: Call, counted: dict[str, SideCount]) -> int:
+    """Count an answer that broke off at its limit as all of that; return what is not seen of it, 0: it is no such."""
+    visible = counted.get("completion_tokens", SideCount(0, CALIBRATED, 0.0))
+    limit = read_limit(call.request, call.response)
+    if limit is None or limit <= visible.tokens or visible.method == TIMED_OUT or ABORTED in call.flags:
+        return 0
+    counted["completion_tokens"] = SideCount(limit, CALIBRATED, SPENT_ERROR)
+    return limit - visible.tokens
 
 
 def _received(call: Call, frames: dict[str, Frame]) -> dict[str, Frame]:

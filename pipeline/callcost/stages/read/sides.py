@@ -122,6 +122,8 @@ def template_call(call: Call, placeholders: Sequence[str], available: frozenset[
     answered = [text for text, is_answer in zip(placeholders, answers, strict=True) if is_answer]
     first, second = template_of(choice, prompt, asked), template_of(choice, completion, answered)
     hidden = hides_answer(call)
+    if hidden and read_answer(call.response).cut:  # its limit, which may tell, is no text
+        return None
     return CallTemplate(first, second, answers, hidden) if asked and answered and first and second else None
 
 

@@ -202,6 +202,28 @@ def read_answer(response: Any) -> Answer:
     return Answer(found, _cut_off(body))
 
 
+def read_limit(request: Any, response: Any) -> int | None:
+    """Return what an answer has that broke off at the limit its request sets; None: it did not, or nobody knows.
+
+    The limit is of reasoning and text together, in tokens.
+
+    Args:
+        request: the request body.
+        response: the body of its one answer.
+    """
+    asked, answer = dict_of(request), read_answer(response)
+    stopped = dict_of(dict_of(response).get("incomplete_details")).get("reason")  # a filter breaks answers off, too
+    if not answer.cut or len(answer.alternatives) > 1 or stopped not in (None, "max_output_tokens"):
+        return None
+    places = [asked, *(dict_of(asked.get(key)) for key in _SETTINGS)]
+    limits = (place.get(key) for place in places for key in _LIMITS)
+    return next((limit for limit in limits if type(limit) is int and limit > 0), None)
+
+
+_SETTINGS = ("generationConfig", "generation_config", "inferenceConfig")
+_LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens", "maxOutputTokens", "maxTokens")
+
+
 def _cut_off(body: Body) -> bool:
     items = list_of(body.get("choices")) + list_of(body.get("candidates")) or [body]
     ends = [text_of(dict_of(item).get(key)).lower() for item in items for key in _ENDINGS]
