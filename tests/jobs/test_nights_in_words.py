@@ -108,15 +108,14 @@ def test_a_run_says_what_it_does_and_what_it_did(nights: Nights) -> None:
     second = nights.run()
     wanted = {
         "inputs_read": 1, "inputs_known": 4, "bytes_read": _bytes(nights, "f"), "inputs_gone": 1, "new_calls": 6,
-        "days_added": ["2025-11-05"], "days_replaced": ["2025-11-01", "2025-11-04"],
+        "late_calls": 3, "days_added": ["2025-11-05"], "days_replaced": ["2025-11-01", "2025-11-04"],
         "days_removed": [],
     }  # fmt: skip
     assert {name: second[name] for name in wanted} == wanted
     assert [(row["day"], row["reason"], row["calls"]) for row in second["day_changes"]] == [
         ("2025-11-01", "new calls", 3), ("2025-11-04", "new calls", 2), ("2025-11-05", "new calls", 1),
     ]  # fmt: skip
-    published = {name: nights.events[-1][1][name] for name in ("days", "added", "removed")}
-    assert published == {"days": 2, "added": 1, "removed": 0}
+    assert nights.events[-1][1] == {"days": 2, "added": 1, "removed": 0, "late": 3}
     assert {day["day"]: day["calls"] for day in status_of(str(nights.state), 9)["days"]} == {
         undated: 2, "2025-11-01": 5, "2025-11-02": 2, "2025-11-03": 1, "2025-11-04": 3, "2025-11-05": 1,
     }  # fmt: skip
@@ -184,8 +183,6 @@ def test_how_old_the_newest_call_is_counts_in_hours(nights: Nights) -> None:
 
 
 def test_a_late_share_above_the_limit_is_a_gate(nights: Nights) -> None:
-    for name in "cd":  # those without a time
-        (nights.logs / f"{name}.jsonl").unlink()
     nights.run()
     write_lines(nights.logs / "f.jsonl", [*_rows(1, 1, id="f"), *_rows(5, 3)])
     found = nights.run(max_late=24)

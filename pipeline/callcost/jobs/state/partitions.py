@@ -39,7 +39,7 @@ class Partitions:
         added: days published for the first time.
         replaced: days whose bytes changed.
         removed: days of the asked interval that have no call any more; known after end_days.
-        late: calls added to days before the newest that was published.
+        late: calls added to days before the newest day that was published.
         fresh: calls added to any day.
         changes: what the money of days that changed did, by reason; see changes_of_day.
     """
@@ -59,6 +59,7 @@ class Partitions:
         self._options = options
         self._made: set[str] = set()
         self._calls_before = self._calls_in_this_zone()
+        self._newest_before = max((label for label in self._calls_before if day_of(label)), default="")
         self.now: dict[str, int] = {}
         self.changes: list[dict[str, Any]] = []
         self.added: list[date | None] = []
@@ -97,7 +98,7 @@ class Partitions:
         self.now[label], self._costs[label] = calls, plain(cost)
         new = max(calls - self._calls_before.get(label, 0), 0)
         self.fresh += new
-        if self._calls_before and label < max(self._calls_before):
+        if label < self._newest_before:
             self.late += new
         if self._write(self._name_of(day), data, lambda data: self._put(day, held, data)):
             (self.replaced if label in self._days else self.added).append(day)
