@@ -28,7 +28,7 @@ from callcost.jobs.engine.held_calls import (
 )
 from callcost.jobs.engine.manifest import RunClock, manifest_of, plain_options, verdicts_of
 from callcost.jobs.engine.map_reduce import Progress, Settled, map_logs, merged_spend, reduce_facts, working_folder
-from callcost.jobs.engine.page import PAGE, WORKBOOK, PageSums, documents_of, settle_earlier
+from callcost.jobs.engine.page import PAGE, WORKBOOK, PageSums, documents_of, read_rates, settle_earlier
 from callcost.jobs.engine.work_dir import open_workplace
 from callcost.prices.book.registered import with_registered
 from callcost.runners.protocol import ignore_progress
@@ -40,7 +40,6 @@ from callcost.stages.backfill.logged_corrections import correction_documents
 from callcost.stages.count.calibration_file import with_calibration
 from callcost.stages.pricing.price_facts import GATHERED
 from callcost.stages.pricing.rate_cards import book_of
-from callcost.stages.reconcile.bill_tables import read_fx
 from callcost.stages.report.days import split_days
 from callcost.stages.report.delta_table import DeltaDays, deltalake_module
 from callcost.stages.report.notebook import spend_html
@@ -202,7 +201,7 @@ def _report(
         manifest = manifest_of(options, settled, spend, clock)
         manifest = amend_manifest(manifest, held) if held is not None else manifest
         if options.currency is not None:
-            fx = read_fx(options.fx, options.currency)
+            fx = read_rates(options.fx, options.currency)
             spend, manifest["currency"] = add_local_costs(spend, whole, options, fx)
         page = PageSums(options, settled.tables("calls"))
         page.add_files(settled.tables("calls"))
@@ -281,13 +280,15 @@ def open_source(options: ReportOptions, columns: Collection[str] | None = None) 
         LogError: one holds no calls.
         RunError: a state cannot be used.
     """
+    kinds = kinds_of_source(options.logs)
+    if not kinds:
+        return None
     from callcost.jobs.state.held_state import open_held_state  # noqa: PLC0415 - it stands on this module
 
-    kinds = kinds_of_source(options.logs)
-    places = zip(options.logs, kinds, strict=True) if kinds else ()
     wanted = asked_columns(options, columns) if len(kinds) == 1 else None  # of several, all tells which are copies
+    places = zip(options.logs, kinds, strict=True)
     parts = [open_held_state(place, options) if kind == STATE else open_report(place, wanted) for place, kind in places]
-    return join_held(parts) if parts else None
+    return join_held(parts)
 
 
 def _settle_source(
@@ -342,7 +343,7 @@ def settle_options(options: ReportOptions) -> ReportOptions:
     check_focus(options)
     check_currency(options)
     if options.currency is not None:
-        read_fx(options.fx, options.currency)
+        read_rates(options.fx, options.currency)
     if options.table == "delta":
         refuse_parts_of_days(options, "--table delta")
         deltalake_module()

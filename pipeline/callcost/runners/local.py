@@ -9,20 +9,21 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from callcost.errors import RunError
 from callcost.runners.protocol import Done, R, Tick, ignore_progress, ignore_result
 from callcost.settings import GC_THRESHOLDS, STOP_SIGNALS
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.1
@@ -97,6 +98,9 @@ class _Workers:
         """
         if self._pool is None or self._size != size:
             self.end()
+            import multiprocessing  # noqa: PLC0415 - runs of one process need none of it
+            from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
             context = multiprocessing.get_context("spawn")
             self._size, self.counters = size, context.Array("q", 2)
             self._pool = ProcessPoolExecutor(size, context, _start_worker, (self.counters, module))
@@ -164,6 +168,8 @@ def _run_pool(
     function: Callable[[T, Tick], R], tasks: Sequence[T], batch: list[int], size: int, keep: Done[R], tick: Tick
 ) -> bool:
     """Run a batch in a pool; tell whether a worker died."""
+    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415 - as above
+
     with keep_workers() as workers:
         try:
             pool = workers.pool(size)
@@ -231,7 +237,9 @@ def _start_worker(counters: Any, module: str) -> None:
 
 
 def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
+    from multiprocessing import parent_process  # noqa: PLC0415 - as above
+
+    parent = parent_process()
     if parent is not None:
         parent.join()
     os._exit(1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
@@ -58,6 +60,12 @@ def identity_of(options: ReportOptions) -> dict[str, str]:
 @cache
 def code_of() -> str:
     """Return the digest of every module of the package, 16 hexadecimal digits."""
-    package = Path(callcost.__file__).resolve().parent
-    parts = [[path.relative_to(package).as_posix(), path.read_text("utf-8")] for path in sorted(package.rglob("*.py"))]
-    return digest_of_value(parts)[:16]
+    package = os.path.dirname(os.path.realpath(callcost.__file__))  # noqa: PTH120 - a Path for each of hundreds lasts
+    digest, found = sha256(), []
+    for folder, _, names in os.walk(package):
+        found += [f"{folder}/{name}" for name in names if name.endswith(".py")]
+    for path in sorted(found):
+        with open(path, "rb") as module:  # noqa: PTH123
+            content = module.read()
+        digest.update(f"{path[len(package) :].replace(os.sep, '/')} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -15,17 +15,14 @@ from callcost.jobs.engine.manifest import limits_of
 from callcost.jobs.engine.map_reduce import Settled, reduce_facts
 from callcost.settings import COST_SOURCES, PERIODS, ReportOptions
 from callcost.stages.analysis.local_costs import local_costs
-from callcost.stages.analysis.suggestions import SUGGESTIONS, suggest
-from callcost.stages.pages.details import DEAREST
-from callcost.stages.pages.figures import LOCAL_COST
-from callcost.stages.pages.period_changes import Earlier
-from callcost.stages.pages.report_page import ReportSums, report_page
 from callcost.stages.pricing.rate_cards import book_of
-from callcost.stages.reconcile.bill_tables import read_fx
 from callcost.stages.report.views import OF_CALLS, ViewSums, commonest_tags
 from callcost.stages.report.workbook import workbook_bytes
 from callcost.stages.tables.facts import read_tables
 from callcost.tables import ReduceResult
+
+if TYPE_CHECKING:
+    from callcost.stages.pages.period_changes import Earlier
 
 PAGE, WORKBOOK = "report.html", "spend.xlsx"
 _GROUPINGS = ("model", "user", "team")  # of every page, where calls state them
@@ -46,6 +43,8 @@ class PageSums:
         self._is_asked = "html" in options.formats
         if not self._is_asked:
             return
+        from callcost.stages.pages.details import DEAREST  # noqa: PLC0415 - only where a page is asked for
+
         asked = [name for name in options.by if name not in PERIODS]
         tags = [] if any(name.startswith("tag:") for name in asked) else commonest_tags(paths, _TAGS)
         self._columns = list(dict.fromkeys([*_GROUPINGS, *asked, *tags]))
@@ -81,10 +80,13 @@ class PageSums:
         """
         if not self._is_asked:
             return {}
+        from callcost.stages.pages.figures import LOCAL_COST  # noqa: PLC0415 - only where a page is asked for
+        from callcost.stages.pages.report_page import ReportSums, report_page  # noqa: PLC0415
+
         table = self._sums.table
         groups = {column: table("day", column) for column in self._columns}
         if self._options.currency is not None:
-            fx = read_fx(self._options.fx, self._options.currency)
+            fx = read_rates(self._options.fx, self._options.currency)
             groups = {name: sums.with_columns(local_costs(sums, fx).alias(LOCAL_COST)) for name, sums in groups.items()}
         hours, sessions, dearest = table("hour"), table("session"), self._sums.dearest
         earlier = self._before(manifest["last_at"])
@@ -98,6 +100,8 @@ class PageSums:
         """Return what could be saved, where the calls are few enough to be looked at together."""
         if not self._held or recorded["cost_source"] != COST_SOURCES[0]:
             return []
+        from callcost.stages.analysis.suggestions import SUGGESTIONS, suggest  # noqa: PLC0415 - only where a page is asked for
+
         calls = pl.concat(self._held, how="diagonal_relaxed").sort(*OF_CALLS, nulls_last=True)
         days = calls["started_at"].drop_nulls().dt.date()
         span = (days.max() - days.min()).days + 1 if len(days) else 1  # type: ignore[operator,union-attr]
@@ -111,10 +115,19 @@ class PageSums:
         span = earlier_span(self._options, last_at)
         if span is None or all(table.is_empty() for table in groups.values()):
             return None
+        from callcost.stages.pages.period_changes import Earlier  # noqa: PLC0415 - only where a page is asked for
+
         zone = ZoneInfo(self._options.timezone)
         start, since = (moment.astimezone(zone).date() for moment in span[:2])
         before, last = ((moment - timedelta(microseconds=1)).astimezone(zone).date() for moment in span[1:])
         return Earlier(groups=groups, first=(start, before), second=(since, last))
+
+
+def read_rates(path: str | None, currency: str) -> Any:
+    """Read a currency's dated rates as read_fx does, which loads what reads bills."""
+    from callcost.stages.reconcile.bill_tables import read_fx  # noqa: PLC0415 - only where it is asked for
+
+    return read_fx(path, currency)
 
 
 def documents_of(

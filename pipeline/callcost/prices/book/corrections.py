@@ -249,7 +249,7 @@ def _with_end(row: Correction, catalog: Catalog) -> Correction:
     """End an open row where a newer version, which its author did not have, says something new of its cell."""
     if row.ends is not None or row.kind == SUSPICION:
         return row
-    had = max((version for version in catalog.versions if version.known_from <= row.recorded_on), default=None)
+    had = next((version for version in reversed(catalog.versions) if version.known_from <= row.recorded_on), None)
     known = _cell(catalog.entry(row.model, had), row)
     for version in catalog.versions[had.index + 1 if had else 0 :]:
         if _cell(catalog.entry(row.model, version), row) != known:
