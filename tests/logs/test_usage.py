@@ -80,6 +80,8 @@ def _stated(usage: Usage | None) -> dict[str, Any]:
         ({"inputTokens": 9, "outputTokens": 4, "thoughtsTokens": 3, "cachedContentTokens": 5, "totalTokens": 16},
          {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16, "cache_read_input_tokens": 5,
           "reasoning_tokens": 3}),  # Genkit
+        ({"promptTokens": 9, "candidatesTokens": 4, "thoughtsTokens": 3},
+         {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16, "reasoning_tokens": 3}),
         ({"inputTokens": 9, "outputTokens": 4, "cacheReadInputTokens": 5, "cacheCreationInputTokens": 3},
          {"prompt_tokens": 17, "completion_tokens": 4, "total_tokens": 21, "cache_read_input_tokens": 5,
           "cache_creation_input_tokens": 3}),  # Anthropic's Agent SDK

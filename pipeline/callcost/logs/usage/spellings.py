@@ -283,20 +283,28 @@ SHAPES = (
         noted=("inputTokens.noCache", "outputTokens.text", "raw"),
     ),
     Shape(
+        name="genkit",  # and others who spell Gemini's counts so: thoughts are billed beside the output
+        marks=("cachedContentTokens", "thoughtsTokens"),
+        counts=_spell(
+            "inputTokens promptTokens", "outputTokens candidatesTokens", read="cachedContentTokens cachedTokens",
+            reasoning="thoughtsTokens", total="totalTokens",
+        ),
+        reasoning="beside",
+    ),
+    Shape(
         name="ai_sdk",  # vercel/ai packages/provider: versions 4 to 6; also Langfuse's first names, OpenRouter's SDK,
-        # Mastra's "...Details" and Genkit's "...Tokens"
+        # Mastra's "...Details"
         marks=(
             "promptTokens", "completionTokens", "cachedInputTokens", "reasoningTokens", "inputTokenDetails",
             "outputTokenDetails", "promptTokensDetails", "completionTokensDetails", "inputDetails", "outputDetails",
-            "cachedContentTokens", "thoughtsTokens",
         ),
         counts=_spell(
             "promptTokens inputTokens", "completionTokens outputTokens",
             read="cachedInputTokens inputTokenDetails.cacheReadTokens promptTokensDetails.cachedTokens"
-            " inputDetails.cacheRead cachedContentTokens",
+            " inputDetails.cacheRead",
             written="inputTokenDetails.cacheWriteTokens promptTokensDetails.cacheWriteTokens inputDetails.cacheWrite",
             reasoning="reasoningTokens outputTokenDetails.reasoningTokens completionTokensDetails.reasoningTokens"
-            " outputDetails.reasoning thoughtsTokens", total="totalTokens",
+            " outputDetails.reasoning", total="totalTokens",
         )
         | {
             f"{kind}_{side}_tokens": (f"{side}Details.{kind}",)
