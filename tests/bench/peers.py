@@ -13,12 +13,14 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from tests.bench.floors import COLUMNS, type_of
 from tests.bench.jobs import Job, Work
 
 WARM = 50  # units done before the clock runs
@@ -169,6 +171,26 @@ def parse_lean(job: Job) -> Work:
     return _parse(job, Lean)
 
 
+def parse_dialect(dialect: str, job: Job) -> Work:
+    """Read and parse lines of a dialect."""
+    return _parse(job, type_of(dialect))
+
+
+def read_lean_with_duckdb(job: Job) -> Work:
+    """Read the same columns of lean rows, on one thread; every value is looked at, none is kept."""
+    import duckdb
+
+    kinds = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE"}
+    columns = {field.encode_name: kinds[field.type] for field in msgspec.structs.fields(Lean)}
+    database = duckdb.connect(config={"threads": 1})
+
+    def work() -> int:
+        read = f"read_json(?, format = 'newline_delimited', columns = {columns})"
+        return int(database.execute(f"SELECT COUNT(*), COUNT(COLUMNS(*)) FROM {read}", [job.path]).fetchall()[0][0])
+
+    return work
+
+
 def cost_flat_with_litellm(job: Job) -> Work:
     """Price rows of a Parquet file one by one; reading and decoding them is not in the time."""
     import pyarrow.parquet as pq
@@ -263,6 +285,8 @@ WORKS: dict[str, Callable[[Job], Work]] = {
     "tiktoken counts": count_with_tiktoken,
     "msgspec parses chats": parse_chats,
     "msgspec parses lean": parse_lean,
+    **{f"msgspec parses {dialect}": partial(parse_dialect, dialect) for dialect in COLUMNS},
+    "duckdb reads lean": read_lean_with_duckdb,
     "litellm costs flat": cost_flat_with_litellm,
     "litellm costs calls": cost_calls_with_litellm,
     "litellm cost_per_token": cost_per_token_of_litellm,

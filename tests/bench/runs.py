@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from tests.bench import logs
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FAST_ENGINES, SCANNER = ("toktok", "gigatoken"), ("wasmtime",)
 _HIDE_ENGINES = f"import sys\nsys.modules.update(dict.fromkeys({(*FAST_ENGINES, *SCANNER)!r}))\n"
 MIB = 1 << 20
+_TRANSCRIPT = 700  # rows of a transcript
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Size:
         read: records of each dialect: of the small log and of the large one, whose difference is told.
         billed: rows of JSONL without text, of which a bill has a tenth as many rows.
         nights: days with a log of their own, and the rows without text of each.
+        transcribed: rows of transcripts of a coding agent, about 1 KB each.
     """
 
     chats: int
@@ -51,12 +54,13 @@ class Size:
     read: tuple[int, int] = (20_000, 100_000)
     billed: int = 1_000_000
     nights: tuple[int, int] = (60, 30_000)
+    transcribed: int = 20_000
 
 
 SIZES = {
     "tiny": Size(
         chats=40, lean=100, flat=200, priced=1_000, counted_by_peers=10, priced_by_peers=10, read=(100, 900),
-        billed=500, nights=(3, 50),
+        billed=500, nights=(3, 50), transcribed=60,
     ),
     "small": Size(
         chats=6_000, lean=120_000, flat=500_000, priced=100_000, counted_by_peers=400, priced_by_peers=1_000,
@@ -105,7 +109,7 @@ class Ratio:
         target: what issues 3, 4, 5 and 7 ask; None: nothing.
         by: "wall" or "cpu": which of the two has to meet the target.
         least: the target is a least; False: a most.
-        unit: "x", "%" (of the peer's speed), "s" or "MiB".
+        unit: "x", "%" (of the peer's speed), "s", "us" or "MiB".
         charted: what its bar of the chart is called; "": it has none.
     """
 
@@ -197,6 +201,16 @@ class Bench:
         """Return a log of lean rows whose bill lies beside it."""
         return self._made(f"billed-{self.size.billed}.jsonl", lambda path: logs.write_billed(path, self.size.billed))
 
+    def transcripts(self) -> Path:
+        """Return a home folder with transcripts of a coding agent, a few hundred rows each."""
+        home, count = self.folder / f"home-{self.size.transcribed}", self.size.transcribed
+        place = home / ".claude" / "projects" / "-home-ann-harbour"
+        place.mkdir(parents=True, exist_ok=True)
+        rows = LOGS["claude_code"](count)
+        for start in range(0, count, _TRANSCRIPT):
+            logs.write_jsonl(place / f"s{start}.jsonl", islice(rows, _TRANSCRIPT))
+        return home
+
     def _made(self, name: str, make: Callable[[Path], Path]) -> Path:
         path = self.folder / name
         if not path.exists():
@@ -227,6 +241,17 @@ class Bench:
         figure = self._best(key, title, run)
         few = f" ({self._ran[key]} ran)" if self._ran[key] < workers else ""  # too little input for more
         return dataclasses.replace(figure, title=title + few)
+
+    def agents(self, home: Path) -> Figure:
+        """Run the command on what coding agents left in a home folder, for the first time."""
+
+        def run() -> tuple[int, Taken]:
+            with tempfile.TemporaryDirectory(dir=self.folder) as cache:
+                env = {**self._plain, "HOME": str(home), "XDG_CACHE_HOME": cache}
+                taken = take([sys.executable, "-m", "callcost", "agents", "--json", "--quiet"], env)
+                return json.loads(taken.output)["records"]["calls"], taken
+
+        return self._best(("agents", str(home)), "callcost agents", run)
 
     def reconcile(self, log: Path, calls: int) -> Figure:
         """Run the command on a log and the bill beside it."""
@@ -292,17 +317,19 @@ class Bench:
         ask = f"import importlib.util as u; print(*[name for name in {names!r} if u.find_spec(name)])"
         return take([sys.executable, "-c", ask], self._fast).output.split()
 
-    def work(self, name: str, title: str, path: Path | None = None, rows: int = 0, processes: int = 1) -> Figure:
-        """Run a work of peers.py or ours.py in as many processes."""
+    def work(
+        self, name: str, title: str, path: Path | None = None, rows: int = 0, processes: int = 1, *, fast: bool = False
+    ) -> Figure:
+        """Run a work of peers.py or ours.py in as many processes; ``fast``: with what the extra brings."""
         job = Job(path=str(path or ""), rows=rows, parts=processes)
         command = [sys.executable, "-m", "tests.bench.process", name, json.dumps(dataclasses.asdict(job))]
 
         def run() -> tuple[int, Taken]:
-            taken = take(command, self._plain)
+            taken = take(command, self._fast if fast else self._plain)
             done = json.loads(taken.output.splitlines()[-1])
             return done["units"], dataclasses.replace(taken, wall=done["wall"], cpu=done["cpu"])
 
-        return self._best((name, str(path), str(rows), str(processes)), title, run)
+        return self._best((name, str(path), str(rows), str(processes), str(fast)), title, run)
 
     def slope(self, work: str, title: str, log_of: Callable[[int], Path]) -> Figure:
         """Run a work on a small and on a large log; return what the records take that only the large one has."""

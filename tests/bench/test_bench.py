@@ -5,12 +5,15 @@ None of them gates: how fast callcost is depends on the machine, and ``python -m
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,6 +21,8 @@ from tests.bench import logs
 from tests.bench.__main__ import lines_of
 from tests.bench.cases import CASES, run_cases
 from tests.bench.chart import draw_chart
+from tests.bench.dialect_logs import LOGS
+from tests.bench.floors import COLUMNS, type_of
 from tests.bench.jobs import Job
 from tests.bench.measure import take
 from tests.bench.process import run_all
@@ -94,6 +99,34 @@ def test_nights_are_measured(tmp_path: Path) -> None:
 
     assert [figure.units for figure in section.figures] == [100, 150, 150]
     assert all(ratio.wall > 0 for ratio in section.ratios)
+
+
+@pytest.mark.parametrize("dialect", COLUMNS)
+def test_the_floor_of_a_dialect_takes_every_column_that_is_there(dialect: str) -> None:
+    def values(line: Any) -> list[Any]:
+        held = msgspec.structs.astuple(line)
+        return [below for one in held for below in (values(one) if isinstance(one, msgspec.Struct) else [one])]
+
+    records = list(LOGS[dialect](40))
+    lines = msgspec.json.decode(json.dumps(records).encode(), type=list[type_of(dialect)])  # type: ignore[misc]
+
+    seen = set().union(*({path for path in COLUMNS[dialect] if _at(record, path) is not None} for record in records))
+    assert seen >= set(COLUMNS[dialect]) - {"parent_id"}
+    for line, record in zip(lines, records, strict=True):
+        held = [_at(record, path) for path in COLUMNS[dialect]]
+        assert sorted(map(str, filter(None, values(line)))) == sorted(map(str, filter(None, held)))
+
+
+def _at(record: Any, path: str) -> Any:
+    for key in path.split("/"):
+        record = record.get(key) if isinstance(record, dict) else None
+    return record
+
+
+def test_transcripts_are_the_rows_that_were_asked_for(tmp_path: Path) -> None:
+    home = Bench(tmp_path, SIZES["tiny"]).transcripts()
+
+    assert sum(path.read_bytes().count(b"\n") for path in home.rglob("*.jsonl")) == SIZES["tiny"].transcribed
 
 
 def test_ratios_are_printed_and_drawn() -> None:
