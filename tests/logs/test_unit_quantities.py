@@ -115,5 +115,5 @@ def test_questions_to_the_maps_are_read_where_litellm_states_them() -> None:
     body = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"google_maps_grounding_requests": 1}}
     reading = read_usage(body)
     assert reading.usage is not None
-    assert reading.usage.billed_units == {"maps_queries": 1}
+    assert reading.usage.billed_units == {"maps_queries": Decimal(1)}
     assert not reading.unread
