@@ -18,6 +18,12 @@ def _line(**more: Any) -> bytes:
     return json.dumps(stated(ordinary(SPEND, **more))).encode()
 
 
+@pytest.fixture(autouse=True)
+def no_scanner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins where a process has read much, as other tests may have."""
+    monkeypatch.setattr(jsonl, "SCANNED_FROM", 1 << 60)
+
+
 FINE = _line()
 PLAIN = json.dumps(
     {"id": "a", "model": "gpt-4o", "timestamp": "2025-11-01T00:00:00Z",
