@@ -105,12 +105,14 @@ def _changed(record: Any, place: Keys, way: str, value: Any) -> Any:
     above = found
     try:
         for key in place[:-1]:
+            if type(above) is dict and type(key) is int:  # an element of a list that is an object here
+                return record
             if way == "path" and type(above) is dict and type(above.get(key)) is not dict:
                 above[key] = {}
             above = above[key]
         if type(above) is Pairs or (way in ("key", "path", "twice") and type(above) is not dict):
             return record
-        if type(above) is dict and type(place[-1]) is int:  # an element of a list that is an object here
+        if type(above) is dict and type(place[-1]) is int:
             return record
         if way == "twice":
             above[place[-1]] = Pairs([("x", 1), (str(place[-1]), value), (str(place[-1]), 7)])
