@@ -26,10 +26,11 @@ from callcost.settings import ReconcileOptions, ReportOptions
 from callcost.stages.analysis.bill_gap import group_causes, next_steps, sum_days, unmapped_lines
 from callcost.stages.pages.reconcile_page import GapTables, reconcile_page
 from callcost.stages.pricing.charge_lines import charge_classes
+from callcost.stages.pricing.exchange_rates import read_fx
 from callcost.stages.pricing.price_facts import price_facts
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.reconcile.attribution import OwnerNames
-from callcost.stages.reconcile.bill_tables import Bills, cut_bill, open_bills, read_fx
+from callcost.stages.reconcile.bill_tables import Bills, cut_bill, open_bills
 from callcost.stages.reconcile.comparison import BILL, OPEN, Comparison, Ours, compare_bill, compare_logged, tables_of
 from callcost.stages.report.publish import csv_bytes, document_bytes, parquet_bytes, publish_files
 from callcost.stages.report.spend import filter_calls, group_column

@@ -28,7 +28,7 @@ from callcost.jobs.engine.held_calls import (
 )
 from callcost.jobs.engine.manifest import RunClock, manifest_of, plain_options, verdicts_of
 from callcost.jobs.engine.map_reduce import Progress, Settled, map_logs, merged_spend, reduce_facts, working_folder
-from callcost.jobs.engine.page import PAGE, WORKBOOK, PageSums, documents_of, read_rates, settle_earlier
+from callcost.jobs.engine.page import PAGE, WORKBOOK, PageSums, documents_of, settle_earlier
 from callcost.jobs.engine.work_dir import open_workplace
 from callcost.prices.book.registered import with_registered
 from callcost.runners.protocol import ignore_progress
@@ -38,6 +38,7 @@ from callcost.stages.analysis.call_charges import charges_of
 from callcost.stages.analysis.local_costs import add_local_costs, check_currency
 from callcost.stages.backfill.logged_corrections import correction_documents
 from callcost.stages.count.calibration_file import with_calibration
+from callcost.stages.pricing.exchange_rates import read_fx
 from callcost.stages.pricing.price_facts import GATHERED
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.days import split_days
@@ -201,7 +202,7 @@ def _report(
         manifest = manifest_of(options, settled, spend, clock)
         manifest = amend_manifest(manifest, held) if held is not None else manifest
         if options.currency is not None:
-            fx = read_rates(options.fx, options.currency)
+            fx = read_fx(options.fx, options.currency)
             spend, manifest["currency"] = add_local_costs(spend, whole, options, fx)
         page = PageSums(options, settled.tables("calls"))
         page.add_files(settled.tables("calls"))
@@ -343,7 +344,7 @@ def settle_options(options: ReportOptions) -> ReportOptions:
     check_focus(options)
     check_currency(options)
     if options.currency is not None:
-        read_rates(options.fx, options.currency)
+        read_fx(options.fx, options.currency)
     if options.table == "delta":
         refuse_parts_of_days(options, "--table delta")
         deltalake_module()

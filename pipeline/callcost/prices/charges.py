@@ -180,6 +180,11 @@ def money(scaled: int) -> Decimal:
     return EXACT.scaleb(Decimal(scaled), -MONEY_SCALE)
 
 
+def quantized(amount: Decimal) -> Decimal:
+    """Return an amount as money is kept: 18 places, half to even."""
+    return amount.quantize(LAST_PLACE, context=EXACT)
+
+
 def plain(amount: Decimal | int) -> str:
     """Return an amount with all its digits as plain decimal text, without zeros at its end.
 
@@ -195,7 +200,7 @@ def charge_for(quantity: int | Decimal, line: Line) -> int:
         quantity = min(quantity, 1)
     if isinstance(quantity, int):
         return quantity * line.scaled
-    return int(EXACT.multiply(quantity, line.rate).quantize(LAST_PLACE, context=EXACT).scaleb(MONEY_SCALE, EXACT))
+    return int(quantized(EXACT.multiply(quantity, line.rate)).scaleb(MONEY_SCALE, EXACT))
 
 
 def plan_units(names: Iterable[str], card: RateCard | None, *, prompt: bool, completion: bool) -> UnitPlan:

@@ -13,15 +13,14 @@ import pytest
 
 from callcost.errors import ConfigError, LogError
 from callcost.logs.bills.lines import DAY, Kind
+from callcost.stages.pricing.exchange_rates import ExchangeRates, read_fx
 from callcost.stages.reconcile.bill_tables import (
     Bills,
-    Rates,
     _choose,
     _one_currency,
     cut_bill,
     half_places,
     open_bills,
-    read_fx,
 )
 from tests.stages.reconcile.by_hand import make_line
 
@@ -168,9 +167,9 @@ def test_the_last_place_of_a_source_is_that_of_its_finest_amount() -> None:
 
 
 def test_a_rate_holds_until_the_next() -> None:
-    rates = Rates((10, 20), (Decimal(2), Decimal(3)))
+    rates = ExchangeRates((10, 20), (Decimal(2), Decimal(3)))
     assert [rates.at(moment) for moment in (0, 10, 19, 20, 99, None)] == [2, 2, 2, 3, 3, 3]
-    assert Rates().at(5) == Rates().at(None) == 1
+    assert ExchangeRates().at(5) == ExchangeRates().at(None) == 1
     assert rates.convert(Decimal("0.5"), 20) == Decimal("1.5")
 
 
@@ -178,8 +177,8 @@ def test_rates_of_a_currency_are_read_in_order(tmp_path: Path) -> None:
     path = tmp_path / "fx.csv"
     rows = ("1970-01-03,eur ,0.9", "1970-01-02,EUR,0.8", "1970-01-01,GBP,5")
     path.write_text("\n".join(("date,currency,rate", *rows)), encoding="utf-8-sig")
-    assert read_fx(str(path), "EUR") == Rates((DAY, 2 * DAY), (Decimal("0.8"), Decimal("0.9")))
-    assert read_fx(None, "USD") == Rates()
+    assert read_fx(str(path), "EUR") == ExchangeRates((DAY, 2 * DAY), (Decimal("0.8"), Decimal("0.9")))
+    assert read_fx(None, "USD") == ExchangeRates()
     with pytest.raises(ConfigError, match=r"fx\.csv has no rate of CHF\. ") as caught:
         read_fx(str(path), "CHF")
     assert caught.value.hint == "Add rows: date, currency, what one US dollar buys of it"

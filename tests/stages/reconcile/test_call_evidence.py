@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from callcost.prices.rates import Terms
-from callcost.stages.reconcile.bill_tables import Rates
+from callcost.stages.pricing.exchange_rates import ExchangeRates
 from callcost.stages.reconcile.call_evidence import SHIFTS, Evidence, part_of
 from callcost.stages.reconcile.cells import CellKey
 from callcost.stages.reconcile.grain import BillGrain
@@ -19,11 +19,11 @@ from tests.stages.reconcile.tables_by_hand import at, day, make_charge, write_ch
 
 GRAIN = BillGrain([], [])
 COST = Decimal("0.00002")
-EUROS = Rates((day(3), day(4)), (Decimal("0.5"), Decimal(2)))
+EUROS = ExchangeRates((day(3), day(4)), (Decimal("0.5"), Decimal(2)))
 
 
-def _evidence(folder: Path, *rows: dict[str, Any], fx: Rates | None = None, without: Any = None) -> Evidence:
-    return Evidence(write_charges(folder, *rows), fx or Rates(), without)
+def _evidence(folder: Path, *rows: dict[str, Any], fx: ExchangeRates | None = None, without: Any = None) -> Evidence:
+    return Evidence(write_charges(folder, *rows), fx or ExchangeRates(), without)
 
 
 def _key(number: int = 3, model: str = "gpt-4.1") -> CellKey:
@@ -31,7 +31,7 @@ def _key(number: int = 3, model: str = "gpt-4.1") -> CellKey:
 
 
 def test_a_run_without_charges_has_no_evidence() -> None:
-    nothing = Evidence([], Rates())
+    nothing = Evidence([], ExchangeRates())
     assert (nothing.parts(), nothing.copies(GRAIN), nothing.runs(GRAIN)) == ([], {}, [])
 
 
@@ -80,12 +80,12 @@ def test_calls_that_are_explained_already_are_left_out(tmp_path: Path) -> None:
 def test_a_line_of_charges_keeps_its_run_and_its_stated_rates() -> None:
     row = {**dict.fromkeys(("region", "service_tier", "data_residency", "inference_geo", "speed", "requested")),
            **make_charge(1, line=3, stated_rates="{}"), "day": day(3), "moment": 5, "priced": True}  # fmt: skip
-    part = part_of(row, Rates())
+    part = part_of(row, ExchangeRates())
     assert (part.line, part.stated_rates, part.cost, part.terms.moment) == (3, "{}", COST, 5)
-    assert part_of({**row, "cost": None}, Rates()).cost == 0
-    assert part_of({**row, "priced": False}, Rates()).cost is None
+    assert part_of({**row, "cost": None}, ExchangeRates()).cost == 0
+    assert part_of({**row, "priced": False}, ExchangeRates()).cost is None
     del row["line"]
-    assert part_of(row, Rates()).line == 0
+    assert part_of(row, ExchangeRates()).line == 0
 
 
 # --- Copies -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from callcost.logs.bills.lines import Kind
-from callcost.stages.reconcile.bill_tables import Bills, Rates
+from callcost.stages.pricing.exchange_rates import ExchangeRates
+from callcost.stages.reconcile.bill_tables import Bills
 from callcost.stages.reconcile.comparison import Comparison, Ours, compare_bill, compare_logged, tables_of
 from tests.stages.reconcile.by_hand import NO_BOOK, make_line
 from tests.stages.reconcile.tables_by_hand import at, day, make_call, make_charge, write_calls, write_charges
@@ -22,7 +23,7 @@ ONE = Decimal(1)
 
 def _ours(folder: Path, *charges: dict[str, Any], calls: tuple[dict[str, Any], ...] = ()) -> Ours:
     written = write_charges(folder, *charges) if charges else []
-    return Ours(calls=write_calls(folder, *calls) if calls else [], charges=written, book=NO_BOOK, fx=Rates())
+    return Ours(calls=write_calls(folder, *calls) if calls else [], charges=written, book=NO_BOOK, fx=ExchangeRates())
 
 
 def _line(number: int = 3, provider: str = "openai", **more: Any) -> Any:

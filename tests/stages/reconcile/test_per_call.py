@@ -9,23 +9,25 @@ from typing import Any
 import polars as pl
 import pytest
 
-from callcost.stages.reconcile.bill_tables import Rates
+from callcost.stages.pricing.exchange_rates import ExchangeRates
 from callcost.stages.reconcile.per_call import billed_calls, explain_calls, logged_calls, without_noise
 from tests.stages.reconcile.by_hand import NO_BOOK, causes, make_line
 from tests.stages.reconcile.tables_by_hand import at, day, make_call, make_charge, write_calls, write_charges
 
-EUROS = Rates((day(3), day(4)), (Decimal("0.5"), Decimal(4)))
+EUROS = ExchangeRates((day(3), day(4)), (Decimal("0.5"), Decimal(4)))
 ONE = Decimal(1)
 
 
-def _logged(folder: Path, *calls: dict[str, Any], charges: list[Path] | None = None, fx: Rates | None = None) -> Any:
-    return logged_calls(write_calls(folder, *calls), charges or [], fx or Rates())
+def _logged(
+    folder: Path, *calls: dict[str, Any], charges: list[Path] | None = None, fx: ExchangeRates | None = None
+) -> Any:
+    return logged_calls(write_calls(folder, *calls), charges or [], fx or ExchangeRates())
 
 
 def test_only_calls_with_a_logged_cost_are_compared(tmp_path: Path) -> None:
     table = _logged(tmp_path, make_call(1, logged_cost=ONE), make_call(2), make_call(3, logged_cost=Decimal(0)))
     assert table.sort("record")["record"].to_list() == [1, 3]
-    assert logged_calls([], [], Rates()).schema == table.schema
+    assert logged_calls([], [], ExchangeRates()).schema == table.schema
     assert table.sort("record").row(0, named=True) == {
         "piece": 0, "record": 1, "provider_response_id": "r1", "stated": 1, "billed_tokens": None,
         "tools_billed": None, "own_key": None, "biller": None, "day": day(3), "provider": "openai",
@@ -51,7 +53,7 @@ def test_who_is_paid_is_who_bills_then_whom_the_charges_name_then_whom_the_log_d
     assert table["provider"].to_list() == ["azure", "google"]
     assert _logged(tmp_path, *calls)["provider"].to_list() == ["google", "google"]
     line = make_line(call_id="r1", amount=ONE, provider="openrouter")
-    table, _ = billed_calls(write_calls(tmp_path, *calls), charges, [line], Rates())
+    table, _ = billed_calls(write_calls(tmp_path, *calls), charges, [line], ExchangeRates())
     assert table["provider"].to_list() == ["openrouter"]
 
 
@@ -67,12 +69,12 @@ def test_rows_of_a_bill_join_the_first_call_of_their_id(tmp_path: Path) -> None:
     paths = write_calls(tmp_path, *calls)
     more = {"quantity": Decimal(7), "tool_amount": Decimal("0.5")}
     lines = [make_line(call_id="r", amount=ONE, **more), make_line(call_id="x", amount=ONE)]
-    table, others = billed_calls(paths, [], lines, Rates())
+    table, others = billed_calls(paths, [], lines, ExchangeRates())
     assert table["record"].to_list() == [1]
     assert table.select("stated", "billed_tokens", "tools_billed", "biller").row(0) == (1, 7, Decimal("0.5"), "openai")
     assert others == lines[1:]
     for calls_, lines_ in ((paths, []), ([], lines)):
-        table, others = billed_calls(calls_, [], lines_, Rates())
+        table, others = billed_calls(calls_, [], lines_, ExchangeRates())
         assert (table.height, others) == (0, lines_)
 
 
@@ -91,7 +93,7 @@ def test_what_is_a_billionth_off_is_ours(tmp_path: Path) -> None:
 
 def _explained(folder: Path, *calls: dict[str, Any], charges: list[Path] | None = None) -> list[Any]:
     table = _logged(folder, *calls, charges=charges)
-    return explain_calls(table, charges or [], Rates(), NO_BOOK)
+    return explain_calls(table, charges or [], ExchangeRates(), NO_BOOK)
 
 
 def test_only_calls_that_disagree_are_looked_at_one_by_one(tmp_path: Path) -> None:
@@ -154,8 +156,8 @@ def test_a_call_is_explained_by_its_own_charges(tmp_path: Path) -> None:
     assert {part.day for part in parts} == {day(3)}
     assert parts[3].terms.moment == int(at("11:00").timestamp()) * 1_000_000
     lines = [make_line(call_id="r1", amount=Decimal(2), tool_amount=ONE)]
-    table, _ = billed_calls(write_calls(tmp_path, make_call(1, total_cost=ONE)), charges, lines, Rates())
-    (billed,) = explain_calls(table, charges, Rates(), NO_BOOK)
+    table, _ = billed_calls(write_calls(tmp_path, make_call(1, total_cost=ONE)), charges, lines, ExchangeRates())
+    (billed,) = explain_calls(table, charges, ExchangeRates(), NO_BOOK)
     assert causes(billed)[0] == ("server_tools", 0, Decimal("0.75"))
 
 

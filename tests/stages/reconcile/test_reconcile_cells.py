@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from callcost.logs.bills.lines import DAY, Kind
+from callcost.prices.charges import quantized
+from callcost.stages.pricing.exchange_rates import converted
 from callcost.stages.reconcile.bill_tables import half_places
-from callcost.stages.reconcile.cells import Cell, CellKey, converted, quantized, settle_vector, share
+from callcost.stages.reconcile.cells import Cell, CellKey, settle_vector, share
 from callcost.stages.reconcile.grain import BillGrain, build_cells, group_cells, names_by_price
 from tests.stages.reconcile.by_hand import causes, make_cell, make_line, make_part, vector
 

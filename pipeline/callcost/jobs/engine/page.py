@@ -15,6 +15,7 @@ from callcost.jobs.engine.manifest import limits_of
 from callcost.jobs.engine.map_reduce import Settled, reduce_facts
 from callcost.settings import COST_SOURCES, PERIODS, ReportOptions
 from callcost.stages.analysis.local_costs import local_costs
+from callcost.stages.pricing.exchange_rates import read_fx
 from callcost.stages.pricing.rate_cards import book_of
 from callcost.stages.report.views import OF_CALLS, ViewSums, commonest_tags
 from callcost.stages.report.workbook import workbook_bytes
@@ -86,7 +87,7 @@ class PageSums:
         table = self._sums.table
         groups = {column: table("day", column) for column in self._columns}
         if self._options.currency is not None:
-            fx = read_rates(self._options.fx, self._options.currency)
+            fx = read_fx(self._options.fx, self._options.currency)
             groups = {name: sums.with_columns(local_costs(sums, fx).alias(LOCAL_COST)) for name, sums in groups.items()}
         hours, sessions, dearest = table("hour"), table("session"), self._sums.dearest
         earlier = self._before(manifest["last_at"])
@@ -121,13 +122,6 @@ class PageSums:
         start, since = (moment.astimezone(zone).date() for moment in span[:2])
         before, last = ((moment - timedelta(microseconds=1)).astimezone(zone).date() for moment in span[1:])
         return Earlier(groups=groups, first=(start, before), second=(since, last))
-
-
-def read_rates(path: str | None, currency: str) -> Any:
-    """Read a currency's dated rates as read_fx does, which loads what reads bills."""
-    from callcost.stages.reconcile.bill_tables import read_fx  # noqa: PLC0415 - only where it is asked for
-
-    return read_fx(path, currency)
 
 
 def documents_of(

@@ -8,28 +8,18 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
 from callcost.errors import ConfigError
 from callcost.prices.charges import plain
 from callcost.settings import FOCUS_FORMATS, ReportOptions
+from callcost.stages.pricing.exchange_rates import ExchangeRates
 from callcost.stages.pricing.price_facts import sum_stated
 from callcost.stages.tables.schemas import MONEY
 
 _HINT = "Give dated rates with --fx FILE (CSV: date, currency, rate: what one US dollar buys)"
-
-
-class ExchangeRates(Protocol):
-    """What a US dollar buys of a currency, by date: see stages/reconcile/bill_tables.py."""
-
-    @property
-    def since(self) -> tuple[int, ...]:
-        """Moments from which each rate holds, in microseconds since 1970 UTC."""
-
-    def convert(self, cost: Decimal, moment: int | None) -> Decimal:
-        """Return US dollars in the currency, at the rate of a moment."""
 
 
 def check_currency(options: ReportOptions) -> None:

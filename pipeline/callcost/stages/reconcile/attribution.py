@@ -17,7 +17,8 @@ from decimal import Decimal
 
 from callcost.logs.bills.lines import BillLine
 from callcost.logs.bills.owners import Keys, owner_of
-from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, quantized, share
+from callcost.prices.charges import quantized
+from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, share
 from callcost.stages.reconcile.grain import BillGrain
 from callcost.stages.reconcile.rates.alternative_prices import TIER
 from callcost.tables import UNATTRIBUTED

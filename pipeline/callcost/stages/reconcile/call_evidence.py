@@ -17,7 +17,7 @@ import polars as pl
 from callcost.logs.bills.labels import OUTPUT, TOKEN_CLASSES
 from callcost.logs.bills.lines import DAY
 from callcost.prices.rates import Terms
-from callcost.stages.reconcile.bill_tables import Rates
+from callcost.stages.pricing.exchange_rates import ExchangeRates
 from callcost.stages.reconcile.cells import NOTHING, CellKey, Part, Share, Vector
 from callcost.stages.reconcile.grain import BillGrain
 from callcost.stages.tables.facts import UID
@@ -67,7 +67,7 @@ class Evidence:
     """
 
     def __init__(
-        self, paths: Sequence[Path], fx: Rates, without: pl.DataFrame | None = None, calls: Sequence[Path] = ()
+        self, paths: Sequence[Path], fx: ExchangeRates, without: pl.DataFrame | None = None, calls: Sequence[Path] = ()
     ) -> None:  # fmt: skip
         self._paths, self._fx, self._without, self._calls = list(paths), fx, without, list(calls)
         self._copied: pl.DataFrame | None = None
@@ -326,7 +326,7 @@ def _sums(rows: pl.LazyFrame, day: str) -> pl.DataFrame:
     return rows.group_by(day, "paid", "model", "token_class").agg(pl.col("quantity", "cost").sum()).collect()
 
 
-def part_of(row: Mapping[str, Any], fx: Rates) -> Part:
+def part_of(row: Mapping[str, Any], fx: ExchangeRates) -> Part:
     """Return a row of charges as a part of a cell, in the currency of the bill."""
     terms = Terms(
         tier=row["service_tier"], batch=bool(row["batch"]), prompt_tokens=row["prompt"] or 0, region=row["region"],

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from callcost.logs.bills.labels import TOKEN_CLASSES
 from callcost.logs.bills.lines import BillLine
+from callcost.prices.charges import quantized
 from callcost.prices.rates import Terms
 from callcost.tables import EXACT, LAST_PLACE
 
@@ -318,16 +319,6 @@ def settle_vector(cells: Iterable[Cell], cause: str, vector: Vector, sign: int, 
         quantity, cost = vector.get(cell.key.token_class, (NOTHING, NOTHING))
         if quantity:
             cell.settle(cause, quantity * sign, cost * sign, evidence)
-
-
-def quantized(amount: Decimal) -> Decimal:
-    """Return an amount as money is kept: 18 places, half to even."""
-    return amount.quantize(LAST_PLACE, context=EXACT)
-
-
-def converted(cost: Decimal, fx: Decimal) -> Decimal:
-    """Return US dollars in another currency, as money is kept."""
-    return cost if fx == 1 else quantized(EXACT.multiply(cost, fx))
 
 
 def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:

@@ -20,16 +20,18 @@ import polars as pl
 from callcost.logs.bills.lines import DAY, BillLine, Kind, day_of
 from callcost.logs.bills.restate import lag_of
 from callcost.prices.book.book import Book
+from callcost.prices.charges import quantized
+from callcost.stages.pricing.exchange_rates import DOLLARS, ExchangeRates
 from callcost.stages.reconcile.attribution import (
     OwnerNames,
     attribute,
     bill_by_owner,
     ours_by_owner,
 )
-from callcost.stages.reconcile.bill_tables import DOLLARS, Bills, Rates, half_places
+from callcost.stages.reconcile.bill_tables import Bills, half_places
 from callcost.stages.reconcile.call_evidence import Evidence
 from callcost.stages.reconcile.case import Case
-from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, Part, owner_key, quantized
+from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Finding, Part, owner_key
 from callcost.stages.reconcile.grain import BillGrain, build_cells, group_cells, names_by_price
 from callcost.stages.reconcile.per_call import billed_calls, costs_agree, explain_calls, logged_calls, without_noise
 from callcost.stages.reconcile.rules import explain
@@ -93,7 +95,7 @@ class Ours:
     calls: list[Path]
     charges: list[Path]
     book: Book
-    fx: Rates
+    fx: ExchangeRates
     names: OwnerNames = dataclasses.field(default_factory=OwnerNames)
 
 
@@ -154,9 +156,9 @@ def _covered(parts: Iterable[Part], bills: Bills, grain: BillGrain, result: Comp
 
 def compare_logged(ours: Ours) -> Comparison:
     """Lay our costs beside those that the log states, call by call; one that is ours but for noise is ours."""
-    table, calls, amount = without_noise(logged_calls(ours.calls, ours.charges, Rates()))
+    table, calls, amount = without_noise(logged_calls(ours.calls, ours.charges, ExchangeRates()))
     result = Comparison(against=LOG, noise=(calls, amount), by_owner=bool(ours.names.by))
-    _add_calls(result, table, explain_calls(table, ours.charges, Rates(), ours.book, by_owner=result.by_owner))
+    _add_calls(result, table, explain_calls(table, ours.charges, ExchangeRates(), ours.book, by_owner=result.by_owner))
     return result
 
 

@@ -18,7 +18,8 @@ import polars as pl
 from callcost.logs.bills.lines import BillLine
 from callcost.logs.bills.names import paid_provider
 from callcost.prices.book.book import Book
-from callcost.stages.reconcile.bill_tables import Rates, half_places
+from callcost.stages.pricing.exchange_rates import ExchangeRates
+from callcost.stages.reconcile.bill_tables import half_places
 from callcost.stages.reconcile.call_evidence import Evidence, day_of_time, part_of
 from callcost.stages.reconcile.case import Case
 from callcost.stages.reconcile.cells import NOTHING, Cell, CellKey, Part
@@ -38,7 +39,7 @@ _SCHEMA: dict[str, Any] = {
 }  # fmt: skip
 
 
-def logged_calls(calls: list[Path], charges: list[Path], fx: Rates) -> pl.DataFrame:
+def logged_calls(calls: list[Path], charges: list[Path], fx: ExchangeRates) -> pl.DataFrame:
     """Return the calls that carry a logged cost.
 
     Args:
@@ -58,7 +59,7 @@ def logged_calls(calls: list[Path], charges: list[Path], fx: Rates) -> pl.DataFr
 
 
 def billed_calls(
-    calls: list[Path], charges: list[Path], lines: Sequence[BillLine], fx: Rates
+    calls: list[Path], charges: list[Path], lines: Sequence[BillLine], fx: ExchangeRates
 ) -> tuple[pl.DataFrame, list[BillLine]]:
     """Join a bill's rows to calls on the provider's response id.
 
@@ -79,7 +80,7 @@ def billed_calls(
     return table, [line for line in lines if line.call_id not in known]
 
 
-def _compared(rows: pl.LazyFrame, charges: list[Path], fx: Rates) -> pl.DataFrame:
+def _compared(rows: pl.LazyFrame, charges: list[Path], fx: ExchangeRates) -> pl.DataFrame:
     """Add the day and the provider as bills have them, and our cost in the bill's currency."""
     present = rows.collect_schema().names()
     rows = rows.with_columns(
@@ -122,7 +123,7 @@ def without_noise(table: pl.DataFrame) -> tuple[pl.DataFrame, int, Decimal]:
 
 
 def explain_calls(
-    table: pl.DataFrame, charges: list[Path], fx: Rates, book: Book, *, by_owner: bool = False
+    table: pl.DataFrame, charges: list[Path], fx: ExchangeRates, book: Book, *, by_owner: bool = False
 ) -> list[Cell]:
     """Return a cell per call on which the stated cost is not ours, explained.
 
@@ -149,7 +150,7 @@ def explain_calls(
     return cells
 
 
-def _parts_of(apart: pl.DataFrame, charges: list[Path], fx: Rates) -> dict[tuple[int, int], list[Part]]:
+def _parts_of(apart: pl.DataFrame, charges: list[Path], fx: ExchangeRates) -> dict[tuple[int, int], list[Part]]:
     """Return UID -> charges of each call."""
     found: dict[tuple[int, int], list[Part]] = defaultdict(list)
     if not charges:

@@ -14,11 +14,12 @@ from typing import NamedTuple
 from callcost.logs.bills.lines import LONG_CONTEXT
 from callcost.prices.book.book import Book, Resolution
 from callcost.prices.book.cost_map import parse_entry
-from callcost.prices.charges import charge_for, money
+from callcost.prices.charges import charge_for, money, quantized
 from callcost.prices.documented_factors import documented
 from callcost.prices.rates import Factors, Line, RateCard, Terms, case_of
 from callcost.prices.tariffs import Tariff, read_tariff
-from callcost.stages.reconcile.cells import NOTHING, Cell, Part, converted, quantized
+from callcost.stages.pricing.exchange_rates import converted
+from callcost.stages.reconcile.cells import NOTHING, Cell, Part
 from callcost.tables import EXACT
 
 TIER, REGION, VERSION, CACHE = "tier_or_batch", "region_uplift", "price_version", "cache"
