@@ -91,7 +91,7 @@ class RecordReader:
         found = [one for item in rows for one in self._read_one(item.value, row, offset, data)]
         if len(found) < len(rows) or any(one != CONTEXT for one in found):  # a call, or one that is still to come
             return found
-        return [*_read_beside(value, rows, row, offset), *found[1:]]  # for each record one outcome
+        return [_read_beside(value, rows, row, offset), *found[1:]]  # for each record one outcome
 
     def _read_one(self, value: Any, row: int, offset: int | None, data: bytes) -> list[Outcome]:
         if type(value) is not dict:
@@ -174,11 +174,11 @@ def _unforeseen(error: Exception, row: int, offset: int | None) -> Reject:
     return _reject(Refusal("unreadable_record", type(error).__name__), row, offset)
 
 
-def _read_beside(envelope: dict[str, Any], rows: list[Row], row: int, offset: int | None) -> list[Outcome]:
+def _read_beside(envelope: dict[str, Any], rows: list[Row], row: int, offset: int | None) -> Outcome:
     """Return what an envelope is that holds no call: a reject where it states tokens beside its records."""
     held = {item.location[0] for item in rows}
     stated = stated_tokens({key: value for key, value in envelope.items() if key not in held}, deep=True)
-    return [_reject(Refusal(UNREAD, f"{stated} beside no call"), row, offset) if stated else CONTEXT]
+    return _reject(Refusal(UNREAD, f"{stated} beside no call"), row, offset) if stated else CONTEXT
 
 
 def _reject(refusal: Refusal, row: int, offset: int | None) -> Reject:

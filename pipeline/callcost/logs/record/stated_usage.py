@@ -170,12 +170,15 @@ def settle_zeros(call: Call) -> None:
     usage = call.usage
     if usage is None or call.status == "cache_hit":
         return
-    answers = [call.response.get(key) for key in _ANSWERS] if type(call.response) is dict else [call.response]
-    is_answered = any(answers) and call.endpoint not in WITHOUT_ANSWER_TOKENS
     if is_zero(usage):
-        if call.request or any(answers):
+        if call.request or _has_answer(call):
             call.usage = call.usage_source = None
-    elif call.endpoint not in NOT_COUNTED:
+    elif call.endpoint not in NOT_COUNTED and 0 in (usage.prompt_tokens, usage.completion_tokens):
         is_unasked = usage.prompt_tokens == 0 and bool(usage.completion_tokens)
-        is_unsaid = usage.completion_tokens == 0 and bool(usage.prompt_tokens) and is_answered
+        is_unsaid = bool(usage.prompt_tokens) and call.endpoint not in WITHOUT_ANSWER_TOKENS and _has_answer(call)
         call.flags += [INCONSISTENT] if is_unasked or is_unsaid else []
+
+
+def _has_answer(call: Call) -> bool:
+    answers = [call.response.get(key) for key in _ANSWERS] if type(call.response) is dict else [call.response]
+    return any(answers)
