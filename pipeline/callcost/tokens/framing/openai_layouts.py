@@ -111,7 +111,8 @@ LAYOUTS = {
     ("gpt-0613", "chat"): CHAT._replace(plain_tools=True, choice_named=4, call=7, result=3),
     ("gpt-0613", "responses"): RESPONSES._replace(start=2),  # 7 calls, 2 repositories, 2026-11-30
     ("gpt-0301", "chat"): CHAT._replace(message=4),
-    # What searches before it answers is billed for the texts alone: 5 of 5 calls, 2 repositories, 2026-12-01.
+    # What searches before it answers is billed for the texts alone: 3 of 3 calls of one repository, and 2 that others
+    # published (26 = 16 + 10, 9 = 9), 2026-12-01.
     ("gpt-4-search", "chat"): CHAT._replace(start=0, message=0, roles=False),
     ("gpt-4", "responses"): RESPONSES,
     ("gpt-5", "chat"): CHAT_5,
